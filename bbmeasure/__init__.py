@@ -1,0 +1,43 @@
+"""bbmeasure measures what Buildbot builds.
+
+The public names load what they need when they are asked for, so that a program on a worker that imports
+``bbmeasure.units`` loads nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Record": "bbmeasure.records",
+    "Kind": "bbmeasure.records",
+    "Direction": "bbmeasure.records",
+    "captureData": "bbmeasure.capture",
+    "getAverage": "bbmeasure.reports",
+    "getDeviation": "bbmeasure.reports",
+    "getMinimum": "bbmeasure.reports",
+    "getMaximum": "bbmeasure.reports",
+    "getMedian": "bbmeasure.reports",
+    "getPercentile": "bbmeasure.reports",
+    "getCount": "bbmeasure.reports",
+    "getSum": "bbmeasure.reports",
+    "getFirst": "bbmeasure.reports",
+    "getLast": "bbmeasure.reports",
+    "MeasuredBuilderConfig": "bbmeasure.master.builders",
+    "SQLiteInstance": "bbmeasure.master.instances",
+}
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

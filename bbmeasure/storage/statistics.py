@@ -1,0 +1,169 @@
+"""The statistics that can be asked of a series, each by its one definition.
+
+A new one is a function here with its name in InfluxQL; every store that has no faster way of its own uses the function.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+
+from bbmeasure.errors import QueryError
+from bbmeasure.units import excerpt
+
+Value = Union[float, str]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A question to a series.  ``percentile`` (0 to 100) only for the percentiles."""
+
+    name: str
+    function: Callable[[Sequence[float]], Optional[float]]
+    influxql: str
+    percentile: Optional[float] = None
+    of_text: bool = False
+
+    @property
+    def is_percentile(self) -> bool:
+        """Whether it needs all values in order (the median too)."""
+        return self.percentile is not None or self.name == "median"
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean, sum of squared differences from the mean (M2), minimum and maximum of some values.
+
+    Two of them merge exactly as if their values had been seen together, so that a deviation of 1e9 plus a small noise
+    stays right: Chan, Golub, LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*,
+    1979.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Moments:
+        """The moments of ``values``, by two passes."""
+        listed = list(values)
+        if not listed:
+            return cls()
+        mean = math.fsum(listed) / len(listed)
+        m2 = math.fsum((value - mean) ** 2 for value in listed)
+        return cls(len(listed), mean, m2, min(listed), max(listed))
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets of values together."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + delta * other.count / count,
+            self.m2 + other.m2 + delta * delta * self.count * other.count / count,
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
+        )
+
+    @property
+    def deviation(self) -> Optional[float]:
+        """The sample's standard deviation (n - 1); None for fewer than two values."""
+        return math.sqrt(max(0.0, self.m2) / (self.count - 1)) if self.count > 1 else None
+
+    def answer(self, statistic: Statistic) -> Optional[float]:
+        """What of ``statistic`` the moments alone can say; QueryError where they cannot."""
+        if statistic.name == "count":
+            return float(self.count)
+        if statistic.name == "deviation":
+            return self.deviation
+        if statistic.name not in _OF_MOMENTS:
+            raise QueryError(f"{statistic.name}: expected one of {', '.join(_OF_MOMENTS)}")
+        if not self.count:
+            return None
+        if statistic.name == "sum":
+            return self.mean * self.count
+        return {"average": self.mean, "minimum": self.minimum, "maximum": self.maximum}[statistic.name]
+
+
+_OF_MOMENTS = ("average", "deviation", "minimum", "maximum", "count", "sum")
+
+
+def needs_only_moments(statistic: Statistic) -> bool:
+    """Whether :meth:`Moments.answer` can tell it."""
+    return statistic.name in _OF_MOMENTS
+
+
+def average(values: Sequence[float]) -> Optional[float]:
+    """The arithmetic mean; None for no values."""
+    return math.fsum(values) / len(values) if values else None
+
+
+def deviation(values: Sequence[float]) -> Optional[float]:
+    """The sample's standard deviation (n - 1); None for fewer than two values."""
+    return Moments.of(values).deviation
+
+
+def median(values: Sequence[float]) -> Optional[float]:
+    """The middle value, or the mean of the two middle ones; None for no values."""
+    if not values:
+        return None
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def percentile_rank(count: int, percentile: float) -> Optional[int]:
+    """The rank, from 1, of the item that is the percentile of ``count`` sorted values: floor(n*p/100 + .5).
+
+    As InfluxDB does it (``percentile()``, nearest rank); None where that rank is 0.
+    """
+    return min(count, int(math.floor(count * percentile / 100.0 + 0.5))) or None
+
+
+def percentile_of(values: Sequence[float], percentile: float) -> Optional[float]:
+    """The item at floor(n*p/100 + .5) of the sorted values; None where that is 0."""
+    rank = percentile_rank(len(values), percentile)
+    return sorted(values)[rank - 1] if rank else None
+
+
+def _statistics() -> Dict[str, Statistic]:
+    listed: List[Statistic] = [
+        Statistic("average", average, "mean"),
+        Statistic("deviation", deviation, "stddev"),
+        Statistic("minimum", lambda values: min(values, default=None), "min"),
+        Statistic("maximum", lambda values: max(values, default=None), "max"),
+        Statistic("median", median, "median"),
+        Statistic("count", lambda values: float(len(values)), "count", of_text=True),
+        Statistic("sum", lambda values: math.fsum(values) if values else None, "sum"),
+        Statistic("first", lambda values: values[0] if values else None, "first", of_text=True),
+        Statistic("last", lambda values: values[-1] if values else None, "last", of_text=True),
+    ]
+    return {statistic.name: statistic for statistic in listed}
+
+
+STATISTICS = _statistics()
+
+
+def percentile(p: float) -> Statistic:
+    """The percentile ``p``, 0 to 100; QueryError for another number."""
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 100:
+        raise QueryError(f"percentile {excerpt(str(p))}: expected a number from 0 to 100")
+    return Statistic(f"p{p:g}", lambda values: percentile_of(values, p), "percentile", percentile=float(p))
+
+
+def find(name: str) -> Statistic:
+    """The statistic of that name, ``p95`` and ``p99.9`` among them; QueryError says which there are."""
+    if name in STATISTICS:
+        return STATISTICS[name]
+    if name[:1] == "p" and name[1:].replace(".", "", 1).isdigit() and len(name) <= 12 and name.isascii():
+        return percentile(float(name[1:]))
+    raise QueryError(f"statistic {excerpt(name)}: expected one of {', '.join(STATISTICS)} or p0 to p100")
+
+
+def find_all(names: Iterable[str]) -> Tuple[Statistic, ...]:
+    """The statistics of those names, in that order, each once."""
+    return tuple({name: find(name) for name in names}.values())

@@ -1,0 +1,167 @@
+"""Base units, reading ``"1.2 MiB"`` and writing it back for people.
+
+Inside bbmeasure a value is always in the base unit of its dimension: seconds (``s``), bytes (``bytes``), the bare
+number (``1``), or one of the few others below.  A unit of one's own is written in braces, as in UCUM and OpenTelemetry:
+``{request}`` is its own base.  Runs on a worker's Python 3.7 too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Dict, NamedTuple, Tuple
+
+from bbmeasure.errors import UnitError
+
+#: The longest text that is looked at as a number with a unit.
+LONGEST_QUANTITY = 400
+
+
+class Unit(NamedTuple):
+    """How a unit relates to its base: base value = value * multiplier / divisor."""
+
+    base: str
+    multiplier: int
+    divisor: int
+    kind: str
+
+
+class Quantity(NamedTuple):
+    """A value in a base unit, and the kind that the unit it came in suggests."""
+
+    value: float
+    unit: str
+    kind: str
+
+
+def _known() -> Dict[str, Unit]:
+    """All units by each of their spellings."""
+    units: Dict[str, Unit] = {}
+
+    def add(spellings: str, base: str, multiplier: int, divisor: int, kind: str) -> None:
+        for spelling in spellings.split():
+            units[spelling] = Unit(base, multiplier, divisor, kind)
+
+    add("ns nanosecond nanoseconds", "s", 1, 10**9, "duration")
+    add("us \u00b5s \u03bcs microsecond microseconds", "s", 1, 10**6, "duration")
+    add("ms msec millisecond milliseconds", "s", 1, 10**3, "duration")
+    add("s sec secs second seconds", "s", 1, 1, "duration")
+    add("min mins minute minutes", "s", 60, 1, "duration")
+    add("h hr hour hours", "s", 3600, 1, "duration")
+    add("d day days", "s", 86400, 1, "duration")
+    add("bytes byte B By", "bytes", 1, 1, "size")
+    add("bit bits", "bytes", 1, 8, "size")
+    for power, prefix in enumerate(("k", "M", "G", "T", "P"), start=1):
+        spellings = f"{prefix}B {prefix.upper()}B"
+        add(spellings, "bytes", 1000**power, 1, "size")
+        add(f"{prefix.upper()}iB", "bytes", 1024**power, 1, "size")
+        add(f"{prefix}B/s {prefix.upper()}B/s", "bytes/s", 1000**power, 1, "number")
+        add(f"{prefix.upper()}iB/s", "bytes/s", 1024**power, 1, "number")
+    add("bytes/s B/s By/s", "bytes/s", 1, 1, "number")
+    add("1", "1", 1, 1, "number")
+    add("count counts", "1", 1, 1, "count")
+    add("ratio", "1", 1, 1, "ratio")
+    add("% percent", "1", 1, 100, "ratio")
+    add("1/s Hz", "1/s", 1, 1, "number")
+    add("kHz", "1/s", 1000, 1, "number")
+    add("MHz", "1/s", 10**6, 1, "number")
+    add("J", "J", 1, 1, "number")
+    add("W", "W", 1, 1, "number")
+    add("Cel \u00b0C", "Cel", 1, 1, "number")
+    units[""] = units["1"]
+    return units
+
+
+_UNITS = _known()
+_OWN = re.compile(r"\{[^{}\s\"\\]{1,60}\}\Z")
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*(?P<unit>\S*)\Z"
+)
+
+
+def known() -> Tuple[str, ...]:
+    """Every spelling that :func:`find` takes, but those in braces."""
+    return tuple(unit for unit in _UNITS if unit)
+
+
+def find(unit: str) -> Unit:
+    """The unit of that spelling; UnitError where there is none."""
+    found = _UNITS.get(unit)
+    if found is not None:
+        return found
+    if _OWN.match(unit):
+        return Unit(unit, 1, 1, "number")
+    raise UnitError(
+        f"unit {unit[:60]!r}: expected one of {', '.join(known())}, or one of your own in braces such as {{request}}"
+    )
+
+
+def to_base(value: float, unit: str) -> Quantity:
+    """``value`` in the base of ``unit``: ``to_base(12.5, "ms")`` is 0.0125 s.  UnitError where it is not finite."""
+    found = find(unit)
+    try:
+        base = float(value * found.multiplier / found.divisor)
+    except OverflowError:
+        base = math.inf
+    if not math.isfinite(base):
+        raise UnitError(f"value {str(value)[:60]}: expected a finite number")
+    return Quantity(base, found.base, found.kind)
+
+
+def read_number(text: str) -> float:
+    """A finite number in plain ASCII digits, underscores between them allowed; UnitError for all else."""
+    quantity = parse(text)
+    if quantity.unit != "1" or quantity.kind != "number":
+        raise UnitError(f"{excerpt(text)}: expected a number without a unit")
+    return quantity.value
+
+
+def parse(text: str) -> Quantity:
+    """A number with an optional unit in base units: ``"12.5 ms"``, ``"1.2 MiB"``, ``"85 %"``, ``"1_024"``.
+
+    Takes ASCII digits alone, no thousands comma, nothing that is not finite; UnitError says what was got.
+    """
+    stripped = text.strip()
+    match = _QUANTITY.match(stripped) if len(stripped) <= LONGEST_QUANTITY else None
+    if match is None:
+        raise UnitError(f"{excerpt(stripped)}: expected one number with an optional unit, such as 1.2 MiB")
+    return to_base(float(match.group("number").replace("_", "")), match.group("unit"))
+
+
+def excerpt(text: str, most: int = 80) -> str:
+    """A quoted beginning of ``text`` with its length where it was cut: what a message shows of a stranger's words."""
+    if len(text) <= most:
+        return repr(text)
+    return f"{text[:most]!r}\u2026 ({len(text)} characters)"
+
+
+def _scaled(value: float, steps: Tuple[Tuple[float, str], ...]) -> str:
+    """``value`` in the largest of ``steps`` that leaves at least 1 of it."""
+    factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    return f"{_digits(value / factor)} {unit}"
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, whole numbers whole, no exponent in the everyday range."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}".replace(",", "\u202f")
+    if abs(value) >= 1000 and abs(value) < 1e15:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.3g}"
+
+
+_SECONDS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
+_BYTES = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "bytes"))
+
+
+def format(value: float, unit: str = "1", kind: str = "") -> str:
+    """``value`` of base ``unit`` as people write it: ``1.42 MiB``, ``12.5 ms``, ``85 %`` where ``kind`` is ratio."""
+    if not math.isfinite(value):
+        return str(value)
+    if unit == "s":
+        return _scaled(value, _SECONDS) if value else "0 s"
+    if unit in ("bytes", "bytes/s"):
+        return _scaled(value, _BYTES) + unit[len("bytes") :]
+    if kind == "ratio" and unit == "1":
+        return f"{_digits(value * 100)} %"
+    return _digits(value) if unit == "1" else f"{_digits(value)} {unit.strip('{}')}"
