@@ -1,0 +1,117 @@
+#!/bin/sh
+# Run the tests and checks in their order: `all`, `quick`, `soak`, or one stage by its name.
+#
+# The first red stage ends the run; what was run, and how long it took, is said at the end either way.
+set -u
+
+VENV=${VENV:-.venv}
+BIN=$VENV/bin
+report=''
+begun=$(date +%s)
+
+finish() {
+    printf '\n%sin all %d s\n' "$report" $(($(date +%s) - begun))
+    exit "$1"
+}
+
+trap 'finish 130' INT TERM
+
+stage() {
+    name=$1
+    shift
+    printf '\n==== %s\n' "$name"
+    started=$(date +%s)
+    "$@"
+    status=$?
+    took=$(($(date +%s) - started))
+    if [ "$status" = 0 ]; then
+        report="$report$(printf '%-24s passed %5d s' "$name" "$took")
+"
+    else
+        report="$report$(printf '%-24s FAILED %5d s (exit status %d)' "$name" "$took" "$status")
+"
+        finish "$status"
+    fi
+}
+
+run_pytest() {
+    "$BIN/python" -m pytest "$@"
+}
+
+# A folder of tests that holds none would pass as well as a good one: pytest's own exit status 5 tells them apart.
+folder() {
+    name=$1
+    shift
+    stage "tests/$name" run_pytest "tests/$name" "$@"
+}
+
+folder_if_there() {
+    if [ -n "$(find "tests/$1" -name 'test_*.py' 2>/dev/null)" ]; then
+        folder "$@"
+    else
+        report="$report$(printf '%-24s none yet' "tests/$1")
+"
+    fi
+}
+
+lint() {
+    "$BIN/ruff" check . && "$BIN/ruff" format --check .
+}
+
+shell_lint() {
+    shellcheck --severity=warning tests/tools/*.sh .ci/run
+}
+
+docs() {
+    "$BIN/python" -m sphinx -W -n --keep-going -q -b html docs docs/_build/html &&
+        echo "docs/_build/html/index.html"
+}
+
+www() {
+    if ! [ -f www/package.json ]; then
+        echo "No web page to build: there is no www/package.json."
+    elif ! command -v npm >/dev/null; then
+        echo "The web page is not built: there is no npm here; the rest works without it."
+    else
+        (cd www && npm ci --no-audit --no-fund && npm run build)
+    fi
+}
+
+# What a stage costs decides its place: the quick ones first.
+quick() {
+    stage ruff lint
+    stage mypy "$BIN/mypy"
+    stage import-linter "$BIN/lint-imports"
+}
+
+case $1 in
+quick)
+    quick
+    folder unit -m 'not soak and not slow'
+    ;;
+all)
+    stage 'Debian packages' sh tests/tools/debian_packages.sh
+    stage www www
+    quick
+    stage shellcheck shell_lint
+    folder unit
+    # Buildbot's test kit brings its own reactor's rules: never in one process with pytest-twisted.
+    folder_if_there steps -p no:twisted
+    folder_if_there e2e
+    folder_if_there faults
+    folder_if_there browser
+    stage docs docs
+    ;;
+soak)
+    stage 'Debian packages' sh tests/tools/debian_packages.sh
+    stage 'fuzzing' run_pytest tests/unit -m fuzz --hypothesis-profile=soak --timeout=3600
+    stage 'long tests' run_pytest tests -m soak --timeout=3600 --ignore=tests/steps
+    ;;
+docs) stage docs docs ;;
+www) stage www www ;;
+*)
+    echo "$0: expected all, quick, soak, docs or www, got $1" >&2
+    exit 2
+    ;;
+esac
+finish 0
