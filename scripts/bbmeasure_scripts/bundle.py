@@ -1,0 +1,78 @@
+"""One text that runs a program of the kit on a worker that has nothing but a Python 3.7 or newer.
+
+A step feeds it to ``python3 -`` on standard input: nothing is installed, uploaded or left behind.  Runs on the master.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.util import find_spec
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+#: The programs that can be bundled.
+PROGRAMS = ("emit", "run", "size", "sloc", "timefunc")
+
+_PACKAGES = ("bbmeasure", "bbmeasure_scripts")
+#: The library's own ``__init__`` serves the master: a worker needs none of it.
+_EMPTY = {"bbmeasure": ""}
+
+_TEXT = """\
+import sys
+if sys.version_info < (3, 7):
+    sys.exit("bbmeasure: Python %s: expected 3.7 or newer" % sys.version.split()[0])
+sources = {{
+{sources}
+}}
+bootstrap = {{"__name__": "bootstrap"}}
+exec(compile(sources[{bootstrap!r}], "<bundle>/bootstrap.py", "exec"), bootstrap)
+bootstrap["run"]({program!r}, {argv}, sources)
+"""
+
+
+def bundle(program: str, argv: Sequence[str]) -> str:
+    """The text that runs ``program`` with the arguments ``argv``; ASCII, whatever they are."""
+    if program not in PROGRAMS:
+        raise ValueError(f"program {program!r}: expected one of {', '.join(PROGRAMS)}")
+    sources = "\n".join(f"    {name!r}: {ascii(source)}," for name, source in _sources(f"bbmeasure_scripts.{program}"))
+    return _TEXT.format(
+        sources=sources,
+        bootstrap="bbmeasure_scripts.bootstrap",
+        program=program,
+        argv=ascii([str(argument) for argument in argv]),
+    )
+
+
+@cache
+def _sources(main: str) -> Tuple[Tuple[str, str], ...]:
+    """The modules that ``main`` needs, by name."""
+    found: Dict[str, str] = dict(_EMPTY)
+    wanted: List[str] = [main, "bbmeasure_scripts.bootstrap", "bbmeasure_scripts"]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        found[name] = get_source(name)
+        wanted.extend(_imports(found[name]))
+    return tuple(sorted(found.items()))
+
+
+def get_source(name: str) -> str:
+    """The source of an installed module, as its loader gives it."""
+    spec = find_spec(name)
+    reader = getattr(spec.loader, "get_source", None) if spec else None
+    source: Optional[str] = reader(name) if reader else None
+    if source is None:
+        raise ImportError(f"module {name}: expected its source to be installed")
+    return source
+
+
+def _imports(source: str) -> Iterator[str]:
+    """The modules of this project that a source imports, wherever it does so."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module in _PACKAGES:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in _PACKAGES:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in _PACKAGES)

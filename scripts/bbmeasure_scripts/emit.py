@@ -1,0 +1,85 @@
+"""``bbmeasure emit NAME VALUE``: report one value from a shell script."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Dict, List, Optional, Sequence
+
+from bbmeasure import units
+from bbmeasure.errors import MeasureError, RecordError
+from bbmeasure.records import Record
+from bbmeasure_scripts import output
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Report what the command line says: 0, 1 where it could not be handed over, 2 where it makes no record."""
+    parser = _parser()
+    wanted = parser.parse_args(argv)
+    try:
+        record = make(wanted.name, wanted.value, wanted.unit, wanted.kind, wanted.better, wanted.tag)
+    except MeasureError as error:
+        output.say(f"{parser.prog}: {error}")
+        return 2
+    return 0 if output.deliver([record], [output.human(record)]) else 1
+
+
+def make(
+    name: str,
+    values: Sequence[str],
+    unit: Optional[str] = None,
+    kind: Optional[str] = None,
+    better: Optional[str] = None,
+    tags: Sequence[str] = (),
+) -> Record:
+    """The record of texts from a command line; several values are samples, and their median is the value."""
+    if kind == "text":
+        return Record(name, " ".join(values), kind=kind, tags=read_tags(tags))
+    if unit is not None:
+        numbers = [units.read_number(value) for value in values]
+    else:
+        quantities = [units.parse(value) for value in values]
+        found = {(quantity.unit, quantity.kind) for quantity in quantities}
+        if len(found) > 1:
+            raise RecordError(f"values in {len(found)} units: expected one")
+        numbers = [quantity.value for quantity in quantities]
+        unit = quantities[0].unit
+        kind = kind or quantities[0].kind
+    if len(numbers) == 1:
+        return Record(name, numbers[0], unit=unit, kind=kind, better=better, tags=read_tags(tags))
+    return Record(name, samples=numbers, unit=unit, kind=kind, better=better, tags=read_tags(tags))
+
+
+def read_tags(texts: Sequence[str]) -> Dict[str, str]:
+    """Tags from ``KEY=VALUE``; RecordError where one has no ``=``."""
+    tags: Dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise RecordError(f"tag {units.excerpt(text)}: expected KEY=VALUE")
+        tags[key] = value
+    return tags
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bbmeasure emit",
+        description="Report one value to the Buildbot step that runs this.",
+        epilog="Outside a measuring step a marked line is printed, which any step of bbmeasure finds in the log.",
+    )
+    kinds: List[str] = ["count", "duration", "size", "ratio", "number", "text"]
+    parser.add_argument("name", metavar="NAME", help="the name of the series")
+    parser.add_argument(
+        "value",
+        metavar="VALUE",
+        nargs="+",
+        help="a number, with its unit if you like: 42, '1.2 MiB', '85 %%'; several are samples of one thing",
+    )
+    parser.add_argument("--unit", metavar="U", help="the unit where it is not in the value: ms, bytes, '{request}'")
+    parser.add_argument("--kind", choices=kinds, help="what the value is; the unit's kind where it is not said")
+    parser.add_argument("--better", choices=["lower", "higher"], help="which change is the good one")
+    parser.add_argument("--tag", metavar="KEY=VALUE", action="append", default=[], help="may be given several times")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
