@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib.util import find_spec
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+from bbmeasure_scripts.sources import get_source
 
 #: The programs that can be bundled.
 PROGRAMS = ("emit", "run", "size", "sloc", "timefunc")
@@ -55,16 +56,6 @@ def _sources(main: str) -> Tuple[Tuple[str, str], ...]:
         found[name] = get_source(name)
         wanted.extend(_imports(found[name]))
     return tuple(sorted(found.items()))
-
-
-def get_source(name: str) -> str:
-    """The source of an installed module, as its loader gives it."""
-    spec = find_spec(name)
-    reader = getattr(spec.loader, "get_source", None) if spec else None
-    source: Optional[str] = reader(name) if reader else None
-    if source is None:
-        raise ImportError(f"module {name}: expected its source to be installed")
-    return source
 
 
 def _imports(source: str) -> Iterator[str]:

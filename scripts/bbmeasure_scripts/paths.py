@@ -9,12 +9,23 @@ import fnmatch
 import os
 import re
 import stat
+from itertools import compress
+from operator import attrgetter
 from typing import Dict, Iterator, List, Optional, Pattern, Sequence, Set, Tuple
 
 _MAGIC = re.compile(r"[*?\[]")
 
-#: A file as it was found: its path and what ``os.lstat`` says of it.
-Found = Tuple[str, os.stat_result]
+#: Files of one folder: the folder, and for each file its name and what ``os.lstat`` says of it.
+Files = Tuple[str, List[str], List[os.stat_result]]
+
+#: The most files that are handed on at once, so that a huge folder takes no huge memory.
+_MOST = 1000
+_LINKS = attrgetter("st_nlink")
+_NAME = attrgetter("name")
+_BY_DESCRIPTOR = os.scandir in os.supports_fd
+_FOLDER = os.O_RDONLY
+for _name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
+    _FOLDER |= getattr(os, _name, 0)
 
 
 class Notes:
@@ -113,60 +124,103 @@ def note(error: OSError, path: str, notes: Notes) -> None:
         notes.add(f"unreadable ({error.strerror})", path)
 
 
-def walk(roots: Sequence[str], excluded: Excluded, notes: Notes) -> Iterator[Found]:
-    """Every regular file of ``roots``, each once also where roots overlap or names are hard links of one file."""
+def walk(roots: Sequence[str], excluded: Excluded, notes: Notes) -> Iterator[Files]:
+    """Every regular file of ``roots``, each once also where roots overlap or names are hard links of one file.
+
+    They come in lists, a folder or a part of one at a time: a generator that yields each file costs a quarter more.
+    """
     seen: Set[Tuple[int, int]] = set()
     overlap = len(roots) > 1
     for root in roots:
-        for path, status in _walk_root(root, excluded, notes):
-            if overlap or status.st_nlink > 1:
-                key = (status.st_dev, status.st_ino)
-                if status.st_ino and key in seen:
-                    continue
-                seen.add(key)
-            yield path, status
+        for folder, names, statuses in _walk_root(root, excluded, notes):
+            if overlap or max(map(_LINKS, statuses), default=1) > 1:
+                new = [_is_new(status, seen) for status in statuses]
+                names, statuses = list(compress(names, new)), list(compress(statuses, new))
+            yield folder, names, statuses
 
 
-def _walk_root(root: str, excluded: Excluded, notes: Notes) -> Iterator[Found]:
+def _is_new(status: os.stat_result, seen: Set[Tuple[int, int]]) -> bool:
+    """Whether a file was not there before; one whose system numbers no files is taken as new."""
+    key = (status.st_dev, status.st_ino)
+    if status.st_ino and key in seen:
+        return False
+    seen.add(key)
+    return True
+
+
+def _walk_root(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files]:
     try:
         status = os.lstat(root)
     except OSError as error:
         note(error, root, notes)
         return
-    name = os.path.basename(os.path.normpath(root))
+    folder, name = os.path.split(os.path.normpath(root))
     if excluded and excluded.matches(name, name):
         return
     if stat.S_ISDIR(status.st_mode):
-        yield from _walk_folder(root, excluded, notes)
+        yield from _walk_folders(root, excluded, notes)
     elif stat.S_ISREG(status.st_mode):
-        yield root, status
+        yield folder, [name], [status]
     else:
         notes.add("not followed, a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file", root)
 
 
-def _walk_folder(root: str, excluded: Excluded, notes: Notes) -> Iterator[Found]:
-    """The regular files below ``root``; a loop and no recursion, as folders nest deeper than Python calls."""
+def _walk_folders(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files]:
+    """The files below ``root``; a loop and no recursion, as folders nest deeper than Python calls."""
     folders: List[Tuple[str, str]] = [(root, "")]
     while folders:
         folder, below = folders.pop()
+        within: List[str] = []
         try:
-            entries = os.scandir(folder)
+            for files in _scan(folder, below, excluded, notes, within):
+                yield (folder, *files)
         except OSError as error:
             note(error, folder, notes)
-            continue
-        with entries:
+        folders.extend((os.path.join(folder, name), f"{below}{name}/") for name in within)
+
+
+def _scan(
+    folder: str, below: str, excluded: Excluded, notes: Notes, within: List[str]
+) -> Iterator[Tuple[List[str], List[os.stat_result]]]:
+    """The files of one folder, in parts; the names of the folders in it are added to ``within``.
+
+    Through a descriptor where the system can, which makes each ``lstat`` a quarter cheaper.
+    """
+    matches = excluded.matches if excluded else None
+    descriptor = os.open(folder, _FOLDER) if _BY_DESCRIPTOR else None
+    try:
+        with os.scandir(folder if descriptor is None else descriptor) as entries:
+            files: List[os.DirEntry[str]] = []
             for entry in entries:
-                if excluded and excluded.matches(entry.name, below + entry.name):
+                if matches and matches(entry.name, below + entry.name):
                     continue
                 try:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append((entry.path, below + entry.name + "/"))
-                        continue
-                    status = entry.stat(follow_symlinks=False)
+                    if entry.is_file(follow_symlinks=False):
+                        files.append(entry)
+                    elif entry.is_dir(follow_symlinks=False):
+                        within.append(entry.name)
+                    elif not entry.is_symlink():
+                        notes.add("no regular file", os.path.join(folder, entry.name))
                 except OSError as error:
-                    note(error, entry.path, notes)
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    yield entry.path, status
-                elif not stat.S_ISLNK(status.st_mode):
-                    notes.add("no regular file", entry.path)
+                    note(error, os.path.join(folder, entry.name), notes)
+                if len(files) >= _MOST:
+                    yield _states(folder, files, notes)
+                    files = []
+            yield _states(folder, files, notes)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _states(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[List[str], List[os.stat_result]]:
+    """The names and states of entries that are files; those that are gone are left out."""
+    try:
+        return list(map(_NAME, files)), list(map(os.DirEntry.stat, files))
+    except OSError:
+        kept = []
+    for entry in files:
+        try:
+            kept.append((entry.name, entry.stat(follow_symlinks=False)))
+        except OSError as error:
+            note(error, os.path.join(folder, entry.name), notes)
+    return [name for name, _ in kept], [status for _, status in kept]

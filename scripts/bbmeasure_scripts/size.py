@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from operator import attrgetter
 from typing import List, NamedTuple, Optional, Sequence
 
 from bbmeasure.errors import MeasureError
@@ -36,11 +37,12 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
         if not found:
             notes.add("not found", pattern)
         roots.extend(found)
-    size = files = 0
-    for _, status in paths.walk(roots, paths.Excluded(exclude), notes):
-        size += status.st_blocks * BLOCK if allocated else status.st_size
-        files += 1
-    return Sizes(size, files, notes.lines())
+    size = count = 0
+    length = attrgetter("st_blocks" if allocated else "st_size")
+    for _, names, statuses in paths.walk(roots, paths.Excluded(exclude), notes):
+        count += len(names)
+        size += sum(map(length, statuses))
+    return Sizes(size * BLOCK if allocated else size, count, notes.lines())
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -1,0 +1,16 @@
+"""The text of a module of this project, wherever it was loaded from: a folder, a wheel, a zip or a bundle."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Optional
+
+
+def get_source(name: str) -> str:
+    """The source of module ``name``, as its loader gives it; ImportError where it has none."""
+    spec = find_spec(name)
+    reader = getattr(spec.loader, "get_source", None) if spec else None
+    source: Optional[str] = reader(name) if reader else None
+    if source is None:
+        raise ImportError(f"module {name}: expected its source to be there")
+    return source
