@@ -46,8 +46,7 @@ def run(command: list[str]) -> tuple[dict[str, float], str]:
         done = subprocess.run(
             [sys.executable, "-m", "bbmeasure_scripts.run", "--name", "x", "--", *command],
             env={**ENVIRONMENT, "BBMEASURE_FILE": file},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=True,
         )
