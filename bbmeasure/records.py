@@ -102,8 +102,11 @@ def check_text(what: str, text: Any, longest: int) -> str:
     return text
 
 
-def check_tags(tags: Mapping[str, Any]) -> Mapping[str, str]:
-    """A copy of ``tags`` with numbers and booleans as text, empty values left out; RecordError where one cannot be."""
+def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str, str]:
+    """A copy of ``tags`` with numbers and booleans as text, empty values left out; RecordError where one cannot be.
+
+    With ``reserved=False`` those that only the master sets are taken too: to ask for them is everybody's right.
+    """
     if not isinstance(tags, Mapping):
         raise RecordError(f"tags {units.excerpt(str(tags))}: expected a mapping of texts to texts")
     if len(tags) > MOST_TAGS:
@@ -112,9 +115,11 @@ def check_tags(tags: Mapping[str, Any]) -> Mapping[str, str]:
     for key in sorted(tags, key=str):
         value = tags[key]
         check_text("tag name", key, LONGEST_TAG_KEY)
-        if key in RESERVED_TAGS or key.startswith("_"):
+        if reserved and (key in RESERVED_TAGS or key.startswith("_")):
             raise RecordError(f"tag {key!r}: expected a name that the master does not set itself")
-        if isinstance(value, (bool, int, float)):
+        if isinstance(value, float) and value.is_integer():  # JSON from a worker has no other numbers
+            value = f"{value:.0f}"
+        elif isinstance(value, (bool, int, float)):
             value = str(value)
         if value is None or value == "":
             continue
@@ -184,7 +189,8 @@ class Record:
         if value is None:
             if not measured:
                 raise RecordError(f"record {name!r}: expected a value or samples")
-            quantity = units.Quantity(statistics.median(measured), *units.to_base(0, unit or "1")[1:])
+            middle = check_number(statistics.median(measured), "median of the samples")
+            quantity = units.Quantity(middle, *units.to_base(0, unit or "1")[1:])
         else:
             quantity = units.to_base(check_number(value), unit or "1")
         put("value", quantity.value)

@@ -73,7 +73,7 @@ def _known() -> Dict[str, Unit]:
 
 
 _UNITS = _known()
-_OWN = re.compile(r"\{[^{}\s\"\\]{1,60}\}\Z")
+_OWN = re.compile(r"\{[^{}\s\"\\\x00-\x1f\x7f\ud800-\udfff]{1,60}\}\Z")
 _QUANTITY = re.compile(
     r"(?P<number>[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*(?P<unit>\S*)\Z"
 )
@@ -104,7 +104,7 @@ def to_base(value: float, unit: str) -> Quantity:
     except OverflowError:
         base = math.inf
     if not math.isfinite(base):
-        raise UnitError(f"value {str(value)[:60]}: expected a finite number")
+        raise UnitError(f"value {base}: expected a finite number")
     return Quantity(base, found.base, found.kind)
 
 
@@ -123,7 +123,7 @@ def parse(text: str) -> Quantity:
     """
     stripped = text.strip()
     match = _QUANTITY.match(stripped) if len(stripped) <= LONGEST_QUANTITY else None
-    if match is None:
+    if match is None or match.group("unit") == "1":  # "12 1" is two numbers
         raise UnitError(f"{excerpt(stripped)}: expected one number with an optional unit, such as 1.2 MiB")
     return to_base(float(match.group("number").replace("_", "")), match.group("unit"))
 
@@ -143,10 +143,8 @@ def _scaled(value: float, steps: Tuple[Tuple[float, str], ...]) -> str:
 
 def _digits(value: float) -> str:
     """Three significant digits, whole numbers whole, no exponent in the everyday range."""
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}".replace(",", "\u202f")
-    if abs(value) >= 1000 and abs(value) < 1e15:
-        return f"{value:,.0f}".replace(",", "\u202f")
+    if abs(value) < 1e15 and (value.is_integer() or abs(value) >= 999.5):
+        return f"{value + 0.0:,.0f}".replace(",", "\u202f")  # no "-0"
     return f"{value:.3g}"
 
 
@@ -156,6 +154,7 @@ _BYTES = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "
 
 def format(value: float, unit: str = "1", kind: str = "") -> str:
     """``value`` of base ``unit`` as people write it: ``1.42 MiB``, ``12.5 ms``, ``85 %`` where ``kind`` is ratio."""
+    value = float(value)
     if not math.isfinite(value):
         return str(value)
     if unit == "s":

@@ -28,6 +28,12 @@ LONGEST_MARKER_LINE = 4000
 LARGEST_FILE = 1024 * 1024
 LONGEST_LINE = 256 * 1024
 
+#: What is looked for first; a terminal may have put colours into the marker, within so many characters before it.
+_WORD = "bbmeasure"
+_LONGEST_PAINT = 64
+#: The most of a line on stdout that is looked at, in characters.
+_LONGEST_KEPT = 2 * LONGEST_MARKER_LINE
+
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
@@ -50,7 +56,8 @@ def encode(record: Record) -> str:
         fields["tags"] = dict(record.tags)
     if record.samples:
         fields["samples"] = list(record.samples)
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False)
+    line = json.dumps(fields, separators=(",", ":"), allow_nan=False)
+    return line.replace(MARKER, "\\u0023" + MARKER[1:])  # a marker in a text is none
 
 
 def encode_marker(record: Record) -> str:
@@ -68,6 +75,13 @@ def decode(line: str) -> Record:
     """The record of one JSON line; WireError, RecordError or UnitError say why there is none."""
     if len(line) > LONGEST_LINE:
         raise WireError(f"line of {len(line)} characters: expected at most {LONGEST_LINE}")
+    try:
+        return _record(line)
+    except RecursionError:
+        raise WireError("nested too deeply: expected a flat JSON object") from None
+
+
+def _record(line: str) -> Record:
     fields = _load(line)
     if not isinstance(fields, dict):
         raise WireError(f"{units.excerpt(line)}: expected a JSON object")
@@ -88,11 +102,8 @@ def decode(line: str) -> Record:
 
 
 def _load(line: str) -> Any:
-    """JSON with every number as a float, so that a million digits cost no more than their reading."""
     try:
-        return json.loads(line, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
-    except RecursionError:
-        raise WireError("nested too deeply: expected a flat JSON object") from None
+        return _JSON.decode(line)
     except ValueError as error:
         if isinstance(error, MeasureError):
             raise
@@ -108,6 +119,10 @@ def _number(digits: str) -> float:
 
 def _no_constant(word: str) -> NoReturn:
     raise WireError(f"number {word}: expected a finite one")
+
+
+#: Every number is a float, so that a million digits cost no more than their reading.
+_JSON = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_no_constant)
 
 
 def read(line: str, number: int) -> Union[Record, Refusal]:
@@ -126,6 +141,11 @@ def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
             yield read(line, number)
 
 
+def strip_ansi(text: str) -> str:
+    """``text`` without the control sequences of a terminal."""
+    return _ANSI.sub("", text) if "\x1b" in text else text
+
+
 class MarkerScanner:
     """Finds marked lines in a stream of text that arrives in pieces; keeps no more than one line of it."""
 
@@ -137,11 +157,10 @@ class MarkerScanner:
         """What the lines that end in ``text`` hold."""
         text = self._rest + text
         end = text.rfind("\n") + 1
-        found = self._scan(text[:end]) if end else []
         self._rest = text[end:]
-        if len(self._rest) > 4 * LONGEST_MARKER_LINE:
+        if len(self._rest) > 2 * _LONGEST_KEPT:
             self._rest = self._shorten(self._rest)
-        return found
+        return self._scan(text[:end]) if end else []
 
     def finish(self) -> List[Union[Record, Refusal]]:
         """What the last line holds, if it had no line break."""
@@ -150,43 +169,46 @@ class MarkerScanner:
 
     @staticmethod
     def _shorten(rest: str) -> str:
-        """The part of an endless line that may still matter: its marker, or what could be the beginning of one."""
-        marker = rest.find(MARKER)
-        if marker < 0:
-            return rest[-len(MARKER) :]
-        return rest[marker : marker + 2 * LONGEST_MARKER_LINE]
+        """The part of an endless line that may still matter: from its marker on, or what could be the beginning of one.
+
+        A little more is kept than is read, so that the line is known to be too long.
+        """
+        at = rest.find(_WORD)
+        at = len(rest) - len(_WORD) if at < 0 else at
+        return rest[max(0, at - _LONGEST_PAINT) :][: _LONGEST_KEPT + 1]
 
     def _scan(self, text: str) -> List[Union[Record, Refusal]]:
         found: List[Union[Record, Refusal]] = []
-        at = text.find(MARKER)
         counted = 0
+        at = text.find(_WORD)
         while at >= 0:
+            start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
-            self._number += text.count("\n", counted, at)
-            counted = at
-            found.extend(self._read_line(text[at:end]))
-            at = text.find(MARKER, end)
+            self._number += text.count("\n", counted, start)
+            counted = start
+            found.extend(self._read_line(text[max(start, at - _LONGEST_PAINT) : end]))
+            at = text.find(_WORD, end)
         self._number += text.count("\n", counted)
         return found
 
     def _read_line(self, line: str) -> Iterator[Union[Record, Refusal]]:
         """The records of a line from its first marker on; two programs may have written into one line."""
-        if len(line) > 2 * LONGEST_MARKER_LINE:
-            yield Refusal(self._number, f"line of {len(line)} characters or more: expected a short one", line[:80])
+        parts = _ANSI.sub("", line[:_LONGEST_KEPT]).split(MARKER)[1:]
+        if parts and len(line) > _LONGEST_KEPT:
+            why = f"marked line of more than {_LONGEST_KEPT} characters: expected less than {LONGEST_MARKER_LINE}"
+            yield Refusal(self._number, why, parts[0][:80])
             return
-        for part in _ANSI.sub("", line).split(MARKER):
-            if part.strip():
-                yield self._read_part(part.strip())
+        for part in parts:
+            yield self._read_part(part.strip())
 
     def _read_part(self, part: str) -> Union[Record, Refusal]:
         """One marked record; what another program wrote behind its closing brace is no matter."""
         if len(part) + len(MARKER) >= LONGEST_MARKER_LINE:
             why = f"marked line of {len(part)} characters: expected less than {LONGEST_MARKER_LINE}"
             return Refusal(self._number, why, part[:80])
-        whole = read(part, self._number)
-        closing = part.rfind("}")
-        if isinstance(whole, Refusal) and 0 <= closing < len(part) - 1:
-            shorter = read(part[: closing + 1], self._number)
-            return whole if isinstance(shorter, Refusal) else shorter
-        return whole
+        try:
+            end = _JSON.raw_decode(part)[1]
+        except (ValueError, RecursionError):
+            end = len(part)  # reading it says why
+        return read(part[:end], self._number)

@@ -37,7 +37,8 @@ class Moments:
 
     Two of them merge exactly as if their values had been seen together, so that a deviation of 1e9 plus a small noise
     stays right: Chan, Golub, LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*,
-    1979.
+    1979.  What no float can hold (values near 1e308 are legal) is infinite inside, never an exception nor NaN, and
+    answered as None.
     """
 
     count: int = 0
@@ -52,8 +53,8 @@ class Moments:
         listed = list(values)
         if not listed:
             return cls()
-        mean = math.fsum(listed) / len(listed)
-        m2 = math.fsum((value - mean) ** 2 for value in listed)
+        mean = _sum(listed) / len(listed)
+        m2 = _sum((value - mean) * (value - mean) for value in listed)
         return cls(len(listed), mean, m2, min(listed), max(listed))
 
     def merge(self, other: Moments) -> Moments:
@@ -64,8 +65,8 @@ class Moments:
         delta = other.mean - self.mean
         return Moments(
             count,
-            self.mean + delta * other.count / count,
-            self.m2 + other.m2 + delta * delta * self.count * other.count / count,
+            _no_nan(self.mean + delta * other.count / count),
+            _no_nan(self.m2 + other.m2 + delta * delta * self.count * other.count / count),
             min(self.minimum, other.minimum),
             max(self.maximum, other.maximum),
         )
@@ -73,7 +74,7 @@ class Moments:
     @property
     def deviation(self) -> Optional[float]:
         """The sample's standard deviation (n - 1); None for fewer than two values."""
-        return math.sqrt(max(0.0, self.m2) / (self.count - 1)) if self.count > 1 else None
+        return _finite(math.sqrt(max(0.0, self.m2) / (self.count - 1))) if self.count > 1 else None
 
     def answer(self, statistic: Statistic) -> Optional[float]:
         """What of ``statistic`` the moments alone can say; QueryError where they cannot."""
@@ -86,8 +87,8 @@ class Moments:
         if not self.count:
             return None
         if statistic.name == "sum":
-            return self.mean * self.count
-        return {"average": self.mean, "minimum": self.minimum, "maximum": self.maximum}[statistic.name]
+            return _finite(self.mean * self.count)
+        return _finite({"average": self.mean, "minimum": self.minimum, "maximum": self.maximum}[statistic.name])
 
 
 _OF_MOMENTS = ("average", "deviation", "minimum", "maximum", "count", "sum")
@@ -98,9 +99,25 @@ def needs_only_moments(statistic: Statistic) -> bool:
     return statistic.name in _OF_MOMENTS
 
 
+def _sum(values: Iterable[float]) -> float:
+    """The sum, rounded once; infinite where no float holds it."""
+    try:
+        return _no_nan(math.fsum(values))
+    except (OverflowError, ValueError):  # too large, or infinities of both signs
+        return math.inf
+
+
+def _no_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _finite(value: float) -> Optional[float]:
+    return value if math.isfinite(value) else None
+
+
 def average(values: Sequence[float]) -> Optional[float]:
     """The arithmetic mean; None for no values."""
-    return math.fsum(values) / len(values) if values else None
+    return _finite(_sum(values) / len(values)) if values else None
 
 
 def deviation(values: Sequence[float]) -> Optional[float]:
@@ -113,7 +130,7 @@ def median(values: Sequence[float]) -> Optional[float]:
     if not values:
         return None
     ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    return ordered[half] if len(values) % 2 else ordered[half - 1] / 2 + ordered[half] / 2
 
 
 def percentile_rank(count: int, percentile: float) -> Optional[int]:
@@ -138,7 +155,7 @@ def _statistics() -> Dict[str, Statistic]:
         Statistic("maximum", lambda values: max(values, default=None), "max"),
         Statistic("median", median, "median"),
         Statistic("count", lambda values: float(len(values)), "count", of_text=True),
-        Statistic("sum", lambda values: math.fsum(values) if values else None, "sum"),
+        Statistic("sum", lambda values: _finite(_sum(values)) if values else None, "sum"),
         Statistic("first", lambda values: values[0] if values else None, "first", of_text=True),
         Statistic("last", lambda values: values[-1] if values else None, "last", of_text=True),
     ]
@@ -152,7 +169,8 @@ def percentile(p: float) -> Statistic:
     """The percentile ``p``, 0 to 100; QueryError for another number."""
     if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 100:
         raise QueryError(f"percentile {excerpt(str(p))}: expected a number from 0 to 100")
-    return Statistic(f"p{p:g}", lambda values: percentile_of(values, p), "percentile", percentile=float(p))
+    name = f"p{p:.10f}".rstrip("0").rstrip(".")
+    return Statistic(name, lambda values: percentile_of(values, p), "percentile", percentile=float(p))
 
 
 def find(name: str) -> Statistic:
