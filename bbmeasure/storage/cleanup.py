@@ -1,0 +1,92 @@
+"""Deleting from the journal in small slices: what was forgotten, and what is older than the retention.
+
+A slice is one short transaction, so that points that are captured meanwhile are committed in time.  The file does not
+shrink; its free pages are used again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Optional
+
+from bbmeasure.storage import rollup
+from bbmeasure.storage.base import NANOSECONDS
+from bbmeasure.storage.ingest import Ingest
+
+_CHUNKS_A_SLICE = 8
+_BUILDS_A_SLICE = 2_000
+
+
+class Cleanup:
+    """Deletes through ``ingest``; ``retention`` in seconds, None to keep everything that was not forgotten."""
+
+    def __init__(self, ingest: Ingest, retention: Optional[float] = None) -> None:
+        self._ingest = ingest
+        self._connection: sqlite3.Connection = ingest.connection
+        self._retention = retention
+        self.deleted = 0
+
+    def slice(self, now: float) -> bool:
+        """One slice, ``now`` being unix seconds; False where nothing was left to delete."""
+        with self._ingest.transaction():
+            more = self._forgotten() or self._expired(now) or self._builds()
+            if more:
+                self._ingest.clear()
+            return more
+
+    def run(self, now: float) -> None:
+        """All slices, one after the other."""
+        while self.slice(now):
+            pass
+
+    def _forgotten(self) -> bool:
+        found = self._connection.execute("SELECT id FROM series WHERE name IS NULL LIMIT 1").fetchone()
+        if found is None:
+            return False
+        stream = self._connection.execute("SELECT id FROM streams WHERE series = ? LIMIT 1", found).fetchone()
+        if stream is None:
+            self._connection.execute("DELETE FROM series WHERE id = ?", found)
+        elif not self._delete_chunks(stream[0], rollup.LATEST):
+            self._connection.execute("DELETE FROM streams WHERE id = ?", stream)
+        return True
+
+    def _expired(self, now: float) -> bool:
+        if self._retention is None:
+            return False
+        until = int((now - self._retention) * NANOSECONDS)
+        oldest = self._connection.execute("SELECT stream FROM chunks WHERE start < ? LIMIT 1", (until,)).fetchone()
+        if oldest is None:
+            return self._empty_streams()
+        self._delete_chunks(oldest[0], until)
+        return True
+
+    def _delete_chunks(self, stream: int, until: int) -> bool:
+        """Delete the points of some chunks before ``until``, and of one that reaches over it; False for none."""
+        chunks = self._connection.execute(
+            "SELECT start, last FROM chunks WHERE stream = ? AND start < ? ORDER BY start LIMIT ?",
+            (stream, until, _CHUNKS_A_SLICE),
+        ).fetchall()
+        for start, last in chunks:
+            gone = self._connection.execute(
+                "DELETE FROM points WHERE stream = ? AND time BETWEEN ? AND ?", (stream, start, min(last, until - 1))
+            )
+            self.deleted += gone.rowcount
+            rollup.rebuild(self._connection, stream, start, last)
+        return bool(chunks)
+
+    def _empty_streams(self) -> bool:
+        """Streams without a point, and series without a stream that nobody declared, are gone."""
+        gone = self._connection.execute("DELETE FROM streams WHERE id NOT IN (SELECT stream FROM chunks)").rowcount
+        gone += self._connection.execute(
+            "DELETE FROM series WHERE NOT declared AND id NOT IN (SELECT series FROM streams)"
+        ).rowcount
+        return gone > 0
+
+    def _builds(self) -> bool:
+        """Facts of builds that are older than every build with a point are gone."""
+        (first,) = self._connection.execute("SELECT min(build) FROM points WHERE build IS NOT NULL").fetchone()
+        gone = self._connection.execute(
+            "DELETE FROM builds WHERE id IN (SELECT id FROM builds WHERE id < ? ORDER BY id LIMIT ?)",
+            (rollup.LATEST if first is None else first, _BUILDS_A_SLICE),
+        )
+        return gone.rowcount > 0

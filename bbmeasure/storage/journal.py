@@ -1,0 +1,240 @@
+"""The journal's doors for code that may wait: the command line, tests, and the threads of SQLiteStorage."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Callable, Optional
+
+from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
+from bbmeasure.storage import outbox, queries, schema
+from bbmeasure.storage.base import Bucket, Point, Query, SeriesInfo
+from bbmeasure.storage.checks import check_point
+from bbmeasure.storage.cleanup import Cleanup
+from bbmeasure.storage.ingest import Ingest
+from bbmeasure.storage.statistics import Statistic, Value
+
+#: What SQLite says where the same may succeed later.
+_LATER = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
+
+
+def storage_error(error: Exception, path: schema.Path) -> StorageError:
+    """What a store says of an error of SQLite: StorageUnavailableError and StorageFullError where it is worth trying
+    again later.
+    """
+    if isinstance(error, StorageError):
+        return error
+    said = f"journal {path}: {error}"
+    lower = str(error).lower()
+    if "full" in lower or "no space" in lower:
+        return StorageFullError(said)
+    if isinstance(error, (sqlite3.OperationalError, OSError)) and any(word in lower for word in _LATER):
+        return StorageUnavailableError(said)
+    return StorageError(said)
+
+
+class JournalReader:
+    """Answers from a journal's file as :class:`~bbmeasure.storage.base.Storage` does, at once and without writing.
+
+    Works beside a running master, without one, and in a folder that cannot be written.  Each answer is of one moment.
+    StorageError where the file cannot be read.  Use it as a context manager, or :meth:`close` it.
+    """
+
+    def __init__(self, path: schema.Path, *, wait: float = 1.0, stop: Optional[Callable[[], bool]] = None) -> None:
+        """``wait`` seconds for a lock; ``stop`` is asked every few milliseconds whether to break off a question."""
+        self.path = path
+        try:
+            self.connection = schema.open_for_reading(path, wait=wait)
+        except sqlite3.Error as error:
+            raise storage_error(error, path) from error
+        if stop is not None:
+            self.connection.set_progress_handler(stop, 100_000)
+
+    def __enter__(self) -> JournalReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    @contextmanager
+    def _moment(self) -> Generator[sqlite3.Connection, None, None]:
+        try:
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise storage_error(error, self.path) from error
+
+    def series(self) -> list[SeriesInfo]:
+        """All series by name, with what they hold."""
+        with self._moment() as connection:
+            return queries.series(connection)
+
+    def last(self, query: Query, before: Optional[int] = None) -> Optional[Point]:
+        """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
+        with self._moment() as connection:
+            return queries.last(connection, query, before)
+
+    def records(self, buildid: int) -> list[Point]:
+        """All points of a build, in the order of their time."""
+        with self._moment() as connection:
+            return queries.records(connection, buildid)
+
+    def summarize(self, query: Query, statistics: Sequence[Statistic]) -> dict[str, Optional[Value]]:
+        """Each statistic by its name; None where there is no data."""
+        with self._moment() as connection:
+            return queries.summarize(connection, query, statistics)
+
+    def points(self, query: Query, limit: int) -> list[Point]:
+        """The newest ``limit`` points, oldest first."""
+        with self._moment() as connection:
+            return queries.points(connection, query, limit)
+
+    def buckets(self, query: Query, count: int) -> list[Bucket]:
+        """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
+        with self._moment() as connection:
+            return queries.buckets(connection, query, count)
+
+    def recall(self, keys: Sequence[str]) -> dict[str, float]:
+        """The last ``state`` written under each of ``keys`` that has one."""
+        with self._moment() as connection:
+            return queries.recall(connection, keys)
+
+    def sinks(self) -> list[str]:
+        """The names of the sinks that are attached."""
+        with self._moment() as connection:
+            return [queue.name for queue in outbox.queues(connection)]
+
+    def pending(self, sink: str, limit: int) -> list[tuple[int, Point]]:
+        """The oldest points that wait for a sink, each with its number."""
+        with self._moment() as connection:
+            return outbox.pending(connection, sink, limit)
+
+    def backlog(self, sink: str) -> outbox.Backlog:
+        """How much waits for a sink."""
+        with self._moment() as connection:
+            return outbox.backlog(connection, sink)
+
+    def dead_letters(self, sink: str, limit: int = 100) -> list[outbox.DeadLetter]:
+        """The newest points that the server of a sink refused, the newest first."""
+        with self._moment() as connection:
+            return outbox.dead_letters(connection, sink, limit)
+
+
+class Journal(JournalReader):
+    """Reads and writes a journal's file, which is made where there is none; each change is on disk when it returns.
+
+    For code that may wait.  Works beside a running master: both wait for each other's short transactions.
+    """
+
+    def __init__(self, path: schema.Path, *, wait: float = 5.0, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        try:
+            self.connection = schema.open_for_writing(path, wait=wait)
+        except sqlite3.Error as error:
+            raise storage_error(error, path) from error
+        self.ingest = Ingest(self.connection)
+
+    @contextmanager
+    def transaction(self) -> Generator[Ingest, None, None]:
+        """Several changes, all or nothing; StorageError where they cannot be kept."""
+        try:
+            with self.ingest.transaction():
+                yield self.ingest
+        except MeasureError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise storage_error(error, self.path) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StorageError(f"journal {self.path}: {error}") from error
+
+    def now(self) -> int:
+        """Unix seconds by the clock that was given."""
+        return int(self._clock())
+
+    def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
+        """Say what a series is; the answer is what holds.  SeriesConflictError where that disagrees."""
+        with self.transaction() as ingest:
+            return ingest.declare(info, override=override)
+
+    def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> None:
+        """Keep points, and running totals with them, all or nothing."""
+        for point in points:
+            check_point(point)
+        with self.transaction() as ingest:
+            ingest.write(points, state or {}, self.now())
+
+    def forget(self, series: str) -> int:
+        """Remove a series with its points, declaration and state; how many points that were."""
+        with self.transaction() as ingest:
+            count = ingest.forget(series)
+        self.clean()
+        return count
+
+    def clean(self, retention: Optional[float] = None) -> int:
+        """Delete the points of forgotten series, and those older than ``retention`` seconds; how many those were."""
+        cleanup = Cleanup(self.ingest, retention)
+        try:
+            cleanup.run(self._clock())
+        except sqlite3.Error as error:
+            raise storage_error(error, self.path) from error
+        return cleanup.deleted
+
+    def attach_sink(self, name: str) -> None:
+        """From now on points are queued for that sink."""
+        with self.transaction() as ingest:
+            ingest.attach_sink(name)
+
+    def detach_sink(self, name: str) -> None:
+        """Nothing is queued for that sink any longer, and what was is gone."""
+        with self.transaction() as ingest:
+            ingest.detach_sink(name)
+
+    def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> None:
+        """What waited up to the number ``seq`` is done with; ``refused`` points become dead letters."""
+        with self.transaction():
+            outbox.acknowledge(self.connection, sink, seq, refused, self.now())
+
+    def skip_deleted(self, sink: str) -> None:
+        """Take the points away that were deleted before a sink came to them."""
+        with self.transaction():
+            outbox.skip_deleted(self.connection, sink)
+
+    def trim(self, sink: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> int:
+        """Drop the oldest of what waits over ``max_bytes``, or longer than ``max_age`` seconds; how many it were."""
+        return self._slices(outbox.trim(self.connection, sink, max_bytes, max_age, self.now()))
+
+    def reship(self, sink: str, since: int) -> int:
+        """Queue all points since a time (nanoseconds) again; how many that were."""
+        return self._slices(outbox.reship(self.connection, sink, since, self.now()))
+
+    def _slices(self, slices: Generator[None, None, int]) -> int:
+        while True:
+            with self.transaction():
+                done = next_slice(slices)
+            if done is not None:
+                return int(done)
+
+
+def next_slice(slices: Generator[None, None, Any]) -> Any:
+    """Run a generator to its next yield: None, or what it returned at its end."""
+    try:
+        next(slices)
+    except StopIteration as end:
+        return end.value
+    return None
+
+
+def open_reader(path: schema.Path) -> JournalReader:
+    """The journal at ``path`` for reading, see :class:`JournalReader`."""
+    return JournalReader(path)
