@@ -1,0 +1,103 @@
+import * as React from "react";
+import type {Better, Tags} from "../lib/api";
+import {formatChange, formatValue} from "../lib/format";
+import {judge, type Judgement} from "../lib/judgement";
+import {formatAgo, formatTime} from "../lib/time";
+
+/** A name that a person chose: its writing direction stays inside it, and it may be as long as it likes. */
+export const Name = ({text, clamp = false}: {text: string; clamp?: boolean}) => (
+  <bdi className={clamp ? "bbm-name bbm-clamp" : "bbm-name"} title={clamp && text.length > 40 ? text : undefined}>
+    {text}
+  </bdi>
+);
+
+/** A value: a number on one line, a text on as many as there is room for. */
+export const Value = ({value, unit, kind}: {value: number | string | null; unit: string; kind: string}) => {
+  const text = formatValue(value, unit, kind);
+  return (
+    <bdi className={typeof value === "string" ? "bbm-clamp" : "bbm-nowrap"}
+         title={typeof value === "string" && text.length > 20 ? text : undefined}>{text}</bdi>
+  );
+};
+
+export const TagList = ({tags}: {tags: Tags}) => {
+  const keys = Object.keys(tags).sort();
+  return keys.length === 0 ? null : (
+    <ul className="bbm-tags" aria-label="tags">
+      {keys.map(key => (
+        <li key={key} className="bbm-tag" title={`${key}=${tags[key]}`}>
+          <bdi>{key}</bdi>=<bdi>{tags[key]}</bdi>
+        </li>
+      ))}
+    </ul>
+  );
+};
+
+const WORDS: Record<Judgement, string> = {
+  better: "better", worse: "worse", same: "unchanged", neutral: "changed", unknown: "nothing to compare with",
+};
+
+interface ChangeProps {
+  before: number | string | null;
+  after: number | string | null;
+  change: number | null;
+  better: Better;
+  unit: string;
+  kind: string;
+}
+
+/** How much a value changed, coloured by whether that is good; says the same in words to who cannot see it. */
+export const Change = ({before, after, change, better, unit, kind}: ChangeProps) => {
+  const judgement = judge(before, after, better);
+  if (judgement === "unknown") {
+    return <span className="bbm-change bbm-unknown" aria-label={WORDS.unknown}>–</span>;
+  }
+  const up = (after as number) > (before as number);
+  const arrow = judgement === "same" ? "=" : up ? "▲" : "▼";
+  const difference = (after as number) - (before as number);
+  const shown = change === null && difference !== 0
+    ? `${difference > 0 ? "+" : "−"}${formatValue(Math.abs(difference), unit, kind)}`
+    : formatChange(change ?? 0);
+  return (
+    <span className={`bbm-change bbm-${judgement}`} data-judgement={judgement}
+          title={`before: ${formatValue(before, unit, kind)}`}>
+      <span aria-hidden="true">{arrow} </span>{shown}
+      <span className="bbm-sr"> ({WORDS[judgement]})</span>
+    </span>
+  );
+};
+
+/** The colour of a line, beside its name. */
+export const Swatch = ({colour, dashed = false}: {colour: string; dashed?: boolean}) => (
+  <span className={dashed ? "bbm-swatch bbm-dashed" : "bbm-swatch"} aria-hidden="true"
+        style={dashed ? {borderColor: colour} : {background: colour}}/>
+);
+
+export const Ago = ({time, now}: {time: number | null; now: number}) =>
+  time === null ? <span>–</span> : (
+    <time dateTime={new Date(time * 1000).toISOString()} title={formatTime(time)}>{formatAgo(time, now)}</time>
+  );
+
+export const Loading = ({what}: {what: string}) => (
+  <p className="bbm-state" role="status"><span className="bbm-spinner" aria-hidden="true"/>Loading {what}…</p>
+);
+
+export const Failure = ({error, retry}: {error: Error; retry?: () => void}) => (
+  <div className="bbm-state bbm-failure" role="alert">
+    <p><strong>That did not work.</strong> <bdi>{error.message}</bdi></p>
+    {retry && <button type="button" className="bbm-button" onClick={retry}>Try again</button>}
+  </div>
+);
+
+export const Empty = ({children}: {children: React.ReactNode}) => (
+  <div className="bbm-state bbm-empty" role="status">{children}</div>
+);
+
+export const betterWords = (better: Better) =>
+  better === "lower" ? "lower is better" : better === "higher" ? "higher is better" : null;
+
+/** Links that leave Buildbot.  An address that is none of the web's is not made a link. */
+export const OutLink = ({href, children}: {href: string | null | undefined; children: React.ReactNode}) =>
+  href && /^https?:\/\//i.test(href)
+    ? <a className="bbm-outlink" href={href} target="_blank" rel="noopener noreferrer">{children}<span aria-hidden="true"> ↗</span><span className="bbm-sr"> (opens in a new window)</span></a>
+    : null;

@@ -1,0 +1,55 @@
+import * as React from "react";
+import {Link} from "react-router-dom";
+import type {Point} from "../lib/api";
+import {formatTime} from "../lib/time";
+import {Name, TagList, Value} from "./Basics";
+
+const MOST_ROWS = 100;
+
+interface Props {
+  points: readonly Point[];
+  unit: string;
+  kind: string;
+  routeOf: (point: Point) => string | null;
+  open?: boolean;
+}
+
+/** The newest points as text: what the chart shows, for who reads rather than looks, and all there is of a text. */
+export const PointsTable = ({points, unit, kind, routeOf, open = false}: Props) => {
+  const [shown, setShown] = React.useState(open);
+  const rows = [...points].sort((a, b) => b.time - a.time).slice(0, MOST_ROWS);
+  return (
+    <details className="bbm-points" open={open} onToggle={event => setShown(event.currentTarget.open)}>
+      <summary>The newest {rows.length} of {points.length} points as a table</summary>
+      {shown && (
+        <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Points">
+          <table className="bbm-table">
+            <thead>
+              <tr>
+                {["Time", "Value", "Builder", "Build", "Worker", "Revision", "Tags"].map(name =>
+                  <th scope="col" key={name}>{name}</th>)}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((point, index) => {
+                const route = routeOf(point);
+                const build = point.build === null ? "–" : `#${point.build}`;
+                return (
+                  <tr key={index}>
+                    <td className="bbm-nowrap">{formatTime(point.time)}</td>
+                    <td className="bbm-value"><Value value={point.value} unit={unit} kind={kind}/></td>
+                    <td>{point.builder === null ? "–" : <Name text={point.builder} clamp/>}</td>
+                    <td>{route ? <Link to={route}>{build}</Link> : build}</td>
+                    <td>{point.worker === null ? "–" : <Name text={point.worker} clamp/>}</td>
+                    <td>{point.revision ? <bdi className="bbm-code">{point.revision.slice(0, 12)}</bdi> : "–"}</td>
+                    <td><TagList tags={point.tags}/></td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </details>
+  );
+};

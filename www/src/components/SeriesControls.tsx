@@ -1,0 +1,71 @@
+import * as React from "react";
+import type {SeriesState} from "../lib/address";
+import type {Series} from "../lib/api";
+import {Check, Choice, ChoiceOfMany, RangePicker} from "./Controls";
+
+interface Props {
+  series: Series;
+  state: SeriesState;
+  now: number;
+  tagChoices: Readonly<Record<string, readonly string[]>>;
+  change: (next: Partial<SeriesState>) => void;
+}
+
+const COMPARISONS: readonly [string, string][] = [["", "nothing"], ["builder", "two builders"], ["range", "two ranges"]];
+
+/** Everything that chooses what the chart and the tables of a series show. */
+export const SeriesControls = ({series, state, now, tagChoices, change}: Props) => {
+  const mode = state.versus !== null ? "builder" : state.versusRange !== null ? "range" : "";
+  const setMode = (next: string) => {
+    const [first = null, second = null] = [...new Set([...state.builders, ...series.builders])];
+    if (next === "builder") {
+      change({builders: first === null ? [] : [first], versus: second ?? first, versusRange: null});
+    } else if (next === "range") {
+      change({versus: null, since: state.since ?? "30d", versusRange: {since: "60d", until: "30d"}});
+    } else {
+      change({versus: null, versusRange: null});
+    }
+  };
+  const isText = series.kind === "text";
+  const comparisons = series.builders.length < 2 ? COMPARISONS.filter(([value]) => value !== "builder") : COMPARISONS;
+  return (
+    <form className="bbm-controls" aria-label="What to show" onSubmit={event => event.preventDefault()}>
+      <RangePicker legend="Range" range={state} now={now} onChange={range => change(range)}/>
+      {mode === "builder" ? (
+        <Choice label="Builder" value={state.builders[0] ?? null} choices={series.builders} any={null}
+                onChange={name => change({builders: name ? [name] : []})}/>
+      ) : series.builders.length > 1 && (
+        <ChoiceOfMany label="Builders" chosen={state.builders} choices={series.builders}
+                      onChange={builders => change({builders})}/>
+      )}
+      {Object.entries(tagChoices).map(([key, values]) => (
+        <Choice key={key} label={key} value={state.tags[key] ?? null} choices={values} any="all" onChange={value => {
+          const {[key]: _, ...tags} = state.tags;
+          change({tags: value === null ? tags : {...tags, [key]: value}});
+        }}/>
+      ))}
+      {!isText && (
+        <label className="bbm-labelled">
+          <span>Compare</span>
+          <select className="bbm-field" value={mode} onChange={event => setMode(event.target.value)}>
+            {comparisons.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+          </select>
+        </label>
+      )}
+      {mode === "builder" && (
+        <Choice label="Compared with" value={state.versus} choices={series.builders} any={null}
+                onChange={versus => change({versus})}/>
+      )}
+      {state.versusRange && (
+        <RangePicker legend="Compared with" range={state.versusRange} now={now}
+                     onChange={versusRange => change({versusRange})}/>
+      )}
+      {!isText && (
+        <span className="bbm-checks">
+          <Check label="Band of median ± deviation" checked={state.band} onChange={band => change({band})}/>
+          <Check label="From zero" checked={state.fromZero} onChange={fromZero => change({fromZero})}/>
+        </span>
+      )}
+    </form>
+  );
+};

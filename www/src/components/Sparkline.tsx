@@ -1,0 +1,34 @@
+import * as React from "react";
+import {formatValue} from "../lib/format";
+
+const WIDTH = 120;
+const HEIGHT = 28;
+const PAD = 3;
+
+interface Props {
+  values: readonly number[];
+  unit: string;
+  kind: string;
+  /** The value that the eye should find, the last one where none is given. */
+  marked?: number;
+}
+
+/** The last values of a line, without axes. */
+export const Sparkline = ({values, unit, kind, marked = values.length - 1}: Props) => {
+  if (values.length < 2) {
+    return <span className="bbm-spark" aria-hidden="true"/>;
+  }
+  const low = Math.min(...values);
+  const span = Math.max(...values) - low;
+  const x = (index: number) => PAD + index * (WIDTH - 2 * PAD) / (values.length - 1);
+  const y = (value: number) => span ? HEIGHT - PAD - (value - low) / span * (HEIGHT - 2 * PAD) : HEIGHT / 2;
+  const path = values.map((value, index) => `${index ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const [first, last] = [values[0]!, values[values.length - 1]!].map(value => formatValue(value, unit, kind));
+  return (
+    <svg className="bbm-spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img"
+         aria-label={`the last ${values.length} values, from ${first} to ${last}`}>
+      <path d={path} fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinejoin="round"/>
+      {marked >= 0 && <circle className="bbm-spark-mark" cx={x(marked)} cy={y(values[marked]!)} r="2.5"/>}
+    </svg>
+  );
+};

@@ -1,0 +1,172 @@
+/** The JSON API that bbmeasure serves beside this page, and the few questions put to Buildbot's own. */
+
+export type Better = "lower" | "higher" | null;
+export type Tags = Readonly<Record<string, string>>;
+
+export interface Series {
+  name: string;
+  kind: string;
+  unit: string;
+  better: Better;
+  builders: string[];
+  count: number;
+  first: number | null;
+  last: number | null;
+  last_value: number | string | null;
+}
+
+export interface Point {
+  time: number;
+  value: number | string;
+  builder: string | null;
+  build: number | null;
+  buildid: number | null;
+  worker: string | null;
+  revision?: string | null;
+  tags: Tags;
+}
+
+export interface Bucket {
+  time: number;
+  count: number;
+  average: number | null;
+  minimum: number | null;
+  maximum: number | null;
+}
+
+export interface BuildRecord {
+  series: string;
+  step: string | null;
+  value: number | string;
+  unit: string;
+  kind: string;
+  better: Better;
+  previous: number | string | null;
+  change: number | null;
+  tags: Tags;
+}
+
+export interface Links {
+  grafana: string | null;
+  influxdb: string | null;
+}
+
+export type Statistics = Readonly<Record<string, number | string | null>>;
+
+/** What a question may be narrowed by; times are unix seconds. */
+export interface Narrowing {
+  builder?: string | null;
+  since?: number | null;
+  until?: number | null;
+  tags?: Tags;
+}
+
+export class ApiError extends Error {
+  constructor(readonly status: number, message: string) {
+    super(message);
+  }
+}
+
+const ROOT = "plugins/bbmeasure/api/v1/";
+
+export function queryOf(parameters: Readonly<Record<string, string | number | null | undefined>>, tags: Tags = {}): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined) {
+      query.set(key, String(value));
+    }
+  }
+  for (const [key, value] of Object.entries(tags)) {
+    query.set(`tag.${key}`, value);
+  }
+  return query.toString();
+}
+
+async function messageOf(response: Response): Promise<string> {
+  try {
+    const body = await response.json();
+    const said = body?.message ?? body?.error?.message ?? body?.error;
+    return typeof said === "string" ? said : response.statusText;
+  } catch {
+    return response.statusText;
+  }
+}
+
+/** The JSON at `path`, which is relative to the address of Buildbot's page. */
+export async function getJson<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await fetch(path, {signal, credentials: "same-origin", headers: {Accept: "application/json"}});
+  } catch (error) {
+    if (signal?.aborted) {
+      throw error;
+    }
+    throw new ApiError(0, "Buildbot does not answer.");
+  }
+  if (!response.ok) {
+    throw new ApiError(response.status, (await messageOf(response)) || `HTTP status ${response.status}`);
+  }
+  return await response.json() as Answer;
+}
+
+const ask = <Answer>(path: string, query: string, signal?: AbortSignal) =>
+  getJson<Answer>(`${ROOT}${path}${query && "?"}${query}`, signal);
+
+export const getSeries = (signal?: AbortSignal) =>
+  ask<{series: Series[]}>("series", "", signal).then(answer => answer.series);
+
+export function getPoints(series: string, {builder, since, until, tags}: Narrowing, limit: number, signal?: AbortSignal) {
+  const query = queryOf({series, builder, since, until, limit}, tags);
+  return ask<{points: Point[]}>("points", query, signal).then(answer => answer.points);
+}
+
+export function getBuckets(series: string, {builder, since, until, tags}: Narrowing, buckets: number, signal?: AbortSignal) {
+  const query = queryOf({series, builder, since, until, buckets}, tags);
+  return ask<{buckets: Bucket[]}>("points", query, signal).then(answer => answer.buckets);
+}
+
+export function getStatistics(
+  series: string, {builder, since, until, tags}: Narrowing, statistics: readonly string[], signal?: AbortSignal,
+) {
+  const query = queryOf({series, builder, since, until, statistics: statistics.join(",")}, tags);
+  return ask<{statistics: Statistics}>("statistics", query, signal).then(answer => answer.statistics);
+}
+
+export const getRecords = (buildid: number, signal?: AbortSignal) =>
+  ask<{records: BuildRecord[]}>("records", queryOf({buildid}), signal).then(answer => answer.records);
+
+export const getLinks = (parameters: Readonly<Record<string, string | number | null | undefined>>, signal?: AbortSignal) =>
+  ask<Links>("links", queryOf(parameters), signal);
+
+export interface Builder {
+  builderid: number;
+  name: string;
+}
+
+export interface Build {
+  buildid: number;
+  number: number;
+  builderid: number;
+  complete: boolean;
+  complete_at: number | null;
+}
+
+/** A builder by its id or by its name: Buildbot's own pages take both. */
+export const getBuilder = (idOrName: string, signal?: AbortSignal) =>
+  getJson<{builders: Builder[]}>(`api/v2/builders/${encodeURIComponent(idOrName)}`, signal)
+    .then(answer => answer.builders[0] ?? null);
+
+export const getBuild = (builderid: number, number: number, signal?: AbortSignal) =>
+  getJson<{builds: Build[]}>(`api/v2/builders/${builderid}/builds/${number}`, signal)
+    .then(answer => answer.builds[0] ?? null);
+
+export const getBuildById = (buildid: number, signal?: AbortSignal) =>
+  getJson<{builds: Build[]}>(`api/v2/builds/${buildid}`, signal).then(answer => answer.builds[0] ?? null);
+
+export const getLastBuild = (builderid: number, signal?: AbortSignal) =>
+  getJson<{builds: Build[]}>(`api/v2/builders/${builderid}/builds?complete=true&order=-number&limit=1`, signal)
+    .then(answer => answer.builds[0] ?? null);
+
+export const getLastFinished = (signal?: AbortSignal) =>
+  getJson<{builds: Build[]}>("api/v2/builds?complete=true&order=-complete_at&limit=1", signal)
+    .then(answer => answer.builds[0] ?? null);

@@ -1,0 +1,31 @@
+/** Finding and ordering series in the list. */
+
+import type {ListState} from "./address";
+import type {Series} from "./api";
+
+/** The series that have every word searched for in their name, and fit every filter. */
+export function filterSeries(all: readonly Series[], state: ListState): Series[] {
+  const words = state.search.toLowerCase().split(/\s+/).filter(word => word);
+  return all.filter(series => {
+    const name = series.name.toLowerCase();
+    return words.every(word => name.includes(word))
+      && (state.builder === null || series.builders.includes(state.builder))
+      && (state.kind === null || series.kind === state.kind)
+      && (state.unit === null || series.unit === state.unit);
+  });
+}
+
+/** By name; or the most points, or the newest, first. */
+export function sortSeries(found: readonly Series[], sort: string): Series[] {
+  const names = new Intl.Collator(undefined, {numeric: true});
+  const byName = (a: Series, b: Series) => names.compare(a.name, b.name);
+  return [...found].sort((a, b) => {
+    if (sort === "count") {
+      return b.count - a.count || byName(a, b);
+    }
+    if (sort === "last") {
+      return (b.last ?? 0) - (a.last ?? 0) || byName(a, b);
+    }
+    return byName(a, b);
+  });
+}

@@ -1,0 +1,56 @@
+/** The statistics, by the definitions of `bbmeasure.storage.statistics`. */
+
+import type {Statistics} from "./api";
+
+export const STATISTICS = ["count", "average", "deviation", "minimum", "maximum", "median", "p95"] as const;
+export const TEXT_STATISTICS = ["count", "first", "last"] as const;
+
+export function average(values: readonly number[]): number | null {
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+}
+
+/** The sample's standard deviation (n − 1), by two passes; null for fewer than two values. */
+export function deviation(values: readonly number[]): number | null {
+  const mean = average(values);
+  if (mean === null || values.length < 2) {
+    return null;
+  }
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}
+
+/** The middle of values in order, or the mean of the two middle ones. */
+export function median(ordered: readonly number[]): number | null {
+  const half = ordered.length >> 1;
+  if (!ordered.length) {
+    return null;
+  }
+  return ordered.length % 2 ? ordered[half]! : (ordered[half - 1]! + ordered[half]!) / 2;
+}
+
+/** The item at floor(n·p/100 + .5) of values in order; null where that is 0. */
+export function percentile(ordered: readonly number[], p: number): number | null {
+  const rank = Math.min(ordered.length, Math.floor(ordered.length * p / 100 + 0.5));
+  return rank ? ordered[rank - 1]! : null;
+}
+
+/** Everything of the table, from all values of a line. */
+export function summarize(values: readonly number[]): Statistics {
+  const ordered = [...values].sort((a, b) => a - b);
+  return {
+    count: values.length,
+    average: average(values),
+    deviation: deviation(values),
+    minimum: ordered[0] ?? null,
+    maximum: ordered[ordered.length - 1] ?? null,
+    median: median(ordered),
+    p95: percentile(ordered, 95),
+  };
+}
+
+/** From `before` to `after` as a fraction of `before`; null where there is none. */
+export function changeOf(before: number | string | null | undefined, after: number | string | null | undefined) {
+  if (typeof before !== "number" || typeof after !== "number" || before === 0) {
+    return null;
+  }
+  return (after - before) / before;
+}

@@ -1,0 +1,64 @@
+import {describe, expect, test} from "vitest";
+import {
+  readListState, readSeriesState, seriesOfPath, seriesRoute, writeListState, writeSeriesState,
+} from "../src/lib/address";
+import {queryOf, type Series} from "../src/lib/api";
+import {filterSeries, sortSeries} from "../src/lib/listing";
+
+describe("the route of a series", () => {
+  test.each(["build_size", "a/b", "100%", "a%41b", "a?b#c", "<script>", "\u202eא", "x".repeat(500), "..", "%", "a+b c"])(
+    "gives %s back", name => {
+      expect(seriesOfPath(seriesRoute(name))).toBe(name);
+    });
+
+  test("of the list names no series", () => {
+    expect([seriesOfPath("/measurements"), seriesOfPath("/measurements/")]).toEqual([null, null]);
+  });
+
+  test("that is wrongly escaped is taken as it stands", () => {
+    expect(seriesOfPath("/measurements/50%")).toBe("50%");
+  });
+});
+
+describe("the state of a page", () => {
+  test("comes back from the address as it was written", () => {
+    const state = {
+      builders: ["b&1", "b=2"], since: "7d", until: "1800000000", tags: {language: "C++", "a.b": "&x"}, versus: "b3",
+      versusRange: {since: "60d", until: "30d"}, band: false, fromZero: true,
+    };
+    expect(readSeriesState(new URLSearchParams(writeSeriesState(state).toString()))).toEqual(state);
+    const list = {search: "size", builder: "b 1", kind: "size", unit: "{request}", sort: "last"};
+    expect(readListState(new URLSearchParams(writeListState(list).toString()))).toEqual(list);
+  });
+
+  test("writes nothing that is as it always is", () => {
+    expect(writeSeriesState(readSeriesState(new URLSearchParams())).toString()).toBe("");
+    expect(writeListState(readListState(new URLSearchParams())).toString()).toBe("");
+  });
+});
+
+test("a question leaves out what is not asked, and names tags", () => {
+  expect(queryOf({series: "a b", builder: null, limit: 5}, {os: "li&nux"})).toBe("series=a+b&limit=5&tag.os=li%26nux");
+});
+
+describe("the list", () => {
+  const series = (name: string, more: Partial<Series> = {}): Series => ({
+    name, kind: "size", unit: "bytes", better: null, builders: ["b1"], count: 1, first: 1, last: 1, last_value: 1, ...more,
+  });
+  const all = [series("wheel_size"), series("Docs Size", {builders: ["b2"]}), series("time10", {kind: "duration", unit: "s"}),
+    series("time9", {kind: "duration", unit: "s", last: 5})];
+  const state = {search: "", builder: null, kind: null, unit: null, sort: "name"};
+
+  test("finds every word in any order and case", () => {
+    expect(filterSeries(all, {...state, search: "SIZE docs"}).map(each => each.name)).toEqual(["Docs Size"]);
+  });
+
+  test("is narrowed by builder, kind and unit together", () => {
+    expect(filterSeries(all, {...state, builder: "b1", kind: "duration", unit: "s"}).length).toBe(2);
+  });
+
+  test("is ordered by name as people count, or with the newest first", () => {
+    expect(sortSeries(all, "name").map(each => each.name)).toEqual(["Docs Size", "time9", "time10", "wheel_size"]);
+    expect(sortSeries(all, "last")[0]!.name).toBe("time9");
+  });
+});
