@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.storage import outbox, queries, schema
@@ -18,6 +18,9 @@ from bbmeasure.storage.statistics import Statistic, Value
 
 #: What SQLite says where the same may succeed later.
 _LATER = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
+
+
+Door = TypeVar("Door", bound="JournalReader")
 
 
 def storage_error(error: Exception, path: schema.Path) -> StorageError:
@@ -52,7 +55,7 @@ class JournalReader:
         if stop is not None:
             self.connection.set_progress_handler(stop, 100_000)
 
-    def __enter__(self) -> JournalReader:
+    def __enter__(self: Door) -> Door:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -59,7 +59,7 @@ class SQLiteStorage:
         self.path = path
         self.name = name
         self._reactor = reactor
-        self._retention = retention
+        self.retention = retention
         self._clock = clock
         self._most_waiting = most_waiting
         self._close_limit = close_limit
@@ -78,7 +78,7 @@ class SQLiteStorage:
         return JournalReader(self.path, stop=stop)
 
     def _clean(self, journal: Journal) -> bool:
-        return Cleanup(journal.ingest, self._retention).slice(self._clock())
+        return Cleanup(journal.ingest, self.retention).slice(self._clock())
 
     # writing
 

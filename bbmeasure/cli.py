@@ -1,0 +1,135 @@
+"""The ``bbmeasure`` command.  Exit status: 0, 1 what was asked for is not there, 2 wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn, Optional
+
+from bbmeasure import __version__
+from bbmeasure.errors import MeasureError, QueryError, StorageError, UnknownSeriesError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises what is wrong, so that ``--json`` can say it too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Wrong use of the command line."""
+        raise QueryError(f"{self.prog}: {message}")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line; the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] and arguments[0] in ("emit", "run"):  # a worker's programs: they read the rest themselves
+        program = import_module(f"bbmeasure_scripts.{arguments[0]}")
+        return int(program.main(arguments[1:]))
+    try:
+        wanted = _parser().parse_args(arguments)
+        return int(wanted.command(wanted))
+    except MeasureError as error:
+        return _fail(str(error), "--json" in arguments, _status(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return _fail("interrupted", "--json" in arguments, 130)
+
+
+def _status(error: MeasureError) -> int:
+    absent = isinstance(error, (UnknownSeriesError, StorageError))
+    return 1 if absent or not isinstance(error, ValueError) else 2
+
+
+def _fail(message: str, as_json: bool, status: int) -> int:
+    if as_json:
+        print(json.dumps({"message": message}))
+    else:
+        print(message, file=sys.stderr)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="bbmeasure", description="Measure what Buildbot builds, and ask what was measured.")
+    parser.add_argument("--version", action="version", version=f"bbmeasure {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    series = _add(commands, "series", "list the series: how many points, the newest value", _lazy("commands", "series"))
+    _add_source(series)
+    report = _add(commands, "report", "statistics of one series", _lazy("commands", "report"))
+    report.add_argument("series", metavar="SERIES")
+    _add_source(report)
+    _add_where(report)
+    _add_check(commands)
+    forget = _add(commands, "forget", "remove a series, so that it starts anew", _lazy("commands", "forget"))
+    forget.add_argument("series", metavar="SERIES")
+    forget.add_argument("--yes", action="store_true", help="do not ask")
+    _add_master(forget, required=True)
+    for name, what in (("emit", "report one value, on a worker"), ("run", "measure a command, on a worker")):
+        _add(commands, name, what, lambda _: 2)
+    return parser
+
+
+def _lazy(module: str, function: str) -> Command:
+    """A command that imports what it needs when it runs."""
+
+    def command(wanted: argparse.Namespace) -> int:
+        return int(getattr(import_module(f"bbmeasure.{module}"), function)(wanted))
+
+    return command
+
+
+def _add(commands: Any, name: str, what: str, command: Command) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=what[:1].upper() + what[1:] + "."
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_master(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument("--master", metavar="DIR", type=Path, required=required, help="the master's folder")
+    parser.add_argument(
+        "--journal", metavar="FILE", type=Path, help="its journal, where that has another name or place"
+    )
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    _add_master(parser)
+    parser.add_argument("--url", metavar="MASTER_URL", help="ask a running master (needs its www plugin bbmeasure)")
+    parser.add_argument("--json", action="store_true", help="print what the JSON API answers")
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--builder", metavar="NAME")
+    parser.add_argument("--worker", metavar="NAME")
+    parser.add_argument("--since", metavar="TIME", help="ISO 8601, unix seconds, or an age such as 7d")
+    parser.add_argument("--until", metavar="TIME", help="likewise; that time is not included")
+    parser.add_argument("--tag", metavar="K=V", action="append", default=[], help="may be given several times")
+    parser.add_argument("--statistics", metavar="A,B", default="", help="such as average,deviation,p95,count")
+
+
+def _add_demo(commands: Any) -> None:
+    demo = _add(commands, "demo", "measure this project's own last commits on a real master", _lazy("demo", "main"))
+    demo.add_argument("--once", action="store_true", help="stop when the builds are done")
+    demo.add_argument("--builds", metavar="N", type=int, default=4, help="how many commits (default: 4)")
+    demo.add_argument("--repository", metavar="DIR", type=Path, default=Path(), help="a git checkout of bbmeasure")
+    demo.add_argument(
+        "--dir", metavar="DIR", type=Path, help="keep the master's folder there (default: a temporary one)"
+    )
+
+
+def _add_check(commands: Any) -> None:
+    check = _add(commands, "check", "what is configured, reachable, misspelt", _lazy("commands", "check"))
+    check.add_argument("--master", metavar="DIR", type=Path, default=Path(), help="the master's folder (default: here)")
+    check.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

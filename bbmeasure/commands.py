@@ -1,0 +1,179 @@
+"""The commands that answer from a journal or a running master: series, report, check, forget."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bbmeasure import sources, tables
+from bbmeasure.errors import QueryError, StorageUnavailableError, UnknownSeriesError
+from bbmeasure.storage.journal import Journal, open_reader
+from bbmeasure.units import excerpt
+
+#: Seconds that reading a master.cfg may take.
+CONFIG_PATIENCE = 120
+
+
+def journal_path(wanted: argparse.Namespace) -> Path:
+    """The journal that ``--journal`` or ``--master`` means; QueryError where neither is given."""
+    if wanted.journal is not None:
+        return Path(wanted.journal)
+    if wanted.master is None:
+        raise QueryError("expected --master DIR, --journal FILE or --url MASTER_URL")
+    if not wanted.master.is_dir():
+        raise StorageUnavailableError(f"--master {wanted.master}: expected a folder")
+    return Path(wanted.master) / sources.JOURNAL
+
+
+def open_source(wanted: argparse.Namespace) -> sources.Source:
+    """Where the answers come from."""
+    if wanted.url is not None:
+        return sources.UrlSource(wanted.url)
+    return sources.JournalSource(journal_path(wanted))
+
+
+def series(wanted: argparse.Namespace) -> int:
+    """``bbmeasure series``."""
+    answer = open_source(wanted).series()
+    if wanted.json:
+        print(json.dumps(answer))
+        return 0
+    rows = [
+        [
+            tables.clean(one["name"]),
+            one["kind"],
+            str(one["count"]),
+            tables.shown(one["last_value"], one["unit"], one["kind"]),
+            _time(one["last"]),
+            tables.clean(", ".join(one["builders"])),
+        ]
+        for one in answer["series"]
+    ]
+    if not rows:
+        print("no series yet")
+        return 0
+    print(tables.table(("series", "kind", "points", "last", "at", "builders"), rows, left=2))
+    return 0
+
+
+def report(wanted: argparse.Namespace) -> int:
+    """``bbmeasure report SERIES``."""
+    tags = dict(_read_tag(tag) for tag in wanted.tag)
+    where = {key: getattr(wanted, key) for key in ("builder", "worker", "since", "until")}
+    names = [name.strip() for name in wanted.statistics.split(",") if name.strip()]
+    answer = open_source(wanted).statistics(wanted.series, names, {**where, "tags": tags})
+    if wanted.json:
+        print(json.dumps(answer))
+    else:
+        kind = answer.get("kind", "")
+        rows = [[name, tables.shown(value, answer["unit"], kind)] for name, value in answer["statistics"].items()]
+        print(f"{tables.clean(answer['series'])} ({answer['count']} points)")
+        print(tables.table(("statistic", "value"), rows))
+    return 0 if answer["count"] else 1
+
+
+def _read_tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise QueryError(f"--tag {excerpt(text)}: expected KEY=VALUE")
+    return key, value
+
+
+def _time(seconds: Any) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def forget(wanted: argparse.Namespace) -> int:
+    """``bbmeasure forget SERIES``."""
+    path = journal_path(wanted)
+    if not path.exists():
+        raise StorageUnavailableError(f"{path}: expected a journal there")
+    with open_reader(path) as reader:
+        found = {info.name: info for info in reader.series()}.get(wanted.series)
+    if found is None:
+        raise UnknownSeriesError(f"series {excerpt(wanted.series)}: no such series in the journal")
+    if not wanted.yes:
+        print(f"remove {found.count} points of {tables.clean(found.name)}? [y/N] ", end="", flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("nothing was removed")
+            return 1
+    with Journal(path) as journal:
+        removed = journal.forget(wanted.series)
+    print(f"{removed} points removed; what is captured next starts {tables.clean(found.name)} anew")
+    return 0
+
+
+def check(wanted: argparse.Namespace) -> int:
+    """``bbmeasure check``: 1 where something is wrong."""
+    found = read_config(wanted.master)
+    problems = list(found["problems"])
+    journal = _check_journal(wanted.master, found)
+    problems += journal["problems"]
+    answer = {**found, "journal": journal["path"], "series": journal["series"], "problems": problems}
+    if wanted.json:
+        print(json.dumps(answer))
+    else:
+        print(_told(answer))
+    return 1 if problems else 0
+
+
+def read_config(master: Path) -> dict[str, Any]:
+    """What a master's configuration says of measuring, read by Buildbot in a process of its own."""
+    if not (master / "buildbot.tac").exists():
+        raise StorageUnavailableError(f"{master}: expected a master's folder, with a buildbot.tac")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bbmeasure.master.checking", str(master)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CONFIG_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        raise StorageUnavailableError(f"{master}: its configuration took more than {CONFIG_PATIENCE} s") from None
+    try:
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        raise StorageUnavailableError(f"{master}: could not read its configuration: {done.stderr[-2000:]}") from None
+    return found
+
+
+def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Whether the journal can be read, and which tracked names it has never met though builds were measured."""
+    path = master / found["journal"]
+    if not found["instances"]:
+        return {"path": None, "series": 0, "problems": []}
+    if not path.exists():
+        return {"path": str(path), "series": 0, "problems": []}
+    with open_reader(path) as reader:
+        known = {info.name: info for info in reader.series()}
+    problems = []
+    for track in found["tracked"]:
+        builders = {builder for info in known.values() for builder in info.builders}
+        if track["builder"] in builders and track["series"] not in known:
+            problems.append(
+                f"builder {track['builder']}: {track['what']} {track['subject']!r} has never given a value; misspelt?"
+            )
+    return {"path": str(path), "series": len(known), "problems": problems}
+
+
+def _told(answer: dict[str, Any]) -> str:
+    lines = [f"instance {one['name']} ({one['class']})" for one in answer["instances"]]
+    if not lines:
+        lines.append("no instance in c['services']: opted out, captured data lives in memory alone")
+    lines.append(f"page: {'on' if answer['page'] else 'off; put bbmeasure into www plugins'}")
+    if answer["journal"]:
+        lines.append(f"journal {answer['journal']}: {answer['series']} series")
+    lines += [f"builder {name}: measured" for name in answer["builders"]]
+    tracks = [
+        f"  {track['builder']}: {track['what']} {track['subject']} -> {track['series']}" for track in answer["tracked"]
+    ]
+    lines += [*tracks, *(f"PROBLEM {problem}" for problem in answer["problems"])]
+    if not answer["problems"]:
+        lines.append("no problem found")
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""Who measured: the build of a point, and the time that makes a point of Buildbot's own records the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from bbmeasure.storage.base import NANOSECONDS, BuildContext
+
+#: The longest revision, branch and project that are kept.
+LONGEST_FACT = 200
+
+
+def identity_time(
+    second: float, master: str, buildid: int, step: Optional[int], series: str, tags: Mapping[str, str]
+) -> int:
+    """Nanoseconds of a point that Buildbot's own record of a build can give again.
+
+    The completion second plus a hash of what it is, so that live and back-filled points are the same point.
+    """
+    identity = json.dumps([master, buildid, step, series, sorted(tags.items())], separators=(",", ":"))
+    digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int(second) * NANOSECONDS + int.from_bytes(digest, "big") % NANOSECONDS
+
+
+def context_of(build_or_step: Any) -> Optional[BuildContext]:
+    """The build that a Buildbot Build or BuildStep stands for; None for None."""
+    if build_or_step is None:
+        return None
+    build, step = getattr(build_or_step, "build", None), None
+    if build is None:
+        build = build_or_step
+    else:
+        step = str(build_or_step.name)
+    return BuildContext(
+        builder=build.builder.name,
+        worker=build.getWorkerName() or "",
+        build=build.number,
+        buildid=build.buildid,
+        step=step,
+        revision=_fact(build, "got_revision") or _fact(build, "revision"),
+        branch=_fact(build, "branch"),
+        project=_fact(build, "project"),
+    )
+
+
+def _fact(build: Any, name: str) -> Optional[str]:
+    """A property that is a text, cut to size; of a mapping by codebase, the only or the unnamed one."""
+    found = build.getProperty(name)
+    if isinstance(found, dict):
+        found = found.get("") or (next(iter(found.values())) if len(found) == 1 else None)
+    return clean_fact(found) if isinstance(found, str) and found else None
+
+
+def clean_fact(text: str) -> str:
+    """``text`` cut to size, with what no store carries replaced."""
+    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text[:LONGEST_FACT])

@@ -1,0 +1,305 @@
+"""What a finished build is known to have been: its durations, its steps' durations, its statistics and properties."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional, Union
+
+from buildbot.process import results as codes
+from twisted.internet import defer
+
+from bbmeasure import units
+from bbmeasure.context import context_of, identity_time
+from bbmeasure.errors import MeasureError
+from bbmeasure.layer import Capture, Switches, Value
+from bbmeasure.master.plan import Meaning, Plan, series_name
+from bbmeasure.records import Direction, Record
+from bbmeasure.storage.base import BuildContext
+from bbmeasure.units import excerpt
+
+#: Buildbot's results in OpenTelemetry's words (attribute cicd.pipeline.result).
+RESULTS = {
+    codes.SUCCESS: "success",
+    codes.WARNINGS: "success",
+    codes.FAILURE: "failure",
+    codes.EXCEPTION: "error",
+    codes.RETRY: "error",
+    codes.CANCELLED: "cancellation",
+    codes.SKIPPED: "skip",
+}
+
+
+def result_word(results: Optional[int]) -> str:
+    """OpenTelemetry's word for a result of Buildbot; ``error`` for one that is not known."""
+    return RESULTS.get(results, "error") if results is not None else "error"
+
+
+_NO_MEANING = Meaning()
+
+
+@dataclass
+class Times:
+    """When a live build and its steps ran, below the second.  ``steps`` holds seconds by stepid."""
+
+    clock: Any
+    started: Optional[float] = None
+    finished: Optional[float] = None
+    steps: dict[int, float] = field(default_factory=dict)
+
+    def build_started(self) -> None:
+        """The build starts now."""
+        self.started = self.clock.seconds()
+
+    def build_finished(self) -> None:
+        """The build has ended, if it was not said before."""
+        self.finished = self.finished or self.clock.seconds()
+
+    def watch(self, step: Any) -> None:
+        """Note how long ``step.run`` takes: the step without its waiting for locks and the master's bookkeeping."""
+        run = step.run
+
+        def timed() -> Any:
+            began = self.clock.seconds()
+
+            def ended(result: Any) -> Any:
+                self.steps[step.stepid] = self.clock.seconds() - began
+                return result
+
+            return defer.maybeDeferred(run).addBoth(ended)
+
+        step.run = timed
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished build as Buildbot knows it.  Times in seconds; ``second`` is its completion, whole."""
+
+    context: BuildContext
+    master: str
+    second: int
+    result: str
+    duration: Optional[float]
+    queued: Optional[float]
+    locks: Optional[float]
+    steps: tuple[FinishedStep, ...] = ()
+
+
+@dataclass(frozen=True)
+class FinishedStep:
+    """A finished step; ``duration`` is None for one that did not run."""
+
+    name: str
+    number: int
+    second: int
+    result: str
+    duration: Optional[float]
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Collector:
+    """Turns a finished build into values, each at the time that makes it the same point whoever captures it."""
+
+    def __init__(self, build: Finished, tags: Mapping[str, str]) -> None:
+        self.build = build
+        self.tags = tags
+        self.values: list[Value] = []
+        self.refused: list[str] = []
+
+    def add(
+        self,
+        default: str,
+        value: Any,
+        meaning: Meaning = _NO_MEANING,
+        *,
+        unit: Optional[str] = None,
+        better: Union[Direction, str, None] = None,
+        step: Optional[FinishedStep] = None,
+        master_tags: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """One value under its series; what cannot be a record is refused with a word."""
+        context = replace(self.build.context, step=step.name if step else None)
+        try:
+            name = series_name(
+                meaning.series,
+                default,
+                builder=context.builder,
+                step=step.name if step else None,
+                project=context.project,
+            )
+            record = Record(
+                name,
+                value,
+                kind=meaning.kind,
+                unit=meaning.unit or unit,
+                better=meaning.better or better,
+                tags={**self.tags, **meaning.tags},
+            )
+        except MeasureError as error:
+            self.refused.append(str(error))
+            return
+        tags = {**record.tags, **(master_tags or {})}
+        second = step.second if step else self.build.second
+        number = step.number if step else None
+        time = identity_time(second, self.build.master, context.buildid, number, record.name, tags)
+        self.values.append(Value(record, context, time, meaning.kind is not None, master_tags))
+
+
+def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
+    """Durations of the build and its steps."""
+    build = collector.build
+    if switches.build_times:
+        durations = (("build", build.duration), ("queue", build.queued), ("lock", build.locks))
+        for what, seconds in durations:
+            if seconds is not None:
+                tags = {"result": build.result}
+                collector.add(f"{what}_duration", seconds, unit="s", better="lower", master_tags=tags)
+    for step in build.steps:
+        if step.duration is None:
+            continue
+        for track in plan.step_times:
+            if track.subject == step.name:
+                tags = {"result": step.result}
+                collector.add(step.name, step.duration, track.meaning, unit="s", step=step, master_tags=tags)
+        if switches.step_times:
+            tags = {"step": step.name, "result": step.result}
+            collector.add("step_duration", step.duration, unit="s", better="lower", step=step, master_tags=tags)
+
+
+def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> None:
+    """What steps set by setStatistic."""
+    for step in collector.build.steps:
+        for name, value in step.statistics.items():
+            tags = {"step": step.name}
+            tracked = [one for one in plan.statistics if one.subject == name and one.step in (None, step.name)]
+            for track in tracked:
+                collector.add(name, value, track.meaning, step=step, master_tags=tags)
+            if switches.statistics and not any(track.meaning.series is None for track in tracked):
+                collector.add(str(name), value, better=known_better(str(name)), step=step, master_tags=tags)
+
+
+def collect_properties(
+    collector: Collector, plan: Plan, switches: Switches, properties: Mapping[str, Any]
+) -> Iterator[str]:
+    """Tracked properties as they are; yields the names of those that are missing."""
+    for track in plan.properties:
+        if track.subject not in properties:
+            yield track.subject
+            continue
+        value = number_of(properties[track.subject])
+        collector.add(track.subject, value, track.meaning, better=known_better(track.subject))
+    named = {track.subject for track in plan.properties if track.meaning.series is None}
+    for name, value in properties.items():
+        if name not in named and switches.wants_property(name):
+            number = number_of(value)
+            if not isinstance(number, str):
+                collector.add(name, number, better=known_better(name))
+
+
+def number_of(value: Any) -> Any:
+    """A number where ``value`` is one or a text that reads as one, else a text."""
+    if isinstance(value, (bool, int, float)):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return units.read_number(value)
+        except MeasureError:
+            return value
+    return str(value)[: units.LONGEST_QUANTITY]
+
+
+_LOWER_WORDS = ("warning", "fail", "error", "pylint-", "pyflakes-", "cppcheck-", "size", "duration", "missing")
+
+
+def known_better(name: str) -> Optional[str]:
+    """The direction that a stock step's statistic or property is known to have: fewer warnings are better."""
+    if name.endswith("passed"):
+        return "higher"
+    return "lower" if any(word in name for word in _LOWER_WORDS) else None
+
+
+# a live build
+
+
+@defer.inlineCallbacks
+def capture_build(
+    layer: Capture, build: Any, plan: Plan, switches: Switches, times: Times
+) -> Generator[Any, Any, None]:
+    """Capture what is tracked of a build that has just ended.
+
+    Statistics and properties are read from the live build at once, the times of completion from Buildbot's own record.
+    """
+    if build.buildid is None or build.number is None:
+        return
+    wanted = switches.of_builds or plan.step_times or plan.properties or plan.statistics
+    if not wanted:
+        return
+    properties = dict(build.getProperties().asDict())
+    live = {step.stepid: dict(step.statistics) for step in build.executedSteps if step.stepid is not None}
+    context = context_of(build)
+    finished = yield read_build(layer.master, context, live, times, submitted=_submitted(build))
+    if finished is None:
+        layer.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
+        return
+    collector = Collector(finished, plan.tags)
+    collect_times(collector, plan, switches)
+    collect_statistics(collector, plan, switches)
+    values = {name: value for name, (value, _) in properties.items()}
+    for missing in collect_properties(collector, plan, switches, values):
+        layer.count_once("missing_property", (build.builder.name, missing), f"property {excerpt(missing)}: not set")
+    for why in collector.refused:
+        layer.count("refused", why)
+    for value, kept in zip(collector.values, layer.capture_all(collector.values)):
+        layer.never_fail(kept, f"value of {excerpt(value.record.name)}")
+
+
+def _submitted(build: Any) -> Optional[float]:
+    """When the first of the build's requests was made, in unix seconds."""
+    times = [request.submittedAt for request in build.requests if request.submittedAt is not None]
+    return min(times) if times else None
+
+
+@defer.inlineCallbacks
+def read_build(
+    master: Any,
+    context: Any,
+    live: Mapping[int, Mapping[str, Any]],
+    times: Times,
+    submitted: Optional[float],
+) -> Generator[Any, Any, Optional[Finished]]:
+    """The build from the master's Data API, with live times and statistics where there are such."""
+    build = yield master.data.get(("builds", context.buildid))
+    if build is None or build["complete_at"] is None:
+        return None
+    rows = yield master.data.get(("builds", context.buildid, "steps"))
+    steps = []
+    for row in rows:
+        if row["complete_at"] is None:
+            continue
+        duration = times.steps.get(row["stepid"])
+        statistics = live.get(row["stepid"], {})
+        result = result_word(row["results"])
+        steps.append(
+            FinishedStep(row["name"], row["number"], _seconds(row["complete_at"]), result, duration, statistics)
+        )
+    started = _seconds(build["started_at"]) if build["started_at"] is not None else None
+    duration = None
+    if times.started is not None and times.finished is not None:
+        duration = max(0.0, times.finished - times.started)
+    elif started is not None:
+        duration = float(max(0, _seconds(build["complete_at"]) - started))
+    return Finished(
+        context,
+        master.name,
+        _seconds(build["complete_at"]),
+        result_word(build["results"]),
+        duration,
+        max(0.0, started - submitted) if started is not None and submitted is not None else None,
+        build.get("locks_duration_s"),
+        tuple(steps),
+    )
+
+
+def _seconds(when: Any) -> int:
+    """Whole unix seconds of what the Data API gives: a datetime or a number."""
+    return int(when.timestamp()) if hasattr(when, "timestamp") else int(when)

@@ -1,0 +1,160 @@
+"""The services of ``c["services"]``: each gives the master's captured data a place, and says what is tracked.
+
+All arguments are keyword-only.  Buildbot renders secrets, so whatever is one is named in a class's ``secrets``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any, Optional
+
+from buildbot.config.errors import error as config_error
+from buildbot.util.service import BuildbotService
+from twisted.internet import defer
+from twisted.logger import Logger
+
+from bbmeasure import capture, times
+from bbmeasure.errors import MeasureError
+from bbmeasure.layer import Capture
+from bbmeasure.master import journals
+from bbmeasure.master.plan import read_switches
+from bbmeasure.master.tracking import BuildTracker
+from bbmeasure.storage.sqlite import SQLiteStorage
+
+log = Logger()
+
+#: Seconds that a stopping master waits for what is on its way.
+STOP_PATIENCE = 2.0
+#: The journal's file in the master's folder.
+JOURNAL = "bbmeasure.sqlite"
+
+
+class MeasureInstance(BuildbotService):
+    """What all instances share: the journal, the switches, and a reconfig that always arrives.
+
+    Buildbot passes over reconfigService where a configuration goes good, bad, good, and would show passwords by
+    getConfigDict; this does neither.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("name", type(self).__name__)
+        super().__init__(**kwargs)
+        self._journal: Optional[SQLiteStorage] = None
+
+    def checkConfig(
+        self,
+        *,
+        trackBuildTimes: bool = False,
+        trackStepTimes: bool = False,
+        trackStatistics: bool = False,
+        trackProperties: Any = (),
+        trackMasterMetrics: bool = False,
+    ) -> None:
+        """Check the switches; a configuration error says what was wanted."""
+        try:
+            read_switches(trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics)
+        except MeasureError as error:
+            config_error(f"{self.name}: {error}")
+
+    @defer.inlineCallbacks
+    def reconfigServiceWithSibling(self, sibling: Any) -> Generator[Any, Any, None]:
+        """Take the sibling's arguments for good, and reconfigure even where nothing seems to have changed."""
+        self.configured = False
+        self._config_args = sibling._config_args
+        self._config_kwargs = sibling._config_kwargs
+        yield super().reconfigServiceWithSibling(sibling)
+
+    def getConfigDict(self) -> dict[str, Any]:
+        """The configuration without its secrets."""
+        shown = super().getConfigDict()
+        hidden = {key: "***" for key in getattr(self, "secrets", ()) if shown["kwargs"].get(key) is not None}
+        return {**shown, "kwargs": {**shown["kwargs"], **hidden}}
+
+    @property
+    def layer(self) -> Capture:
+        """The capture layer of this master."""
+        return capture.for_master(self.master)
+
+    @defer.inlineCallbacks
+    def reconfigService(
+        self,
+        *,
+        trackBuildTimes: bool = False,
+        trackStepTimes: bool = False,
+        trackStatistics: bool = False,
+        trackProperties: Any = (),
+        trackMasterMetrics: bool = False,
+    ) -> Generator[Any, Any, None]:
+        """Set the switches; may be called again and again."""
+        switches = read_switches(trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics)
+        self.layer.switches[self.name] = switches
+        yield BuildTracker.for_master(self.master).follow(self.name, switches)
+
+    @defer.inlineCallbacks
+    def use_journal(self, path: str, retention: Optional[float] = None) -> Generator[Any, Any, SQLiteStorage]:
+        """Open the journal, or another in place of the one before; points go there from now on."""
+        wanted = os.path.abspath(os.path.join(self.master.basedir, path))
+        before = self._journal
+        self._journal = journals.acquire(self.layer, self.master.reactor, wanted)
+        if retention is not None or before is None or before is not self._journal:
+            self._journal.retention = retention
+        if before is self._journal:
+            journals.release(self.layer, before)
+            return self._journal
+        yield self.layer.attach(self._journal)
+        if before is not None:
+            yield self._let_go(before)
+        return self._journal
+
+    @defer.inlineCallbacks
+    def _let_go(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
+        if journals.release(self.layer, journal):
+            self.layer.detach(journal)
+            yield journal.close()
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """Write what is on its way, at most STOP_PATIENCE seconds long, and let go."""
+        yield super().stopService()
+        yield BuildTracker.for_master(self.master).unfollow(self.name)
+        settled = self.layer.settle()
+        settled.addTimeout(STOP_PATIENCE, self.master.reactor, self._stop_late)
+        yield settled
+        self.layer.switches.pop(self.name, None)
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            yield self._let_go(journal)
+
+    def _stop_late(self, *_: Any) -> None:
+        self.layer.count("stop_late", "stop: values were still on their way")
+
+
+class SQLiteInstance(MeasureInstance):
+    """The embedded store: a file in the master's folder.
+
+    ``path`` is relative to the master's folder; ``retention``, an age such as ``"400d"``, prunes what is older.
+    """
+
+    def checkConfig(self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any) -> None:
+        """Check the arguments; a configuration error says what was wanted."""
+        super().checkConfig(**switches)
+        if not isinstance(path, str) or not path:
+            config_error(f"{self.name}: path {path!r}: expected a file's path")
+        try:
+            read_retention(retention)
+        except MeasureError as error:
+            config_error(f"{self.name}: {error}")
+
+    @defer.inlineCallbacks
+    def reconfigService(
+        self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any
+    ) -> Generator[Any, Any, None]:
+        """Open the file, or another one in its place."""
+        yield self.use_journal(path, read_retention(retention))
+        yield super().reconfigService(**switches)
+
+
+def read_retention(retention: Optional[str]) -> Optional[float]:
+    """Seconds of a retention; None keeps all.  QueryError for what is no age."""
+    return None if retention is None else times.read_age(retention, "retention")

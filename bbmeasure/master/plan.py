@@ -1,0 +1,126 @@
+"""What is tracked: what a MeasuredBuilderConfig was told, and the switches of the instances."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional, Union
+
+from bbmeasure import units
+from bbmeasure.errors import RecordError
+from bbmeasure.layer import Switches
+from bbmeasure.records import Direction, Kind, check_tags, check_text, choose, direction
+
+#: What a ``series=`` may name in braces.
+SERIES_FIELDS = ("builder", "step", "name", "project")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What master.cfg says of a value: its series' name and what it means.  None leaves that to the value."""
+
+    series: Optional[str] = None
+    kind: Optional[Kind] = None
+    unit: Optional[str] = None
+    better: Optional[Direction] = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        series: Any = None,
+        kind: Union[Kind, str, None] = None,
+        unit: Optional[str] = None,
+        better: Union[Direction, str, None] = None,
+        tags: Optional[Mapping[str, Any]] = None,
+    ) -> Meaning:
+        """A Meaning from what a person wrote; a MeasureError says what was wanted."""
+        if unit is not None:
+            units.find(unit)
+        if series is not None:
+            check_series(series)
+        return cls(
+            series,
+            None if kind is None else choose(Kind, kind, "kind"),
+            unit,
+            None if better is None else direction(better),
+            check_tags({} if tags is None else tags),
+        )
+
+
+@dataclass(frozen=True)
+class Track:
+    """One track call: ``subject`` is the step's, property's or statistic's name."""
+
+    subject: str
+    meaning: Meaning = Meaning()
+    step: Optional[str] = None
+
+
+def read_switches(
+    build_times: bool = False,
+    step_times: bool = False,
+    statistics: bool = False,
+    properties: Any = (),
+    master_metrics: bool = False,
+) -> Switches:
+    """Switches from an instance's arguments; RecordError where one is not what it must be."""
+    for what, got in (
+        ("trackBuildTimes", build_times),
+        ("trackStepTimes", step_times),
+        ("trackStatistics", statistics),
+        ("trackMasterMetrics", master_metrics),
+    ):
+        if not isinstance(got, bool):
+            raise RecordError(f"{what} {got!r}: expected True or False")
+    if not isinstance(properties, (list, tuple)) or not all(isinstance(one, str) and one for one in properties):
+        raise RecordError(f"trackProperties {properties!r}: expected a list of patterns such as 'pylint-*'")
+    return Switches(build_times, step_times, statistics, tuple(properties), master_metrics)
+
+
+#: What ``trackAll=True`` means: these properties of stock steps are numbers.
+STOCK_PROPERTIES = ("warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*")
+ALL = Switches(True, True, True, STOCK_PROPERTIES)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one builder tracks; a running build keeps the one it started with."""
+
+    step_times: tuple[Track, ...] = ()
+    properties: tuple[Track, ...] = ()
+    statistics: tuple[Track, ...] = ()
+    custom: tuple[Track, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    only_tracked: bool = False
+    switches: Switches = Switches()
+
+    def custom_of(self, step: str) -> Optional[Meaning]:
+        """What trackCustomStep said of a measuring step; None where it said nothing."""
+        for track in self.custom:
+            if track.subject == step:
+                return track.meaning
+        return None
+
+
+def check_series(series: Any) -> str:
+    """A series' name or format, as it is; RecordError where it is none or names an unknown field."""
+    check_text("series", series, 1000)
+    try:
+        named = [name for _, name, _, _ in string.Formatter().parse(series) if name is not None]
+    except ValueError as error:
+        raise RecordError(f"series {series!r}: expected a format ({error})") from None
+    for name in named:
+        if name not in SERIES_FIELDS:
+            raise RecordError(f"series {series!r}: {{{name}}} is not one of {', '.join(SERIES_FIELDS)}")
+    return str(series)
+
+
+def series_name(
+    template: Optional[str], default: str, *, builder: str, step: Optional[str], project: Optional[str]
+) -> str:
+    """The series that ``template`` names for one value; ``default`` where there is no template."""
+    if template is None:
+        return default
+    return template.format(builder=builder, step=step or "", name=default, project=project or "")

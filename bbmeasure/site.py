@@ -1,0 +1,290 @@
+"""A real master and real workers in one folder, on free loopback ports: for the demo, and for tests of a configuration.
+
+Processes are started in sessions of their own and ended by their ids; leaving the context leaves nothing running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional
+
+from bbmeasure.errors import MeasureError
+
+#: Seconds that a process may take to come up, and to go.
+START_PATIENCE = 60.0
+STOP_PATIENCE = 15.0
+
+_MASTER_TAC = """\
+from twisted.application import service
+from buildbot.master import BuildMaster
+application = service.Application('buildmaster')
+BuildMaster({basedir!r}, "master.cfg").setServiceParent(application)
+"""
+
+_WORKER_TAC = """\
+from twisted.application import service
+from buildbot_worker.bot import Worker
+application = service.Application('buildbot-worker')
+Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, protocol={protocol!r}, delete_leftover_dirs=False,
+       umask=None, maxdelay=1, numcpus=None, allow_shutdown=None).setServiceParent(application)
+"""
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _twistd(python: str) -> list[str]:
+    """The command that runs a folder's buildbot.tac in the foreground."""
+    return [
+        python,
+        "-c",
+        "from twisted.scripts.twistd import run; run()",
+        "--nodaemon",
+        "--pidfile=",
+        "-y",
+        "buildbot.tac",
+    ]
+
+
+class Process:
+    """A process of ours, its output in a file."""
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, log: Path, env: Optional[Mapping[str, str]] = None
+    ) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self.popen.poll() is None
+
+    def stop(self) -> float:
+        """End it and whatever it left behind; the seconds that took."""
+        began = time.monotonic()
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.popen.pid, sign)
+            except ProcessLookupError:
+                break
+            try:
+                self.popen.wait(STOP_PATIENCE)
+            except subprocess.TimeoutExpired:
+                continue
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def tail(self, lines: int = 30) -> str:
+        """The end of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Site:
+    """A master's folder, its configuration, and workers beside it.
+
+    ``config`` is the text of a master.cfg, before which ``PB_PORT``, ``WWW_PORT`` and ``MSGPACK_PORT`` are defined as
+    port numbers; workers have the password ``demo``.
+    """
+
+    def __init__(self, folder: Path, config: str, workers: Sequence[str] = ("worker",)) -> None:
+        self.folder = folder
+        self.master_dir = folder / "master"
+        self.ports = {name: free_port() for name in ("PB_PORT", "WWW_PORT", "MSGPACK_PORT")}
+        self.worker_names = tuple(workers)
+        self.master: Optional[Process] = None
+        self.workers: dict[str, Process] = {}
+        self._protocols: dict[str, str] = {}
+        self._write(config)
+
+    @property
+    def url(self) -> str:
+        """The address of the master's page."""
+        return f"http://127.0.0.1:{self.ports['WWW_PORT']}/"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file, with its name by default."""
+        return self.master_dir / "bbmeasure.sqlite"
+
+    def _write(self, config: str) -> None:
+        self.master_dir.mkdir(parents=True, exist_ok=True)
+        (self.master_dir / "buildbot.tac").write_text(_MASTER_TAC.format(basedir=str(self.master_dir)))
+        self.write_config(config)
+
+    def write_config(self, config: str) -> None:
+        """Put another configuration in place; :meth:`reconfig` makes the master read it."""
+        ports = "".join(f"{name} = {port}\n" for name, port in self.ports.items())
+        (self.master_dir / "master.cfg").write_text(ports + config)
+
+    def start(self) -> None:
+        """Make the database if there is none, start the master and its workers, and wait until the page answers."""
+        if not (self.master_dir / "state.sqlite").exists():
+            self._run_buildbot("upgrade-master", "--quiet", str(self.master_dir))
+        self.start_master()
+        for name in self.worker_names:
+            self.start_worker(name)
+
+    def start_master(self) -> None:
+        """Start the master alone and wait until its page answers; MeasureError with its log where it does not."""
+        self.master = Process(_twistd(sys.executable), self.master_dir, self.folder / "master.log")
+        self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_PATIENCE)
+
+    def start_worker(self, name: str, python: str = sys.executable, protocol: str = "pb") -> None:
+        """Start a worker, with another Python or protocol (``pb``, ``msgpack_experimental_v7``) if wanted."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        port = self.ports["PB_PORT" if protocol == "pb" else "MSGPACK_PORT"]
+        tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), protocol=protocol)
+        (folder / "buildbot.tac").write_text(tac)
+        self.workers[name] = Process(_twistd(python), folder, self.folder / f"{name}.log")
+
+    def _run_buildbot(self, *arguments: str) -> None:
+        code = "from buildbot.scripts.runner import run; run()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=self.master_dir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_PATIENCE * 2,
+        )
+        if done.returncode:
+            raise MeasureError(f"buildbot {arguments[0]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def reconfig(self) -> None:
+        """Make the master read its configuration again, and wait until it has."""
+        assert self.master is not None
+        done = "configuration update complete"
+        aborted = "configuration update aborted without making any changes"
+        log = self.master_dir / "twistd.log" if (self.master_dir / "twistd.log").exists() else self.master.log
+
+        def count() -> int:
+            text = log.read_text(errors="replace")
+            return text.count(done) + text.count(aborted) + text.count("reconfig aborted")
+
+        before = count()
+        os.kill(self.master.popen.pid, signal.SIGHUP)
+        self.wait_for(lambda: count() > before, "the reconfig", START_PATIENCE)
+
+    def wait_for(self, ready: Any, what: str, seconds: float) -> Any:
+        """Ask again and again until the answer is true; MeasureError with the master's log after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        pause = 0.02
+        while True:
+            answer = ready()
+            if answer:
+                return answer
+            if self.master is not None and not self.master.running:
+                raise MeasureError(f"the master ended while waiting for {what}:\n{self.master.tail()}")
+            if time.monotonic() > deadline:
+                tail = self.master.tail() if self.master is not None else ""
+                raise MeasureError(f"waited {seconds:g} s for {what}:\n{tail}")
+            time.sleep(pause)
+            pause = min(0.2, pause * 1.3)
+
+    # talking to the master's page
+
+    def get(self, path: str) -> Any:
+        """What ``api/v2/`` says under ``path``; None where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}api/v2/{path}", timeout=10) as answer:  # noqa: S310 (loopback)
+                return json.load(answer)
+        except (OSError, ValueError):
+            return None
+
+    def force(self, builder: str, **parameters: Any) -> int:
+        """Have a build made by the scheduler ``force-BUILDER``; the id of its request."""
+        call = {"id": 1, "jsonrpc": "2.0", "method": "force", "params": {"builderNames": [builder], **parameters}}
+        request = urllib.request.Request(  # noqa: S310 (loopback)
+            f"{self.url}api/v2/forceschedulers/force-{builder}",
+            json.dumps(call).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (loopback)
+                _, by_builder = json.load(answer)["result"]
+        except urllib.error.HTTPError as error:
+            raise MeasureError(f"force {builder}: {error.read(2000).decode('utf-8', 'replace')}") from None
+        return int(next(iter(by_builder.values())))
+
+    def build_of(self, request: int) -> Optional[dict[str, Any]]:
+        """The newest build of a request; None where none has begun."""
+        builds = (self.get(f"buildrequests/{request}/builds") or {}).get("builds", [])
+        return max(builds, key=lambda build: build["buildid"], default=None)
+
+    def wait_for_build(self, request: int, seconds: float = 120.0) -> dict[str, Any]:
+        """The build of a request when it is done."""
+
+        def finished() -> Any:
+            build = self.build_of(request)
+            return build if build is not None and build["complete"] else None
+
+        found: dict[str, Any] = self.wait_for(finished, f"the build of request {request}", seconds)
+        return found
+
+    def build(self, builder: str, seconds: float = 120.0, **parameters: Any) -> dict[str, Any]:
+        """Have a build made and wait for it."""
+        return self.wait_for_build(self.force(builder, **parameters), seconds)
+
+    def steps(self, build: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The steps of a build by name."""
+        found = self.get(f"builds/{build['buildid']}/steps")["steps"]
+        return {step["name"]: step for step in found}
+
+    def log_text(self, step: Mapping[str, Any], name: str) -> str:
+        """The text of a step's log."""
+        with urllib.request.urlopen(  # noqa: S310 (loopback)
+            f"{self.url}api/v2/steps/{step['stepid']}/logs/{name}/raw", timeout=20
+        ) as answer:
+            return str(answer.read().decode("utf-8", "replace"))
+
+    # the end
+
+    def stop(self) -> None:
+        """End the workers and the master."""
+        for worker in self.workers.values():
+            worker.stop()
+        if self.master is not None:
+            self.master.stop()
+
+    def __enter__(self) -> Site:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.stop()

@@ -1,0 +1,72 @@
+"""Reading times and ages as people write them.  Inside, a time is nanoseconds since 1970 in UTC."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timezone
+from typing import Optional, Union
+
+from bbmeasure.errors import QueryError
+from bbmeasure.units import excerpt
+
+NANOSECONDS = 10**9
+#: What a person may give for a time: unix seconds, ISO 8601, an age such as ``7d``, or a datetime.
+When = Union[float, int, str, datetime, None]
+
+_AGE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?)(?P<unit>ms|[smhdwy])\Z")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_SECONDS_TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
+#: 2200-01-01: later times do not fit the stores' 64 bits for long.
+_LATEST = 7_258_118_400.0
+
+
+def read_age(text: str, what: str = "age") -> float:
+    """Seconds of an age such as ``90s``, ``15m``, ``12h``, ``7d``, ``3w``, ``1y`` (365 days); QueryError for others."""
+    match = _AGE.match(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise QueryError(f"{what} {excerpt(str(text))}: expected a number with s, m, h, d, w or y, such as 7d")
+    return float(match.group("number")) * _SECONDS[match.group("unit")]
+
+
+def read(when: When, now: float, what: str = "time") -> Optional[int]:
+    """Nanoseconds of ``when``; None for None.  ``now``, in unix seconds, is what an age counts back from.
+
+    A time without a zone is UTC.  QueryError says what was wanted.
+    """
+    if when is None:
+        return None
+    return int(round(_seconds(when, now, what) * NANOSECONDS))
+
+
+def seconds(nanoseconds: int) -> float:
+    """Unix seconds."""
+    return nanoseconds / NANOSECONDS
+
+
+def _seconds(when: When, now: float, what: str) -> float:
+    got = when
+    if isinstance(when, str):
+        when = _from_text(when.strip(), now)
+    if isinstance(when, datetime):
+        zoned = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+        return zoned.timestamp()
+    if isinstance(when, (int, float)) and not isinstance(when, bool) and math.isfinite(when) and abs(when) < _LATEST:
+        return float(when)
+    raise QueryError(
+        f"{what} {excerpt(str(got))}: expected ISO 8601 (2026-01-31T12:00:00Z), unix seconds, or an age such as 7d"
+    )
+
+
+def _from_text(text: str, now: float) -> Union[float, datetime, None]:
+    if _SECONDS_TEXT.match(text):
+        return float(text)
+    age = _AGE.match(text)
+    if age:
+        return now - float(age.group("number")) * _SECONDS[age.group("unit")]
+    if len(text) > 40 or not text.isascii():
+        return None
+    try:
+        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" and text else text)
+    except ValueError:
+        return None

@@ -1,0 +1,16 @@
+"""Buildbot steps that measure.  ``from buildbot.plugins import steps`` has them too."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {"MeasureShellCommand": "shell", "MeasuringStep": "base"}
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"bbmeasure_steps.{_PUBLIC[name]}"), name)

@@ -1,0 +1,241 @@
+"""What all measuring steps share: from a command's output and sidecar file to records, a summary and a log.
+
+A step of one's own overrides :meth:`MeasuringStep.parse` and nothing else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Optional, Union
+
+from buildbot.config.errors import error as config_error
+from buildbot.interfaces import IRenderable
+from buildbot.process.buildstep import BuildStep, ShellMixin
+from buildbot.process.results import SUCCESS, WARNINGS, statusToString
+from twisted.internet import defer
+
+from bbmeasure import capture, wire
+from bbmeasure.errors import MeasureError
+from bbmeasure.layer import Capture
+from bbmeasure.master.plan import Meaning, Plan
+from bbmeasure.records import Direction, Kind, Record
+from bbmeasure.threads import Workshop
+from bbmeasure.wire import Refusal
+from bbmeasure_steps import remotefiles
+from bbmeasure_steps.capturing import Captured, StepCapture
+from bbmeasure_steps.stdout import StdoutCollector
+
+#: The largest output that is parsed, in characters or bytes.
+LARGEST_OUTPUT = 16 * 1024 * 1024
+#: Seconds that a parser may take.
+PARSER_PATIENCE = 30.0
+
+
+def new_token() -> str:
+    """What makes the name of a sidecar file one that an earlier build cannot have guessed."""
+    return secrets.token_hex(4)
+
+
+def find_workshop(master: Any) -> Workshop:
+    """Where this master's parsers run."""
+    found: Optional[Workshop] = getattr(master, "_bbmeasure_workshop", None)
+    if found is None:
+        found = master._bbmeasure_workshop = Workshop(master.reactor)
+    return found
+
+
+class MeasuringStep(ShellMixin, BuildStep):
+    """A command whose output is read as records.
+
+    ``series`` names the step's own value (a format with ``{builder} {step} {name} {project}``), ``kind``, ``unit``,
+    ``better`` and ``tags`` say what it means.  A command that succeeded without a usable value is WARNINGS, one that
+    failed is FAILURE; its records are logged, not kept.
+    """
+
+    bbmeasure_measures = True
+    warnOnWarnings = True
+    renderables: Sequence[str] = ("series", "measureTags")
+    #: The most of the output that :meth:`parse` is given; beyond, it is cut.
+    largest_output = LARGEST_OUTPUT
+
+    def __init__(
+        self,
+        *,
+        series: Any = None,
+        kind: Union[Kind, str, None] = None,
+        unit: Optional[str] = None,
+        better: Union[Direction, str, None] = None,
+        tags: Optional[Mapping[str, Any]] = None,
+        **kwargs: Any,
+    ) -> None:
+        self.series = series
+        self.measureTags = tags
+        self._given: dict[str, Any] = {"kind": kind, "unit": unit, "better": better}
+        self._check_meaning()
+        kwargs = self.setupShellMixin(kwargs)
+        super().__init__(**kwargs)
+        self._captured: Sequence[Captured] = ()
+        self._problem: Optional[str] = None
+
+    def _check_meaning(self) -> None:
+        fixed_series = None if IRenderable.providedBy(self.series) else self.series
+        tags = self.measureTags
+        rendered = IRenderable.providedBy(tags) or any(IRenderable.providedBy(tag) for tag in (tags or {}).values())
+        try:
+            Meaning.read(series=fixed_series, tags=None if rendered else tags, **self._given)
+        except MeasureError as error:
+            config_error(f"{type(self).__name__}: {error}")
+
+    # what subclasses override
+
+    def parse(self, text: str) -> Sequence[Record]:
+        """Records of the output; an empty list where it has none.  Runs in a thread; may raise a MeasureError."""
+        raise NotImplementedError(f"{type(self).__name__} has no parse()")
+
+    def wants_parse(self) -> bool:
+        """Whether :meth:`parse` is asked; else records are only what the command reports itself."""
+        return type(self).parse is not MeasuringStep.parse
+
+    def read_plain(self, text: str) -> Sequence[Record]:  # noqa: ARG002  (for subclasses)
+        """Records of an output that nobody parsed, where the command reported none: none here."""
+        return ()
+
+    def success_of(self, command: Any) -> int:
+        """The result of the command alone."""
+        return command.results()  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def make_command(self) -> Generator[Any, Any, Any]:
+        """The remote command that measures."""
+        command = yield self.makeRemoteShellCommand()
+        return command
+
+    # the way through
+
+    @property
+    def layer(self) -> Capture:
+        """The capture layer of this step's master."""
+        return capture.for_master(self.master)
+
+    @property
+    def plan(self) -> Plan:
+        """What the builder tracks."""
+        return getattr(self.build, "measurePlan", None) or Plan()
+
+    @defer.inlineCallbacks
+    def run(self) -> Generator[Any, Any, int]:
+        """Run the command, read what it measured, keep it, say it."""
+        collector = StdoutCollector(self.largest_output)
+        self.addLogObserver("stdio", collector)
+        sidecar = self._sidecar_path()
+        self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar}
+        command = yield self.make_command()
+        yield self.runCommand(command)
+        result = self.success_of(command)
+        kept = result in (SUCCESS, WARNINGS) and not self.stopped
+        found, refused = yield self._collect(collector, sidecar, parse=kept)
+        step_capture = StepCapture(self, self._meaning(), self.plan)
+        step_capture.refuse(refused)
+        captured = yield step_capture.keep(found, store=kept)
+        self._captured = captured.values
+        if kept and not captured.kept and not captured.unwanted:
+            self._problem = captured.problem or "no value"
+        yield self.addCompleteLog("measurements", captured.text())
+        return WARNINGS if self._problem and result == SUCCESS else result
+
+    def _sidecar_path(self) -> str:
+        """An absolute path beside the build's directory: nothing that the build checks out can be there before."""
+        name = f".bbmeasure-{self.build.buildid}-{self.stepid}-{new_token()}"
+        folder = self.build.getProperty("builddir")
+        return str(self.build.path_module.join(folder, name)) if folder else name
+
+    def _meaning(self) -> Meaning:
+        custom = self.plan.custom_of(self.name) or Meaning()
+        mine = Meaning.read(series=self.series, tags=self.measureTags, **self._given)
+        return Meaning(
+            custom.series or mine.series,
+            custom.kind or mine.kind,
+            custom.unit or mine.unit,
+            custom.better or mine.better,
+            {**custom.tags, **mine.tags},
+        )
+
+    @defer.inlineCallbacks
+    def _collect(
+        self, collector: StdoutCollector, sidecar: str, *, parse: bool
+    ) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
+        """All records, reported and parsed, and why others were refused."""
+        collector.finish()
+        reading = self._read_sidecar(sidecar)
+        parsing = self._parse(collector) if parse else defer.succeed(([], []))
+        reported, unread = yield reading
+        parsed, unparsed = yield parsing
+        found = [one for one in (*collector.found, *reported) if isinstance(one, Record)]
+        refused = [f"line {one.line}: {one.why}" for one in (*collector.found, *reported) if isinstance(one, Refusal)]
+        refused += [*collector.dropped(), *unread, *unparsed]
+        found += parsed
+        if not found and parse and not self.wants_parse() and not unparsed:
+            try:
+                found += self.read_plain(collector.plain())
+            except MeasureError as error:
+                refused.append(str(error))
+        return found, refused
+
+    @defer.inlineCallbacks
+    def _parse(self, collector: StdoutCollector) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
+        """What :meth:`parse` finds, in a thread and within its time."""
+        if not self.wants_parse():
+            return [], []
+        try:
+            text = yield self.text_to_parse(collector)
+            records = yield find_workshop(self.master).run(PARSER_PATIENCE, lambda: list(self.parse(text)))
+            for record in records:
+                if not isinstance(record, Record):
+                    raise MeasureError(f"parser gave {str(record)[:80]!r}: expected a list of Record")
+            return records, []
+        except MeasureError as error:
+            return [], [str(error)]
+        except Exception as error:  # noqa: BLE001  (a parser's mistake is a warning of the step, counted)
+            self.layer.count("parser_errors", f"step {self.name}: {type(error).__name__}: {error}")
+            return [], [f"the parser failed: {type(error).__name__}: {error}"]
+
+    def text_to_parse(self, collector: StdoutCollector) -> Any:
+        """The text that :meth:`parse` gets; may be a Deferred."""
+        return collector.text()
+
+    @defer.inlineCallbacks
+    def _read_sidecar(self, path: str) -> Generator[Any, Any, tuple[list[Union[Record, Refusal]], list[str]]]:
+        """What the sidecar file holds; it is removed."""
+        try:
+            size = yield remotefiles.size_of(self, path, None)
+            if size is None:
+                return [], []
+            content = yield remotefiles.read(self, path, None, wire.LARGEST_FILE) if size else b""
+            yield remotefiles.remove(self, path)
+        except MeasureError as error:
+            return [], [f"sidecar file: {error}"]
+        except Exception as error:  # noqa: BLE001  (a lost worker ends the build by itself; counted)
+            self.layer.count("sidecar_errors", f"step {self.name}: {type(error).__name__}: {error}")
+            return [], [f"sidecar file: {type(error).__name__}"]
+        told = []
+        if size > wire.LARGEST_FILE:
+            content = content[: content.rfind(b"\n") + 1]
+            told = [f"sidecar file: {size} bytes, expected at most {wire.LARGEST_FILE}; the rest was not read"]
+        return list(wire.read_file(content)), told
+
+    # what people see
+
+    def getResultSummary(self) -> dict[str, str]:
+        """The value and its change from the build before; what was wrong where there is none."""
+        shown = [captured.summary() for captured in self._captured if captured.kept][:3]
+        if not shown and self._problem is None:
+            return super().getResultSummary()  # type: ignore[no-any-return]
+        text = ", ".join(shown) or f"{self.name}: {self._problem}"
+        if self.results != SUCCESS:
+            text += f" ({statusToString(self.results)})"
+        return {"step": str(self.build.properties.cleanupTextFromSecrets(text))}
+
+
+#: What a callable parser is: the text of an output to its records.
+Parser = Callable[[str], Sequence[Record]]

@@ -1,0 +1,135 @@
+"""MeasureShellCommand: whatever a command prints, kept as series."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from typing import Any, Optional, Union
+
+from buildbot.config.errors import error as config_error
+from buildbot.interfaces import IRenderable
+from twisted.internet import defer
+
+from bbmeasure import units
+from bbmeasure.errors import MeasureError
+from bbmeasure.records import Record
+from bbmeasure_steps import remotefiles
+from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
+from bbmeasure_steps.stdout import StdoutCollector
+
+#: The longest line that ``pattern`` is tried on: a worker cuts lines at 4,095 bytes anyhow.
+LONGEST_LINE = 4_096
+
+
+class MeasureShellCommand(MeasuringStep):
+    """Run a command and keep what it measured.
+
+    That is what the command reported (marked lines on stdout, the file named by ``$BBMEASURE_FILE``); if it reported
+    nothing, its stdout is one number with an optional unit.  Instead of that, ``pattern`` is a regular expression,
+    tried on each line: a named group gives a record of that name (the last match holds), the only unnamed group the
+    step's own value.  Or ``parser`` reads the whole text: an adapter's name, or a callable from a text to Records.
+    ``outputFile`` is read instead of stdout, from the step's work directory.
+    """
+
+    renderables: Sequence[str] = ("outputFile",)
+
+    def __init__(
+        self,
+        name: Any = None,
+        command: Any = None,
+        *,
+        pattern: Optional[str] = None,
+        parser: Union[str, Parser, None] = None,
+        outputFile: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if not name or not (isinstance(name, str) or IRenderable.providedBy(name)):
+            config_error("MeasureShellCommand: expected name=, it names the series")
+            name = "unnamed"
+        if not command:
+            config_error(f"MeasureShellCommand {name!r}: expected command=")
+        self.outputFile = outputFile
+        self._pattern = _compile(name, pattern)
+        self._parser = _find_parser(name, parser)
+        if pattern is not None and parser is not None:
+            config_error(f"MeasureShellCommand {name!r}: pattern and parser: expected one of them")
+        super().__init__(name=name, command=command, **kwargs)
+
+    def wants_parse(self) -> bool:
+        """With a pattern, a parser, an output file, or an own parse()."""
+        own = type(self).parse is not MeasureShellCommand.parse
+        return bool(own or self._pattern or self._parser or self.outputFile)
+
+    def parse(self, text: str) -> Sequence[Record]:
+        """What the pattern or the parser finds, else the one number that the text is."""
+        if self._pattern is not None:
+            return parse_pattern(self._pattern, text, self.name)
+        if self._parser is not None:
+            return self._parser(text)
+        return self.read_plain(text)
+
+    def read_plain(self, text: str) -> Sequence[Record]:
+        """The one number that the text is, with its unit if it has one."""
+        quantity = units.parse(text)
+        return [Record(self.name, quantity.value, unit=quantity.unit, kind=quantity.kind)]
+
+    @defer.inlineCallbacks
+    def text_to_parse(self, collector: StdoutCollector) -> Generator[Any, Any, str]:
+        """The output file where one is named, else stdout."""
+        if not self.outputFile:
+            return collector.plain() if self._pattern else collector.text()
+        size = yield remotefiles.size_of(self, self.outputFile, self.workdir)
+        if size is None:
+            raise MeasureError(f"outputFile {units.excerpt(self.outputFile)}: expected a file, got none")
+        if size > LARGEST_OUTPUT:
+            raise MeasureError(
+                f"outputFile {units.excerpt(self.outputFile)}: {size} bytes, expected at most {LARGEST_OUTPUT}"
+            )
+        content = yield remotefiles.read(self, self.outputFile, self.workdir, LARGEST_OUTPUT)
+        return str(content.decode("utf-8", "replace"))
+
+
+def _compile(name: Any, pattern: Optional[str]) -> Optional[re.Pattern[str]]:
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        config_error(f"MeasureShellCommand {name!r}: pattern {pattern!r}: {error}")
+        return None
+    if not compiled.groupindex and compiled.groups != 1:
+        config_error(f"MeasureShellCommand {name!r}: pattern {pattern!r}: expected named groups or a single group")
+    return compiled
+
+
+def _find_parser(name: Any, parser: Union[str, Parser, None]) -> Optional[Parser]:
+    if parser is None or callable(parser):
+        return parser
+    from bbmeasure import adapters
+
+    try:
+        found: Parser = adapters.find(parser).parse
+        return found
+    except (MeasureError, LookupError) as error:
+        config_error(f"MeasureShellCommand {name!r}: parser {parser!r}: {error}")
+        return None
+
+
+def parse_pattern(pattern: re.Pattern[str], text: str, own_name: str) -> list[Record]:
+    """The records of the last match of each group; MeasureError where nothing matches or no number stands there."""
+    texts: dict[str, str] = {}
+    names = pattern.groupindex or {own_name: 1}
+    for line in text.splitlines():
+        for match in pattern.finditer(line[:LONGEST_LINE]):
+            for name, group in names.items():
+                if match.group(group) is not None:
+                    texts[name] = match.group(group)
+    if not texts:
+        raise MeasureError(
+            f"pattern {pattern.pattern!r}: expected a line that matches, got none in {units.excerpt(text)}"
+        )
+    records = []
+    for name, found in texts.items():
+        quantity = units.parse(found)
+        records.append(Record(name, quantity.value, unit=quantity.unit, kind=quantity.kind))
+    return records
