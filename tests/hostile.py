@@ -1,0 +1,210 @@
+"""Servers as one would not wish them: they hang, drip, lie or break off, on free ports of 127.0.0.1.
+
+Each is a context manager that answers in threads of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Optional, Union
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+
+class Listener:
+    """Accepts connections and gives each to ``talk`` in a thread; all are closed at the end."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.ending = threading.Event()
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def talk(self, connection: socket.socket) -> None:
+        """Say nothing, ever: a server that hangs."""
+        self.ending.wait()
+
+    def __enter__(self) -> Any:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self.talk(connection)
+
+    def __exit__(self, *_: object) -> None:
+        self.ending.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            connection.close()
+
+
+class Silent(Listener):
+    """Accepts, and never answers."""
+
+
+class Dripping(Listener):
+    """Answers a good 204, one byte after the other, ``pause`` seconds between them."""
+
+    def __init__(
+        self, pause: float = 1.0, answer: bytes = b"HTTP/1.1 204 No Content\r\nX-Long: " + b"x" * 10_000
+    ) -> None:
+        super().__init__()
+        self.pause = pause
+        self.answer = answer
+
+    def talk(self, connection: socket.socket) -> None:
+        """Drip."""
+        connection.recv(65536)
+        for byte in self.answer:
+            if self.ending.wait(self.pause):
+                return
+            connection.sendall(bytes([byte]))
+
+
+class Raw(Listener):
+    """Reads something and answers with given bytes, then closes."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def talk(self, connection: socket.socket) -> None:
+        """Answer and hang up."""
+        connection.recv(65536)
+        connection.sendall(self.answer)
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Request:
+    """What was asked of a :class:`Scripted` server."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of its body, unzipped."""
+        body = gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
+        return body.decode().splitlines()
+
+
+@dataclass
+class Reply:
+    """What a :class:`Scripted` server says; a mapping becomes JSON."""
+
+    status: int = 204
+    body: Union[bytes, dict[str, Any]] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    hang_up: bool = False
+
+
+class Scripted:
+    """An HTTP server that answers what ``answer`` says, and remembers what it was asked."""
+
+    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                parts = urlsplit(self.path)
+                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, parts.path, query, headers, body)
+                outer.requests.append(request)
+                self.say(outer.answer(request))
+
+            do_GET = do_POST
+
+            def say(self, reply: Reply) -> None:
+                if reply.hang_up:
+                    self.close_connection = True
+                    return
+                body = json.dumps(reply.body).encode() if isinstance(reply.body, dict) else reply.body
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.status != 204:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if reply.status != 204:
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Be quiet."""
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    super().handle()
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Scripted:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def forward(url: str, request: Request) -> Reply:
+    """What the server at ``url`` answers to that request."""
+    headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+    answer = requests.request(
+        request.method, url + request.path, params=request.query, data=request.body, headers=headers, timeout=20
+    )
+    return Reply(answer.status_code, answer.content, {"Content-Type": answer.headers.get("Content-Type", "")})
+
+
+@contextlib.contextmanager
+def losing_answers(url: str, lost: Optional[Callable[[int], bool]] = None) -> Iterator[Scripted]:
+    """A way to the server at ``url`` that carries every write and loses the answer to those that ``lost`` names.
+
+    By default every second one, from the first on.
+    """
+    writes = 0
+
+    def answer(request: Request) -> Reply:
+        nonlocal writes
+        reply = forward(url, request)
+        if request.path.endswith("/write"):
+            writes += 1
+            if lost(writes) if lost else writes % 2:
+                return Reply(hang_up=True)
+        return reply
+
+    with Scripted(answer) as way:
+        yield way
