@@ -10,6 +10,7 @@ from typing import Any, Optional
 from twisted.internet import defer
 
 from bbmeasure import units
+from bbmeasure.answers import change_of
 from bbmeasure.context import context_of
 from bbmeasure.errors import MeasureError, UnitError
 from bbmeasure.layer import PATIENCE, Value
@@ -55,13 +56,6 @@ class Captured:
         exact = "" if isinstance(self.record.value, str) else f" = {self.record.value!r} {self.record.unit}"
         state = "kept" if self.kept else f"not kept: {self.why}"
         return f"{self.summary()}{exact}{tags} ({self.record.kind.value}{better}): {state}"
-
-
-def change_of(value: Any, previous: Any) -> Optional[float]:
-    """The change from ``previous`` to ``value`` as a fraction of ``previous``; None where there is none or it is 0."""
-    if isinstance(value, str) or isinstance(previous, str) or not previous:
-        return None
-    return float((value - previous) / abs(previous))
 
 
 @dataclass
