@@ -27,6 +27,8 @@ LONGEST_MARKER_LINE = 4000
 #: The largest sidecar file, in bytes, and the longest line in it, in characters.
 LARGEST_FILE = 1024 * 1024
 LONGEST_LINE = 256 * 1024
+#: The most lines of a file that are refused one by one.
+MOST_REFUSALS = 1000
 
 #: What is looked for first; a terminal may have put colours into the marker, within so many characters before it.
 _WORD = "bbmeasure"
@@ -134,11 +136,21 @@ def read(line: str, number: int) -> Union[Record, Refusal]:
 
 
 def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
-    """What a sidecar file holds, line by line; a last line without its line break was cut and is refused if broken."""
+    """What a sidecar file holds, line by line; a last line without its line break was cut and is refused if broken.
+
+    After MOST_REFUSALS lines that are no records it gives up, so that a megabyte of rubbish costs milliseconds.
+    """
+    refused = 0
     for number, raw in enumerate(content.split(b"\n"), start=1):
         line = raw.decode("utf-8", "replace").strip("\ufeff\r\t \0")
-        if line:
-            yield read(line, number)
+        if not line:
+            continue
+        if refused >= MOST_REFUSALS:
+            yield Refusal(number, f"{refused} lines before could not be read: the rest was not looked at", line[:80])
+            return
+        found = read(line, number)
+        refused += isinstance(found, Refusal)
+        yield found
 
 
 def strip_ansi(text: str) -> str:
