@@ -1,0 +1,54 @@
+"""The Measurements page in Buildbot's web interface: what ``c["www"]["plugins"] = {"bbmeasure": {}}`` turns on.
+
+The page itself is built from ``www/`` into ``static/`` beside this module.  Where it was not built (a checkout
+installed on a machine without npm) the JSON API is served all the same, and the log says once why the page is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.www.plugin import Application
+from twisted.python import log
+from twisted.web.static import File
+
+
+class _Static(File):
+    """Files that a browser asks about again each time, so that an upgraded page is seen at once."""
+
+    def render_GET(self, request: Any) -> Any:
+        """As its base does, with one header more."""
+        request.setHeader(b"cache-control", b"no-cache")
+        return super().render_GET(request)  # type: ignore[no-untyped-call]  # Twisted's has no types
+
+
+class MeasurementsPage(Application):
+    """Buildbot keeps one of these a process, imports it before it forks and hands it its master at each reconfig."""
+
+    def __init__(self) -> None:
+        super().__init__("bbmeasure.master", "Measurements of what Buildbot builds")
+        self.resource = _Static(str(self.static_dir))
+        self._served: Any = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is a page to serve beside the API."""
+        return bool(self.static_dir.joinpath("scripts.js").is_file())
+
+    def setMaster(self, master: Any) -> None:
+        """Serve the API of ``master``; a master that is served already keeps what it has."""
+        super().setMaster(master)
+        if master is self._served:
+            return
+        from bbmeasure.master.api import ApiResource  # not before twistd has forked
+
+        self._served = master
+        self.resource.putChild(b"api", ApiResource(master))
+        if not self.is_built:
+            log.msg(
+                "bbmeasure: the Measurements page was not built when bbmeasure was installed, only its JSON API is "
+                "there; with npm on the machine, install bbmeasure again, or run `make www` in its checkout"
+            )
+
+
+ep = MeasurementsPage()
