@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Optional, Protocol, Union
 
-from bbmeasure.errors import QueryError
+from bbmeasure.errors import QueryError, SeriesConflictError
 from bbmeasure.records import Direction, Kind
 from bbmeasure.units import excerpt
 
@@ -82,11 +82,29 @@ class SeriesInfo:
     last_value: Union[float, str, None] = None
 
 
+def reconcile(held: SeriesInfo, said: SeriesInfo, *, override: bool = False) -> SeriesInfo:
+    """What a series is after somebody said what it is; SeriesConflictError where that cannot be.
+
+    A plain number fits every kind of number, so that a script need not repeat the kind.  With ``override`` the kind
+    that is said holds; a unit never changes, nor does a text become a number.
+    """
+    texts = (held.kind is Kind.TEXT, said.kind is Kind.TEXT)
+    fits = said.kind in (held.kind, Kind.NUMBER) or override
+    if said.unit != held.unit or texts[0] != texts[1] or not fits:
+        raise SeriesConflictError(
+            f"series {excerpt(held.name)}: got {said.kind.value} in {said.unit}, expected {held.kind.value} in "
+            f"{held.unit} as before; `bbmeasure forget` starts a series anew"
+        )
+    better = held.better if said.better is Direction.NONE else said.better
+    return replace(held, kind=said.kind if override else held.kind, better=better)
+
+
 @dataclass(frozen=True)
 class Query:
     """Which points are meant: those of ``series`` in [since, until), in nanoseconds, that match all that is given.
 
     ``tags`` names tags and the value that each must have; a point with more tags matches too, unless ``exact_tags``.
+    ``builders`` are the only ones whose points may be told of, ``""`` among them for points outside builds.
     """
 
     series: str
@@ -96,6 +114,7 @@ class Query:
     worker: Optional[str] = None
     tags: Mapping[str, str] = field(default_factory=dict)
     exact_tags: bool = False
+    builders: Optional[frozenset[str]] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.series, str) or not self.series:

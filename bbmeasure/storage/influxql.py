@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from bbmeasure.errors import QueryError
 from bbmeasure.storage.base import Query
 from bbmeasure.storage.lineprotocol import (
     DECLARATIONS,
@@ -26,6 +27,9 @@ from bbmeasure.storage.statistics import Statistic
 
 #: What a field is called in an answer, so that no tag is taken for it.
 PREFIX = "_"
+_NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
+#: Records refuse a tag whose name begins so.
+_NO_TAG = "_no_tag"
 _POINT = ", ".join(f'"{name}"::field AS "{PREFIX}{name}"' for name in FIELDS) + ", *::tag"
 
 
@@ -78,7 +82,19 @@ def _where(query: Query, bound: _Bound, tag_keys: Iterable[str] = ()) -> list[st
         if value is not None:
             wanted[key] = clean_text(value)
     conditions = [f"{identifier(key)}::tag = {bound(wanted[key])}" for key in sorted(wanted)]
+    if query.builders is not None:
+        among = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(query.builders)]
+        conditions.append(f"({' OR '.join(among) or _NOTHING})")
     return conditions + _between(query.since, query.until)
+
+
+def _tag_is(key: str, value: str, bound: _Bound) -> str:
+    """InfluxDB takes ``time``, in capitals too, for the time: no tag has that name, and one called Time has no test."""
+    if key.lower() == "time":
+        if key != "time":
+            raise QueryError(f"tag {key!r}: expected another name, as InfluxDB takes this one for the time")
+        key = _NO_TAG
+    return f"{identifier(key)}::tag = {bound(value)}"
 
 
 def _between(since: Optional[int], until: Optional[int]) -> list[str]:

@@ -208,6 +208,8 @@ class MemoryStorage:
         for stream in self._by_series.get(query.series, ()):
             if query.builder not in (None, stream.key[1]) or query.worker not in (None, stream.key[2]):
                 continue
+            if query.builders is not None and stream.key[1] not in query.builders:
+                continue
             if tags_match(stream.tags, query.tags, query.exact_tags):
                 yield stream
 

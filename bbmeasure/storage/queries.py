@@ -114,6 +114,8 @@ def find(connection: sqlite3.Connection, query: Query) -> Range:
         given,
     ).fetchall()
     streams = [Stream(id_, query.series, builder, worker, json.loads(tags)) for id_, builder, worker, tags in rows]
+    if query.builders is not None:
+        streams = [stream for stream in streams if stream.builder in query.builders]
     if query.tags and not query.exact_tags:
         streams = [stream for stream in streams if tags_match(stream.tags, query.tags, exact=False)]
     since = rollup.EARLIEST if query.since is None else max(query.since, rollup.EARLIEST)
