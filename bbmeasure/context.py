@@ -36,7 +36,7 @@ def context_of(build_or_step: Any) -> Optional[BuildContext]:
         step = str(build_or_step.name)
     return BuildContext(
         builder=build.builder.name,
-        worker=build.getWorkerName() or "",
+        worker=_worker(build),
         build=build.number,
         buildid=build.buildid,
         step=step,
@@ -44,6 +44,12 @@ def context_of(build_or_step: Any) -> Optional[BuildContext]:
         branch=_fact(build, "branch"),
         project=_fact(build, "project"),
     )
+
+
+def _worker(build: Any) -> str:
+    """The worker's name; the builds of Buildbot's test kit know it only as a property."""
+    named = build.getWorkerName() if hasattr(build, "getWorkerName") else build.getProperty("workername")
+    return named or ""
 
 
 def _fact(build: Any, name: str) -> Optional[str]:

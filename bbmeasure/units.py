@@ -125,7 +125,10 @@ def parse(text: str) -> Quantity:
     match = _QUANTITY.match(stripped) if len(stripped) <= LONGEST_QUANTITY else None
     if match is None or match.group("unit") == "1":  # "12 1" is two numbers
         raise UnitError(f"{excerpt(stripped)}: expected one number with an optional unit, such as 1.2 MiB")
-    return to_base(float(match.group("number").replace("_", "")), match.group("unit"))
+    try:
+        return to_base(float(match.group("number").replace("_", "")), match.group("unit"))
+    except UnitError as error:
+        raise UnitError(f"{excerpt(stripped)}: expected one number with an optional unit ({error})") from None
 
 
 def excerpt(text: str, most: int = 80) -> str:

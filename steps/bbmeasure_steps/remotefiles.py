@@ -35,7 +35,7 @@ class BytesWriter(StringFileWriter):
 @defer.inlineCallbacks
 def run(step: Any, name: str, arguments: dict[str, Any]) -> Generator[Any, Any, Any]:
     """Run a remote command without a log, also when the step was stopped; LimitError after PATIENCE seconds."""
-    command = remotecommand.RemoteCommand(name, {"logEnviron": False, **arguments}, ignore_updates=False)
+    command = remotecommand.RemoteCommand(name, arguments)
     command.worker = step.worker
     running = defer.maybeDeferred(command.run, step, step.remote, step.build.builder.name)
 
