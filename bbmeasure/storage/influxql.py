@@ -81,7 +81,7 @@ def _where(query: Query, bound: _Bound, tag_keys: Iterable[str] = ()) -> list[st
     for key, value in (("builder", query.builder), ("worker", query.worker)):
         if value is not None:
             wanted[key] = clean_text(value)
-    conditions = [f"{identifier(key)}::tag = {bound(wanted[key])}" for key in sorted(wanted)]
+    conditions = [_tag_is(key, wanted[key], bound) for key in sorted(wanted)]
     if query.builders is not None:
         among = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(query.builders)]
         conditions.append(f"({' OR '.join(among) or _NOTHING})")
