@@ -18,7 +18,7 @@ from bbmeasure.storage.rollup import CHUNK, FULL_CHUNK, Chunk
 Row = tuple[Any, ...]
 #: A statement inserts so many rows at once: each statement lets go of Python's lock once, not each row.
 _ROWS_AT_ONCE = 100
-_MOST_STREAMS_CACHED = 100_000
+_MOST_STREAMS_CACHED = 20_000
 _MOST_BUILDS_CACHED = 5_000
 
 
@@ -122,6 +122,8 @@ class Ingest:
 
     def write(self, points: Iterable[Point], state: Mapping[str, float], now: int) -> None:
         """Keep checked points, and running totals with them; ``now``, in seconds, is when they came, for the sinks."""
+        if len(self._targets) > _MOST_STREAMS_CACHED:
+            self.clear()  # here, where no stream has rows that wait
         touched: dict[int, _Target] = {}
         queued: list[tuple[int, int, int]] = []
         for point in points:
@@ -171,9 +173,6 @@ class Ingest:
         target = self._targets.get(key)
         if target is None:
             check_stream(point)
-            if len(self._targets) >= _MOST_STREAMS_CACHED:
-                self._targets.clear()
-                self._by_id.clear()
             target = self._targets[key] = self._find_target(point)
         return target
 

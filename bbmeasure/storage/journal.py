@@ -22,6 +22,9 @@ _LATER = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "int
 
 Door = TypeVar("Door", bound="JournalReader")
 
+#: What comes out of sqlite3: its own errors, and Python's for what it cannot take, such as a lone surrogate.
+_SQLITE_SAYS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+
 
 def storage_error(error: Exception, path: schema.Path) -> StorageError:
     """What a store says of an error of SQLite: StorageUnavailableError and StorageFullError where it is worth trying
@@ -74,7 +77,9 @@ class JournalReader:
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except MeasureError:
+            raise
+        except _SQLITE_SAYS as error:
             raise storage_error(error, self.path) from error
 
     def series(self) -> list[SeriesInfo]:
@@ -156,10 +161,8 @@ class Journal(JournalReader):
                 yield self.ingest
         except MeasureError:
             raise
-        except (sqlite3.Error, OSError) as error:
+        except _SQLITE_SAYS as error:
             raise storage_error(error, self.path) from error
-        except (ValueError, TypeError, OverflowError) as error:
-            raise StorageError(f"journal {self.path}: {error}") from error
 
     def now(self) -> int:
         """Unix seconds by the clock that was given."""

@@ -38,18 +38,21 @@ class ReaderPool:
         open_reader: Callable[[Callable[[], bool]], JournalReader],
         call: Callable[..., Any],
         clock: Callable[[], float],
+        may_come: Callable[[], bool],
         *,
         size: int = 2,
         limit: float = 10.0,
         most_waiting: int = 2_000,
     ) -> None:
-        """``open_reader(stop)`` opens the file, or fails with StorageUnavailableError while that is being made.
+        """``open_reader(stop)`` opens the file; where it fails with StorageUnavailableError and the file
+        ``may_come``, that is tried again.
 
         ``call(function, ...)`` has it called in the reactor, ``clock`` is a monotonic one in seconds.
         """
         self._open = open_reader
         self._call = call
         self._clock = clock
+        self._may_come = may_come
         self._size = size
         self._limit = limit
         self._most_waiting = most_waiting
@@ -57,7 +60,8 @@ class ReaderPool:
         self._waiting: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._closed = False
-        self.counters: Counter[str] = Counter()
+        self.counters = Counter(dict.fromkeys(("refused_questions", "cancelled_questions", "slow_questions"), 0))
+        self.counters["failed_questions"] = 0
 
     def ask(self, run: Callable[[JournalReader], Any]) -> defer.Deferred[Any]:
         """The answer of ``run``; fails with a MeasureError, StorageUnavailableError where there was no time for it."""
@@ -125,7 +129,7 @@ class ReaderPool:
         except MeasureError as error:
             return reader, error
         except BaseException as error:  # noqa: BLE001  (counted, told to who asked, and the thread lives on)
-            self.counters["errors"] += 1
+            self.counters["failed_questions"] += 1
             return reader, StorageError(f"journal: {error!r}")
 
     def _is_over(self, question: _Question) -> bool:
@@ -136,10 +140,9 @@ class ReaderPool:
             try:
                 return self._open(stop)
             except StorageUnavailableError:
-                if self._is_over(question):
+                if self._is_over(question) or not self._may_come():
                     raise
-            pause = threading.Event()
-            pause.wait(_LOOK_AGAIN)
+            threading.Event().wait(_LOOK_AGAIN)
 
     def _explain(self, question: _Question, error: StorageError) -> StorageError:
         if self._closed or question.cancelled:
@@ -147,7 +150,7 @@ class ReaderPool:
         if self._is_over(question):
             self.counters["slow_questions"] += 1
             return StorageUnavailableError(f"journal: no answer within {self._limit:g} s ({error})")
-        self.counters["errors"] += 1
+        self.counters["failed_questions"] += 1
         return error
 
     # in the reactor

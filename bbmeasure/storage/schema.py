@@ -79,6 +79,8 @@ def open_for_writing(
     connection = sqlite3.connect(os.fspath(path), timeout=wait, isolation_level=None, check_same_thread=False)
     try:
         check_owner(connection, path)
+        if version(connection) > len(migrations):
+            raise _wrong_version(path, version(connection), len(migrations))
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         migrate(connection, path, migrations)

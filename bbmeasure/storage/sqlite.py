@@ -24,6 +24,7 @@ from bbmeasure.storage.writer import Change, Write, WriterThread
 MOST_WAITING = 100_000
 #: Seconds after which a write that is being done counts as one that hangs.
 _HANGS = 2.0
+_NO_STATE: Mapping[str, float] = {}
 
 
 class SQLiteStorage:
@@ -64,10 +65,12 @@ class SQLiteStorage:
         self._most_waiting = most_waiting
         self._close_limit = close_limit
         self._closed = False
-        self._counters: Counter[str] = Counter()
+        self._counters = Counter({"dropped": 0})
         call = reactor.callFromThread
         self._writer = WriterThread(self._open_journal, call, monotonic, self._clean)
-        self._readers = ReaderPool(self._open_reader, call, monotonic, limit=read_limit, most_waiting=most_questions)
+        self._readers = ReaderPool(
+            self._open_reader, call, monotonic, self._may_come, limit=read_limit, most_waiting=most_questions
+        )
 
     # in the threads
 
@@ -75,7 +78,15 @@ class SQLiteStorage:
         return Journal(self.path, wait=1.0, clock=self._clock)
 
     def _open_reader(self, stop: Callable[[], bool]) -> JournalReader:
-        return JournalReader(self.path, stop=stop)
+        try:
+            return JournalReader(self.path, stop=stop)
+        except StorageUnavailableError as error:
+            reason = self._writer.last_error
+            raise StorageUnavailableError(f"{error}; {reason}" if reason else str(error)) from error
+
+    def _may_come(self) -> bool:
+        """Whether the file that is not there may still be in the making."""
+        return self._writer.last_error is None
 
     def _clean(self, journal: Journal) -> bool:
         return Cleanup(journal.ingest, self.retention).slice(self._clock())
@@ -95,7 +106,7 @@ class SQLiteStorage:
             reason = self._writer.last_error or "the disk does not keep up"
             why = f"journal {self.path}: {self._writer.waiting} points wait already ({reason})"
             return self._refuse(len(points), StorageFullError(why))
-        write = Write(points, state or {})
+        write = Write(points, state or _NO_STATE)
         self._writer.put(write)
         return write.deferred
 
@@ -210,8 +221,9 @@ class SQLiteStorage:
 
     def health(self) -> Health:
         """How it is: ``backlog`` points are not on disk yet; ``dropped`` counts those that never will be."""
-        counters = self._counters + self._writer.counters + self._readers.counters
-        counters.setdefault("dropped", 0)
+        counters = Counter(self._counters)
+        counters.update(self._writer.counters)
+        counters.update(self._readers.counters)
         return Health(self.name, self._writer.waiting, None, self._writer.last_error, dict(counters))
 
     def close(self) -> defer.Deferred[None]:

@@ -6,6 +6,7 @@ one that hangs in a broken disk does not keep the process.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -27,13 +28,18 @@ PAUSES = (0.25, 5.0)
 _IDLE = 3600.0
 
 
-@dataclass(frozen=True)
 class Write:
-    """Points and running totals to keep; ``deferred`` fires in the reactor when they are on disk."""
+    """Points and running totals to keep; ``deferred`` fires in the reactor when they are on disk.
 
-    points: Sequence[Point]
-    state: Mapping[str, float]
-    deferred: defer.Deferred[None] = field(default_factory=defer.Deferred)
+    Many thousands may wait: small, so that the garbage collector does not hold up the reactor for long.
+    """
+
+    __slots__ = ("deferred", "points", "state")
+
+    def __init__(self, points: Sequence[Point], state: Mapping[str, float]) -> None:
+        self.points = points
+        self.state = state
+        self.deferred: defer.Deferred[None] = defer.Deferred()
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class WriterThread:
         self.waiting = 0
         self.failing = False
         self.last_error: Optional[str] = None
-        self.counters: Counter[str] = Counter()
+        self.counters = Counter({"commits": 0, "retries": 0, "errors": 0, "dropped": 0})
 
     def put(self, item: Item) -> None:
         """Have a change written."""
@@ -148,6 +154,7 @@ class WriterThread:
             except (StorageUnavailableError, StorageFullError) as error:
                 self._trouble("retries", error)
                 self.failing = True
+                self._let_go()
                 if not self._wait(pause):
                     self.abandon(StorageUnavailableError(f"closed while it could not be written: {error}"))
                     break
@@ -262,8 +269,11 @@ class WriterThread:
 
     def _let_go(self) -> None:
         journal, self._journal = self._journal, None
-        if journal is not None:
-            journal.close()
+        try:
+            if journal is not None:
+                journal.close()
+        except sqlite3.Error as error:
+            self._trouble("errors", error)
 
     # in the reactor
 
