@@ -172,9 +172,19 @@ def _build(site: Site, commit: str) -> bool:
         return build if build["complete"] else None
 
     build = site.wait_for(finished, f"the build of {commit[:8]}", BUILD_PATIENCE)
+    with contextlib.suppress(MeasureError):  # the table then lacks this build's durations; the rest is there
+        site.wait_for(lambda: _is_kept(site.journal, build["buildid"]), "its durations", 5.0)
     good = build["results"] in (0, 1)
     say(f"      build {build['number']:<8} {tables.clean(build['state_string'], 90)}")
     return good
+
+
+def _is_kept(journal: Path, buildid: int) -> bool:
+    """Whether the build's duration, which is captured last, can be read."""
+    if not journal.exists():
+        return False
+    with open_reader(journal) as reader:
+        return any(point.series == "build_duration" for point in reader.records(buildid))
 
 
 def overview(reader: JournalReader) -> str:

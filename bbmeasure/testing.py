@@ -25,7 +25,7 @@ from bbmeasure import capture, wire
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.records import Record
 from bbmeasure.site import Site
-from bbmeasure.storage.base import Health, Point, SeriesInfo
+from bbmeasure.storage.base import MOST_POINTS, Health, Point, Query, SeriesInfo
 from bbmeasure.storage.memory import MemoryStorage
 
 __all__ = ["TOKEN", "BrokenStorage", "MeasuringStepMixin", "Site", "captured_points", "sidecar_lines"]
@@ -38,14 +38,13 @@ def captured_points(master: Any) -> list[Point]:
     """Every point that ``master`` captured into memory, in the order of their time."""
     memory = capture.for_master(master).memory
     points: list[Point] = []
-    memory.series().addCallback(lambda infos: [_collect(memory, info, points) for info in infos])
+
+    def collect(infos: list[SeriesInfo]) -> None:
+        for info in infos:
+            memory.points(Query(info.name), MOST_POINTS).addCallback(points.extend)
+
+    memory.series().addCallback(collect)
     return sorted(points, key=lambda point: point.time)
-
-
-def _collect(memory: MemoryStorage, info: SeriesInfo, points: list[Point]) -> None:
-    from bbmeasure.storage.base import MOST_POINTS, Query
-
-    memory.points(Query(info.name), MOST_POINTS).addCallback(points.extend)
 
 
 def sidecar_lines(*records: Union[Record, Mapping[str, Any], str]) -> bytes:

@@ -1,0 +1,58 @@
+"""What end-to-end tests share: a configuration to start from, and the journal read by SQLite's own means."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+BASE_CONFIG = """
+from buildbot.plugins import schedulers, steps, util, worker
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "demo"), worker.Worker("other", "demo")]
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {}}
+c["buildbotNetUsageData"] = None
+c["builders"] = []
+c["schedulers"] = []
+c["services"] = []
+
+
+def add(builder):
+    c["builders"].append(builder)
+    c["schedulers"].append(schedulers.ForceScheduler("force-" + builder.name, builderNames=[builder.name]))
+    return builder
+"""
+
+
+def rows(journal: Path, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """What SQLite says, read beside the running master."""
+    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=5)
+    try:
+        return connection.execute(statement, arguments).fetchall()
+    finally:
+        connection.close()
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the ``bbmeasure`` command in a process of its own."""
+    command = [sys.executable, "-m", "bbmeasure.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def report(journal: Path, series: str, *more: str) -> dict[str, Any]:
+    """What ``bbmeasure report --json`` says of a series."""
+    done = run_command("report", series, "--journal", str(journal), "--json", *more)
+    return dict(json.loads(done.stdout))
+
+
+def series_names(journal: Path) -> Sequence[str]:
+    """The names of all series."""
+    done = run_command("series", "--journal", str(journal), "--json")
+    return [one["name"] for one in json.loads(done.stdout)["series"]]

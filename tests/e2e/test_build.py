@@ -1,0 +1,362 @@
+"""A real master and a real worker: what is measured, kept, and read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bbmeasure.site import Site
+from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
+
+CONTRACT = """
+f = util.BuildFactory()
+f.addStep(steps.Git(name="fetch", repourl=REPOSITORY, mode="incremental"))
+f.addStep(steps.Compile(name="compile", command=["sh", "-c", "echo 'a.c:1: warning: x'; sleep 0.2"]))
+f.addStep(steps.MeasureShellCommand(name="build_size", command=["sh", "size.sh"], unit="bytes", better="lower"))
+f.addStep(steps.MeasureShellCommand(name="total_SLOC", command=["sh", "-c", "cat *.sh | wc -l"], kind="count"))
+
+b1 = add(util.MeasuredBuilderConfig(name="first_builder", workernames=["worker", "other"], factory=f,
+                                    tags=["nightly"], measureTags={"platform": "linux"}))
+b1.trackStepTimes("fetch", "compile")
+b1.trackStepTimes("compile", series="{builder}.compile_time", tags={"phase": "build"})
+b1.trackProperties("warnings-count", series="compile_warnings", better="lower")
+b1.trackProperties("never-set")
+b1.trackStatistics("warnings")
+b1.trackCustomStep("total_SLOC", series="lines", tags={"of": "shell"})
+
+add(util.BuilderConfig(name="plain", workernames=["worker"], factory=f))
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]
+"""
+
+
+def make_repository(folder: Path) -> str:
+    """A git repository with a measuring script in it; its newest commit."""
+    folder.mkdir()
+    (folder / "size.sh").write_text("echo 1500\n")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True)
+    return head.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A master with the contract's configuration, and two workers."""
+    folder = tmp_path_factory.mktemp("contract")
+    make_repository(folder / "repository")
+    config = f"REPOSITORY = {str(folder / 'repository')!r}\n{BASE_CONFIG}{CONTRACT}"
+    with Site(folder, config, workers=("worker", "other")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def builds(site: Site) -> list[dict[str, Any]]:
+    """Two builds of the measured builder and one of the plain one."""
+    done = [site.build("first_builder"), site.build("first_builder"), site.build("plain")]
+    assert [build["results"] for build in done] == [0, 0, 0], [build["state_string"] for build in done]
+    site.wait_for(lambda: count(site, "build_duration") == 3, "the durations", 10)
+    return done
+
+
+#: The tables of a journal's points.
+JOINED = "points JOIN streams ON streams.id = stream JOIN series ON series.id = series"
+
+
+def count(site: Site, series: str) -> int:
+    """How many points of a series SQLite sees."""
+    return int(rows(site.journal, f"SELECT count(*) FROM {JOINED} WHERE name = ?", series)[0][0])
+
+
+def test_everything_of_the_contract_is_kept(site: Site, builds: list[dict[str, Any]]) -> None:
+    """Each tracked thing of both builds is there, read beside the running master."""
+    expected = {
+        "build_size": 3,
+        "lines": 2,
+        "total_SLOC": 1,
+        "fetch": 2,
+        "compile": 2,
+        "first_builder.compile_time": 2,
+        "compile_warnings": 2,
+        "warnings": 2,
+        "build_duration": 3,
+        "queue_duration": 3,
+    }
+    assert {name: count(site, name) for name in expected} == expected
+    assert set(expected) <= set(series_names(site.journal))
+    assert "never-set" not in series_names(site.journal)
+
+
+def test_report_reads_beside_the_master(site: Site, builds: list[dict[str, Any]]) -> None:
+    """``bbmeasure report`` from another process answers while the master runs."""
+    answer = report(site.journal, "build_size", "--builder", "first_builder")
+    assert answer["count"] == 2
+    assert answer["unit"] == "bytes"
+    assert answer["statistics"]["average"] == 1500
+    assert answer["statistics"]["deviation"] == 0
+
+
+def test_points_carry_what_the_master_knows(site: Site, builds: list[dict[str, Any]]) -> None:
+    """Builder, worker, build, revision, branch and tags are the master's."""
+    found = rows(
+        site.journal,
+        f"""SELECT streams.builder, streams.worker, streams.tags, builds.number, builds.revision, value
+           FROM {JOINED} JOIN builds ON builds.id = build
+           WHERE name = 'build_size' AND builder = 'first_builder' ORDER BY time""",
+    )
+    workers = {worker["workerid"]: worker["name"] for worker in site.get("workers")["workers"]}
+    assert [row[3] for row in found] == [1, 2]
+    for row, build in zip(found, builds):
+        assert row[0] == "first_builder"
+        assert row[1] == workers[build["workerid"]]
+        assert json.loads(row[2]) in ({"platform": "linux"}, [["platform", "linux"]])
+        assert len(row[4]) == 40
+        assert row[5] == 1500
+
+
+def test_step_times_are_below_the_second(site: Site, builds: list[dict[str, Any]]) -> None:
+    """A step that sleeps 0.2 s takes at least that, and not a whole second's multiple."""
+    shortest = report(site.journal, "compile")["statistics"]["minimum"]
+    assert 0.2 <= shortest < 5
+    assert shortest % 1 != 0
+
+
+def test_summary_and_log(site: Site, builds: list[dict[str, Any]]) -> None:
+    """The step says its value and its change; the log says all."""
+    step = site.steps(builds[1])["build_size"]
+    assert step["state_string"] == "build_size: 1.46 KiB (+0 %)"
+    assert "kept" in site.log_text(step, "measurements")
+
+
+def test_plain_builder_is_followed(site: Site, builds: list[dict[str, Any]]) -> None:
+    """A plain builder's steps measure under their own names; the instance's switches follow its times."""
+    assert report(site.journal, "build_duration", "--builder", "plain")["count"] == 1
+    assert report(site.journal, "step_duration", "--builder", "plain", "--tag", "step=compile")["count"] == 1
+
+
+def test_result_is_a_tag(site: Site, builds: list[dict[str, Any]]) -> None:
+    """Durations carry the result in OpenTelemetry's words."""
+    assert report(site.journal, "build_duration", "--tag", "result=success")["count"] == 3
+    assert run_command("report", "build_duration", "--journal", str(site.journal), "--tag", "result=x").returncode == 1
+
+
+def test_check_knows_what_is_configured(site: Site, builds: list[dict[str, Any]]) -> None:
+    """``bbmeasure check`` names instances and builders, and the property that never came."""
+    done = run_command("check", "--master", str(site.master_dir), "--json")
+    found = json.loads(done.stdout)
+    assert [one["name"] for one in found["instances"]] == ["SQLiteInstance"]
+    assert found["builders"] == ["first_builder"]
+    assert any("never-set" in problem and "misspelt" in problem for problem in found["problems"])
+    assert done.returncode == 1
+
+
+BAD = r"""
+import os
+
+
+def measured(name, command, **more):
+    return steps.MeasureShellCommand(name=name, command=["sh", "-c", command], logEnviron=False, **more)
+
+
+f = util.BuildFactory()
+f.addStep(measured("digits", "head -c 10000000 /dev/zero | tr '\\0' 7"))
+f.addStep(measured("binary", "head -c 100000 /dev/urandom"))
+f.addStep(measured("sidecar_fifo", "mkfifo $BBMEASURE_FILE; echo 1"))
+f.addStep(measured("sidecar_directory", "mkdir $BBMEASURE_FILE; echo 1"))
+f.addStep(measured("sidecar_zero", "ln -s /dev/zero $BBMEASURE_FILE; echo 1"))
+f.addStep(measured("sidecar_sparse", "truncate -s 2G $BBMEASURE_FILE; echo 1"))
+f.addStep(measured("file_fifo", "rm -f fifo; mkfifo fifo", outputFile="fifo"))
+f.addStep(measured("file_directory", "mkdir -p dir", outputFile="dir"))
+f.addStep(measured("file_zero", "ln -sf /dev/zero zero", outputFile="zero"))
+f.addStep(measured("file_sparse", "truncate -s 2G sparse", outputFile="sparse"))
+f.addStep(measured("utf8", "printf '%032767d' 0 > long; printf '\\303\\244 5' >> long; echo 5 > ok", outputFile="ok"))
+f.addStep(measured("failing", "echo 5; exit 3", flunkOnFailure=False))
+f.addStep(measured("reporting", 'echo "{\"name\":\"x\",\"value\":1}" >> $BBMEASURE_FILE; exit 3', flunkOnFailure=False))
+f.addStep(measured("good", "echo 7"))
+add(util.BuilderConfig(name="bad", workernames=["worker"], factory=f))
+c["services"] = [util.SQLiteInstance()]
+"""
+
+#: Result and a word of the log, by step; 0 is SUCCESS, 1 WARNINGS, 2 FAILURE.
+BAD_EXPECTED = {
+    "digits": (1, "characters): expected one number"),
+    "binary": (1, "expected one number"),
+    "sidecar_fifo": (0, "expected a regular file, got a FIFO"),
+    "sidecar_directory": (0, "expected a regular file, got a directory"),
+    "sidecar_zero": (0, "expected a regular file, got a device"),
+    "sidecar_sparse": (0, "2147483648 bytes, expected at most"),
+    "file_fifo": (1, "expected a regular file, got a FIFO"),
+    "file_directory": (1, "expected a regular file, got a directory"),
+    "file_zero": (1, "expected a regular file, got a device"),
+    "file_sparse": (1, "2147483648 bytes, expected at most"),
+    "utf8": (0, "kept"),
+    "failing": (2, "nothing was measured"),
+    "reporting": (2, "not kept: the command did not succeed"),
+    "good": (0, "kept"),
+}
+
+
+def resident_bytes(pid: int) -> int:
+    """The resident memory of a process."""
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_bad_input_ends_as_the_contract_says(tmp_path: Path) -> None:
+    """Hostile outputs and files make the result and the message they must; worker and memory stay as they were."""
+    with Site(tmp_path, BASE_CONFIG + BAD) as site:
+        assert site.master is not None
+        first = site.build("bad")
+        before = resident_bytes(site.master.popen.pid)
+        second = site.build("bad")
+        grown = resident_bytes(site.master.popen.pid) - before
+        for build in (first, second):
+            found = site.steps(build)
+            for name, (result, word) in BAD_EXPECTED.items():
+                log = site.log_text(found[name], "measurements")
+                assert found[name]["results"] == result, (name, log)
+                assert word in log, (name, log)
+        assert grown < 60 * 1024 * 1024
+        assert report(site.journal, "good")["count"] == 2
+        assert "x" not in series_names(site.journal)
+
+
+RECONFIG = """
+f = util.BuildFactory()
+f.addStep(steps.MeasureShellCommand(name="first", command=["echo", "1"]))
+f.addStep(steps.ShellCommand(name="wait", command=["sh", "-c", "until [ -e {flag} ]; do sleep 0.05; done"]))
+f.addStep(steps.MeasureShellCommand(name="second", command=["echo", "2"]))
+b = add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f))
+b.trackStepTimes("wait", series="{series}")
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
+"""
+
+
+def test_reconfig_while_a_build_runs(tmp_path: Path) -> None:
+    """A running build keeps its tracking; nothing is lost, nothing captured twice; good, bad, good is survived."""
+    flag = tmp_path / "flag"
+    old = BASE_CONFIG + RECONFIG.format(flag=flag, series="old_name")
+    with Site(tmp_path, old) as site:
+        request = site.force("b")
+        site.wait_for(lambda: (build := site.build_of(request)) and "wait" in site.steps(build), "the step", 30)
+        site.write_config(BASE_CONFIG + RECONFIG.format(flag=flag, series="new_name"))
+        site.reconfig()
+        site.write_config("this is no configuration")
+        site.reconfig()
+        site.write_config(BASE_CONFIG + RECONFIG.format(flag=flag, series="new_name"))
+        site.reconfig()
+        flag.touch()
+        assert site.wait_for_build(request)["results"] == 0
+        assert site.build("b")["results"] == 0
+        site.wait_for(lambda: count(site, "build_duration") == 2, "the durations", 10)
+        assert {name: count(site, name) for name in ("first", "second", "old_name", "new_name")} == {
+            "first": 2,
+            "second": 2,
+            "old_name": 1,
+            "new_name": 1,
+        }
+
+
+RUNNING = """
+from buildbot.process.buildstep import BuildStep
+from twisted.internet import defer
+
+from bbmeasure import captureData
+
+
+class Total(BuildStep):
+    @defer.inlineCallbacks
+    def run(self):
+        yield captureData("total", 5, build=self, accumulate=True)
+        yield captureData("change", self.build.number * 10, build=self, diff=True)
+        return 0
+
+
+f = util.BuildFactory([Total(name="total")])
+add(util.BuilderConfig(name="b", workernames=["worker"], factory=f))
+c["services"] = [util.SQLiteInstance()]
+"""
+
+
+def test_totals_go_on_after_a_kill(tmp_path: Path) -> None:
+    """A master killed with kill -9 finds its journal whole, and running totals and differences go on."""
+    with Site(tmp_path, BASE_CONFIG + RUNNING) as site:
+        site.build("b")
+        site.build("b")
+        assert site.master is not None
+        site.master.kill()
+        site.start_master()
+        site.wait_for(lambda: any(w["connected_to"] for w in site.get("workers")["workers"]), "the worker", 30)
+        site.build("b")
+        assert rows(site.journal, "PRAGMA integrity_check") == [("ok",)]
+        statement = f"SELECT value FROM {JOINED} WHERE name = ? ORDER BY time"
+        assert rows(site.journal, statement, "total") == [(5,), (10,), (15,)]
+        assert rows(site.journal, statement, "change") == [(10,), (10,)]
+
+
+OPTED_OUT = """
+f = util.BuildFactory([steps.MeasureShellCommand(name="m", command=["echo", "1"])])
+b = add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, trackAll=True))
+"""
+
+
+def test_opted_out_master_writes_nothing(tmp_path: Path) -> None:
+    """With no instance there is no file of ours and no connection but Buildbot's own; the step still says its value."""
+    with Site(tmp_path, BASE_CONFIG + OPTED_OUT) as site:
+        assert site.master is not None
+        files = {path.name for path in site.master_dir.iterdir()}
+        build = site.build("b")
+        assert site.steps(build)["m"]["state_string"] == "m: 1"
+        assert {path.name for path in site.master_dir.iterdir()} - files <= {"state.sqlite-journal"}
+        remote = subprocess.run(
+            ["ls", "-l", f"/proc/{site.master.popen.pid}/fd"], capture_output=True, text=True
+        ).stdout
+        assert "bbmeasure" not in remote.replace(str(tmp_path), "")
+
+
+def test_master_stops_as_fast_as_without(tmp_path: Path) -> None:
+    """The journal does not hold a stopping master."""
+    with Site(
+        tmp_path, BASE_CONFIG + OPTED_OUT + 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]'
+    ) as site:
+        site.build("b")
+        assert site.master is not None
+        took = site.master.stop()
+        assert site.master.popen.returncode == 0
+        assert took < 10
+
+
+def test_demo_stops_by_itself_and_on_interrupt(tmp_path: Path) -> None:
+    """``bbmeasure demo`` prints its table; interrupted, it leaves no process behind."""
+    repository = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "bbmeasure.cli", "demo", "--builds", "1", "--repository", str(repository)]
+    done = subprocess.run([*command, "--once"], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "wheel_size" in done.stdout
+    assert "deviation" in done.stdout
+    folder = tmp_path / "demo"
+    process = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("[1/1]"):
+            break
+    process.send_signal(2)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    time.sleep(0.1)
+    assert not any(str(folder) in _command_line(pid) for pid in os.listdir("/proc") if pid.isdigit())
+
+
+def _command_line(pid: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
