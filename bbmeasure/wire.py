@@ -1,6 +1,7 @@
 """The format in which a worker hands records to the master, version 1.
 
-One JSON object a line: as it is in the file that ``$BBMEASURE_FILE`` names, behind ``##bbmeasure `` on stdout::
+One JSON object a line: as it is in the file that ``$BBMEASURE_FILE`` names, behind ``##bbmeasure`` and a space on
+stdout::
 
     {"v":1,"name":"link_time","value":12.5,"unit":"s","better":"lower","tags":{"target":"core"}}
 

@@ -67,13 +67,21 @@ docs() {
         echo "docs/_build/html/index.html"
 }
 
+page() {
+    if [ -z "$(find node_modules/.package-lock.json -newer package-lock.json 2>/dev/null)" ]; then
+        npm ci --ignore-scripts --no-audit --no-fund || return
+        touch node_modules/.package-lock.json
+    fi
+    npm run build && npm test
+}
+
 www() {
     if ! [ -f www/package.json ]; then
         echo "No web page to build: there is no www/package.json."
-    elif ! command -v npm >/dev/null; then
-        echo "The web page is not built: there is no npm here; the rest works without it."
+    elif ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 20)'; then
+        echo "The web page is not built: it needs npm and Node.js 20 or newer; the rest works without it."
     else
-        (cd www && npm ci --no-audit --no-fund && npm run build)
+        (cd www && page)
     fi
 }
 

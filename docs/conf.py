@@ -1,0 +1,25 @@
+"""Sphinx' settings: `make docs` builds without a warning, every reference resolved."""
+
+from bbmeasure import __version__
+
+project = "bbmeasure"
+author = "The bbmeasure developers"
+copyright = author  # noqa: A001  (Sphinx' own name)
+release = version = __version__
+
+extensions = ["sphinx.ext.autodoc"]
+html_theme = "furo"
+html_title = f"bbmeasure {release}"
+exclude_patterns = ["_build"]
+default_role = "code"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_inherit_docstrings = False
+
+# What other projects document; nothing here is fetched from their pages.
+nitpick_ignore_regex = [
+    ("py:.*", r"(twisted|buildbot|zope|collections|typing|defer|_?abc|datetime)\..*"),
+    ("py:class", r"Any|Mapping|Optional|Sequence|Union|optional"),
+]

@@ -1,0 +1,120 @@
+"""The documentation's master.cfg, on a real master and worker: each example gives the series that its page says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bbmeasure.site import Site
+from tests import documented
+
+PROJECT_TEST = """
+import unittest
+
+
+class ProjectTest(unittest.TestCase):
+    def test_it_imports(self):
+        __import__("project")
+
+    def test_it_counts(self):
+        self.assertEqual(1 + 1, 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A git repository with the scripts of the documentation and a small project around them."""
+    folder = tmp_path_factory.mktemp("project")
+    files = {f"scripts/{path.name}": path.read_text() for path in (documented.EXAMPLES / "scripts").iterdir()}
+    files |= {"project/__init__.py": "", "tests/test_project.py": PROJECT_TEST}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+    for command in (["init", "-q", "-b", "master"], ["add", "."], [*identity, "commit", "-q", "-m", "A project"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(repository, tmp_path_factory):
+    """The documented master with its worker, after two builds."""
+    config = documented.example("master.cfg")
+    for documented_text, here in {
+        '"tcp:8010:interface=127.0.0.1"': 'f"tcp:{WWW_PORT}:interface=127.0.0.1"',
+        '"tcp:9989:interface=127.0.0.1"': 'f"tcp:{PB_PORT}:interface=127.0.0.1"',
+        "https://example.org/project.git": repository.as_uri(),
+        '"pass"': '"demo"',
+    }.items():
+        assert documented_text in config
+        config = config.replace(documented_text, here)
+    with Site(tmp_path_factory.mktemp("site"), config, workers=["bot1"]) as running:
+        running.builds = [running.build("first_builder") for _ in range(2)]
+        yield running
+
+
+def ask(site, *arguments):
+    """What the command line says while the master runs."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bbmeasure.cli", *arguments, "--master", str(site.master_dir), "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def test_its_builds_succeed(site):
+    """Both builds of the documented configuration are green, with no step that warns."""
+    for build in site.builds:
+        steps = site.steps(build)
+        assert {step["results"] for step in steps.values()} == {0}, [step["state_string"] for step in steps.values()]
+
+
+@pytest.mark.parametrize(
+    ("series", "unit", "kind"),
+    [
+        ("build_size", "bytes", "size"),
+        ("tests", "1", "number"),
+        ("test_time", "s", "duration"),
+        ("import_time", "s", "duration"),
+        ("fetch", "s", "duration"),
+        ("first_builder.compile_time", "s", "duration"),
+        ("build_duration", "s", "duration"),
+        ("queue_duration", "s", "duration"),
+    ],
+)
+def test_each_example_gives_its_series(site, series, unit, kind):
+    """Every series that the pages name has a value of each build, in its unit."""
+    found = {one["name"]: one for one in ask(site, "series")["series"]}
+    assert (found[series]["unit"], found[series]["kind"]) == (unit, kind)
+    assert found[series]["count"] == 2
+    assert found[series]["builders"] == ["first_builder"]
+
+
+def test_the_values_are_what_was_measured(site, repository):
+    """The size is that of the file that was built, the tests are as many as there are."""
+    (archive,) = Path(site.folder).rglob("project.zip")
+    assert ask(site, "report", "build_size", "--statistics", "last")["statistics"] == {"last": archive.stat().st_size}
+    assert ask(site, "report", "tests", "--statistics", "minimum,maximum")["statistics"] == {"minimum": 2, "maximum": 2}
+
+
+def test_the_tags_of_the_examples_can_be_asked_for(site):
+    """Tags of the builder, of a track call and of a record are on the points."""
+    for series, tag in [
+        ("build_size", "platform=linux"),
+        ("first_builder.compile_time", "phase=build"),
+        ("import_time", "module=project"),
+    ]:
+        assert ask(site, "report", series, "--tag", tag)["count"] == 2
+
+
+def test_a_summary_shows_the_value_and_its_change(site):
+    """The second build's step says what it measured and how that changed."""
+    step = site.steps(site.builds[1])["build_size"]
+    assert re.fullmatch(r"build_size: [\d.]+ \w+ \(\S*0 %\)", step["state_string"])

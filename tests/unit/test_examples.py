@@ -1,0 +1,116 @@
+"""The examples of the documentation that need no master; those in its master.cfg are run in tests/e2e."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+import textwrap
+import weakref
+
+import pytest
+import pytest_twisted
+from twisted.internet import defer
+
+from bbmeasure import capture, wire
+from bbmeasure.records import Record
+from bbmeasure.storage.base import Point, SeriesInfo
+from bbmeasure.storage.journal import Journal, open_reader
+from tests import documented
+
+# From GNU binutils 2.40.
+SIZE_A = """\
+/usr/bin/true  :
+section              size    addr
+.interp                28     792
+.text               17041    9248
+.data                 128   37632
+.bss                  408   37760
+Total               20500
+
+
+"""
+
+
+def test_every_example_file_is_shown_and_every_shown_one_is_there():
+    """A page shows each file in docs/examples, and none that is not there."""
+    everything = [path for path in documented.EXAMPLES.rglob("*") if path.is_file()]
+    there = {path.relative_to(documented.EXAMPLES).as_posix() for path in everything if "__pycache__" not in path.parts}
+    assert documented.included() == there - {"scripts/compile.sh"}  # the project's own, not the reader's
+
+
+def test_the_parser_of_ones_own_reads_what_size_prints():
+    """The example of a parser gives one record a section, tagged with it."""
+    sections = runpy.run_path(str(documented.EXAMPLES / "sections.py"))["sections"]
+    found = sections(SIZE_A)
+    assert found[1] == Record("section_size", 17041, unit="bytes", tags={"section": ".text"})
+    assert len(found) == 4
+    assert sections("") == []
+
+
+def test_the_step_of_ones_own_counts_requests():
+    """The example of a step class overrides parse and nothing else."""
+    step_class = runpy.run_path(str(documented.EXAMPLES / "own_step.py"))["LoadTest"]
+    step = step_class(name="load", command=["true"])
+    assert [(record.name, record.value) for record in step.parse("200\n200\n503\n")] == [
+        ("requests", 3),
+        ("failed_requests", 1),
+    ]
+
+
+def test_the_script_with_the_sidecar_writes_what_the_wire_reads(tmp_path):
+    """The Python example reports ten samples of the import of a package."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "__init__.py").touch()
+    sidecar = tmp_path / "sidecar"
+    subprocess.run(
+        [sys.executable, documented.EXAMPLES / "scripts" / "startup.py"],
+        cwd=tmp_path,
+        env={**os.environ, "BBMEASURE_FILE": str(sidecar), "PYTHONPATH": str(tmp_path)},
+        check=True,
+    )
+    (record,) = wire.read_file(sidecar.read_bytes())
+    assert (record.name, record.unit, record.tags) == ("import_time", "s", {"module": "project"})
+    assert len(record.samples) == 10
+
+
+def test_the_marked_line_of_the_documentation_is_read():
+    """The shell command of the page prints a line that a scanner reads."""
+    done = subprocess.run(["sh", "-c", documented.code_block("marker")], capture_output=True, text=True, check=True)
+    assert wire.MarkerScanner().feed(done.stdout) == [Record("link_time", 12.5, unit="s")]
+
+
+def test_a_running_journal_is_backed_up_whole(tmp_path):
+    """The backup of a journal that is open, with points still in its -wal, has all points."""
+    with Journal(tmp_path / "bbmeasure.sqlite") as journal:
+        journal.declare(SeriesInfo("a", Record("a", 1).kind))
+        journal.write([Point("a", time, float(time)) for time in range(1, 1001)])
+        assert (tmp_path / "bbmeasure.sqlite-wal").stat().st_size
+        script = documented.EXAMPLES / "backup_journal.py"
+        subprocess.run([sys.executable, script, "bbmeasure.sqlite", "copy.sqlite"], cwd=tmp_path, check=True)
+    with open_reader(tmp_path / "copy.sqlite") as reader:
+        assert [(info.name, info.count) for info in reader.series()] == [("a", 1000)]
+
+
+@pytest_twisted.inlineCallbacks
+def test_values_can_be_captured_as_the_page_says(monkeypatch):
+    """The three calls of captureData on the page keep a value, a total, and nothing for a first difference."""
+    real, calls = capture.captureData, []
+    monkeypatch.setattr(capture, "_waiting", [])
+    monkeypatch.setattr(capture, "_captures", weakref.WeakSet())
+    monkeypatch.setattr(capture, "captureData", lambda *values, **how: calls.append(real(*values, **how)))
+    exec(documented.code_block("capture-data"), {})
+    yield defer.gatherResults(calls)
+    found = yield capture.find().storage.series()
+    assert {info.name: info.count for info in found} == {"queue_length": 1, "bytes_served": 1, "odometer": 0}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in documented.DOCS.glob("*.rst")))
+def test_python_on_a_page_compiles(page):
+    """Every Python block of a page is Python."""
+    text = (documented.DOCS / page).read_text()
+    for block in re.findall(r"^\.\. code-block:: python\n(?: +:.*\n)*((?:\n| +.*\n)+)", text, re.MULTILINE):
+        body = textwrap.indent(textwrap.dedent(block), "    ")
+        compile(f"def page():\n{body}\n    yield", page, "exec")

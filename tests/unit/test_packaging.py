@@ -1,0 +1,181 @@
+"""The package: what `pip install .` gives is all there, and works without the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import bbmeasure
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = {
+    "bbmeasure": ROOT / "bbmeasure",
+    "bbmeasure_steps": ROOT / "steps" / "bbmeasure_steps",
+    "bbmeasure_scripts": ROOT / "scripts" / "bbmeasure_scripts",
+}
+
+pytestmark = pytest.mark.slow
+
+
+class Built(NamedTuple):
+    """What a build of the checkout gave."""
+
+    wheel: Path
+    sdist: Path
+    names: frozenset[str]
+
+
+def _copy_checkout(target):
+    """What git knows or would know of the checkout, and the page, if it was built."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    page = [str(path.relative_to(ROOT)) for path in (ROOT / "bbmeasure" / "master" / "static").rglob("*")]
+    for name in [*listed, *page]:
+        if name and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A source distribution of a copy of the checkout, and the wheel made from that."""
+    checkout, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
+    _copy_checkout(checkout)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)],
+        env={**os.environ, "BBMEASURE_PAGE": "skip"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        return Built(wheel, sdist, frozenset(archive.namelist()))
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """The Python of an environment in which the wheel is installed; it sees the requirements of this one."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index", built.wheel],
+        check=True,
+    )
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A path in a .pth file is not searched for more .pth files: this checkout, installed editable, is not seen.
+    (site / "requirements.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def run(python, program):
+    """What ``program`` prints as JSON, run in an empty folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(python), "-c", program], cwd=python.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_wheel_holds_every_module(built):
+    """Each module, type marker and data file of the three packages is in the wheel, and nothing else is."""
+    wanted = set()
+    for package, folder in SOURCES.items():
+        for path in folder.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                wanted.add(f"{package}/{path.relative_to(folder).as_posix()}")
+    got = {name for name in built.names if ".dist-info/" not in name}
+    assert sorted(wanted - got) == []
+    assert sorted(got - wanted) == []
+    assert {f"{package}/py.typed" for package in SOURCES} <= got
+
+
+def test_the_source_distribution_builds_itself(built):
+    """The source distribution, from which the wheel was built, brings tests, documentation and licence."""
+    with tarfile.open(built.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.rst", "setup.cfg", "pyproject.toml", "Makefile", "docs/conf.py"} <= names
+    assert "tests/unit/test_packaging.py" in names
+    assert not [name for name in names if "__pycache__" in name or "node_modules" in name]
+
+
+def test_there_is_one_version(built):
+    """Module, wheel and Buildbot's page plugin say the same version."""
+    with zipfile.ZipFile(built.wheel) as archive:
+        (metadata,) = (name for name in built.names if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(archive.read(metadata).decode())
+    assert headers["Version"] == bbmeasure.__version__
+    assert headers["Requires-Python"] == ">=3.9"
+    assert "MIT" in (headers["License"], headers["License-Expression"])
+    assert [name for name in built.names if ".dist-info/" in name and name.endswith("LICENSE")]
+    assert (ROOT / "bbmeasure" / "master" / "VERSION").read_text().strip() == bbmeasure.__version__
+
+
+def test_every_entry_point_loads_from_the_wheel(installed):
+    """Steps, instances and commands that the wheel announces are there, and come from the wheel."""
+    program = """
+import importlib.metadata, json, sys
+found = {}
+for point in importlib.metadata.distribution("bbmeasure").entry_points:
+    loaded = point.load()
+    found[f"{point.group}:{point.name}"] = sys.modules[point.value.partition(":")[0]].__file__
+print(json.dumps(found))
+"""
+    found = run(installed, program)
+    assert "console_scripts:bbmeasure" in found
+    assert "buildbot.steps:MeasureShellCommand" in found
+    assert {path for path in found.values() if not path.startswith(str(installed.parents[1]))} == set()
+
+
+def test_buildbot_offers_what_the_wheel_brings(installed):
+    """`from buildbot.plugins import steps, util` has every name of the entry points."""
+    program = """
+import importlib.metadata, json
+from buildbot.plugins import steps, util
+points = importlib.metadata.distribution("bbmeasure").entry_points
+namespaces = {"buildbot.steps": steps, "buildbot.util": util}
+named = [point for point in points if point.group in namespaces]
+print(json.dumps([getattr(namespaces[point.group], point.name).__name__ == point.name for point in named]))
+"""
+    offered = run(installed, program)
+    assert offered
+    assert all(offered)
+
+
+def test_every_public_name_imports_from_the_wheel(installed):
+    """`from bbmeasure import ...` and `from bbmeasure_steps import ...` work with every public name."""
+    program = """
+import json, bbmeasure, bbmeasure_steps, bbmeasure_scripts
+for module in (bbmeasure, bbmeasure_steps):
+    for name in module.__all__:
+        getattr(module, name)
+print(json.dumps([bbmeasure.__file__, bbmeasure_steps.__file__, bbmeasure_scripts.__file__]))
+"""
+    for path in run(installed, program):
+        assert path.startswith(str(installed.parents[1]))
+
+
+def test_the_command_runs_from_the_wheel(installed):
+    """The command `bbmeasure` is installed and says its version."""
+    done = subprocess.run([installed.with_name("bbmeasure"), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bbmeasure", bbmeasure.__version__]
