@@ -78,7 +78,7 @@ page() {
 www() {
     if ! [ -f www/package.json ]; then
         echo "No web page to build: there is no www/package.json."
-    elif ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 20)'; then
+    elif ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
         echo "The web page is not built: it needs npm and Node.js 20 or newer; the rest works without it."
     else
         (cd www && page)
