@@ -89,10 +89,11 @@ def change_of(value: Any, previous: Any) -> Optional[float]:
 
 def series_answer(infos: Iterable[SeriesInfo]) -> Json:
     """``series``: what each is and what it holds."""
-    return {"series": [_series(info) for info in infos]}
+    return {"series": [info_answer(info) for info in infos]}
 
 
-def _series(info: SeriesInfo) -> Json:
+def info_answer(info: SeriesInfo) -> Json:
+    """One of the ``series``."""
     return {
         "name": info.name,
         "kind": info.kind.value,
@@ -141,10 +142,11 @@ def point_answer(point: Point) -> Json:
 
 def buckets_answer(info: SeriesInfo, buckets: Iterable[Bucket]) -> Json:
     """``points`` with ``buckets``: equal stretches of time, those without a point too."""
-    return {"series": info.name, "unit": info.unit, "buckets": [_bucket(bucket) for bucket in buckets]}
+    return {"series": info.name, "unit": info.unit, "buckets": [bucket_answer(bucket) for bucket in buckets]}
 
 
-def _bucket(bucket: Bucket) -> Json:
+def bucket_answer(bucket: Bucket) -> Json:
+    """One of the ``buckets``; the statistics are None where it holds no number."""
     return {
         "time": _seconds(bucket.time),
         "count": bucket.count,
@@ -156,10 +158,11 @@ def _bucket(bucket: Bucket) -> Json:
 
 def records_answer(records: Iterable[tuple[Point, SeriesInfo, Optional[Point]]]) -> Json:
     """``records``: each point of a build with what its series is and the point of the build before."""
-    return {"records": [_record(point, info, previous) for point, info, previous in records]}
+    return {"records": [record_answer(point, info, previous) for point, info, previous in records]}
 
 
-def _record(point: Point, info: SeriesInfo, previous: Optional[Point]) -> Json:
+def record_answer(point: Point, info: SeriesInfo, previous: Optional[Point]) -> Json:
+    """One of the ``records``."""
     before = previous.value if previous is not None else None
     return {
         "series": point.series,

@@ -1,0 +1,292 @@
+"""What each path of the JSON API answers, for the person who asks: texts of JSON, made as they are sent.
+
+Nothing that a person may not see is in an answer; asked for by its name, it is :class:`Refused`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Optional, TypeVar
+
+from buildbot.util import datetime2epoch
+from twisted.internet import defer
+
+from bbmeasure import answers, times
+from bbmeasure.errors import MeasureError, UnknownSeriesError
+from bbmeasure.layer import Capture
+from bbmeasure.master.access import Viewer
+from bbmeasure.master.arguments import TAG, WHERE, Arguments
+from bbmeasure.master.replies import pieces, whole
+from bbmeasure.reports import source_of
+from bbmeasure.storage import statistics
+from bbmeasure.storage.base import Point, Query, SeriesInfo, Storage
+from bbmeasure.storage.lineprotocol import clean_series
+from bbmeasure.units import excerpt
+
+#: Seconds for which kinds and units of series are remembered.
+REMEMBERED = 2.0
+#: The largest id of a build that is looked for.
+LARGEST_BUILDID = 2**31 - 1
+#: Questions to the store that one request has open at a time.
+AT_ONCE = 8
+#: Seconds before and after a build that a link to a dashboard shows.
+MARGIN = 300.0
+
+Texts = Iterator[str]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Refused(MeasureError):
+    """Something that the person may not see."""
+
+
+class Endpoints:
+    """Answers for one master.  Each method is a path and takes the arguments in :data:`ARGUMENTS` of its name."""
+
+    ARGUMENTS = {
+        "series": ("source",),
+        "statistics": ("series", *WHERE, TAG, "source", "statistics"),
+        "points": ("series", *WHERE, TAG, "source", "limit", "buckets"),
+        "records": ("buildid",),
+        "health": (),
+        "links": ("builder", "series", "buildid", "since", "until"),
+    }
+
+    def __init__(self, master: Any, layer: Capture) -> None:
+        self.master = master
+        self.layer = layer
+        self._infos: dict[str, SeriesInfo] = {}
+        self._infos_of: Optional[Storage] = None
+        self._until = 0.0
+
+    def _now(self) -> float:
+        return float(self.master.reactor.seconds())
+
+    def _storage(self, given: Arguments) -> Storage:
+        """The store that is asked; UnknownSeriesError where the master keeps nothing."""
+        if self.layer.opted_out:
+            raise UnknownSeriesError("this master keeps no measurements: c['services'] has no instance of bbmeasure")
+        return source_of(given.get("source"), self.master)
+
+    # what there is
+
+    @defer.inlineCallbacks
+    def _known(self, storage: Storage, name: Optional[str] = None) -> Generator[Any, Any, dict[str, SeriesInfo]]:
+        """What series there are, asked for anew after a while and where ``name`` is not among them."""
+        stale = storage is not self._infos_of or self._now() >= self._until
+        if stale or (name is not None and name not in self._infos):
+            found = yield storage.series()
+            self._infos = {info.name: info for info in found}
+            self._infos_of, self._until = storage, self._now() + REMEMBERED
+        return self._infos
+
+    @defer.inlineCallbacks
+    def _info(self, storage: Storage, given: Arguments) -> Generator[Any, Any, SeriesInfo]:
+        """The series that is asked about; UnknownSeriesError where there is none."""
+        name = given.need("series")
+        known = yield self._known(storage, name)
+        info: Optional[SeriesInfo] = known.get(name) or known.get(clean_series(name))
+        if info is None:
+            raise UnknownSeriesError(f"series {excerpt(name)}: no such series")
+        return info
+
+    def _check_still_there(self, storage: Storage, given: Arguments) -> defer.Deferred[SeriesInfo]:
+        """Where there is nothing, the series may just have been forgotten: UnknownSeriesError."""
+        self._until = 0.0
+        return self._info(storage, given)
+
+    @defer.inlineCallbacks
+    def _query(self, info: SeriesInfo, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Query]:
+        """What is asked for, without what may not be seen; Refused where nothing would be left."""
+        builder = given.get("builder")
+        query = given.query(self._now(), None)
+        if builder is not None:
+            yield self._check_builder(builder, viewer)
+            return query
+        visible = yield viewer.visible()
+        if visible is not None and visible.isdisjoint(info.builders):
+            raise Refused(f"series {excerpt(info.name)}: you may not see it")
+        return given.query(self._now(), visible)
+
+    @defer.inlineCallbacks
+    def _check_builder(self, builder: str, viewer: Viewer) -> Generator[Any, Any, None]:
+        if not (yield viewer.may_see(builder)):
+            raise Refused(f"builder {excerpt(builder)}: you may not see its builds")
+
+    @defer.inlineCallbacks
+    def series(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """All series; those of which only a part may be seen tell of that part."""
+        storage = self._storage(given)
+        self._until = 0.0
+        known = yield self._known(storage)
+        infos = list(known.values())
+        visible = yield viewer.visible()
+        if visible is not None:
+            meant = [info for info in infos if not visible.isdisjoint(info.builders)]
+            infos = yield _in_turns(meant, lambda info: _part(storage, info, visible))
+        return pieces(answers.series_answer(()), "series", infos, answers.info_answer)
+
+    @defer.inlineCallbacks
+    def statistics(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """Statistics of one series."""
+        storage = self._storage(given)
+        info = yield self._info(storage, given)
+        wanted = answers.read_statistics(given.get("statistics"), info.kind)
+        query = yield self._query(info, given, viewer)
+        found = yield storage.summarize(query, (*wanted, statistics.STATISTICS["count"]))
+        if not found["count"]:
+            yield self._check_still_there(storage, given)
+        told = {one.name: found[one.name] for one in wanted}
+        return whole(answers.statistics_answer(info, query.builder, int(found["count"] or 0), told))
+
+    @defer.inlineCallbacks
+    def points(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """Points of one series, or buckets of them."""
+        storage = self._storage(given)
+        limit = answers.read_limit(given.get("limit"))
+        cut = given.get("buckets")
+        buckets = None if cut is None else answers.read_buckets(cut)
+        info = yield self._info(storage, given)
+        query = yield self._query(info, given, viewer)
+        found = yield storage.points(query, limit) if buckets is None else storage.buckets(query, buckets)
+        if not found:
+            yield self._check_still_there(storage, given)
+        if buckets is not None:
+            return pieces(answers.buckets_answer(info, ()), "buckets", found, answers.bucket_answer)
+        return pieces(answers.points_answer(info, ()), "points", _consume(found), answers.point_answer)
+
+    # one build
+
+    @defer.inlineCallbacks
+    def records(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """What a build measured, each beside what the build before it did."""
+        journal = self._storage(given)
+        buildid = answers.read_whole(given.need("buildid"), "buildid", 1, LARGEST_BUILDID)
+        build = yield self._build(buildid, viewer)
+        storage, found = journal, (yield journal.records(buildid))
+        if not found and self.layer.answering is not None:
+            storage, found = self.layer.answering, (yield self.layer.answering.records(buildid))
+        if build is None and not found:
+            raise UnknownSeriesError(f"build {buildid}: no such build")
+        visible = yield viewer.visible()
+        if visible is not None:
+            shown = [point for point in found if point.builder in visible]
+            if build is None and not shown:
+                raise Refused(f"build {buildid}: you may not see it")
+            found = shown
+        known = yield self._known(storage)
+        if any(point.series not in known for point in found):
+            known = yield self._known(storage, "")
+        previous = yield self._previous(storage, found, buildid)
+        records = [(point, known[point.series], previous[_key(point)]) for point in found if point.series in known]
+        return pieces(answers.records_answer(()), "records", records, lambda record: answers.record_answer(*record))
+
+    @defer.inlineCallbacks
+    def _build(self, buildid: int, viewer: Viewer) -> Generator[Any, Any, Any]:
+        """The build as Buildbot knows it; None where it does not.  Refused where it may not be seen."""
+        build = yield self.master.data.get(("builds", buildid))
+        if build is not None and not (yield viewer.may_see_id(build["builderid"])):
+            raise Refused(f"build {buildid}: you may not see it")
+        return build
+
+    @defer.inlineCallbacks
+    def _previous(
+        self, storage: Storage, found: Sequence[Point], buildid: int
+    ) -> Generator[Any, Any, dict[str, Optional[Point]]]:
+        """The last earlier point of each series, builder and tags."""
+        wanted = list({_key(point): point for point in found}.items())
+
+        def ask(item: tuple[str, Point]) -> defer.Deferred[Optional[Point]]:
+            point = item[1]
+            return storage.last(
+                Query(point.series, builder=point.builder, tags=point.tags, exact_tags=True), before=buildid
+            )
+
+        before = yield _in_turns(wanted, ask)
+        return {key: point for (key, _), point in zip(wanted, before)}
+
+    # the rest
+
+    @defer.inlineCallbacks
+    def health(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """How the stores and sinks are, for whoever may see every builder: errors tell of names."""
+        self._storage(given)
+        if (yield viewer.visible()) is not None:
+            raise Refused("health: for those who may see every builder")
+        stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *self.layer.sources.values()))]
+        sinks = [sink.health() for sink in getattr(self.layer, "sinks", {}).values()]
+        return whole(answers.health_answer(self._now(), self.layer.counters, stores, sinks))
+
+    @defer.inlineCallbacks
+    def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+        """Where the instances' servers show the same; None where there is none."""
+        now = self._now()
+        builder = given.get("builder")
+        since, until = (times.read(given.get(name), now, name) for name in ("since", "until"))
+        span = [None if at is None else times.seconds(at) for at in (since, until)]
+        if builder is not None:
+            yield self._check_builder(builder, viewer)
+        buildid = given.get("buildid")
+        if buildid is not None:
+            build = yield self._build(answers.read_whole(buildid, "buildid", 1, LARGEST_BUILDID), viewer)
+            if build is None:
+                raise UnknownSeriesError(f"build {buildid}: no such build")
+            span = _span(build)
+        found: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
+        for service in self.master.service_manager.namedServices.values():
+            if hasattr(service, "measure_links"):
+                links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])
+                found.update((name, link) for name, link in links.items() if found.get(name, "") is None)
+        return whole(found)
+
+
+def _key(point: Point) -> str:
+    return json.dumps([point.series, point.builder, sorted(point.tags.items())])
+
+
+def _span(build: Any) -> list[Optional[float]]:
+    """Unix seconds around a build; open where it still runs."""
+    began, ended = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
+    return [began and began - MARGIN, ended and ended + MARGIN]
+
+
+def _consume(points: list[Point]) -> Iterator[Point]:
+    """The points one by one; what was taken is let go of."""
+    points.reverse()
+    while points:
+        yield points.pop()
+
+
+@defer.inlineCallbacks
+def _part(storage: Storage, info: SeriesInfo, visible: frozenset[str]) -> Generator[Any, Any, SeriesInfo]:
+    """What a series holds of the builders in ``visible``."""
+    query = Query(info.name, builders=visible)
+    newest = yield storage.last(query)
+    held = yield storage.buckets(query, 1)
+    return replace(
+        info,
+        builders=tuple(name for name in info.builders if name in visible),
+        count=held[0].count if held else 0,
+        first=held[0].time if held else None,
+        last=newest.time if newest else None,
+        last_value=newest.value if newest else None,
+    )
+
+
+@defer.inlineCallbacks
+def _in_turns(
+    items: Sequence[Item], ask: Callable[[Item], defer.Deferred[Result]]
+) -> Generator[Any, Any, list[Result]]:
+    """The answers for ``items`` in their order, AT_ONCE questions at a time; the first error ends it."""
+    found: list[Result] = []
+    for at in range(0, len(items), AT_ONCE):
+        asked = [ask(item) for item in items[at : at + AT_ONCE]]
+        try:
+            found += yield defer.gatherResults(asked, consumeErrors=True)
+        except defer.FirstError as error:
+            why: Any = error.subFailure.value
+            raise why from None
+    return found
