@@ -62,3 +62,7 @@ class StorageUnavailableError(StorageError):
 
 class StorageFullError(StorageError):
     """A store that took no more: the disk is full and so is the waiting room in memory."""
+
+
+class UnknownAdapterError(MeasureError, LookupError):
+    """A tool that no adapter reads."""

@@ -1,0 +1,84 @@
+"""What adapters share: making a stranger's words into names, lines and numbers that a record can carry."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+
+from bbmeasure import units
+from bbmeasure.errors import ParseError, UnitError
+from bbmeasure.records import LONGEST_NAME, LONGEST_TAG_KEY, LONGEST_TAG_VALUE, MOST_TAGS, RESERVED_TAGS
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LARGEST_LINE_NUMBER = 2**31
+
+
+def plain(text: str) -> str:
+    """``text`` without the codes that colour a terminal."""
+    return _ANSI.sub("", text) if "\x1b" in text else text
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each line that is not blank with its number from 1, without colours; only a line feed ends a line."""
+    for number, line in enumerate(io.StringIO(plain(text), newline="\n"), start=1):
+        stripped = line.rstrip("\r\n \t\0")
+        if stripped:
+            yield number, stripped
+
+
+def is_cut(text: str, number: int) -> bool:
+    """Whether line ``number`` is the last of ``text`` and has no line break: it may have been cut off."""
+    return not text.endswith("\n") and text.count("\n") < number
+
+
+def clean(text: str, longest: int = LONGEST_NAME, empty: str = "unnamed") -> str:
+    """``text`` as a legal name: control characters become a space, what is too long ends in a hash of the whole."""
+    cleaned = _SURROGATES.sub("\ufffd", _UNFIT.sub(" ", text[: 4 * longest])).strip()
+    if not cleaned:
+        return empty
+    if len(text) <= longest:
+        return cleaned
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{cleaned[: longest - 10].rstrip()}\u2026 {digest}"
+
+
+def clean_tag(text: str, empty: str = "unnamed") -> str:
+    """``text`` as a legal value of a tag."""
+    return clean(text, LONGEST_TAG_VALUE, empty)
+
+
+def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """``tags`` as legal ones, the first sixteen by name; a name that the master sets itself gets a ``_`` behind it."""
+    cleaned = {}
+    for name in sorted(tags)[:MOST_TAGS]:
+        key = clean(name, LONGEST_TAG_KEY - 1).lstrip("_") or "unnamed"
+        cleaned[f"{key}_" if key in RESERVED_TAGS else key] = clean_tag(tags[name])
+    return cleaned
+
+
+def number(tool: str, text: str, line: int = 0) -> float:
+    """The finite number that ``text`` is; ParseError where it is none."""
+    try:
+        return units.read_number(text)
+    except UnitError as error:
+        raise ParseError(tool, line, str(error)) from None
+
+
+def line_number(value: object) -> int:
+    """A line number from a text or a number; 0 where it is none."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST_LINE_NUMBER else 0
+
+
+def split_position(head: str) -> tuple[str, int]:
+    """``file:line:column`` and the like as the file and the line; the line is 0 where there is none."""
+    parts = head.rsplit(":", 4)
+    position = 0
+    while len(parts) > 1 and parts[-1].isascii() and parts[-1].isdigit():
+        position = line_number(parts.pop())
+    return ":".join(parts), position

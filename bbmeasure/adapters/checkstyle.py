@@ -1,0 +1,37 @@
+"""checkstyle, ``-f xml``, and the many linters that write its format: errors by their severity."""
+
+from __future__ import annotations
+
+from bbmeasure.adapters import lint
+from bbmeasure.adapters._text import line_number
+from bbmeasure.adapters._xml import elements
+from bbmeasure.adapters.lint import Issue
+from bbmeasure.records import Record
+
+CATEGORIES = ("error", "warning", "info")
+
+#: checkstyle exits with the number of errors; 254 and 255 are crashes and wrong use:
+#: https://github.com/checkstyle/checkstyle/blob/master/src/main/java/com/puppycrawl/tools/checkstyle/Main.java
+FOUND_ISSUES = frozenset(range(1, 254))
+
+
+def issues(text: str) -> list[Issue]:
+    """The errors of each file.
+
+    The format has no more of a definition than the code that writes it:
+    https://github.com/checkstyle/checkstyle/blob/master/src/main/java/com/puppycrawl/tools/checkstyle/XMLLogger.java
+    """
+    found = []
+    file = ""
+    for element in elements("checkstyle", text, ("checkstyle",)):
+        if element.name == "file":
+            file = element.attributes.get("name", "")
+        elif element.name == "error":
+            severity = element.attributes.get("severity", "error")
+            found.append(Issue(severity, file, line_number(element.attributes.get("line")), severity))
+    return found
+
+
+def parse(text: str) -> list[Record]:
+    """``checkstyle`` and ``checkstyle_by_category``."""
+    return lint.parse("checkstyle", text, issues, CATEGORIES)

@@ -1,0 +1,41 @@
+"""cppcheck, ``--xml`` (which it writes to standard error: ``2>&1``, or ``--output-file``): errors by their severity."""
+
+from __future__ import annotations
+
+from bbmeasure.adapters import lint
+from bbmeasure.adapters._text import line_number
+from bbmeasure.adapters._xml import elements
+from bbmeasure.adapters.lint import Issue
+from bbmeasure.records import Record
+
+CATEGORIES = ("error", "warning", "style", "performance", "portability", "information")
+
+#: What says how the run went and not what is wrong with the code.
+_ABOUT_THE_RUN = frozenset(["checkersReport", "logChecker"])
+
+
+def issues(text: str) -> list[Issue]:
+    """The errors; the file and line are those of the first location.
+
+    The format is version 2 of "XML output" in https://cppcheck.sourceforge.io/manual.html, written by
+    https://github.com/danmar/cppcheck/blob/main/lib/errorlogger.cpp.  Lines that ``Checking ...`` put between are text
+    to an XML parser.
+    """
+    found: list[Issue] = []
+    is_open = False
+    for element in elements("cppcheck", text, ("results",)):
+        if element.name == "error":
+            severity = element.attributes.get("severity", "")
+            is_open = element.attributes.get("id") not in _ABOUT_THE_RUN and severity != "none"
+            if is_open:
+                found.append(Issue(severity, severity=severity))
+        elif element.name == "location" and is_open:
+            file, line = element.attributes.get("file", ""), line_number(element.attributes.get("line"))
+            found[-1] = Issue(found[-1].category, file, line, found[-1].severity)
+            is_open = False
+    return found
+
+
+def parse(text: str) -> list[Record]:
+    """``cppcheck`` and ``cppcheck_by_category``."""
+    return lint.parse("cppcheck", text, issues, CATEGORIES)

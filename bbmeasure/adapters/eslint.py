@@ -1,0 +1,45 @@
+"""eslint, ``--format json``: messages by their rules; suppressed ones are not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbmeasure.adapters import lint
+from bbmeasure.adapters._json import Json
+from bbmeasure.adapters._text import line_number
+from bbmeasure.adapters.lint import Issue
+from bbmeasure.records import Record
+
+#: 2 is a crash or a wrong configuration: https://eslint.org/docs/latest/use/command-line-interface#exit-codes
+FOUND_ISSUES = frozenset([1])
+
+_JSON = Json("eslint")
+
+
+def issues(text: str) -> list[Issue]:
+    """The messages of each file: https://eslint.org/docs/latest/use/formatters/#json.
+
+    A file that cannot be parsed has a message without a rule: its category is ``fatal``, and of one that is ignored or
+    has an unused directive ``no-rule``.
+    """
+    found = []
+    for result in _JSON.mappings(_JSON.load(text), "results"):
+        file = _JSON.text(result, "filePath")
+        found += [_issue(message, file) for message in _JSON.mappings(result.get("messages"), "messages")]
+    return found
+
+
+def _issue(message: Mapping[str, Any], file: str) -> Issue:
+    without = "fatal" if message.get("fatal") is True else "no-rule"
+    return Issue(
+        category=_JSON.text(message, "ruleId", without),
+        file=file,
+        line=line_number(message.get("line")),
+        severity="error" if message.get("severity") == 2 else "warning",
+    )
+
+
+def parse(text: str) -> list[Record]:
+    """``eslint`` and ``eslint_by_category``."""
+    return lint.parse("eslint", text, issues)
