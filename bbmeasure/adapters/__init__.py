@@ -42,6 +42,9 @@ class Adapter:
         #: The exit statuses, besides 0, by which a linter says that it ran and found something.
         self.found_issues: frozenset[int] = getattr(module, "FOUND_ISSUES", frozenset())
 
+        #: Whether the tool speaks on stderr.
+        self.on_stderr: bool = getattr(module, "ON_STDERR", False)
+
     def __repr__(self) -> str:
         return f"<Adapter {self.name}>"
 

@@ -8,6 +8,9 @@ from bbmeasure.adapters._xml import elements
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.records import Record
 
+#: It speaks on standard error.
+ON_STDERR = True
+
 CATEGORIES = ("error", "warning", "style", "performance", "portability", "information")
 
 #: What says how the run went and not what is wrong with the code.

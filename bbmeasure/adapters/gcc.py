@@ -6,6 +6,9 @@ from bbmeasure.adapters import _compiler, lint
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.records import Record
 
+#: It speaks on standard error.
+ON_STDERR = True
+
 
 def issues(text: str) -> list[Issue]:
     """Each distinct warning and error: see :mod:`bbmeasure.adapters._compiler`; silence is none."""

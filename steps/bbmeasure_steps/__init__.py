@@ -5,7 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_PUBLIC = {"MeasureShellCommand": "shell", "MeasuringStep": "base"}
+_PUBLIC = {
+    "LintMetrics": "lint",
+    "MeasureShellCommand": "shell",
+    "MeasuringStep": "base",
+    "SLOCCount": "sloc",
+    "SizeOf": "size",
+    "TimedPythonFunction": "timed",
+}
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)
 

@@ -77,6 +77,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         super().__init__(**kwargs)
         self._captured: Sequence[Captured] = ()
         self._problem: Optional[str] = None
+        self.notes: list[str] = []
 
     def _check_meaning(self) -> None:
         fixed_series = None if IRenderable.providedBy(self.series) else self.series
@@ -100,6 +101,14 @@ class MeasuringStep(ShellMixin, BuildStep):
     def read_plain(self, text: str) -> Sequence[Record]:  # noqa: ARG002  (for subclasses)
         """Records of an output that nobody parsed, where the command reported none: none here."""
         return ()
+
+    def reads_stderr(self) -> bool:
+        """Whether what the command prints on stderr is parsed as well."""
+        return False
+
+    def is_by_the_way(self, record: Record) -> bool:  # noqa: ARG002  (for subclasses)
+        """Whether a reported record leaves the step's own value to be read from the output all the same."""
+        return False
 
     def success_of(self, command: Any) -> int:
         """The result of the command alone."""
@@ -126,7 +135,7 @@ class MeasuringStep(ShellMixin, BuildStep):
     @defer.inlineCallbacks
     def run(self) -> Generator[Any, Any, int]:
         """Run the command, read what it measured, keep it, say it."""
-        collector = StdoutCollector(self.largest_output)
+        collector = StdoutCollector(self.largest_output, stderr=self.reads_stderr())
         self.addLogObserver("stdio", collector)
         sidecar = self._sidecar_path()
         self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar}
@@ -134,9 +143,10 @@ class MeasuringStep(ShellMixin, BuildStep):
         yield self.runCommand(command)
         result = self.success_of(command)
         kept = result in (SUCCESS, WARNINGS) and not self.stopped
-        found, refused = yield self._collect(collector, sidecar, parse=kept)
+        found, refused = yield self.collect(collector, sidecar, parse=kept)
         step_capture = StepCapture(self, self._meaning(), self.plan)
         step_capture.refuse(refused)
+        step_capture.outcome.notes = self.notes
         captured = yield step_capture.keep(found, store=kept)
         self._captured = captured.values
         if kept and not captured.kept and not captured.unwanted:
@@ -150,6 +160,10 @@ class MeasuringStep(ShellMixin, BuildStep):
         folder = self.build.getProperty("builddir")
         return str(self.build.path_module.join(folder, name)) if folder else name
 
+    def own_series(self) -> str:
+        """The series of the step's own value in this build."""
+        return StepCapture(self, self._meaning(), self.plan).series_of(self.name)
+
     def _meaning(self) -> Meaning:
         custom = self.plan.custom_of(self.name) or Meaning()
         mine = Meaning.read(series=self.series, tags=self.measureTags, **self._given)
@@ -162,7 +176,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         )
 
     @defer.inlineCallbacks
-    def _collect(
+    def collect(
         self, collector: StdoutCollector, sidecar: str, *, parse: bool
     ) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
         """All records, reported and parsed, and why others were refused."""
@@ -175,7 +189,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         refused = [f"line {one.line}: {one.why}" for one in (*collector.found, *reported) if isinstance(one, Refusal)]
         refused += [*collector.dropped(), *unread, *unparsed]
         found += parsed
-        if not found and parse and not self.wants_parse() and not unparsed:
+        by_the_way = all(self.is_by_the_way(record) for record in found)
+        if by_the_way and parse and not self.wants_parse() and not unparsed:
             try:
                 found += self.read_plain(collector.plain())
             except MeasureError as error:
@@ -228,7 +243,9 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     def getResultSummary(self) -> dict[str, str]:
         """The value and its change from the build before; what was wrong where there is none."""
-        shown = [captured.summary() for captured in self._captured if captured.kept][:3]
+        kept = [one for one in self._captured if one.kept]
+        own = [one for one in kept if one.own]
+        shown = [captured.summary() for captured in (own or kept)[:3]]
         if not shown and self._problem is None:
             return super().getResultSummary()  # type: ignore[no-any-return]
         text = ", ".join(shown) or f"{self.name}: {self._problem}"

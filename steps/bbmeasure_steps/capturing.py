@@ -33,6 +33,7 @@ class Captured:
     kept: bool
     previous: Any = None
     why: Optional[str] = None
+    own: bool = False
 
     @property
     def change(self) -> Optional[float]:
@@ -65,6 +66,7 @@ class Outcome:
     values: list[Captured] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unwanted: int = 0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> int:
@@ -80,6 +82,7 @@ class Outcome:
     def text(self) -> str:
         """The log ``measurements``."""
         lines = [captured.line() for captured in self.values]
+        lines += self.notes
         lines += [f"refused: {why}" for why in self.refused[:MOST_TOLD]]
         if len(self.refused) > MOST_TOLD:
             lines.append(f"refused: {len(self.refused) - MOST_TOLD} more")
@@ -116,8 +119,9 @@ class StepCapture:
         asked = [self._previous(value) for value in values[:MOST_COMPARED]]
         whys = yield defer.gatherResults([self._stored(kept) for kept in self.layer.capture_all(values)])
         previous = yield defer.gatherResults(asked)
+        own = self.series_of(str(self.step.name))
         self.outcome.values = [
-            Captured(value.record, why is None, before, why)
+            Captured(value.record, why is None, before, why, own=value.record.name == own)
             for value, before, why in zip_longest(values, previous, whys)
         ]
         return self.outcome
@@ -132,18 +136,22 @@ class StepCapture:
         meaning = self.meaning if own else Meaning(tags=self.meaning.tags)
         try:
             record = apply_meaning(record, meaning, {**self.plan.tags, **meaning.tags})
-            name = series_name(
-                meaning.series,
-                record.name,
-                builder=context.builder if context else "",
-                step=self.step.name,
-                project=context.project if context else None,
-            )
-            record = replace(record, name=name)
+            record = replace(record, name=self.series_of(record.name))
         except MeasureError as error:
             self.refuse([str(error)])
             return None
         return Value(record, context, fixed_kind=meaning.kind is not None)
+
+    def series_of(self, name: str) -> str:
+        """The series of a record: the step's own value goes where master.cfg says, what derives from it beside it."""
+        own = str(self.step.name)
+        context = context_of(self.step)
+        assert context is not None
+        series = series_name(self.meaning.series, own, builder=context.builder, step=own, project=context.project)
+        if name == own:
+            return series
+        derives = getattr(self.step, "bbmeasure_derives", False) and name.startswith(f"{own}_")
+        return f"{series}{name[len(own) :]}" if derives else name
 
     def _stored(self, kept: defer.Deferred[None]) -> defer.Deferred[Optional[str]]:
         """None when the point is on disk, or on its way after PATIENCE; else why it is not."""

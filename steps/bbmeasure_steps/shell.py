@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
+from buildbot.util import flatten
 from twisted.internet import defer
 
 from bbmeasure import units
@@ -15,10 +16,13 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
+from bbmeasure_steps.kit import PYTHON, bundled_command
 from bbmeasure_steps.stdout import StdoutCollector
 
 #: The longest line that ``pattern`` is tried on: a worker cuts lines at 4,095 bytes anyhow.
 LONGEST_LINE = 4_096
+#: What ``resources=True`` adds to the name.
+RESOURCES = ("wall", "cpu", "max_rss", "tree_rss", "read", "written", "context_switches")
 
 
 class MeasureShellCommand(MeasuringStep):
@@ -28,10 +32,12 @@ class MeasureShellCommand(MeasuringStep):
     nothing, its stdout is one number with an optional unit.  Instead of that, ``pattern`` is a regular expression,
     tried on each line: a named group gives a record of that name (the last match holds), the only unnamed group the
     step's own value.  Or ``parser`` reads the whole text: an adapter's name, or a callable from a text to Records.
-    ``outputFile`` is read instead of stdout, from the step's work directory.
+    ``outputFile`` is read instead of stdout, from the step's work directory.  ``resources=True`` runs the command under
+    the kit's ``run`` (by ``python`` on the worker) and adds ``{name}_wall``, ``_cpu``, ``_max_rss``, ``_read`` and
+    ``_written``.
     """
 
-    renderables: Sequence[str] = ("outputFile",)
+    renderables: Sequence[str] = ("outputFile", "python")
 
     def __init__(
         self,
@@ -41,14 +47,20 @@ class MeasureShellCommand(MeasuringStep):
         pattern: Optional[str] = None,
         parser: Union[str, Parser, None] = None,
         outputFile: Any = None,
+        resources: bool = False,
+        python: Any = PYTHON,
         **kwargs: Any,
     ) -> None:
         if not name or not (isinstance(name, str) or IRenderable.providedBy(name)):
             config_error("MeasureShellCommand: expected name=, it names the series")
             name = "unnamed"
         if not command:
-            config_error(f"MeasureShellCommand {name!r}: expected command=")
+            config_error(f"{type(self).__name__} {name!r}: expected command=")
         self.outputFile = outputFile
+        self.resources = bool(resources)
+        self.python = python
+        if resources and "initialStdin" in kwargs:
+            config_error(f"{type(self).__name__} {name!r}: resources and initialStdin: expected one of them")
         self._pattern = _compile(name, pattern)
         self._parser = _find_parser(name, parser)
         if pattern is not None and parser is not None:
@@ -59,6 +71,27 @@ class MeasureShellCommand(MeasuringStep):
         """With a pattern, a parser, an output file, or an own parse()."""
         own = type(self).parse is not MeasureShellCommand.parse
         return bool(own or self._pattern or self._parser or self.outputFile)
+
+    @property
+    def bbmeasure_derives(self) -> bool:
+        """Whether NAME_something follows NAME into its series."""
+        return self.resources
+
+    def is_by_the_way(self, record: Record) -> bool:
+        """What ``resources`` reports."""
+        return self.resources and any(record.name == f"{self.name}_{what}" for what in RESOURCES)
+
+    @defer.inlineCallbacks
+    def make_command(self) -> Generator[Any, Any, Any]:
+        """The command, under the kit's ``run`` where its resources are wanted."""
+        if not self.resources:
+            command = yield super().make_command()
+            return command
+        given = flatten(self.command, (list, tuple)) if isinstance(self.command, (list, tuple)) else self.command
+        words = ["/bin/sh", "-c", given] if isinstance(given, str) else given
+        command = yield bundled_command(self, self.python, "run", ["--name", self.name, "--", *words])
+        self.command: Any = given
+        return command
 
     def parse(self, text: str) -> Sequence[Record]:
         """What the pattern or the parser finds, else the one number that the text is."""

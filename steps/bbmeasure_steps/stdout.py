@@ -23,8 +23,9 @@ class StdoutCollector(LogObserver):
     An exception in an observer would turn the step into EXCEPTION, so one here is kept as a refusal.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, stderr: bool = False) -> None:
         super().__init__()
+        self._stderr = stderr
         self.found: list[Union[Record, Refusal]] = []
         self.overflow = 0
         self.cut = 0
@@ -35,12 +36,20 @@ class StdoutCollector(LogObserver):
 
     def outReceived(self, data: str) -> None:
         """Called with each piece of stdout."""
+        self._keep(data)
+        self._take(self._scanner.feed, data)
+
+    def errReceived(self, data: str) -> None:
+        """Called with each piece of stderr."""
+        if self._stderr:
+            self._keep(data)
+
+    def _keep(self, data: str) -> None:
         room = self._most - self._kept
         if room > 0:
             self._pieces.append(data[:room])
             self._kept += min(room, len(data))
         self.cut += max(0, len(data) - max(0, room))
-        self._take(self._scanner.feed, data)
 
     def finish(self) -> None:
         """The output has ended."""

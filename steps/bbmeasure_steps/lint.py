@@ -1,0 +1,61 @@
+"""LintMetrics: how many issues a linter finds, by category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from buildbot.config.errors import error as config_error
+from buildbot.process.results import FAILURE, SUCCESS
+
+from bbmeasure import adapters
+from bbmeasure.errors import MeasureError
+from bbmeasure.records import Record
+from bbmeasure_steps.shell import MeasureShellCommand
+
+
+class LintMetrics(MeasureShellCommand):
+    """Issues that ``command`` reports as the series ``name``, and ``{name}_by_category`` tagged ``category``.
+
+    ``tool`` names the adapter that reads the output, on stdout or in ``outputFile``; ``byFile=True`` gives
+    ``{name}_by_file`` too.  That a linter found issues is no failure; that it crashed is one.
+    """
+
+    @property
+    def bbmeasure_derives(self) -> bool:
+        """Always: ``{name}_by_category`` follows ``name`` into its series."""
+        return True
+
+    def __init__(self, tool: Any = None, command: Any = None, *, byFile: bool = False, **kwargs: Any) -> None:
+        self.tool = tool
+        self.by_file = byFile
+        try:
+            self._linter = adapters.find(tool)
+            if not self._linter.is_linter:
+                raise MeasureError(f"{tool!r} is no linter: expected one of {', '.join(adapters.linters())}")
+        except MeasureError as error:
+            config_error(f"LintMetrics: tool: {error}")
+        for other in ("pattern", "parser"):
+            if other in kwargs:
+                config_error(f"LintMetrics: expected no {other}=, tool= says how the output is read")
+                del kwargs[other]
+        kwargs.setdefault("name", str(tool))
+        kwargs.setdefault("better", "lower")
+        super().__init__(command=command, **kwargs)
+
+    def reads_stderr(self) -> bool:
+        """Compilers and cppcheck speak on stderr."""
+        return self._linter.on_stderr
+
+    def wants_parse(self) -> bool:
+        """Always."""
+        return True
+
+    def parse(self, text: str) -> Sequence[Record]:
+        """The issues as records."""
+        return self._linter.records(text, name=str(self.name), by_file=self.by_file)
+
+    def success_of(self, command: Any) -> int:
+        """An exit status by which the linter says that it found issues is SUCCESS."""
+        result = super().success_of(command)
+        return SUCCESS if result == FAILURE and command.rc in self._linter.found_issues else result

@@ -1,0 +1,77 @@
+"""TimedPythonFunction: how long a Python function takes on the worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from buildbot.config.errors import error as config_error
+from buildbot.interfaces import IRenderable
+
+from bbmeasure_steps.kit import KitStep, seconds
+
+
+class TimedPythonFunction(KitStep):
+    """Seconds that one call of ``function`` takes: the median of several samples, all of which are kept.
+
+    ``function`` is ``module:function``, ``path.py:function`` or ``module:Class.method``, called with ``args`` and
+    ``kwargs`` (what JSON can carry); ``setup`` is Python code that runs before.  ``calls=True`` gives
+    ``{name}_calls``, the function calls that one call makes.  ``python`` is the interpreter, ``timeout`` limits the
+    whole step.  Samples, loops and warm-ups are as in pyperf.  An exception in the function is FAILURE.
+    """
+
+    name = "timed_function"
+    program = "timefunc"
+    renderables: Sequence[str] = ("function", "args", "kwargs", "setup")
+
+    def __init__(
+        self,
+        function: Any = None,
+        *,
+        args: Any = (),
+        kwargs: Optional[Mapping[str, Any]] = None,
+        setup: Any = "",
+        calls: bool = False,
+        timeout: Optional[float] = 1200,
+        **step: Any,
+    ) -> None:
+        named = isinstance(function, str) and function.rpartition(":")[0] and function.rpartition(":")[2]
+        if not named and not IRenderable.providedBy(function):
+            config_error(f"TimedPythonFunction: function {function!r}: expected module:function or path.py:function")
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs or {}
+        self.setup = setup
+        self.calls = calls
+        self.function_timeout = seconds("TimedPythonFunction", "timeout", timeout)
+        if not _is_rendered(args) and not _is_rendered(self.kwargs):
+            try:
+                json.dumps([args, self.kwargs], allow_nan=False)
+            except (TypeError, ValueError) as error:
+                config_error(f"TimedPythonFunction: args and kwargs: expected what JSON can carry ({error})")
+        step.setdefault("better", "lower")
+        # The program ends the function itself; Buildbot's own limit is for a program that is lost.
+        step.setdefault("maxTime", None if timeout is None else timeout + 60)
+        super().__init__(timeout=None if timeout is None else timeout + 30, **step)
+
+    def arguments(self) -> list[Any]:
+        """What the program ``timefunc`` is asked."""
+        asked = [
+            "--name",
+            self.name,
+            f"--args={json.dumps(list(self.args))}",
+            f"--kwargs={json.dumps(dict(self.kwargs))}",
+        ]
+        asked += [f"--setup={self.setup}"] if self.setup else []
+        asked += ["--calls"] if self.calls else []
+        asked += [f"--timeout={self.function_timeout:g}"] if self.function_timeout is not None else []
+        return [*asked, "--", self.function]
+
+
+def _is_rendered(given: Any) -> bool:
+    """Whether some of it is known only in a build."""
+    if IRenderable.providedBy(given):
+        return True
+    inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, (list, tuple)) else ()
+    return any(_is_rendered(one) for one in inner)
