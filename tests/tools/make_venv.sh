@@ -36,5 +36,5 @@ if [ "$here" != "$got" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&
 fi
 
 echo "Installing into $VENV (some minutes the first time) ..."
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[test,docs]'
 touch "$VENV/.ready"

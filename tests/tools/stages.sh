@@ -94,6 +94,7 @@ quick() {
 
 case $1 in
 quick)
+    stage 'Debian packages' sh tests/tools/debian_packages.sh
     quick
     folder unit -m 'not soak and not slow'
     ;;
