@@ -1,0 +1,111 @@
+"""Points packed into requests: a few thousand lines, zipped, made in slices that keep the reactor free."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet import defer, task
+
+from bbmeasure.storage.base import Point
+from bbmeasure.storage.influxserver import ServerError
+from bbmeasure.storage.lineprotocol import SLICE, LineWriter, TextLeftOutError, slices
+
+#: A point with its number in the outbox.
+Item = tuple[int, Point]
+#: A request holds at most this many bytes before they are zipped, and one slice more.
+MOST_BYTES = 4 * 1024 * 1024
+#: Seconds of work in one turn of the reactor.
+TURN = 0.002
+#: gzip, at its fastest: the names repeat in every line.
+_LEVEL, _GZIP = 1, 31
+_DROPPED = re.compile(r"\bdropped=([0-9]+)")
+
+
+@dataclass
+class Part:
+    """Some points that follow each other in the outbox, and the request that they make.
+
+    ``unfit`` are those that no line can carry, with the reason; ``left_out`` are texts for a server of numbers.
+    """
+
+    items: Sequence[Item]
+    body: bytes = b""
+    gzipped: bool = False
+    unfit: list[tuple[Point, str]] = field(default_factory=list)
+    left_out: list[Point] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """How many lines the request has."""
+        return len(self.items) - len(self.unfit) - len(self.left_out)
+
+    def refused_for(self, why: str) -> list[tuple[Point, str]]:
+        """All of its points, those in its lines refused with that reason."""
+        not_sent = {id(point) for point, _ in self.unfit} | {id(point) for point in self.left_out}
+        return self.unfit + [(point, why) for _, point in self.items if id(point) not in not_sent]
+
+
+class Packer:
+    """Makes requests of points, in turns of the reactor."""
+
+    def __init__(self, writer: LineWriter, reactor: Any, *, gzip: bool, monotonic: Callable[[], float]) -> None:
+        self._writer = writer
+        self._gzip = gzip
+
+        def turn() -> Callable[[], bool]:
+            end = monotonic() + TURN
+            return lambda: monotonic() >= end
+
+        self._cooperator = task.Cooperator(
+            terminationPredicateFactory=turn, scheduler=lambda work: reactor.callLater(0, work)
+        )
+
+    def pack(self, items: Sequence[Item], at: int, most: int) -> defer.Deferred[Part]:
+        """A request of at most ``most`` points from number ``at`` on; of as many as fit where they are long."""
+        part = Part(items[at : at + most], gzipped=self._gzip)
+        done = self._cooperator.coiterate(self._fill(part))
+        return done.addCallback(lambda _: part)
+
+    def _fill(self, part: Part) -> Iterator[None]:
+        zipped = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if self._gzip else None
+        pieces: list[bytes] = []
+        size = taken = 0
+        for lines, refused in slices(self._writer, (point for _, point in part.items)):
+            pieces.append(zipped.compress(lines) if zipped else lines)
+            taken += SLICE
+            size += len(lines)
+            for point, why in refused:
+                if isinstance(why, TextLeftOutError):
+                    part.left_out.append(point)
+                else:
+                    part.unfit.append((point, str(why)))
+            if size > MOST_BYTES:
+                part.items = part.items[:taken]
+                break
+            yield
+        if zipped:
+            pieces.append(zipped.flush())
+        part.body = b"".join(pieces)
+
+    @defer.inlineCallbacks
+    def halves(self, part: Part) -> Generator[Any, Any, list[Part]]:
+        """The same points in two requests."""
+        middle = len(part.items) // 2
+        made = []
+        for items in (part.items[:middle], part.items[middle:]):
+            at = 0
+            while at < len(items):
+                some = yield self.pack(items, at, len(items))
+                at += len(some.items)
+                made.append(some)
+        return made
+
+
+def was_refused_whole(part: Part, error: ServerError) -> bool:
+    """Whether InfluxDB says that it dropped each line: then no smaller request has to find out which."""
+    dropped = _DROPPED.search(error.words)
+    return dropped is not None and int(dropped.group(1)) == part.lines
