@@ -10,7 +10,6 @@ import sqlite3
 from typing import Optional
 
 from bbmeasure.storage import rollup
-from bbmeasure.storage.base import NANOSECONDS
 from bbmeasure.storage.ingest import Ingest
 
 _CHUNKS_A_SLICE = 8
@@ -18,26 +17,27 @@ _BUILDS_A_SLICE = 2_000
 
 
 class Cleanup:
-    """Deletes through ``ingest``; ``retention`` in seconds, None to keep everything that was not forgotten."""
+    """Deletes through ``ingest`` what was forgotten, and what is before ``until`` (nanoseconds) where that is given."""
 
-    def __init__(self, ingest: Ingest, retention: Optional[float] = None) -> None:
+    def __init__(self, ingest: Ingest, until: Optional[int] = None) -> None:
         self._ingest = ingest
         self._connection: sqlite3.Connection = ingest.connection
-        self._retention = retention
+        self._until = until
         self.deleted = 0
 
-    def slice(self, now: float) -> bool:
-        """One slice, ``now`` being unix seconds; False where nothing was left to delete."""
+    def slice(self) -> bool:
+        """One slice; False where nothing was left to delete."""
         with self._ingest.transaction():
-            more = self._forgotten() or self._expired(now) or self._builds()
+            more = self._forgotten() or self._expired() or self._builds()
             if more:
                 self._ingest.clear()
             return more
 
-    def run(self, now: float) -> None:
-        """All slices, one after the other."""
-        while self.slice(now):
+    def run(self) -> int:
+        """All slices, one after the other; how many points were deleted."""
+        while self.slice():
             pass
+        return self.deleted
 
     def _forgotten(self) -> bool:
         found = self._connection.execute("SELECT id FROM series WHERE name IS NULL LIMIT 1").fetchone()
@@ -50,14 +50,14 @@ class Cleanup:
             self._connection.execute("DELETE FROM streams WHERE id = ?", stream)
         return True
 
-    def _expired(self, now: float) -> bool:
-        if self._retention is None:
+    def _expired(self) -> bool:
+        if self._until is None:
             return False
-        until = int((now - self._retention) * NANOSECONDS)
-        oldest = self._connection.execute("SELECT stream FROM chunks WHERE start < ? LIMIT 1", (until,)).fetchone()
+        find = "SELECT stream FROM chunks WHERE start < ? LIMIT 1"
+        oldest = self._connection.execute(find, (self._until,)).fetchone()
         if oldest is None:
             return self._empty_streams()
-        self._delete_chunks(oldest[0], until)
+        self._delete_chunks(oldest[0], self._until)
         return True
 
     def _delete_chunks(self, stream: int, until: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.storage import outbox, queries, schema
-from bbmeasure.storage.base import Bucket, Point, Query, SeriesInfo
+from bbmeasure.storage.base import NANOSECONDS, Bucket, Point, Query, SeriesInfo
 from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.cleanup import Cleanup
 from bbmeasure.storage.ingest import Ingest
@@ -189,12 +189,14 @@ class Journal(JournalReader):
 
     def clean(self, retention: Optional[float] = None) -> int:
         """Delete the points of forgotten series, and those older than ``retention`` seconds; how many those were."""
-        cleanup = Cleanup(self.ingest, retention)
         try:
-            cleanup.run(self._clock())
+            return self.cleanup(retention).run()
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
-        return cleanup.deleted
+
+    def cleanup(self, retention: Optional[float] = None) -> Cleanup:
+        """The same, to be done slice by slice."""
+        return Cleanup(self.ingest, None if retention is None else int((self._clock() - retention) * NANOSECONDS))
 
     def attach_sink(self, name: str) -> None:
         """From now on points are queued for that sink."""

@@ -13,7 +13,6 @@ from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableE
 from bbmeasure.storage import outbox, schema
 from bbmeasure.storage.base import Bucket, Health, Point, Query, SeriesInfo
 from bbmeasure.storage.checks import check_point
-from bbmeasure.storage.cleanup import Cleanup
 from bbmeasure.storage.journal import Journal, JournalReader
 from bbmeasure.storage.outbox import Backlog, DeadLetter
 from bbmeasure.storage.readers import ReaderPool
@@ -89,7 +88,7 @@ class SQLiteStorage:
         return self._writer.last_error is None
 
     def _clean(self, journal: Journal) -> bool:
-        return Cleanup(journal.ingest, self.retention).slice(self._clock())
+        return journal.cleanup(self.retention).slice()
 
     # writing
 
