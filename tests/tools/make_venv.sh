@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make or refresh the virtual environment $VENV from $PYTHON, with this checkout installed in it.
 #
-# make runs this where setup.cfg or pyproject.toml is newer than $VENV/.ready.
+# make runs this where $VENV/.ready-VERSION is missing, or older than setup.cfg, pyproject.toml or setup.py.
 set -eu
 
 VENV=${VENV:-.venv}
@@ -37,4 +37,4 @@ fi
 
 echo "Installing into $VENV (some minutes the first time) ..."
 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[test,docs]'
-touch "$VENV/.ready"
+touch "$VENV/.ready-$got"
