@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -151,13 +152,25 @@ def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM))
         return
 
 
-def kill_tree(root: int) -> None:
-    """End a process and all that descends from it, those too that it starts meanwhile."""
-    found = tree(root)
-    for _ in range(5):
-        members = found.members() if found else []
-        kill(root)
-        for member in members:
-            kill(member)
-        if not members:
-            return
+def descendants() -> Set[int]:
+    """All that descends from this process, as far as it can be seen."""
+    found = tree()
+    return set(found.members()) if found else set()
+
+
+def kill_new(before: Set[int]) -> int:
+    """End every descendant that is not in ``before``, those too that are started meanwhile; how many there were."""
+    killed: Set[int] = set()
+    for _ in range(20):
+        alive = {process for process in descendants() - before if not _is_zombie(process)}
+        if not alive:
+            break
+        for process in alive:
+            kill(process)
+        killed |= alive
+        time.sleep(0.005)
+    return len(killed)
+
+
+def _is_zombie(process: int) -> bool:
+    return _read(f"/proc/{process}/stat").rpartition(b")")[2].split(None, 1)[:1] == [b"Z"]

@@ -156,7 +156,7 @@ class _Watch:
     def _start_small(command: Sequence[str], writer: int) -> None:
         """Through the starter; nothing is said on ``writer`` where there is no Python to run it."""
         flags = ["-S", "-s"] if "PYTHONHOME" in os.environ else ["-I", "-S"]
-        source = get_source("bbmeasure_scripts.starter") + "\nmain()\n"
+        source = get_source(starter.__name__) + "\nmain()\n"
         arguments = [sys.executable, *flags, "-c", source, str(writer), " ".join(_dropped_variables()), *command]
         os.set_inheritable(writer, True)
         try:

@@ -1,0 +1,254 @@
+"""``bbmeasure-timefunc module:function``: how long a Python function takes.
+
+Method and names are pyperf's (https://pyperf.readthedocs.io/en/latest/run_benchmark.html): in each of a few processes
+the number of calls (*loops*) is doubled until they take 0.1 s, *warmups* are thrown away, and each *value* is the time
+of that many calls over their number.  All values are kept as samples; the value of the record is their median, and
+their spread the median absolute deviation (MAD).
+
+The function runs in processes of its own, so that one that never returns, exits, forks or closes its output is told of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence
+
+from bbmeasure import units, wire
+from bbmeasure.errors import MeasureError
+from bbmeasure.records import Record
+from bbmeasure_scripts import output, processes, timing
+from bbmeasure_scripts.sources import get_source
+
+#: What the bare Python runs: it takes its program and the request from standard input, and then has none.
+_LOADER = """\
+import json, linecache, os, sys
+request = json.loads(sys.stdin.buffer.read().decode("ascii"))
+nothing = os.open(os.devnull, os.O_RDONLY)
+os.dup2(nothing, 0)
+os.close(nothing)
+source, name = request.pop("source"), "<bbmeasure>/timing.py"
+linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+timing = {"__name__": "bbmeasure_timing", "__file__": name}
+exec(compile(source, name, "exec", dont_inherit=True), timing)
+timing["main"](request)
+"""
+#: The function's own traceback comes so many seconds before it is ended for its time.
+_LAST_WORDS = 0.2
+
+
+class FunctionError(Exception):
+    """The function could not be measured; the message says why."""
+
+
+class Plan(NamedTuple):
+    """What is measured and how; ``loops`` 0 is to be calibrated, ``timeout`` and ``budget`` are in seconds."""
+
+    target: str
+    args: Sequence[Any] = ()
+    kwargs: Optional[Dict[str, Any]] = None
+    setup: str = ""
+    processes: int = 3
+    values: int = 5
+    warmups: int = 1
+    loops: int = 0
+    min_time: float = 0.1
+    budget: float = 60.0
+    timeout: Optional[float] = None
+
+
+class Timing(NamedTuple):
+    """The values in seconds a call, the loops of each, what to say, and the number of calls where asked for."""
+
+    values: List[float]
+    loops: int
+    notes: List[str]
+    calls: Optional[int] = None
+
+
+def measure(plan: Plan, calls: bool = False) -> Timing:
+    """Time a function; FunctionError where it raises, never returns, or ends its process."""
+    began = time.monotonic()
+    deadline = None if plan.timeout is None else began + plan.timeout
+    values: List[float] = []
+    notes: List[str] = []
+    loops = plan.loops
+    for _ in range(plan.processes):
+        left = plan.budget - (time.monotonic() - began)
+        if values and left <= 0:
+            break
+        answer = _ask(
+            plan, {"loops": loops, "budget": max(0.0, left / plan.processes), "quiet": bool(values)}, deadline
+        )
+        loops = answer["loops"]
+        values.extend(answer["values"])
+        if answer["note"] and answer["note"] not in notes:
+            notes.append(answer["note"])
+    wanted = plan.processes * plan.values
+    if len(values) < wanted:
+        notes.append(f"{len(values)} of {wanted} values taken, as {plan.budget:g} s were used up (--budget)")
+    counted = _ask(plan, {"calls": True, "quiet": True}, deadline)["calls"] if calls else None
+    return Timing(values, loops, notes, counted)
+
+
+def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[str, Any]:
+    """The answer of one process."""
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    request = {**plan._asdict(), "kwargs": plan.kwargs or {}, "source": get_source(timing.__name__), **more}
+    request["timeout"] = None if left is None else max(0.01, left - min(_LAST_WORDS, left / 10))
+    before = processes.descendants()
+    descriptor, path = tempfile.mkstemp(prefix="bbmeasure-")
+    os.close(descriptor)
+    try:
+        status = _run({**request, "answer": path}, left)
+        with open(path, encoding="ascii", errors="replace") as file:
+            written = file.read()
+    finally:
+        os.unlink(path)
+        ended = processes.kill_new(before)
+    if status is None:
+        raise FunctionError(f"{plan.target} did not return within {plan.timeout:g} s and was ended")
+    try:
+        answer: Dict[str, Any] = json.loads(written)
+    except ValueError:
+        raise FunctionError(f"{plan.target} ended its process ({_how(status)}): expected it to return") from None
+    if "error" in answer:
+        raise FunctionError(f"{plan.target} raised {answer['error']}")
+    if ended:
+        answer["note"] = answer.get("note") or "processes that it left running were ended"
+    return answer
+
+
+def _run(request: Dict[str, Any], timeout: Optional[float]) -> Optional[int]:
+    """The exit status of the process that measures; None where its time was up."""
+    environment = {key: value for key, value in os.environ.items() if key != wire.FILE_VARIABLE}
+    child = subprocess.Popen([sys.executable, "-c", _LOADER], stdin=subprocess.PIPE, env=environment)
+    try:
+        child.communicate(json.dumps(request).encode("ascii"), timeout)
+        return child.returncode
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def _how(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The median absolute deviation."""
+    middle = statistics.median(values)
+    return statistics.median([abs(value - middle) for value in values])
+
+
+def describe(name: str, taken: Timing) -> str:
+    """One line for people, as pyperf has it: median and MAD."""
+    middle, spread = statistics.median(taken.values), deviation(taken.values)
+    calls = "" if taken.calls is None else f"; {taken.calls} function calls"
+    return (
+        f"{name}: {units.format(middle, 's')} \u00b1 {units.format(spread, 's')}"
+        f" (median and MAD of {len(taken.values)} values, {taken.loops} loops each){calls}"
+    )
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Report the time: 0, 1 where the function could not be measured, 2 for a wrong command line."""
+    parser = _parser()
+    wanted = parser.parse_args(argv)
+    plan = _plan(parser, wanted)
+    name = wanted.name or plan.target.rpartition(":")[2]
+    try:
+        Record(name, 0)
+    except MeasureError as error:
+        parser.error(str(error))
+    processes.adopt_orphans()
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        taken = measure(plan, wanted.calls)
+    except FunctionError as error:
+        output.say(f"{parser.prog}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    records = [Record(name, samples=taken.values, unit="s", better="lower")]
+    if taken.calls is not None:
+        records.append(Record(f"{name}_calls", taken.calls, kind="count", better="lower"))
+    for note in taken.notes:
+        output.say(f"{parser.prog}: {note}")
+    return 0 if output.deliver(records, [describe(name, taken)]) else 1
+
+
+def _end(number: int, _frame: Any) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Plan:
+    module, colon, function = wanted.function.rpartition(":")
+    if not (module and colon and function):
+        parser.error(f"{wanted.function!r}: expected module:function or path.py:function")
+    for what, least in (("processes", 1), ("values", 1), ("warmups", 0), ("loops", 0)):
+        if getattr(wanted, what) < least:
+            parser.error(f"--{what} {getattr(wanted, what)}: expected at least {least}")
+    return Plan(
+        wanted.function,
+        _json(parser, "--args", wanted.args, list),
+        _json(parser, "--kwargs", wanted.kwargs, dict),
+        wanted.setup,
+        wanted.processes,
+        wanted.values,
+        wanted.warmups,
+        wanted.loops,
+        wanted.min_time,
+        wanted.budget,
+        wanted.timeout,
+    )
+
+
+def _json(parser: argparse.ArgumentParser, option: str, text: str, kind: type) -> Any:
+    what = "a list" if kind is list else "an object"
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        parser.error(f"{option}: expected {what} in JSON ({error})")
+    if not isinstance(value, kind):
+        parser.error(f"{option} {units.excerpt(text)}: expected {what} in JSON")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bbmeasure-timefunc",
+        description="Report how long a Python function takes: the median of all values, which are kept as samples.",
+        epilog="Exit status 1: the function raised (its traceback is shown), did not return or ended its process.",
+    )
+    parser.add_argument("function", metavar="FUNCTION", help="module:function, path.py:function or module:Class.method")
+    parser.add_argument("--name", help="the name of the series (default: the function's)")
+    parser.add_argument("--args", metavar="JSON", default="[]", help="positional arguments, a list: '[1000]'")
+    parser.add_argument("--kwargs", metavar="JSON", default="{}", help="keyword arguments, an object: '{\"n\": 3}'")
+    parser.add_argument("--setup", metavar="CODE", default="", help="statements to run first, in the function's module")
+    parser.add_argument("--calls", action="store_true", help="count the function calls too, by cProfile, as NAME_calls")
+    parser.add_argument("--timeout", type=float, metavar="S", help="end everything after so many seconds")
+    method = parser.add_argument_group("method, as in pyperf")
+    method.add_argument("--processes", type=int, default=3, metavar="N", help="how many processes (default: 3)")
+    method.add_argument("--values", type=int, default=5, metavar="N", help="how many values a process (default: 5)")
+    method.add_argument("--warmups", type=int, default=1, metavar="N", help="values thrown away first (default: 1)")
+    method.add_argument("--loops", type=int, default=0, metavar="N", help="calls a value (default: calibrated)")
+    method.add_argument("--min-time", type=float, default=0.1, metavar="S", help="what a value takes at least (0.1)")
+    method.add_argument("--budget", type=float, default=60, metavar="S", help="take no more values after this (60)")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
