@@ -35,6 +35,9 @@ def result_word(results: Optional[int]) -> str:
     return RESULTS.get(results, "error") if results is not None else "error"
 
 
+#: Steps that Buildbot adds to a build itself.
+BOOKKEEPING = frozenset(["worker_preparation", "locks_acquire"])
+
 _NO_MEANING = Meaning()
 
 
@@ -155,7 +158,7 @@ def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
                 tags = {"result": build.result}
                 collector.add(f"{what}_duration", seconds, unit="s", better="lower", master_tags=tags)
     for step in build.steps:
-        if step.duration is None:
+        if step.duration is None or step.result == "skip" or step.name in BOOKKEEPING:
             continue
         for track in plan.step_times:
             if track.subject == step.name:

@@ -18,6 +18,7 @@ from bbmeasure import capture, times
 from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture
 from bbmeasure.master import journals
+from bbmeasure.master.metrics import MasterMetrics
 from bbmeasure.master.plan import read_switches
 from bbmeasure.master.tracking import BuildTracker
 from bbmeasure.storage.sqlite import SQLiteStorage
@@ -89,16 +90,15 @@ class MeasureInstance(BuildbotService):
         """Set the switches; may be called again and again."""
         switches = read_switches(trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics)
         self.layer.switches[self.name] = switches
+        MasterMetrics.for_master(self.master).settle()
         yield BuildTracker.for_master(self.master).follow(self.name, switches)
 
     @defer.inlineCallbacks
-    def use_journal(self, path: str, retention: Optional[float] = None) -> Generator[Any, Any, SQLiteStorage]:
+    def use_journal(self, path: str) -> Generator[Any, Any, SQLiteStorage]:
         """Open the journal, or another in place of the one before; points go there from now on."""
         wanted = os.path.abspath(os.path.join(self.master.basedir, path))
         before = self._journal
         self._journal = journals.acquire(self.layer, self.master.reactor, wanted)
-        if retention is not None or before is None or before is not self._journal:
-            self._journal.retention = retention
         if before is self._journal:
             journals.release(self.layer, before)
             return self._journal
@@ -122,6 +122,7 @@ class MeasureInstance(BuildbotService):
         settled.addTimeout(STOP_PATIENCE, self.master.reactor, self._stop_late)
         yield settled
         self.layer.switches.pop(self.name, None)
+        MasterMetrics.for_master(self.master).settle()
         journal, self._journal = self._journal, None
         if journal is not None:
             yield self._let_go(journal)
@@ -151,7 +152,8 @@ class SQLiteInstance(MeasureInstance):
         self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any
     ) -> Generator[Any, Any, None]:
         """Open the file, or another one in its place."""
-        yield self.use_journal(path, read_retention(retention))
+        journal = yield self.use_journal(path)
+        journal.retention = read_retention(retention)
         yield super().reconfigService(**switches)
 
 

@@ -1,0 +1,144 @@
+"""The master's own health: Buildbot's metric events, taken over where they are logged and captured now and again.
+
+Counters become running totals, times durations, alarms texts, each as the series ``master.`` + Buildbot's name; beside
+them ``master.queue_length``, the build requests that wait.  Between two samples events are only summed up, so that a
+busy master stays quiet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Generator
+from typing import Any, Optional
+
+from buildbot.process import metrics
+from twisted.internet import defer, task
+from twisted.python import log as twisted_log
+
+from bbmeasure import capture
+from bbmeasure.errors import MeasureError
+from bbmeasure.layer import Capture, Value
+from bbmeasure.records import Record
+
+#: Seconds between two samples.
+INTERVAL = 10.0
+#: The most events that wait for a sample, and names that are kept.
+MOST_EVENTS = 20_000
+MOST_NAMES = 500
+PREFIX = "master."
+
+#: What Buildbot counts up and down again: how many there are now, so a new master starts from nothing.
+GAUGES = frozenset(["active_builds", "BotMaster.attached_workers", "AbstractWorker.attached_workers"])
+
+_ATTRIBUTE = "_bbmeasure_metrics"
+
+
+class MasterMetrics:
+    """Listens while an instance wants it.  ``overflow`` counts events that came too fast to be kept."""
+
+    def __init__(self, master: Any, clock: Any = None) -> None:
+        self.master = master
+        self.overflow = 0
+        self._events: deque[Any] = deque()
+        self._gauges: Counter[str] = Counter()
+        self._alarms: dict[str, str] = {}
+        self._names: set[str] = set()
+        self._task = task.LoopingCall(self.sample)
+        self._task.clock = master.reactor if clock is None else clock
+
+    @classmethod
+    def for_master(cls, master: Any) -> MasterMetrics:
+        """The listener of that master, made at first use."""
+        found: Optional[MasterMetrics] = getattr(master, _ATTRIBUTE, None)
+        if found is None:
+            found = cls(master)
+            setattr(master, _ATTRIBUTE, found)
+        return found
+
+    @property
+    def layer(self) -> Capture:
+        """Where values go."""
+        return capture.for_master(self.master)
+
+    def settle(self) -> None:
+        """Listen exactly while somebody wants to."""
+        wanted = self.layer.tracked.master_metrics
+        if wanted and not self._task.running:
+            self._gauges["active_builds"] = sum(len(one.building) for one in self.master.botmaster.builders.values())
+            twisted_log.addObserver(self.emit)
+            self._task.start(INTERVAL, now=False).addErrback(self._broken)
+        elif not wanted and self._task.running:
+            self._task.stop()
+            twisted_log.removeObserver(self.emit)
+            self._events.clear()
+
+    def _broken(self, why: Any) -> None:
+        self.layer.count("metrics_broken", f"sampling the master's metrics ended: {why.value}")
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Called with each log event, in whatever thread logs it: only puts it down."""
+        metric = event.get("metric")
+        if metric is None:
+            return
+        if len(self._events) >= MOST_EVENTS:
+            self.overflow += 1
+        else:
+            self._events.append(metric)
+
+    @defer.inlineCallbacks
+    def sample(self) -> Generator[Any, Any, None]:
+        """Capture what came since the last sample."""
+        if self.overflow:
+            self.layer.counters["metrics_overflow"] += self.overflow
+            self.overflow = 0
+        if not getattr(self.master.metrics, "enabled", False):
+            metrics.periodicCheck(self.master.reactor)
+        totals: Counter[str] = Counter()
+        absolutes: dict[str, float] = {}
+        times: dict[str, list[float]] = {}
+        while self._events:
+            self._sort(self._events.popleft(), totals, absolutes, times)
+        for name, change in totals.items():
+            self._capture(name, change, kind="count", accumulate=True)
+        for name, value in {**absolutes, **self._gauges}.items():
+            self._capture(name, value, kind="number")
+        for name, samples in times.items():
+            self._capture(name, None, unit="s", better="lower", samples=samples[-1_000:])
+        try:
+            waiting = yield self.master.db.buildrequests.getBuildRequests(claimed=False)
+        except Exception as error:  # noqa: BLE001  (a database in trouble is Buildbot's to tell; counted)
+            self.layer.count("queue_length_unknown", f"the queue's length: {type(error).__name__}: {error}")
+            return
+        self._capture("queue_length", len(waiting), kind="count", better="lower")
+
+    def _sort(
+        self, metric: Any, totals: Counter[str], absolutes: dict[str, float], times: dict[str, list[float]]
+    ) -> None:
+        if isinstance(metric, metrics.MetricCountEvent):
+            if metric.absolute:
+                absolutes[metric.counter] = metric.count
+            elif metric.counter in GAUGES or metric.count < 0 or metric.counter in self._gauges:
+                self._gauges[metric.counter] += metric.count
+            else:
+                totals[metric.counter] += metric.count
+        elif isinstance(metric, metrics.MetricTimeEvent):
+            times.setdefault(metric.timer, []).append(metric.elapsed)
+        elif isinstance(metric, metrics.MetricAlarmEvent):
+            text = metrics.ALARM_TEXT[metric.level] + (f": {metric.msg}" if metric.msg else "")
+            if self._alarms.get(metric.alarm) != text and len(self._alarms) < MOST_NAMES:
+                self._alarms[metric.alarm] = text
+                self._capture(f"alarm.{metric.alarm}", text[:1_000])
+
+    def _capture(self, name: str, value: Any, *, accumulate: bool = False, **record: Any) -> None:
+        if name not in self._names and len(self._names) >= MOST_NAMES:
+            self.layer.count("metrics_overflow", f"metric {name}: expected at most {MOST_NAMES} names")
+            return
+        self._names.add(name)
+        layer = self.layer
+        try:
+            one = Value(Record(PREFIX + name, value, **record))
+        except MeasureError as error:
+            layer.count("refused", f"metric {name}: {error}")
+            return
+        kept = layer.accumulate(one, absolute=False) if accumulate else layer.capture(one)
+        layer.never_fail(kept, f"metric {name}")
