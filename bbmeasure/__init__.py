@@ -26,6 +26,7 @@ _PUBLIC = {
     "getSum": "bbmeasure.reports",
     "getFirst": "bbmeasure.reports",
     "getLast": "bbmeasure.reports",
+    "GrafanaInstance": "bbmeasure.master.grafana",
     "MeasuredBuilderConfig": "bbmeasure.master.builders",
     "SQLiteInstance": "bbmeasure.master.instances",
 }
