@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional, Union
@@ -13,6 +14,7 @@ from bbmeasure import units
 from bbmeasure.context import context_of, identity_time
 from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture, Switches, Value
+from bbmeasure.master import stock
 from bbmeasure.master.plan import Meaning, Plan, series_name
 from bbmeasure.records import Direction, Record
 from bbmeasure.storage.base import BuildContext
@@ -178,7 +180,7 @@ def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> 
             for track in tracked:
                 collector.add(name, value, track.meaning, step=step, master_tags=tags)
             if switches.statistics and not any(track.meaning.series is None for track in tracked):
-                collector.add(str(name), value, better=known_better(str(name)), step=step, master_tags=tags)
+                collector.add(str(name), value, better=stock.better(str(name)), step=step, master_tags=tags)
 
 
 def collect_properties(
@@ -190,18 +192,19 @@ def collect_properties(
             yield track.subject
             continue
         value = number_of(properties[track.subject])
-        collector.add(track.subject, value, track.meaning, better=known_better(track.subject))
+        unit = None if isinstance(value, str) else stock.UNITS.get(track.subject)
+        collector.add(track.subject, value, track.meaning, unit=unit, better=stock.better(track.subject))
     named = {track.subject for track in plan.properties if track.meaning.series is None}
     for name, value in properties.items():
         if name not in named and switches.wants_property(name):
             number = number_of(value)
             if not isinstance(number, str):
-                collector.add(name, number, better=known_better(name))
+                collector.add(name, number, unit=stock.UNITS.get(name), better=stock.better(name))
 
 
 def number_of(value: Any) -> Any:
     """A number where ``value`` is one or a text that reads as one, else a text."""
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float)) and abs(value) < sys.float_info.max:
         return float(value)
     if isinstance(value, str):
         try:
@@ -209,16 +212,6 @@ def number_of(value: Any) -> Any:
         except MeasureError:
             return value
     return str(value)[: units.LONGEST_QUANTITY]
-
-
-_LOWER_WORDS = ("warning", "fail", "error", "pylint-", "pyflakes-", "cppcheck-", "size", "duration", "missing")
-
-
-def known_better(name: str) -> Optional[str]:
-    """The direction that a stock step's statistic or property is known to have: fewer warnings are better."""
-    if name.endswith("passed"):
-        return "higher"
-    return "lower" if any(word in name for word in _LOWER_WORDS) else None
 
 
 # a live build
@@ -238,7 +231,7 @@ def capture_build(
     if not wanted:
         return
     properties = dict(build.getProperties().asDict())
-    live = {step.stepid: dict(step.statistics) for step in build.executedSteps if step.stepid is not None}
+    live = {step.stepid: stock.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
     context = context_of(build)
     finished = yield read_build(layer.master, context, live, times, submitted=_submitted(build))
     if finished is None:

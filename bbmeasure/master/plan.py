@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 from bbmeasure import units
 from bbmeasure.errors import RecordError
 from bbmeasure.layer import Switches
+from bbmeasure.master import stock
 from bbmeasure.records import Direction, Kind, check_tags, check_text, choose, direction
 
 #: What a ``series=`` may name in braces.
@@ -79,9 +80,8 @@ def read_switches(
     return Switches(build_times, step_times, statistics, tuple(properties), master_metrics)
 
 
-#: What ``trackAll=True`` means: these properties of stock steps are numbers.
-STOCK_PROPERTIES = ("warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*")
-ALL = Switches(True, True, True, STOCK_PROPERTIES)
+#: What ``trackAll=True`` means.
+ALL = Switches(True, True, True, stock.PROPERTIES)
 
 
 @dataclass(frozen=True)

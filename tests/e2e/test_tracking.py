@@ -1,0 +1,137 @@
+"""What Buildbot already knows is tracked by one switch, on a real master."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bbmeasure.site import Site
+from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+
+STOCK = r"""
+import sys
+
+from bbmeasure.master import metrics
+metrics.INTERVAL = 0.5
+
+GCC = "cat log.txt"
+SHELL = ["sh", "-c"]
+
+
+def stock_steps():
+    f = util.BuildFactory()
+    f.addStep(steps.ShellCommand(name="prepare", logEnviron=False, command=[sys.executable, "-c", '''
+import os, pathlib
+os.makedirs("pkg", exist_ok=True)
+pathlib.Path("pkg/__init__.py").write_text("")
+pathlib.Path("log.txt").write_text("a.c:1:2: warning: one\\na.c:2:2: warning: two\\n")
+pathlib.Path("pkg/test_it.py").write_text("from twisted.trial import unittest\\nclass T(unittest.TestCase):\\n"
+    "    def test_a(self): pass\\n    def test_b(self): self.fail()\\n"
+    "    def test_c(self): raise unittest.SkipTest('x')\\n")
+''']))
+    f.addStep(steps.Compile(name="compile", command=[*SHELL, GCC]))
+    f.addStep(steps.TreeSize(name="treesize"))
+    f.addStep(steps.Trial(name="trial", tests="pkg.test_it", trial=TRIAL, testpath=".", flunkOnFailure=False))
+    f.addStep(steps.PyLint(name="pylint", command=[*SHELL, "echo 'a.py:1:0: W0611: Unused (unused-import)'; exit 4"],
+                           flunkOnFailure=False))
+    f.addStep(steps.PyFlakes(name="pyflakes", command=[*SHELL, "echo \"a.py:1: 'os' imported but unused\""]))
+    f.addStep(steps.Cppcheck(name="cppcheck", source=["."], binary=CPPCHECK))
+    f.addStep(steps.ShellCommand(name="skipped", command=["true"], doStepIf=False))
+    f.addStep(steps.SetProperty(name="huge", property="pylint-huge", value=10 ** 400))
+    f.addStep(steps.ShellCommand(name="fails", command=["false"]))
+    return f
+
+
+add(util.MeasuredBuilderConfig(name="all", workernames=["worker"], factory=stock_steps(), trackAll=True))
+add(util.BuilderConfig(name="plain", workernames=["worker"], factory=stock_steps()))
+c["services"] = [
+    util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True, trackStatistics=True, trackMasterMetrics=True,
+                        trackProperties=["warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*"]),
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A master that tracks all there is; one build of a measured builder and one of a plain one."""
+    folder = tmp_path_factory.mktemp("stock")
+    cppcheck = folder / "cppcheck"
+    cppcheck.write_text("#!/bin/sh\necho '[a.c:1]: (error) one' >&2\n")
+    cppcheck.chmod(0o755)
+    import sys
+
+    trial = str(Path(sys.executable).with_name("trial"))
+    with Site(folder, f"TRIAL = {trial!r}\nCPPCHECK = {str(cppcheck)!r}\n{BASE_CONFIG}{STOCK}") as running:
+        running.build("all")
+        running.build("plain")
+        running.wait_for(
+            lambda: (
+                "build_duration" in series_names(running.journal)
+                and report(running.journal, "build_duration")["count"] == 2
+            ),
+            "both builds' durations",
+            20,
+        )
+        yield running
+
+
+def value(site: Site, series: str, builder: str, **tags: str) -> Any:
+    """The last value of a series."""
+    chosen = [word for key, one in tags.items() for word in ("--tag", f"{key}={one}")]
+    answer = report(site.journal, series, "--builder", builder, *chosen)
+    assert answer.get("count") == 1, (series, answer)
+    return answer["statistics"]["last"]
+
+
+@pytest.mark.parametrize("builder", ["all", "plain"])
+def test_stock_steps_are_tracked_without_naming_them(site: Site, builder: str) -> None:
+    """Statistics, properties and the counts that a step keeps to itself are captured on both kinds of builder."""
+    assert value(site, "warnings", builder, step="compile") == 2
+    assert value(site, "warnings-count", builder) >= 2
+    assert value(site, "tree-size-KiB", builder) > 1024
+    assert value(site, "tests-total", builder, step="trial") == 3
+    assert value(site, "tests-failed", builder, step="trial") == 1
+    assert value(site, "tests-skipped", builder, step="trial") == 1
+    assert value(site, "pylint-warning", builder) == 1
+    assert value(site, "pyflakes-unused", builder) == 1
+    assert value(site, "cppcheck-error", builder) == 1
+
+
+@pytest.mark.parametrize("builder", ["all", "plain"])
+def test_durations_are_tracked(site: Site, builder: str) -> None:
+    """The build's, its queue's and each run step's duration is kept with its result; a skipped step has none."""
+    assert value(site, "build_duration", builder, result="failure") > 0
+    assert value(site, "queue_duration", builder, result="failure") >= 0
+    assert value(site, "step_duration", builder, step="fails", result="failure") > 0
+    assert value(site, "step_duration", builder, step="trial") > 0
+    found = rows(site.journal, "SELECT tags FROM streams WHERE builder = ?", builder)
+    assert not any("skipped" in tags or "worker_preparation" in tags for (tags,) in found)
+
+
+def test_a_plain_build_is_captured_once(site: Site) -> None:
+    """No point of a build is there twice."""
+    found = rows(site.journal, "SELECT build, stream, count(*) FROM points WHERE build IS NOT NULL GROUP BY 1, 2")
+    assert all(count == 1 for _, _, count in found)
+
+
+def test_masters_metrics_of_each_kind(site: Site) -> None:
+    """Counters, gauges, times and alarms of Buildbot's metrics are series of the master."""
+    wanted = {
+        "master.added_changes": False,
+        "master.active_builds": True,
+        "master.reactorDelay": True,
+        "master.queue_length": True,
+        "master.resource.ru_maxrss": True,
+        "master.alarm.gc.garbage": True,
+        "master.RemoteCommand.overhead": True,
+        "master.AbstractWorker.attached_workers": True,
+    }
+    site.wait_for(lambda: "master.reactorDelay" in series_names(site.journal), "the master's metrics", 10)
+    names = series_names(site.journal)
+    assert {name: name in names for name in wanted} == wanted
+    assert report(site.journal, "master.reactorDelay")["unit"] == "s"
+    assert rows(site.journal, "SELECT count(*) FROM streams WHERE builder != '' AND series IN "
+                "(SELECT id FROM series WHERE name LIKE 'master.%')") == [(0,)]  # fmt: skip
