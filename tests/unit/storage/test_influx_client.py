@@ -414,7 +414,12 @@ def test_no_secret_in_any_message(clients: Any) -> TEST:
         for who in ({"token": SECRET}, {"username": "me", "password": SECRET}):
             client = clients(server.url, **who)
             error = yield trouble_of(client.write(b"m value=1 1\n"))
-            shown = "".join(traceback.format_exception(error)) + repr(error) + repr(client) + repr(client.server)
+            shown = (
+                "".join(traceback.format_exception(type(error), error, error.__traceback__))
+                + repr(error)
+                + repr(client)
+                + repr(client.server)
+            )
             assert SECRET not in shown
             assert "***" in str(error)
 
