@@ -188,7 +188,8 @@ def slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[bytes,
     remaining = iter(points)
     make = writer.line
     while True:
-        lines, refused = [], []
+        lines: list[str] = []
+        refused: list[tuple[Point, Exception]] = []
         point = None
         for point in islice(remaining, SLICE):
             try:

@@ -30,7 +30,7 @@ log = Logger()
 #: The most points in a request, the fewest after a server was too slow, and how many are read at a time.
 BATCH = 5_000
 SMALLEST_BATCH = 50
-READ = 4 * BATCH
+READ = 2 * BATCH
 #: Seconds from one look at an empty outbox to the next, and from one look at the backlog to the next.
 POLL = 1.0
 LOOK = 5.0

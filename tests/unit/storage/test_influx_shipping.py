@@ -1,0 +1,441 @@
+"""From the journal's file into real servers; what landed is read by the influxdb client or plain HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import influxdb
+import pytest
+import pytest_twisted
+import requests
+from twisted.internet import defer, reactor, task
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
+from bbmeasure.storage.declarations import Declarations
+from bbmeasure.storage.influxclient import InfluxClient
+from bbmeasure.storage.influxserver import Server
+from bbmeasure.storage.lineprotocol import LineWriter, clean_series, clean_tags
+from bbmeasure.storage.sinks import Shipper
+from bbmeasure.storage.sqlite import SQLiteStorage
+from tests.hostile import Reply, Request, Scripted, losing_answers
+from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
+from tests.unit.storage.contract import HOSTILE_NAMES
+
+inlineCallbacks = pytest_twisted.inlineCallbacks
+SECRET = "s3cr3t-w0rd"
+BUILD = BuildContext("first", "bot1", 1, 101, "measure", "abc")
+NOW = 1_700_000_000_000_000_000
+
+
+def points(count: int, series: str = "size", start: int = 0, **more: Any) -> list[Point]:
+    return [
+        Point(series, NOW + number, number / 2, {"k": "v"}, BUILD, **more) for number in range(start, start + count)
+    ]
+
+
+class Bench:
+    """A journal in a file, and shippers from it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal = SQLiteStorage(folder / "journal.sqlite", reactor=reactor)
+        self.shippers: list[Shipper] = []
+        self.logged: list[LogEvent] = []
+
+    def ship(
+        self, url: str, name: str = "sink", *, declare: bool = True, writer: Optional[LineWriter] = None, **options: Any
+    ) -> Shipper:
+        create = options.pop("create_database", True)
+        client = InfluxClient(reactor, Server(url, options.pop("database", "t"), **options))
+        declarations = Declarations(self.journal, client, clock=reactor, monotonic=time.monotonic) if declare else None
+        shipper = Shipper(
+            self.journal,
+            name,
+            client,
+            writer or LineWriter(),
+            reactor=reactor,
+            declare=declarations,
+            create_database=create,
+            chance=lambda: 0.1,
+        )
+        self.shippers.append(shipper)
+        shipper.start()
+        return shipper
+
+    @defer.inlineCallbacks
+    def until(self, what: str, true: Callable[[], Any], patience: float = 20.0) -> Generator[Any, Any, None]:
+        end = time.monotonic() + patience
+        while True:
+            answer = yield defer.maybeDeferred(true)
+            if answer:
+                return
+            assert time.monotonic() < end, f"waited in vain: {what}; {[one.health() for one in self.shippers]}"
+            yield task.deferLater(reactor, 0.02)
+
+    def shipped(self, name: str = "sink") -> Any:
+        """Wait until nothing waits any longer."""
+
+        @defer.inlineCallbacks
+        def empty() -> Generator[Any, Any, bool]:
+            return (yield self.journal.backlog(name)).count == 0
+
+        for shipper in self.shippers:
+            shipper.wake()
+        return self.until("the outbox to be empty", empty)
+
+    @defer.inlineCallbacks
+    def close(self) -> Generator[Any, Any, None]:
+        for shipper in self.shippers:
+            yield shipper.stop()
+        yield self.journal.close()
+        yield task.deferLater(reactor, 0.02)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    pytest_twisted.blockon(made.journal.attach_sink("sink"))
+    globalLogPublisher.addObserver(made.logged.append)
+    yield made
+    pytest_twisted.blockon(made.close())
+    globalLogPublisher.removeObserver(made.logged.append)
+
+
+@pytest.fixture
+def influxd() -> Iterator[Influxd]:
+    with Influxd() as server:
+        yield server
+
+
+def landed(server: Influxd, series: str = "size", database: str = "t") -> list[dict[str, Any]]:
+    """The points of a series, as the influxdb client reads them."""
+    client = influxdb.InfluxDBClient("127.0.0.1", server.port, database=database, timeout=20, retries=1)
+    try:
+        found = client.query(f'SELECT * FROM "{series}"', epoch="ns")
+        return list(found.get_points())
+    finally:
+        client.close()
+
+
+@inlineCallbacks
+def test_the_journal_arrives_whole(bench: Bench, influxd: Influxd) -> Any:
+    """The database is made, every point is there with its tags and fields, and kinds and units stand beside them."""
+    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+    yield bench.journal.write(points(6_000, samples=3, spread=0.5))
+    bench.ship(influxd.url)
+    yield bench.shipped()
+    rows = landed(influxd)
+    assert len(rows) == 6_000
+    assert {name: value for name, value in rows[5_999].items() if value is not None} == {
+        "time": NOW + 5_999,
+        "value": 2999.5,
+        "builder": "first",
+        "worker": "bot1",
+        "k": "v",
+        "build": 1,
+        "buildid": 101,
+        "revision": "abc",
+        "step": "measure",
+        "samples": 3,
+        "spread": 0.5,
+    }
+    (declared,) = landed(influxd, "bbmeasure_series")
+    del declared["time"]
+    assert declared == {"series": "size", "name": "size", "kind": "size", "unit": "bytes", "better": "lower"}
+
+
+@inlineCallbacks
+def test_hostile_names_arrive_under_their_names(bench: Bench, influxd: Influxd) -> Any:
+    """A series, tag and builder of any name makes that one series, and nothing is dropped."""
+    names = [*HOSTILE_NAMES, "#hash", "ends\\", "tab\tand\nnewline\rreturn", "nul\0byte", "x" * 60_000]
+    written = [
+        Point(name, NOW, 1.0, {"t" + name: name}, BuildContext(name, name, 1, 1)) for name in names if len(name) < 1000
+    ]
+    written.append(Point("long", NOW, 1.0, {"long": names[-1]}))
+    yield bench.journal.write(written)
+    bench.ship(influxd.url)
+    yield bench.shipped()
+    expected = sorted({clean_series(point.series) for point in written} | {"bbmeasure_series"})
+    assert sorted(influxd.measurements("t")) == expected
+    for point in written:
+        quoted = clean_series(point.series).replace("\\", "\\\\").replace('"', '\\"')
+        (row,) = landed(influxd, quoted)
+        for tag, value in clean_tags(point.tags).items():
+            assert row[tag] == value
+        if point.build:
+            assert row["builder"] == clean_tags({"b": point.build.builder})["b"]
+    assert (yield bench.journal.dead_letters("sink")) == []
+
+
+@inlineCallbacks
+def test_an_answer_that_is_lost_doubles_nothing(bench: Bench, influxd: Influxd) -> Any:
+    """The server has the points and its 204 never arrives: they are sent again, and there once."""
+    influxd.query("CREATE DATABASE t")
+    yield bench.journal.write(points(12_000))
+    with losing_answers(influxd.url) as way:
+        bench.ship(way.url)
+        yield bench.shipped()
+        writes = [request for request in way.requests if request.path == "/write"]
+        assert len(writes) > 4
+    rows = landed(influxd)
+    assert len(rows) == 12_000
+    assert sum(row["value"] for row in rows) == sum(number / 2 for number in range(12_000))
+
+
+@inlineCallbacks
+def test_a_type_conflict_costs_only_the_points_at_fault(bench: Bench, influxd: Influxd) -> Any:
+    """Points that another program's field makes impossible become dead letters with the server's words."""
+    influxd.query("CREATE DATABASE t")
+    alien = f'taken value="text" {NOW}\n'.encode()
+    requests.post(influxd.url + "/write", params={"db": "t"}, data=alien, timeout=20).raise_for_status()
+    yield bench.journal.write([*points(50), *points(2, "taken"), *points(50, start=50)])
+    shipper = bench.ship(influxd.url)
+    yield bench.shipped()
+    assert len(landed(influxd)) == 100
+    letters = yield bench.journal.dead_letters("sink")
+    assert [letter.point.series for letter in letters] == ["taken", "taken"]
+    assert "field type conflict" in letters[0].why
+    assert shipper.health().counters["refused"] == 2
+    assert shipper.health().last_error is None
+
+
+@inlineCallbacks
+def test_points_beyond_a_retention_policy_are_dead_letters(bench: Bench, influxd: Influxd) -> Any:
+    """What the server's retention policy would drop at once is refused, said so, and holds nothing up."""
+    influxd.query("CREATE DATABASE t WITH DURATION 1d NAME day")
+    now = time.time_ns()
+    yield bench.journal.write([*points(300), *(Point("size", now + number, 1.0) for number in range(10))])
+    bench.ship(influxd.url, retention_policy="day")
+    yield bench.shipped()
+    assert len(landed(influxd)) == 10
+    letters = yield bench.journal.dead_letters("sink", 1_000)
+    assert len(letters) == 300
+    assert "beyond retention policy" in letters[0].why
+
+
+@inlineCallbacks
+def test_the_cost_of_tagged_build_numbers(bench: Bench) -> Any:
+    """With build numbers as tags, InfluxDB refuses every build past its max-values-per-tag; as fields it takes all."""
+    with Influxd(max_values_per_tag=20) as server:
+        builds = [Point("size", NOW + number, 1.0, {}, BuildContext("b", "w", number, number)) for number in range(30)]
+        yield bench.journal.attach_sink("tagged")
+        bench.ship(server.url, "tagged", database="tagged", writer=LineWriter(tag_build_number=True))
+        bench.ship(server.url)
+        for part in (builds[:20], builds[20:]):
+            yield bench.journal.write(part)
+            yield bench.shipped("tagged")
+            yield bench.shipped()
+        letters = yield bench.journal.dead_letters("tagged")
+        assert len(letters) == 10
+        assert "max-values-per-tag limit exceeded" in letters[0].why
+        assert len(landed(server, database="tagged")) == 20
+        assert len(landed(server)) == 30
+
+
+@inlineCallbacks
+def test_a_database_that_is_dropped_is_made_and_filled_again(bench: Bench, influxd: Influxd) -> Any:
+    """New points land in a database made anew; what it had is sent again on demand, kinds and units too."""
+    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+    yield bench.journal.write(points(100))
+    shipper = bench.ship(influxd.url)
+    yield bench.shipped()
+    influxd.query("DROP DATABASE t")
+    yield bench.journal.write(points(1, start=100))
+    yield bench.shipped()
+    assert [row["value"] for row in landed(influxd)] == [50.0]
+    yield bench.until("what series are", lambda: len(landed(influxd, "bbmeasure_series")) == 1)
+    assert shipper.health().counters["database_made"] == 1
+    assert (yield bench.journal.reship("sink", NOW)) == 101
+    yield bench.shipped()
+    assert len(landed(influxd)) == 101
+
+
+@inlineCallbacks
+def test_a_wrong_password_is_told_and_a_right_one_ships_the_backlog(bench: Bench) -> Any:
+    """A new configuration under the same name gets what waited; no secret is in the log or in health."""
+    with Influxd(auth=True) as server:
+        server.query("CREATE DATABASE t")
+        server.query(f"CREATE USER writer WITH PASSWORD '{SECRET}'")
+        server.query("GRANT WRITE ON t TO writer")
+        yield bench.journal.write(points(10))
+        wrong = bench.ship(server.url, username="writer", password=SECRET + "x")
+        yield bench.until("trouble", lambda: wrong.health().last_error)
+        assert "401 user, password or token not accepted" in (wrong.health().last_error or "")
+        yield wrong.stop()
+        right = bench.ship(server.url, username="writer", password=SECRET)
+        yield bench.shipped()
+        assert len(server.rows("SELECT value FROM size", "t")) == 10
+        # a user who may only write cannot see what series are there, and says it all the same
+        assert len(server.rows("SELECT kind FROM bbmeasure_series", "t")) == 1
+        health = right.health()
+        assert health.last_error is None
+        assert health.counters["declarations_unread"] == 1
+        shown = " ".join([repr(wrong.health()), repr(health), *(str(formatEvent(event)) for event in bench.logged)])
+        assert "takes points" in shown or "points wait" in shown
+        assert SECRET not in shown
+
+
+@inlineCallbacks
+def test_a_user_without_rights_is_told_apart(bench: Bench) -> Any:
+    """403 is said as what it is, and the points wait until the right is granted."""
+    with Influxd(auth=True) as server:
+        server.query("CREATE DATABASE t")
+        server.query(f"CREATE USER writer WITH PASSWORD '{SECRET}'")
+        yield bench.journal.write(points(10))
+        shipper = bench.ship(server.url, username="writer", password=SECRET)
+        yield bench.until("trouble", lambda: shipper.health().last_error)
+        assert "403 no right to do that" in (shipper.health().last_error or "")
+        server.query("GRANT WRITE ON t TO writer")
+        yield bench.shipped()
+        assert shipper.health().last_error is None
+
+
+@inlineCallbacks
+def test_over_tls_with_a_certificate_of_ones_own(bench: Bench, tmp_path: Path) -> Any:
+    """Points go over TLS where the certificate is trusted, and wait where it is not."""
+    both, certificate = make_certificate(tmp_path)
+    with Influxd(tls=both) as server:
+        yield bench.journal.write(points(10))
+        doubting = bench.ship(server.url)
+        yield bench.until("trouble", lambda: doubting.health().last_error)
+        assert "certificate verify failed" in (doubting.health().last_error or "")
+        yield doubting.stop()
+        bench.ship(server.url, ca_file=str(certificate))
+        yield bench.shipped()
+        assert len(server.rows("SELECT value FROM size", "t")) == 10
+
+
+@inlineCallbacks
+def test_a_server_that_comes_back_gets_everything(bench: Bench, influxd: Influxd) -> Any:
+    """A server that is killed in the middle and started again has each point once."""
+    influxd.query("CREATE DATABASE t")
+    bench.ship(influxd.url)
+    for start in range(0, 10_000, 2_500):
+        yield bench.journal.write(points(2_500, start=start))
+        yield task.deferLater(reactor, 0.03)
+        influxd.kill()
+        yield task.deferLater(reactor, 0.05)
+        influxd.start()
+    yield bench.shipped()
+    assert sorted(row["time"] for row in landed(influxd)) == [NOW + number for number in range(10_000)]
+
+
+@inlineCallbacks
+def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -> Any:
+    """Each point of both is there, and the first to say what a series is is not overwritten."""
+    benches = []
+    for number, unit in enumerate(("bytes", "s")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        one = Bench(folder)
+        benches.append(one)
+        yield one.journal.attach_sink("sink")
+        kind = Kind.SIZE if unit == "bytes" else Kind.DURATION
+        yield one.journal.declare(SeriesInfo("size", kind, unit))
+        build = BuildContext(f"builder{number}", "w", 1, 1)
+        yield one.journal.write([Point("size", NOW + at, float(at), {}, build) for at in range(100)])
+        shipper = one.ship(influxd.url)
+        yield one.shipped()
+        assert shipper.health().counters.get("conflicts", 0) == number
+    assert len(landed(influxd)) == 200
+    assert {row["unit"] for row in landed(influxd, "bbmeasure_series")} == {"bytes"}
+    for one in benches:
+        yield one.close()
+
+
+@inlineCallbacks
+def test_a_burst_of_refused_connections_loses_nothing(bench: Bench) -> Any:
+    """Nobody listens at first: the points wait in the journal, and health says why."""
+    port = free_port()
+    yield bench.journal.write(points(10))
+    shipper = bench.ship(f"http://127.0.0.1:{port}")
+    yield bench.until("trouble", lambda: shipper.health().last_error)
+    assert "no answer" in (shipper.health().last_error or "")
+    server = Influxd()
+    server.port = port
+    with server:
+        yield bench.shipped()
+        assert len(landed(server)) == 10
+
+
+def fake_influxdb(version: int) -> Callable[[Request], Reply]:
+    """InfluxDB 2 and 3 as their documents say of ``/write`` and ``/query``.
+
+    2: https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/ (a token, a DBRP mapping that must be there, no
+    CREATE DATABASE).  3: https://docs.influxdata.com/influxdb3/core/reference/client-libraries/v1/ (a database is made
+    by the first write, lines that are refused are told one by one).
+    """
+
+    def answer(request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Token {SECRET}":
+            body = {"code": "unauthorized", "message": "unauthorized access"} if version == 2 else {"error": "no"}
+            return Reply(401, body)
+        if request.path == "/query":
+            if b"CREATE" in request.body:
+                return Reply(200, {"results": [{"statement_id": 0, "error": "not executed: CREATE DATABASE"}]})
+            return Reply(200, {"results": [{"statement_id": 0}]})
+        bad = [(at, line) for at, line in enumerate(request.lines, 1) if line.startswith("bad")]
+        if not bad:
+            return Reply(204)
+        if version == 2:
+            return Reply(400, {"code": "invalid", "message": f"unable to parse '{bad[0][1]}': missing fields"})
+        data = [{"original_line": line, "line_number": at, "error_message": "invalid column type"} for at, line in bad]
+        return Reply(400, {"error": "partial write of line protocol occurred", "data": data})
+
+    return answer
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@inlineCallbacks
+def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> Any:
+    """A token in the header, a prefix, refused lines and a CREATE DATABASE that does not exist are no trouble."""
+    yield bench.journal.write([*points(20), *points(1, "bad"), *points(20, start=20)])
+    with Scripted(fake_influxdb(version)) as server:
+        shipper = bench.ship(server.url, token=SECRET, retention_policy="autogen")
+        yield bench.shipped()
+        good = {line for request in server.requests if request.path == "/write" for line in request.lines}
+        assert len([line for line in good if line.startswith("size,")]) == 40
+        assert all(request.query == {"db": "t", "rp": "autogen"} for request in server.requests)
+        (letter,) = yield bench.journal.dead_letters("sink")
+        assert letter.point.series == "bad"
+        assert ("invalid column type" if version == 3 else "missing fields") in letter.why
+        assert shipper.health().last_error is None
+
+
+@inlineCallbacks
+def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
+    """Numbers and tags arrive at /insert/0/influx; a resend doubles nothing, with the server's deduplication on."""
+    prefix = "/insert/0/influx"
+    now = time.time_ns() // 10**6 * 10**6
+    written: Sequence[Point] = [
+        Point("size", now + number * 10**6, float(number), {"k": "a b,c=d"}, BUILD) for number in range(50)
+    ]
+    with VictoriaMetrics(prefix, "-dedup.minScrapeInterval=1ms") as server:
+        yield bench.journal.write([*written, Point("compiler", now, "gcc")])
+        with losing_answers(f"http://127.0.0.1:{server.port}", lambda number: number == 1) as way:
+            shipper = bench.ship(
+                way.url + prefix, declare=False, writer=LineWriter(numbers_only=True), create_database=False
+            )
+            yield bench.shipped()
+            yield bench.journal.reship("sink", now)
+            yield bench.shipped()
+            assert len([request for request in way.requests if request.path == prefix + "/write"]) == 3
+        yield bench.until("the samples to be seen", lambda: server.samples("size_value"))
+        ((labels, samples),) = server.samples("size_value")
+        assert labels == {
+            "__name__": "size_value",
+            "db": "t",
+            "builder": "first",
+            "worker": "bot1",
+            "k": "a b,c=d",
+        }
+        assert samples == [(point.time // 10**6, point.value) for point in written]
+        assert server.samples("size_revision") == []
+        assert server.samples("compiler_text") == []
+        assert [value for _, value in server.samples("size_buildid")[0][1]] == [101] * 50
+        assert shipper.health().counters["left_out"] == 2
+        assert shipper.health().last_error is None
