@@ -61,11 +61,11 @@ def interpreters():
     return found
 
 
-def layers():
-    """The names in the layers of pyproject.toml."""
+def listed(contract, key):
+    """The modules that import-linter's ``contract`` lists under ``key``."""
     text = (ROOT / "pyproject.toml").read_text()
-    block = re.search(r"^layers = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"[a-z_.]+", re.sub(r"#.*", "", block[1])))
+    block = re.search(rf'^id = "{contract}"\n.*?^{key} = \[\n(.*?)^\]', text, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"[a-z_.]+", block[1]))
 
 
 def floor_names():
@@ -76,7 +76,13 @@ def floor_names():
 
 def test_every_module_has_its_floor():
     """A module that no layer of pyproject.toml names is held to nothing; a layer without a module is a leftover."""
-    assert layers() == floor_names()
+    assert listed("floors", "layers") == floor_names()
+
+
+def test_every_module_below_steps_and_master_is_held_to_know_no_buildbot():
+    """A new module is kept from Buildbot, or is one that may know it."""
+    kept = listed("worker", "source_modules") | listed("buildbot", "source_modules")
+    assert kept == floor_names() - {"bbmeasure_steps", "bbmeasure.master", "bbmeasure.testing"}
 
 
 @pytest.mark.parametrize("name", sorted(worker_modules()))
