@@ -16,18 +16,21 @@ from bbmeasure.storage.rollup import CHUNK, FULL_CHUNK, Chunk
 
 #: Columns of ``points`` after the stream: time, value, build, step, samples, spread, text.
 Row = tuple[Any, ...]
-#: A statement inserts so many rows at once: each statement lets go of Python's lock once, not each row.
-_ROWS_AT_ONCE = 100
+#: A statement inserts as many rows as have so many columns (SQLite before 3.32 takes 999): each statement lets go of
+#: Python's lock once, not each row.
+_COLUMNS_AT_ONCE = 900
 _MOST_STREAMS_CACHED = 20_000
 _MOST_BUILDS_CACHED = 5_000
 
 
 def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Insert or replace rows of the table that ``into`` names, a hundred in a statement."""
-    for at in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[at : at + _ROWS_AT_ONCE]
-        one = f"({', '.join('?' * len(some[0]))})"
-        if len(some) < _ROWS_AT_ONCE:
+    """Insert or replace rows of the table that ``into`` names, many in a statement."""
+    if not rows:
+        return
+    one, at_once = f"({', '.join('?' * len(rows[0]))})", _COLUMNS_AT_ONCE // len(rows[0])
+    for at in range(0, len(rows), at_once):
+        some = rows[at : at + at_once]
+        if len(some) < at_once:
             # few distinct statements, so that they stay prepared
             connection.executemany(f"REPLACE INTO {into} VALUES {one}", some)
         else:

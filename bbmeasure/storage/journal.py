@@ -19,8 +19,8 @@ from bbmeasure.storage.statistics import Statistic, Value
 #: What SQLite says where the same may succeed later.
 _LATER = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
 
-
 Door = TypeVar("Door", bound="JournalReader")
+Answer = TypeVar("Answer")
 
 #: What comes out of sqlite3: its own errors, and Python's for what it cannot take, such as a lone surrogate.
 _SQLITE_SAYS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
@@ -34,11 +34,11 @@ def storage_error(error: Exception, path: schema.Path) -> StorageError:
         return error
     said = f"journal {path}: {error}"
     lower = str(error).lower()
+    if not isinstance(error, (sqlite3.OperationalError, OSError)):
+        return StorageError(said)
     if "full" in lower or "no space" in lower:
         return StorageFullError(said)
-    if isinstance(error, (sqlite3.OperationalError, OSError)) and any(word in lower for word in _LATER):
-        return StorageUnavailableError(said)
-    return StorageError(said)
+    return StorageUnavailableError(said) if any(word in lower for word in _LATER) else StorageError(said)
 
 
 class JournalReader:
@@ -68,12 +68,12 @@ class JournalReader:
         """Let go of the file."""
         self.connection.close()
 
-    @contextmanager
-    def _moment(self) -> Generator[sqlite3.Connection, None, None]:
+    def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """What ``question`` answers of this moment; StorageError where the file cannot say."""
         try:
             self.connection.execute("BEGIN")
             try:
-                yield self.connection
+                return question(self.connection)
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
@@ -84,58 +84,47 @@ class JournalReader:
 
     def series(self) -> list[SeriesInfo]:
         """All series by name, with what they hold."""
-        with self._moment() as connection:
-            return queries.series(connection)
+        return self.ask(queries.series)
 
     def last(self, query: Query, before: Optional[int] = None) -> Optional[Point]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        with self._moment() as connection:
-            return queries.last(connection, query, before)
+        return self.ask(lambda connection: queries.last(connection, query, before))
 
     def records(self, buildid: int) -> list[Point]:
         """All points of a build, in the order of their time."""
-        with self._moment() as connection:
-            return queries.records(connection, buildid)
+        return self.ask(lambda connection: queries.records(connection, buildid))
 
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> dict[str, Optional[Value]]:
         """Each statistic by its name; None where there is no data."""
-        with self._moment() as connection:
-            return queries.summarize(connection, query, statistics)
+        return self.ask(lambda connection: queries.summarize(connection, query, statistics))
 
     def points(self, query: Query, limit: int) -> list[Point]:
         """The newest ``limit`` points, oldest first."""
-        with self._moment() as connection:
-            return queries.points(connection, query, limit)
+        return self.ask(lambda connection: queries.points(connection, query, limit))
 
     def buckets(self, query: Query, count: int) -> list[Bucket]:
         """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
-        with self._moment() as connection:
-            return queries.buckets(connection, query, count)
+        return self.ask(lambda connection: queries.buckets(connection, query, count))
 
     def recall(self, keys: Sequence[str]) -> dict[str, float]:
         """The last ``state`` written under each of ``keys`` that has one."""
-        with self._moment() as connection:
-            return queries.recall(connection, keys)
+        return self.ask(lambda connection: queries.recall(connection, keys))
 
     def sinks(self) -> list[str]:
         """The names of the sinks that are attached."""
-        with self._moment() as connection:
-            return [queue.name for queue in outbox.queues(connection)]
+        return [queue.name for queue in self.ask(outbox.queues)]
 
     def pending(self, sink: str, limit: int) -> list[tuple[int, Point]]:
         """The oldest points that wait for a sink, each with its number."""
-        with self._moment() as connection:
-            return outbox.pending(connection, sink, limit)
+        return self.ask(lambda connection: outbox.pending(connection, sink, limit))
 
     def backlog(self, sink: str) -> outbox.Backlog:
         """How much waits for a sink."""
-        with self._moment() as connection:
-            return outbox.backlog(connection, sink)
+        return self.ask(lambda connection: outbox.backlog(connection, sink))
 
     def dead_letters(self, sink: str, limit: int = 100) -> list[outbox.DeadLetter]:
         """The newest points that the server of a sink refused, the newest first."""
-        with self._moment() as connection:
-            return outbox.dead_letters(connection, sink, limit)
+        return self.ask(lambda connection: outbox.dead_letters(connection, sink, limit))
 
 
 class Journal(JournalReader):

@@ -112,14 +112,11 @@ class _Values:
         return stretches
 
     def _count_stretches(self, stretches: Sequence[_Stretch]) -> None:
-        counted = ", ".join(
-            f"count(*) FILTER (WHERE p.value < :low{at}), count(*) FILTER (WHERE p.value <= :high{at})"
-            for at in range(len(stretches))
-        )
+        counted = ", ".join(f"total(p.value < :low{at}), total(p.value <= :high{at})" for at in range(len(stretches)))
         counts = self._execute(f"SELECT {counted} {_RANGE}", **_bounds(stretches)).fetchone()
         for at, stretch in enumerate(stretches):
-            stretch.below = counts[2 * at]
-            stretch.size = counts[2 * at + 1] - stretch.below
+            stretch.below = int(counts[2 * at])
+            stretch.size = int(counts[2 * at + 1]) - stretch.below
 
     def _look_up(self, stretches: Sequence[_Stretch], ranks: Sequence[int]) -> dict[int, float]:
         """The values of those ``ranks`` that lie in one of the stretches."""
