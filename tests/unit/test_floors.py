@@ -76,13 +76,16 @@ def floor_names():
 
 def test_every_module_has_its_floor():
     """A module that no layer of pyproject.toml names is held to nothing; a layer without a module is a leftover."""
-    assert listed("floors", "layers") == floor_names()
+    named = listed("floors", "layers")
+    assert sorted(floor_names() - named) == [], "put it into the layers of the contract floors in pyproject.toml"
+    assert sorted(named - floor_names()) == [], "take it out of the layers of the contract floors in pyproject.toml"
 
 
 def test_every_module_below_steps_and_master_is_held_to_know_no_buildbot():
     """A new module is kept from Buildbot, or is one that may know it."""
     kept = listed("worker", "source_modules") | listed("buildbot", "source_modules")
-    assert kept == floor_names() - {"bbmeasure_steps", "bbmeasure.master", "bbmeasure.testing"}
+    wanted = floor_names() - {"bbmeasure_steps", "bbmeasure.master", "bbmeasure.testing"}
+    assert sorted(wanted - kept) == [], "put it into the contract worker or buildbot in pyproject.toml"
 
 
 @pytest.mark.parametrize("name", sorted(worker_modules()))
