@@ -15,25 +15,34 @@ from twisted.python import threadable
 
 from bbmeasure.context import context_of
 from bbmeasure.layer import Capture, Value
-from bbmeasure.records import Direction, Kind, Record
+from bbmeasure.records import Direction, Kind, Record, check_number
 from bbmeasure.storage.base import NANOSECONDS
-from bbmeasure.units import excerpt
 
 _ATTRIBUTE = "_bbmeasure_capture"
-_captures: weakref.WeakSet[Any] = weakref.WeakSet()
+#: The masters that capture.  Replaced as a whole, as other threads read it.
+_masters: tuple[weakref.ref[Any], ...] = ()
 _waiting: list[Capture] = []
 
 
 def for_master(master: Any) -> Capture:
     """The capture layer of ``master``, made at first use and hung on it."""
+    global _masters
     found: Optional[Capture] = getattr(master, _ATTRIBUTE, None)
     if found is None:
-        found = Capture(master.reactor, master=master, in_thread=master.reactor.callFromThread)
+        found = Capture(master.reactor, master=master)
         setattr(master, _ATTRIBUTE, found)
-        _captures.add(master)
+        _masters = (*(one for one in _masters if one() is not None), weakref.ref(master))
         while _waiting:
             found.take_over(_waiting.pop())
     return found
+
+
+def running_master() -> Any:
+    """The only running master that captures, None where there is none yet; ValueError where several run."""
+    running = [one for one in (ref() for ref in _masters) if one is not None and getattr(one, "running", True)]
+    if len(running) > 1:
+        raise ValueError(f"{len(running)} masters run in this process: expected master= to say which")
+    return running[0] if running else None
 
 
 def find(master: Any = None) -> Capture:
@@ -41,18 +50,21 @@ def find(master: Any = None) -> Capture:
 
     Before there is one, a place in memory that the first master takes over.
     """
+    if master is None:
+        master = running_master()
     if master is not None:
         return for_master(master)
-    running = [one for one in _captures if getattr(one, "running", True)]
-    if len(running) > 1:
-        raise ValueError(f"{len(running)} masters run in this process: expected master= to say which")
-    if running:
-        return for_master(running[0])
     if not _waiting:
-        from twisted.internet import reactor
-
-        _waiting.append(Capture(reactor, in_thread=reactor.callFromThread))
+        _waiting.append(Capture(_reactor(None)))
     return _waiting[0]
+
+
+def _reactor(master: Any) -> Any:
+    if master is not None:
+        return master.reactor
+    from twisted.internet import reactor  # imported as late as can be: that chooses it
+
+    return reactor
 
 
 def captureData(
@@ -82,19 +94,17 @@ def captureData(
     """
     if accumulate and diff:
         raise ValueError("accumulate and diff together: expected one of them")
-    if master is None and build is not None:
-        master = build.master
-    capture = find(master)
-    arguments = (build, accumulate, abs_value, diff, kind, unit, better, tags, time)
+    if master is None:
+        master = getattr(build, "master", None) or running_master()
+    arguments = (master, name, value, build, accumulate, abs_value, diff, kind, unit, better, tags, time)
     if threadable.ioThread is not None and not threadable.isInIOThread():
-        if capture.call_from_thread is not None:
-            capture.call_from_thread(_capture_guarded, capture, name, value, *arguments)
+        _reactor(master).callFromThread(_capture_guarded, *arguments)
         return None
-    return _capture_guarded(capture, name, value, *arguments)
+    return _capture_guarded(*arguments)
 
 
 def _capture_guarded(
-    capture: Capture,
+    master: Any,
     name: str,
     value: Union[float, str],
     build: Any,
@@ -108,17 +118,17 @@ def _capture_guarded(
     time: Optional[float],
 ) -> defer.Deferred[None]:
     """captureData in the reactor's thread."""
-    what = f"value of {excerpt(str(name))}"
+    capture = find(master)
     try:
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
-        at = None if time is None else int(time * NANOSECONDS)
-        one = Value(record, context_of(build), at, fixed_kind=False)
+        at = None if time is None else int(check_number(time, "time") * NANOSECONDS)
+        one = Value(record, context_of(build), at)
         if accumulate:
-            kept = capture.accumulate(one, absolute=absolute)
+            kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)
         elif diff:
-            kept = capture.difference(one)
+            kept = capture.never_fail(capture.difference(one), "value of", name)
         else:
-            kept = capture.capture(one)
-    except Exception:  # noqa: BLE001  (never_fail counts and logs whatever it was)
-        kept = defer.fail()
-    return capture.never_fail(kept, what)
+            kept = capture.guard(capture.capture(one), "value of", name)
+    except Exception:  # noqa: BLE001  (counted and logged, whatever it was)
+        kept = capture.never_fail(defer.fail(), "value of", str(name))
+    return kept

@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import weakref
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from statistics import median
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from twisted.internet import defer
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from bbmeasure.errors import LimitError, MeasureError, RecordError
+from bbmeasure import totals
+from bbmeasure.errors import LimitError, MeasureError, RecordError, SeriesConflictError, StorageFullError
+from bbmeasure.patience import PATIENCE, Watch
 from bbmeasure.records import Direction, Kind, Record
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo, Storage, reconcile
+from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo, Storage
 from bbmeasure.storage.memory import MemoryStorage
+from bbmeasure.switches import Switches
 from bbmeasure.units import excerpt
 
-log = Logger()
+__all__ = ["MOST_HELD", "MOST_SERIES", "MOST_STREAMS", "PATIENCE", "Capture", "Switches", "Value"]
 
-#: Seconds that a caller waits for a store before its Deferred fires all the same.
-PATIENCE = 10.0
 #: Limits of one builder: series, and series with their tags told apart.
 MOST_SERIES = 2_000
 MOST_STREAMS = 20_000
+#: The most values that wait for a store to say what their series are, or where their totals stand.
+MOST_HELD = 100_000
+#: Seconds after which the store is asked again what a series is: another process may have made it forget.
+KNOWN_FOR = 5.0
+#: How many points that waited in memory are written at once, so that the reactor is not held up.
+CARRIED_AT_ONCE = 1_000
 _SECOND_BACK = NANOSECONDS
-
-
-@dataclass(frozen=True)
-class Switches:
-    """What is tracked without naming it; ``properties`` are patterns such as ``pylint-*``."""
-
-    build_times: bool = False
-    step_times: bool = False
-    statistics: bool = False
-    properties: tuple[str, ...] = ()
-    master_metrics: bool = False
-
-    def __or__(self, other: Switches) -> Switches:
-        return Switches(
-            self.build_times or other.build_times,
-            self.step_times or other.step_times,
-            self.statistics or other.statistics,
-            tuple(dict.fromkeys(self.properties + other.properties)),
-            self.master_metrics or other.master_metrics,
-        )
-
-    def wants_property(self, name: str) -> bool:
-        """Whether one of the patterns matches."""
-        return any(fnmatchcase(name, pattern) for pattern in self.properties)
-
-    @property
-    def of_builds(self) -> bool:
-        """Whether anything of a build is wanted."""
-        return self.build_times or self.step_times or self.statistics or bool(self.properties)
 
 
 @dataclass(frozen=True)
@@ -74,30 +49,30 @@ class Value:
     master_tags: Optional[Mapping[str, str]] = None
 
 
-class Capture:
+class Capture(Watch):
     """The capture layer of one master.
 
     ``stores`` holds where points go, the first of them answers questions unless ``answering`` does; ``sources`` are
     the stores that instances offer by their name.  ``counters`` says what was captured, refused, late.
     """
 
-    def __init__(self, clock: Any, *, master: Any = None, in_thread: Optional[Callable[..., Any]] = None) -> None:
-        self.clock = clock
+    def __init__(self, clock: Any, *, master: Any = None) -> None:
+        super().__init__(clock)
         self._master = weakref.ref(master) if master is not None else None
         self.memory = MemoryStorage()
         self.stores: list[Storage] = [self.memory]
         self.sources: dict[str, Storage] = {}
         self.answering: Optional[Storage] = None
-        self.counters: Counter[str] = Counter()
-        self.call_from_thread = in_thread
-        self._last_time = 0
-        self._declared: dict[str, SeriesInfo] = {}
-        self._totals: dict[str, float] = {}
         self.switches: dict[str, Switches] = {}
-        self._following: set[defer.Deferred[None]] = set()
-        self._said: set[tuple[str, tuple[str, ...]]] = set()
-        self._locks: dict[str, defer.DeferredLock] = {}
-        self._streams: dict[str, set[tuple[str, str]]] = {}
+        self._last_time = 0
+        self._known: dict[str, SeriesInfo] = {}
+        self._known_since = 0.0
+        self._asking: dict[tuple[SeriesInfo, bool], list[defer.Deferred[SeriesInfo]]] = {}
+        self._held = 0
+        self._totals = totals.Totals()
+        self._first: dict[str, Point] = {}
+        self._carrying = defer.DeferredLock()
+        self._streams: dict[str, set[int]] = {}
         self._series: dict[str, set[str]] = {}
 
     @property
@@ -115,49 +90,77 @@ class Capture:
         """The master; None once it is gone, or for what is captured outside of any."""
         return self._master() if self._master is not None else None
 
+    @property
+    def tracked(self) -> Switches:
+        """What the instances want tracked, all together."""
+        wanted = Switches()
+        for one in self.switches.values():
+            wanted = wanted | one
+        return wanted
+
     # where points go
 
     def attach(self, storage: Storage) -> defer.Deferred[None]:
-        """Points go to ``storage`` from now on; fires when those that waited in memory are there too."""
-        self._reset_caches()
+        """Points go to ``storage`` from now on; fires when those that waited in memory are there too.
+
+        That may be never where the store hangs: a service that starts must not wait for it.
+        """
         if self.opted_out:
             self.stores = [storage]
-            return self._carry_over(storage)
+            self._ask_anew()
+            memory, self.memory = self.memory, MemoryStorage()
+            return self._carrying.run(self._carry_over, memory, storage)
         if storage not in self.stores:
             self.stores.append(storage)
         return defer.succeed(None)
 
     def detach(self, storage: Storage) -> None:
         """Points go there no longer; with no store left, memory takes them."""
-        self._reset_caches()
         self.stores = [other for other in self.stores if other is not storage] or [self.memory]
+        self._ask_anew()
 
-    def _reset_caches(self) -> None:
-        self._declared.clear()
+    def _ask_anew(self) -> None:
+        self._known.clear()
         self._totals.clear()
 
-    def take_over(self, other: Capture) -> defer.Deferred[None]:
+    def take_over(self, other: Capture) -> None:
         """Take what another capture kept in memory before this one's master was known."""
         self.counters.update(other.counters)
         other.counters.clear()
-        self.memory = other.memory if self.memory.is_empty() else self.memory
-        if self.opted_out or not self.stores[0:1] or isinstance(self.stores[0], MemoryStorage):
-            self.stores = [self.memory]
-            return defer.succeed(None)
-        return self._carry_over(self.storage)
+        self.memory, self._first = other.memory, other._first
+        self.stores = [self.memory]
 
     @defer.inlineCallbacks
-    def _carry_over(self, storage: Storage) -> Generator[Any, Any, None]:
-        memory, self.memory = self.memory, MemoryStorage()
+    def _carry_over(self, memory: MemoryStorage, storage: Storage) -> Generator[Any, Any, None]:
+        """Bring what memory held into the store; running totals go on from where they stand there."""
+        first, self._first = self._first, {}
         if memory.is_empty():
             return
+        infos, points, state = memory.drain()
+        left = len(points)
         try:
-            infos, points, state = memory.drain()
-            for info in infos:
-                yield storage.declare(info)
-            yield storage.write(points, state)
+            known = yield storage.recall(list(state))
+            refused = yield self._declare_each(storage, infos)
+            points = [point for point in points if point.series not in refused]
+            points, state = totals.go_on(points, state, first, known)
+            for begin in range(0, len(points), CARRIED_AT_ONCE):
+                yield storage.write(points[begin : begin + CARRIED_AT_ONCE])
+                left -= CARRIED_AT_ONCE
+            yield storage.write([], state)
         except MeasureError as error:
-            self.count("carry_over_failed", f"points captured before the store was there were lost: {error}")
+            self.count("carry_over_failed", f"{left} points from before the store was there are lost: {error}", left)
+
+    @defer.inlineCallbacks
+    def _declare_each(self, storage: Storage, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, set[str]]:
+        """Say what each series is; the names of those that are something else already."""
+        refused = set()
+        for info in infos:
+            try:
+                yield storage.declare(info)
+            except SeriesConflictError as error:
+                refused.add(info.name)
+                self.count("carry_over_failed", f"points from before the store was there are lost: {error}")
+        return refused
 
     # values in
 
@@ -174,28 +177,121 @@ class Capture:
         return self.capture_all([value])[0]
 
     def capture_all(self, values: Sequence[Value]) -> list[defer.Deferred[None]]:
-        """Keep values, each with a Deferred of its own, in one write as far as their series are known."""
-        ready: list[tuple[Point, int]] = []
-        answers: list[Optional[defer.Deferred[None]]] = []
+        """Keep values, each with a Deferred of its own, in one write as far as their series are known.
+
+        Who stops waiting for one may cancel it: the value stays on its way.
+        """
+        ready: list[tuple[Point, defer.Deferred[None]]] = []
+        answers: list[defer.Deferred[None]] = []
         for value in values:
+            answer: defer.Deferred[None] = defer.Deferred()
+            answers.append(answer)
             try:
                 point = self._point(value)
                 self._check_limits(point)
-                info = self._declare(value)
-            except MeasureError as error:
+            except MeasureError:
                 self.counters["refused"] += 1
-                answers.append(defer.fail(error))
+                answer.errback()
                 continue
-            if isinstance(info, defer.Deferred):
-                answers.append(info.addCallback(self._write_one, point))
+            if self._is_known(value):
+                ready.append((point, answer))
             else:
-                ready.append((point, len(answers)))
-                answers.append(None)
+                self._ask(value).addCallbacks(
+                    self._write_later, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
+                )
         if ready:
-            written = self._write([point for point, _ in ready])
-            for _, at in ready:
-                answers[at] = _follow(written)
-        return [answer for answer in answers if answer is not None]
+            self._write_for(ready)
+        return answers
+
+    def _write_later(self, _: SeriesInfo, point: Point, answer: defer.Deferred[None]) -> None:
+        self._write_for([(point, answer)])
+
+    def _write_for(self, ready: Sequence[tuple[Point, defer.Deferred[None]]]) -> None:
+        answers = [answer for _, answer in ready]
+        written = self._write([point for point, _ in ready])
+        written.addCallbacks(self.succeed, self.fail, callbackArgs=(answers,), errbackArgs=(answers,))
+
+    def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
+        self.counters["captured"] += len(points)
+        for store in self.stores[1:]:
+            store.write(points, state or {}).addErrback(
+                lambda why: self.count("copy_failed", f"a second store took no points: {why.value}")
+            )
+        return self.storage.write(points, state or {})
+
+    def _point(self, value: Value) -> Point:
+        return point_of(value, self.now() if value.time is None else value.time)
+
+    def _check_limits(self, point: Point) -> None:
+        """LimitError where a builder would have too many series, or too many tags in them."""
+        builder = point.builder or ""
+        streams = self._streams.setdefault(builder, set())
+        stream = hash((point.series, frozenset(point.tags.items())))  # what a worker may send is not kept as it is
+        if stream in streams:
+            return
+        names = self._series.setdefault(builder, set())
+        if point.series not in names and len(names) >= MOST_SERIES:
+            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_SERIES} series of one builder")
+        if len(streams) >= MOST_STREAMS:
+            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_STREAMS} series with their tags")
+        names.add(point.series)
+        streams.add(stream)
+
+    # what series are
+
+    def _is_known(self, value: Value) -> bool:
+        """Whether the store said not long ago that the series is what ``value`` is, so that nothing need be asked."""
+        now = self.clock.seconds()
+        if not 0 <= now - self._known_since < KNOWN_FOR:
+            self._known.clear()
+            self._known_since = now
+        record = value.record
+        held = self._known.get(record.name)
+        if held is None or record.unit != held.unit or record.better not in (Direction.NONE, held.better):
+            return False
+        plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
+        return record.kind is held.kind or plain
+
+    def _ask(self, value: Value) -> defer.Deferred[SeriesInfo]:
+        """What the store says the series is; SeriesConflictError where it is something else."""
+        if self._held >= MOST_HELD:
+            return defer.fail(StorageFullError(f"{self._held} values wait for a store that does not answer"))
+        record = value.record
+        wanted = (SeriesInfo(record.name, record.kind, record.unit, record.better), value.fixed_kind)
+        answer: defer.Deferred[SeriesInfo] = defer.Deferred()
+        self._held += 1
+        if wanted in self._asking:
+            self._asking[wanted].append(answer)
+            return answer
+        self._asking[wanted] = [answer]
+        self.begin()
+        self._declare(wanted)
+        return answer
+
+    def _declare(self, wanted: tuple[SeriesInfo, bool]) -> None:
+        info, override = wanted
+        for other in self.stores[1:]:
+            other.declare(info, override=override).addErrback(
+                lambda why: self.count("copy_failed", f"a second store refused a series: {why.value}")
+            )
+        self.storage.declare(info, override=override).addBoth(self._declared, self.storage, wanted)
+
+    def _declared(self, result: Any, storage: Storage, wanted: tuple[SeriesInfo, bool]) -> None:
+        if storage is not self.storage:  # another took its place meanwhile
+            self._declare(wanted)
+            return
+        waiting = self._asking.pop(wanted)
+        self._held -= len(waiting)
+        failed = isinstance(result, Failure)
+        if failed:
+            self.counters["refused"] += len(waiting)
+        else:
+            self._known[result.name] = replace(result, builders=())
+        for answer in waiting:
+            (answer.errback if failed else answer.callback)(result)
+        self.end()
+
+    # running totals
 
     def accumulate(self, value: Value, *, absolute: bool) -> defer.Deferred[None]:
         """Store the running total of what was captured of this series, builder and tags."""
@@ -217,158 +313,62 @@ class Capture:
         stored: Callable[[Optional[float], float], Optional[float]],
     ) -> Generator[Any, Any, None]:
         """One step of a running total or difference, one after the other for each key."""
-        builder = value.context.builder if value.context else None
-        key = json.dumps([mode, value.record.name, builder, dict(value.record.tags)], sort_keys=True)
-        lock = self._locks.setdefault(key, defer.DeferredLock())
-        yield lock.acquire()
+        if self._held >= MOST_HELD:
+            raise StorageFullError(f"{self._held} values wait for a store that does not answer")
+        key = totals.key_of(
+            mode, value.record.name, value.context.builder if value.context else None, value.record.tags
+        )
+        self._held += 1
+        self.begin()
         try:
-            if key not in self._totals:
-                known = yield self.storage.recall([key])
-                if key in known:
-                    self._totals[key] = known[key]
-            last = self._totals.get(key)
+            yield self._totals.acquire(key)
+            try:
+                written = yield self._step(key, value, next_state, stored)
+            finally:
+                self._totals.release(key)
+        finally:
+            self._held -= 1
+            self.end()
+        yield written[0]
+
+    @defer.inlineCallbacks
+    def _step(
+        self,
+        key: str,
+        value: Value,
+        next_state: Callable[[Optional[float]], float],
+        stored: Callable[[Optional[float], float], Optional[float]],
+    ) -> Generator[Any, Any, list[defer.Deferred[None]]]:
+        """The Deferred of the write, in a list so that nobody waits for it."""
+        storage = None
+        while storage is not self.storage:  # until the same store answered both questions
+            storage = self.storage
+            if self._carrying.locked:
+                yield self._carrying.run(lambda: None)
+            last = yield self._totals.recall(key, storage)
             state = next_state(last)
             to_store = stored(last, state)
-            record = replace(value.record, value=state if to_store is None else to_store, samples=())
-            yield self._declare(replace(value, record=record))
-            point = self._point(replace(value, record=record))
-            self._check_limits(point)
-            self._totals[key] = state
-            written = self._write([] if to_store is None else [point], {key: state})
-        finally:
-            lock.release()
-        yield written
-
-    def _write_one(self, _: SeriesInfo, point: Point) -> defer.Deferred[None]:
-        return self._write([point])
-
-    def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
-        self.counters["captured"] += len(points)
-        writes = [store.write(points, state or {}) for store in self.stores]
-        if len(writes) == 1:
-            return writes[0]
-        for copy in writes[1:]:
-            copy.addErrback(lambda why: self.count("copy_failed", f"a second store took no points: {why.value}"))
-        return writes[0]
-
-    def _declare(self, value: Value) -> Union[SeriesInfo, defer.Deferred[SeriesInfo]]:
-        """What the series of ``value`` is, at once where that is known; SeriesConflictError where it disagrees."""
-        record = value.record
-        held = self._declared.get(record.name)
-        if held is None or (record.better is not Direction.NONE and record.better is not held.better):
-            return self._ask(value)
-        if value.fixed_kind and record.kind is not held.kind and (record.kind is Kind.TEXT) == (held.kind is Kind.TEXT):
-            return self._ask(value)
-        reconcile(held, SeriesInfo(record.name, record.kind, record.unit))
-        return held
-
-    def _ask(self, value: Value) -> defer.Deferred[SeriesInfo]:
-        record = value.record
-        info = SeriesInfo(record.name, record.kind, record.unit, record.better)
-        asked = self.storage.declare(info, override=value.fixed_kind)
-        for other in self.stores[1:]:
-            other.declare(info, override=value.fixed_kind).addErrback(
-                lambda why: self.count("copy_failed", f"a second store refused a series: {why.value}")
+            one = replace(
+                value, record=replace(value.record, value=state if to_store is None else to_store, samples=())
             )
-
-        def keep(held: SeriesInfo) -> SeriesInfo:
-            self._declared[record.name] = replace(held, builders=())
-            return held
-
-        def refuse(why: Any) -> Any:
-            self.counters["refused"] += 1
-            return why
-
-        return asked.addCallbacks(keep, refuse)
-
-    def _point(self, value: Value) -> Point:
-        record = value.record
-        tags = {**record.tags, **value.master_tags} if value.master_tags else record.tags
-        time = self.now() if value.time is None else value.time
-        samples = len(record.samples) or 1
-        spread = _spread(record) if samples > 1 else None
-        return Point(record.name, time, record.value, tags, value.context, samples, spread)
-
-    def _check_limits(self, point: Point) -> None:
-        """LimitError where a builder would have too many series, or too many tags in them."""
-        builder = point.builder or ""
-        streams = self._streams.setdefault(builder, set())
-        stream = (point.series, json.dumps(sorted(point.tags.items())) if point.tags else "")
-        if stream in streams:
-            return
-        names = self._series.setdefault(builder, set())
-        if point.series not in names and len(names) >= MOST_SERIES:
-            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_SERIES} series of one builder")
-        if len(streams) >= MOST_STREAMS:
-            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_STREAMS} series with their tags")
-        names.add(point.series)
-        streams.add(stream)
-
-    @property
-    def tracked(self) -> Switches:
-        """What the instances want tracked, all together."""
-        wanted = Switches()
-        for one in self.switches.values():
-            wanted = wanted | one
-        return wanted
-
-    def follow(self, work: defer.Deferred[None]) -> None:
-        """Remember work that nobody waits for, so that a stop can; what goes wrong in it is counted and logged."""
-        guarded = self.never_fail(work, "tracking a build")
-        self._following.add(guarded)
-        guarded.addBoth(lambda _: self._following.discard(guarded))
-
-    def settle(self) -> defer.Deferred[None]:
-        """Fires when the work that is followed now has ended."""
-        waiting = [_follow(work) for work in self._following]
-        return defer.DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)
-
-    def count_once(self, counter: str, of: tuple[str, ...], why: str) -> None:
-        """Count, and say it once for each of ``of``."""
-        self.counters[counter] += 1
-        if (counter, of) not in self._said and len(self._said) < MOST_STREAMS:
-            self._said.add((counter, of))
-            log.warn("bbmeasure: {of}: {why}", of=" ".join(of), why=why)
-
-    def count(self, counter: str, why: str) -> None:
-        """Count, and say it the first times and then now and again."""
-        self.counters[counter] += 1
-        if self.counters[counter] <= 10 or self.counters[counter] % 1000 == 0:
-            log.warn("bbmeasure: {why} ({counter} {count})", why=why, counter=counter, count=self.counters[counter])
-
-    def never_fail(self, wait: defer.Deferred[None], what: str) -> defer.Deferred[None]:
-        """``wait`` that fires with None within PATIENCE, whatever happens; what went wrong is counted and logged."""
-
-        def late(_: Any, seconds: float) -> None:
-            self.count("late", f"{what}: not on disk after {seconds:g} s, still on its way")
-
-        def failed(why: Any) -> None:
-            if why.check(MeasureError):
-                self.count("failed", f"{what}: {why.value}")
-            else:
-                self.count("errors", f"{what}: {why.type.__name__}")
-                log.failure("bbmeasure: {what}", failure=why, what=what)
-
-        guarded: defer.Deferred[None] = _follow(wait)
-        guarded.addTimeout(PATIENCE, self.clock, late)
-        guarded.addErrback(failed)
-        return guarded
+            if not self._is_known(one):
+                yield self._ask(one)
+        point = self._point(one)
+        self._check_limits(point)
+        if to_store is None and self.opted_out:
+            self._first[key] = point
+        written = self._write([] if to_store is None else [point], {key: state})
+        self._totals.put(key, state, written)
+        return [written]
 
 
-def _follow(first: defer.Deferred[None]) -> defer.Deferred[None]:
-    """A Deferred that fires as ``first`` does and leaves it to others too."""
-    follower: defer.Deferred[None] = defer.Deferred()
-
-    def succeeded(_: None) -> None:
-        if not follower.called:
-            follower.callback(None)
-
-    def failed(why: Any) -> None:
-        if not follower.called:
-            follower.errback(why)
-
-    first.addCallbacks(succeeded, failed)
-    return follower
+def point_of(value: Value, time: int) -> Point:
+    """The point of a value at a time in nanoseconds."""
+    record = value.record
+    tags = {**record.tags, **value.master_tags} if value.master_tags else record.tags
+    samples = len(record.samples) or 1
+    spread = _spread(record) if samples > 1 else None
+    return Point(record.name, time, record.value, tags, value.context, samples, spread)
 
 
 def _number(value: Value) -> float:

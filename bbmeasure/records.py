@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import math
 import statistics
+from collections import abc
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
@@ -107,7 +108,7 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
 
     With ``reserved=False`` those that only the master sets are taken too: to ask for them is everybody's right.
     """
-    if not isinstance(tags, Mapping):
+    if not isinstance(tags, abc.Mapping):  # typing's own Mapping takes five times as long
         raise RecordError(f"tags {units.excerpt(str(tags))}: expected a mapping of texts to texts")
     if len(tags) > MOST_TAGS:
         raise RecordError(f"{len(tags)} tags: expected at most {MOST_TAGS}")
