@@ -121,10 +121,10 @@ class Watch:
 
     # what a stop waits for
 
-    def follow(self, work: defer.Deferred[None]) -> None:
+    def follow(self, work: defer.Deferred[None], what: str = "tracking a build") -> None:
         """Remember work that nobody waits for, so that a stop can; what goes wrong in it is counted and logged."""
         self.begin()
-        self.never_fail(work, "tracking a build").addBoth(lambda _: self.end())
+        self.never_fail(work, what).addBoth(lambda _: self.end())
 
     def begin(self) -> None:
         """Something has begun that a stop waits for."""

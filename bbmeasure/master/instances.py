@@ -95,14 +95,17 @@ class MeasureInstance(BuildbotService):
 
     @defer.inlineCallbacks
     def use_journal(self, path: str) -> Generator[Any, Any, SQLiteStorage]:
-        """Open the journal, or another in place of the one before; points go there from now on."""
+        """Open the journal, or another in place of the one before; points go there from now on.
+
+        What waited in memory follows by itself: a disk that hangs must not keep a master from starting.
+        """
         wanted = os.path.abspath(os.path.join(self.master.basedir, path))
         before = self._journal
         self._journal = journals.acquire(self.layer, self.master.reactor, wanted)
         if before is self._journal:
             journals.release(self.layer, before)
             return self._journal
-        yield self.layer.attach(self._journal)
+        self.layer.follow(self.layer.attach(self._journal), "points from before the journal was open")
         if before is not None:
             yield self._let_go(before)
         return self._journal
