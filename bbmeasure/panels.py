@@ -184,7 +184,7 @@ _CHANGE_COLOURS: Mapping[Direction, str] = {
 def table(title: str, targets: Sequence[Json], overrides: Sequence[Json]) -> Json:
     """Rows and columns as the query gives them."""
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
-    defaults = {"custom": {"align": "auto", "filterable": True, "inspect": False}}
+    defaults = {"custom": {"align": "auto", "filterable": True, "inspect": False, "cellOptions": {"type": "auto"}}}
     return panel(
         "table",
         title,
@@ -231,7 +231,6 @@ def variable(
         "label": label or name,
         "datasource": SOURCE,
         "query": query,
-        "definition": query,
         "regex": regex,
         "refresh": 2,
         "sort": 1,
