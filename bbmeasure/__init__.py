@@ -27,8 +27,10 @@ _PUBLIC = {
     "getFirst": "bbmeasure.reports",
     "getLast": "bbmeasure.reports",
     "GrafanaInstance": "bbmeasure.master.grafana",
+    "InfluxDBInstance": "bbmeasure.master.influx",
     "MeasuredBuilderConfig": "bbmeasure.master.builders",
     "SQLiteInstance": "bbmeasure.master.instances",
+    "VictoriaMetricsInstance": "bbmeasure.master.influx",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)

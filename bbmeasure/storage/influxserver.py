@@ -60,13 +60,15 @@ class Server:
     verify_tls: bool = True
     ca_file: Optional[str] = None
     timeout: float = 10.0
+    token_scheme: str = "Token"  # noqa: S105  (a word of HTTP)
 
     def __post_init__(self) -> None:
         check_url(self.url)
 
     def __repr__(self) -> str:
+        database = f", database {self.database}" if self.database else ""
         policy = f", retention policy {self.retention_policy}" if self.retention_policy else ""
-        return f"<{self.url}, database {self.database}{policy}, {self.who}>"
+        return f"<{self.url}{database}{policy}, {self.who}>"
 
     @property
     def who(self) -> str:
@@ -82,7 +84,7 @@ class Server:
     def headers(self) -> dict[str, str]:
         """What proves who asks: ``Token`` is understood by InfluxDB 2 and 3, the basic scheme by all."""
         if self.token:
-            return {"Authorization": f"Token {self.token}"}
+            return {"Authorization": f"{self.token_scheme} {self.token}"}
         if self.username:
             pair = f"{self.username}:{self.password or ''}".encode()
             return {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
@@ -90,7 +92,8 @@ class Server:
 
     def place(self) -> dict[str, str]:
         """The parameters that name the database and, where one is chosen, its retention policy."""
-        return {"db": self.database, **({"rp": self.retention_policy} if self.retention_policy else {})}
+        place = {"db": self.database, "rp": self.retention_policy}
+        return {name: value for name, value in place.items() if value}
 
     def tell(self, words: str) -> str:
         """A server's words without line breaks and secrets, cut short."""

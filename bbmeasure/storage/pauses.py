@@ -6,6 +6,7 @@ is woken now and then by something else looks at a clock that only goes forward.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Optional, TypeVar
 
@@ -94,3 +95,29 @@ class Sleep:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._waiting = self._timer = None
+
+
+class Ticker:
+    """Has something called in the reactor now and again, by a thread whose clock only goes forward."""
+
+    def __init__(self, reactor: Any, seconds: float, call: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._call = call
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin; the thread is made now, as one that twistd's fork finds is dead afterwards."""
+        threading.Thread(target=self._run, name="bbmeasure ticker", daemon=True).start()
+
+    def stop(self) -> None:
+        """End, without waiting for the thread."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._reactor.callFromThread(self._tick)
+
+    def _tick(self) -> None:
+        if not self._ended.is_set():
+            self._call()

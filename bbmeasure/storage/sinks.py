@@ -115,9 +115,10 @@ class Limits:
 class Shipper:
     """Ships what the journal queues for the sink ``name``, from :meth:`start` to :meth:`stop`.
 
-    ``declare`` is called with the names of series before their points go out.  ``wake`` may be called when points were
-    committed: they go out at once, and a deadline that a clock set back would put off is kept.  One policy of retries
-    serves all troubles: pauses that double up to a cap, each cut by chance, so that many masters do not come at once.
+    ``declare`` is called with the names of series before their points go out.  Whoever calls ``wake`` now and again
+    sees to it that a clock that is set back puts nothing off, see :class:`~bbmeasure.storage.pauses.Ticker`.  One
+    policy of retries serves all troubles: pauses that double up to a cap, each cut by chance, so that many masters do
+    not come at once.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Shipper:
         self._trouble: Optional[StorageError] = None
         self._backlog = Backlog(0, None)
         self._made_at: Optional[float] = None
+        self._looked_at = monotonic()
         self._stopping = False
         self._attached = False
         self._running: Optional[defer.Deferred[None]] = None
@@ -168,6 +170,8 @@ class Shipper:
     def wake(self) -> None:
         """Look at once whether there is something to ship; a pause after a failure is not cut short."""
         self._sleep.wake()
+        if self._running is not None and self._monotonic() - self._looked_at > 2 * LOOK:
+            self._look()
 
     def stop(self) -> defer.Deferred[None]:
         """Break off what is on its way, and wait for no server: what it was is sent again by the next to start."""
@@ -372,6 +376,7 @@ class Shipper:
     def _look(self) -> Generator[Any, Any, None]:
         """See how much waits, and drop what waits beyond its limits."""
         limits = self._limits
+        self._looked_at = self._monotonic()
         try:
             if limits.max_bytes is not None or limits.max_age is not None:
                 while not self._stopping and (yield self._outbox.trim(self.name, limits.max_bytes, limits.max_age)):

@@ -1,0 +1,317 @@
+"""The services that ship what is captured to servers of time series: InfluxDBInstance and VictoriaMetricsInstance."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from buildbot.config.errors import error as config_error
+from buildbot.interfaces import IRenderable
+from twisted.internet import defer
+from twisted.logger import Logger
+
+from bbmeasure import times
+from bbmeasure.errors import MeasureError, QueryError, StorageError
+from bbmeasure.master.instances import JOURNAL, MeasureInstance
+from bbmeasure.storage.base import Health
+from bbmeasure.storage.declarations import Declarations
+from bbmeasure.storage.influx import InfluxStorage
+from bbmeasure.storage.influxclient import InfluxClient, policy
+from bbmeasure.storage.influxserver import Server
+from bbmeasure.storage.lineprotocol import LineWriter
+from bbmeasure.storage.pauses import Ticker
+from bbmeasure.storage.sinks import POLL, Limits, Shipper
+from bbmeasure.storage.sqlite import SQLiteStorage
+
+log = Logger()
+
+#: An age such as ``"30d"``, or seconds.
+Age = Union[str, float, None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a sink is made of; equal settings need no new one."""
+
+    server: Server
+    limits: Limits
+    numbers_only: bool = False
+    tag_build_number: bool = False
+    create_database: bool = False
+    answers: bool = False
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A sink that could not be made: its points wait, and health says why."""
+
+    name: str
+    why: str
+
+    def health(self) -> Health:
+        """What is wrong."""
+        return Health(self.name, last_error=self.why)
+
+
+class SinkInstance(MeasureInstance):
+    """What ships the journal to a server, under the instance's name: a new URL under that name gets the backlog."""
+
+    secrets = ("username", "password", "token")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings: Optional[Settings] = None
+        self._shipper: Optional[Shipper] = None
+        self._ticker: Optional[Ticker] = None
+
+    @property
+    def sinks(self) -> dict[str, Any]:
+        """The sinks of this master by their names, for the API's ``health``."""
+        found: dict[str, Any] = self.layer.__dict__.setdefault("sinks", {})
+        return found
+
+    def checkConfig(self, **kwargs: Any) -> None:
+        """Check the arguments; a configuration error says what was wanted.
+
+        Secrets are not rendered yet, and not looked at.
+        """
+        own, switches = _split(kwargs)
+        super().checkConfig(**switches)
+        plain = {name: None if IRenderable.providedBy(value) else value for name, value in own.items()}
+        given = {name for name, value in own.items() if value is not None}
+        try:
+            inspect.signature(self.read_settings).bind(**own)
+            if "token" in given and given & {"username", "password"}:
+                raise QueryError("token: expected it alone, without username and password")
+            if "password" in given and "username" not in given:
+                raise QueryError("password: expected a username with it")
+            policy(self.read_settings(**plain).server)  # reads caFile
+        except (MeasureError, TypeError) as error:
+            config_error(f"{self.name}: {error}")
+
+    @defer.inlineCallbacks
+    def reconfigService(self, **kwargs: Any) -> Generator[Any, Any, None]:
+        """Take the arguments, with secrets rendered."""
+        own, switches = _split(kwargs)
+        yield self.use_settings(own)
+        yield super().reconfigService(**switches)
+
+    def read_settings(self, **kwargs: Any) -> Settings:
+        """The settings that the arguments stand for; MeasureError where they are off."""
+        raise NotImplementedError
+
+    @defer.inlineCallbacks
+    def use_settings(self, kwargs: dict[str, Any]) -> Generator[Any, Any, None]:
+        """Ship to the server that the arguments name, from now on; nothing happens where it is the one before."""
+        journal = yield self.use_journal(JOURNAL)
+        try:
+            settings = self.read_settings(**kwargs)
+            if settings == self._settings:
+                return
+            yield self._let_go_of_server()
+            self._begin(journal, settings)
+        except MeasureError as error:
+            log.error("bbmeasure: {name}: nothing is shipped: {why}", name=self.name, why=str(error))
+            yield self._let_go_of_server()
+            self.sinks[self.name] = Unusable(self.name, str(error))
+
+    def _begin(self, journal: SQLiteStorage, settings: Settings) -> None:
+        reactor = self.master.reactor
+        client = InfluxClient(reactor, settings.server)
+        shipper = Shipper(
+            journal,
+            self.name,
+            client,
+            LineWriter(tag_build_number=settings.tag_build_number, numbers_only=settings.numbers_only),
+            reactor=reactor,
+            declare=None
+            if settings.numbers_only
+            else Declarations(journal, client, clock=reactor, monotonic=time.monotonic),
+            create_database=settings.create_database,
+            limits=settings.limits,
+        )
+        self._ticker = Ticker(reactor, POLL, shipper.wake)
+        self._settings, self._shipper, self.sinks[self.name] = settings, shipper, shipper
+        self.offer_answers(settings)
+        shipper.start()
+        self._ticker.start()
+
+    def offer_answers(self, settings: Settings) -> None:
+        """Have the server answer questions, where it can."""
+
+    def take_back_answers(self) -> None:
+        """It answers no longer."""
+
+    @defer.inlineCallbacks
+    def _let_go_of_server(self) -> Generator[Any, Any, None]:
+        self.take_back_answers()
+        self._settings = None
+        self.sinks.pop(self.name, None)
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.stop()
+        shipper, self._shipper = self._shipper, None
+        if shipper is not None:
+            yield shipper.stop()
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """Break off what is on its way to the server; what is on its way to the journal arrives there."""
+        stopped = self._let_go_of_server()
+        yield super().stopService()
+        yield stopped
+
+
+class InfluxDBInstance(SinkInstance):
+    """Ships everything to a database of an InfluxDB, through the journal in the master's folder.
+
+    A user who may not create databases is no error where the database is there.  ``answers=True`` has the server answer
+    the getters, the page and the API, in place of the journal.
+    """
+
+    _storage: Optional[InfluxStorage] = None
+
+    def read_settings(  # type: ignore[override]
+        self,
+        *,
+        url: str,
+        database: str,
+        username: Optional[str] = None,
+        password: Optional[str] = None,
+        token: Optional[str] = None,
+        retentionPolicy: Optional[str] = None,
+        createDatabase: bool = True,
+        verifyTLS: bool = True,
+        caFile: Optional[str] = None,
+        timeout: float = 10,
+        tagBuildNumber: bool = False,
+        outboxMaxBytes: Optional[int] = None,
+        outboxMaxAge: Age = None,
+        answers: bool = False,
+    ) -> Settings:
+        """The settings that the arguments stand for."""
+        _check_text("database", database)
+        if retentionPolicy is not None:
+            _check_text("retentionPolicy", retentionPolicy)
+        server = Server(
+            url,
+            database,
+            username,
+            password,
+            token,
+            retentionPolicy,
+            _check_switch("verifyTLS", verifyTLS),
+            caFile,
+            _check_positive("timeout", timeout),
+        )
+        return Settings(
+            server,
+            read_limits(outboxMaxBytes, outboxMaxAge),
+            tag_build_number=_check_switch("tagBuildNumber", tagBuildNumber),
+            create_database=_check_switch("createDatabase", createDatabase),
+            answers=_check_switch("answers", answers),
+        )
+
+    def offer_answers(self, settings: Settings) -> None:
+        """``source=`` the instance's name; the default where ``answers`` is set."""
+        client = InfluxClient(self.master.reactor, settings.server)
+        self._storage = InfluxStorage(
+            self.name, client, clock=self.master.reactor, tag_build_number=settings.tag_build_number
+        )
+        self.layer.sources[self.name] = self._storage
+        if settings.answers:
+            self.layer.answering = self._storage
+
+    def take_back_answers(self) -> None:
+        """The journal answers again."""
+        storage, self._storage = self._storage, None
+        if storage is None:
+            return
+        self.layer.sources.pop(self.name, None)
+        if self.layer.answering is storage:
+            self.layer.answering = None
+        storage.close()
+
+    def measure_links(self, *_: Any, **__: Any) -> dict[str, Optional[str]]:
+        """The server's address for the API's ``links``; there is no secret in it."""
+        return {"influxdb": self._settings.server.url if self._settings else None}
+
+
+class VictoriaMetricsInstance(SinkInstance):
+    """Ships all numbers to a VictoriaMetrics, which keeps nothing else and answers nothing here.
+
+    ``url`` is what stands before ``/write``: ``http://HOST:8428``, or ``http://VMINSERT:8480/insert/0/influx`` of a
+    cluster.  A metric is called ``SERIES_value``.  Run it with ``-dedup.minScrapeInterval=1ms``, else what is sent
+    twice is counted twice.  ``database`` becomes the label ``db``; ``token`` is a bearer's.
+    """
+
+    def read_settings(  # type: ignore[override]
+        self,
+        *,
+        url: str,
+        database: Optional[str] = None,
+        username: Optional[str] = None,
+        password: Optional[str] = None,
+        token: Optional[str] = None,
+        verifyTLS: bool = True,
+        caFile: Optional[str] = None,
+        timeout: float = 10,
+        tagBuildNumber: bool = False,
+        outboxMaxBytes: Optional[int] = None,
+        outboxMaxAge: Age = None,
+    ) -> Settings:
+        """The settings that the arguments stand for."""
+        if database is not None:
+            _check_text("database", database)
+        server = Server(
+            url,
+            database or "",
+            username,
+            password,
+            token,
+            verify_tls=_check_switch("verifyTLS", verifyTLS),
+            ca_file=caFile,
+            timeout=_check_positive("timeout", timeout),
+            token_scheme="Bearer",  # noqa: S106  (not a secret)
+        )
+        return Settings(
+            server,
+            read_limits(outboxMaxBytes, outboxMaxAge),
+            numbers_only=True,
+            tag_build_number=_check_switch("tagBuildNumber", tagBuildNumber),
+        )
+
+
+def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of the server, and the switches of what is tracked."""
+    switches = {name: value for name, value in kwargs.items() if name.startswith("track")}
+    return {name: value for name, value in kwargs.items() if name not in switches}, switches
+
+
+def read_limits(max_bytes: Optional[int], max_age: Age) -> Limits:
+    """The limits of an outbox; QueryError for what is no size or no age."""
+    if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
+        raise QueryError(f"outboxMaxBytes {max_bytes!r}: expected a whole number of bytes")
+    if isinstance(max_age, str):
+        max_age = times.read_age(max_age, "outboxMaxAge")
+    return Limits(max_bytes, None if max_age is None else _check_positive("outboxMaxAge", max_age))
+
+
+def _check_text(what: str, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise StorageError(f"{what} {value!r}: expected a name")
+
+
+def _check_switch(what: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise QueryError(f"{what} {value!r}: expected True or False")
+    return value
+
+
+def _check_positive(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise QueryError(f"{what} {value!r}: expected a number of seconds above 0")
+    return float(value)
