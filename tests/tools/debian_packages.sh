@@ -38,7 +38,7 @@ if [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
     trap 'exit 130' INT TERM

@@ -1,0 +1,156 @@
+"""The tools behind `make`: what they say, what they run, and that nothing red passes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tests" / "tools"
+
+
+@pytest.fixture
+def commands(tmp_path):
+    """Makes programs that write down how they were called, in a folder that is all of PATH beside the system's own."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def make(**programs):
+        for name, body in programs.items():
+            path = folder / name.replace("_", "-")
+            path.write_text(f'#!/bin/sh\necho "{path.name} $*" >>{tmp_path}/calls\n{body}\n')
+            path.chmod(0o755)
+        return folder
+
+    return make
+
+
+def run(tool, *arguments, **environment):
+    """The tool's outcome, with that in its environment."""
+    return subprocess.run(
+        ["/bin/sh", str(TOOLS / tool), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def packages():
+    """The programs and packages that debian_packages.sh lists."""
+    table = re.search(r"^wanted='\n(.*?)^'", (TOOLS / "debian_packages.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
+    return dict(line.split() for line in table.splitlines())
+
+
+def test_without_root_the_one_command_is_said(commands):
+    """Who is not root reads one apt-get command with what is missing, and nothing is installed."""
+    there = {name.replace("-", "_"): "" for name in packages() if name not in ("influxd", "cloc") and "/" not in name}
+    path = commands(**there, apt_get="", id="echo 1000")
+    done = run("debian_packages.sh", PATH=str(path))
+    assert done.returncode == 1
+    assert re.search(r"sudo apt-get install --no-install-recommends influxdb cloc\b", done.stderr)
+
+
+def test_root_installs_what_is_missing_and_starts_no_service(commands, tmp_path):
+    """As root one update and one install are run, for what is missing alone, while no service may start."""
+    there = {name.replace("-", "_"): "" for name in packages() if name != "cloc" and "/" not in name}
+    policy = tmp_path / "policy-rc.d"
+    path = commands(**there, apt_get=f'/bin/sh {policy}; echo "services: $?"', id="echo 0")
+    for program in ("rm", "chmod"):
+        (path / program).symlink_to(shutil.which(program))
+    done = run("debian_packages.sh", PATH=str(path), POLICY=str(policy))
+    assert done.returncode == 0, done.stderr
+    calls = [call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("apt-get")]
+    assert len(calls) == 2
+    assert calls[0].startswith("apt-get update")
+    assert re.search(r" install .*--no-install-recommends cloc\b", calls[1])
+    assert "services: 101" in done.stdout
+    assert not policy.exists()
+
+
+def test_with_everything_there_nothing_is_asked_of_apt(commands, tmp_path):
+    """A machine that has all programs needs no apt, no root and no network."""
+    there = {name.replace("-", "_"): "" for name in packages() if "/" not in name}
+    done = run("debian_packages.sh", PATH=f"{commands(**there, apt_get='exit 1')}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "calls").exists()
+
+
+def test_a_system_without_apt_is_told_what_is_needed(commands):
+    """Where there is no apt-get the packages are named all the same."""
+    done = run("debian_packages.sh", PATH=str(commands(cloc="")))
+    assert done.returncode == 1
+    assert "install them as your system does: influxdb" in done.stderr
+    assert "cloc" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "message"),
+    [
+        (None, "no program no-such-python: Python 3.9 or newer is needed; name it with PYTHON="),
+        ('case "$2" in *print*) echo 3.8 ;; *) exit 1 ;; esac', "is Python 3.8: 3.9 or newer is needed"),
+        (
+            'case "$2" in *print*) echo 3.11 ;; *ensurepip*) exit 1 ;; esac',
+            "run: sudo apt-get install python3.11-venv",
+        ),
+    ],
+)
+def test_a_python_that_will_not_do_is_said(commands, tmp_path, python, message):
+    """A Python that is missing, too old, or without venv ends in one sentence, before anything is made."""
+    program = "no-such-python"
+    if python is not None:
+        program = str(commands(python=python, id="echo 1000") / "python")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = run("make_venv.sh", PYTHON=program, VENV=str(tmp_path / "venv"), PATH=path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def _environment(commands, **programs):
+    """A made-up virtual environment in which each tool does what its shell text says."""
+    tools = {"ruff": "", "mypy": "", "lint_imports": "", "python": "", **programs}
+    return str(commands(**tools).parent)
+
+
+def test_all_stages_green_end_with_what_each_took(commands):
+    """Every stage of `make check` is listed with its seconds, and the whole at the end."""
+    done = run("stages.sh", "quick", VENV=_environment(commands))
+    assert done.returncode == 0, done.stderr
+    stages = re.findall(r"^(.+?) +passed +\d+ s$", done.stdout, re.MULTILINE)
+    assert stages == ["Debian packages", "ruff", "mypy", "import-linter", "tests/unit"]
+    assert re.search(r"^in all \d+ s$", done.stdout, re.MULTILINE)
+
+
+def test_the_first_red_stage_ends_the_run(commands, tmp_path):
+    """The first stage that fails is named with its exit status, which is the run's, and none after it is run."""
+    done = run("stages.sh", "quick", VENV=_environment(commands, mypy="exit 3"))
+    assert done.returncode == 3
+    assert re.search(r"^mypy +FAILED +\d+ s \(exit status 3\)$", done.stdout, re.MULTILINE)
+    assert "lint-imports" not in (tmp_path / "calls").read_text()
+
+
+def test_a_folder_without_a_test_is_red(commands):
+    """pytest's exit status 5, no tests, fails the run."""
+    done = run("stages.sh", "quick", VENV=_environment(commands, python="exit 5"))
+    assert done.returncode == 5
+    assert re.search(r"^tests/unit +FAILED", done.stdout, re.MULTILINE)
+
+
+def test_an_unknown_stage_is_wrong_use():
+    """A stage that is not there is exit status 2, with those that are."""
+    done = run("stages.sh", "nonsense")
+    assert done.returncode == 2
+    assert "expected all, quick, soak, docs or www" in done.stderr
+
+
+def test_continuous_integration_runs_the_command_of_the_readme():
+    """.ci/run is `make test`, the same words as in README.rst."""
+    assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"^   make test\b", (ROOT / "README.rst").read_text(), re.MULTILINE)
