@@ -16,7 +16,7 @@ from twisted.python import threadable
 from bbmeasure.context import context_of
 from bbmeasure.layer import Capture, Value
 from bbmeasure.records import Direction, Kind, Record, check_number
-from bbmeasure.storage.base import NANOSECONDS
+from bbmeasure.times import nanoseconds
 
 _ATTRIBUTE = "_bbmeasure_capture"
 #: The masters that capture.  Replaced as a whole, as other threads read it.
@@ -121,7 +121,7 @@ def _capture_guarded(
     capture = find(master)
     try:
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
-        at = None if time is None else int(check_number(time, "time") * NANOSECONDS)
+        at = None if time is None else nanoseconds(check_number(time, "time"))
         one = Value(record, context_of(build), at)
         if accumulate:
             kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)

@@ -36,7 +36,13 @@ def read(when: When, now: float, what: str = "time") -> Optional[int]:
     """
     if when is None:
         return None
-    return int(round(_seconds(when, now, what) * NANOSECONDS))
+    return nanoseconds(_seconds(when, now, what))
+
+
+def nanoseconds(seconds: float) -> int:
+    """Nanoseconds of finite unix seconds, whole seconds exactly."""
+    whole = math.floor(seconds)
+    return whole * NANOSECONDS + round((seconds - whole) * NANOSECONDS)
 
 
 def seconds(nanoseconds: int) -> float:
@@ -49,12 +55,12 @@ def _seconds(when: When, now: float, what: str) -> float:
     if isinstance(when, str):
         when = _from_text(when.strip(), now)
     if isinstance(when, datetime):
-        zoned = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        return zoned.timestamp()
-    if isinstance(when, (int, float)) and not isinstance(when, bool) and math.isfinite(when) and abs(when) < _LATEST:
+        when = (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    if isinstance(when, (int, float)) and not isinstance(when, bool) and abs(when) < _LATEST:
         return float(when)
     raise QueryError(
-        f"{what} {excerpt(str(got))}: expected ISO 8601 (2026-01-31T12:00:00Z), unix seconds, or an age such as 7d"
+        f"{what} {excerpt(str(got))}: expected ISO 8601 (2026-01-31T12:00:00Z), unix seconds, or an age such as 7d, "
+        "before 2200"
     )
 
 
