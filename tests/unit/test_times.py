@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_what_is_no_age_is_refused(text: Any) -> None:
 )
 def test_a_time_is_read(when: times.When, seconds: float) -> None:
     """Unix seconds, ISO 8601, an age and a datetime all become nanoseconds; a time without a zone is UTC."""
-    assert times.read(when, NOW) == round(seconds * NANOSECONDS)
+    assert times.read(when, NOW) == round(Fraction(seconds) * NANOSECONDS)
 
 
 def test_no_time_is_none() -> None:
