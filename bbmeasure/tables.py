@@ -15,7 +15,7 @@ def shown(value: Any, unit: str, kind: str) -> str:
         return "\u2013"
     if isinstance(value, str):
         return clean(value)
-    return units.format(float(value), unit, kind)
+    return clean(units.format(float(value), unit, kind))
 
 
 def change_shown(change: Optional[float]) -> str:

@@ -23,7 +23,7 @@ class Workshop:
     """Runs functions in daemon threads, a few at a time.
 
     A function that passes its limit is left alone: its caller hears of it, its thread is counted in ``stuck`` and no
-    longer as busy, so that others go on.  At most MOST_AT_ONCE such threads are given up, then no more work is taken.
+    longer as busy, so that others go on.  Once MOST_AT_ONCE such threads are given up no more work is begun.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -34,14 +34,19 @@ class Workshop:
     def run(self, seconds: float, function: Callable[[], Result]) -> defer.Deferred[Result]:
         """The function's result, or its exception; LimitError after ``seconds`` or where too much waits."""
         if self.stuck >= MOST_AT_ONCE or len(self._slots.waiting) >= MOST_WAITING:
-            return defer.fail(LimitError(f"{self.stuck} parsers never ended, {len(self._slots.waiting)} wait: no more"))
+            return defer.fail(self._too_much())
         if not isinstance(
             self.reactor.getThreadPool(), ThreadPool
         ):  # the reactor of Buildbot's test kit has no threads
             return defer.maybeDeferred(function)
         return self._slots.run(self._start, seconds, function)
 
+    def _too_much(self) -> LimitError:
+        return LimitError(f"{self.stuck} pieces of work never ended, {len(self._slots.waiting)} wait: no more")
+
     def _start(self, seconds: float, function: Callable[[], Result]) -> defer.Deferred[Result]:
+        if self.stuck >= MOST_AT_ONCE:  # while this one waited
+            return defer.fail(self._too_much())
         done: defer.Deferred[Result] = defer.Deferred()
         given_up = False
 
