@@ -1,0 +1,204 @@
+"""What a value costs the master on its way into the journal, and how long it holds up the reactor.
+
+``python -m benchmarks.storage_write``.  CPU is that of the whole process, the journal's threads included; the peer is
+``executemany`` of the bare rows.  Each value is a write of its own, as a step's is.  Lag is how much later than asked
+for a timer of one millisecond fires, over all rounds; beside it is the longest garbage collection, which is part of it
+and grows with all that the process holds.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Callable
+
+import psutil
+from twisted.internet import defer, reactor, task
+
+from bbmeasure.layer import Capture, Value
+from bbmeasure.records import Record
+from bbmeasure.storage.base import BuildContext, Point
+from bbmeasure.storage.sqlite import SQLiteStorage
+from benchmarks.targets import Figures
+
+BUILD = BuildContext("builder", "worker", 1, 1, "step", "0123456789abcdef", "main", "project")
+SERIES = [f"series {n}" for n in range(50)]
+#: So many values come in one turn of the reactor.
+AT_ONCE = 100
+TICK = 0.001
+ROUNDS = 5
+TITLES = {
+    "write": "10,000 values",
+    "sink": "10,000 values with a sink",
+    "many": "100,000 values in 2 s",
+    "capture": "10,000 values by capture",
+}
+
+
+class Lag:
+    """How late a timer is, and the longest garbage collection, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self._loop = task.LoopingCall(self._tick)
+        self._due: float = 0.0
+        self.collection = 0.0
+        self._collecting = 0.0
+
+    def _collected(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.perf_counter()
+        else:
+            self.collection = max(self.collection, (time.perf_counter() - self._collecting) * 1000)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        if self._due:
+            self.late.append(max(0.0, now - self._due) * 1000)
+        self._due = now + TICK
+
+    def start(self) -> None:
+        """Begin to look."""
+        gc.callbacks.append(self._collected)
+        self._due = 0.0
+        self._loop.start(TICK)
+
+    def stop(self) -> None:
+        """Look no longer."""
+        gc.callbacks.remove(self._collected)
+        self._loop.stop()
+
+    def percentile(self, percentile: float) -> float:
+        """The lateness that so many of a hundred ticks did not pass."""
+        return self.late[min(len(self.late) - 1, int(len(self.late) * percentile / 100))]
+
+
+class Run:
+    """Hands ``count`` values to ``write``, ``AT_ONCE`` every ``pause`` seconds, and says what that cost.
+
+    It is done when all are on disk.  ``cpu`` is in microseconds a value.
+    """
+
+    def __init__(self, count: int, write: Callable[[int], defer.Deferred[Any]], lag: Lag, pause: float = 0.0) -> None:
+        self.count = count
+        self.pause = pause
+        self.write = write
+        self.lag = lag
+        self.cpu = 0.0
+        self._left = count
+
+    @defer.inlineCallbacks
+    def go(self) -> Generator[Any, Any, None]:
+        """Do it."""
+        all_written: defer.Deferred[None] = defer.Deferred()
+
+        def one_written(_: Any) -> None:
+            self._left -= 1
+            if not self._left:
+                all_written.callback(None)
+
+        gc.collect()
+        self.lag.start()
+        cpu = time.process_time()
+        for first in range(0, self.count, AT_ONCE):
+            for number in range(first, first + AT_ONCE):
+                self.write(number).addBoth(one_written)
+            yield task.deferLater(reactor, self.pause, lambda: None)
+        yield all_written
+        self.cpu = (time.process_time() - cpu) / self.count * 1e6
+        self.lag.stop()
+
+
+def bare(folder: str, count: int = 10_000) -> float:
+    """Microseconds of CPU a value of the rows alone, a thousand in a transaction."""
+    connection = sqlite3.connect(Path(folder) / "bare.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(
+        "CREATE TABLE points(stream INTEGER, time INTEGER, value REAL, build INTEGER, step INTEGER, "
+        "PRIMARY KEY(stream, time)) WITHOUT ROWID"
+    )
+    cpu = time.process_time()
+    for first in range(0, count, 1000):
+        connection.execute("BEGIN")
+        rows = [(n % 50, n, n * 0.5, 256, 1) for n in range(first, first + 1000)]
+        connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("COMMIT")
+    taken = time.process_time() - cpu
+    connection.close()
+    return taken / count * 1e6
+
+
+def writing(storage: SQLiteStorage) -> Callable[[int], defer.Deferred[Any]]:
+    """Writes value after value into a store."""
+    start = time.time_ns()
+    return lambda n: storage.write([Point(SERIES[n % 50], start + n, n * 0.5, {"target": "core"}, BUILD)])
+
+
+def capturing(capture: Capture) -> Callable[[int], defer.Deferred[Any]]:
+    """The same from a Record on, through the capture layer."""
+    return lambda n: capture.capture(Value(Record(SERIES[n % 50], n * 0.5, tags={"target": "core"}), BUILD))
+
+
+@defer.inlineCallbacks
+def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, None]:
+    """One of the measurements below, each in a process of its own."""
+    storage = SQLiteStorage(Path(folder) / "journal.sqlite", reactor=reactor)
+    yield storage.series()
+    beside = ""
+    write, count, most, pause = writing(storage), 10_000, 20.0, 0.0
+    if what == "write":
+        beside = f"bare rows {bare(folder):.1f}"
+    elif what == "sink":
+        yield storage.attach_sink("sink")
+        most = 25.0
+    elif what == "many":
+        count, most, pause = 100_000, 30.0, 0.002
+    elif what == "capture":
+        capture = Capture(reactor)
+        yield capture.attach(storage)
+        write, most = capturing(capture), 50.0
+    lag = Lag()
+    yield Run(1_000, lambda n: write(count * ROUNDS + n), Lag()).go()
+    costs, memory = [], []
+    for round_ in range(ROUNDS if count == 10_000 else 2):
+        run = Run(count, lambda n, first=round_ * count: write(first + n), lag, pause)  # type: ignore[misc]
+        yield run.go()
+        costs.append(run.cpu)
+        memory.append(psutil.Process().memory_info().rss / 2**20)
+    figures.show(f"{TITLES[what]}: CPU a value", min(costs), "us", most, beside)
+    lag.late.sort()
+    figures.show(f"{TITLES[what]}: lag, p99.9 of {len(lag.late)}", lag.percentile(99.9), "ms", 20)
+    figures.show(f"{TITLES[what]}: lag, most", lag.late[-1], "ms", 100, f"garbage collection {lag.collection:.1f}")
+    if what == "many":
+        figures.show("100,000 values more: memory grown by", memory[-1] - memory[0], "MiB", 10)
+    yield storage.close()
+
+
+def main() -> int:
+    """Print each figure with its target; 1 where one is missed."""
+    if len(sys.argv) == 1:
+        runs = [subprocess.run([sys.executable, "-m", "benchmarks.storage_write", what]) for what in TITLES]
+        return max(run.returncode for run in runs)
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        failures: list[Any] = []
+
+        def start() -> None:
+            measured = measure(sys.argv[1], folder, figures).addErrback(failures.append)
+            measured.addCallback(lambda _: reactor.stop())  # type: ignore[attr-defined]
+
+        reactor.callWhenRunning(start)  # type: ignore[attr-defined]
+        reactor.run()  # type: ignore[attr-defined]
+        for failure in failures:
+            print(failure.getTraceback(), file=sys.stderr)
+    return 2 if failures else figures.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
