@@ -1,0 +1,275 @@
+"""The bundled counter of source lines: physical lines that hold more than blanks, comments and docstrings.
+
+For Python a docstring is any string that is a statement of its own.  Other counters differ there: sloccount takes only
+``\"\"\"`` at the beginning of a line for a comment, cloc any triple quotes, scc and tokei none.
+
+Files are read as bytes and never decoded: what is wrong in their encoding matters to no comment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import chain
+from operator import itemgetter, methodcaller
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from bbmeasure_scripts import paths, sloc_languages
+from bbmeasure_scripts.sloc_languages import Span, Syntax
+
+#: Files that are larger are no source that anyone wrote.
+LARGEST_FILE = 16 * 1024 * 1024
+#: A NUL among so many first bytes makes a file a binary one, as git has it.
+_LOOK_AT = 8000
+
+_FIRST = itemgetter(slice(0, 1))
+_BACKSLASH = ord("\\")
+#: A line that ends so goes on in the next: a string there is no statement.
+_GOES_ON = frozenset(b"([{,=+-*/%&|<>.\\\"'@")
+_BEFORE_STRING = re.compile(rb"[ \t\f]*[rRuUbBfF]{0,2}\Z")
+_LONELY = re.compile(rb"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')[ \t\r\f]*(?:#.*)?\Z")
+
+
+class Count:
+    """Lines and files by language."""
+
+    def __init__(self) -> None:
+        self.lines: Dict[str, int] = {}
+        self.files: Dict[str, int] = {}
+
+    def add(self, language: str, lines: int) -> None:
+        """Add one file."""
+        self.lines[language] = self.lines.get(language, 0) + lines
+        self.files[language] = self.files.get(language, 0) + 1
+
+
+def count_tree(roots: Sequence[str], excluded: paths.Excluded, notes: paths.Notes) -> Count:
+    """The source lines of all files below ``roots`` whose language is known."""
+    count = Count()
+    for folder, names, statuses in paths.walk(roots, excluded, notes):
+        for name, status in zip(names, statuses):
+            language = sloc_languages.by_name(name)
+            if language is None and not sloc_languages.may_be_script(name):
+                continue
+            path = os.path.join(folder, name)
+            if status.st_size > LARGEST_FILE:
+                if language is not None:
+                    notes.add(f"larger than {LARGEST_FILE >> 20} MiB", path)
+                continue
+            try:
+                _count_file(path, language, count, notes)
+            except OSError as error:
+                paths.note(error, path, notes)
+    return count
+
+
+def _count_file(path: str, language: Optional[str], count: Count, notes: paths.Notes) -> None:
+    with open(path, "rb", buffering=0) as file:
+        begins = file.read(_LOOK_AT if language is None else LARGEST_FILE) or b""
+        if language is None:
+            language = sloc_languages.by_first_line(begins)
+            if language is None:
+                return
+            begins += file.read(LARGEST_FILE) or b""
+    text = normalize(begins)
+    if b"\0" in text[:_LOOK_AT]:
+        notes.add("binary", path)
+        return
+    if text.startswith(b"<?xml"):
+        notes.add("XML, whatever the name says", path)
+        return
+    count.add(language, count_lines(text, sloc_languages.SYNTAXES[language]))
+
+
+def normalize(text: bytes) -> bytes:
+    """Text in UTF-16 as UTF-8, without a byte order mark, and with line feeds where it has carriage returns alone."""
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = text.decode("utf-16", "replace").encode("utf-8", "replace")
+    elif text.startswith(b"\xef\xbb\xbf"):
+        text = text[3:]
+    if b"\r" in text and b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
+    return text
+
+
+def count_lines(text: bytes, syntax: Syntax) -> int:
+    """The lines of ``text`` that hold code."""
+    scan = _Scan(text, syntax)
+    return _count_plain(scan.code(), syntax) + scan.within_strings
+
+
+class _Scan:
+    """One pass over a text that takes out block comments and docstrings, and makes long strings short.
+
+    It jumps from one opener to the next and looks closer only at the lines that have one: whether the opener is real or
+    stands in a short string or a line comment.
+    """
+
+    def __init__(self, text: bytes, syntax: Syntax) -> None:
+        self._text = text
+        self._syntax = syntax
+        self._next = [-1] * len(syntax.spans)
+        self._last = b""
+        #: Lines that lie within long strings, without their first and last.
+        self.within_strings = 0
+
+    def code(self) -> bytes:
+        """The text without what is no code; where something over several lines was, a line break is left."""
+        return b"".join(self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        text, start, position = self._text, 0, 0
+        while True:
+            begin, span = self._opener(position)
+            if span is None:
+                break
+            hidden = self._hidden_until(begin, position)
+            if hidden:
+                position = hidden
+                continue
+            end = find_end(text, begin, span)
+            is_comment = span.is_comment
+            if self._syntax.docstrings and self._is_docstring(start, begin, end):
+                begin = max(start, text.rfind(b"\n", start, begin) + 1)
+                is_comment = True
+            yield text[start:begin]
+            yield self._replacement(text[begin:end], is_comment)
+            start = position = end
+        yield text[start:]
+
+    def _opener(self, position: int) -> Tuple[int, Optional[Span]]:
+        """The first span that opens at ``position`` or later; the next of each kind is remembered."""
+        end = len(self._text)
+        found: Tuple[int, Optional[Span]] = (end, None)
+        for number, span in enumerate(self._syntax.spans):
+            at = self._next[number]
+            if at < position:
+                at = span.find(self._text, position)
+                self._next[number] = at = end if at < 0 else at
+            if at < found[0]:
+                found = (at, span)
+        return found
+
+    def _hidden_until(self, at: int, position: int) -> int:
+        """Where the string or comment ends that hides an opener at ``at``; 0 where none does."""
+        text = self._text
+        line = max(text.rfind(b"\n", position, at) + 1, position)
+        while line - 2 >= position and text[line - 2] == _BACKSLASH:
+            line = max(text.rfind(b"\n", position, line - 1) + 1, position)
+        while line < at:
+            token = self._syntax.token.search(text, line)
+            if token is None or token.start() >= at:
+                return 0
+            line = max(token.end(), line + 1)
+        return line if line > at else 0
+
+    def _replacement(self, body: bytes, is_comment: bool) -> bytes:
+        lines = body.split(b"\n")
+        if is_comment:
+            return b"\n" if len(lines) > 1 else b" "
+        self._last = b'"'
+        self.within_strings += sum(map(bool, map(bytes.strip, lines[1:-1])))
+        return b'""\n""' if len(lines) > 1 else b'""'
+
+    def _is_docstring(self, start: int, begin: int, end: int) -> bool:
+        """Whether a Python string is a statement of its own: it stands alone in its lines, after a complete line."""
+        text = self._text
+        line = max(start, text.rfind(b"\n", start, begin) + 1)
+        last = _last_code(text[start:line], self._syntax)
+        if last:
+            self._last = last
+        if (line == start and start > 0) or not _BEFORE_STRING.match(text, line, begin):
+            return False
+        after = text.find(b"\n", end)
+        rest = text[end : after if after >= 0 else len(text)].strip()
+        return (not rest or rest.startswith(b"#")) and (not self._last or self._last[0] not in _GOES_ON)
+
+
+def find_end(text: bytes, begin: int, span: Span) -> int:
+    """Where a span ends that opens at ``begin``, behind its closing bytes; the text's end where it is never closed."""
+    opened, closes = span.opening(text, begin)
+    at = opened - closes.startswith(b"\n")
+    depth = 1
+    while depth:
+        end = text.find(closes, at)
+        if end < 0:
+            return len(text)
+        if span.nests:
+            depth += text.count(span.opens, at, end)
+        at = end + len(closes)
+        depth -= 1
+        if span.escapes and _is_escaped(text, end, opened):
+            at, depth = end + 1, 1
+    return at
+
+
+def _is_escaped(text: bytes, at: int, start: int) -> bool:
+    """Whether an odd number of backslashes stands before ``at``."""
+    first = at
+    while first > start and text[first - 1] == _BACKSLASH:
+        first -= 1
+    return (at - first) % 2 == 1
+
+
+def _last_code(text: bytes, syntax: Syntax) -> bytes:
+    """The last byte of code in whole lines of text; empty where there is none."""
+    while text:
+        text = text.rstrip()
+        begin = text.rfind(b"\n") + 1
+        line = text[begin:]
+        if any(word in line for word in syntax.line_comments):
+            line = _without_comment(line, syntax).rstrip()
+        if line:
+            return line[-1:]
+        text = text[:begin]
+    return b""
+
+
+def _without_comment(line: bytes, syntax: Syntax) -> bytes:
+    for token in syntax.token.finditer(line):
+        if token.group().startswith(syntax.line_comments):
+            return line[: token.start()]
+    return line
+
+
+def _count_plain(text: bytes, syntax: Syntax) -> int:
+    """The lines of a text without spans that are neither blank nor a comment; a loop in C, as most lines pass here."""
+    lines = list(map(bytes.lstrip, text.split(b"\n")))
+    firsts = list(map(_FIRST, lines))
+    count = len(lines) - firsts.count(b"")
+    for first in {word[:1] for word in syntax.line_comments}:
+        words = tuple(word for word in syntax.line_comments if word.startswith(first))
+        if first in words:
+            count -= firsts.count(first)
+        elif first in firsts:
+            count -= sum(map(methodcaller("startswith", words), (lines[at] for at in _places(firsts, first))))
+    if syntax.docstrings:
+        count -= sum(_is_lonely(lines, at) for at in chain(_places(firsts, b'"'), _places(firsts, b"'")))
+    return count
+
+
+def _places(firsts: List[bytes], first: bytes) -> Iterator[int]:
+    at = -1
+    try:
+        while True:
+            at = firsts.index(first, at + 1)
+            yield at
+    except ValueError:
+        return
+
+
+def _is_lonely(lines: Sequence[bytes], at: int) -> bool:
+    """Whether a line is a short Python string that is a statement of its own."""
+    before = lines[at - 1].rstrip() if at else b""
+    if before and before[-1] in _GOES_ON and b"#" not in before or not _LONELY.match(lines[at]):
+        return False
+    for number in range(at - 1, -1, -1):
+        last = _last_code(lines[number], sloc_languages.SYNTAXES["Python"])
+        if last:
+            return last[0] not in _GOES_ON
+    return True
+
+
+def by_language(count: Count) -> List[Tuple[str, int]]:
+    """Languages and their lines, the largest first."""
+    return sorted(count.lines.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,235 @@
+"""Which language a file is in, and how that language writes comments and strings.
+
+Data and prose (JSON, YAML, XML, Markdown) are no source code here.  A new language is a row in ``_TABLE``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+
+
+class Span(NamedTuple):
+    """What begins in one line and may end in another: a block comment or a long string.
+
+    It opens with plain bytes, or with what a pattern matches; in ``closes``, plain bytes, ``\\1`` stands for the first
+    group of that pattern.
+    """
+
+    opens: bytes
+    closes: bytes
+    pattern: Optional[Pattern[bytes]] = None
+    is_comment: bool = False
+    nests: bool = False
+    escapes: bool = False
+
+    def find(self, text: bytes, position: int) -> int:
+        """Where the next one opens; -1 where none does."""
+        if self.pattern is None:
+            return text.find(self.opens, position)
+        match = self.pattern.search(text, position)
+        return match.start() if match else -1
+
+    def opening(self, text: bytes, at: int) -> Tuple[int, bytes]:
+        """Where the opening at ``at`` ends, and what closes it."""
+        match = self.pattern.match(text, at) if self.pattern else None
+        if match is None:
+            return at + len(self.opens), self.closes
+        closes = self.closes.replace(b"\\1", match.group(1)) if match.re.groups else self.closes
+        return match.end(), closes
+
+
+class Syntax(NamedTuple):
+    """How a language writes comments and strings; ``token`` finds all that may hide what opens a span."""
+
+    line_comments: Tuple[bytes, ...]
+    spans: Tuple[Span, ...]
+    token: Pattern[bytes]
+    docstrings: bool
+
+
+def _comment(opens: bytes, closes: bytes, nests: bool = False) -> Span:
+    return Span(opens, closes, is_comment=True, nests=nests)
+
+
+def _pattern(opens: bytes, closes: bytes, is_comment: bool = False) -> Span:
+    return Span(opens, closes, re.compile(opens), is_comment)
+
+
+def _syntax(
+    line_comments: Sequence[bytes], spans: Sequence[Span] = (), strings: bytes = b"", docstrings: bool = False
+) -> Syntax:
+    opens = [span.opens if span.pattern else re.escape(span.opens) for span in spans]
+    words = [re.escape(word) + b"[^\n]*" for word in line_comments]
+    token = re.compile(b"|".join([*opens, *words, *([strings] if strings else [])]) or b"(?!)", re.DOTALL)
+    return Syntax(tuple(line_comments), tuple(spans), token, docstrings)
+
+
+#: A string in one line; one that never ends takes the rest of it, so that a search never goes back.
+_DOUBLE = rb'"(?:[^"\\\n]|\\.)*"?'
+_SINGLE = rb"'(?:[^'\\\n]|\\.)*'?"
+_CHARACTER = rb"'(?:[^'\\\n]|\\[^\n]{1,9})'"
+_BOTH = _DOUBLE + b"|" + _SINGLE
+
+_C_BLOCK = _comment(b"/*", b"*/")
+_C_NESTED = _comment(b"/*", b"*/", nests=True)
+_TRIPLE = Span(b'"""', b'"""', escapes=True)
+_TRIPLE_SINGLE = Span(b"'''", b"'''", escapes=True)
+_BACKTICK = Span(b"`", b"`", escapes=True)
+
+_PYTHON = _syntax([b"#"], [_TRIPLE, _TRIPLE_SINGLE], _BOTH, docstrings=True)
+_HASH = _syntax([b"#"])
+_C = _syntax([b"//"], [_C_BLOCK], _BOTH)
+_CPP = _syntax([b"//"], [_C_BLOCK, _pattern(rb'R"([^()\\\s]{0,16})\(', rb')\1"')], _BOTH)
+_JAVA = _syntax([b"//"], [_C_BLOCK, _TRIPLE], _BOTH)
+_SCRIPT = _syntax([b"//"], [_C_BLOCK, _BACKTICK], _BOTH)
+_GO = _syntax([b"//"], [_C_BLOCK, Span(b"`", b"`")], _DOUBLE + b"|" + _CHARACTER)
+_RUST = _syntax([b"//"], [_C_NESTED, _pattern(rb'\br(#*)"', rb'"\1')], _DOUBLE + b"|" + _CHARACTER)
+_KOTLIN = _syntax([b"//"], [_C_NESTED, Span(b'"""', b'"""')], _DOUBLE + b"|" + _CHARACTER)
+_SWIFT = _syntax([b"//"], [_C_NESTED, _TRIPLE], _DOUBLE)
+_DART = _syntax([b"//"], [_C_NESTED, _TRIPLE, _TRIPLE_SINGLE], _BOTH)
+_PHP = _syntax([b"//", b"#"], [_C_BLOCK], _BOTH)
+_SLASHES = _syntax([b"//"])
+_CSS = _syntax([], [_C_BLOCK], _BOTH)
+_HCL = _syntax([b"#", b"//"], [_C_BLOCK], _DOUBLE)
+_SQL = _syntax([b"--"], [_C_BLOCK], _BOTH)
+_DASHES = _syntax([b"--"])
+_LUA = _syntax(
+    [b"--"],
+    [_pattern(rb"--\[(=*)\[", rb"]\1]", is_comment=True), _pattern(rb"\[(=*)\[", rb"]\1]")],
+    _BOTH,
+)
+_HASKELL = _syntax([b"--"], [_comment(b"{-", b"-}", nests=True)], _DOUBLE + b"|" + _CHARACTER)
+_ML = _syntax([], [_comment(b"(*", b"*)", nests=True)], _DOUBLE + b"|" + _CHARACTER)
+_FSHARP = _syntax([b"//"], [_pattern(rb"\(\*(?!\))", b"*)", is_comment=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_PASCAL = _syntax(
+    [b"//"],
+    [_comment(b"{", b"}"), _comment(b"(*", b"*)")],
+    rb"'[^'\n]*'?",
+)
+_PERL = _syntax([b"#"], [_pattern(rb"(?m:^=[a-zA-Z])", b"\n=cut", is_comment=True)])
+_RUBY = _syntax([b"#"], [_pattern(rb"(?m:^=begin\b)", b"\n=end", is_comment=True)])
+_CMAKE = _syntax([b"#"], [_pattern(rb"#\[(=*)\[", rb"]\1]", is_comment=True)], _DOUBLE)
+_JULIA = _syntax([b"#"], [_comment(b"#=", b"=#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_NIM = _syntax([b"#"], [_comment(b"#[", b"]#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_ELIXIR = _syntax([b"#"], [_TRIPLE], _DOUBLE)
+_POWERSHELL = _syntax([b"#"], [_comment(b"<#", b"#>")], rb'"[^"\n]*"?' + rb"|'[^'\n]*'?")
+_LISP = _syntax([b";"], [_comment(b"#|", b"|#", nests=True)], _DOUBLE)
+_SEMICOLON = _syntax([b";"])
+_PERCENT = _syntax([b"%"])
+_ASSEMBLY = _syntax([b";", b"//", b"# ", b"@ "], [_C_BLOCK], _BOTH)
+_FORTRAN = _syntax([b"!"])
+_BASIC = _syntax([b"'", b"REM ", b"Rem ", b"rem "])
+_BATCH = _syntax([b"::", b"REM", b"Rem", b"rem", b"@REM", b"@Rem", b"@rem"])
+_HTML = _syntax([], [_comment(b"<!--", b"-->")])
+
+#: Language, its syntax, its extensions (with a dot) and whole file names, in lower case.
+_TABLE: List[Tuple[str, Syntax, str]] = [
+    ("Ada", _DASHES, ".adb .ads"),
+    ("Assembly", _ASSEMBLY, ".asm .s"),
+    ("AWK", _HASH, ".awk"),
+    ("Batch", _BATCH, ".bat .cmd"),
+    ("C", _C, ".c .h"),
+    ("C#", _C, ".cs"),
+    ("C++", _CPP, ".cpp .cc .cxx .c++ .hpp .hh .hxx .h++ .ipp .tpp .inl"),
+    ("Clojure", _SEMICOLON, ".clj .cljs .cljc"),
+    ("CMake", _CMAKE, ".cmake cmakelists.txt"),
+    ("CSS", _CSS, ".css"),
+    ("CUDA", _CPP, ".cu .cuh"),
+    ("Dart", _DART, ".dart"),
+    ("Dockerfile", _HASH, ".dockerfile dockerfile containerfile"),
+    ("Elixir", _ELIXIR, ".ex .exs"),
+    ("Elm", _HASKELL, ".elm"),
+    ("Emacs Lisp", _SEMICOLON, ".el"),
+    ("Erlang", _PERCENT, ".erl .hrl"),
+    ("F#", _FSHARP, ".fs .fsi .fsx"),
+    ("Fortran", _FORTRAN, ".f90 .f95 .f03 .f08"),
+    ("Go", _GO, ".go"),
+    ("Groovy", _JAVA, ".groovy .gradle"),
+    ("Haskell", _HASKELL, ".hs"),
+    ("HCL", _HCL, ".tf .hcl"),
+    ("HTML", _HTML, ".html .htm .xhtml"),
+    ("Java", _JAVA, ".java"),
+    ("JavaScript", _SCRIPT, ".js .mjs .cjs .jsx"),
+    ("Julia", _JULIA, ".jl"),
+    ("Kotlin", _KOTLIN, ".kt .kts"),
+    ("Less", _C, ".less"),
+    ("Lisp", _LISP, ".lisp .lsp"),
+    ("Lua", _LUA, ".lua"),
+    ("Makefile", _HASH, ".mk .mak makefile gnumakefile makefile.am makefile.in"),
+    ("Meson", _HASH, "meson.build meson_options.txt"),
+    ("Nim", _NIM, ".nim"),
+    ("Objective-C", _C, ".m"),
+    ("Objective-C++", _CPP, ".mm"),
+    ("OCaml", _ML, ".ml .mli"),
+    ("Pascal", _PASCAL, ".pas .dpr"),
+    ("Perl", _PERL, ".pl .pm"),
+    ("PHP", _PHP, ".php"),
+    ("PowerShell", _POWERSHELL, ".ps1 .psm1"),
+    ("Protocol Buffers", _C, ".proto"),
+    ("Python", _PYTHON, ".py .pyw .pyi .pyx .pxd .bzl sconstruct sconscript wscript build.bazel"),
+    ("R", _HASH, ".r"),
+    ("Ruby", _RUBY, ".rb .rake .gemspec rakefile gemfile"),
+    ("Rust", _RUST, ".rs"),
+    ("Scala", _KOTLIN, ".scala .sc"),
+    ("Scheme", _LISP, ".scm .ss .rkt"),
+    ("SCSS", _C, ".scss"),
+    ("Shell", _HASH, ".sh .bash .zsh .ksh"),
+    ("Solidity", _C, ".sol"),
+    ("SQL", _SQL, ".sql"),
+    ("Svelte", _HTML, ".svelte"),
+    ("Swift", _SWIFT, ".swift"),
+    ("SystemVerilog", _C, ".sv .svh"),
+    ("Tcl", _HASH, ".tcl"),
+    ("TypeScript", _SCRIPT, ".ts .tsx .mts .cts"),
+    ("Verilog", _C, ".v .vh"),
+    ("VHDL", _DASHES, ".vhd .vhdl"),
+    ("Visual Basic", _BASIC, ".vb .bas"),
+    ("Vue", _HTML, ".vue"),
+    ("Zig", _SLASHES, ".zig"),
+]
+
+#: What a ``#!`` line may run, without its version, and the language that is.
+_INTERPRETERS = {
+    b"python": "Python",
+    b"sh": "Shell",
+    b"bash": "Shell",
+    b"dash": "Shell",
+    b"ksh": "Shell",
+    b"zsh": "Shell",
+    b"perl": "Perl",
+    b"ruby": "Ruby",
+    b"node": "JavaScript",
+    b"lua": "Lua",
+    b"tclsh": "Tcl",
+    b"wish": "Tcl",
+    b"Rscript": "R",
+    b"php": "PHP",
+    b"awk": "AWK",
+    b"gawk": "AWK",
+}
+_SHEBANG = re.compile(rb"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?(?:\S+=\S*\s+)*(?:\S*/)?)?([A-Za-z]+)")
+
+SYNTAXES: Dict[str, Syntax] = {name: syntax for name, syntax, _ in _TABLE}
+_BY_NAME: Dict[str, str] = {key: name for name, _, keys in _TABLE for key in keys.split()}
+
+
+def by_name(name: str) -> Optional[str]:
+    """The language that a file's name tells; None where it tells none."""
+    lower = name.lower()
+    found = _BY_NAME.get(lower)
+    if found is None:
+        dot = lower.rfind(".")
+        found = _BY_NAME.get(lower[dot:]) if dot > 0 else None
+    return found
+
+
+def may_be_script(name: str) -> bool:
+    """Whether a file's first line is worth a look: its name has no extension."""
+    return "." not in name
+
+
+def by_first_line(text: bytes) -> Optional[str]:
+    """The language that a ``#!`` line tells."""
+    match = _SHEBANG.match(text)
+    return _INTERPRETERS.get(match.group(1)) if match else None
