@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -30,6 +31,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if arguments[:1] and arguments[0] in ("emit", "run"):  # a worker's programs: they read the rest themselves
         program = import_module(f"bbmeasure_scripts.{arguments[0]}")
         return int(program.main(arguments[1:]))
+    if arguments[:1] == ["backfill"]:  # it needs Buildbot's schema, which a process of its own loads
+        command = [sys.executable, "-m", "bbmeasure.master.backfill", *arguments[1:]]
+        return _status_of(subprocess.run(command, check=False).returncode)
     try:
         wanted = _parser().parse_args(arguments)
         return int(wanted.command(wanted))
@@ -40,6 +44,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return _fail("interrupted", "--json" in arguments, 130)
+
+
+def _status_of(returncode: int) -> int:
+    """The exit status of a process that ended so."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 def _status(error: MeasureError) -> int:
@@ -71,6 +80,7 @@ def _parser() -> Parser:
     forget.add_argument("series", metavar="SERIES")
     forget.add_argument("--yes", action="store_true", help="do not ask")
     _add_master(forget, required=True)
+    _add(commands, "backfill", "capture what a master's database knows of past builds", lambda _: 2)
     for name, what in (("emit", "report one value, on a worker"), ("run", "measure a command, on a worker")):
         _add(commands, name, what, lambda _: 2)
     return parser

@@ -40,9 +40,9 @@ def context_of(build_or_step: Any) -> Optional[BuildContext]:
         build=build.number,
         buildid=build.buildid,
         step=step,
-        revision=_fact(build, "got_revision") or _fact(build, "revision"),
-        branch=_fact(build, "branch"),
-        project=_fact(build, "project"),
+        revision=fact_of(build.getProperty("got_revision")) or fact_of(build.getProperty("revision")),
+        branch=fact_of(build.getProperty("branch")),
+        project=fact_of(build.getProperty("project")),
     )
 
 
@@ -52,14 +52,10 @@ def _worker(build: Any) -> str:
     return named or ""
 
 
-def _fact(build: Any, name: str) -> Optional[str]:
+def fact_of(found: Any) -> Optional[str]:
     """A property that is a text, cut to size; of a mapping by codebase, the only or the unnamed one."""
-    found = build.getProperty(name)
     if isinstance(found, dict):
         found = found.get("") or (next(iter(found.values())) if len(found) == 1 else None)
-    return clean_fact(found) if isinstance(found, str) and found else None
-
-
-def clean_fact(text: str) -> str:
-    """``text`` cut to size, with what no store carries replaced."""
-    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text[:LONGEST_FACT])
+    if not isinstance(found, str) or not found:
+        return None
+    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in found[:LONGEST_FACT])

@@ -9,48 +9,107 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from buildbot.config.errors import ConfigErrors
 from buildbot.config.master import FileLoader
 from buildbot.scripts.base import getConfigFileFromTac
 
+from bbmeasure.layer import Switches
 from bbmeasure.master.builders import MeasuredBuilderConfig
 from bbmeasure.master.instances import JOURNAL, MeasureInstance, SQLiteInstance
-from bbmeasure.master.plan import series_name
+from bbmeasure.master.plan import Plan, read_switches, series_name
+
+_SWITCHES = {
+    "trackBuildTimes": "build_times",
+    "trackStepTimes": "step_times",
+    "trackStatistics": "statistics",
+    "trackProperties": "properties",
+    "trackMasterMetrics": "master_metrics",
+}
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What a configuration says: plans by builder, all instances' switches, the journal's and the database's place."""
+
+    instances: tuple[dict[str, str], ...] = ()
+    plans: dict[str, Plan] = field(default_factory=dict)
+    projects: dict[str, Any] = field(default_factory=dict)
+    switches: Switches = Switches()
+    journal: str = JOURNAL
+    database: str = "sqlite:///state.sqlite"
+    page: bool = False
+    problems: tuple[str, ...] = ()
+
+
+def configured(folder: str) -> Configured:
+    """What is configured in a master's folder; ``problems`` says why it cannot be read."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr), _inside(folder):
+            config = FileLoader(os.getcwd(), getConfigFileFromTac(os.getcwd(), quiet=True)).loadConfig()
+    except ConfigErrors as errors:
+        return Configured(database=_absolute(Configured.database, folder), problems=tuple(map(str, errors.errors)))
+    instances = [one for one in config.services.values() if isinstance(one, MeasureInstance)]
+    builders = [one for one in config.builders if isinstance(one, MeasuredBuilderConfig)]
+    switches, journal = Switches(), JOURNAL
+    for instance in instances:
+        given = instance._config_kwargs
+        switches |= read_switches(**{name: given[key] for key, name in _SWITCHES.items() if key in given})
+        if isinstance(instance, SQLiteInstance):
+            journal = given.get("path", JOURNAL)
+    return Configured(
+        tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),
+        {one.name: one.measurePlan for one in builders},
+        {one.name: one.project for one in builders},
+        switches,
+        journal,
+        _absolute(_database_of(config), folder),
+        "bbmeasure" in config.www.get("plugins", {}),
+    )
+
+
+@contextlib.contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _database_of(config: Any) -> str:
+    """The configured URL, of any release's form; the default where it is a secret that only the master can render."""
+    found = config.db.get("db_url") if isinstance(config.db, dict) else getattr(config.db, "db_url", None)
+    return found if isinstance(found, str) else Configured.database
+
+
+def _absolute(url: str, folder: str) -> str:
+    """SQLite's relative path from the master's folder."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return prefix + str(Path(folder).resolve() / url[len(prefix) :])
+    return url
 
 
 def read(folder: str) -> dict[str, Any]:
-    """What is configured there; ``problems`` in words."""
-    found: dict[str, Any] = {
-        "instances": [],
-        "builders": [],
-        "tracked": [],
-        "journal": JOURNAL,
-        "page": False,
-        "problems": [],
+    """What is configured there, for JSON."""
+    found = configured(folder)
+    return {
+        "instances": list(found.instances),
+        "builders": list(found.plans),
+        "tracked": [one for name, plan in found.plans.items() for one in _tracked(name, plan, found.projects[name])],
+        "journal": found.journal,
+        "page": found.page,
+        "problems": list(found.problems),
     }
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            config = FileLoader(folder, getConfigFileFromTac(folder, quiet=True)).loadConfig()
-    except ConfigErrors as errors:
-        found["problems"] = [str(error) for error in errors.errors]
-        return found
-    for service in config.services.values():
-        if isinstance(service, MeasureInstance):
-            found["instances"].append({"name": service.name, "class": type(service).__name__})
-        if isinstance(service, SQLiteInstance):
-            found["journal"] = service._config_kwargs.get("path", JOURNAL)
-    for builder in config.builders:
-        if isinstance(builder, MeasuredBuilderConfig):
-            found["builders"].append(builder.name)
-            found["tracked"] += list(_tracked(builder))
-    found["page"] = "bbmeasure" in config.www.get("plugins", {})
-    return found
 
 
-def _tracked(builder: MeasuredBuilderConfig) -> Any:
-    plan = builder.measurePlan
+def _tracked(builder: str, plan: Plan, project: Any) -> Iterator[dict[str, str]]:
     for what, tracks in (
         ("step time", plan.step_times),
         ("property", plan.properties),
@@ -58,12 +117,10 @@ def _tracked(builder: MeasuredBuilderConfig) -> Any:
         ("step", plan.custom),
     ):
         for track in tracks:
-            name = series_name(
-                track.meaning.series, track.subject, builder=builder.name, step=track.step, project=builder.project
-            )
-            yield {"builder": builder.name, "what": what, "subject": track.subject, "series": name}
+            step = track.subject if what in ("step time", "step") else track.step
+            name = series_name(track.meaning.series, track.subject, builder=builder, step=step, project=project)
+            yield {"builder": builder, "what": what, "subject": track.subject, "series": name}
 
 
 if __name__ == "__main__":
-    os.chdir(sys.argv[1])
-    print(json.dumps(read(os.getcwd())))
+    print(json.dumps(read(sys.argv[1])))

@@ -11,7 +11,7 @@ from buildbot.interfaces import IRenderable
 from buildbot.util import flatten
 from twisted.internet import defer
 
-from bbmeasure import units
+from bbmeasure import patterns, units
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_steps import remotefiles
@@ -19,8 +19,6 @@ from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
 from bbmeasure_steps.kit import PYTHON, bundled_command
 from bbmeasure_steps.stdout import StdoutCollector
 
-#: The longest line that ``pattern`` is tried on: a worker cuts lines at 4,095 bytes anyhow.
-LONGEST_LINE = 4_096
 #: What ``resources=True`` adds to the name.
 RESOURCES = ("wall", "cpu", "max_rss", "tree_rss", "read", "written", "context_switches")
 
@@ -96,7 +94,7 @@ class MeasureShellCommand(MeasuringStep):
     def parse(self, text: str) -> Sequence[Record]:
         """What the pattern or the parser finds, else the one number that the text is."""
         if self._pattern is not None:
-            return parse_pattern(self._pattern, text, self.name)
+            return patterns.parse(self._pattern, text, self.name)
         if self._parser is not None:
             return self._parser(text)
         return self.read_plain(text)
@@ -123,16 +121,11 @@ class MeasureShellCommand(MeasuringStep):
 
 
 def _compile(name: Any, pattern: Optional[str]) -> Optional[re.Pattern[str]]:
-    if pattern is None:
-        return None
     try:
-        compiled = re.compile(pattern)
-    except (re.error, TypeError) as error:
-        config_error(f"MeasureShellCommand {name!r}: pattern {pattern!r}: {error}")
+        return None if pattern is None else patterns.compile_pattern(pattern)
+    except MeasureError as error:
+        config_error(f"MeasureShellCommand {name!r}: {error}")
         return None
-    if not compiled.groupindex and compiled.groups != 1:
-        config_error(f"MeasureShellCommand {name!r}: pattern {pattern!r}: expected named groups or a single group")
-    return compiled
 
 
 def _find_parser(name: Any, parser: Union[str, Parser, None]) -> Optional[Parser]:
@@ -146,23 +139,3 @@ def _find_parser(name: Any, parser: Union[str, Parser, None]) -> Optional[Parser
     except (MeasureError, LookupError) as error:
         config_error(f"MeasureShellCommand {name!r}: parser {parser!r}: {error}")
         return None
-
-
-def parse_pattern(pattern: re.Pattern[str], text: str, own_name: str) -> list[Record]:
-    """The records of the last match of each group; MeasureError where nothing matches or no number stands there."""
-    texts: dict[str, str] = {}
-    names = pattern.groupindex or {own_name: 1}
-    for line in text.splitlines():
-        for match in pattern.finditer(line[:LONGEST_LINE]):
-            for name, group in names.items():
-                if match.group(group) is not None:
-                    texts[name] = match.group(group)
-    if not texts:
-        raise MeasureError(
-            f"pattern {pattern.pattern!r}: expected a line that matches, got none in {units.excerpt(text)}"
-        )
-    records = []
-    for name, found in texts.items():
-        quantity = units.parse(found)
-        records.append(Record(name, quantity.value, unit=quantity.unit, kind=quantity.kind))
-    return records

@@ -1,0 +1,245 @@
+"""``bbmeasure backfill``: captures what a master's database knows of past builds, with the builds' own times.
+
+A point that is there already, captured live or by a run before, is left as it is: a live duration is finer than the
+database's whole seconds.  A run that was broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from bbmeasure import patterns, times
+from bbmeasure.context import identity_time
+from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
+from bbmeasure.layer import Switches, Value, point_of
+from bbmeasure.master import checking, stock
+from bbmeasure.master.buildrecords import Collector, FinishedStep, collect_properties, collect_times
+from bbmeasure.master.history import History, PastBuild
+from bbmeasure.master.plan import Plan
+from bbmeasure.storage.base import Point, SeriesInfo
+from bbmeasure.storage.journal import Journal
+
+#: How many builds are read and written at a time: a journal is held for a few milliseconds each.
+CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run captures: ``plans`` by builder, ``since`` in unix seconds, ``pattern`` for the log of ``step``."""
+
+    switches: Switches
+    plans: dict[str, Plan]
+    builder: Optional[str] = None
+    since: Optional[float] = None
+    pattern: Optional[re.Pattern[str]] = None
+    step: Optional[str] = None
+
+    @property
+    def key(self) -> str:
+        """The journal's key of how far such a run has come."""
+        asked = [
+            self.builder,
+            self.pattern.pattern if self.pattern else None,
+            self.step,
+            list(self.switches.properties),
+        ]
+        digest = hashlib.sha256(json.dumps([*asked, bool(self.since)]).encode()).hexdigest()[:16]
+        return json.dumps(["backfill", "", digest])
+
+
+class Backfill:
+    """One run; ``counters`` says what came of it."""
+
+    def __init__(self, history: History, journal: Journal, wanted: Wanted) -> None:
+        self.history = history
+        self.journal = journal
+        self.wanted = wanted
+        self.counters: Counter[str] = Counter()
+        self.refusals: dict[str, str] = {}
+        self._declared: dict[str, SeriesInfo] = {}
+
+    def begun(self) -> int:
+        """The id of the last build that such a run has done; 0 where it did not go back as far in time."""
+        key, since = self.wanted.key, f"{self.wanted.key} since"
+        known = self.journal.recall([key, since])
+        return int(known.get(key, 0)) if known.get(since, 0.0) <= (self.wanted.since or 0.0) else 0
+
+    def run(self, after: int) -> Iterator[int]:
+        """Do the builds with greater ids; yields how many of them are done."""
+        done = 0
+        for builds in self.history.builds(self.wanted.builder, self.wanted.since, after, CHUNK):
+            points = [point for build in builds for point in self._new_points(build)]
+            key = self.wanted.key
+            self.journal.write(points, {key: builds[-1].buildid, f"{key} since": self.wanted.since or 0.0})
+            self.counters["points"] += len(points)
+            done += len(builds)
+            yield done
+        self.counters["builds"] = done
+
+    def _new_points(self, build: PastBuild) -> Iterator[Point]:
+        """The points of a build that the journal has not."""
+        known = self.journal.records(build.buildid)
+        identities = {(point.series, point.time, tuple(sorted(point.tags.items()))) for point in known}
+        by_step = {(point.series, point.build.step if point.build else None) for point in known}
+        for value in self._values(build):
+            assert value.time is not None
+            point = point_of(value, value.time)
+            if (point.series, point.time, tuple(sorted(point.tags.items()))) in identities:
+                self.counters["known"] += 1
+            elif self._fits(value):
+                yield point
+        for value in self._from_logs(build):
+            step = value.context.step if value.context else None
+            if (value.record.name, step) in by_step:
+                self.counters["known"] += 1
+            elif value.time is not None and self._fits(value):
+                yield point_of(value, value.time)
+
+    def _values(self, build: PastBuild) -> Sequence[Value]:
+        plan = self.wanted.plans.get(build.finished.context.builder, Plan())
+        collector = Collector(build.finished, plan.tags)
+        collect_times(collector, plan, self.wanted.switches)
+        for _ in collect_properties(collector, plan, self.wanted.switches, build.properties):
+            self.counters["missing_properties"] += 1
+        for why in collector.refused:
+            self._refuse("", why)
+        return collector.values
+
+    def _from_logs(self, build: PastBuild) -> Iterator[Value]:
+        """What the pattern finds in the build's logs."""
+        if self.wanted.pattern is None:
+            return
+        for stepid, step in build.stepids.items():
+            if self.wanted.step not in (None, step.name) or step.result not in ("success",):
+                continue
+            try:
+                records = patterns.parse(self.wanted.pattern, self.history.stdout(stepid), step.name)
+            except MeasureError:
+                self.counters["no_match"] += 1
+                continue
+            for record in records:
+                yield self._of_step(build, step, record)
+
+    def _of_step(self, build: PastBuild, step: FinishedStep, record: Any) -> Value:
+        context = replace(build.finished.context, step=step.name)
+        plan = self.wanted.plans.get(context.builder, Plan())
+        record = replace(record, tags={**plan.tags, **record.tags})
+        at = identity_time(step.second, build.finished.master, build.buildid, step.number, record.name, record.tags)
+        return Value(record, context, at)
+
+    def _fits(self, value: Value) -> bool:
+        """Whether the series is what the value is; it is declared when it is met first."""
+        record = value.record
+        if record.name not in self._declared:
+            said = SeriesInfo(record.name, record.kind, record.unit, record.better)
+            try:
+                self._declared[record.name] = self.journal.declare(said)
+            except MeasureError as error:
+                self._refuse(record.name, str(error))
+                return False
+        held = self._declared[record.name]
+        if record.unit != held.unit or isinstance(record.value, str) != (held.kind.value == "text"):
+            self._refuse(record.name, f"{record.name}: got {record.kind.value} in {record.unit}, expected {held.unit}")
+            return False
+        return True
+
+    def _refuse(self, name: str, why: str) -> None:
+        self.counters["refused"] += 1
+        if len(self.refusals) < 100:
+            self.refusals.setdefault(name, why)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; the exit status."""
+    asked = parser().parse_args(arguments)
+    try:
+        return _run(asked)
+    except QueryError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except MeasureError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, which ``bbmeasure backfill`` has too."""
+    made = argparse.ArgumentParser(
+        prog="bbmeasure backfill",
+        description="Capture what a master's database knows of past builds: durations, results, properties.",
+    )
+    made.add_argument("--master", metavar="DIR", type=Path, required=True, help="the master's folder")
+    made.add_argument("--journal", metavar="FILE", type=Path, help="write there (default: the configured one)")
+    made.add_argument("--db", metavar="URL", help="SQLAlchemy's URL of the database (default: the configured one)")
+    made.add_argument("--since", metavar="TIME", help="builds that began since: ISO 8601, unix seconds, or 365d")
+    made.add_argument("--builder", metavar="NAME", help="this builder alone")
+    made.add_argument(
+        "--property", metavar="PATTERN", action="append", default=[], help="numeric properties, as pylint-*"
+    )
+    made.add_argument("--pattern", metavar="REGEX", help="numbers in steps' stdout: named groups are series")
+    made.add_argument("--step", metavar="NAME", help="with --pattern: this step's log alone")
+    made.add_argument("--again", action="store_true", help="from the first build, not from where a run before ended")
+    return made
+
+
+def _run(asked: argparse.Namespace) -> int:
+    pattern = patterns.compile_pattern(asked.pattern) if asked.pattern else None
+    since = times.read(asked.since, time.time(), "--since")
+    configured = checking.configured(str(asked.master))
+    switches = Switches(True, True, False, (*stock.PROPERTIES, *asked.property)) | configured.switches
+    seconds = None if since is None else since / times.NANOSECONDS
+    wanted = Wanted(switches, configured.plans, asked.builder, seconds, pattern, asked.step)
+    history = History(asked.db or configured.database)
+    try:
+        if asked.builder is not None and asked.builder not in history.builders():
+            raise UnknownSeriesError(f"--builder {asked.builder!r}: no such builder in the database")
+        with Journal(asked.journal or asked.master / configured.journal) as journal:
+            backfill = Backfill(history, journal, wanted)
+            after = 0 if asked.again else backfill.begun()
+            _follow(backfill, after, history.count(asked.builder, seconds, after))
+            print(summary(backfill))
+    finally:
+        history.close()
+    return 0
+
+
+def _follow(backfill: Backfill, after: int, total: int) -> None:
+    """Run with a bar of progress on a terminal, a line now and then elsewhere."""
+    began, told = time.monotonic(), 0
+    live = sys.stderr.isatty()
+    for done in backfill.run(after):
+        if live or done - told >= max(1_000, total // 10):
+            told = done
+            rate = done / max(0.001, time.monotonic() - began)
+            bar = "#" * (30 * done // max(1, total))
+            text = f"[{bar:<30}] {done} of {total} builds, {rate:.0f}/s"
+            print(f"\r{text}" if live else text, end="" if live else "\n", file=sys.stderr, flush=True)
+    if live:
+        print(file=sys.stderr)
+
+
+def summary(backfill: Backfill) -> str:
+    """What came of it."""
+    counters = backfill.counters
+    lines = [f"{counters['builds']} builds read, {counters['points']} points written, {counters['known']} were there"]
+    lines += [f"{counters['refused']} values refused, such as: {why}" for why in list(backfill.refusals.values())[:3]]
+    if counters["no_match"]:
+        lines.append(f"the pattern found nothing in {counters['no_match']} logs")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,231 @@
+"""Reading finished builds from a master's database, of Buildbot 3.7 to 4.3, whatever SQLAlchemy can open.
+
+Tables are read as they are found: a column that an older release does not have yet is taken as empty.  Each question
+is a short one of its own, so that a running master is not held up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import sqlalchemy as sa
+from buildbot.db.logs import LogsConnectorComponent
+
+from bbmeasure.context import fact_of
+from bbmeasure.errors import MeasureError, StorageUnavailableError
+from bbmeasure.master.buildrecords import Finished, FinishedStep, result_word
+from bbmeasure.storage.base import BuildContext
+
+#: The largest property and log that are read, in characters and bytes.
+LARGEST_PROPERTY = 10_000
+LARGEST_LOG = 16 * 1024 * 1024
+
+_TABLES = (
+    "masters",
+    "builders",
+    "workers",
+    "buildrequests",
+    "builds",
+    "steps",
+    "build_properties",
+    "logs",
+    "logchunks",
+)
+
+
+@dataclass(frozen=True)
+class PastBuild:
+    """A finished build with its properties; ``stepids`` finds the logs."""
+
+    finished: Finished
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    stepids: Mapping[int, FinishedStep] = field(default_factory=dict)
+
+    @property
+    def buildid(self) -> int:
+        """The build's id in the database."""
+        return self.finished.context.buildid
+
+
+class History:
+    """The builds of one database.  ``url`` is SQLAlchemy's; StorageUnavailableError where it cannot be read."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = sa.create_engine(url)
+            metadata = sa.MetaData()
+            metadata.reflect(self._engine, only=_TABLES)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise StorageUnavailableError(f"database: expected one of Buildbot ({_without_url(error)})") from None
+        self.tables = metadata.tables
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _rows(self, query: Any) -> Sequence[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(query))
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageUnavailableError(f"database: {_without_url(error)}") from None
+
+    def _column(self, table: str, name: str) -> Any:
+        """A column; nothing where this release of Buildbot has none."""
+        columns = self.tables[table].c
+        return columns[name] if name in columns else sa.null().label(name)
+
+    def _wanted(self, query: Any, builder: Optional[str], since: Optional[float], after: int) -> Any:
+        builds, builders = self.tables["builds"], self.tables["builders"]
+        query = query.where(builds.c.complete_at.is_not(None), builds.c.id > after)
+        if since is not None:
+            query = query.where(builds.c.started_at >= int(since))
+        if builder is not None:
+            query = query.where(builders.c.name == builder)
+        return query
+
+    def count(self, builder: Optional[str], since: Optional[float], after: int) -> int:
+        """How many builds there are to read."""
+        builds, builders = self.tables["builds"], self.tables["builders"]
+        joined = builds.join(builders, builds.c.builderid == builders.c.id)
+        query = self._wanted(sa.select(sa.func.count()).select_from(joined), builder, since, after)
+        return int(self._rows(query)[0][0])
+
+    def builders(self) -> list[str]:
+        """The names of all builders that ever were."""
+        return [row[0] for row in self._rows(sa.select(self.tables["builders"].c.name))]
+
+    def builds(
+        self, builder: Optional[str], since: Optional[float], after: int, chunk: int
+    ) -> Iterator[list[PastBuild]]:
+        """Finished builds in the order of their ids, ``chunk`` at a time."""
+        while True:
+            rows = self._rows(self._wanted(self._select(), builder, since, after).limit(chunk))
+            if not rows:
+                return
+            ids = [row.id for row in rows]
+            steps, properties = self._steps(ids), self._properties(ids)
+            yield [_past(row, steps.get(row.id, []), properties.get(row.id, {})) for row in rows]
+            after = ids[-1]
+
+    def _select(self) -> Any:
+        builds, builders = self.tables["builds"], self.tables["builders"]
+        workers, requests, masters = (self.tables[name] for name in ("workers", "buildrequests", "masters"))
+        joined = (
+            builds.join(builders, builds.c.builderid == builders.c.id)
+            .outerjoin(workers, builds.c.workerid == workers.c.id)
+            .outerjoin(requests, builds.c.buildrequestid == requests.c.id)
+            .outerjoin(masters, builds.c.masterid == masters.c.id)
+        )
+        return (
+            sa.select(
+                builds.c.id,
+                builds.c.number,
+                builds.c.started_at,
+                builds.c.complete_at,
+                builds.c.results,
+                self._column("builds", "locks_duration_s"),
+                builders.c.name.label("builder"),
+                workers.c.name.label("worker"),
+                masters.c.name.label("master"),
+                requests.c.submitted_at,
+            )
+            .select_from(joined)
+            .order_by(builds.c.id)
+        )
+
+    def _steps(self, buildids: Sequence[int]) -> dict[int, list[Any]]:
+        steps = self.tables["steps"]
+        query = sa.select(
+            steps.c.id,
+            steps.c.buildid,
+            steps.c.name,
+            steps.c.number,
+            steps.c.started_at,
+            self._column("steps", "locks_acquired_at"),
+            steps.c.complete_at,
+            steps.c.results,
+        ).where(steps.c.buildid.in_(buildids), steps.c.complete_at.is_not(None))
+        found: dict[int, list[Any]] = {}
+        for row in self._rows(query.order_by(steps.c.buildid, steps.c.number)):
+            found.setdefault(row.buildid, []).append(row)
+        return found
+
+    def _properties(self, buildids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        table = self.tables["build_properties"]
+        query = sa.select(table.c.buildid, table.c.name, table.c.value).where(
+            table.c.buildid.in_(buildids), sa.func.length(table.c.value) < LARGEST_PROPERTY
+        )
+        found: dict[int, dict[str, Any]] = {}
+        for row in self._rows(query):
+            try:
+                found.setdefault(row.buildid, {})[row.name] = json.loads(row.value)
+            except (ValueError, RecursionError):  # not JSON: the property counts as missing
+                continue
+        return found
+
+    def stdout(self, stepid: int) -> str:
+        """What a step printed on stdout; MeasureError where its log cannot be read."""
+        logs, chunks = self.tables["logs"], self.tables["logchunks"]
+        query = (
+            sa.select(chunks.c.content, chunks.c.compressed)
+            .select_from(logs.join(chunks, logs.c.id == chunks.c.logid))
+            .where(logs.c.stepid == stepid, logs.c.slug == "stdio")
+            .order_by(chunks.c.first_line)
+        )
+        pieces, size = [], 0
+        for content, compressed in self._rows(query):
+            try:
+                piece = LogsConnectorComponent.COMPRESSION_BYID[compressed]
+                read = getattr(piece, "read", None) or piece["read"]
+                data = read(content)
+            except Exception as error:  # noqa: BLE001  (each compressor raises its own; the caller counts it)
+                raise MeasureError(f"log of step {stepid}: {type(error).__name__}: {error}") from None
+            pieces.append(data)
+            size += len(data) + 1
+            if size > LARGEST_LOG:
+                break
+        lines = b"\n".join(pieces).decode("utf-8", "replace").split("\n")
+        return "\n".join(line[1:] for line in lines if line[:1] == "o")
+
+
+def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> PastBuild:
+    stepids = {one.id: _step(one) for one in step_rows}
+    context = BuildContext(
+        builder=row.builder,
+        worker=row.worker or "",
+        build=row.number,
+        buildid=row.id,
+        revision=fact_of(properties.get("got_revision")) or fact_of(properties.get("revision")),
+        branch=fact_of(properties.get("branch")),
+        project=fact_of(properties.get("project")),
+    )
+    started = row.started_at
+    known = started is not None
+    queued = max(0, started - row.submitted_at) if known and row.submitted_at is not None else None
+    finished = Finished(
+        context,
+        row.master or "",
+        int(row.complete_at),
+        result_word(row.results),
+        float(max(0, row.complete_at - started)) if known else None,
+        None if queued is None else float(queued),
+        row.locks_duration_s,
+        tuple(stepids.values()),
+    )
+    return PastBuild(finished, properties, stepids)
+
+
+def _step(row: Any) -> FinishedStep:
+    began = row.locks_acquired_at if row.locks_acquired_at is not None else row.started_at
+    duration = None if began is None else float(max(0, row.complete_at - began))
+    return FinishedStep(row.name, row.number, int(row.complete_at), result_word(row.results), duration)
+
+
+def _without_url(error: Exception) -> str:
+    """An error of SQLAlchemy without the statement and without an address, which may hold a password."""
+    said = str(getattr(error, "orig", None) or error).splitlines()
+    return said[0][:300] if said and "://" not in said[0] else type(error).__name__

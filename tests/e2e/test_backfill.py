@@ -1,0 +1,221 @@
+"""Past builds are captured from a master's database: the same once or twice, live or later."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bbmeasure.site import Site
+from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
+
+CONFIG = """
+f = util.BuildFactory()
+f.addStep(steps.ShellCommand(name="work", command=["sh", "-c", "echo 'took 12.5 ms'; sleep 0.1"]))
+f.addStep(steps.SetProperty(property="warnings-count", value=7))
+f.addStep(steps.SetProperty(property="note", value="no number"))
+add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, measureTags={"of": "demo"}))
+"""
+LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]\n'
+
+
+def everything(journal: Path) -> list[tuple[Any, ...]]:
+    """All points, as SQLite has them."""
+    return rows(
+        journal,
+        """SELECT series.name, builder, worker, tags, time, value, build FROM points JOIN streams ON streams.id = stream
+           JOIN series ON series.id = series ORDER BY 1, 2, 3, 4, 5""",
+    )
+
+
+def test_twice_is_once_and_live_points_stay(tmp_path: Path) -> None:
+    """Backfill adds what was not captured, leaves live points as they are, and a second run adds nothing."""
+    with Site(tmp_path, BASE_CONFIG + CONFIG) as site:
+        assert site.build("b")["results"] == 0  # opted out: nobody captures it
+        site.write_config(BASE_CONFIG + CONFIG + LIVE)
+        site.reconfig()
+        assert site.build("b")["results"] == 0
+        site.wait_for(lambda: "build_duration" in series_names(site.journal), "the live build", 10)
+        live = {row[:5]: row for row in everything(site.journal)}
+        command = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
+        done = run_command(*command)
+        assert done.returncode == 0, done.stderr
+        assert "2 builds read" in done.stdout
+        after = everything(site.journal)
+        assert all(live[row[:5]] == row for row in after if row[:5] in live)
+        assert len({row[:5] for row in after}) == len(after)
+        for series, count in (("build_duration", 2), ("queue_duration", 2), ("warnings-count", 2), ("took", 2)):
+            assert report(site.journal, series, "--tag", "of=demo")["count"] == count, series
+        assert report(site.journal, "took")["statistics"]["average"] == 0.0125
+        assert report(site.journal, "step_duration", "--tag", "step=work")["count"] == 2
+        assert "note" not in series_names(site.journal)
+        again = run_command(*command, "--again")
+        assert "0 points written" in again.stdout
+        assert everything(site.journal) == after
+        assert "0 builds read" in run_command(*command).stdout
+        assert site.build("b")["results"] == 0
+        assert run_command("backfill", "--master", str(site.master_dir), "--builder", "nobody").returncode == 1
+        assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2
+
+
+#: Run by the Python that has the Buildbot in question: makes a master's database by Buildbot's own commands and models.
+FILL = """
+import random
+import sys
+
+import sqlalchemy as sa
+from buildbot.db.model import Model
+from buildbot.scripts import runner
+
+folder, count, now = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+sys.argv = ["buildbot", "create-master", "-q", folder]
+try:
+    runner.run()
+except SystemExit as end:
+    assert not end.code, end.code
+
+chance = random.Random(1)
+tables = Model.metadata.tables
+rows = {name: [] for name in ("buildsets", "buildrequests", "builds", "steps", "build_properties")}
+for buildid in range(1, count + 1):
+    submitted = now - (count - buildid) * 60
+    started = submitted + chance.randrange(0, 30)
+    complete = started + chance.randrange(1, 500)
+    results = [0, 1, 2, 4, 5, 6][buildid % 6]
+    if buildid % 97 == 0:
+        complete = None
+    rows["buildsets"].append({"id": buildid, "submitted_at": submitted, "complete": 1, "reason": "", "results": 0})
+    rows["buildrequests"].append({"id": buildid, "buildsetid": buildid, "builderid": 1 + buildid % 3, "priority": 0,
+                                  "complete": 1, "submitted_at": submitted, "waited_for": 0, "results": results})
+    rows["builds"].append({"id": buildid, "number": buildid, "builderid": 1 + buildid % 3, "buildrequestid": buildid,
+                           "workerid": 1, "masterid": 1, "started_at": started,
+                           "complete_at": complete, "state_string": "", "results": results})
+    if "locks_duration_s" in tables["builds"].c:
+        rows["builds"][-1]["locks_duration_s"] = buildid % 5
+    for number in range(3):
+        rows["steps"].append({"id": buildid * 3 + number, "number": number, "buildid": buildid,
+                              "name": ["compile", "test", "renamed" if buildid % 2 else "named"][number],
+                              "started_at": started + number, "complete_at": complete,
+                              "state_string": "", "urls_json": "[]", "results": 3 if number == 2 else 0, "hidden": 0})
+    value = "\\"text\\"" if buildid % 10 == 0 else str(buildid % 7)
+    rows["build_properties"].append({"buildid": buildid, "name": "warnings-count", "value": value, "source": "x"})
+    rows["build_properties"].append({"buildid": buildid, "name": "pylint-huge", "value": "9" * 5000, "source": "x"})
+
+engine = sa.create_engine(f"sqlite:///{folder}/state.sqlite")
+with engine.begin() as connection:
+    connection.execute(tables["masters"].insert(), [
+        {"id": 1, "name": "host:/master", "name_hash": "m", "active": 0, "last_active": 0}])
+    connection.execute(tables["builders"].insert(), [
+        {"id": n, "name": name, "name_hash": str(n)} for n, name in enumerate(["a", "b 'quoted\\"", "removed"], 1)])
+    connection.execute(tables["workers"].insert(), [{"id": 1, "name": "w", "info": "{}", "paused": 0, "graceful": 0}])
+    for name, content in rows.items():
+        connection.execute(tables[name].insert(), content)
+"""
+
+MASTER_CFG = """
+from buildbot.plugins import util, worker
+c = BuildmasterConfig = {"workers": [worker.Worker("w", "x")], "protocols": {"pb": {"port": 0}},
+    "schedulers": [], "builders": [util.BuilderConfig(name="a", workernames=["w"], factory=util.BuildFactory())]}
+"""
+
+
+def python_with_buildbot(version: str) -> str:
+    """A Python that has that release of Buildbot: this one, or one in an environment made for it and kept."""
+    from importlib.metadata import version as installed
+
+    if installed("buildbot") == version:
+        return sys.executable
+    folder = Path(__file__).parents[2] / ".cache" / f"buildbot-{version}"
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
+        wanted = [f"buildbot=={version}", "Twisted<24.10", "setuptools>=78.1,<82"]
+        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=400, check=False)
+        assert done.returncode == 0, done.stderr
+        ready.touch()
+    return str(python)
+
+
+@pytest.fixture(scope="module", params=["3.7.0", "4.3.0"])
+def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A master's folder with 5,000 builds, made by a release of Buildbot, and back-filled."""
+    folder = tmp_path_factory.mktemp("past") / "master"
+    script = folder.parent / "fill.py"
+    script.write_text(FILL)
+    python = python_with_buildbot(request.param)
+    command = [python, str(script), str(folder), "5000", str(int(time.time()))]
+    filled = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert filled.returncode == 0, filled.stdout + filled.stderr
+    (folder / "master.cfg").write_text(MASTER_CFG)
+    done = run_command("backfill", "--master", str(folder), "--since", "365d")
+    assert done.returncode == 0, done.stderr
+    assert "4949 builds read" in done.stdout
+    return folder
+
+
+def seconds(past: Path, statement: str) -> list[float]:
+    """What plain SQL on the master's database says."""
+    return [float(row[0]) for row in rows(past / "state.sqlite", statement)]
+
+
+def test_report_agrees_with_plain_sql(past: Path) -> None:
+    """Average and deviation of the build duration are those of the database."""
+    expected = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
+    answer = report(past / "bbmeasure.sqlite", "build_duration", "--since", "365d")
+    assert answer["count"] == len(expected) == 4949
+    assert answer["statistics"]["average"] == pytest.approx(statistics.mean(expected))
+    assert answer["statistics"]["deviation"] == pytest.approx(statistics.stdev(expected))
+    failed = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL AND results = 2")
+    assert report(past / "bbmeasure.sqlite", "build_duration", "--tag", "result=failure")["count"] == len(failed)
+
+
+def test_queue_steps_and_properties(past: Path) -> None:
+    """Queue and step durations and numeric properties are there; skipped steps and texts are not."""
+    journal = past / "bbmeasure.sqlite"
+    queued = seconds(
+        past,
+        """SELECT started_at - buildrequests.submitted_at FROM builds
+        JOIN buildrequests ON buildrequests.id = buildrequestid WHERE builds.complete_at IS NOT NULL""",
+    )
+    assert report(journal, "queue_duration")["statistics"]["average"] == pytest.approx(statistics.mean(queued))
+    compiled = seconds(
+        past, "SELECT complete_at - started_at FROM steps WHERE name = 'compile' AND complete_at IS NOT NULL"
+    )
+    answer = report(journal, "step_duration", "--tag", "step=compile")
+    assert answer["statistics"]["average"] == pytest.approx(statistics.mean(compiled))
+    assert run_command("report", "step_duration", "--tag", "step=renamed", "--journal", str(journal)).returncode == 1
+    assert report(journal, "warnings-count")["statistics"]["maximum"] == 6
+    assert report(journal, "build_duration", "--builder", "b 'quoted\"")["count"] > 1_000
+
+
+def test_a_broken_off_run_goes_on(past: Path) -> None:
+    """A run killed in the middle goes on where it was, and the result is the same."""
+    whole = everything(past / "bbmeasure.sqlite")
+    other = past.parent / "other.sqlite"
+    command = [sys.executable, "-m", "bbmeasure.cli", "backfill", "--master", str(past), "--journal", str(other)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (other.exists() and _begun(other)):
+        time.sleep(0.02)
+    os.killpg(process.pid, 9)
+    process.wait()
+    assert len(everything(other)) < len(whole)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert everything(other) == whole
+
+
+def _begun(journal: Path) -> bool:
+    try:
+        return rows(journal, "SELECT count(*) FROM points")[0][0] > 0
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return False
