@@ -178,14 +178,20 @@ class Journal(JournalReader):
 
     def clean(self, retention: Optional[float] = None) -> int:
         """Delete the points of forgotten series, and those older than ``retention`` seconds; how many those were."""
+        return self._in_words(self._cleanup(retention).run)
+
+    def clean_slice(self, retention: Optional[float] = None) -> bool:
+        """A slice of the same, one short transaction; False where nothing is left to delete."""
+        return self._in_words(self._cleanup(retention).slice)
+
+    def _cleanup(self, retention: Optional[float]) -> Cleanup:
+        return Cleanup(self.ingest, None if retention is None else int((self._clock() - retention) * NANOSECONDS))
+
+    def _in_words(self, work: Callable[[], Answer]) -> Answer:
         try:
-            return self.cleanup(retention).run()
+            return work()
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
-
-    def cleanup(self, retention: Optional[float] = None) -> Cleanup:
-        """The same, to be done slice by slice."""
-        return Cleanup(self.ingest, None if retention is None else int((self._clock() - retention) * NANOSECONDS))
 
     def attach_sink(self, name: str) -> None:
         """From now on points are queued for that sink."""

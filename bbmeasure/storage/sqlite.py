@@ -88,7 +88,7 @@ class SQLiteStorage:
         return self._writer.last_error is None
 
     def _clean(self, journal: Journal) -> bool:
-        return journal.cleanup(self.retention).slice()
+        return journal.clean_slice(self.retention)
 
     # writing
 
@@ -121,6 +121,8 @@ class SQLiteStorage:
     def _change(self, run: Callable[[Journal], Any]) -> defer.Deferred[Any]:
         if self._closed:
             return defer.fail(StorageUnavailableError(f"journal {self.path}: closed"))
+        if self._writer.queued >= self._room():
+            return self._refuse(0, StorageFullError(f"journal {self.path}: {self._writer.queued} changes wait already"))
         change = Change(run)
         self._writer.put(change)
         return change.deferred

@@ -89,6 +89,7 @@ class WriterThread:
         self._thread: Optional[threading.Thread] = None
         self._journal: Optional[Journal] = None
         self._since: Optional[float] = None
+        self._troubled = False
         self._closed: Optional[defer.Deferred[None]] = None
         self.waiting = 0
         self.failing = False
@@ -115,6 +116,11 @@ class WriterThread:
         with self._changed:
             self._idle_wanted = True
             self._changed.notify()
+
+    @property
+    def queued(self) -> int:
+        """How many changes wait."""
+        return len(self._pending)
 
     @property
     def stuck_for(self) -> float:
@@ -148,9 +154,10 @@ class WriterThread:
         pause = PAUSES[0]
         while self._take():
             try:
-                self._since = self._clock()
+                self._since, self._troubled = self._clock(), False
                 self._work()
-                self.failing, self.last_error, pause = False, None, PAUSES[0]
+                if not self._troubled:
+                    self.failing, self.last_error, pause = False, None, PAUSES[0]
             except (StorageUnavailableError, StorageFullError) as error:
                 self._trouble("retries", error)
                 self.failing = True
@@ -170,9 +177,14 @@ class WriterThread:
         self._call(self._fire, [(self._closed, None)])
 
     def _give_up_on(self, error: StorageError) -> None:
+        """Fail what was to be done now; the file is opened anew for what comes next."""
         self._trouble("errors", error)
         self._let_go()
-        self._give_up(self._current, error)
+        with self._changed:
+            items = [*self._current, *(change for change, _ in self._long)]
+            self._long.clear()
+            self._idle_wanted = False
+        self._give_up(items, error)
 
     def _take(self) -> bool:
         """Take the next changes, none of them for background work alone; False when the store is closed and all done.
@@ -209,6 +221,7 @@ class WriterThread:
         if self._long:
             self._long_slice(self._journal)
         elif self._idle_wanted:
+            self._idle_wanted = False  # also where it fails: the next look is in an hour
             self._idle_wanted = self._idle(self._journal)
 
     def _commit(self, journal: Journal, items: Sequence[Item]) -> None:
@@ -221,8 +234,9 @@ class WriterThread:
             if len(items) == 1:
                 self._trouble("errors", error)
                 self._give_up(items, error)
-            for item in items if len(items) > 1 else ():
-                self._commit(journal, [item])
+            else:  # in halves, down to the one that can never be kept
+                self._commit(journal, items[: len(items) // 2])
+                self._commit(journal, items[len(items) // 2 :])
             return
         self._done(items, answers)
 
@@ -242,7 +256,7 @@ class WriterThread:
         """Those ``items`` wait no longer."""
         settled = {id(item) for item in items}
         with self._changed:
-            self.waiting -= sum(len(item.points) for item in items)
+            self.waiting = max(0, self.waiting - sum(len(item.points) for item in items))
             self._current = [item for item in self._current if id(item) not in settled]
 
     def _long_slice(self, journal: Journal) -> None:
@@ -265,6 +279,7 @@ class WriterThread:
 
     def _trouble(self, counter: str, error: BaseException) -> None:
         self.counters[counter] += 1
+        self._troubled = True
         self.last_error = str(error) or repr(error)
 
     def _let_go(self) -> None:

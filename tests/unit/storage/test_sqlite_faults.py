@@ -176,6 +176,9 @@ def test_a_broken_file_is_told_and_nothing_hangs(open_storage: Any, tmp_path: Pa
         with pytest.raises(StorageError, match="not a database"):
             yield asked
     assert "not a database" in storage.health().last_error
+    tries = storage.health().counters["errors"]
+    yield task.deferLater(reactor, 0.05, lambda: None)
+    assert storage.health().counters["errors"] == tries  # nobody spins on it
     assert storage.health().counters["dropped"] == 1
     assert storage.health().backlog == 0
 
