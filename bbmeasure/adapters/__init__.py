@@ -76,7 +76,7 @@ class Adapter:
         if len(text) > LONGEST_TEXT:
             raise ParseError(self.name, 0, f"{len(text)} characters: expected at most {LONGEST_TEXT}")
         try:
-            return read(text)
+            return read(text[1:] if text.startswith("\ufeff") else text)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError) as error:
             raise ParseError(self.name, 0, f"{type(error).__name__}: {units.excerpt(str(error))}") from error
         except ValueError as error:

@@ -7,6 +7,7 @@ but what some tools write, are read as they are.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ class Json:
         self.tool = tool
 
     def load(self, text: str) -> Any:
-        """The document in ``text``; lines of chatter before it, as npm prints, are passed over."""
+        """The document in ``text``; lines of chatter before and behind it, as npm prints, are passed over."""
         text = text.lstrip("\ufeff \t\r\n")
         self._check_size(text)
         why = ParseError(self.tool, 1, f"{excerpt(text)}: expected JSON")
@@ -115,11 +116,17 @@ class Json:
 
     def _decode(self, text: str) -> Any:
         try:
-            return json.loads(text, parse_int=float)
+            document, end = _DECODER.raw_decode(text)
+            if _MORE.match(text, end):
+                raise json.JSONDecodeError("more behind the document", text, end)
+            return document
         except RecursionError:
             raise ParseError(self.tool, 0, "nested too deeply: expected what the tool writes") from None
 
 
+_DECODER = json.JSONDecoder(parse_int=float)
+#: What may not stand behind a document: more on its last line, or another one.
+_MORE = re.compile(r"[ \t\r]*(?:[^ \t\r\n]|\s*[\[{])")
 _WORDS = {dict: "an object", list: "a list", str: "the text", float: "the number", bool: "the word"}
 
 

@@ -14,7 +14,7 @@ from bbmeasure.errors import ParseError
 from bbmeasure.units import excerpt
 
 DEEPEST = 100
-MOST_ELEMENTS = 2_000_000
+MOST_ELEMENTS = 1_000_000
 #: How much is handed to expat at once: larger pieces keep an endless attribute from being read again for each piece.
 _PIECE = 256 * 1024
 
@@ -33,7 +33,9 @@ class _Reader:
     def __init__(self, tool: str, before: int) -> None:
         self.tool = tool
         self.seen: list[Element] = []
+        self.has_ended = False
         self._before = before
+        self._fed = 0
         self._depth = 0
         self._count = 0
         parser = expat.ParserCreate("utf-8")  # whatever it declares: it is text by now
@@ -42,6 +44,20 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self._doctype
         parser.EntityDeclHandler = self._entity
         self.parser = parser
+
+    def feed(self, piece: str, is_last: bool) -> None:
+        """Read another piece; ParseError where it is no XML."""
+        encoded = piece.encode("utf-8", "replace")
+        try:
+            self.parser.Parse(encoded, is_last)
+        except expat.ExpatError as error:
+            at = max(0, self.parser.ErrorByteIndex - self._fed)
+            if self._count and not self._depth and encoded[at : at + 1] != b"<":
+                self.has_ended = True
+                return
+            why = f"expected XML ({expat.ErrorString(error.code)}, column {error.offset})"
+            raise ParseError(self.tool, self._before + error.lineno, why) from None
+        self._fed += len(encoded)
 
     def _fault(self, why: str) -> ParseError:
         return ParseError(self.tool, self._before + self.parser.CurrentLineNumber, why)
@@ -67,25 +83,21 @@ class _Reader:
 def elements(tool: str, text: str, roots: tuple[str, ...]) -> Iterator[Element]:
     """The elements in the order of their beginning.
 
-    What stands before the XML declaration (a tool's chatter) is passed over.  ParseError where the document is not well
-    formed, or where its root is none of ``roots``.
+    What stands before the XML declaration and behind the document (a tool's chatter) is passed over.  ParseError where
+    the document is not well formed, or where its root is none of ``roots``.
     """
     start, before = _start_of(tool, text)
     reader = _Reader(tool, before)
-    count = 0
-    try:
-        for at in range(start, len(text) + 1, _PIECE):
-            piece = text[at : at + _PIECE].encode("utf-8", "replace")
-            reader.parser.Parse(piece, at + _PIECE > len(text))
-            if not count and reader.seen and reader.seen[0].name not in roots:
-                got = excerpt(reader.seen[0].name)
+    for at in range(start, len(text) + 1, _PIECE):
+        reader.feed(text[at : at + _PIECE], at + _PIECE > len(text))
+        for element in reader.seen:
+            if element.depth == 0 and element.name not in roots:
+                got = excerpt(element.name)
                 raise ParseError(tool, before + 1, f"element {got}: expected {' or '.join(roots)}")
-            count += len(reader.seen)
-            yield from reader.seen
-            reader.seen.clear()
-    except expat.ExpatError as error:
-        why = f"expected XML ({expat.ErrorString(error.code)}, column {error.offset})"
-        raise ParseError(tool, before + error.lineno, why) from None
+            yield element
+        reader.seen.clear()
+        if reader.has_ended:
+            return
 
 
 def _start_of(tool: str, text: str) -> tuple[int, int]:

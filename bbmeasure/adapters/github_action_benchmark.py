@@ -76,15 +76,19 @@ def _direction(tool: str) -> Optional[Direction]:
 def _unit(written: str) -> _Unit:
     """The unit that ``ns/iter``, ``ops/sec``, ``Percent`` or ``MB`` stands for; a free one is kept in braces."""
     whole, _slash, each = written.partition("/")
-    for spelling in (written, written.lower(), _WORDS.get(written.lower(), "-")):
-        if _known(spelling):
-            return _judged(spelling)
-    if each.lower() in _EACH and _known(whole):
-        return _judged(whole)
+    spelled = _spelled(written) or (_spelled(whole) if each.lower() in _EACH else None)
+    if spelled is not None:
+        return _judged(spelled)
     if each.lower() in _A_SECOND:
         return _judged("1/s")
     own = "{" + "".join("_" if char.isspace() or char in '{}"\\' else char for char in written.strip())[:60] + "}"
     return _Unit(own if _known(own) else "1", Direction.NONE)
+
+
+def _spelled(written: str) -> Optional[str]:
+    """``written`` as :mod:`bbmeasure.units` spells it; None where it has no such unit."""
+    spellings = (written, written.lower(), _WORDS.get(written.lower(), "-"))
+    return next((spelling for spelling in spellings if _known(spelling)), None)
 
 
 def _known(unit: str) -> bool:

@@ -40,10 +40,13 @@ def records(
     listed = list(issues)
     total = Record(_named(name, ""), len(listed), kind=Kind.COUNT, better=Direction.LOWER)
     by_category = Counter(dict.fromkeys(categories, 0))
-    by_category.update(clean_tag(issue.category) for issue in listed)
+    for category, count in Counter(issue.category for issue in listed).items():
+        by_category[clean_tag(category)] += count
     counted = [total, *_grouped(_named(name, "_by_category"), "category", by_category)]
     if by_file:
-        files = Counter(clean_tag(_relative(issue.file, root), empty="-") for issue in listed)
+        files: Counter[str] = Counter()
+        for file, count in Counter(issue.file for issue in listed).items():
+            files[clean_tag(_relative(file, root), empty="-")] += count
         counted += _grouped(_named(name, "_by_file"), "file", files)
     return counted
 

@@ -13,7 +13,7 @@ from bbmeasure.records import Record
 from bbmeasure.units import excerpt
 
 _BEGINNING = "##teamcity[buildStatisticValue"
-_ATTRIBUTES = re.compile(r"[ \t]+([A-Za-z][\w-]{0,99})[ \t]*=[ \t]*'((?:[^'|]|\|.)*)'")
+_ATTRIBUTES = re.compile(r"[ \t]+([A-Za-z][\w-]{0,99})[ \t]*=[ \t]*'((?:[^'|]|\|.){0,4000})'")
 _END = re.compile(r"[ \t]*\]")
 _ESCAPE = re.compile(r"\|(0x[0-9A-Fa-f]{4}|.)")
 _ESCAPED = {"n": "\n", "r": "\r", "x": "\u0085", "l": "\u2028", "p": "\u2029"}

@@ -10,6 +10,9 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Kind, Record
 from bbmeasure.units import excerpt
 
+#: It speaks on standard error.
+ON_STDERR = True
+
 _TOOL = "time"
 _COMMAND = "Command being timed: "
 _END = "Exit status: "

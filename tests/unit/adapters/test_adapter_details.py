@@ -1,0 +1,367 @@
+"""What recorded outputs do not show: other options, other versions, and what stands around an output."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bbmeasure import adapters
+from bbmeasure.adapters.lint import Issue
+from bbmeasure.errors import ParseError
+
+
+def issues(name, text):
+    """The issues of a linter's output."""
+    return adapters.find(name).issues(text)
+
+
+def values(name, text):
+    """The records of an output: value by name, and by tag where there is one."""
+    found = {}
+    for record in adapters.find(name).parse(text):
+        found[(record.name, *record.tags.values()) if record.tags else record.name] = record.value
+    return found
+
+
+def refusal(name, text):
+    """Why an output cannot be read."""
+    with pytest.raises(ParseError) as caught:
+        adapters.find(name).parse(text)
+    return str(caught.value)
+
+
+def test_what_npm_prints_around_json_is_passed_over():
+    """Lines before a JSON document and behind it do not hide it; a second document does."""
+    around = "\n> project@1.0.0 lint\n> eslint -f json .\n\n[INFO] linting\n%s\nnpm notice done\n"
+    assert issues("eslint", around % '[{"filePath":"a.js","messages":[{"ruleId":"x"}]}]') == [
+        Issue("x", "a.js", 0, "warning")
+    ]
+    assert "line 1: expected JSON (more behind the document" in refusal("ruff", "[]\n[]\n")
+    assert "line 1: expected JSON (more behind the document" in refusal("ruff", "[] trailing")
+    assert "expected JSON" in refusal("eslint", around % "")
+
+
+def test_what_is_printed_around_xml_is_passed_over():
+    """Lines before an XML document, in it and behind it do not hide it; a second document does."""
+    document = "<?xml version='1.0'?>\n<results>\nChecking b.c\n<errors><error severity='style'/></errors></results>\n"
+    assert len(issues("cppcheck", f"Checking a.c\n{document}1/2 files < checked & done\n")) == 1
+    assert "line 5: expected XML" in refusal("cppcheck", document + document)
+    assert "line 2: element 'html': expected results" in refusal("cppcheck", "x\n<html></html>")
+    assert "line 4: expected XML (mismatched tag" in refusal("cppcheck", "a\nb\n<results>\n</errors>")
+
+
+def test_a_declared_encoding_does_not_matter():
+    """XML that declares another encoding is read as the text that it is by now."""
+    text = (
+        "<?xml version='1.0' encoding='UTF-16'?><checkstyle><file name='é'><error severity='info'/></file></checkstyle>"
+    )
+    assert issues("checkstyle", text) == [Issue("info", "é", 0, "info")]
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_compilers_are_read_from_the_midst_of_a_log(name):
+    """Positions, programs, options and colours of gcc, clang and clang-tidy are told from the rest of a log."""
+    log = """\
+make[1]: warning: jobserver unavailable: using -j1.
+gcc -DX='": warning: "' -c a.c
+CMake Warning at CMakeLists.txt:3 (message):
+a.c: In function 'f':
+a.c:1:2: warning: plain
+a.c:2:2: warning: with option [-Wunused-variable]
+a.c:2:2: warning: with option [-Wunused-variable]
+a.c:3: error: no column [-Werror=format=]
+a.c:4:1: error: clang's way [-Werror,-Wformat]
+a.c:5:1: fatal error: missing.h: No such file or directory
+a.c:6:1: warning: clang-tidy [bugprone-branch-clone,-warnings-as-errors]
+a.c:7:1: warning: array subscript out of a[3]
+a.c:8:1: note: not counted
+C:\\src\\a.c:9:1: warning: on Windows [-Wall]
+cc1plus: warning: command-line option is valid for C [-Wstrict-prototypes]
+/usr/bin/x86_64-linux-gnu-ld: warning: a.o: missing .note.GNU-stack section
+/usr/bin/ld: a.c:10: warning: the use of `tmpnam' is dangerous
+ld.lld: error: undefined symbol: f
+\x1b[01m\x1b[Ka.c:11:1:\x1b[m\x1b[K \x1b[01;35m\x1b[Kwarning: \x1b[m\x1b[Kred [\x1b[1m-Wpedantic\x1b[m]\r
+    12 |   x: warning: source of the line above
+"""
+    assert [(issue.category, issue.file, issue.line, issue.severity) for issue in issues(name, log)] == [
+        ("warning", "a.c", 1, "warning"),
+        ("unused-variable", "a.c", 2, "warning"),
+        ("format", "a.c", 3, "error"),
+        ("format", "a.c", 4, "error"),
+        ("error", "a.c", 5, "fatal error"),
+        ("bugprone-branch-clone", "a.c", 6, "warning"),
+        ("warning", "a.c", 7, "warning"),
+        ("all", "C:\\src\\a.c", 9, "warning"),
+        ("strict-prototypes", "", 0, "warning"),
+        ("warning", "", 0, "warning"),
+        ("warning", "a.c", 10, "warning"),
+        ("error", "", 0, "error"),
+        ("pedantic", "a.c", 11, "warning"),
+    ]
+
+
+def test_flake8_in_its_other_formats():
+    """The format ``pylint``, plugins' codes, files with colons and the count alone are flake8's too."""
+    assert issues("flake8", "a.py:3: [E501] line too long\n") == [Issue("E", "a.py", 3, "E")]
+    assert issues("flake8", "C:\\a.py:1:2: PLR0913 too many\n./b:c.py:4:1: D100 Missing\n") == [
+        Issue("PLR", "C:\\a.py", 1, "PLR"),
+        Issue("D", "./b:c.py", 4, "D"),
+    ]
+    assert issues("flake8", "0\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "Traceback (most recent call last):\n  File x\n",
+            "line 1: 'Traceback (most recent call last):': flake8 itself",
+        ),
+        ("a.py:1:1: E1 x\nThere was a critical error during execution of Flake8:\nplugin\n", "line 2: "),
+        ("a.py\nb.py\n", "line 2: 'b.py': expected file:line:column: CODE message"),
+        ("a.py:1:1: E501 line too long\nb.py:1:1: E5", "line 2: 'b.py:1:1: E5': expected file:line:column"),
+    ],
+)
+def test_what_flake8_says_when_it_fails_is_no_count(text, why):
+    """A crash, which has the exit status of found issues, a list of files, and a cut line are ParseErrors."""
+    assert why in refusal("flake8", text)
+
+
+def test_mypy_in_its_other_formats():
+    """Columns, ends, hidden codes and files without a line are mypy's too; notes are not counted."""
+    text = """\
+a.py:1:2: error: With a column  [arg-type]
+a.py:2:3:2:9: error: With an end  [index]
+a.py:3: error: Without a code
+a.py:3: note: See the documentation: error: not counted
+a.py: error: Source file found twice under different module names: "a" and "b"
+C:\\a.py:4: error: On Windows [misc]
+Found 5 errors in 2 files (checked 3 source files)
+"""
+    assert [(issue.category, issue.file, issue.line) for issue in issues("mypy", text)] == [
+        ("arg-type", "a.py", 1),
+        ("index", "a.py", 2),
+        ("error", "a.py", 3),
+        ("error", "a.py", 0),
+        ("misc", "C:\\a.py", 4),
+    ]
+    note = '{"file": "a.py", "line": 1, "severity": "note", "code": null, "message": "m"}\n'
+    assert issues("mypy", note + note.replace("note", "error")) == [Issue("error", "a.py", 1, "error")]
+    assert "line 2: expected a JSON object" in refusal("mypy", note + "Traceback\n")
+    assert "line 1: 'usage: mypy': expected file:line: error: message" in refusal("mypy", "usage: mypy\n")
+
+
+def test_pylint_in_its_older_format():
+    """The bare list of ``-f json`` is read like json2, and an object without messages is refused."""
+    text = '[{"type": "warning", "path": "a.py", "line": 3, "symbol": "x", "message-id": "W1"}]'
+    assert issues("pylint", text) == [Issue("warning", "a.py", 3, "warning")]
+    assert "messages: expected a list, got nothing" in refusal("pylint", '{"statistics": {}}')
+
+
+def test_ruff_names_a_syntax_error_of_older_versions():
+    """A diagnostic without a code is a syntax error, and a rule without number its own category."""
+    diagnostics = [{"code": None}, {"code": "SyntaxError"}, {"code": "PLR0913", "location": {"row": 3}}]
+    found = issues("ruff", json.dumps(diagnostics))
+    assert [issue.category for issue in found] == ["invalid-syntax", "SyntaxError", "PLR"]
+    assert found[2].line == 3
+
+
+def test_eslint_tells_messages_without_a_rule_apart():
+    """A file that cannot be parsed is fatal, and one that is ignored has no rule."""
+    messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"ruleId": None, "severity": 1}]
+    assert [issue.category for issue in issues("eslint", json.dumps([{"messages": messages}]))] == ["fatal", "no-rule"]
+
+
+def test_cppcheck_does_not_count_what_it_says_of_itself():
+    """A report on the run is no issue, and an issue is placed where its first location is."""
+    text = """<?xml version="1.0"?><results version="2"><errors>
+<error id="checkersReport" severity="information"><location file="x.c" line="1"/></error>
+<error id="a" severity="none"/>
+<error id="nullPointer" severity="error"><location file="a.c" line="7"/><location file="b.c" line="9"/></error>
+</errors></results>"""
+    assert issues("cppcheck", text) == [Issue("error", "a.c", 7, "error")]
+
+
+def test_sarif_counts_what_still_stands():
+    """Passed, suppressed and former results are not counted, and a rule's own level holds where a result has none."""
+    rules = [{"id": "R1", "defaultConfiguration": {"level": "error"}}, {"id": "R2"}]
+    results = [
+        {"ruleId": "R1"},
+        {"ruleId": "R2"},
+        {"rule": {"id": "R1"}},
+        {"ruleId": "R1", "level": "note"},
+        {"ruleId": "R1", "kind": "pass"},
+        {"ruleId": "R1", "baselineState": "absent"},
+        {"ruleId": "R1", "suppressions": [{"kind": "inSource"}]},
+        {"ruleId": "R2", "suppressions": [{"kind": "external", "status": "rejected"}]},
+        {"level": "error", "locations": [{}]},
+    ]
+    text = json.dumps({"runs": [{"tool": {"driver": {"rules": rules}}, "results": results}, {"results": None}]})
+    assert [issue.category for issue in issues("sarif", text)] == ["error", "warning"] + [
+        "error",
+        "note",
+        "warning",
+        "error",
+    ]
+
+
+def test_sarif_of_a_run_that_failed_is_no_count():
+    """A run that says it failed and gives neither a result nor a reason is a ParseError."""
+    run = {"results": [], "invocations": [{"executionSuccessful": False}]}
+    assert "the tool says that its run failed" in refusal("sarif", json.dumps({"runs": [run]}))
+    assert issues("sarif", json.dumps({"runs": [{**run, "results": [{"level": "note"}]}]})) == [
+        Issue("note", "", 0, "note")
+    ]
+    assert "runs: expected a list, got nothing" in refusal("sarif", "{}")
+
+
+def test_google_benchmark_takes_what_counts_of_repetitions():
+    """Repetitions are samples of one series beside their aggregates; skipped and failed runs are left out."""
+    runs = [
+        {"name": "b", "run_name": "b", "run_type": "iteration", "real_time": time, "cpu_time": 1, "time_unit": "us"}
+        for time in (3, 1, 2)
+    ]
+    runs.append({**runs[0], "name": "b_median", "run_type": "aggregate", "aggregate_name": "median", "real_time": 9})
+    runs.append({**runs[0], "run_name": "c", "skipped": True})
+    runs.append({"name": "old", "real_time": 5, "cpu_time": 4, "max_bytes_used": 7.0})
+    records = {
+        record.name: record for record in adapters.find("google-benchmark").parse(json.dumps({"benchmarks": runs}))
+    }
+    assert list(records) == ["b", "b_cpu", "old", "old_cpu", "old_max_bytes_used"]
+    assert records["b"].value == 2e-6
+    assert records["b"].samples == (3e-6, 1e-6, 2e-6)
+    assert (records["old"].value, records["old_max_bytes_used"].unit) == (5e-9, "bytes")
+    runs[1]["time_unit"] = "ms"
+    assert "time_unit 'us': expected one of ns, us, ms, s" in refusal(
+        "google-benchmark", json.dumps({"benchmarks": runs})
+    )
+
+
+def test_hyperfine_reports_the_largest_memory_of_newer_versions():
+    """``memory_usage_byte``, which hyperfine writes since 1.19, becomes the largest resident memory of a run."""
+    result = {"command": "x", "median": 2.0, "times": None, "memory_usage_byte": [100, 300, 200], "user": None}
+    assert values("hyperfine", json.dumps({"results": [result]})) == {"x": 2.0, "x_max_rss": 300}
+
+
+def test_more_samples_than_a_record_may_have_are_thinned_evenly():
+    """A benchmark of 50,000 rounds keeps 20,000 of them from all of its run, and its own median."""
+    stats = {"median": 7.0, "data": list(range(50_000))}
+    (record,) = adapters.find("pytest-benchmark").parse(json.dumps({"benchmarks": [{"name": "x", "stats": stats}]}))
+    assert record.value == 7.0
+    assert len(record.samples) == 20_000
+    assert record.samples[:3] == (0, 2, 5)
+    assert record.samples[-1] == 49_997
+
+
+def test_junit_without_test_cases_is_read_from_its_suites():
+    """Where a file only has suites with their counts, the outermost ones are summed up."""
+    text = """<testsuites tests="9"><testsuite tests="3" failures="1" errors="x" skipped="-1" time="1,002.5">
+<testsuite tests="3" failures="1" time="9"/></testsuite><testsuite tests="2" time=""/></testsuites>"""
+    assert values("junit", text) == {
+        "junit_tests": 5,
+        "junit_failures": 1,
+        "junit_errors": 0,
+        "junit_skipped": 0,
+        "junit_time": 1002.5,
+    }
+
+
+def test_junit_counts_a_test_case_once():
+    """A test case that failed and then could not be torn down is one failure; words outside of test cases are none."""
+    text = "<p:testsuite xmlns:p='u'><p:testcase time='0.5'><p:failure/><error/></p:testcase><error/></p:testsuite>"
+    found = values("junit", text)
+    assert (found["junit_tests"], found["junit_failures"], found["junit_errors"]) == (1, 1, 0)
+
+
+def test_cobertura_of_an_older_version_has_its_rates_alone():
+    """Where a root has no counts the rates are taken as they are; one without any rate is refused."""
+    assert values("cobertura", '<coverage line-rate="0.5" branch-rate="0.25"/>') == {
+        "coverage_lines": 0.5,
+        "coverage_branches": 0.25,
+    }
+    assert "expected an attribute line-rate" in refusal("cobertura", "<coverage/>")
+    assert "'much': expected one number" in refusal("cobertura", '<coverage line-rate="much"/>')
+
+
+def test_time_is_found_in_a_log_and_told_apart_by_command():
+    """Reports of several commands in one log are tagged with their commands, hours are hours, and colours are none."""
+    report = (
+        'noise\n\tCommand being timed: "%s"\n\x1b[1m\tElapsed (wall clock) time (h:mm:ss or m:ss): %s\x1b[0m\n'
+        "\tMaximum resident set size (kbytes): 2\n\tFile system inputs: 3\n\tnothing: else\n\tExit status: 0\n"
+    )
+    assert values("time", report % ("make", "1:02:03")) == {
+        "time_wall": 3723,
+        "time_max_rss": 2048,
+        "time_read": 1536,
+    }
+    both = values("time", report % ("make", "0:01.50") + report % ("make test", "2:00.00"))
+    assert (both["time_wall", "make"], both["time_wall", "make test"]) == (1.5, 120)
+    assert "line 3: 'soon': expected one number" in refusal("time", report % ("make", "soon"))
+    assert "expected a line 'Command being timed:'" in refusal("time", "real 0m1.0s\n")
+
+
+def test_ninja_tells_the_last_build_from_those_before():
+    """Of a log with several builds the last counts, each command once, by the type of what it made."""
+    log = (
+        "# ninja log v6\n0\t900\t1\told.o\taa\n0\t10\t1\ta.o\taa\n5\t30\t1\tlib/core.so.1.2\tbb\n"
+        "5\t30\t1\tcore.lib\tbb\n# a comment\n10\t30\t0\tgen/.stamp\tcc\n20\t40\t1\tmakefile\tdd\n"
+    )
+    assert values("ninja", log) == {
+        "ninja_wall": 0.04,
+        "ninja_work": 0.075,
+        "ninja_longest": 0.025,
+        "ninja_steps": 4,
+        ("ninja_work_by_type", "so"): 0.025,
+        ("ninja_work_by_type", "none"): 0.02,
+        ("ninja_work_by_type", "stamp"): 0.02,
+        ("ninja_work_by_type", "o"): 0.01,
+    }
+    assert "line 1: 'ninja: no work to do.': expected # ninja log v5" in refusal("ninja", "ninja: no work to do.\n")
+    assert "line 2: the step ends at 1 ms: expected 5 or later" in refusal("ninja", "# ninja log v5\n5\t1\t1\ta\tb\n")
+    assert "line 2: 'x': expected one number" in refusal("ninja", "# ninja log v5\nx\t1\t1\ta\tb\n")
+    many = "# ninja log v7\n" + "".join(f"{n}\t{n + 2}\t1\ta.type{n}\th{n}\n" for n in range(300))
+    by_type = [record for record in adapters.find("ninja").parse(many) if record.tags]
+    assert len(by_type) == 200
+    assert by_type[-1].tags == {"type": "other"}
+    assert sum(record.value for record in by_type) == pytest.approx(0.6)
+
+
+def test_teamcity_messages_are_found_in_a_log():
+    """The last value of a key counts, escapes are undone, and what only looks like a message is passed over."""
+    log = """\
++ echo '##teamcity[buildStatisticValue key='\\''x'\\'' value='\\''1'\\'']'
+12:00 ##teamcity[buildStatisticValue key='size' value='1']##teamcity[buildStatisticValue key='b' value='-2.5e3']
+##teamcity[buildStatisticValue value='7' flowId='|'|[|]' key = 'it|'s |[|0x00e9|] |n|||x|p.' ]
+##teamcity[buildStatisticValue key='size' value='2']
+##teamcity[buildStatisticValue key='odd' value='many']
+##teamcity[testStarted name='##teamcity[']
+"""
+    assert values("teamcity", log) == {"size": 2, "b": -2500, "it's [é]  |\u0085 .": 7}
+    assert "line 2: " in refusal("teamcity", "\n##teamcity[buildStatisticValue key='odd' value='many']\n")
+    assert adapters.find("teamcity").parse("nothing of it\n") == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown", "factor", "better"),
+    [
+        ("ms", "s", 1e-3, "lower"),
+        ("NS/Iter", "s", 1e-9, "lower"),
+        ("ns/op", "s", 1e-9, "lower"),
+        ("B/op", "bytes", 1, None),
+        ("MB/s", "bytes/s", 1e6, "higher"),
+        ("ops/sec", "1/s", 1, "higher"),
+        ("kilobytes", "bytes", 1000, None),
+        ("%", "1", 0.01, None),
+        ("", "1", 1, None),
+        ("allocs/op", "{allocs/op}", 1, None),
+        ("two words", "{two_words}", 1, None),
+        ("\x00", "1", 1, None),
+    ],
+)
+def test_units_of_custom_benchmarks(unit, shown, factor, better):
+    """A unit as people write it becomes a base unit, or one of its own, with the direction that it usually has."""
+    text = json.dumps([{"name": "x", "value": "3", "unit": unit}])
+    (record,) = adapters.find("github-action-benchmark").parse(text)
+    assert (record.unit, record.better.word) == (shown, better)
+    assert record.value == pytest.approx(3 * factor)

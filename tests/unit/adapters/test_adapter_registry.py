@@ -1,0 +1,143 @@
+"""The registry: adapters are found by name, and guard whoever calls them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+from bbmeasure import adapters
+from bbmeasure.adapters.lint import Issue
+from bbmeasure.errors import MeasureError, ParseError, RecordError, UnknownAdapterError
+from bbmeasure.records import Record
+
+LINTERS = [
+    "checkstyle",
+    "clang",
+    "cppcheck",
+    "eslint",
+    "flake8",
+    "gcc",
+    "mypy",
+    "pylint",
+    "ruff",
+    "sarif",
+    "shellcheck",
+]
+OTHERS = ["cobertura", "coverage", "github-action-benchmark", "google-benchmark", "hyperfine", "junit", "ninja"]
+NAMES = sorted([*LINTERS, *OTHERS, "pytest-benchmark", "teamcity", "time"])
+
+
+def test_every_tool_is_found_by_its_name():
+    """The names are those of the tools, and what adapters share is none of them."""
+    assert list(adapters.names()) == NAMES
+    assert [adapters.find(name).name for name in NAMES] == NAMES
+    assert repr(adapters.find("junit")) == "<Adapter junit>"
+
+
+def test_an_unknown_name_says_which_there_are():
+    """A name that no tool has is a MeasureError that lists those that are known."""
+    for name in ("pytest_benchmark", "lint", "_xml", "", "../junit", "x" * 5000):
+        with pytest.raises(UnknownAdapterError, match="expected one of checkstyle, clang, .*, time") as caught:
+            adapters.find(name)
+        assert isinstance(caught.value, MeasureError)
+        assert len(str(caught.value)) < 500
+
+
+def test_the_linters_are_those_with_issues():
+    """A linter has issues, and another adapter says which have."""
+    assert list(adapters.linters()) == LINTERS
+    with pytest.raises(UnknownAdapterError, match="'junit': expected a linter's, one of checkstyle"):
+        adapters.find("junit").issues("<testsuite/>")
+
+
+def test_only_what_is_asked_for_is_loaded():
+    """Listing the names loads no adapter, and finding one loads that one alone."""
+    program = (
+        "import sys; from bbmeasure import adapters; adapters.names(); adapters.find('time')\n"
+        "print([name for name in adapters.names() if f'bbmeasure.adapters.{name}' in sys.modules])\n"
+        "print([name for name in ('twisted', 'buildbot', 'treq') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["['time']", "[]"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["", "\n", " \t\r\n\n", "\ufeff"])
+def test_no_output_gives_no_records(name, text):
+    """Where a tool printed nothing there is nothing to record, whatever the tool."""
+    assert adapters.find(name).parse(text) == []
+
+
+@pytest.mark.parametrize("name", LINTERS)
+def test_silence_is_no_issue_only_of_a_tool_that_is_silent(name):
+    """A linter that prints nothing when it finds nothing has no issues then; of any other silence is a failure."""
+    adapter = adapters.find(name)
+    if name in ("clang", "flake8", "gcc", "mypy"):
+        assert adapter.issues("") == []
+        assert [(record.name, record.value) for record in adapter.records("")] == [(name, 0)]
+    else:
+        with pytest.raises(ParseError):
+            adapter.issues("\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_too_long_a_text_is_refused_before_it_is_read(name):
+    """A text of more than 16 Mi characters is a ParseError that says so."""
+    with pytest.raises(ParseError, match="16777217 characters: expected at most 16777216"):
+        adapters.find(name).parse(" " * (adapters.LONGEST_TEXT + 1))
+
+
+def test_what_is_no_text_is_refused():
+    """Bytes are a ParseError, since an adapter reads text."""
+    with pytest.raises(ParseError, match="expected a text"):
+        adapters.find("junit").parse(b"<testsuite/>")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RecursionError("deep"), OverflowError("wide"), KeyError("k"), AttributeError("a"), TypeError("t"), MemoryError()]
+    + [ValueError("v"), UnicodeDecodeError("utf-8", b"x", 0, 1, "odd"), RecordError("name"), ZeroDivisionError("z")],
+)
+def test_a_fault_of_an_adapter_is_said_as_one_of_the_text(error):
+    """Whatever an adapter stumbles over, the caller gets a ParseError with the tool's name and the cause."""
+
+    def stumble(_text):
+        raise error
+
+    adapter = adapters.Adapter("own", types.SimpleNamespace(parse=stumble, issues=stumble))  # type: ignore[arg-type]
+    for read in (adapter.parse, adapter.issues):
+        with pytest.raises(ParseError, match="own output: ") as caught:
+            read("text")
+        assert caught.value.__cause__ is error
+
+
+def test_a_parse_error_keeps_its_line():
+    """A ParseError of an adapter reaches the caller as it was raised."""
+    with pytest.raises(ParseError) as caught:
+        adapters.find("ninja").parse("# ninja log v5\nnonsense\n")
+    assert (caught.value.tool, caught.value.line) == ("ninja", 2)
+    assert "expected 5 with tabs between" in caught.value.why
+
+
+def test_an_adapter_gives_what_a_step_needs():
+    """A linter's exit statuses and categories, and whether a tool speaks on stderr, are its adapter's."""
+    pylint = adapters.find("pylint")
+    assert 30 in pylint.found_issues
+    assert not {0, 1, 3, 32} & pylint.found_issues
+    assert adapters.find("ruff").found_issues == {1}
+    assert adapters.find("gcc").found_issues == frozenset()
+    assert pylint.categories == ("fatal", "error", "warning", "refactor", "convention", "info")
+    assert [name for name in NAMES if adapters.find(name).on_stderr] == ["clang", "cppcheck", "gcc", "time"]
+
+
+def test_an_adapter_of_ones_own_is_a_module_with_parse():
+    """What has ``parse`` and ``issues`` is an adapter of a linter, whatever it is made of."""
+    module = types.SimpleNamespace(
+        parse=lambda text: [Record("lines", text.count("\n"))], issues=lambda text: [Issue("c")] * len(text)
+    )
+    adapter = adapters.Adapter("own", module)  # type: ignore[arg-type]
+    assert adapter.parse("a\nb\n") == [Record("lines", 2)]
+    assert [(r.name, r.value) for r in adapter.records("ab", name="x")] == [("x", 2), ("x_by_category", 2)]

@@ -1,0 +1,63 @@
+"""Every recorded output is read as its expectation says."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from bbmeasure import adapters
+from bbmeasure.adapters import lint
+from tests.tool_output import cases
+
+CASES = cases.discover()
+#: Where this machine, or whoever recorded, could show through.
+PATHS = re.compile(r"/(?:work|root|home|tmp|opt|Users)/")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_a_recorded_output_is_read_as_expected(case):
+    """The records of a recorded output, or the line at which it cannot be read, are those beside it."""
+    assert cases.outcome(case.adapter, case.text) == json.loads(case.expected.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", adapters.names())
+def test_every_adapter_has_its_five_cases(name):
+    """Each adapter is shown a tool that had nothing, one thing, many things to say, that failed, and that was cut."""
+    assert {"zero", "one", "many", "failed", "truncated"} <= {case.name for case in cases.discover(name)}
+
+
+@pytest.mark.parametrize("name", adapters.names())
+def test_what_is_many_gives_several_records(name):
+    """The case ``many`` of each adapter gives more records than the case ``zero``, or larger ones."""
+
+    def total(case):
+        return sum(record["value"] for record in json.loads(case.expected.read_text("utf-8"))["records"])
+
+    by_name = {case.name: case for case in cases.discover(name) if "records" in case.expected.read_text("utf-8")}
+    assert total(by_name["many"]) > 0
+    assert total(by_name["many"]) != total(by_name["zero"])
+
+
+@pytest.mark.parametrize("name", adapters.linters())
+def test_parse_of_a_linter_counts_its_issues(name):
+    """``parse`` of a linter gives the records of its issues under its own name, and none where nothing was printed."""
+    for case in cases.discover(name):
+        if "error" not in json.loads(case.expected.read_text("utf-8")):
+            adapter = adapters.find(name)
+            issues = adapter.issues(case.text)
+            expected = lint.records(name, issues, categories=adapter.categories) if case.text.strip() else []
+            assert adapter.parse(case.text) == expected
+            assert expected == [] or expected[0].value == len(issues)
+
+
+def test_no_expectation_is_left_without_its_output():
+    """Every expectation stands beside the output that it is about."""
+    assert {case.expected for case in CASES} == set(cases.FOLDER.glob("*/*/*.expected.json"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_no_recording_shows_where_it_was_made(case):
+    """No recorded output has a path of the machine that it was recorded on."""
+    assert PATHS.findall(case.text) == []
