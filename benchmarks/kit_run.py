@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from bbmeasure_scripts import processes  # noqa: E402
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
-BURN = "import os\nx = 0\nwhile sum(os.times()[:2]) < 1: x += 1\nprint(sum(os.times()[:2]))"
+BURN = "import time\nx = 0\nwhile time.process_time() < 1: x += 1\nprint(time.process_time())"
 
 
 def sample_cost(count: int = 11, samples: int = 200) -> float:

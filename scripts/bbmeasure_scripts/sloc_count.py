@@ -1,7 +1,8 @@
 """The bundled counter of source lines: physical lines that hold more than blanks, comments and docstrings.
 
-For Python a docstring is any string that is a statement of its own.  Other counters differ there: sloccount takes only
-``\"\"\"`` at the beginning of a line for a comment, cloc any triple quotes, scc and tokei none.
+For Python a docstring is any string that is a statement of its own.  Other counters differ there: sloccount takes a
+string at the beginning of a line for a comment where it has double quotes, cloc and scc one in triple quotes, tokei
+none.
 
 Files are read as bytes and never decoded: what is wrong in their encoding matters to no comment.
 """
@@ -268,8 +269,3 @@ def _is_lonely(lines: Sequence[bytes], at: int) -> bool:
         if last:
             return last[0] not in _GOES_ON
     return True
-
-
-def by_language(count: Count) -> List[Tuple[str, int]]:
-    """Languages and their lines, the largest first."""
-    return sorted(count.lines.items(), key=lambda item: (-item[1], item[0]))

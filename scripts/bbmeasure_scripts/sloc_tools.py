@@ -1,0 +1,171 @@
+"""Other counters of source lines, where the worker has them.
+
+Each counts by a definition of its own, so that a series keeps the tool that it began with: ``Counted.tool`` says which
+one gave the number, with its version.  A new tool is a row in ``TOOLS``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from bbmeasure.errors import ParseError
+from bbmeasure_scripts import paths
+
+#: No more of a tool's output is read.
+LARGEST_OUTPUT = 64 * 1024 * 1024
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+
+
+class Counted(NamedTuple):
+    """Lines by language, and by which tool: its name and version."""
+
+    lines: Dict[str, int]
+    tool: str
+
+
+class Tool(NamedTuple):
+    """A counter: how it is run, what its output says, by which definition, and whether it can leave files out."""
+
+    definition: str
+    counter: Callable[[Sequence[str], Sequence[str]], Dict[str, int]]
+    takes_excludes: bool = False
+    is_module: bool = False
+
+
+def is_there(name: str) -> bool:
+    """Whether the worker has a tool."""
+    if TOOLS[name].is_module:
+        return importlib.util.find_spec(name) is not None
+    return shutil.which(name) is not None
+
+
+def run(name: str, roots: Sequence[str], exclude: Sequence[str] = ()) -> Counted:
+    """What a tool counts below ``roots``; ParseError where it fails or says what nobody expects."""
+    found = [os.path.abspath(root) for root in roots]
+    lines = TOOLS[name].counter(found, exclude)
+    return Counted({language: count for language, count in lines.items() if count}, f"{name} {version(name)}".strip())
+
+
+def version(name: str) -> str:
+    """The version that a tool says it has; empty where it says none."""
+    if TOOLS[name].is_module:
+        module: Any = importlib.import_module(name)
+        return str(getattr(module, "__version__", ""))
+    match = _VERSION.search(_output(name, ["--version"]).decode("utf-8", "replace"))
+    return match.group() if match else ""
+
+
+def _output(name: str, arguments: Sequence[str]) -> bytes:
+    """The standard output of a command that succeeds, whole; ParseError where it fails or says too much."""
+    try:
+        child = subprocess.Popen([name, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise ParseError(name, 0, f"could not be run: {error.strerror}") from None
+    with child:
+        assert child.stdout is not None
+        said = child.stdout.read(LARGEST_OUTPUT + 1)
+        if len(said) > LARGEST_OUTPUT:
+            child.kill()
+            raise ParseError(name, 0, f"more than {LARGEST_OUTPUT >> 20} MiB: expected a summary")
+    if child.returncode and name != "sloccount":  # which exits with 1 for nothing found
+        raise ParseError(name, 0, f"exit status {child.returncode}")
+    return said
+
+
+def _json(name: str, arguments: Sequence[str]) -> Any:
+    said = _output(name, arguments).strip() or b"null"
+    try:
+        return json.loads(said.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise ParseError(name, 0, f"expected JSON ({error})") from None
+
+
+def _numbers(name: str, found: Any) -> Dict[str, int]:
+    """Lines by language, checked."""
+    try:
+        return {str(language): int(lines) for language, lines in found}
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ParseError(name, 0, f"expected languages with their lines ({error!r})") from None
+
+
+def _scc(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
+    found = _json("scc", ["--format", "json", *roots])
+    return _numbers("scc", ((language["Name"], language["Code"]) for language in found or ()))
+
+
+def _tokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
+    excludes = [part for pattern in exclude for part in ("--exclude", pattern)]
+    found = _json("tokei", ["--output", "json", *excludes, *roots]) or {}
+    return _numbers("tokei", ((name, of["code"]) for name, of in found.items() if name != "Total"))
+
+
+def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
+    if not exclude:
+        return _read_cloc(["--json", "--quiet", *roots])
+    with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
+        for folder, names, _ in paths.walk(roots, paths.Excluded(exclude), paths.Notes()):
+            listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
+        listed.flush()
+        return _read_cloc(["--json", "--quiet", f"--list-file={listed.name}"])
+
+
+def _read_cloc(arguments: Sequence[str]) -> Dict[str, int]:
+    found = _json("cloc", arguments) or {}
+    return _numbers("cloc", ((name, of["code"]) for name, of in found.items() if name not in ("header", "SUM")))
+
+
+def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
+    with tempfile.TemporaryDirectory(prefix="bbmeasure-") as folder:
+        said = _output("sloccount", ["--datadir", folder, *roots]).decode("utf-8", "replace")
+    if "SLOC total is zero" in said:
+        return {}
+    totals = said.partition("Totals grouped by language")[2].partition("Total Physical")[0]
+    found = re.findall(r"^([^\s:]+):\s+([0-9]+) \(", totals, re.MULTILINE)
+    if not found:
+        raise ParseError("sloccount", 0, "expected totals by language")
+    return _numbers("sloccount", found)
+
+
+def _pygount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
+    found = _json("pygount", ["--format", "json", *roots]) or {}
+    return _numbers(
+        "pygount",
+        (
+            (language["language"], language["sourceCount"])
+            for language in found.get("languages", ())
+            if not language.get("isPseudoLanguage")
+        ),
+    )
+
+
+def _pytokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
+    module: Any = importlib.import_module("pytokei")
+    languages = module.Languages()
+    languages.get_statistics(list(roots), list(exclude), module.Config())
+    return _numbers("pytokei", ((name, of["code"]) for name, of in languages.get_languages_plain().items()))
+
+
+#: By name, in the order in which ``auto`` takes them: the fast ones first.
+TOOLS: Dict[str, Tool] = {
+    "scc": Tool("neither blank nor comment; docstrings are comments", _scc),
+    "tokei": Tool("neither blank nor comment; docstrings are code", _tokei, takes_excludes=True),
+    "pytokei": Tool("neither blank nor comment; docstrings are code", _pytokei, takes_excludes=True, is_module=True),
+    "cloc": Tool("neither blank nor comment; docstrings are comments; equal files once", _cloc, takes_excludes=True),
+    "sloccount": Tool(
+        "neither blank nor comment; lines that begin with quotes are comments; equal files once", _sloccount
+    ),
+    "pygount": Tool("neither blank nor comment; docstrings are comments", _pygount),
+}
+
+
+def available(exclude: Sequence[str], first: Optional[str] = None) -> List[str]:
+    """The tools that the worker has and that can leave out what is to be left out; ``first`` before all others."""
+    names = sorted(TOOLS, key=lambda name: name != first)
+    return [name for name in names if (TOOLS[name].takes_excludes or not exclude) and is_there(name)]
