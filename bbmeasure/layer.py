@@ -71,7 +71,8 @@ class Capture(Watch):
         self._held = 0
         self._totals = totals.Totals()
         self._first: dict[str, Point] = {}
-        self._carrying = defer.DeferredLock()
+        self._carrying = 0
+        self._carried: list[defer.Deferred[None]] = []
         self._streams: dict[str, set[int]] = {}
         self._series: dict[str, set[str]] = {}
 
@@ -109,7 +110,8 @@ class Capture(Watch):
             self.stores = [storage]
             self._ask_anew()
             memory, self.memory = self.memory, MemoryStorage()
-            return self._carrying.run(self._carry_over, memory, storage)
+            self._carrying += 1
+            return self._carry_over(memory, storage).addBoth(self._carry_ended)
         if storage not in self.stores:
             self.stores.append(storage)
         return defer.succeed(None)
@@ -127,7 +129,7 @@ class Capture(Watch):
         """Take what another capture kept in memory before this one's master was known."""
         self.counters.update(other.counters)
         other.counters.clear()
-        self.memory, self._first = other.memory, other._first
+        self.memory, self._first, self._last_time = other.memory, other._first, other._last_time
         self.stores = [self.memory]
 
     @defer.inlineCallbacks
@@ -149,6 +151,13 @@ class Capture(Watch):
             yield storage.write([], state)
         except MeasureError as error:
             self.count("carry_over_failed", f"{left} points from before the store was there are lost: {error}", left)
+
+    def _carry_ended(self, result: Any) -> Any:
+        self._carrying -= 1
+        if not self._carrying:
+            carried, self._carried = self._carried, []
+            self.succeed(None, carried)
+        return result
 
     @defer.inlineCallbacks
     def _declare_each(self, storage: Storage, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, set[str]]:
@@ -321,11 +330,7 @@ class Capture(Watch):
         self._held += 1
         self.begin()
         try:
-            yield self._totals.acquire(key)
-            try:
-                written = yield self._step(key, value, next_state, stored)
-            finally:
-                self._totals.release(key)
+            written = yield self._totals.run(key, lambda: self._step(key, value, next_state, stored))
         finally:
             self._held -= 1
             self.end()
@@ -343,8 +348,9 @@ class Capture(Watch):
         storage = None
         while storage is not self.storage:  # until the same store answered both questions
             storage = self.storage
-            if self._carrying.locked:
-                yield self._carrying.run(lambda: None)
+            if self._carrying:
+                self._carried.append(defer.Deferred())
+                yield self._carried[-1]
             last = yield self._totals.recall(key, storage)
             state = next_state(last)
             to_store = stored(last, state)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
 from twisted.internet import defer
 
 from bbmeasure.storage.base import Point, Storage
+
+#: One change of a total.
+Step = Callable[[], defer.Deferred[Any]]
 
 
 def key_of(mode: str, series: str, builder: Optional[str], tags: Mapping[str, str]) -> str:
@@ -31,19 +35,35 @@ class Totals:
     """Remembers of each total only what is not on disk, so that what another process forgets there starts anew."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, defer.DeferredLock] = {}
+        self._queues: dict[str, deque[tuple[Step, defer.Deferred[Any]]]] = {}
         self._unwritten: dict[str, _Unwritten] = {}
 
-    def acquire(self, key: str) -> defer.Deferred[defer.DeferredLock]:
-        """Wait until nobody else changes that total."""
-        return self._locks.setdefault(key, defer.DeferredLock()).acquire()
+    def run(self, key: str, step: Step) -> defer.Deferred[Any]:
+        """What ``step`` gives, once no other changes that total.
 
-    def release(self, key: str) -> None:
-        """Let the next one change it."""
-        lock = self._locks[key]
-        lock.release()
-        if not lock.locked:
-            del self._locks[key]
+        A queue and not a lock, which would go one call deeper for each that waited.
+        """
+        answer: defer.Deferred[Any] = defer.Deferred()
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.append((step, answer))
+        else:
+            self._queues[key] = deque([(step, answer)])
+            self._work(key)
+        return answer
+
+    @defer.inlineCallbacks
+    def _work(self, key: str) -> Generator[Any, Any, None]:
+        queue = self._queues[key]
+        while queue:
+            step, answer = queue.popleft()
+            try:
+                result = yield step()
+            except Exception:  # noqa: BLE001  (it is the caller's)
+                answer.errback()
+            else:
+                answer.callback(result)
+        del self._queues[key]
 
     @defer.inlineCallbacks
     def recall(self, key: str, storage: Storage) -> Generator[Any, Any, Optional[float]]:
