@@ -1,7 +1,7 @@
-"""How long the bundled counter takes for CPython's library, against sloccount, and how far their Python figures differ.
+"""How long the bundled counter takes for CPython's library, against sloccount, and how far their figures differ.
 
-Targets: at least 4 times as fast, on one core; within 1 %.  Run as ``python benchmarks/kit_sloc.py [FOLDER]``.  CPU time
-is compared, as both use one core and a busy machine makes the clock lie; the whole program counts, Python's start too.
+Targets: at least 4 times as fast, on one core; within 1 % for Python.  CPU time is compared, as both use one core and a
+busy machine makes the clock lie; the whole program counts, Python's start too.  The folder may be given.
 """
 
 from __future__ import annotations
