@@ -80,6 +80,9 @@ def _parser() -> Parser:
     forget.add_argument("series", metavar="SERIES")
     forget.add_argument("--yes", action="store_true", help="do not ask")
     _add_master(forget, required=True)
+    health = _add(commands, "health", "how the journal's sinks are, or a running master", _lazy("shipping", "health"))
+    _add_source(health)
+    _add_ship(commands)
     _add(commands, "backfill", "capture what a master's database knows of past builds", lambda _: 2)
     for name, what in (("emit", "report one value, on a worker"), ("run", "measure a command, on a worker")):
         _add(commands, name, what, lambda _: 2)
@@ -133,6 +136,16 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument(
         "--dir", metavar="DIR", type=Path, help="keep the master's folder there (default: a temporary one)"
     )
+
+
+def _add_ship(commands: Any) -> None:
+    ship = _add(commands, "ship", "send points to a server again, or now", _lazy("shipping", "ship"))
+    _add_master(ship)
+    ship.add_argument("--sink", metavar="NAME", help="the instance's name, where there are several")
+    ship.add_argument("--from", dest="since", metavar="TIME", help="queue all points since then again")
+    ship.add_argument("--drain", action="store_true", help="ship what waits, beside a running master or without one")
+    ship.add_argument("--detach", action="store_true", help="give up a sink that is configured no longer")
+    ship.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def _add_check(commands: Any) -> None:

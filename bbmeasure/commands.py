@@ -113,8 +113,15 @@ def check(wanted: argparse.Namespace) -> int:
     found = read_config(wanted.master)
     problems = list(found["problems"])
     journal = _check_journal(wanted.master, found)
-    problems += journal["problems"]
-    answer = {**found, "journal": journal["path"], "series": journal["series"], "problems": problems}
+    servers = _check_servers(wanted.master, found)
+    problems += journal["problems"] + [problem for server in servers for problem in server["problems"]]
+    answer = {
+        **found,
+        "journal": journal["path"],
+        "series": journal["series"],
+        "servers": servers,
+        "problems": problems,
+    }
     if wanted.json:
         print(json.dumps(answer))
     else:
@@ -143,6 +150,15 @@ def read_config(master: Path) -> dict[str, Any]:
     return found
 
 
+def _check_servers(master: Path, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was tried with the server of each instance that ships to one."""
+    if not any(one["class"] in ("InfluxDBInstance", "VictoriaMetricsInstance") for one in found["instances"]):
+        return []
+    from bbmeasure.targets import check_servers  # loads the influxdb client
+
+    return check_servers(master)
+
+
 def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
     """Whether the journal can be read, and which tracked names it has never met though builds were measured."""
     path = master / found["journal"]
@@ -169,6 +185,11 @@ def _told(answer: dict[str, Any]) -> str:
     lines.append(f"page: {'on' if answer['page'] else 'off; put bbmeasure into www plugins'}")
     if answer["journal"]:
         lines.append(f"journal {answer['journal']}: {answer['series']} series")
+    lines += [
+        f"{server['name']}: {check['what']}: {'' if check['ok'] else 'PROBLEM '}{tables.clean(check['says'])}"
+        for server in answer["servers"]
+        for check in server["checks"]
+    ]
     lines += [f"builder {name}: measured" for name in answer["builders"]]
     tracks = [
         f"  {track['builder']}: {track['what']} {track['subject']} -> {track['series']}" for track in answer["tracked"]

@@ -78,7 +78,7 @@ class SinkInstance(MeasureInstance):
 
         Secrets are not rendered yet, and not looked at.
         """
-        own, switches = _split(kwargs)
+        own, switches = split_arguments(kwargs)
         super().checkConfig(**switches)
         plain = {name: None if IRenderable.providedBy(value) else value for name, value in own.items()}
         given = {name for name, value in own.items() if value is not None}
@@ -95,7 +95,7 @@ class SinkInstance(MeasureInstance):
     @defer.inlineCallbacks
     def reconfigService(self, **kwargs: Any) -> Generator[Any, Any, None]:
         """Take the arguments, with secrets rendered."""
-        own, switches = _split(kwargs)
+        own, switches = split_arguments(kwargs)
         yield self.use_settings(own)
         yield super().reconfigService(**switches)
 
@@ -285,7 +285,7 @@ class VictoriaMetricsInstance(SinkInstance):
         )
 
 
-def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_arguments(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments of the server, and the switches of what is tracked."""
     switches = {name: value for name, value in kwargs.items() if name.startswith("track")}
     return {name: value for name, value in kwargs.items() if name not in switches}, switches

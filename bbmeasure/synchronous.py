@@ -1,0 +1,129 @@
+"""A server as code that may wait sees it: through the ``influxdb`` client, its defaults undone.
+
+The client's own are no timeout, three tries, root and root, and no look at certificates.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import warnings
+from collections.abc import Sequence
+from typing import Any, Optional
+from urllib.parse import urlsplit
+
+import requests
+from influxdb import InfluxDBClient
+from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
+
+from bbmeasure.errors import StorageError
+from bbmeasure.storage.base import Point
+from bbmeasure.storage.influxserver import Server, ServerError, Trouble, error_of, query_error
+from bbmeasure.storage.lineprotocol import LineError, LineWriter, TextLeftOutError
+
+Item = tuple[int, Point]
+
+
+def connect(server: Server) -> InfluxDBClient:
+    """The client of that server."""
+    parts = urlsplit(server.url)
+    is_tls = parts.scheme == "https"
+    return InfluxDBClient(
+        parts.hostname,
+        parts.port or (443 if is_tls else 80),
+        server.username,
+        server.password,
+        server.database,
+        ssl=is_tls,
+        verify_ssl=(server.ca_file or True) if server.verify_tls else False,
+        timeout=server.timeout,
+        retries=1,
+        path=parts.path.rstrip("/"),
+        headers={"User-Agent": "bbmeasure", **server.headers()},
+    )
+
+
+class SyncServer:
+    """Asks and writes, and waits for the answer.  Every method raises a StorageError, mostly a ServerError."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._client = connect(server)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
+
+    def _request(self, name: str, method: str, expected: int, **options: Any) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+                return self._client.request(name, method, expected_response_code=expected, **options)
+        except InfluxDBServerError as error:
+            raise self._error(500, error) from None
+        except InfluxDBClientError as error:
+            raise self._error(error.code or 0, error) from None
+        except (requests.RequestException, OSError) as error:
+            raise ServerError(Trouble.UNREACHABLE, self.server.tell(str(error))) from None
+
+    def _error(self, status: int, error: Any) -> ServerError:
+        said = error.content if hasattr(error, "content") else str(error)
+        body = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
+        return error_of(self.server, status, {}, body)
+
+    def ping(self) -> tuple[str, Optional[float]]:
+        """The version that the server tells, and its clock in unix seconds, to the second."""
+        headers = self._request("ping", "GET", 204).headers
+        date = email.utils.parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else None
+        return headers.get("X-Influxdb-Version", "of no version"), date
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The series that one statement is answered with."""
+        params = {**self.server.place(), "q": text, "epoch": "ns"}
+        answer = self._request("query", "POST", 200, params=params)
+        try:
+            said = answer._msgpack or answer.json()
+            result = (said.get("results") or [{}])[0]
+        except (ValueError, AttributeError, TypeError, IndexError):
+            raise ServerError(Trouble.STRANGE, self.server.tell(answer.text), 200) from None
+        if "error" in said or "error" in result:
+            raise query_error(self.server, str(said.get("error") or result["error"]))
+        return list(result.get("series", ()))
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Send lines; only 204 is success."""
+        body = ("\n".join(lines) + "\n").encode("utf-8", "replace")
+        headers = {**self._client._headers, "Content-Type": "text/plain; charset=utf-8"}
+        self._request("write", "POST", 204, params=self.server.place(), data=body, headers=headers)
+
+    def deliver(self, writer: LineWriter, items: Sequence[Item]) -> list[tuple[Point, str]]:
+        """Send points; those that were refused for good, with the reason.
+
+        Texts for a server of numbers are passed over.  What was refused together is sent again in halves, until it is
+        known which points are at fault.
+        """
+        lines, sent, refused = [], [], []
+        for item in items:
+            try:
+                lines.append(writer.line(item[1]))
+                sent.append(item)
+            except TextLeftOutError:
+                continue
+            except LineError as error:
+                refused.append((item[1], str(error)))
+        if not lines:
+            return refused
+        try:
+            self.write(lines)
+        except ServerError as error:
+            if error.trouble not in (Trouble.REFUSED, Trouble.TOO_LARGE):
+                raise
+            if len(sent) == 1:
+                return [*refused, (sent[0][1], error.words)]
+            middle = len(sent) // 2
+            return [*refused, *self.deliver(writer, sent[:middle]), *self.deliver(writer, sent[middle:])]
+        return refused
+
+
+def is_missing(error: StorageError) -> bool:
+    """Whether the database is not there."""
+    return isinstance(error, ServerError) and error.trouble is Trouble.NOT_FOUND and "database" in error.words
