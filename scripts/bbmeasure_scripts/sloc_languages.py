@@ -12,40 +12,54 @@ from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 class Span(NamedTuple):
     """What begins in one line and may end in another: a block comment or a long string.
 
-    It opens with plain bytes, or with what a pattern matches; in ``closes``, plain bytes, ``\\1`` stands for the first
-    group of that pattern.
+    It opens with plain bytes, or with what a regex matches; in ``closes``, plain bytes, ``\\1`` stands for the first
+    group of that regex.
     """
 
     opens: bytes
     closes: bytes
-    pattern: Optional[Pattern[bytes]] = None
+    regex: bool = False
     is_comment: bool = False
     nests: bool = False
     escapes: bool = False
 
     def find(self, text: bytes, position: int) -> int:
         """Where the next one opens; -1 where none does."""
-        if self.pattern is None:
+        if not self.regex:
             return text.find(self.opens, position)
-        match = self.pattern.search(text, position)
+        match = re.compile(self.opens).search(text, position)
         return match.start() if match else -1
 
     def opening(self, text: bytes, at: int) -> Tuple[int, bytes]:
         """Where the opening at ``at`` ends, and what closes it."""
-        match = self.pattern.match(text, at) if self.pattern else None
+        match = re.compile(self.opens).match(text, at) if self.regex else None
         if match is None:
             return at + len(self.opens), self.closes
         closes = self.closes.replace(b"\\1", match.group(1)) if match.re.groups else self.closes
         return match.end(), closes
 
 
-class Syntax(NamedTuple):
+class Syntax:
     """How a language writes comments and strings; ``token`` finds all that may hide what opens a span."""
 
-    line_comments: Tuple[bytes, ...]
-    spans: Tuple[Span, ...]
-    token: Pattern[bytes]
-    docstrings: bool
+    def __init__(
+        self, line_comments: Sequence[bytes], spans: Sequence[Span] = (), strings: bytes = b"", docstrings: bool = False
+    ) -> None:
+        self.line_comments = tuple(line_comments)
+        self.spans = tuple(spans)
+        self.docstrings = docstrings
+        self._strings = strings
+        self._token: Optional[Pattern[bytes]] = None
+
+    @property
+    def token(self) -> Pattern[bytes]:
+        """A regex of what opens a span, short strings and line comments; made when it is first needed."""
+        if self._token is None:
+            opens = [span.opens if span.regex else re.escape(span.opens) for span in self.spans]
+            words = [re.escape(word) + b"[^\n]*" for word in self.line_comments]
+            strings = [self._strings] if self._strings else []
+            self._token = re.compile(b"|".join([*opens, *words, *strings]) or b"(?!)", re.DOTALL)
+        return self._token
 
 
 def _comment(opens: bytes, closes: bytes, nests: bool = False) -> Span:
@@ -53,16 +67,7 @@ def _comment(opens: bytes, closes: bytes, nests: bool = False) -> Span:
 
 
 def _pattern(opens: bytes, closes: bytes, is_comment: bool = False) -> Span:
-    return Span(opens, closes, re.compile(opens), is_comment)
-
-
-def _syntax(
-    line_comments: Sequence[bytes], spans: Sequence[Span] = (), strings: bytes = b"", docstrings: bool = False
-) -> Syntax:
-    opens = [span.opens if span.pattern else re.escape(span.opens) for span in spans]
-    words = [re.escape(word) + b"[^\n]*" for word in line_comments]
-    token = re.compile(b"|".join([*opens, *words, *([strings] if strings else [])]) or b"(?!)", re.DOTALL)
-    return Syntax(tuple(line_comments), tuple(spans), token, docstrings)
+    return Span(opens, closes, True, is_comment)
 
 
 #: A string in one line; one that never ends takes the rest of it, so that a search never goes back.
@@ -77,51 +82,51 @@ _TRIPLE = Span(b'"""', b'"""', escapes=True)
 _TRIPLE_SINGLE = Span(b"'''", b"'''", escapes=True)
 _BACKTICK = Span(b"`", b"`", escapes=True)
 
-_PYTHON = _syntax([b"#"], [_TRIPLE, _TRIPLE_SINGLE], _BOTH, docstrings=True)
-_HASH = _syntax([b"#"])
-_C = _syntax([b"//"], [_C_BLOCK], _BOTH)
-_CPP = _syntax([b"//"], [_C_BLOCK, _pattern(rb'R"([^()\\\s]{0,16})\(', rb')\1"')], _BOTH)
-_JAVA = _syntax([b"//"], [_C_BLOCK, _TRIPLE], _BOTH)
-_SCRIPT = _syntax([b"//"], [_C_BLOCK, _BACKTICK], _BOTH)
-_GO = _syntax([b"//"], [_C_BLOCK, Span(b"`", b"`")], _DOUBLE + b"|" + _CHARACTER)
-_RUST = _syntax([b"//"], [_C_NESTED, _pattern(rb'\br(#*)"', rb'"\1')], _DOUBLE + b"|" + _CHARACTER)
-_KOTLIN = _syntax([b"//"], [_C_NESTED, Span(b'"""', b'"""')], _DOUBLE + b"|" + _CHARACTER)
-_SWIFT = _syntax([b"//"], [_C_NESTED, _TRIPLE], _DOUBLE)
-_DART = _syntax([b"//"], [_C_NESTED, _TRIPLE, _TRIPLE_SINGLE], _BOTH)
-_PHP = _syntax([b"//", b"#"], [_C_BLOCK], _BOTH)
-_SLASHES = _syntax([b"//"])
-_CSS = _syntax([], [_C_BLOCK], _BOTH)
-_HCL = _syntax([b"#", b"//"], [_C_BLOCK], _DOUBLE)
-_SQL = _syntax([b"--"], [_C_BLOCK], _BOTH)
-_DASHES = _syntax([b"--"])
-_LUA = _syntax(
+_PYTHON = Syntax([b"#"], [_TRIPLE, _TRIPLE_SINGLE], _BOTH, docstrings=True)
+_HASH = Syntax([b"#"])
+_C = Syntax([b"//"], [_C_BLOCK], _BOTH)
+_CPP = Syntax([b"//"], [_C_BLOCK, _pattern(rb'R"([^()\\\s]{0,16})\(', rb')\1"')], _BOTH)
+_JAVA = Syntax([b"//"], [_C_BLOCK, _TRIPLE], _BOTH)
+_SCRIPT = Syntax([b"//"], [_C_BLOCK, _BACKTICK], _BOTH)
+_GO = Syntax([b"//"], [_C_BLOCK, Span(b"`", b"`")], _DOUBLE + b"|" + _CHARACTER)
+_RUST = Syntax([b"//"], [_C_NESTED, _pattern(rb'\br(#*)"', rb'"\1')], _DOUBLE + b"|" + _CHARACTER)
+_KOTLIN = Syntax([b"//"], [_C_NESTED, Span(b'"""', b'"""')], _DOUBLE + b"|" + _CHARACTER)
+_SWIFT = Syntax([b"//"], [_C_NESTED, _TRIPLE], _DOUBLE)
+_DART = Syntax([b"//"], [_C_NESTED, _TRIPLE, _TRIPLE_SINGLE], _BOTH)
+_PHP = Syntax([b"//", b"#"], [_C_BLOCK], _BOTH)
+_SLASHES = Syntax([b"//"])
+_CSS = Syntax([], [_C_BLOCK], _BOTH)
+_HCL = Syntax([b"#", b"//"], [_C_BLOCK], _DOUBLE)
+_SQL = Syntax([b"--"], [_C_BLOCK], _BOTH)
+_DASHES = Syntax([b"--"])
+_LUA = Syntax(
     [b"--"],
     [_pattern(rb"--\[(=*)\[", rb"]\1]", is_comment=True), _pattern(rb"\[(=*)\[", rb"]\1]")],
     _BOTH,
 )
-_HASKELL = _syntax([b"--"], [_comment(b"{-", b"-}", nests=True)], _DOUBLE + b"|" + _CHARACTER)
-_ML = _syntax([], [_comment(b"(*", b"*)", nests=True)], _DOUBLE + b"|" + _CHARACTER)
-_FSHARP = _syntax([b"//"], [_pattern(rb"\(\*(?!\))", b"*)", is_comment=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
-_PASCAL = _syntax(
+_HASKELL = Syntax([b"--"], [_comment(b"{-", b"-}", nests=True)], _DOUBLE + b"|" + _CHARACTER)
+_ML = Syntax([], [_comment(b"(*", b"*)", nests=True)], _DOUBLE + b"|" + _CHARACTER)
+_FSHARP = Syntax([b"//"], [_pattern(rb"\(\*(?!\))", b"*)", is_comment=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_PASCAL = Syntax(
     [b"//"],
     [_comment(b"{", b"}"), _comment(b"(*", b"*)")],
     rb"'[^'\n]*'?",
 )
-_PERL = _syntax([b"#"], [_pattern(rb"(?m:^=[a-zA-Z])", b"\n=cut", is_comment=True)])
-_RUBY = _syntax([b"#"], [_pattern(rb"(?m:^=begin\b)", b"\n=end", is_comment=True)])
-_CMAKE = _syntax([b"#"], [_pattern(rb"#\[(=*)\[", rb"]\1]", is_comment=True)], _DOUBLE)
-_JULIA = _syntax([b"#"], [_comment(b"#=", b"=#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
-_NIM = _syntax([b"#"], [_comment(b"#[", b"]#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
-_ELIXIR = _syntax([b"#"], [_TRIPLE], _DOUBLE)
-_POWERSHELL = _syntax([b"#"], [_comment(b"<#", b"#>")], rb'"[^"\n]*"?' + rb"|'[^'\n]*'?")
-_LISP = _syntax([b";"], [_comment(b"#|", b"|#", nests=True)], _DOUBLE)
-_SEMICOLON = _syntax([b";"])
-_PERCENT = _syntax([b"%"])
-_ASSEMBLY = _syntax([b";", b"//", b"# ", b"@ "], [_C_BLOCK], _BOTH)
-_FORTRAN = _syntax([b"!"])
-_BASIC = _syntax([b"'", b"REM ", b"Rem ", b"rem "])
-_BATCH = _syntax([b"::", b"REM", b"Rem", b"rem", b"@REM", b"@Rem", b"@rem"])
-_HTML = _syntax([], [_comment(b"<!--", b"-->")])
+_PERL = Syntax([b"#"], [_pattern(rb"(?m:^=[a-zA-Z])", b"\n=cut", is_comment=True)])
+_RUBY = Syntax([b"#"], [_pattern(rb"(?m:^=begin\b)", b"\n=end", is_comment=True)])
+_CMAKE = Syntax([b"#"], [_pattern(rb"#\[(=*)\[", rb"]\1]", is_comment=True)], _DOUBLE)
+_JULIA = Syntax([b"#"], [_comment(b"#=", b"=#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_NIM = Syntax([b"#"], [_comment(b"#[", b"]#", nests=True), _TRIPLE], _DOUBLE + b"|" + _CHARACTER)
+_ELIXIR = Syntax([b"#"], [_TRIPLE], _DOUBLE)
+_POWERSHELL = Syntax([b"#"], [_comment(b"<#", b"#>")], rb'"[^"\n]*"?' + rb"|'[^'\n]*'?")
+_LISP = Syntax([b";"], [_comment(b"#|", b"|#", nests=True)], _DOUBLE)
+_SEMICOLON = Syntax([b";"])
+_PERCENT = Syntax([b"%"])
+_ASSEMBLY = Syntax([b";", b"//", b"# ", b"@ "], [_C_BLOCK], _BOTH)
+_FORTRAN = Syntax([b"!"])
+_BASIC = Syntax([b"'", b"REM ", b"Rem ", b"rem "])
+_BATCH = Syntax([b"::", b"REM", b"Rem", b"rem", b"@REM", b"@Rem", b"@rem"])
+_HTML = Syntax([], [_comment(b"<!--", b"-->")])
 
 #: Language, its syntax, its extensions (with a dot) and whole file names, in lower case.
 _TABLE: List[Tuple[str, Syntax, str]] = [

@@ -6,13 +6,11 @@ one gave the number, with its version.  A new tool is a row in ``TOOLS``.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import re
-import shutil
-import subprocess
-import tempfile
+import sys
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from bbmeasure.errors import ParseError
@@ -42,8 +40,10 @@ class Tool(NamedTuple):
 def is_there(name: str) -> bool:
     """Whether the worker has a tool."""
     if TOOLS[name].is_module:
-        return importlib.util.find_spec(name) is not None
-    return shutil.which(name) is not None
+        return any(finder.find_spec(name, None) is not None for finder in sys.meta_path)
+    folders = os.get_exec_path()
+    suffixes = os.environ.get("PATHEXT", "").split(os.pathsep) if os.name == "nt" else [""]
+    return any(os.access(os.path.join(folder, name + suffix), os.X_OK) for folder in folders for suffix in suffixes)
 
 
 def run(name: str, roots: Sequence[str], exclude: Sequence[str] = ()) -> Counted:
@@ -64,6 +64,8 @@ def version(name: str) -> str:
 
 def _output(name: str, arguments: Sequence[str]) -> bytes:
     """The standard output of a command that succeeds, whole; ParseError where it fails or says too much."""
+    import subprocess  # late: most workers count by the bundled counter, and start faster without it
+
     try:
         child = subprocess.Popen([name, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     except OSError as error:
@@ -109,6 +111,8 @@ def _tokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
 def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     if not exclude:
         return _read_cloc(["--json", "--quiet", *roots])
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
         for folder, names, _ in paths.walk(roots, paths.Excluded(exclude), paths.Notes()):
             listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
@@ -122,6 +126,8 @@ def _read_cloc(arguments: Sequence[str]) -> Dict[str, int]:
 
 
 def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="bbmeasure-") as folder:
         said = _output("sloccount", ["--datadir", folder, *roots]).decode("utf-8", "replace")
     if "SLOC total is zero" in said:

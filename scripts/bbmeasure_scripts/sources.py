@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
 from typing import Optional
 
 
 def get_source(name: str) -> str:
     """The source of module ``name``, as its loader gives it; ImportError where it has none."""
-    spec = find_spec(name)
+    if name in sys.modules:
+        spec = sys.modules[name].__spec__
+    else:
+        from importlib.util import find_spec  # late: a worker's start matters, and there it is not needed
+
+        spec = find_spec(name)
     reader = getattr(spec.loader, "get_source", None) if spec else None
     source: Optional[str] = reader(name) if reader else None
     if source is None:

@@ -11,7 +11,6 @@ import errno
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -160,7 +159,7 @@ class _Watch:
         arguments = [sys.executable, *flags, "-c", source, str(writer), " ".join(_dropped_variables()), *command]
         os.set_inheritable(writer, True)
         try:
-            subprocess.call(arguments, close_fds=False)
+            os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606  (a Python, without a shell)
         except (OSError, ValueError):
             return
         finally:
@@ -287,6 +286,8 @@ def _has_terminal() -> bool:
 
 def _measure_portable(command: Sequence[str]) -> Usage:
     """For systems without ``wait4``: time alone, and what psutil can sample where it is there."""
+    import subprocess
+
     start = time.monotonic()
     try:
         child = subprocess.Popen(list(command))
