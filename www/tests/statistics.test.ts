@@ -36,12 +36,16 @@ describe("a change", () => {
     expect([changeOf(100, 108), changeOf(0, 5), changeOf("a", 5), changeOf(null, 5)]).toEqual([0.08, null, null, null]);
   });
 
+  test("upwards is above zero, also from a value below it", () => {
+    expect(changeOf(-10, -8)).toBeCloseTo(0.2, 12);
+  });
+
   test("is judged by the good direction", () => {
     expect([judge(10, 8, "lower"), judge(10, 8, "higher"), judge(10, 8, null), judge(10, 10, "lower"), judge(null, 1, "lower")])
       .toEqual(["better", "worse", "neutral", "same", "unknown"]);
   });
 
-  test("of values below zero is judged by the values, not by the sign of the fraction", () => {
+  test("of values below zero is judged as any other", () => {
     expect([judge(-10, -12, "lower"), judge(-10, -8, "lower")]).toEqual(["better", "worse"]);
   });
 

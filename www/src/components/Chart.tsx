@@ -108,6 +108,7 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
       optionsOf(drawing, width, height, {setCursor: [onCursor], setSelect: [onSelect], draw: [() => setDrawn(n => n + 1)]}),
       columnsOf(drawing.lines) as uPlot.AlignedData, element);
     plot.current = chart;
+    Object.assign(element, {plotted: chart.data});  // what is drawn, for who looks from outside: canvas hides it
     let pressed = 0;
     let touched: Dot | null = null;
     let isTouch = false;

@@ -53,16 +53,28 @@ interface ChoiceProps {
   nameOf?: (choice: string) => string;
 }
 
+/** A field under its name. */
+export const Labelled = ({label, grow = false, children}: {
+  label: string; grow?: boolean; children: (id: string) => React.ReactNode;
+}) => {
+  const id = React.useId();
+  return (
+    <span className={grow ? "bbm-labelled bbm-grow" : "bbm-labelled"}>
+      <label htmlFor={id}><bdi>{label}</bdi></label>
+      {children(id)}
+    </span>
+  );
+};
+
 /** One of some names, or none. */
 export const Choice = ({label, value, choices, any, onChange, nameOf = choice => choice}: ChoiceProps) => (
-  <label className="bbm-labelled">
-    <span>{label}</span>
-    <select className="bbm-field" value={value ?? ""} onChange={event => onChange(event.target.value || null)}>
+  <Labelled label={label}>{id => (
+    <select id={id} className="bbm-field" value={value ?? ""} onChange={event => onChange(event.target.value || null)}>
       {(any !== null || value === null) && <option value="">{any ?? "choose…"}</option>}
       {value !== null && !choices.includes(value) && <option value={value}>{isolated(shortened(nameOf(value)))}</option>}
       {choices.map(choice => <option key={choice} value={choice}>{isolated(shortened(nameOf(choice)))}</option>)}
     </select>
-  </label>
+  )}</Labelled>
 );
 
 interface ManyProps {

@@ -1,7 +1,7 @@
 import * as React from "react";
 import type {SeriesState} from "../lib/address";
 import type {Series} from "../lib/api";
-import {Check, Choice, ChoiceOfMany, RangePicker} from "./Controls";
+import {Check, Choice, ChoiceOfMany, Labelled, RangePicker} from "./Controls";
 
 interface Props {
   series: Series;
@@ -45,12 +45,11 @@ export const SeriesControls = ({series, state, now, tagChoices, change}: Props) 
         }}/>
       ))}
       {!isText && (
-        <label className="bbm-labelled">
-          <span>Compare</span>
-          <select className="bbm-field" value={mode} onChange={event => setMode(event.target.value)}>
+        <Labelled label="Compare">{id => (
+          <select id={id} className="bbm-field" value={mode} onChange={event => setMode(event.target.value)}>
             {comparisons.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
           </select>
-        </label>
+        )}</Labelled>
       )}
       {mode === "builder" && (
         <Choice label="Compared with" value={state.versus} choices={series.builders} any={null}

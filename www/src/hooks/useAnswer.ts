@@ -9,13 +9,17 @@ export interface Answer<Data> {
 /**
  * What `ask` answers, asked again whenever `key` changes or `version` does.
  *
- * A new `key` is a new question: what the old one answered is dropped.  A new `version` is the same question again: the
- * old answer stays until the new one is there.  Answers to questions that nobody asks any more are aborted.
+ * A new `key` is a new question: what the old one answered is dropped, unless it is to `linger` until the new answer is
+ * there.  A new `version` is the same question again: the old answer stays meanwhile.  Questions that nobody asks any
+ * more are aborted.
  */
-export function useAnswer<Data>(key: string | null, version: number, ask: (signal: AbortSignal) => Promise<Data>) {
+export function useAnswer<Data>(
+  key: string | null, version: number, ask: (signal: AbortSignal) => Promise<Data>, linger = false,
+): Answer<Data> {
   const [answer, setAnswer] = React.useState<Answer<Data> & {key: string | null}>(
     {key: null, data: null, error: null, loading: true});
   const question = React.useRef(ask);
+  const answered = React.useRef<string | null>(null);
   question.current = ask;
 
   React.useEffect(() => {
@@ -23,14 +27,22 @@ export function useAnswer<Data>(key: string | null, version: number, ask: (signa
       return undefined;
     }
     const controller = new AbortController();
-    setAnswer(old => ({key, data: old.key === key ? old.data : null, error: null, loading: true}));
+    setAnswer(old => ({key, data: linger || old.key === key ? old.data : null, error: null, loading: true}));
     question.current(controller.signal).then(
-      data => !controller.signal.aborted && setAnswer({key, data, error: null, loading: false}),
+      data => {
+        if (!controller.signal.aborted) {
+          answered.current = key;
+          setAnswer({key, data, error: null, loading: false});
+        }
+      },
       error => !controller.signal.aborted && setAnswer(old =>
-        ({key, data: old.key === key ? old.data : null, error: error as Error, loading: false})),
+        ({key, data: answered.current === key ? old.data : null, error: error as Error, loading: false})),
     );
     return () => controller.abort();
   }, [key, version]);
 
-  return key !== null && answer.key === key ? answer : {data: null, error: null, loading: key !== null};
+  if (key !== null && answer.key === key) {
+    return answer;
+  }
+  return {data: linger && key !== null ? answer.data : null, error: null, loading: key !== null};
 }

@@ -100,9 +100,9 @@ export function useSeries(series: Series, state: SeriesState, theme: Theme, vers
   const narrowing = {since: range.since, until: range.until, tags};
   const versusNarrowing = {since: versusTimes?.since, until: versusTimes?.until, tags};
   const main = useAnswer(question(state), step,
-    signal => loadLines(series.name, asked, narrowing, series.builders, signal));
+    signal => loadLines(series.name, asked, narrowing, series.builders, signal), true);
   const other = useAnswer(versusRange ? question(versusRange) : null, step,
-    signal => loadLines(series.name, asked, versusNarrowing, series.builders, signal));
+    signal => loadLines(series.name, asked, versusNarrowing, series.builders, signal), true);
 
   const first = main.data?.lines ?? NO_LINES;
   const second = (versusRange && other.data?.lines) || NO_LINES;

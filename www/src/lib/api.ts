@@ -138,6 +138,8 @@ export const getRecords = (buildid: number, signal?: AbortSignal) =>
 export const getLinks = (parameters: Readonly<Record<string, string | number | null | undefined>>, signal?: AbortSignal) =>
   ask<Links>("links", queryOf(parameters), signal);
 
+export const getHealth = (signal?: AbortSignal) => ask<unknown>("health", "", signal);
+
 export interface Builder {
   builderid: number;
   name: string;

@@ -4,11 +4,7 @@ import type {Better} from "./api";
 
 export type Judgement = "better" | "worse" | "same" | "neutral" | "unknown";
 
-/**
- * What a step from `before` to `after` means where `better` is the good direction.
- *
- * Compares the values and not the fraction between them, whose sign says nothing where values are below zero.
- */
+/** What a step from `before` to `after` means where `better` is the good direction. */
 export function judge(
   before: number | string | null | undefined, after: number | string | null | undefined, better: Better,
 ): Judgement {

@@ -47,10 +47,10 @@ export function summarize(values: readonly number[]): Statistics {
   };
 }
 
-/** From `before` to `after` as a fraction of `before`; null where there is none. */
+/** From `before` to `after` as a fraction of what `before` amounts to; null where there is none. */
 export function changeOf(before: number | string | null | undefined, after: number | string | null | undefined) {
   if (typeof before !== "number" || typeof after !== "number" || before === 0) {
     return null;
   }
-  return (after - before) / before;
+  return (after - before) / Math.abs(before);
 }

@@ -2,7 +2,7 @@ import * as React from "react";
 import {useTopbarItems} from "buildbot-ui";
 import {Link, useSearchParams} from "react-router-dom";
 import {Ago, Change, Empty, Name, OutLink, Value} from "../components/Basics";
-import {Choice} from "../components/Controls";
+import {Choice, Labelled} from "../components/Controls";
 import {Sparkline} from "../components/Sparkline";
 import {useAnswer} from "../hooks/useAnswer";
 import {useSeen} from "../hooks/useSeen";
@@ -119,13 +119,12 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
       ) : (
         <>
           <form className="bbm-controls" role="search" aria-label="Find series" onSubmit={event => event.preventDefault()}>
-            <label className="bbm-labelled bbm-grow">
-              <span>Search</span>
-              <input type="search" className="bbm-field" value={search} placeholder="part of a name" onChange={event => {
+            <Labelled label="Search" grow>{id => (
+              <input id={id} type="search" className="bbm-field" value={search} placeholder="part of a name" onChange={event => {
                 setSearch(event.target.value);
                 change({search: event.target.value});
               }}/>
-            </label>
+            )}</Labelled>
             <Choice label="Builder" value={state.builder} choices={choices.builders} any="all"
                     onChange={builder => change({builder})}/>
             <Choice label="Kind" value={state.kind} choices={choices.kinds} any="all" onChange={kind => change({kind})}/>

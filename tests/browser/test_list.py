@@ -1,0 +1,104 @@
+"""The list of all series."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.config import HOSTILE, LINUX, WINDOWS, ask, measure
+
+
+def _rows(page):
+    return page.locator(".bbm-list tbody tr")
+
+
+def test_opens_from_the_sidebar(visit):
+    """A click on Measurements in Buildbot's menu shows every series that the API knows."""
+    page = visit.go("/")
+    page.get_by_role("link", name="Measurements").click()
+    expect(page.get_by_role("heading", name="Measurements")).to_be_visible()
+    assert page.url.endswith("#/measurements")
+    names = [series["name"] for series in ask(site_of(visit), "series")["series"]]
+    expect(_rows(page)).to_have_count(len(names))
+    assert sorted(row.get_attribute("data-series") for row in _rows(page).all()) == sorted(names)
+
+
+def site_of(visit):
+    """What ``ask`` needs of a site."""
+    return type("Address", (), {"url": visit.url})
+
+
+def test_finds_a_series_and_keeps_the_search_in_the_address(visit):
+    """What is searched and filtered for stands in the address, and a reload finds it again."""
+    page = visit.go("/measurements")
+    page.get_by_label("Search").fill("size")
+    page.get_by_label("Builder").select_option(WINDOWS)
+    page.get_by_label("Kind").select_option("size")
+    page.get_by_label("Unit").select_option("bytes")
+    expect(_rows(page)).to_have_count(1)
+    expect(page.get_by_test_id("found")).to_contain_text("1 of ")
+    assert page.url.endswith("#/measurements?q=size&builder=windows&kind=size&unit=bytes")
+    page.reload()
+    expect(_rows(page)).to_have_count(1)
+    expect(page.get_by_label("Search")).to_have_value("size")
+    page.get_by_role("link", name="build_size").click()
+    expect(page.get_by_role("heading", name="build_size")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_test_id("found")).not_to_contain_text(" of ")
+
+
+def test_says_when_nothing_is_found(visit):
+    """A search without result says so, and how to get out of it."""
+    page = visit.go("/measurements?q=nothing+is+called+so")
+    expect(page.get_by_text("No series fits")).to_be_visible()
+
+
+def test_shows_last_value_change_and_curve(visit):
+    """A row tells the last value, its change from the build before on the same builder, and draws the last ones."""
+    page = visit.go(f"/measurements?q=coverage&builder={LINUX}")
+    points = ask(site_of(visit), "points", series="coverage", builder=LINUX)["points"]
+    assert [point["value"] for point in points[-2:]] == [0.79, 0.771]
+    row = _rows(page).first
+    expect(row.locator(".bbm-cell-value")).to_have_text("77.1 %")
+    change = row.locator(".bbm-change")
+    expect(change).to_have_attribute("data-judgement", "worse")
+    expect(change).to_contain_text("−2.4 %")
+    assert len(re.findall("[ML]", row.locator(".bbm-spark path").get_attribute("d"))) == len(points)
+
+
+def test_sorts_by_what_is_clicked(visit):
+    """The newest series come first after a click on Measured, and the heading says so to a screen reader."""
+    page = visit.go("/measurements")
+    page.get_by_role("button", name="Measured").click()
+    heading = page.get_by_role("columnheader", name="Measured")
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    newest = max(ask(site_of(visit), "series")["series"], key=lambda series: series["last"])
+    expect(_rows(page).first).to_have_attribute("data-series", newest["name"])
+
+
+def test_hostile_names_stay_text(visit):
+    """Markup, quotes, direction marks and 500 characters in names are shown as they are, and break nothing."""
+    page = visit.go("/measurements")
+    for name in HOSTILE.values():
+        link = page.get_by_role("link").filter(has=page.locator("bdi", has_text=name)).first
+        expect(link.locator("bdi")).to_have_text(name)
+        link.click()
+        expect(page.get_by_role("heading", level=1).locator("bdi")).to_have_text(name)
+        expect(page.get_by_test_id("chart").locator("canvas")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.go_back()
+        expect(_rows(page).first).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("main b, main i, main script, main img").count() == 0
+
+
+def test_new_series_appears_without_reload(visit, site):
+    """A series that a build measures for the first time shows up in the list that is open."""
+    page = visit.go("/measurements?q=fresh_series")
+    expect(page.get_by_text("No series fits")).to_be_visible()
+    page.evaluate("window.stayed = true")
+    measure(site, LINUX, {"name": "fresh_series", "value": 1})
+    expect(_rows(page)).to_have_count(1)
+    assert page.evaluate("window.stayed") is True

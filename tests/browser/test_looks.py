@@ -1,0 +1,125 @@
+"""How the pages look: in light and dark, on a telephone and on a wall, full and empty.
+
+Each test takes its picture; with ``BBMEASURE_SCREENSHOTS=FOLDER`` in the environment they are kept there, for the
+documentation and for eyes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from bbmeasure.site import Site
+from tests.browser.config import HOSTILE, LINUX, config
+
+WIDTHS = {"telephone": (320, 800), "tablet": (800, 1000), "desk": (1280, 900), "wall": (3840, 2160)}
+ROUTES = {
+    "list": ("/measurements", "[data-testid=found]"),
+    "series": ("/measurements/build_size", "[data-testid=statistics]"),
+    "many-points": ("/measurements/bulk", "[data-testid=statistics]"),
+    "build": (f"/builders/{LINUX}/builds/16", "[data-testid=panel]"),
+}
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Take a picture of what the window shows; it may not be one plain colour."""
+    folder = Path(os.environ.get("BBMEASURE_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def kept(page, name):
+        page.wait_for_load_state("networkidle")
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, animations="disabled")
+        assert path.stat().st_size > 5_000, "a picture of nothing"
+
+    return kept
+
+
+def _fits(page):
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_fits_every_width_in_light_and_dark(open_at, keep, route, scheme):
+    """From 320 pixels to 4K, nothing sticks out of the window at either side."""
+    address, ready = ROUTES[route]
+    visit = open_at(color_scheme=scheme)
+    for name, (width, height) in WIDTHS.items():
+        visit.page.set_viewport_size({"width": width, "height": height})
+        page = visit.go(address)
+        expect(page.locator(ready)).to_be_visible()
+        keep(page, f"{route}-{name}-{scheme}")
+        assert _fits(page), name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_follows_the_readers_system(open_at, scheme):
+    """Where Buildbot has no themes the page follows the system, and its frame goes with it until the page is left."""
+    page = open_at(color_scheme=scheme).go("/measurements")
+    main = page.locator("main.bbm")
+    expect(main).to_have_attribute("data-theme", scheme)
+    page.get_by_role("link", name="About").click()
+    expect(main).to_have_count(0)
+    assert page.locator("html.bbm-dark-page").count() == 0
+
+
+def test_follows_buildbots_own_theme(open_at):
+    """Where Buildbot has themes, page and panels are in the one that it is in, whatever the system says."""
+    page = open_at(color_scheme="light").go("/measurements")
+    expect(page.locator("main.bbm")).to_have_attribute("data-theme", "light")
+    page.evaluate("document.documentElement.style.setProperty('--bb-background-color', '#1e1e2e')")
+    expect(page.locator("main.bbm")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_break_no_layout(open_at, keep, name):
+    """Names that are long, or turn the writing round, stay inside their place on a telephone too."""
+    page = open_at(viewport={"width": 320, "height": 800}).go("/measurements")
+    page.locator("bdi", has_text=HOSTILE[name]).first.click()
+    expect(page.get_by_test_id("statistics")).to_be_visible()
+    keep(page, f"hostile-{name.replace(' ', '-')}")
+    assert _fits(page)
+
+
+def test_states_can_be_told_apart(open_at, keep):
+    """Loading, failed and finding nothing each look like what they are."""
+    visit = open_at()
+    held = []
+    visit.page.route("**/api/v1/series", lambda route: held.append(route))
+    page = visit.go("/measurements")
+    expect(page.get_by_role("status")).to_contain_text("Loading")
+    page.screenshot(animations="disabled")
+    held[0].fulfill(status=500, json={"message": "The disk is gone."})
+    expect(page.get_by_role("alert")).to_contain_text("The disk is gone.")
+    keep(page, "failed")
+    page.unroute("**/api/v1/series")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_label("Search").fill("no such name")
+    expect(page.get_by_text("No series fits")).to_be_visible()
+    keep(page, "nothing-found")
+
+
+def test_master_that_measured_nothing_yet_says_what_to_do(open_at, keep, built, tmp_path):
+    """A new master shows a sentence about what will come, and no empty table."""
+    with Site(tmp_path, config(), workers=()) as empty:
+        page = open_at(empty).go("/measurements")
+        expect(page.get_by_text("Nothing has been measured yet")).to_be_visible()
+        expect(page.get_by_role("table")).to_have_count(0)
+        keep(page, "empty")
+
+
+def test_everything_has_a_name(open_at):
+    """Whatever can be reached by the keyboard tells a screen reader what it is."""
+    for route, (address, ready) in ROUTES.items():
+        page = open_at().go(address)
+        expect(page.locator(ready)).to_be_visible()
+        nameless = page.evaluate("""() => [...document.querySelectorAll(
+            ".bbm a, .bbm button, .bbm input, .bbm select, .bbm summary, .bbm [tabindex]")].filter(element =>
+                !(element.getAttribute("aria-label") || element.textContent.trim() || element.labels?.length)
+            ).map(element => element.outerHTML)""")
+        assert nameless == [], route

@@ -1,0 +1,224 @@
+"""The page of one series."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.config import BUILDS, LINUX, WINDOWS, ask, measure, size
+
+PLOTTED = "document.querySelector('[data-testid=chart]').plotted"
+
+
+def _plotted(page):
+    """What the chart draws: its times, then a column a line, without the gaps."""
+    expect(page.get_by_test_id("chart").locator("canvas")).to_be_visible()
+    times, *lines = page.evaluate(f"{PLOTTED}.map(column => Array.from(column))")
+    return [[(moment, value) for moment, value in zip(times, line, strict=True) if value is not None] for line in lines]
+
+
+def _labels(page):
+    return [line.get_attribute("data-line") for line in page.locator(".bbm-legend-line").all()]
+
+
+def _points(site, **where):
+    return [(point["time"], point["value"]) for point in ask(site, "points", limit=10_000, **where)["points"]]
+
+
+def test_chart_draws_what_the_api_answers(visit, site):
+    """Every point of every builder is drawn, at its own time with its own value."""
+    page = visit.go("/measurements/build_size")
+    lines = _plotted(page)
+    drawn = dict(zip(_labels(page), lines, strict=True))
+    assert set(drawn) == {LINUX, WINDOWS}
+    for builder, line in drawn.items():
+        assert line == _points(site, series="build_size", builder=builder)
+
+
+def test_statistics_are_those_of_the_api(visit, site):
+    """The table tells the same statistics as the API, for the whole and for a chosen range."""
+    for since in (None, "5d"):
+        page = visit.go("/measurements/build_size" + (f"?since={since}" if since else ""))
+        row = page.get_by_test_id("statistics").locator("tbody tr", has_text=WINDOWS)
+        answer = ask(
+            site, "statistics", series="build_size", builder=WINDOWS, since=since or "0",
+            statistics="count,average,deviation,minimum,maximum,median,p95",
+        )["statistics"]  # fmt: skip
+        expect(row.locator("[data-statistic=count]")).to_have_attribute("data-value", str(answer["count"]))
+        for name, value in answer.items():
+            cell = row.locator(f"[data-statistic={name}]")
+            assert float(cell.get_attribute("data-value")) == pytest.approx(value), (since, name)
+
+
+def test_drag_zooms_and_the_address_says_where(visit):
+    """A drag over the chart narrows it and its statistics to that range; a double click shows all again."""
+    page = visit.go("/measurements/build_size")
+    whole = sum(len(line) for line in _plotted(page))
+    over = page.locator(".u-over").bounding_box()
+    page.mouse.move(over["x"] + over["width"] * 0.25, over["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(over["x"] + over["width"] * 0.6, over["y"] + 60, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"since=[0-9.]+&until=[0-9.]+"))
+    page.wait_for_function(f"{PLOTTED}[0].length < {whole}")
+    narrowed = sum(len(line) for line in _plotted(page))
+    assert 0 < narrowed < whole
+    page.reload()
+    assert sum(len(line) for line in _plotted(page)) == narrowed
+    page.locator(".u-over").dblclick()
+    page.wait_for_function(f"{PLOTTED}[0].length > {narrowed}")
+    assert "since" not in page.url
+
+
+def test_hover_tells_of_the_point_and_a_click_opens_its_build(visit, site):
+    """The point under the pointer tells value, build, worker and time; a click lands on that build."""
+    page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
+    page.get_by_role("group", name="build_size over time").focus()
+    page.keyboard.press("End")
+    marker = page.locator(".bbm-marker").bounding_box()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("tip")).to_have_count(0)
+    page.mouse.move(marker["x"] + 2, marker["y"] + 8)
+    tip = page.get_by_test_id("tip")
+    last = ask(site, "points", series="build_size", builder=WINDOWS)["points"][-1]
+    expect(tip).to_contain_text(f"#{last['build']}")
+    expect(tip).to_contain_text("bot1")
+    page.mouse.click(marker["x"] + 6, marker["y"] + 6)
+    page.wait_for_url(re.compile(rf"#/builders/\d+/builds/{last['build']}$"))
+    expect(page.get_by_test_id("panel")).to_be_visible()
+    assert int(page.get_by_test_id("panel").get_attribute("data-buildid")) == last["buildid"]
+
+
+def test_keyboard_reaches_every_point(visit, site):
+    """Arrow keys go from point to point, what is said changes with them, and Enter opens the build."""
+    page = visit.go(f"/measurements/build_size?builder={LINUX}")
+    chart = page.get_by_role("group", name="build_size over time")
+    chart.focus()
+    said = chart.locator("[aria-live=polite]")
+    page.keyboard.press("Home")
+    expect(said).to_contain_text("build 1,")
+    for number in (2, 3):
+        page.keyboard.press("ArrowRight")
+        expect(said).to_contain_text(f"build {number},")
+    page.keyboard.press("+")
+    page.wait_for_url(re.compile("since="))
+    page.keyboard.press("0")
+    page.wait_for_function("!location.hash.includes('since=')")
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"#/builders/\d+/builds/1$"))
+
+
+def test_finished_build_appears_without_reload(visit, site):
+    """The point of a build that ends while its chart is open is drawn within seconds, without a reload."""
+    page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
+    before = len(_plotted(page)[0])
+    page.evaluate("window.stayed = true")
+    site.wait_for_build(measure(site, WINDOWS, size(1_700_123)))
+    page.wait_for_function(f"{PLOTTED}[0].length === {before + 1}")
+    assert _plotted(page)[0][-1][1] == 1_700_123
+    assert page.evaluate("window.stayed") is True
+
+
+def test_two_builders_are_compared(visit, site):
+    """The comparison of two builders gives both averages and how far the first is from the second."""
+    page = visit.go("/measurements/build_size")
+    page.get_by_label("Compare", exact=True).select_option("two builders")
+    page.get_by_label("Builder", exact=True).select_option(WINDOWS)
+    page.get_by_label("Compared with").select_option(LINUX)
+    assert f"builder={WINDOWS}&vs={LINUX}" in page.url
+    table = page.get_by_test_id("comparison")
+    averages = [
+        ask(site, "statistics", series="build_size", builder=builder, statistics="average")["statistics"]["average"]
+        for builder in (WINDOWS, LINUX)
+    ]
+    change = table.locator("tr", has_text="Average").locator(".bbm-change")
+    expect(change).to_contain_text(f"+{(averages[0] - averages[1]) / averages[1] * 100:.0f} %")
+    expect(change).to_have_attribute("data-judgement", "worse")
+
+
+def test_two_ranges_are_compared(visit, site):
+    """The comparison of two ranges counts the points of each, and lays one over the other."""
+    now = time.time()
+    page = visit.go(f"/measurements/coverage?builder={WINDOWS}&since=5d&vs_since=10d&vs_until=5d")
+    table = page.get_by_test_id("comparison")
+    counts = [
+        len(_points(site, series="coverage", builder=WINDOWS, since=now - since * 86400, until=now - until * 86400))
+        for since, until in ((5, 0), (10, 5))
+    ]
+    cells = table.locator("tr", has_text="Points").locator("td")
+    expect(cells.nth(0)).to_have_text(str(counts[0]))
+    expect(cells.nth(1)).to_have_text(str(counts[1]))
+    first, second = _plotted(page)
+    assert abs(first[0][0] - second[0][0]) < 2 * 86400
+
+
+def test_tags_make_lines_of_their_own(visit):
+    """A series with tags has a line for each of their values, and can be narrowed to one."""
+    page = visit.go(f"/measurements/lines_by_language?builder={LINUX}")
+    expect(page.locator(".bbm-legend-line")).to_have_count(4)
+    assert [len(line) for line in _plotted(page)] == [BUILDS] * 4
+    page.get_by_label("language", exact=True).select_option("Python")
+    expect(page.locator(".bbm-legend-line")).to_have_count(1)
+    assert "tag.language=Python" in page.url
+
+
+def test_text_series_is_a_table(visit):
+    """What is no number has no chart: its newest values are listed with their builds."""
+    page = visit.go(f"/measurements/compiler?builder={LINUX}")
+    expect(page.get_by_role("cell", name="gcc 13.1.0").first).to_be_visible()
+    expect(page.get_by_test_id("chart")).to_have_count(0)
+
+
+def test_ten_thousand_points_become_averages_and_single_points_on_zoom(visit, site):
+    """Too many points are drawn as averages of stretches; zoomed in, each is there."""
+    page = visit.go("/measurements/bulk")
+    expect(page.get_by_text("More than 10,000 points")).to_be_visible()
+    average, low, high = _plotted(page)
+    assert len(average) == len(low) == len(high) <= 400
+    assert all(a[1] >= b[1] for a, b in zip(high, average, strict=True))
+    begin = ask(site, "series")["series"]
+    first = next(series["first"] for series in begin if series["name"] == "bulk")
+    page = visit.go(f"/measurements/bulk?since={first}&until={first + 3600}")
+    expect(page.get_by_text("More than 10,000 points")).to_have_count(0)
+    assert _plotted(page) == [_points(site, series="bulk", since=first, until=first + 3600)]
+
+
+def test_range_that_makes_no_sense_is_refused_in_words(visit):
+    """A range that cannot be read is told with what would do."""
+    page = visit.go("/measurements/build_size?since=yesterday")
+    expect(page.get_by_role("alert")).to_contain_text("an age such as 7d")
+    page.get_by_role("button", name="30 d").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_test_id("chart")).to_be_visible()
+
+
+def test_empty_range_offers_the_way_out(visit):
+    """A range without points says so, and one button leads back to all."""
+    page = visit.go("/measurements/build_size?since=2001-01-01&until=2001-01-02")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_test_id("chart")).to_be_visible()
+
+
+def test_unknown_series_is_said(visit):
+    """The address of a series that is not there leads to a sentence and a link, not to an empty page."""
+    page = visit.go("/measurements/no_such_series")
+    expect(page.get_by_text("There is no series named")).to_be_visible()
+    page.get_by_role("link", name="All measurements").click()
+    expect(page.get_by_role("heading", name="Measurements")).to_be_visible()
+
+
+def test_failure_is_told_and_can_be_tried_again(visit):
+    """Where the API fails its message is shown; once it answers again, one click goes on."""
+    visit.page.route(
+        "**/api/v1/series", lambda route: route.fulfill(status=503, json={"message": "the store is <b>away</b>"})
+    )
+    page = visit.go("/measurements")
+    expect(page.get_by_role("alert")).to_contain_text("the store is <b>away</b>")
+    page.unroute("**/api/v1/series")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_test_id("found")).to_be_visible()
