@@ -40,7 +40,7 @@ MOST_STATISTICS = 32
 DEFAULT_POINTS = 10_000
 MOST_POINTS_ANSWERED = 100_000
 
-_WHOLE = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
 
 
