@@ -18,7 +18,7 @@ from bbmeasure_scripts.sloc_tools import Counted
 
 BUILTIN = "builtin"
 #: Raised whenever the bundled counter counts the same text differently.
-BUILTIN_VERSION = 1
+BUILTIN_VERSION = "1"
 BUILTIN_DEFINITION = "neither blank nor comment; docstrings are comments"
 #: Languages beyond these, the smallest, are reported together.
 MOST_LANGUAGES = 60
@@ -64,7 +64,7 @@ def _by_tool(roots: Sequence[str], exclude: Sequence[str], tool: str, keep: Opti
 
 def _builtin(roots: Sequence[str], exclude: Sequence[str], notes: paths.Notes) -> Counted:
     counted = sloc_count.count_tree(roots, paths.Excluded(exclude), notes)
-    return Counted(counted.lines, f"{BUILTIN} {BUILTIN_VERSION}")
+    return Counted(counted.lines, BUILTIN, BUILTIN_VERSION)
 
 
 def records(name: str, counted: Counted) -> List[Record]:
@@ -85,12 +85,12 @@ def records(name: str, counted: Counted) -> List[Record]:
 
 def describe(name: str, counted: Counted) -> List[str]:
     """Lines for people: the total with its tool and definition, and each language."""
-    tool = counted.tool.partition(" ")[0]
-    definition = BUILTIN_DEFINITION if tool == BUILTIN else sloc_tools.TOOLS[tool].definition
+    is_ours = counted.tool == BUILTIN
+    definition = BUILTIN_DEFINITION if is_ours else sloc_tools.TOOLS[counted.tool].definition
     total = sum(counted.lines.values())
     languages = sorted(counted.lines.items(), key=lambda item: (-item[1], item[0]))
     return [
-        f"{name}: {total} lines of source, by {counted.tool} ({definition})",
+        f"{name}: {total} lines of source, by {counted.tool} {counted.version}".rstrip() + f" ({definition})",
         *(f"  {language}: {lines}" for language, lines in languages[:MOST_LANGUAGES]),
     ]
 
@@ -99,7 +99,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the lines: 0, 1 where none were found or the tool fails, 2 for a wrong command line."""
     parser = _parser()
     wanted = parser.parse_args(argv)
-    keep = (wanted.keep or "").partition(" ")[0] or None
+    keep = wanted.keep or None
     if keep and keep != BUILTIN and keep not in sloc_tools.TOOLS:
         output.say(f"{parser.prog}: --keep {keep}: not a tool that is known; it is not kept")
         keep = None

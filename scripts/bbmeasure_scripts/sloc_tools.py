@@ -1,7 +1,7 @@
 """Other counters of source lines, where the worker has them.
 
 Each counts by a definition of its own, so that a series keeps the tool that it began with: ``Counted.tool`` says which
-one gave the number, with its version.  A new tool is a row in ``TOOLS``.
+one gave the number.  A new tool is a row in ``TOOLS``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 class Counted(NamedTuple):
-    """Lines by language, and by which tool: its name and version."""
+    """Lines by language, and by which tool: its name, and its version where it tells one."""
 
     lines: Dict[str, int]
     tool: str
+    version: str
 
 
 class Tool(NamedTuple):
@@ -50,7 +51,7 @@ def run(name: str, roots: Sequence[str], exclude: Sequence[str] = ()) -> Counted
     """What a tool counts below ``roots``; ParseError where it fails or says what nobody expects."""
     found = [os.path.abspath(root) for root in roots]
     lines = TOOLS[name].counter(found, exclude)
-    return Counted({language: count for language, count in lines.items() if count}, f"{name} {version(name)}".strip())
+    return Counted({language: count for language, count in lines.items() if count}, name, version(name))
 
 
 def version(name: str) -> str:
