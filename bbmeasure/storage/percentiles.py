@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -35,15 +35,16 @@ _SAMPLE = """SELECT p.value FROM json_each(:streams) m
 
 def percentiles(
     connection: sqlite3.Connection,
-    streams: Sequence[int],
-    since: int,
-    until: int,
+    where: Mapping[str, Any],
     count: int,
     wanted: Sequence[Statistic],
 ) -> dict[str, Optional[float]]:
-    """The ``wanted`` percentiles (the median among them) of the ``count`` numbers in a range, by their names."""
+    """The ``wanted`` percentiles (the median among them) of the ``count`` numbers in a range, by their names.
+
+    ``where`` holds the range: ``streams`` (numbers as JSON), ``since`` and ``until``.
+    """
     ranks = {one.name: _ranks(one, count) for one in wanted}
-    values = _Values(connection, {"streams": json.dumps(list(streams)), "since": since, "until": until}, count)
+    values = _Values(connection, where, count)
     found = values.at(sorted({rank for some in ranks.values() for rank in some}))
     return {name: sum(found[rank] / len(some) for rank in some) if some else None for name, some in ranks.items()}
 
@@ -74,7 +75,7 @@ class _Stretch:
 class _Values:
     """The numbers of a range, to be asked for those of some ranks."""
 
-    def __init__(self, connection: sqlite3.Connection, where: dict[str, object], count: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: Mapping[str, Any], count: int) -> None:
         self._connection = connection
         self._where = where
         self._count = count

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bbmeasure.records import Direction, Kind
@@ -37,9 +37,26 @@ VARIANTS = 256
 _POINT = """p.time, p.value, p.text, p.samples, p.spread, p.build, b.number, t.name, b.revision, b.branch, b.project"""
 _JOINED = "LEFT JOIN builds b ON b.id = p.build LEFT JOIN steps t ON t.id = p.step"
 _NEWEST = f"""SELECT {_POINT} FROM points p {_JOINED}
-    WHERE p.stream = ? AND p.time >= ? AND p.time < ? ORDER BY p.time DESC"""
+    WHERE p.stream = ? AND p.time >= ? AND p.time < ? ORDER BY p.time DESC LIMIT ?"""
 _NEWEST_BEFORE = f"""SELECT {_POINT} FROM points p {_JOINED}
-    WHERE p.stream = ? AND p.time >= ? AND p.time < ? AND p.build < ? ORDER BY p.time DESC"""
+    WHERE p.stream = ? AND p.time >= ? AND p.time < ? AND p.build < ? ORDER BY p.time DESC LIMIT ?"""
+#: Streams with the last time of their newest chunk in a range: no point of the range is later.
+_ENDS = """SELECT m.value, (SELECT c.last FROM chunks c WHERE c.stream = m.value AND c.start < :until
+        ORDER BY c.start DESC LIMIT 1) AS end
+    FROM json_each(:streams) m WHERE end >= :since"""
+_FIRST = """SELECT p.value, p.text FROM points p JOIN (
+        SELECT m.value AS stream, (SELECT time FROM points WHERE stream = m.value AND time >= :since AND time < :until
+            ORDER BY time LIMIT 1) AS time
+        FROM json_each(:streams) m WHERE time IS NOT NULL ORDER BY time, stream LIMIT 1) f
+    ON p.stream = f.stream AND p.time = f.time"""
+_EXTENT = """SELECT
+        min((SELECT time FROM points WHERE stream = m.value AND time >= :since AND time < :until
+            ORDER BY time LIMIT 1)),
+        max((SELECT time FROM points WHERE stream = m.value AND time >= :since AND time < :until
+            ORDER BY time DESC LIMIT 1))
+    FROM json_each(:streams) m"""
+_STRETCH = """SELECT count(*), count(p.value), total(p.value), min(p.value), max(p.value)
+    FROM json_each(:streams) m CROSS JOIN points p ON p.stream = m.value AND p.time >= :since AND p.time < :until"""
 
 #: What waits for a sink and is still there: its number, its stream, and the point.
 QUEUED = f"""SELECT o.seq, m.id, s.name, m.builder, m.worker, m.tags, {_POINT}
@@ -83,9 +100,9 @@ class Range:
     until: int
 
     @property
-    def ids(self) -> list[int]:
-        """The streams' numbers."""
-        return [stream.id for stream in self.streams]
+    def where(self) -> dict[str, Any]:
+        """It as the parameters that the statements over many streams have."""
+        return {"streams": json.dumps([stream.id for stream in self.streams]), "since": self.since, "until": self.until}
 
 
 def series_info(connection: sqlite3.Connection, name: str) -> Optional[SeriesInfo]:
@@ -123,30 +140,59 @@ def find(connection: sqlite3.Connection, query: Query) -> Range:
     return Range(streams, min(since, rollup.LATEST), max(until, rollup.EARLIEST))
 
 
-def _newest_first(
-    connection: sqlite3.Connection, stream: Stream, since: int, until: int, before: Optional[int]
-) -> Generator[tuple[int, int, Point], None, None]:
-    """The points of one stream from the newest to the oldest, each behind what they are sorted by."""
-    given: tuple[int, ...] = (stream.id, since, until)
-    if before is None:
-        cursor = connection.execute(_NEWEST, given)
-    else:
-        cursor = connection.execute(_NEWEST_BEFORE, (*given, max(-(2**54), min(before, 2**54)) * VARIANTS))
-    try:
-        for row in cursor:
-            yield -row[0], -stream.id, stream.point(row)
-    finally:
-        cursor.close()
+class _Walk:
+    """The points of one stream from the newest to the oldest, read a block at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, stream: Stream, since: int, before: Optional[int]) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._since = since
+        self._before = None if before is None else max(-(2**54), min(before, 2**54)) * VARIANTS
+        self._rows: list[Sequence[Any]] = []
+
+    def read(self, until: int, block: int) -> Optional[int]:
+        """Read the newest points before ``until``, at most ``block``; the time of the first, None for no point."""
+        given = (self._stream.id, self._since, until)
+        if self._before is None:
+            self._rows = self._connection.execute(_NEWEST, (*given, block)).fetchall()
+        else:
+            self._rows = self._connection.execute(_NEWEST_BEFORE, (*given, self._before, block)).fetchall()
+        self._rows.reverse()
+        return self.time
+
+    @property
+    def time(self) -> Optional[int]:
+        """The time of the next point of those that were read."""
+        return self._rows[-1][0] if self._rows else None
+
+    def take(self) -> Point:
+        """The next point of those that were read."""
+        return self._stream.point(self._rows.pop())
 
 
 def newest(connection: sqlite3.Connection, found: Range, limit: int, before: Optional[int] = None) -> list[Point]:
-    """The newest ``limit`` points, the newest first; with ``before`` only those of builds with a smaller buildid."""
-    walks = [_newest_first(connection, stream, found.since, found.until, before) for stream in found.streams]
-    try:
-        return [point for _, _, point in islice(heapq.merge(*walks, key=lambda item: item[:2]), limit)]
-    finally:
-        for walk in walks:
-            walk.close()
+    """The newest ``limit`` points, the newest first; with ``before`` only those of builds with a smaller buildid.
+
+    Streams are walked from their newest points, and one whose chunks say that it ends earlier is not touched.
+    """
+    ends = connection.execute(_ENDS, found.where).fetchall()
+    block = min(limit, 2 * limit // max(1, len(ends)) + 1) if len(ends) > 1 else limit
+    streams = {stream.id: stream for stream in found.streams}
+    waiting = [(-end, -id_, _Walk(connection, streams[id_], found.since, before)) for id_, end in ends]
+    heapq.heapify(waiting)
+    taken: list[Point] = []
+    while waiting and len(taken) < limit:
+        bound, id_, walk = -waiting[0][0], waiting[0][1], waiting[0][2]
+        if walk.time == bound:
+            taken.append(walk.take())
+            time = walk.time if walk.time is not None else walk.read(bound, block)
+        else:
+            time = walk.read(min(found.until, bound + 1), block)
+        if time is None:
+            heapq.heappop(waiting)
+        else:
+            heapq.heapreplace(waiting, (-time, id_, walk))
+    return taken
 
 
 def points(connection: sqlite3.Connection, query: Query, limit: int) -> list[Point]:
@@ -223,15 +269,15 @@ def summarize(
     if info is not None:
         check_text_statistics(info, statistics)
     found = find(connection, query)
-    held = rollup.totals(connection, found.ids, found.since, found.until, spread=False)
+    held = rollup.totals(connection, found.where)
     if held.points <= small:
         values = [value for _, value in _values(connection, found)]
         numbers = [value for value in values if not isinstance(value, str)]
         return {one.name: answer_of(one, values, numbers) for one in statistics}
-    if any(one.name == "deviation" or one.name == "average" for one in statistics):
-        held = rollup.totals(connection, found.ids, found.since, found.until)
+    if any(one.name == "deviation" for one in statistics):
+        held = rollup.with_spread(connection, found.where, held)
     wanted = [one for one in statistics if one.is_percentile]
-    ranked = percentiles(connection, found.ids, found.since, found.until, held.moments.count, wanted) if wanted else {}
+    ranked = percentiles(connection, found.where, held.moments.count, wanted) if wanted else {}
     return {one.name: ranked[one.name] if one in wanted else _large(connection, found, held, one) for one in statistics}
 
 
@@ -252,13 +298,7 @@ def _large(connection: sqlite3.Connection, found: Range, held: rollup.Totals, st
 
 
 def _first(connection: sqlite3.Connection, found: Range) -> Value:
-    oldest = "SELECT time, value, text FROM points WHERE stream = ? AND time >= ? AND time < ? ORDER BY time LIMIT 1"
-    rows = [
-        (row[0], stream.id, row)
-        for stream in found.streams
-        for row in connection.execute(oldest, (stream.id, found.since, found.until))
-    ]
-    _, value, text = min(rows)[2]
+    value, text = connection.execute(_FIRST, found.where).fetchone()
     return text if value is None else value  # type: ignore[no-any-return]
 
 
@@ -280,33 +320,31 @@ def buckets(connection: sqlite3.Connection, query: Query, count: int, *, small: 
     """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
     check_buckets(count)
     found = find(connection, query)
-    held = rollup.totals(connection, found.ids, found.since, found.until, spread=False)
+    held = rollup.totals(connection, found.where)
     if not held.points:
         return []
-    first, end = query.since, query.until
-    if first is None or end is None:
-        low, high = _extent(connection, found)
-        first, end = low if first is None else first, high + 1 if end is None else end
+    low, high = connection.execute(_EXTENT, found.where).fetchone()
+    first = low if query.since is None else query.since
+    end = high + 1 if query.until is None else query.until
     edges = bucket_edges(first, end, count)
     if held.points <= small:
         return _small_buckets(edges, _values(connection, found))
-    spans = [(max(low, found.since), min(high, found.until)) for low, high in zip(edges, edges[1:])]
-    return [
-        _bucket(edge, rollup.totals(connection, found.ids, low, high, spread=False))
-        for edge, (low, high) in zip(edges, spans)
-    ]
+    # chunks help where whole ones lie inside of a bucket
+    read = rollup.totals if held.points > 2 * rollup.CHUNK * count * len(found.streams) else _stretch
+    made = []
+    for low, high in zip(edges, edges[1:]):
+        inside = replace(found, since=max(low, found.since), until=min(high, found.until))
+        made.append(_bucket(low, read(connection, inside.where)))
+    return made
 
 
-def _extent(connection: sqlite3.Connection, found: Range) -> tuple[int, int]:
-    """The times of the first and the last point of a range that has some."""
-    times = []
-    for stream in found.streams:
-        for order in ("", "DESC"):
-            times += connection.execute(
-                f"SELECT time FROM points WHERE stream = ? AND time >= ? AND time < ? ORDER BY time {order} LIMIT 1",
-                (stream.id, found.since, found.until),
-            ).fetchall()
-    return min(times)[0], max(times)[0]
+def _stretch(connection: sqlite3.Connection, where: Mapping[str, Any]) -> rollup.Totals:
+    """The same as :func:`rollup.totals`, from the points alone."""
+    points, count, total, minimum, maximum = connection.execute(_STRETCH, where).fetchone()
+    if not count:
+        return rollup.Totals(Moments(), 0.0, points)
+    total = math.inf if total is None else total
+    return rollup.Totals(Moments(count, total / count, 0.0, minimum, maximum), total, points - count)
 
 
 def _small_buckets(edges: Sequence[int], values: Sequence[tuple[int, Value]]) -> list[Bucket]:

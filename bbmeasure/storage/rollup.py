@@ -8,12 +8,11 @@ a point was changed or deleted, the chunk is computed again from its points.
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Optional
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
 
 from bbmeasure.storage.statistics import Moments
 
@@ -150,25 +149,28 @@ class Totals:
         return self.moments.count + self.texts
 
 
-def totals(
-    connection: sqlite3.Connection, streams: Sequence[int], since: int, until: int, *, spread: bool = True
-) -> Totals:
-    """The moments of all points of ``streams`` in [since, until); without ``spread`` their M2 is 0.
-
-    In two passes, the second about the mean of the first, and corrected by what the second finds that mean is off.
-    """
-    where = {"streams": json.dumps(list(streams)), "since": since, "until": until}
+def totals(connection: sqlite3.Connection, where: Mapping[str, Any]) -> Totals:
+    """What is known of all points of ``streams`` (numbers as JSON) in [since, until); the M2 of their moments is 0."""
     count, texts, weighted, minimum, maximum, total = connection.execute(_FIRST_PASS, where).fetchone()
     if not count:
         return Totals(Moments(), 0.0, int(texts))
-    mean, m2 = _number(weighted) / count, 0.0
-    if spread and math.isfinite(mean):
-        off, squares = connection.execute(_SECOND_PASS, {**where, "mean": mean}).fetchone()
-        mean += _number(off) / count
-        m2 = max(0.0, _number(squares) - _number(off) * (_number(off) / count))
-        m2 = math.inf if math.isnan(m2) else m2
-    moments = Moments(int(count), mean, m2 if math.isfinite(mean) else math.inf, minimum, maximum)
+    moments = Moments(int(count), _number(weighted) / count, 0.0, minimum, maximum)
     return Totals(moments, _number(total), int(texts))
+
+
+def with_spread(connection: sqlite3.Connection, where: Mapping[str, Any], known: Totals) -> Totals:
+    """What :func:`totals` answered, with its M2: a second pass, about the mean of the first.
+
+    What that mean is off, by the rounding of a long sum, is found and corrected.
+    """
+    moments = known.moments
+    if not moments.count or not math.isfinite(moments.mean):
+        return replace(known, moments=replace(moments, m2=math.inf if moments.count else 0.0))
+    about = {**where, "mean": moments.mean}
+    off, squares = (_number(one) for one in connection.execute(_SECOND_PASS, about).fetchone())
+    m2 = max(0.0, squares - off * (off / moments.count))
+    m2 = math.inf if math.isnan(m2) else m2
+    return replace(known, moments=replace(moments, mean=moments.mean + off / moments.count, m2=m2))
 
 
 def _number(value: Optional[float]) -> float:

@@ -136,8 +136,9 @@ def version(connection: sqlite3.Connection) -> int:
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
     """StorageError where the file belongs to another program."""
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    # in this order: where another process is just making the journal, its tables do not come before its id
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if owner != APPLICATION_ID and (owner or tables):
         raise StorageError(
             f"journal {os.fspath(path)}: a database of another program (application id {owner}, {tables} tables), "
