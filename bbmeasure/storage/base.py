@@ -104,6 +104,7 @@ class Query:
     """Which points are meant: those of ``series`` in [since, until), in nanoseconds, that match all that is given.
 
     ``tags`` names tags and the value that each must have; a point with more tags matches too, unless ``exact_tags``.
+    A value that is empty means none: no builder, no worker, no such tag.
     ``builders`` are the only ones whose points may be told of, ``""`` among them for points outside builds.
     """
 
@@ -146,7 +147,11 @@ class Health:
 
 
 class Storage(Protocol):
-    """A store of points.  Each Deferred fails with a StorageError (or QueryError), and with nothing else."""
+    """A store of points.
+
+    Each Deferred fails with a StorageError, a QueryError or, of :meth:`declare`, a SeriesConflictError, and with nothing
+    else; cancelling the Deferred of a question breaks the question off.
+    """
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Deferred[SeriesInfo]:
         """Say what a series is; the answer is what holds.
@@ -157,7 +162,10 @@ class Storage(Protocol):
         ...
 
     def write(self, points: Sequence[Point], state: Mapping[str, float] = ...) -> Deferred[None]:
-        """Keep points, and the running totals ``state`` with them, all or nothing; fires when they are safe."""
+        """Keep points, and the running totals ``state`` with them, all or nothing; fires when they are safe.
+
+        A key of ``state`` is a JSON list whose second item is the name of its series, so that :meth:`forget` finds it.
+        """
         ...
 
     def recall(self, keys: Sequence[str]) -> Deferred[dict[str, float]]:
