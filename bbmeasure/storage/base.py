@@ -149,8 +149,8 @@ class Health:
 class Storage(Protocol):
     """A store of points.
 
-    Each Deferred fails with a StorageError, a QueryError or, of :meth:`declare`, a SeriesConflictError, and with nothing
-    else; cancelling the Deferred of a question breaks the question off.
+    Each Deferred fails with a StorageError, a QueryError or, of :meth:`declare`, a SeriesConflictError, and with
+    nothing else; cancelling the Deferred of a question breaks the question off.
     """
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Deferred[SeriesInfo]:

@@ -56,7 +56,7 @@ class Change:
 
 
 Item = Union[Write, Change]
-Answers = list[tuple[defer.Deferred[Any], Any]]
+Answers = list[tuple[Any, Any]]
 
 
 class WriterThread:
