@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from typing import Any, NoReturn, Optional
 
 from bbmeasure import __version__
 from bbmeasure.errors import MeasureError, QueryError, StorageError, UnknownSeriesError
+from bbmeasure.tables import clean
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -34,14 +37,20 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if arguments[:1] == ["backfill"]:  # it needs Buildbot's schema, which a process of its own loads
         command = [sys.executable, "-m", "bbmeasure.master.backfill", *arguments[1:]]
         return _status_of(subprocess.run(command, check=False).returncode)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no dash is no reason to end
     try:
         wanted = _parser().parse_args(arguments)
-        return int(wanted.command(wanted))
+        status = int(wanted.command(wanted))
+        sys.stdout.flush()
+        return status
     except MeasureError as error:
         return _fail(str(error), "--json" in arguments, _status(error))
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever reads has read enough, and Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        return _fail(str(error), "--json" in arguments, 1)
     except KeyboardInterrupt:
         return _fail("interrupted", "--json" in arguments, 130)
 
@@ -60,7 +69,7 @@ def _fail(message: str, as_json: bool, status: int) -> int:
     if as_json:
         print(json.dumps({"message": message}))
     else:
-        print(message, file=sys.stderr)
+        print("\n".join(clean(line, 1_000) for line in message.splitlines()), file=sys.stderr)
     return status
 
 
@@ -79,7 +88,7 @@ def _parser() -> Parser:
     forget = _add(commands, "forget", "remove a series, so that it starts anew", _lazy("commands", "forget"))
     forget.add_argument("series", metavar="SERIES")
     forget.add_argument("--yes", action="store_true", help="do not ask")
-    _add_master(forget, required=True)
+    _add_master(forget)
     health = _add(commands, "health", "how the journal's sinks are, or a running master", _lazy("shipping", "health"))
     _add_source(health)
     _add_ship(commands)
@@ -106,8 +115,8 @@ def _add(commands: Any, name: str, what: str, command: Command) -> argparse.Argu
     return parser
 
 
-def _add_master(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    parser.add_argument("--master", metavar="DIR", type=Path, required=required, help="the master's folder")
+def _add_master(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--master", metavar="DIR", type=Path, help="the master's folder")
     parser.add_argument(
         "--journal", metavar="FILE", type=Path, help="its journal, where that has another name or place"
     )

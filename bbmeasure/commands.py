@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -39,7 +40,8 @@ def open_source(wanted: argparse.Namespace) -> sources.Source:
 
 def series(wanted: argparse.Namespace) -> int:
     """``bbmeasure series``."""
-    answer = open_source(wanted).series()
+    with contextlib.closing(open_source(wanted)) as source:
+        answer = source.series()
     if wanted.json:
         print(json.dumps(answer))
         return 0
@@ -66,7 +68,8 @@ def report(wanted: argparse.Namespace) -> int:
     tags = dict(_read_tag(tag) for tag in wanted.tag)
     where = {key: getattr(wanted, key) for key in ("builder", "worker", "since", "until")}
     names = [name.strip() for name in wanted.statistics.split(",") if name.strip()]
-    answer = open_source(wanted).statistics(wanted.series, names, {**where, "tags": tags})
+    with contextlib.closing(open_source(wanted)) as source:
+        answer = source.statistics(wanted.series, names, {**where, "tags": tags})
     if wanted.json:
         print(json.dumps(answer))
     else:
@@ -160,7 +163,10 @@ def _check_servers(master: Path, found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Whether the journal can be read, and which tracked names it has never met though builds were measured."""
+    """Whether the journal can be read, and which tracked names it has never met though builds were measured.
+
+    Steps are not looked for: a name that no step has is an error when the configuration is read.
+    """
     path = master / found["journal"]
     if not found["instances"]:
         return {"path": None, "series": 0, "problems": []}
@@ -169,9 +175,10 @@ def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
     with open_reader(path) as reader:
         known = {info.name: info for info in reader.series()}
     problems = []
+    builders = {builder for info in known.values() for builder in info.builders}
     for track in found["tracked"]:
-        builders = {builder for info in known.values() for builder in info.builders}
-        if track["builder"] in builders and track["series"] not in known:
+        looked_for = track["what"] in ("property", "statistic") and track["known"]
+        if looked_for and track["builder"] in builders and track["series"] not in known:
             problems.append(
                 f"builder {track['builder']}: {track['what']} {track['subject']!r} has never given a value; misspelt?"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -17,7 +18,6 @@ from bbmeasure.questions import make_query
 from bbmeasure.storage import statistics
 from bbmeasure.storage.base import SeriesInfo
 from bbmeasure.storage.journal import JournalReader, open_reader
-from bbmeasure.storage.statistics import Statistic
 from bbmeasure.units import excerpt
 
 #: The journal's file in a master's folder.
@@ -37,6 +37,10 @@ class Source(Protocol):
 
     def statistics(self, series: str, names: Sequence[str], where: Mapping[str, Any]) -> dict[str, Any]:
         """Statistics of one series; UnknownSeriesError where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
         ...
 
 
@@ -62,32 +66,52 @@ class JournalSource:
     def statistics(self, series: str, names: Sequence[str], where: Mapping[str, Any]) -> dict[str, Any]:
         """Statistics of one series."""
         info = self.info(series)
-        wanted = _statistics(names)
+        wanted = statistics.find_all(names) if names else answers.read_statistics(None, info.kind)
         query = make_query(series, now=time.time(), **where)
         counted = (*wanted, statistics.find("count"))
         found = self._reader.summarize(query, counted)
         shown = {statistic.name: found[statistic.name] for statistic in wanted}
         return answers.statistics_answer(info, where.get("builder"), int(found["count"] or 0), shown)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
 
 class UrlSource:
     """Asks a running master's JSON API."""
 
     def __init__(self, url: str) -> None:
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise QueryError(f"--url {excerpt(url)}: expected the address of a master's page, http:// or https://")
+        wanted = f"--url {excerpt(url)}: expected the address of a master's page, http:// or https://"
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            raise QueryError(f"{wanted} ({error})") from None
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise QueryError(wanted)
         self._base = url.rstrip("/") + "/plugins/bbmeasure/api/v1/"
 
     def series(self) -> dict[str, Any]:
         """All series."""
-        return self.get("series", {})
+        return self._get_with(("series",), "series", {})
 
     def statistics(self, series: str, names: Sequence[str], where: Mapping[str, Any]) -> dict[str, Any]:
         """Statistics of one series."""
         arguments = {key: value for key, value in where.items() if value is not None and key != "tags"}
         tags = {f"tag.{key}": value for key, value in (where.get("tags") or {}).items()}
         named = {"statistics": ",".join(names)} if names else {}
-        return self.get("statistics", {"series": series, **arguments, **tags, **named})
+        expected = ("series", "unit", "count", "statistics")
+        return self._get_with(expected, "statistics", {"series": series, **arguments, **tags, **named})
+
+    def close(self) -> None:
+        """Nothing is open between two questions."""
+
+    def _get_with(self, expected: Sequence[str], path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.get(path, arguments)
+        missing = [key for key in expected if key not in found]
+        if missing:
+            raise StorageUnavailableError(f"{self._base}{path}: expected {', '.join(missing)} in the answer")
+        return found
 
     def get(self, path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What the API says; a MeasureError with its message where it refuses."""
@@ -97,7 +121,7 @@ class UrlSource:
                 found = json.loads(answer.read(LARGEST_ANSWER))
         except urllib.error.HTTPError as error:
             raise _refusal(error.code, error.read(10_000)) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise StorageUnavailableError(f"{self._base}: no answer ({error})") from None
         if not isinstance(found, dict):
             raise StorageUnavailableError(f"{self._base}: expected JSON of the bbmeasure plugin")
@@ -111,7 +135,3 @@ def _refusal(code: int, body: bytes) -> MeasureError:
         message = f"HTTP {code}; is the bbmeasure plugin in the master's www plugins?"
     kinds: dict[int, type[MeasureError]] = {400: QueryError, 404: UnknownSeriesError}
     return kinds.get(code, StorageUnavailableError)(message)
-
-
-def _statistics(names: Sequence[str]) -> tuple[Statistic, ...]:
-    return statistics.find_all(names or answers.DEFAULT_STATISTICS)

@@ -38,7 +38,6 @@ class Configured:
 
     instances: tuple[dict[str, str], ...] = ()
     plans: dict[str, Plan] = field(default_factory=dict)
-    projects: dict[str, Any] = field(default_factory=dict)
     switches: Switches = Switches()
     journal: str = JOURNAL
     database: str = "sqlite:///state.sqlite"
@@ -64,7 +63,6 @@ def configured(folder: str) -> Configured:
     return Configured(
         tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),
         {one.name: one.measurePlan for one in builders},
-        {one.name: one.project for one in builders},
         switches,
         journal,
         _absolute(_database_of(config), folder),
@@ -102,14 +100,15 @@ def read(folder: str) -> dict[str, Any]:
     return {
         "instances": list(found.instances),
         "builders": list(found.plans),
-        "tracked": [one for name, plan in found.plans.items() for one in _tracked(name, plan, found.projects[name])],
+        "tracked": [one for name, plan in found.plans.items() for one in _tracked(name, plan)],
         "journal": found.journal,
         "page": found.page,
         "problems": list(found.problems),
     }
 
 
-def _tracked(builder: str, plan: Plan, project: Any) -> Iterator[dict[str, str]]:
+def _tracked(builder: str, plan: Plan) -> Iterator[dict[str, Any]]:
+    """What a builder tracks; ``known`` is false where only a build can say what its series is called."""
     for what, tracks in (
         ("step time", plan.step_times),
         ("property", plan.properties),
@@ -118,8 +117,11 @@ def _tracked(builder: str, plan: Plan, project: Any) -> Iterator[dict[str, str]]
     ):
         for track in tracks:
             step = track.subject if what in ("step time", "step") else track.step
-            name = series_name(track.meaning.series, track.subject, builder=builder, step=step, project=project)
-            yield {"builder": builder, "what": what, "subject": track.subject, "series": name}
+            template = track.meaning.series
+            known = template is None or not ("{project" in template or ("{step" in template and step is None))
+            name = series_name(template, track.subject, builder=builder, step=step, project=None)
+            shown = name if known else template
+            yield {"builder": builder, "what": what, "subject": track.subject, "series": shown, "known": known}
 
 
 if __name__ == "__main__":
