@@ -5,6 +5,7 @@ Processes are started in sessions of their own and ended by their ids; leaving t
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -218,7 +219,7 @@ class Site:
         try:
             with urllib.request.urlopen(f"{self.url}api/v2/{path}", timeout=10) as answer:  # noqa: S310 (loopback)
                 return json.load(answer)
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
 
     def force(self, builder: str, **parameters: Any) -> int:

@@ -1,0 +1,85 @@
+"""What a measuring step costs beside a ShellCommand of the same command: ``python -m benchmarks.steps``.
+
+A real master and worker; builds of fifty steps of each kind in shuffled order, four times; a step's time is its build's
+over fifty.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bbmeasure.site import Site
+from bbmeasure.storage.base import Query
+from bbmeasure.storage.journal import open_reader
+from benchmarks.targets import Figures
+
+STEPS = 50
+ROUNDS = 4
+
+CONFIG = """
+import sys
+from buildbot.plugins import schedulers, steps, util, worker
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "demo")]
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {}}
+c["buildbotNetUsageData"] = None
+c["builders"], c["schedulers"] = [], []
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
+
+PLAIN = ["sh", "-c", "echo 1"]
+SIDECAR = ["sh", "-c", "echo '{\\"name\\":\\"x\\",\\"value\\":1}' >> \\"${BBMEASURE_FILE:-/dev/null}\\""]
+SIZE = [sys.executable, "-m", "bbmeasure_scripts.size", "."]
+KINDS = {
+    "shell": lambda: steps.ShellCommand(command=PLAIN),
+    "measure": lambda: steps.MeasureShellCommand(name="m", command=PLAIN),
+    "shell_sidecar": lambda: steps.ShellCommand(command=SIDECAR),
+    "measure_sidecar": lambda: steps.MeasureShellCommand(name="n", command=SIDECAR),
+    "shell_size": lambda: steps.ShellCommand(command=SIZE),
+    "kit_size": lambda: steps.SizeOf(name="s", path=".", python=sys.executable),
+}
+for name, make in KINDS.items():
+    f = util.BuildFactory([steps.ShellCommand(command="touch a"), *(make() for _ in range(%d))])
+    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f))
+    c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
+"""
+
+KINDS = ("shell", "measure", "shell_sidecar", "measure_sidecar", "shell_size", "kit_size")
+
+
+def main() -> int:
+    """Print each figure beside its target."""
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    with tempfile.TemporaryDirectory() as folder, Site(Path(folder), CONFIG % STEPS) as site:
+        order = [kind for kind in KINDS for _ in range(ROUNDS)]
+        random.Random(1).shuffle(order)  # the order is no secret
+        for kind in [*KINDS, *order]:  # the first of each warms up
+            site.build(kind, seconds=300)
+        site.wait_for(lambda: _count(site) == len(order) + len(KINDS), "the durations", 20)
+        with open_reader(site.journal) as reader:
+            for kind in KINDS:
+                points = reader.points(Query("build_duration", builder=kind), 100)
+                times[kind] = [float(point.value) / STEPS * 1_000 for point in points[1:]]
+    median = {kind: statistics.median(values) for kind, values in times.items()}
+    for kind in KINDS:
+        print(f"{kind:<16} {median[kind]:6.1f} ms a step ({', '.join(f'{value:.1f}' for value in times[kind])})")
+    figures = Figures()
+    figures.show("MeasureShellCommand over ShellCommand", median["measure"] - median["shell"], "ms", 25)
+    figures.show("the same with a sidecar", median["measure_sidecar"] - median["shell_sidecar"], "ms", 40)
+    figures.show("SizeOf over its program in a ShellCommand", median["kit_size"] - median["shell_size"], "ms", 60)
+    return figures.status
+
+
+def _count(site: Site) -> int:
+    with open_reader(site.journal) as reader:
+        return next((info.count for info in reader.series() if info.name == "build_duration"), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
