@@ -81,7 +81,7 @@ class MeasuredBuilderConfig(BuilderConfig):
         """Keep each statistic that steps (or one ``step``) set by ``setStatistic``, tagged with the step."""
         if step is not None:
             self._step(step)
-        self._add("statistics", names, step=step, series=series, **meaning)
+        self._add("statistics", names, of_step=step, series=series, **meaning)
 
     def trackCustomStep(self, *steps: str, series: Optional[str] = None, **meaning: Any) -> None:
         """Keep what a measuring step measures, under another name or meaning where one is given."""
@@ -91,7 +91,7 @@ class MeasuredBuilderConfig(BuilderConfig):
                 config_error(f"builder {self.name!r}: trackCustomStep({step!r}): expected a measuring step")
         self._add("custom", steps, series=series, **meaning)
 
-    def _add(self, what: str, subjects: tuple[str, ...], *, step: Optional[str] = None, **meaning: Any) -> None:
+    def _add(self, what: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **meaning: Any) -> None:
         unknown = sorted(set(meaning) - {"series", "kind", "unit", "better", "tags"})
         if unknown:
             config_error(f"builder {self.name!r}: {what}: unknown argument {', '.join(unknown)}")
@@ -105,7 +105,7 @@ class MeasuredBuilderConfig(BuilderConfig):
         except MeasureError as error:
             config_error(f"builder {self.name!r}: tracking of {', '.join(subjects)}: {error}")
             return
-        tracks = tuple(Track(subject, read, step) for subject in subjects)
+        tracks = tuple(Track(subject, read, of_step) for subject in subjects)
         self._plan = replace(self._plan, **{what: getattr(self._plan, what) + tracks})
 
     def _step(self, wanted: str) -> Any:
@@ -126,7 +126,7 @@ class MeasuredBuilderConfig(BuilderConfig):
                 count += 1
                 taken = f"{name}_{count}"
             steps[taken] = step
-        if wanted in steps:
+        if isinstance(wanted, str) and wanted in steps:
             return steps[wanted]
         if unknown_names:
             return None

@@ -188,7 +188,7 @@ def collect_properties(
 ) -> Iterator[str]:
     """Tracked properties as they are; yields the names of those that are missing."""
     for track in plan.properties:
-        if track.subject not in properties:
+        if properties.get(track.subject) is None:
             yield track.subject
             continue
         value = number_of(properties[track.subject])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import cache
 from typing import Any
 
 from buildbot.process.build import Build
@@ -12,6 +11,8 @@ from twisted.internet import defer
 from bbmeasure import capture
 from bbmeasure.master import buildrecords
 from bbmeasure.master.plan import Plan
+
+_ATTRIBUTE = "_bbmeasure_measured_class"
 
 
 class MeasuredMixin:
@@ -45,10 +46,16 @@ class MeasuredMixin:
         return result
 
 
-@cache
 def measured_class(build_class: type[Build]) -> type[Build]:
-    """``build_class`` that measures; the same class each time, so that a reconfig sees no change."""
+    """``build_class`` that measures; the same class each time, so that a reconfig sees no change.
+
+    It is kept on ``build_class`` itself: a class that a master.cfg makes anew at each reconfig is let go of with it.
+    """
     if issubclass(build_class, MeasuredMixin):
         return build_class
-    name = f"Measured{build_class.__name__}"
-    return type(name, (MeasuredMixin, build_class), {"__doc__": MeasuredMixin.__doc__, "__module__": __name__})
+    made: Any = vars(build_class).get(_ATTRIBUTE)
+    if made is None:
+        name = f"Measured{build_class.__name__}"
+        made = type(name, (MeasuredMixin, build_class), {"__doc__": MeasuredMixin.__doc__, "__module__": __name__})
+        setattr(build_class, _ATTRIBUTE, made)
+    return made  # type: ignore[no-any-return]

@@ -114,6 +114,10 @@ def check_series(series: Any) -> str:
     for name in named:
         if name not in SERIES_FIELDS:
             raise RecordError(f"series {series!r}: {{{name}}} is not one of {', '.join(SERIES_FIELDS)}")
+    try:
+        series.format(**dict.fromkeys(SERIES_FIELDS, ""))
+    except (ValueError, LookupError) as error:  # such as {step:d}, which no name fits
+        raise RecordError(f"series {series!r}: expected a format that names fit ({error})") from None
     return str(series)
 
 
