@@ -177,14 +177,14 @@ def test_text_series_is_a_table(visit):
 def test_ten_thousand_points_become_averages_and_single_points_on_zoom(visit, site):
     """Too many points are drawn as averages of stretches; zoomed in, each is there."""
     page = visit.go("/measurements/bulk")
-    expect(page.get_by_text("More than 10,000 points")).to_be_visible()
+    expect(page.get_by_text("10,000 points or more")).to_be_visible()
     average, low, high = _plotted(page)
     assert len(average) == len(low) == len(high) <= 400
     assert all(a[1] >= b[1] for a, b in zip(high, average, strict=True))
     begin = ask(site, "series")["series"]
     first = next(series["first"] for series in begin if series["name"] == "bulk")
     page = visit.go(f"/measurements/bulk?since={first}&until={first + 3600}")
-    expect(page.get_by_text("More than 10,000 points")).to_have_count(0)
+    expect(page.get_by_text("10,000 points or more")).to_have_count(0)
     assert _plotted(page) == [_points(site, series="bulk", since=first, until=first + 3600)]
 
 

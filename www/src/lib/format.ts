@@ -97,14 +97,14 @@ export function unitName(unit: string, kind = ""): string {
   return unit.replace(/^[{}]+|[{}]+$/g, "");
 }
 
-/** A change that is a fraction, with its sign: `+0.8 %`, `−12 %`, `±0 %`. */
+/** A change that is a fraction, with its sign: `+0.8 %`, `−12 %`, `±0 %`, `<0.1 %`. */
 export function formatChange(change: number | null): string {
   if (change === null || !Number.isFinite(change)) {
     return "–";
   }
   const percent = Math.abs(change * 100);
   if (percent < 0.05) {
-    return change === 0 ? "±0 %" : `${change > 0 ? "+" : "−"}<0.1 %`;
+    return change === 0 ? "±0 %" : "<0.1 %";
   }
   const shown = percent >= 999.5 ? digits(Math.round(percent)) : percent >= 9.95 ? percent.toFixed(0) : percent.toFixed(1);
   return `${change > 0 ? "+" : "−"}${shown} %`;

@@ -91,8 +91,8 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
           )}
           {!view.complete && (
             <p className="bbm-note">
-              More than {MOST_POINTS.toLocaleString("en")} points: drawn are averages, the shade reaches from minimum to
-              maximum. Zoom in to see each.
+              There are {MOST_POINTS.toLocaleString("en")} points or more: drawn are averages, the shade reaches from
+              minimum to maximum. Zoom in to see each.
             </p>
           )}
         </section>
