@@ -140,6 +140,9 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 def _add_demo(commands: Any) -> None:
     demo = _add(commands, "demo", "measure this project's own last commits on a real master", _lazy("demo", "main"))
     demo.add_argument("--once", action="store_true", help="stop when the builds are done")
+    demo.add_argument(
+        "--influx", action="store_true", help="ship all to an influxd of the demo's own, and read it there"
+    )
     demo.add_argument("--builds", metavar="N", type=int, default=4, help="how many commits (default: 4)")
     demo.add_argument("--repository", metavar="DIR", type=Path, default=Path(), help="a git checkout of bbmeasure")
     demo.add_argument(

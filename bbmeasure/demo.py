@@ -9,60 +9,75 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from bbmeasure import tables
+from influxdb import InfluxDBClient
+
+from bbmeasure import answers, tables
 from bbmeasure.errors import MeasureError, QueryError
+from bbmeasure.influxd import Influxd
+from bbmeasure.records import Kind
 from bbmeasure.site import Site
 from bbmeasure.storage import statistics
 from bbmeasure.storage.base import Query, SeriesInfo
+from bbmeasure.storage.influxql import identifier
+from bbmeasure.storage.influxserver import Server
 from bbmeasure.storage.journal import JournalReader, open_reader
+from bbmeasure.synchronous import connect
 
 BUILDER = "bbmeasure"
+#: The statistics of the table.
+COLUMNS = ("last", "average", "deviation", "minimum", "maximum")
 #: Seconds that one build of the demo may take.
 BUILD_PATIENCE = 300.0
 
-CONFIG = """
-import sys
-
+#: The demo's master.cfg; before it stand ports and what :func:`make_config` says.
+CONFIG = r"""
 from buildbot.plugins import schedulers, steps, util, worker
 
-c = BuildmasterConfig = {{}}
+c = BuildmasterConfig = {}
 c["workers"] = [worker.Worker("worker", "demo", max_builds=1)]
-c["protocols"] = {{"pb": {{"port": f"tcp:{{PB_PORT}}:interface=127.0.0.1"}}}}
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
 c["title"] = "bbmeasure demo"
-c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{{WWW_PORT}}/"
-c["www"] = {{"port": f"tcp:{{WWW_PORT}}:interface=127.0.0.1", "plugins": {{{plugins}}}}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {"bbmeasure": {}} if PAGE else {}}
 c["buildbotNetUsageData"] = None
 
-python = {python!r}
 f = util.BuildFactory()
-f.addStep(steps.Git(name="fetch", repourl={repository!r}, mode="full", method="fresh", alwaysUseLatest=False))
+f.addStep(steps.Git(name="fetch", repourl=REPOSITORY, mode="full", method="fresh", alwaysUseLatest=False))
 f.addStep(steps.ShellCommand(
-    name="wheel", haltOnFailure=True, logEnviron=False, env={{"BBMEASURE_PAGE": "skip"}},
-    command=[python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "."],
+    name="wheel", haltOnFailure=True, logEnviron=False, env={"BBMEASURE_PAGE": "skip"},
+    command=[PYTHON, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "."],
 ))
+f.addStep(steps.SizeOf(name="wheel_size", path="dist/*.whl", python=PYTHON, logEnviron=False))
 f.addStep(steps.MeasureShellCommand(
-    name="wheel_size", command="cat dist/*.whl | wc -c", unit="bytes", better="lower", logEnviron=False,
+    name="collection", command=[PYTHON, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/unit"],
+    pattern=r"(?P<tests_collected>\d+) tests? collected(?:.*) in (?P<collection_time>[\d.]+ ?s)",
+    resources=True, python=PYTHON, better="lower",
+    decodeRC={0: 0, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1}, warnOnWarnings=False, logEnviron=False,
 ))
-f.addStep(steps.MeasureShellCommand(
-    name="collection", command=[python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"],
-    pattern=r"(?P<tests_collected>\\d+) tests? collected(?:.*) in (?P<collection_time>[\\d.]+ ?s)",
-    decodeRC={{0: 0, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1}}, warnOnWarnings=False, logEnviron=False,
+f.addStep(steps.SLOCCount(
+    name="lines", path=["bbmeasure", "steps", "scripts"], tool="builtin", python=PYTHON, logEnviron=False,
 ))
-f.addStep(steps.MeasureShellCommand(
-    name="package_size", logEnviron=False,
-    command=[python, "-m", "bbmeasure_scripts.size", "--name", "package_size", "bbmeasure", "steps", "scripts"],
+f.addStep(steps.LintMetrics(
+    name="issues", tool="ruff", logEnviron=False,
+    command=[PYTHON, "-m", "ruff", "check", "--no-cache", "--output-format=json", "bbmeasure", "steps", "scripts"],
+))
+f.addStep(steps.TimedPythonFunction(
+    name="reading_a_unit", function="bbmeasure.units:parse", args=["12.5 ms"], calls=True, python=PYTHON,
+    logEnviron=False,
 ))
 
-b = util.MeasuredBuilderConfig(name={builder!r}, workernames=["worker"], factory=f)
+b = util.MeasuredBuilderConfig(name=BUILDER, workernames=["worker"], factory=f)
 b.trackStepTimes("fetch")
 b.trackStepTimes("wheel", series="wheel_build_time")
 c["builders"] = [b]
-c["schedulers"] = [schedulers.ForceScheduler("force-" + {builder!r}, builderNames=[{builder!r}])]
+c["schedulers"] = [schedulers.ForceScheduler("force-" + BUILDER, builderNames=[BUILDER])]
 c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
+if INFLUXDB:
+    c["services"].append(util.InfluxDBInstance(url=INFLUXDB, database="bbmeasure", trackBuildTimes=True))
 """
 
 
@@ -71,11 +86,13 @@ def main(wanted: argparse.Namespace) -> int:
     if not 1 <= wanted.builds <= 50:
         raise QueryError(f"--builds {wanted.builds}: expected 1 to 50")
     commits = last_commits(wanted.repository, wanted.builds)
-    with _terminated_as_interrupted(), _folder(wanted.dir) as folder:
-        say(f"starting a master and a worker in {folder}")
-        repository = Path(wanted.repository).resolve()
+    with _terminated_as_interrupted(), _folder(wanted.dir) as folder, contextlib.ExitStack() as stack:
         try:
-            return _run(Site(folder, make_config(repository)), commits, once=wanted.once)
+            influxd = stack.enter_context(Influxd(folder / "influxdb")) if wanted.influx else None
+            url = influxd.url if influxd is not None else None
+            say(f"starting a master and a worker in {folder}")
+            config = make_config(Path(wanted.repository).resolve(), url)
+            return _run(Site(folder, config), commits, url, once=wanted.once)
         except KeyboardInterrupt:
             say("\nstopped; nothing is left running")
             return 130
@@ -86,10 +103,16 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def make_config(repository: Path) -> str:
-    """The demo's master.cfg."""
-    plugins = '"bbmeasure": {}' if _has_page() else ""
-    return CONFIG.format(python=sys.executable, repository=str(repository), builder=BUILDER, plugins=plugins)
+def make_config(repository: Path, influxdb: Optional[str] = None) -> str:
+    """The demo's master.cfg; ``influxdb`` is the address of a server that receives all too."""
+    said = {
+        "PYTHON": sys.executable,
+        "REPOSITORY": str(repository),
+        "BUILDER": BUILDER,
+        "PAGE": _has_page(),
+        "INFLUXDB": influxdb,
+    }
+    return "".join(f"{name} = {value!r}\n" for name, value in said.items()) + CONFIG
 
 
 def _has_page() -> bool:
@@ -137,7 +160,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(site: Site, commits: list[tuple[str, str]], *, once: bool) -> int:
+def _run(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *, once: bool) -> int:
     failed = 0
     with site:
         say(f"the master's page: {site.url}")
@@ -145,10 +168,13 @@ def _run(site: Site, commits: list[tuple[str, str]], *, once: bool) -> int:
             say(f"[{number}/{len(commits)}] {commit[:8]} {tables.clean(subject)}")
             failed += not _build(site, commit)
         with open_reader(site.journal) as reader:
-            print(f"\n{overview(reader)}\n", flush=True)
+            rows = [_row(reader, info) for info in shown_series(reader)]
+            print(f"\n{tables.table(tables.OVERVIEW, rows)}\n", flush=True)
+            if influxdb is not None:
+                _show_influxdb(site, influxdb, reader)
         if once:
             return 1 if failed else 0
-        say(f"the master's page: {site.url}")
+        say(f"the charts: {site.url}#/measurements" if _has_page() else f"the master's page: {site.url}")
         say(f"read more: bbmeasure report wheel_size --master {site.master_dir}")
         say("Ctrl-C stops the master and the worker")
         while site.master is not None and site.master.running:
@@ -187,21 +213,43 @@ def _is_kept(journal: Path, buildid: int) -> bool:
         return any(point.series == "build_duration" for point in reader.records(buildid))
 
 
-def overview(reader: JournalReader) -> str:
-    """The table of all series that are numbers."""
-    rows = []
-    for info in reader.series():
-        if info.kind.value != "text" and not info.name.startswith("_"):
-            rows.append(_row(reader, info))
-    return tables.table(tables.OVERVIEW, rows)
+def shown_series(reader: JournalReader) -> list[SeriesInfo]:
+    """All series of numbers that have no parts (by language, by category)."""
+    return [info for info in reader.series() if info.kind is not Kind.TEXT and "_by_" not in info.name]
+
+
+def _show_influxdb(site: Site, url: str, reader: JournalReader) -> None:
+    """The same table from InfluxDB, by its own client and aggregates."""
+    client = connect(Server(url, "bbmeasure"))
+    try:
+        wanted = {info.name: info.count for info in shown_series(reader)}
+        site.wait_for(lambda: _counts(client, wanted) == wanted, "the points in InfluxDB", 30.0)
+        rows = [_influxdb_row(client, info) for info in shown_series(reader)]
+    finally:
+        client.close()
+    print(f"the same from InfluxDB at {url}:\n\n{tables.table(tables.OVERVIEW, rows)}\n", flush=True)
+
+
+def _counts(client: InfluxDBClient, names: Iterable[str]) -> dict[str, int]:
+    return {name: next(iter(_ask(client, "count(value)", name)), {"count": 0})["count"] for name in names}
+
+
+def _ask(client: InfluxDBClient, what: str, series: str, rest: str = "") -> list[dict[str, Any]]:
+    return list(client.query(f"SELECT {what} FROM {identifier(series)} {rest}").get_points())  # noqa: S608 (quoted)
+
+
+def _influxdb_row(client: InfluxDBClient, info: SeriesInfo) -> list[str]:
+    calls = "mean(value) AS average, stddev(value) AS deviation, min(value) AS minimum, max(value) AS maximum"
+    (values,) = _ask(client, calls, info.name)
+    newest = _ask(client, "value", info.name, "ORDER BY time DESC LIMIT 2")
+    change = answers.change_of(newest[0]["value"], newest[1]["value"]) if len(newest) > 1 else None
+    return tables.overview_row(info.name, info.unit, info.kind.value, {**values, "last": newest[0]["value"]}, change)
 
 
 def _row(reader: JournalReader, info: SeriesInfo) -> list[str]:
     query = Query(info.name)
-    names = ("last", "average", "deviation", "minimum", "maximum")
-    values = reader.summarize(query, statistics.find_all(names))
-    newest = reader.points(query, 2)
-    change = None
-    if len(newest) == 2 and newest[0].value:
-        change = (float(newest[1].value) - float(newest[0].value)) / abs(float(newest[0].value))
+    values = reader.summarize(query, statistics.find_all(COLUMNS))
+    newest = reader.last(query)
+    before = reader.last(query, newest.build.buildid) if newest is not None and newest.build is not None else None
+    change = answers.change_of(newest.value, before.value) if newest is not None and before is not None else None
     return tables.overview_row(info.name, info.unit, info.kind.value, values, change)
