@@ -8,11 +8,10 @@ import runpy
 import subprocess
 import sys
 import textwrap
-import weakref
 
 import pytest
 import pytest_twisted
-from twisted.internet import defer
+from twisted.internet import defer, reactor
 
 from bbmeasure import capture, wire
 from bbmeasure.records import Record
@@ -32,6 +31,13 @@ Total               20500
 
 
 """
+
+
+class Master:
+    """What captureData needs of a master."""
+
+    reactor = reactor
+    running = False
 
 
 def test_every_example_file_is_shown_and_every_shown_one_is_there():
@@ -98,12 +104,15 @@ def test_a_running_journal_is_backed_up_whole(tmp_path):
 def test_values_can_be_captured_as_the_page_says(monkeypatch):
     """The three calls of captureData on the page keep a value, a total, and nothing for a first difference."""
     real, calls = capture.captureData, []
-    monkeypatch.setattr(capture, "_waiting", [])
-    monkeypatch.setattr(capture, "_captures", weakref.WeakSet())
-    monkeypatch.setattr(capture, "captureData", lambda *values, **how: calls.append(real(*values, **how)))
+    master = Master()
+
+    def capture_here(*values, **how):
+        calls.append(real(*values, **how, master=master))
+
+    monkeypatch.setattr(capture, "captureData", capture_here)
     exec(documented.code_block("capture-data"), {})
     yield defer.gatherResults(calls)
-    found = yield capture.find().storage.series()
+    found = yield capture.for_master(master).storage.series()
     assert {info.name: info.count for info in found} == {"queue_length": 1, "bytes_served": 1, "odometer": 0}
 
 
