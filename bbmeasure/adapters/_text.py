@@ -64,8 +64,8 @@ def number(tool: str, text: str, line: int = 0) -> float:
     """The finite number that ``text`` is; ParseError where it is none."""
     try:
         return units.read_number(text)
-    except UnitError as error:
-        raise ParseError(tool, line, str(error)) from None
+    except UnitError:
+        raise ParseError(tool, line, f"{units.excerpt(text)}: expected one number") from None
 
 
 def line_number(value: object) -> int:

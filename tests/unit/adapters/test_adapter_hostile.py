@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -44,6 +45,15 @@ def test_mutilated_output_gives_records_or_a_parse_error(data, name):
 def test_json_of_another_shape_gives_records_or_a_parse_error(data, name):
     """JSON in the tool's own words but of any shape raises ParseError, if anything."""
     hostile.check(name, data.draw(hostile.replaced(name) | hostile.json_like(name).map(json.dumps)))
+
+
+FINDS = sorted((Path(__file__).parents[2] / "fuzz" / "finds" / "adapters").glob("*/*.txt"))
+
+
+@pytest.mark.parametrize("find", FINDS, ids=lambda find: f"{find.parent.name}/{find.name}")
+def test_what_the_fuzzer_found_gives_records_or_a_parse_error(find):
+    """Each input that once made an adapter stumble raises ParseError, if anything."""
+    hostile.check(find.parent.name, find.read_bytes().decode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize("name", NAMES)
