@@ -1,4 +1,4 @@
-"""Deleting from the journal in small slices: what was forgotten, and what is older than the retention.
+"""Deleting from the journal in small slices: what was forgotten or detached, and what is older than the retention.
 
 A slice is one short transaction, so that points that are captured meanwhile are committed in time.  The file does not
 shrink; its free pages are used again.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Optional
 
-from bbmeasure.storage import rollup
+from bbmeasure.storage import outbox, rollup
 from bbmeasure.storage.ingest import Ingest
 
 _CHUNKS_A_SLICE = 8
@@ -28,7 +28,7 @@ class Cleanup:
     def slice(self) -> bool:
         """One slice; False where nothing was left to delete."""
         with self._ingest.transaction():
-            more = self._forgotten() or self._expired() or self._builds()
+            more = self._forgotten() or outbox.delete_detached(self._connection) or self._expired() or self._builds()
             if more:
                 self._ingest.clear()
             return more

@@ -202,6 +202,7 @@ class Journal(JournalReader):
         """Nothing is queued for that sink any longer, and what was is gone."""
         with self.transaction() as ingest:
             ingest.detach_sink(name)
+        self.clean()
 
     def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> None:
         """What waited up to the number ``seq`` is done with; ``refused`` points become dead letters."""

@@ -58,7 +58,7 @@ class Queue:
 
 def queues(connection: sqlite3.Connection) -> list[Queue]:
     """All sinks that are attached, in the order in which they were."""
-    return [Queue(*row) for row in connection.execute("SELECT id, name FROM sinks ORDER BY id")]
+    return [Queue(*row) for row in connection.execute("SELECT id, name FROM sinks WHERE name IS NOT NULL ORDER BY id")]
 
 
 def attach(connection: sqlite3.Connection, name: str) -> None:
@@ -70,12 +70,24 @@ def attach(connection: sqlite3.Connection, name: str) -> None:
 
 
 def detach(connection: sqlite3.Connection, name: str) -> None:
-    """Nothing is queued for that sink any longer, and what was is gone with its dead letters."""
-    found = connection.execute("SELECT id FROM sinks WHERE name = ?", (name,)).fetchone()
-    if found is not None:
-        connection.execute("DELETE FROM outbox WHERE sink = ?", found)
+    """Nothing is queued for that sink any longer; what was is deleted later, see :func:`delete_detached`."""
+    connection.execute("UPDATE sinks SET name = NULL WHERE name = ?", (name,))
+
+
+def delete_detached(connection: sqlite3.Connection) -> bool:
+    """Delete some of what waits for sinks that were detached; False where there is none."""
+    found = connection.execute("SELECT id FROM sinks WHERE name IS NULL LIMIT 1").fetchone()
+    if found is None:
+        return False
+    (last,) = connection.execute(
+        "SELECT max(seq) FROM (SELECT seq FROM outbox WHERE sink = ? ORDER BY seq LIMIT ?)", (found[0], _ROWS_A_SLICE)
+    ).fetchone()
+    if last is not None:
+        connection.execute("DELETE FROM outbox WHERE sink = ? AND seq <= ?", (found[0], last))
+    else:
         connection.execute("DELETE FROM dead_letters WHERE sink = ?", found)
         connection.execute("DELETE FROM sinks WHERE id = ?", found)
+    return True
 
 
 def _sink(connection: sqlite3.Connection, name: str) -> int:

@@ -13,7 +13,7 @@ The tables, and why they are so:
 - ``points`` is clustered by (stream, time): a range of one series is one stretch of the file.  A text is in ``text``
   with NULL in ``value``, so that SQL's aggregates pass over it.
 - ``chunks`` holds the moments of some 256 consecutive points each: see :mod:`bbmeasure.storage.rollup`.
-- ``sinks``, ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.outbox`.
+- ``sinks``, ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.outbox`.  A sink without a name was detached.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FIRST = (
         total REAL NOT NULL, PRIMARY KEY(stream, start)) WITHOUT ROWID""",
     "CREATE TABLE state(key TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE sinks(
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, next INTEGER NOT NULL, count INTEGER NOT NULL,
+        id INTEGER PRIMARY KEY, name TEXT UNIQUE, next INTEGER NOT NULL, count INTEGER NOT NULL,
         bytes INTEGER NOT NULL, trimmed INTEGER NOT NULL)""",
     """CREATE TABLE outbox(
         sink INTEGER NOT NULL, seq INTEGER NOT NULL, stream INTEGER NOT NULL, time INTEGER NOT NULL,

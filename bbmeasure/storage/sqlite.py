@@ -139,7 +139,7 @@ class SQLiteStorage:
         forgotten = self._change(lambda journal: journal.ingest.forget(series))
         return forgotten.addCallback(self._tidy)
 
-    def _tidy(self, answer: int) -> int:
+    def _tidy(self, answer: Any) -> Any:
         self._writer.tidy()
         return answer
 
@@ -185,7 +185,11 @@ class SQLiteStorage:
 
     def detach_sink(self, sink: str) -> defer.Deferred[None]:
         """Nothing is queued for ``sink`` any longer, and what was is gone with its dead letters."""
-        return self._change(lambda journal: journal.ingest.detach_sink(sink))
+        return self._change(lambda journal: journal.ingest.detach_sink(sink)).addCallback(self._tidy)
+
+    def sinks(self) -> defer.Deferred[list[str]]:
+        """The names of the sinks that are attached."""
+        return self._ask(lambda reader: reader.sinks())
 
     @defer.inlineCallbacks
     def pending(self, sink: str, limit: int) -> Any:

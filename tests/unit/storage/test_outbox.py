@@ -189,6 +189,23 @@ def test_detaching_takes_everything_along(journal: Journal) -> None:
     assert waiting(journal) == []
     assert journal.dead_letters("influx") == []
     journal.detach_sink("never attached")
+    assert journal.connection.execute("SELECT count(*) FROM sinks").fetchone() == (2,)
+
+
+def test_a_sink_of_the_same_name_inherits_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waited for a sink that was detached is not shipped by one attached before all of that is deleted."""
+    monkeypatch.setattr(outbox, "_ROWS_A_SLICE", 3)
+    journal.attach_sink("influx")
+    journal.write(points(*range(10)))
+    with journal.transaction() as ingest:
+        ingest.detach_sink("influx")
+    assert journal.clean_slice()
+    journal.attach_sink("influx")
+    journal.write(points(99))
+    assert waiting(journal) == [99]
+    journal.clean()
+    assert waiting(journal) == [99]
+    assert journal.connection.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
 
 
 def test_an_unknown_sink_is_an_error_that_names_the_known(journal: Journal) -> None:
@@ -293,6 +310,7 @@ def test_the_same_from_the_reactor(tmp_path: Path) -> Any:
     assert (yield storage.pending("influx", 9)) == []
     assert (yield storage.backlog("influx")).count == 0
     yield storage.detach_sink("influx")
+    assert (yield storage.sinks()) == ["victoria"]
     with pytest.raises(StorageError, match="victoria"):
         yield storage.backlog("influx")
     yield storage.close()
