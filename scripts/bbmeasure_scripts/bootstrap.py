@@ -52,6 +52,13 @@ def file_name(module: str) -> str:
     return f"{ROOT}/{module.replace('.', '/')}.py"
 
 
+def show(kind: Any, error: Any, trace: Any) -> None:
+    """Print a traceback with the lines of bundled modules, which no file holds."""
+    import traceback
+
+    traceback.print_exception(kind, error, trace)
+
+
 def run(program: str, argv: Sequence[str], sources: Dict[str, str]) -> None:
     """Run ``bbmeasure_scripts.PROGRAM`` from ``sources`` and exit with its status.
 
@@ -62,6 +69,7 @@ def run(program: str, argv: Sequence[str], sources: Dict[str, str]) -> None:
     os.close(empty)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("bbmeasure", "bbmeasure_scripts")]:
         del sys.modules[name]
+    sys.excepthook = show
     finders: List[Any] = sys.meta_path
     finders.insert(0, BundleFinder(sources))
     name = f"bbmeasure_scripts.{program}"

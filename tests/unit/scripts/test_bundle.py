@@ -1,0 +1,182 @@
+"""The one text that runs a program of the kit where nothing is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bbmeasure_scripts import bundle as bundling
+from bbmeasure_scripts.bundle import PROGRAMS, bundle
+from bbmeasure_scripts.sources import get_source
+from tests.unit.scripts import kit
+
+VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+
+def pythons():
+    """Every Python from 3.7 on that this machine has, by version; this one where there is no other."""
+    found = {".".join(map(str, sys.version_info[:2])): sys.executable}
+    root = ""
+    if shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=False).stdout.strip()
+    for folder in (root, os.environ.get("PYENV_ROOT", ""), os.path.expanduser("~/.pyenv")):
+        for path in sorted(Path(folder, "versions").glob("*/bin/python")) if folder else ():
+            found.setdefault(".".join(path.parts[-3].split(".")[:2]), str(path))
+    for version in VERSIONS:
+        path = shutil.which(f"python{version}")
+        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            found.setdefault(version, path)
+    return {version: path for version, path in found.items() if version in VERSIONS}
+
+
+PYTHONS = pythons()
+
+
+def feed(program, arguments, folder, python=sys.executable, **more):
+    """Feed a bundle to a Python that finds nothing of this checkout."""
+    return kit.execute([python, "-"], folder, text=bundle(program, arguments), python_path=False, **more)
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A folder with something to measure."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "module.py").write_text('"""Doc."""\n\n\ndef double(n):\n    return 2 * n  # twice\n')
+    return folder
+
+
+RUNS = {
+    "emit": (["made", "3 ms"], {"made": 0.003}),
+    "size": (["module.py", "--name", "s"], {"s": 54.0, "s_files": 1.0}),
+    "sloc": (["--tool", "builtin", "--name", "lines", "."], {"lines": 2.0, "lines_tool": "builtin"}),
+    "run": (["--name", "cat", "--", "cat"], {"cat_read": None, "cat_max_rss": None}),
+    "timefunc": (["module:double", "--args=[4]", "--min-time=0.001", "--calls"], {"double": None, "double_calls": 1.0}),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_every_program_runs_from_one_text(version, program, sources):
+    """Every Python that is here runs each program from standard input alone, and its records can be read."""
+    arguments, expected = RUNS[program]
+    done = feed(program, arguments, sources, PYTHONS[version])
+    assert done.status == 0, done.stderr
+    values = {name: done.records[name].value for name in expected}
+    assert {name: value for name, value in values.items() if expected[name] is not None} == {
+        name: value for name, value in expected.items() if value is not None
+    }
+    assert set(os.listdir(sources)) <= {"module.py", "__pycache__"}
+
+
+def test_a_bundle_is_small_and_ascii():
+    """The text fits well into one message of any protocol."""
+    for program in PROGRAMS:
+        text = bundle(program, ["\u00e9\udcff"])
+        assert text.isascii()
+        assert len(text) < 150_000
+
+
+def test_arguments_arrive_as_they_are(tmp_path):
+    """Quotes, line breaks and names that are no text reach the program."""
+    name = "a'b\"c\\d {e} %s \u00e9 \u4e2d"
+    done = feed("emit", [name, "3"], tmp_path)
+    assert list(done.records) == [name]
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n"))
+    strange.write_bytes(b"1234")
+    assert feed("size", [str(strange)], tmp_path).records["size"].value == 4.0
+
+
+def test_standard_input_is_empty_for_what_is_started(tmp_path):
+    """A command that reads its input gets none, and not the text of the program."""
+    done = feed("run", ["--name", "x", "--", "sh", "-c", "cat; echo end"], tmp_path)
+    assert done.stdout == "end\n"
+
+
+def test_exit_status_is_the_programs(tmp_path):
+    """What a program answers is the interpreter's exit status."""
+    assert feed("run", ["--", "sh", "-c", "exit 7"], tmp_path).status == 7
+    assert feed("size", ["nothing"], tmp_path).status == 1
+    assert feed("size", [], tmp_path).status == 2
+
+
+def test_what_is_installed_does_not_mix_in(tmp_path):
+    """A bbmeasure of another version on the worker is neither used nor in the way."""
+    other = tmp_path / "other"
+    for package in ("bbmeasure", "bbmeasure_scripts"):
+        (other / package).mkdir(parents=True)
+        (other / package / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    done = kit.execute([sys.executable, "-"], tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other))
+    assert (done.status, done.records["x"].value) == (0, 3.0)
+
+
+def test_the_function_sees_what_is_installed(tmp_path):
+    """The measured function imports the worker's own bbmeasure, not the bundle's part of one."""
+    (tmp_path / "bbmeasure.py").write_text("def answer():\n    return 42\n")
+    done = feed("timefunc", ["bbmeasure:answer", "--min-time=0.001"], tmp_path)
+    assert "answer" in done.records, done.stderr
+
+
+def test_a_traceback_shows_the_bundles_lines(tmp_path):
+    """An error within a bundle names its module and shows the line."""
+    broken = bundle("emit", ["x", "3"]).replace("def make(", "def gone(")
+    done = kit.execute([sys.executable, "-"], tmp_path, text=broken, python_path=False)
+    assert done.status == 1
+    assert 'File "<bundle>/bbmeasure_scripts/emit.py"' in done.stderr
+    assert "record = make(" in done.stderr
+
+
+def test_an_old_python_is_told_what_is_wanted(tmp_path):
+    """A Python before 3.7 says so, and not that it cannot read the text."""
+    text = bundle("emit", ["x", "3"]).replace("sys.version_info <", "(3, 6) <")
+    done = kit.execute([sys.executable, "-"], tmp_path, text=text, python_path=False)
+    assert done.status == 1
+    assert "expected 3.7 or newer" in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_bundle_brings_all_it_imports_and_no_twisted(program):
+    """The modules of a bundle are those that the program imports, and none of the master's."""
+    names = {name for name, _ in bundling._sources(f"bbmeasure_scripts.{program}")}
+    assert {"bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"} <= names
+    for name in names:
+        source = get_source(name) if name != "bbmeasure" else ""
+        assert "twisted" not in source
+        assert set(bundling._imports(source)) <= names
+
+
+def test_an_unknown_program_is_refused():
+    """Only the programs of the kit can be bundled."""
+    with pytest.raises(ValueError, match="expected one of emit, run, size, sloc, timefunc"):
+        bundle("os", [])
+
+
+def test_sources_are_found_in_a_wheel(tmp_path):
+    """The text is made from an archive as from a folder."""
+    archive = tmp_path / "kit.whl"
+    with zipfile.ZipFile(archive, "w") as whole:
+        for root in (kit.ROOT, kit.ROOT / "scripts"):
+            for package in ("bbmeasure", "bbmeasure_scripts"):
+                for path in sorted((root / package).glob("*.py")):
+                    whole.write(path, f"{package}/{path.name}")
+    code = "from bbmeasure_scripts import bundle; print(bundle.__file__); print(len(bundle.bundle('sloc', [])))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True
+    )
+    place, length = done.stdout.split()
+    assert place.startswith(str(archive))
+    assert int(length) == len(bundle("sloc", []))
+
+
+def test_a_module_without_source_is_an_import_error():
+    """A compiled module has no source to send."""
+    with pytest.raises(ImportError, match="expected its source"):
+        get_source("_socket")
+    with pytest.raises(ImportError, match="expected its source"):
+        get_source("bbmeasure_scripts.nothing")

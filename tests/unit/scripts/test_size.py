@@ -1,0 +1,250 @@
+"""The program ``size`` and the walk beneath it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbmeasure_scripts import paths, size
+from tests.unit.scripts import kit
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A small tree: 3 + 5 + 7 + 11 bytes in four files."""
+    root = tmp_path / "tree"
+    for name, length in {"a.whl": 3, "sub/b.whl": 5, "sub/deeper/c.txt": 7, ".hidden/d.whl": 11}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * length)
+    return root
+
+
+def found(*patterns, **options):
+    """Bytes and files."""
+    return size.measure([str(pattern) for pattern in patterns], **options)[:2]
+
+
+PATTERNS = [
+    ("", (26, 4)),
+    ("a.whl", (3, 1)),
+    ("*.whl", (3, 1)),
+    ("**/*.whl", (8, 2)),
+    ("sub/**", (12, 2)),
+    ("s?b", (12, 2)),
+    ("[r-t]ub/*.whl", (5, 1)),
+    (".h*/*", (11, 1)),
+    ("**/deeper/c.txt", (7, 1)),
+    ("nothing*", (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
+def test_a_pattern_means_what_a_shell_means(tree, pattern, expected):
+    """Files, folders, ``*``, ``?``, ``[...]`` and ``**``; hidden names only where they are asked for."""
+    assert found(tree / pattern) == expected
+
+
+def test_a_name_with_a_star_is_itself_where_it_exists(tmp_path):
+    """A file that is called like a pattern is taken as it is."""
+    (tmp_path / "a*").write_bytes(b"12")
+    (tmp_path / "ab").write_bytes(b"345")
+    assert found(tmp_path / "a*") == (2, 1)
+
+
+EXCLUDES = [
+    (["*.whl"], (7, 1)),
+    (["deeper"], (19, 3)),
+    (["sub/deeper/"], (19, 3)),
+    (["sub/*.whl"], (21, 3)),
+    ([".*", "sub"], (3, 1)),
+    (["tree"], (0, 0)),
+    (["/"], (26, 4)),
+]
+
+
+@pytest.mark.parametrize(("patterns", "expected"), EXCLUDES)
+def test_excluded_files_and_folders_are_left_out(tree, patterns, expected):
+    """A pattern meets names at any depth, or with a slash the path below the root."""
+    assert found(tree, exclude=patterns) == expected
+
+
+def test_hard_links_and_overlapping_paths_count_once(tree):
+    """A file counts once under all its names, and where one path lies within another."""
+    os.link(tree / "a.whl", tree / "sub" / "again.whl")
+    assert found(tree) == (26, 4)
+    assert found(tree, tree / "sub", tree / "a.whl") == (26, 4)
+
+
+def test_symbolic_links_are_not_followed(tree, tmp_path):
+    """Links to files and folders, and such as go in circles, count nothing; a root that is one is said."""
+    (tree / "to_file").symlink_to("a.whl")
+    (tree / "to_folder").symlink_to("sub")
+    (tree / "circle").symlink_to(tree)
+    (tree / "dangling").symlink_to("nowhere")
+    assert size.measure([str(tree)]) == size.Sizes(26, 4, [])
+    assert found(tree / "**") == (15, 3)
+    link = tmp_path / "link"
+    link.symlink_to(tree)
+    assert size.measure([str(link)]) == size.Sizes(0, 0, [f"1 not followed, a symbolic link, such as {link}"])
+    assert found(f"{link}/") == (26, 4)
+
+
+def test_sockets_and_pipes_are_told_of(tree):
+    """What is no regular file is counted apart."""
+    os.mkfifo(tree / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tree / "socket"))
+        sizes = size.measure([str(tree)])
+    assert (sizes.size, sizes.files) == (26, 4)
+    assert sizes.notes[0].startswith("2 no regular file, such as")
+
+
+def test_it_agrees_with_find(tree):
+    """Apparent and allocated size are what ``find`` prints for all regular files."""
+    (tree / "large").write_bytes(b"x" * 100_000)
+    for option, what in ((False, "%s"), (True, "%b")):
+        listed = subprocess.check_output(["find", tree, "-type", "f", "-printf", what + "\n"], text=True).split()
+        expected = sum(map(int, listed)) * (512 if option else 1)
+        assert found(tree, allocated=option) == (expected, 5)
+
+
+def test_what_cannot_be_read_is_counted(tree, monkeypatch):
+    """A folder that may not be opened is left out and told of; one that vanished is simply not there."""
+    errors = {"sub": PermissionError(13, "Permission denied"), ".hidden": FileNotFoundError(2, "gone")}
+    real = os.open
+
+    def refuse(path, *arguments):
+        if os.path.basename(path) in errors:
+            raise errors[os.path.basename(path)]
+        return real(path, *arguments)
+
+    monkeypatch.setattr(paths.os, "open", refuse)
+    sizes = size.measure([str(tree)])
+    assert sizes == size.Sizes(3, 1, [f"1 unreadable (Permission denied), such as {tree / 'sub'}"])
+
+
+def test_files_that_vanish_while_walking_are_left_out(tmp_path):
+    """A file that goes between its listing and its state is not there, and nothing is said of it."""
+    for name in ("gone", "here"):
+        (tmp_path / name).write_bytes(b"123")
+    with os.scandir(tmp_path) as entries:
+        files = list(entries)
+    (tmp_path / "gone").unlink()
+    notes = paths.Notes()
+    names, states = paths._states(str(tmp_path), files, notes)
+    assert (names, [state.st_size for state in states]) == (["here"], [3])
+    assert notes.counts == {}
+
+
+def nest(folder, name, depth):
+    """A file below that many folders in one another; its size."""
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for _ in range(depth):
+            os.mkdir(name)
+            os.chdir(name)
+        Path("f").write_bytes(b"123")
+        return size.measure([str(folder)])
+    finally:
+        os.chdir(here)
+        subprocess.run(["rm", "-rf", folder / name], check=True)  # too deep for pytest to remove
+
+
+def test_folders_may_nest_deeper_than_python_calls(tmp_path):
+    """A file below more folders than Python nests calls is found."""
+    assert nest(tmp_path, "d", 1100) == size.Sizes(3, 1, [])
+
+
+def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):
+    """What lies below a path that is too long cannot be read, and that is said."""
+    sizes = nest(tmp_path, "d" * 250, 20)
+    assert sizes[:2] == (0, 0)
+    assert sizes.notes[0].startswith("1 unreadable (File name too long)")
+
+
+def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
+    """The files of one large folder are handed on in parts, none lost."""
+    monkeypatch.setattr(paths, "_MOST", 7)
+    for number in range(40):
+        (tmp_path / f"{number}").write_bytes(b"x")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "f").write_bytes(b"x")
+    parts = list(paths.walk([str(tmp_path)], paths.Excluded(), paths.Notes()))
+    assert max(len(names) for _, names, _ in parts) == 7
+    assert found(tmp_path) == (41, 41)
+
+
+def test_names_that_are_no_text_are_counted(tmp_path):
+    """A name that is not UTF-8 is a name."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")).write_bytes(b"123")
+    done = kit.program("size", str(tmp_path), "gone\udcff", folder=tmp_path)
+    assert done.records["size"].value == 3.0
+    assert r"1 not found, such as gone\udcff" in done.stderr
+
+
+NAMES = st.sampled_from(["a", "b", "ab", ".h", "c.d"])
+PARTS = st.sampled_from(["a", "*", "?", "[ab]", "a*", ".h", ".*", "c.d", "[!a]"])
+
+
+@given(
+    files=st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), max_size=6),
+    pattern=st.tuples(st.lists(PARTS | st.just("**"), max_size=3), PARTS).map(
+        lambda parts: "/".join([*parts[0], parts[1]])
+    ),
+)
+def test_patterns_match_what_glob_matches(files, pattern):
+    """On trees without links a pattern finds what Python's glob finds."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            path = Path(folder, file)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            except OSError:
+                continue  # a file where this one wants a folder
+        listed = glob.glob(os.path.join(folder, pattern), recursive=True)
+        expected = {os.path.normpath(path) for path in listed if os.path.lexists(path)}
+        got = {os.path.normpath(path) for path in paths.expand(os.path.join(folder, pattern), paths.Notes())}
+        assert got == expected
+
+
+def test_the_program_reports_size_and_files(tree):
+    """Both records have their names, units and kinds; people read both."""
+    done = kit.program("size", "--name", "wheel", "--exclude=*.txt", str(tree), folder=tree)
+    assert done.status == 0
+    record = done.records["wheel"]
+    assert (record.value, record.unit, record.kind.value, record.better.value) == (19.0, "bytes", "size", "lower")
+    files = done.records["wheel_files"]
+    assert (files.value, files.unit, files.kind.value) == (3.0, "1", "count")
+    assert done.stdout == "wheel: 19 bytes (19 bytes) in 3 files\n"
+
+
+def test_the_program_reports_allocated_size(tree):
+    """With --allocated it is what the files take on the disk."""
+    done = kit.program("size", "--allocated", "a.whl", folder=tree)
+    assert done.records["size"].value == os.lstat(tree / "a.whl").st_blocks * 512
+
+
+@pytest.mark.parametrize("path", ["nothing", "dist/*.whl", "empty"])
+def test_nothing_found_is_a_failure(path, tree):
+    """Where no file is, the exit status is 1 with a message, and there is no record."""
+    (tree / "empty").mkdir()
+    done = kit.program("size", path, folder=tree)
+    assert (done.status, done.all) == (1, [])
+    assert f"no file found in {path}" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--name", "", "a.whl"], ["--apparent", "--allocated", "a.whl"]])
+def test_wrong_use_is_status_2(arguments, tree):
+    """A command line that makes no sense is exit status 2."""
+    assert kit.program("size", *arguments, folder=tree).status == 2
