@@ -30,7 +30,8 @@ export const MeasurementsPage = () => {
   } else if (name === null) {
     body = <ListPage all={data} version={version}/>;
   } else if (series) {
-    body = <SeriesPage key={series.name} series={series} theme={theme} version={version}/>;
+    const held = series.count + (series.last ?? 0);  // builds of others end too: only new points are worth asking for
+    body = <SeriesPage key={series.name} series={series} theme={theme} version={held + attempt}/>;
   } else {
     body = (
       <Empty>
