@@ -1,0 +1,149 @@
+"""A real master in the tests' process, its builds made of steps in Python, so that each takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from buildbot.plugins import schedulers, util
+from buildbot.process.buildstep import BuildStep
+from buildbot.process.results import SUCCESS
+from buildbot.test.util.integration import RunMasterBase
+from twisted.internet import defer, reactor, task
+
+from bbmeasure import MeasuredBuilderConfig, SQLiteInstance, capture
+from bbmeasure.storage.base import Point, Query
+from bbmeasure.storage.journal import JournalReader
+
+JOURNAL = "bbmeasure.sqlite"
+
+
+class Leaves(BuildStep):  # type: ignore[misc]
+    """Sets statistics and properties, and ends as it is told."""
+
+    def __init__(self, statistics: Any = (), properties: Any = (), result: Any = SUCCESS, **kwargs: Any) -> None:
+        self.leaves = dict(statistics), dict(properties)
+        self.result = result
+        super().__init__(warnOnWarnings=True, **kwargs)
+
+    async def run(self) -> int:
+        for name, value in self.leaves[0].items():
+            self.setStatistic(name, value)
+        for name, value in self.leaves[1].items():
+            self.setProperty(name, value, "test")
+        if isinstance(self.result, Exception):
+            raise self.result
+        return int(self.result)
+
+
+class Waits(BuildStep):  # type: ignore[misc]
+    """Ends when :attr:`gate` is opened; :attr:`begun` fires when one waits."""
+
+    gate: defer.Deferred[None]
+    begun: defer.Deferred[None]
+
+    @classmethod
+    def close(cls) -> None:
+        """Let the next one wait."""
+        cls.gate, cls.begun = defer.Deferred(), defer.Deferred()
+
+    def run(self) -> Any:
+        self.begun.callback(None)
+        return self.gate.addCallback(lambda _: SUCCESS)
+
+
+class LiveCase(RunMasterBase):  # type: ignore[misc]
+    """Tests with a master."""
+
+    master: Any
+
+    def configure(self, builders: Sequence[Any], services: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
+        """A configuration in which each builder can be forced."""
+        names = [builder.name for builder in builders]
+        return {
+            "builders": list(builders),
+            "schedulers": [schedulers.ForceScheduler(f"force-{name}", builderNames=[name]) for name in names],
+            "services": list(services),
+            "multiMaster": True,
+            **more,
+        }
+
+    def start(self, builders: Sequence[Any], services: Sequence[Any] = (), **more: Any) -> defer.Deferred[None]:
+        """Start the master."""
+        started: defer.Deferred[None] = self.setup_master(self.configure(builders, services), **more)
+        return started
+
+    @defer.inlineCallbacks
+    def reconfigure(self, builders: Sequence[Any], services: Sequence[Any] = ()) -> Any:
+        """Have the master take another configuration over, as SIGHUP would."""
+        config = self.configure(builders, services)
+        kept = {key: self.master_config_dict[key] for key in ("workers", "protocols", "db_url", "buildbotNetUsageData")}
+        self.master.config_loader.config_dict = {**kept, **config}
+        yield self.master.doReconfig()
+
+    @defer.inlineCallbacks
+    def build(self, builder: str) -> Any:
+        """Have a build made and wait until nobody works on it any longer; its row."""
+        ended: defer.Deferred[Any] = defer.Deferred()
+        consumer = yield self.master.mq.startConsuming(
+            lambda _, build: ended.callback(build), ("builds", None, "finished")
+        )
+        yield self.master.data.control("force", {}, ("forceschedulers", f"force-{builder}"))
+        build = yield ended
+        yield consumer.stopConsuming()
+        while self.master.botmaster.builders[builder].building:
+            yield pause()
+        return build
+
+    @property
+    def layer(self) -> Any:
+        """The master's capture layer."""
+        return capture.for_master(self.master)
+
+    @defer.inlineCallbacks
+    def settle(self) -> Any:
+        """Wait until all that was captured is on disk."""
+        yield self.layer.settle()
+        while self.layer.storage.health().backlog:
+            yield pause()
+
+    @defer.inlineCallbacks
+    def points(self, series: str, journal: Optional[str] = None) -> Any:
+        """The points of a series once all that is on its way is there; of the file ``journal`` where one is named."""
+        yield self.settle()
+        if journal is not None:
+            return read(f"{self.master.basedir}/{journal}", series)
+        found = yield self.layer.storage.points(Query(series), 1_000)
+        return found
+
+    @defer.inlineCallbacks
+    def values(self, series: str, journal: Optional[str] = None) -> Any:
+        """Their values."""
+        points = yield self.points(series, journal)
+        return [point.value for point in points]
+
+
+def read(path: str, series: str) -> list[Point]:
+    """What another process finds in a journal."""
+    with JournalReader(path) as reader:
+        return reader.points(Query(series), 1_000)
+
+
+def pause(seconds: float = 0.0) -> defer.Deferred[None]:
+    """A turn of the reactor, or some."""
+    return task.deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
+
+
+def measured(name: str = "first", steps: Sequence[Any] = (), **more: Any) -> MeasuredBuilderConfig:
+    """A measured builder."""
+    return MeasuredBuilderConfig(name=name, workernames=["local1"], factory=util.BuildFactory(list(steps)), **more)
+
+
+def plain(name: str = "plain", steps: Sequence[Any] = ()) -> Any:
+    """A stock builder."""
+    return util.BuilderConfig(name=name, workernames=["local1"], factory=util.BuildFactory(list(steps)))
+
+
+def sqlite(**arguments: Any) -> SQLiteInstance:
+    """The embedded store."""
+    return SQLiteInstance(**arguments)
