@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bbmeasure.site import Site
@@ -315,11 +316,15 @@ def test_opted_out_master_writes_nothing(tmp_path: Path) -> None:
         files = {path.name for path in site.master_dir.iterdir()}
         build = site.build("b")
         assert site.steps(build)["m"]["state_string"] == "m: 1"
+        again = site.steps(site.build("b"))["m"]["state_string"]
+        assert again == "m: 1 (+0 %)"  # from memory
         assert {path.name for path in site.master_dir.iterdir()} - files <= {"state.sqlite-journal"}
-        remote = subprocess.run(
-            ["ls", "-l", f"/proc/{site.master.popen.pid}/fd"], capture_output=True, text=True
-        ).stdout
-        assert "bbmeasure" not in remote.replace(str(tmp_path), "")
+        process = psutil.Process(site.master.popen.pid)
+        assert not any("bbmeasure" in Path(file.path).name for file in process.open_files())
+        ours = set(site.ports.values())
+        connections = [one for one in process.net_connections("inet") if one.status != "TIME_WAIT"]
+        assert connections
+        assert all(one.laddr.port in ours for one in connections), connections
 
 
 def test_master_stops_as_fast_as_without(tmp_path: Path) -> None:

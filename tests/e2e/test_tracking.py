@@ -135,3 +135,27 @@ def test_masters_metrics_of_each_kind(site: Site) -> None:
     assert report(site.journal, "master.reactorDelay")["unit"] == "s"
     assert rows(site.journal, "SELECT count(*) FROM streams WHERE builder != '' AND series IN "
                 "(SELECT id FROM series WHERE name LIKE 'master.%')") == [(0,)]  # fmt: skip
+
+
+SHARED = """
+c["multiMaster"] = True
+c["db"] = {"db_url": "sqlite:///" + DATABASE}
+f = util.BuildFactory([steps.MeasureShellCommand(name="m", command=["echo", "1"])])
+add(util.BuilderConfig(name=NAME, workernames=["worker"], factory=f))
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]
+"""
+
+
+def test_two_masters_on_one_database_capture_a_build_once(tmp_path: Path) -> None:
+    """Each of two masters that share a database captures the builds that it ran, and no other's."""
+    database = tmp_path / "shared.sqlite"
+    configs = [f"NAME = {name!r}\nDATABASE = {str(database)!r}\n{BASE_CONFIG}{SHARED}" for name in ("one", "two")]
+    with Site(tmp_path / "1", configs[0]) as first, Site(tmp_path / "2", configs[1]) as second:
+        first.build("one")
+        second.build("two")
+        second.build("two")
+        for site, builder, count in ((first, "one", 1), (second, "two", 2)):
+            site.wait_for(lambda site=site: "build_duration" in series_names(site.journal), "the duration", 10)
+            for series in ("m", "build_duration", "step_duration"):
+                site.wait_for(lambda s=site, n=series, c=count: report(s.journal, n)["count"] == c, series, 10)
+            assert rows(site.journal, "SELECT DISTINCT builder FROM streams") == [(builder,)]
