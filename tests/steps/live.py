@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -56,6 +58,12 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
     """Tests with a master."""
 
     master: Any
+
+    def mktemp(self) -> str:
+        """A name in a folder that is gone after the test: trial's own lie in the working directory, for good."""
+        folder = tempfile.mkdtemp(prefix="bbmeasure-test-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        return f"{folder}/temp"
 
     def configure(self, builders: Sequence[Any], services: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
         """A configuration in which each builder can be forced."""
