@@ -1,0 +1,133 @@
+"""What measuring costs a master on whole builds, in CPU a captured value: ``python -m benchmarks.builds``.
+
+One real master; builds of ten steps, sixty of each kind in shuffled order: without bbmeasure's tracking, with ten values
+captured through the journal, with ``trackAll``, and with ten values through Buildbot's own ``buildbot.statistics``, both
+of the last shipping to a real influxd.  A kind's cost is its builds' CPU over that of the builds without, by value.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bbmeasure.influxd import Influxd
+from bbmeasure.site import Site
+from bbmeasure.storage.journal import open_reader
+from benchmarks.targets import Figures
+
+BUILDS = 60
+KINDS = ("none", "ten", "all", "peer")
+
+CONFIG = """
+from buildbot.plugins import schedulers, steps, util, worker
+from buildbot.process.buildstep import BuildStep
+from buildbot.statistics import capture as peer
+from buildbot.statistics.stats_service import StatsService
+from buildbot.statistics.storage_backends.influxdb_client import InfluxStorageService
+from twisted.internet import defer
+
+from bbmeasure import captureData
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "demo", max_builds=1)]
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {}}
+c["buildbotNetUsageData"] = None
+c["builders"], c["schedulers"] = [], []
+
+
+class Step(BuildStep):
+    def run(self):
+        self.setStatistic("value", 5)
+        return 0
+
+
+class Capturing(BuildStep):
+    @defer.inlineCallbacks
+    def run(self):
+        self.setStatistic("value", 5)
+        yield captureData("ten", 5, build=self)
+        return 0
+
+
+class Peer(BuildStep):
+    @defer.inlineCallbacks
+    def run(self):
+        self.setStatistic("value", 5)
+        stats = self.master.namedServices["stats"]
+        yield stats.yieldMetricsValue("peer", {"value": 5}, self.build.buildid)
+        return 0
+
+
+for name, step, more in (("none", Step, {}), ("ten", Capturing, {}), ("all", Step, {"trackAll": True}), ("peer", Peer, {})):
+    f = util.BuildFactory([step(name=f"step{n}") for n in range(10)])
+    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f, **more))
+    c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
+c["services"] = [
+    util.InfluxDBInstance(url=f"http://127.0.0.1:{INFLUX_PORT}", database="ours"),
+    StatsService(name="stats", storage_backends=[InfluxStorageService(
+        "127.0.0.1", INFLUX_PORT, "root", "root", "peer", captures=[peer.CaptureData("peer", "peer")])]),
+]
+"""
+
+
+def main() -> int:
+    """Print each figure beside its target."""
+    used: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    order = [kind for kind in KINDS for _ in range(BUILDS)]
+    random.Random(1).shuffle(order)
+    with tempfile.TemporaryDirectory() as name, Influxd(Path(name) / "influxdb") as influxd:
+        _make_database(influxd, "peer")
+        config = f"INFLUX_PORT = {influxd.port}\n{CONFIG}"
+        with Site(Path(name), config) as site:
+            for kind in KINDS * 3:
+                site.build(kind)
+            for kind in order:
+                used[kind].append(_cpu_of_build(site, kind))
+            with open_reader(site.journal) as reader:
+                captured = sum(info.count for info in reader.series() if "all" in info.builders)
+    a_build = captured / (BUILDS + 3)
+    means = {kind: statistics.fmean(values) * 1_000 for kind, values in used.items()}
+    for kind in KINDS:
+        print(f"{kind:<6} {means[kind]:8.1f} ms of master CPU a build of ten steps")
+    base = means["none"]
+    figures = Figures()
+    peer = (means["peer"] - base) / 10
+    figures.show("a captured value on a ten-step build", (means["ten"] - base) / 10, "ms", 2, f"peer {peer:.2f} ms")
+    figures.show(f"trackAll, a captured value ({a_build:.1f} a build)", (means["all"] - base) / a_build, "ms", 2)
+    return figures.status
+
+
+def _make_database(influxd: Influxd, name: str) -> None:
+    from influxdb import InfluxDBClient
+
+    client = InfluxDBClient("127.0.0.1", influxd.port, timeout=10)
+    client.create_database(name)
+    client.close()
+
+
+def _cpu_of_build(site: Site, kind: str) -> float:
+    """Seconds of the master's CPU from before a build until half a second after it; the page is asked but twice."""
+    assert site.master is not None
+    before = _cpu(site.master.popen.pid)
+    request = site.force(kind)
+    time.sleep(0.8)
+    site.wait_for_build(request)
+    time.sleep(0.3)
+    return _cpu(site.master.popen.pid) - before
+
+
+def _cpu(pid: int) -> float:
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
