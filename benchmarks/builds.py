@@ -1,8 +1,8 @@
 """What measuring costs a master on whole builds, in CPU a captured value: ``python -m benchmarks.builds``.
 
-One real master; builds of ten steps, sixty of each kind in shuffled order: without bbmeasure's tracking, with ten values
-captured through the journal, with ``trackAll``, and with ten values through Buildbot's own ``buildbot.statistics``, both
-of the last shipping to a real influxd.  A kind's cost is its builds' CPU over that of the builds without, by value.
+One real master; builds of ten steps, sixty of each kind in shuffled order: with nothing tracked, with ten values by
+captureData, with ``trackAll``, and with ten values through ``buildbot.statistics``; all is shipped to a real influxd.
+A kind's cost is its builds' CPU over that of the builds with nothing, by value.
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ class Peer(BuildStep):
         return 0
 
 
-for name, step, more in (("none", Step, {}), ("ten", Capturing, {}), ("all", Step, {"trackAll": True}), ("peer", Peer, {})):
+STEPS = {"none": Step, "ten": Capturing, "all": Step, "peer": Peer}
+for name, step in STEPS.items():
     f = util.BuildFactory([step(name=f"step{n}") for n in range(10)])
-    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f, **more))
+    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f, trackAll=name == "all"))
     c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
 c["services"] = [
     util.InfluxDBInstance(url=f"http://127.0.0.1:{INFLUX_PORT}", database="ours"),
