@@ -260,6 +260,42 @@ def test_a_write_larger_than_a_commit_is_one_commit(open_storage: Any) -> Any:
     assert (yield storage.series())[0].count == 5_000
 
 
+@inlineCallbacks
+def test_an_accident_in_the_writer_is_told_and_survived(open_storage: Any) -> Any:
+    """Whatever goes wrong in a change, who asked for it is told, and the thread writes on."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    with pytest.raises(StorageError, match="ZeroDivisionError"):
+        yield storage._change(lambda _: 1 / 0)
+    yield fill(storage, [2.0])
+    assert storage.health().counters["errors"] == 1
+    assert storage.health().last_error is None
+
+
+@inlineCallbacks
+def test_a_long_change_that_fails_is_told(open_storage: Any) -> Any:
+    """Queueing again for a sink that is not there fails, and does not stop what comes after it."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    with pytest.raises(StorageError, match="nobody"):
+        yield storage.reship("nobody", 0)
+    yield fill(storage, [2.0])
+
+
+@inlineCallbacks
+def test_changes_do_not_pile_up_without_a_bound(open_storage: Any) -> Any:
+    """While the file takes nothing, declarations too are refused past the most that may wait."""
+    storage = open_storage(Disk, most_waiting=5)
+    storage.full = True
+    waiting = [storage.write(large(5))]
+    yield until(lambda: storage.health().last_error)
+    waiting += [storage.declare(SeriesInfo(f"s{n}", Kind.COUNT)) for n in range(5)]
+    with pytest.raises(StorageFullError, match="5 changes wait"):
+        yield storage.declare(SeriesInfo("one more", Kind.COUNT))
+    storage.full = False
+    yield defer.gatherResults(waiting)
+
+
 # questions
 
 
