@@ -156,8 +156,8 @@ class WriterThread:
             try:
                 self._since, self._troubled = self._clock(), False
                 self._work()
-                if not self._troubled:
-                    self.failing, self.last_error, pause = False, None, PAUSES[0]
+                self._all_is_well()
+                pause = PAUSES[0]
             except (StorageUnavailableError, StorageFullError) as error:
                 self._trouble("retries", error)
                 self.failing = True
@@ -242,6 +242,7 @@ class WriterThread:
 
     def _done(self, items: Sequence[Item], answers: Answers) -> None:
         self._settle(items)
+        self._all_is_well()  # before anybody hears of it
         self.counters["commits"] += 1
         changes = {id(item.deferred): item for item in items if isinstance(item, Change)}
         fired: Answers = []
@@ -276,6 +277,10 @@ class WriterThread:
         self.counters["dropped"] += sum(len(item.points) for item in items)
         self._settle(items)
         self._call(self._fire, [(item.deferred, error) for item in items])
+
+    def _all_is_well(self) -> None:
+        if not self._troubled:
+            self.failing, self.last_error = False, None
 
     def _trouble(self, counter: str, error: BaseException) -> None:
         self.counters[counter] += 1

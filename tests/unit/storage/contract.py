@@ -272,6 +272,31 @@ class StorageContract:
         assert (yield ask(storage, "sum", builder="second", tags={"target": "core"})) == {"sum": None}
 
     @inlineCallbacks
+    def test_only_builders_that_may_be_told_of_are(self, storage: Any) -> Any:
+        """``builders`` leaves all others out of every answer, points outside builds too unless ``""`` is among them."""
+        points = [
+            Point("size", at(0), 1.0, {}, in_build()),
+            Point("size", at(1), 2.0, {}, in_build(builder='se"cond')),
+            Point("size", at(2), 4.0, {}, in_build(builder="third")),
+            Point("size", at(3), 8.0),
+        ]
+        yield storage.write(points)
+        for builders, total, last in (
+            (("first", 'se"cond'), 3.0, 2.0),
+            (("third", ""), 12.0, 8.0),
+            (("none",), None, None),
+            ((), None, None),
+        ):
+            query = Query("size", builders=frozenset(builders))
+            assert (yield ask(storage, "sum", builders=frozenset(builders))) == {"sum": total}
+            assert values_of((yield storage.points(query, 10)))[-1:] == ([] if last is None else [last])
+            newest = yield storage.last(query)
+            assert newest is None if last is None else newest.value == last
+            told = sum(bucket.count for bucket in (yield storage.buckets(query, 3)))
+            assert told == len((yield storage.points(query, 10)))
+        assert (yield ask(storage, "sum", builder="third", builders=frozenset(["first"]))) == {"sum": None}
+
+    @inlineCallbacks
     def test_exact_tags_leave_out_points_with_more(self, storage: Any) -> Any:
         """With ``exact_tags`` a point must have the tags that are given and no others."""
         yield storage.write(
