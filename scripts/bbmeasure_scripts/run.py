@@ -22,6 +22,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     options, command = split(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     wanted = parser.parse_args(options)
+    if wanted.command and command:  # a -- behind the command is its own
+        command = ["--", *command]
     command = wanted.command + command
     if not command:
         parser.error("expected a command behind --")

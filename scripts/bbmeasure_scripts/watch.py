@@ -244,8 +244,8 @@ class _Watch:
         left = [process for process in self._tree.members() if process != self._command] if self._tree else []
         if left:
             notes.append(f"{len(left)} processes of it still run; what they use from now on is not counted")
-        if self._largest <= self._floor * 1.1:
-            notes.append(f"no process was seen to be larger than what starts it, {units.format(self._floor, 'bytes')}")
+        if self._largest <= self._floor * 1.25:
+            notes.append(f"a process smaller than what starts it, {units.format(self._floor, 'bytes')}, cannot be seen")
         return Usage(
             status=exit_status(status),
             wall=wall,

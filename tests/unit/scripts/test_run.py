@@ -1,0 +1,296 @@
+"""The program ``run``: a command is left as it is, and what it used is reported."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bbmeasure_scripts import processes, run, watch
+from tests.unit.scripts import kit
+
+PYTHON = sys.executable
+RUN = [PYTHON, "-m", "bbmeasure_scripts.run", "--name", "x", "--"]
+NAMES = {"x_wall", "x_cpu", "x_max_rss", "x_tree_rss", "x_read", "x_written", "x_context_switches"}
+
+
+def measured(*command, folder, **more):
+    """Run a command under the name ``x``."""
+    return kit.execute([*RUN, *command], folder, **more)
+
+
+def test_all_that_is_promised_is_reported(tmp_path):
+    """Seven records with their units; people read one line on stderr, stdout is the command's."""
+    done = measured("echo", "hello", folder=tmp_path)
+    assert set(done.records) == NAMES
+    assert done.stdout == "hello\n"
+    assert done.stderr.startswith("x: ")
+    assert "exit status 0" in done.stderr
+    units = {name: (record.unit, record.kind.value, record.better.value) for name, record in done.records.items()}
+    assert units["x_cpu"] == units["x_wall"] == ("s", "duration", "lower")
+    assert units["x_read"] == units["x_max_rss"] == ("bytes", "size", "lower")
+    assert units["x_context_switches"] == ("1", "count", "lower")
+
+
+def test_the_name_is_the_commands_and_tags_are_kept(tmp_path):
+    """Without --name the series begin with the command's own name, without its folder; options may end without --."""
+    done = kit.program("run", "--tag", "a=b", "/bin/echo", "--", "x", folder=tmp_path, sidecar=False)
+    assert done.records["echo_wall"].tags == {"a": "b"}
+    assert done.stdout.startswith("-- x\n")
+
+
+@pytest.mark.parametrize("status", [0, 1, 7, 126, 255])
+def test_the_exit_status_is_the_commands(status, tmp_path):
+    """Whatever the command answers is passed on, and what it used is reported all the same."""
+    done = measured("sh", "-c", f"exit {status}", folder=tmp_path)
+    assert (done.status, set(done.records)) == (status, NAMES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
+def test_a_signal_that_ends_the_command_is_told_as_a_shell_does(number, tmp_path):
+    """A command that a signal ends gives 128 and the signal's number."""
+    done = measured("sh", "-c", f"kill -{int(number)} $$", folder=tmp_path)
+    assert (done.status, set(done.records)) == (128 + number, NAMES)
+
+
+def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
+    """127 for a command that is not there, 126 for one that cannot be executed, 2 for none; and no record."""
+    (tmp_path / "plain").write_text("no program")
+    for command, status in ((["nosuch"], 127), (["./plain"], 126), (["a\0b"][:0], 2)):
+        done = measured(*command, folder=tmp_path)
+        assert (done.status, done.all) == (status, []), done.stderr
+    assert "Permission denied" in measured("./plain", folder=tmp_path).stderr
+
+
+WAITER = """
+import signal, sys, time
+def told(number, frame):
+    print("got", number, flush=True)
+    sys.exit(5)
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, told)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_are_passed_on(number, tmp_path):
+    """A signal to run reaches the command, whose own answer is passed on."""
+    file = tmp_path / "sidecar"
+    variables = kit.environment(BBMEASURE_FILE=str(file))
+    with subprocess.Popen([*RUN, PYTHON, "-c", WAITER], env=variables, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.stdout.read() == f"got {int(number)}\n"
+    assert child.returncode == 5
+    assert {record.name for record in kit.records_of(file.read_bytes())} == NAMES
+
+
+COUNTER = """
+import signal, time
+count = 0
+def told(number, frame):
+    global count
+    count += 1
+signal.signal(signal.SIGINT, told)
+print("ready", flush=True)
+end = time.monotonic() + 0.5
+while not count or time.monotonic() < end: time.sleep(0.01)
+print("interrupted", count, flush=True)
+"""
+
+
+def read_until(terminal, wanted):
+    """What a terminal shows until it shows ``wanted``."""
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(terminal, 1000)
+    return shown
+
+
+def test_an_interrupt_from_a_terminal_comes_once(tmp_path):
+    """Ctrl-C reaches the command from its terminal, and is not given to it a second time."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(PYTHON, [*RUN, PYTHON, "-c", COUNTER], kit.environment(BBMEASURE_FILE=str(tmp_path / "sidecar")))
+    try:
+        read_until(terminal, b"ready")
+        os.write(terminal, b"\x03")
+        assert b"interrupted 1" in read_until(terminal, b"interrupted ") + os.read(terminal, 1000)
+    finally:
+        os.close(terminal)
+        os.waitpid(child, 0)
+
+
+def test_the_command_keeps_its_surroundings(tmp_path):
+    """Input, environment, open files, process group and ignored signals are what they would be without run."""
+    code = """
+import os, signal, sys
+print(sys.stdin.read(), os.getcwd(), os.getpgrp(), os.fstat(9).st_ino)
+print(sorted(key for key in os.environ if key not in ("_", "LC_CTYPE")))
+print(int(signal.getsignal(signal.SIGINT)), int(signal.getsignal(signal.SIGTERM)))
+"""
+    (tmp_path / "code.py").write_text(code)
+    (tmp_path / "file").write_text("")
+    shell = "exec 9<file; trap '' INT; exec"
+    said = []
+    for before in ([], RUN):
+        command = ["sh", "-c", f'{shell} "$@"', "sh", *before, PYTHON, "code.py"]
+        said.append(kit.execute(command, tmp_path, text="input", LC_ALL="C").stdout)
+    lines = [one.splitlines() for one in said]
+    assert lines[0][0].split()[:2] == lines[1][0].split()[:2]
+    assert lines[0][0].split()[3] == lines[1][0].split()[3]
+    assert lines[0][1:] == lines[1][1:]
+    assert lines[1][2] == "1 0"
+
+
+def test_a_locale_that_python_chose_is_not_passed_on(tmp_path):
+    """In the C locale Python sets LC_CTYPE for itself: the command does not see it."""
+    clean = {"PYTHONPATH": kit.environment()["PYTHONPATH"], "PATH": os.environ["PATH"]}
+    done = subprocess.run([*RUN, "env"], env=clean, capture_output=True, text=True, check=True)
+    assert "LC_CTYPE" not in done.stdout
+
+
+def test_cpu_is_what_the_command_counts_itself(tmp_path):
+    """User and system time of the command and of what it waited for is within a few per cent of its own count."""
+    burn = "import time\nx = 0\nwhile time.process_time() < 0.3: x += 1"
+    code = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); print(sum(os.times()[:4]))"
+    done = measured(PYTHON, "-S", "-c", code, folder=tmp_path)
+    assert done.records["x_cpu"].value == pytest.approx(float(done.stdout), abs=0.1)
+    assert done.records["x_wall"].value >= 0.3
+
+
+def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path):
+    """Two processes of 60 MB at once are 60 MB for the largest and 120 MB for the tree."""
+    hold = "import sys; x = b'x' * 60_000_000; sys.stdout.write('held'); sys.stdout.flush(); sys.stdin.read()"
+    code = f"""
+import subprocess, sys, time
+held = [subprocess.Popen([sys.executable, "-S", "-c", {hold!r}], stdin=-1, stdout=-1) for _ in range(2)]
+for one in held: one.stdout.read(4)
+time.sleep(0.5)
+for one in held: one.communicate()
+"""
+    done = measured(PYTHON, "-S", "-c", code, folder=tmp_path)
+    assert 60e6 < done.records["x_max_rss"].value < 90e6
+    assert 120e6 < done.records["x_tree_rss"].value < 190e6
+
+
+def test_a_small_command_is_small_whoever_starts_it(tmp_path):
+    """The memory of a parent of 150 MB is not taken for the command's, and what hides a smaller one is said."""
+    code = f"import subprocess; x = b'x' * 150_000_000; subprocess.run({[*RUN, 'true']!r}, check=True)"
+    done = kit.execute([PYTHON, "-c", code], tmp_path)
+    assert done.records["x_max_rss"].value < 20e6
+    assert "a process smaller than what starts it" in done.stderr
+
+
+def test_bytes_are_those_of_the_command_alone(tmp_path):
+    """What the command and its descendants read and wrote is counted, whatever the file system; not what run does."""
+    done = measured("sh", "-c", "head -c 3000000 /dev/zero | cat > file; cat file > /dev/null", folder=tmp_path)
+    assert 3 * 3_000_000 <= done.records["x_read"].value < 3 * 3_000_000 + 300_000
+    assert done.records["x_written"].value == 3 * 3_000_000
+
+
+def test_orphans_are_counted_with_what_they_use(tmp_path):
+    """A process whose parent ended is waited for, and its bytes are in the account."""
+    code = "(sh -c 'head -c 500000 /dev/zero > file' & ); sleep 0.5"
+    done = measured("sh", "-c", code, folder=tmp_path)
+    assert "1 orphan," in done.stderr
+    assert done.records["x_written"].value == 500_000
+
+
+def test_a_process_that_outlives_the_command_is_told_of(tmp_path):
+    """run does not wait for what the command leaves behind, and says so."""
+    code = "sleep 30 >/dev/null 2>&1 & echo $!"
+    done = measured("sh", "-c", code, folder=tmp_path)
+    os.kill(int(done.stdout), signal.SIGKILL)
+    assert done.status == 0
+    assert "1 processes of it still run" in done.stderr
+    assert done.records["x_wall"].value < 25
+
+
+PLAIN = """
+import sys
+from bbmeasure_scripts import processes, run
+processes.adopt_orphans = lambda: False
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
+def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
+    """Without a subreaper the command is started directly, and what that hides is said."""
+    done = kit.execute([PYTHON, "-c", PLAIN, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
+    assert (done.status, set(done.records)) == (3, NAMES)
+    assert "processes that outlived their parent cannot be seen" in done.stderr
+    assert kit.execute([PYTHON, "-c", PLAIN, "nosuch"], tmp_path).status == 127
+
+
+def test_where_no_small_python_can_be_started_it_runs_all_the_same(tmp_path):
+    """An interpreter that is gone from the disk is no reason to fail."""
+    code = PLAIN.replace("processes.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
+    done = kit.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
+    assert (done.status, set(done.records)) == (3, NAMES)
+
+
+def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
+    """Without the kernel's accounts there is no record of bytes, without /proc and psutil none of the tree."""
+    monkeypatch.setattr(watch, "_bytes_of_children", lambda: None)
+    monkeypatch.setattr(processes, "tree", lambda: None)
+    monkeypatch.setattr(processes, "adopt_orphans", lambda: False)
+    usage = watch.measure(["true"])
+    assert (usage.read, usage.written, usage.tree_rss) == (None, None, None)
+    assert len(usage.notes) >= 3
+    names = {record.name for record in run.records("x", usage)}
+    assert names == NAMES - {"x_read", "x_written", "x_tree_rss"}
+
+
+def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
+    """Where there is no wait4 the time and what psutil samples are reported, and the rest is said."""
+    monkeypatch.setattr(processes, "tree", lambda: processes.PsutilTree(os.getpid()))
+    usage = watch._measure_portable([PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"])
+    assert usage.status == 0
+    assert usage.wall > 0.6
+    assert usage.max_rss > 50e6
+    assert {record.name for record in run.records("x", usage)} == {"x_wall", "x_max_rss", "x_tree_rss"}
+    monkeypatch.setattr(processes, "tree", lambda: None)
+    bare = watch._measure_portable(["sh", "-c", "kill -9 $$"])
+    assert (bare.status, bare.max_rss) == (137, None)
+    with pytest.raises(watch.NotStartedError, match="No such file"):
+        watch._measure_portable(["nosuch"])
+
+
+def test_both_ways_to_see_a_tree_agree():
+    """/proc and psutil see the same processes and much the same memory."""
+    code = "import subprocess, sys; subprocess.run(['cat'])"
+    with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE) as child:
+        trees = processes.ProcTree(os.getpid()), processes.PsutilTree(os.getpid())
+        deadline = time.monotonic() + 20
+        while trees[0].sample().processes < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert set(trees[0].members()) == set(trees[1].members())
+        samples = [tree.sample() for tree in trees]
+        child.communicate(b"")
+    assert samples[0].processes == samples[1].processes == 2
+    assert samples[0].total == pytest.approx(samples[1].total, rel=0.2)
+
+
+def test_a_number_used_again_is_seen():
+    """A process that was none of ours is looked at again after a while."""
+    tree = processes.ProcTree(os.getpid())
+    with subprocess.Popen(["sleep", "60"]) as child:
+        tree._others.add(str(child.pid))
+        seen = [child.pid in tree.members() for _ in range(60)]
+        child.kill()
+    assert (seen[0], seen[-1]) == (False, True)
+
+
+def test_a_process_that_is_gone_has_no_parent_and_no_memory():
+    """What ends between two reads is no error."""
+    assert processes.parent_of("999999999") == ""
+    processes.kill(999999999)
+    assert processes.ProcTree(os.getpid())._resident(999999999) == 0
