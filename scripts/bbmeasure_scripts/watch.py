@@ -196,16 +196,16 @@ class _Watch:
             pause = self._sample()
 
     def _sample(self) -> float:
-        """Take a sample; the time until the next one."""
-        began = time.monotonic()
+        """Take a sample; the time until the next one, longer where the machine has so many processes that it costs."""
+        shortest, longest = _INTERVALS
         if self._tree is None:
-            return _INTERVALS[1]
+            return longest
+        began = time.process_time()
         sample = self._tree.sample()
         self._peak = max(self._peak, sample.total)
         self._largest = max(self._largest, sample.largest)
-        now = time.monotonic()
-        shortest, longest = _INTERVALS
-        return max(min(longest, max(shortest, (now - self._start) / 20)), (now - began) / _SAMPLING_SHARE)
+        pause = min(longest, max(shortest, (time.monotonic() - self._start) / 20))
+        return max(pause, (time.process_time() - began) / _SAMPLING_SHARE)
 
     def _forward(self) -> None:
         pending, self._pending = self._pending, []

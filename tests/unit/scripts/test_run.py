@@ -173,7 +173,7 @@ def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path):
 import subprocess, sys, time
 held = [subprocess.Popen([sys.executable, "-S", "-c", {hold!r}], stdin=-1, stdout=-1) for _ in range(2)]
 for one in held: one.stdout.read(4)
-time.sleep(0.5)
+time.sleep(1)
 for one in held: one.communicate()
 """
     done = measured(PYTHON, "-S", "-c", code, folder=tmp_path)
