@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Callable, Optional, TypeVar
 
 from twisted.internet import defer
@@ -140,6 +141,9 @@ class MemoryStorage:
             if not oldest.times:
                 self._remove(oldest)
         self._state.update({key: float(value) for key, value in state.items()})
+        while len(self._state) > self._most[2]:
+            del self._state[next(iter(self._state))]
+            self.counters["dropped_state"] += 1
 
     def _stream(self, point: Point) -> Optional[_Stream]:
         """The stream of a point, made where there is room for one."""
@@ -191,18 +195,26 @@ class MemoryStorage:
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        for point in reversed(self._found(query)):
-            if before is None or (point.build is not None and point.build.buildid < before):
-                return defer.succeed(point)
-        return defer.succeed(None)
+        found: Optional[Point] = None
+        for stream in self._meant(query):
+            for point in reversed(_between(stream, query)):
+                if found is not None and point.time < found.time:
+                    break
+                if before is None or (point.build is not None and point.build.buildid < before):
+                    found = point
+                    break
+        return defer.succeed(found)
 
-    def _found(self, query: Query) -> list[Point]:
-        """All points that are meant, in the order of their time."""
-        found = [
-            (point.time, stream.number, point) for stream in self._meant(query) for point in _between(stream, query)
-        ]
-        found.sort(key=lambda item: item[:2])
-        return [point for _, _, point in found]
+    def _found(self, query: Query, limit: Optional[int] = None) -> list[Point]:
+        """All points that are meant, or the newest ``limit``, in the order of their time."""
+        parts = [_between(stream, query) for stream in self._meant(query)]
+        if limit is not None:
+            parts = [part[-limit:] for part in parts]
+        if len(parts) == 1:
+            return list(parts[0])
+        found = [point for part in parts for point in part]
+        found.sort(key=attrgetter("time"))  # a stable one: at one time the older stream is first
+        return found if limit is None else found[-limit:]
 
     def _meant(self, query: Query) -> Iterator[_Stream]:
         for stream in self._by_series.get(query.series, ()):
@@ -237,7 +249,7 @@ class MemoryStorage:
 
     def points(self, query: Query, limit: int) -> defer.Deferred[list[Point]]:
         """The newest ``limit`` points, oldest first."""
-        return _answer(lambda: self._found(query)[-check_limit(limit) :])
+        return _answer(lambda: self._found(query, check_limit(limit)))
 
     def buckets(self, query: Query, count: int) -> defer.Deferred[list[Bucket]]:
         """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
@@ -269,7 +281,7 @@ class MemoryStorage:
         return defer.succeed(sum(len(stream.times) for stream in streams))
 
     def health(self) -> Health:
-        """How it is: the counters ``dropped``, ``refused`` and ``refused_series``."""
+        """How it is: what was ``dropped`` to make room, and ``refused`` for want of it."""
         return Health(self.name, counters=dict(self.counters))
 
     def close(self) -> defer.Deferred[None]:

@@ -60,6 +60,16 @@ def test_too_many_series_are_refused_and_counted() -> Any:
 
 
 @inlineCallbacks
+def test_running_totals_have_a_bound() -> Any:
+    """Past as many as there may be streams, the totals that were kept the longest go, and are counted."""
+    storage = MemoryStorage(most_streams=2)
+    yield storage.write([], {"a": 1.0, "b": 2.0})
+    yield storage.write([], {"c": 3.0})
+    assert (yield storage.recall(["a", "b", "c"])) == {"b": 2.0, "c": 3.0}
+    assert storage.health().counters == {"dropped_state": 1}
+
+
+@inlineCallbacks
 def test_drain_gives_everything_and_forgets_it() -> Any:
     """What a store takes over is all there was, in the order in which it came."""
     storage = MemoryStorage()
