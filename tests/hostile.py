@@ -96,6 +96,98 @@ class Raw(Listener):
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class Gateway:
+    """A way to the server at a port of 127.0.0.1, on a port that stays the same; ``mode`` says how it is.
+
+    ``good``; ``refused`` (nobody listens); ``silent`` (accepts, and never answers); ``dripping`` (answers a byte a
+    second); ``failing`` (500); ``losing`` (carries every request, and loses every second answer).  A change closes all
+    connections.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self.mode = "refused"
+        self.connections = 0
+        self._listener: Optional[socket.socket] = None
+        self._open: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def set(self, mode: str) -> None:
+        """Be like that from now on."""
+        self.mode = mode
+        if mode == "refused" and self._listener is not None:
+            listener, self._listener = self._listener, None
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        self._open.clear()
+        if mode != "refused" and self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = self._listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def __enter__(self) -> Gateway:
+        self.set("good")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.set("refused")
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                self.connections += 1
+                self._open.append(connection)
+                talk = threading.Thread(target=self._talk, args=(connection, self.mode, self.connections), daemon=True)
+                talk.start()
+
+    def _talk(self, connection: socket.socket, mode: str, number: int) -> None:
+        with contextlib.suppress(OSError):
+            if mode in ("good", "losing"):
+                self._carry(connection, loses=mode == "losing" and number % 2 == 1)
+            elif mode == "failing":
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            elif mode == "dripping":
+                for byte in b"HTTP/1.1 204 No Content\r\n" + b"X-Long: x\r\n" * 100:
+                    connection.sendall(bytes([byte]))
+                    threading.Event().wait(1.0)
+            else:
+                while connection.recv(1 << 16):
+                    pass
+
+    def _carry(self, connection: socket.socket, *, loses: bool) -> None:
+        with socket.create_connection(("127.0.0.1", self.target)) as server:
+            self._open.append(server)
+
+            def up() -> None:
+                with contextlib.suppress(OSError):
+                    while True:
+                        piece = connection.recv(1 << 16)
+                        if not piece:
+                            break
+                        server.sendall(piece)
+                    server.shutdown(socket.SHUT_WR)
+
+            threading.Thread(target=up, daemon=True).start()
+            while True:
+                piece = server.recv(1 << 16)
+                if not piece or loses:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.sendall(piece)
+
+
 @dataclass
 class Request:
     """What was asked of a :class:`Scripted` server."""

@@ -22,15 +22,13 @@ LONGEST = 60.0
 class Backoff:
     """Pauses that double from FIRST to LONGEST, each a chance part of that ("full jitter")."""
 
-    def __init__(self, chance: Callable[[], float], first: float = FIRST, longest: float = LONGEST) -> None:
+    def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._first = first
-        self._longest = longest
         self._failures = 0
 
     def next(self) -> float:
         """The pause after one more failure, in seconds."""
-        most = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
+        most = min(LONGEST, FIRST * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return most * self._chance()
 
