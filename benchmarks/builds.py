@@ -68,7 +68,8 @@ class Peer(BuildStep):
 STEPS = {"none": Step, "ten": Capturing, "all": Step, "peer": Peer}
 for name, step in STEPS.items():
     f = util.BuildFactory([step(name=f"step{n}") for n in range(10)])
-    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f, trackAll=name == "all"))
+    every = name == "all"
+    c["builders"].append(util.MeasuredBuilderConfig(name=name, workernames=["worker"], factory=f, trackAll=every))
     c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
 c["services"] = [
     util.InfluxDBInstance(url=f"http://127.0.0.1:{INFLUX_PORT}", database="ours"),
