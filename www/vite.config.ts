@@ -35,8 +35,9 @@ export default defineConfig({
         entryFileNames: "scripts.js",
         assetFileNames: "styles.css",
         interop: "esModule",
-        // The older, AngularJS page of Buildbot 3 loads plugins too, and has none of what this one needs.
-        intro: "if (!window.BuildbotPluginSupport) return;",
+        // The older, AngularJS page of Buildbot 3 loads plugins too.  It has nothing of what this one needs, and shows
+        // nothing at all where a plugin brings no Angular module of its name.
+        intro: 'if (!window.BuildbotPluginSupport) { window.angular?.module("bbmeasure", []); return; }',
       },
     },
     target: "es2020",

@@ -10,7 +10,7 @@ from typing import Any
 
 from buildbot.www.plugin import Application
 from twisted.python import log
-from twisted.web.static import File
+from twisted.web.static import Data, File
 
 
 class _Static(File):
@@ -20,6 +20,10 @@ class _Static(File):
         """As its base does, with one header more."""
         request.setHeader(b"cache-control", b"no-cache")
         return super().render_GET(request)  # type: ignore[no-untyped-call]  # Twisted's has no types
+
+
+#: What is served for a page that was not built: the AngularJS page of Buildbot 3 insists on a module of each plugin.
+_NO_PAGE = b'window.angular && angular.module("bbmeasure", []);'
 
 
 class MeasurementsPage(Application):
@@ -45,10 +49,17 @@ class MeasurementsPage(Application):
         self._served = master
         self.resource.putChild(b"api", ApiResource(master))
         if not self.is_built:
+            self._stand_in(b"scripts.js", _NO_PAGE, "text/javascript")
+            self._stand_in(b"styles.css", b"", "text/css")
             log.msg(
                 "bbmeasure: the Measurements page was not built when bbmeasure was installed, only its JSON API is "
                 "there; with npm on the machine, install bbmeasure again, or run `make www` in its checkout"
             )
+
+    def _stand_in(self, name: bytes, content: bytes, kind: str) -> None:
+        """Serve ``content`` where the built page would be."""
+        static: Any = Data
+        self.resource.putChild(name, static(content, kind))
 
 
 ep = MeasurementsPage()

@@ -82,6 +82,14 @@ def test_missing_page_is_said_once(page, said):
     assert page.resource.getStaticEntity(b"api").master is master
 
 
+def test_missing_page_does_not_break_buildbots(page):
+    """Buildbot 3's AngularJS page shows nothing at all where a plugin has no module: an empty one stands in."""
+    (page.static_dir / "scripts.js").unlink()
+    page.setMaster(object())
+    answer = page.resource.getStaticEntity(b"scripts.js").render_GET(DummyRequest([b"scripts.js"]))
+    assert b'angular.module("bbmeasure", [])' in answer
+
+
 def test_built_page_needs_no_word(page, said):
     """Where all is well the log stays as it is."""
     page.setMaster(object())
