@@ -30,7 +30,8 @@ class Json:
 
     def load(self, text: str) -> Any:
         """The document in ``text``; lines of chatter before and behind it, as npm prints, are passed over."""
-        text = text.lstrip("\ufeff \t\r\n")
+        whole, text = text, text.lstrip("\ufeff \t\r\n")
+        before = whole.count("\n", 0, len(whole) - len(text))
         self._check_size(text)
         why = ParseError(self.tool, 1, f"{excerpt(text)}: expected JSON")
         for count, start in enumerate(_beginnings(text)):
@@ -38,7 +39,7 @@ class Json:
                 return self._decode(text[start:] if start else text)
             except json.JSONDecodeError as error:
                 if not count:
-                    line = text.count("\n", 0, start) + error.lineno
+                    line = before + text.count("\n", 0, start) + error.lineno
                     why = ParseError(self.tool, line, f"expected JSON ({error.msg}, column {error.colno})")
         raise why
 

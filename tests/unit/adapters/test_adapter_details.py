@@ -38,7 +38,7 @@ def test_what_npm_prints_around_json_is_passed_over():
         Issue("x", "a.js", 0, "warning")
     ]
     assert "line 1: expected JSON (more behind the document" in refusal("ruff", "[]\n[]\n")
-    assert "line 1: expected JSON (more behind the document" in refusal("ruff", "[] trailing")
+    assert "line 3: expected JSON (more behind the document" in refusal("ruff", "\n\n[] trailing")
     assert "expected JSON" in refusal("eslint", around % "")
 
 
