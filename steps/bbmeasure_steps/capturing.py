@@ -43,7 +43,7 @@ class Captured:
     def summary(self) -> str:
         """``build_size: 1.42 MiB (+0.8 %)``."""
         change = self.change
-        shown = "" if change is None else f" ({change * 100:+.2g} %)" if abs(change) < 10 else f" (x{change + 1:.3g})"
+        shown = "" if change is None else f" ({change * 100:+.3g} %)" if abs(change) < 10 else f" (x{change + 1:.3g})"
         return f"{self.record.name}: {self._value()}{shown}"
 
     def _value(self) -> str:
