@@ -241,13 +241,15 @@ def _measure(request: Dict[str, Any], output: Output, began: float) -> Dict[str,
 
 
 def show_exception(error: BaseException, stream: Any) -> None:
-    """The traceback of what the function raised, without the frames of this module."""
+    """The traceback of what the function raised, from where this module called it."""
     import traceback
 
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    trace = shown = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == __file__:
+            shown = trace.tb_next
         trace = trace.tb_next
-    traceback.print_exception(type(error), error, trace, file=stream)
+    traceback.print_exception(type(error), error, shown, file=stream)
 
 
 def main(request: Dict[str, Any]) -> None:
