@@ -53,7 +53,9 @@ class LintMetrics(MeasureShellCommand):
 
     def parse(self, text: str) -> Sequence[Record]:
         """The issues as records."""
-        return self._linter.records(text, name=str(self.name), by_file=self.by_file)
+        folder = self.build.getProperty("builddir")
+        root = str(self.build.path_module.join(folder, self.workdir)) if folder and self.workdir else ""
+        return self._linter.records(text, name=str(self.name), by_file=self.by_file, root=root)
 
     def success_of(self, command: Any) -> int:
         """An exit status by which the linter says that it found issues is SUCCESS."""

@@ -11,7 +11,8 @@ from buildbot.interfaces import IRenderable
 from buildbot.util import flatten
 from twisted.internet import defer
 
-from bbmeasure import patterns, units
+from bbmeasure import adapters, patterns, units
+from bbmeasure.adapters import Adapter
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_steps import remotefiles
@@ -60,7 +61,8 @@ class MeasureShellCommand(MeasuringStep):
         if resources and "initialStdin" in kwargs:
             config_error(f"{type(self).__name__} {name!r}: resources and initialStdin: expected one of them")
         self._pattern = _compile(name, pattern)
-        self._parser = _find_parser(name, parser)
+        self._adapter = _find_adapter(name, parser)
+        self._parser: Optional[Parser] = parser if callable(parser) else None
         if pattern is not None and parser is not None:
             config_error(f"MeasureShellCommand {name!r}: pattern and parser: expected one of them")
         super().__init__(name=name, command=command, **kwargs)
@@ -68,7 +70,7 @@ class MeasureShellCommand(MeasuringStep):
     def wants_parse(self) -> bool:
         """With a pattern, a parser, an output file, or an own parse()."""
         own = type(self).parse is not MeasureShellCommand.parse
-        return bool(own or self._pattern or self._parser or self.outputFile)
+        return bool(own or self._pattern or self._adapter or self._parser or self.outputFile)
 
     @property
     def bbmeasure_derives(self) -> bool:
@@ -91,10 +93,16 @@ class MeasureShellCommand(MeasuringStep):
         self.command: Any = given
         return command
 
+    def reads_stderr(self) -> bool:
+        """Where the parser's tool speaks there."""
+        return self._adapter is not None and self._adapter.on_stderr
+
     def parse(self, text: str) -> Sequence[Record]:
         """What the pattern or the parser finds, else the one number that the text is."""
         if self._pattern is not None:
             return patterns.parse(self._pattern, text, self.name)
+        if self._adapter is not None:
+            return self._adapter.parse(text)
         if self._parser is not None:
             return self._parser(text)
         return self.read_plain(text)
@@ -128,14 +136,11 @@ def _compile(name: Any, pattern: Optional[str]) -> Optional[re.Pattern[str]]:
         return None
 
 
-def _find_parser(name: Any, parser: Union[str, Parser, None]) -> Optional[Parser]:
+def _find_adapter(name: Any, parser: Union[str, Parser, None]) -> Optional[Adapter]:
     if parser is None or callable(parser):
-        return parser
-    from bbmeasure import adapters
-
+        return None
     try:
-        found: Parser = adapters.find(parser).parse
-        return found
-    except (MeasureError, LookupError) as error:
-        config_error(f"MeasureShellCommand {name!r}: parser {parser!r}: {error}")
+        return adapters.find(parser)
+    except MeasureError as error:
+        config_error(f"MeasureShellCommand {name!r}: parser: {error}")
         return None

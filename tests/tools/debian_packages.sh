@@ -21,6 +21,7 @@ cppcheck                 cppcheck
 ninja                    ninja-build
 /usr/bin/time            time
 clang                    clang
+gcc                      gcc
 '
 
 PATH=$PATH:/usr/sbin:/sbin
