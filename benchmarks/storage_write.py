@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.storage_write``.  CPU is that of the whole process, the journal's threads included; the peer is
 ``executemany`` of the bare rows.  Each value is a write of its own, as a step's is.  Lag is how much later than asked
-for a timer of one millisecond fires, over all rounds; beside it is that of an idle reactor on this machine at this time,
-and the longest garbage collection, which grows with all that the process holds.
+for a timer of one millisecond fires, over all rounds; beside it is that of an idle reactor on the same machine at the
+same time, and the longest garbage collection, which grows with all that the process holds.
 """
 
 from __future__ import annotations
@@ -152,12 +152,12 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
     storage = SQLiteStorage(Path(folder) / "journal.sqlite", reactor=reactor)
     yield storage.series()
     beside = ""
-    write, count, most, pause = writing(storage), 10_000, 20.0, 0.005
+    write, count, most, pause = writing(storage), 10_000, 30.0, 0.005
     if what == "write":
         beside = f"bare rows {bare(folder):.1f}"
     elif what == "sink":
         yield storage.attach_sink("sink")
-        most = 25.0
+        most = 35.0
     elif what == "many":
         count, most, pause = 100_000, 30.0, 0.002
     elif what == "capture":
