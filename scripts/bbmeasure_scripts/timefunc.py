@@ -40,8 +40,8 @@ timing = {"__name__": "bbmeasure_timing", "__file__": name}
 exec(compile(source, name, "exec", dont_inherit=True), timing)
 timing["main"](request)
 """
-#: The function's own traceback comes so many seconds before it is ended for its time.
-_LAST_WORDS = 0.2
+#: At its deadline a process shows where it is and ends itself; one that does not is killed so many seconds later.
+_GRACE = 1.0
 
 
 class FunctionError(Exception):
@@ -100,24 +100,24 @@ def measure(plan: Plan, calls: bool = False) -> Timing:
 
 def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[str, Any]:
     """The answer of one process."""
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
     request = {**plan._asdict(), "kwargs": plan.kwargs or {}, "source": get_source(timing.__name__), **more}
-    request["timeout"] = None if left is None else max(0.01, left - min(_LAST_WORDS, left / 10))
+    request["deadline"] = deadline
     before = processes.descendants()
     descriptor, path = tempfile.mkstemp(prefix="bbmeasure-")
     os.close(descriptor)
     try:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) + _GRACE
         status = _run({**request, "answer": path}, left)
         with open(path, encoding="ascii", errors="replace") as file:
             written = file.read()
     finally:
         os.unlink(path)
         ended = processes.kill_new(before)
-    if status is None:
-        raise FunctionError(f"{plan.target} did not return within {plan.timeout:g} s and was ended")
     try:
         answer: Dict[str, Any] = json.loads(written)
     except ValueError:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise FunctionError(f"{plan.target} did not return within {plan.timeout:g} s and was ended") from None
         raise FunctionError(f"{plan.target} ended its process ({_how(status)}): expected it to return") from None
     if "error" in answer:
         raise FunctionError(f"{plan.target} raised {answer['error']}")
@@ -126,23 +126,25 @@ def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[st
     return answer
 
 
-def _run(request: Dict[str, Any], timeout: Optional[float]) -> Optional[int]:
-    """The exit status of the process that measures; None where its time was up."""
+def _run(request: Dict[str, Any], timeout: Optional[float]) -> int:
+    """The exit status of the process that measures, which is killed where its time is up."""
     environment = {key: value for key, value in os.environ.items() if key != wire.FILE_VARIABLE}
     child = subprocess.Popen([sys.executable, "-c", _LOADER], stdin=subprocess.PIPE, env=environment)
     try:
         child.communicate(json.dumps(request).encode("ascii"), timeout)
-        return child.returncode
     except subprocess.TimeoutExpired:
-        return None
+        child.kill()
     finally:
         if child.poll() is None:
             child.kill()
-            child.wait()
+    return child.wait()
 
 
 def _how(status: int) -> str:
-    return f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+    if status >= 0:
+        return f"exit status {status}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"signal {names.get(-status, -status)}"
 
 
 def deviation(values: Sequence[float]) -> float:
