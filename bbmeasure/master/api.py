@@ -19,8 +19,8 @@ from bbmeasure import answers, capture
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.access import Access, Viewer
 from bbmeasure.master.arguments import Arguments
-from bbmeasure.master.endpoints import Endpoints, Refused, Texts
-from bbmeasure.master.replies import Body, encode, send
+from bbmeasure.master.endpoints import Endpoints, Refused
+from bbmeasure.master.replies import Body, Parts, Scribe, send
 
 log = Logger()
 
@@ -58,7 +58,8 @@ class ApiResource(Resource):
         super().__init__(master)
         self._layer = capture.for_master(master)
         self._access = Access(master)
-        self._endpoints = Endpoints(master, self._layer)
+        self._scribe = Scribe(master.reactor)
+        self._endpoints = Endpoints(master, self._layer, self._scribe)
         self._slots = defer.DeferredSemaphore(AT_ONCE)
 
     def render(self, request: Any) -> Any:
@@ -97,15 +98,15 @@ class ApiResource(Resource):
 
     @defer.inlineCallbacks
     def _find(
-        self, find: Callable[[Arguments, Viewer], defer.Deferred[Texts]], arguments: Arguments, viewer: Viewer
+        self, find: Callable[[Arguments, Viewer], defer.Deferred[Parts]], arguments: Arguments, viewer: Viewer
     ) -> Generator[Any, Any, Body]:
         """The answer, with no more than AT_ONCE looked for at a time."""
         if len(self._slots.waiting) >= MOST_WAITING:
             raise TryLater(f"{MOST_WAITING} questions wait already: expected fewer at once")
         yield self._slots.acquire()
         try:
-            texts = yield find(arguments, viewer).addTimeout(LIMIT, self.master.reactor, _late)
-            body: Body = yield encode(texts, self.master.reactor)
+            parts = yield find(arguments, viewer).addTimeout(LIMIT, self.master.reactor, _late)
+            body: Body = yield self._scribe.write(parts)
             return body
         finally:
             self._slots.release()

@@ -6,9 +6,10 @@ Nothing that a person may not see is in an answer; asked for by its name, it is 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
+from weakref import WeakKeyDictionary
 
 from buildbot.util import datetime2epoch
 from twisted.internet import defer
@@ -18,7 +19,7 @@ from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.layer import Capture
 from bbmeasure.master.access import Viewer
 from bbmeasure.master.arguments import TAG, WHERE, Arguments
-from bbmeasure.master.replies import pieces, whole
+from bbmeasure.master.replies import Parts, Scribe, items, listed, whole
 from bbmeasure.reports import source_of
 from bbmeasure.storage import statistics
 from bbmeasure.storage.base import Point, Query, SeriesInfo, Storage
@@ -29,12 +30,13 @@ from bbmeasure.units import excerpt
 REMEMBERED = 2.0
 #: The largest id of a build that is looked for.
 LARGEST_BUILDID = 2**31 - 1
-#: Questions to the store that one request has open at a time.
+#: Questions to the store that one request has open at a time, and points that one of them is for.
 AT_ONCE = 8
+A_PAGE = 1_000
+PAGES_AT_ONCE = 1
 #: Seconds before and after a build that a link to a dashboard shows.
 MARGIN = 300.0
 
-Texts = Iterator[str]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,9 +57,11 @@ class Endpoints:
         "links": ("builder", "series", "buildid", "since", "until"),
     }
 
-    def __init__(self, master: Any, layer: Capture) -> None:
+    def __init__(self, master: Any, layer: Capture, scribe: Scribe) -> None:
         self.master = master
         self.layer = layer
+        self._scribe = scribe
+        self._pages: WeakKeyDictionary[Storage, defer.DeferredSemaphore] = WeakKeyDictionary()
         self._infos: dict[str, SeriesInfo] = {}
         self._infos_of: Optional[Storage] = None
         self._until = 0.0
@@ -117,7 +121,7 @@ class Endpoints:
             raise Refused(f"builder {excerpt(builder)}: you may not see its builds")
 
     @defer.inlineCallbacks
-    def series(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def series(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """All series; those of which only a part may be seen tell of that part."""
         storage = self._storage(given)
         self._until = 0.0
@@ -127,10 +131,10 @@ class Endpoints:
         if visible is not None:
             meant = [info for info in infos if not visible.isdisjoint(info.builders)]
             infos = yield _in_turns(meant, lambda info: _part(storage, info, visible))
-        return pieces(answers.series_answer(()), "series", infos, answers.info_answer)
+        return listed(answers.series_answer(()), "series", items(infos, answers.info_answer))
 
     @defer.inlineCallbacks
-    def statistics(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def statistics(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """Statistics of one series."""
         storage = self._storage(given)
         info = yield self._info(storage, given)
@@ -143,7 +147,7 @@ class Endpoints:
         return whole(answers.statistics_answer(info, query.builder, int(found["count"] or 0), told))
 
     @defer.inlineCallbacks
-    def points(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def points(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """Points of one series, or buckets of them."""
         storage = self._storage(given)
         limit = answers.read_limit(given.get("limit"))
@@ -151,17 +155,47 @@ class Endpoints:
         buckets = None if cut is None else answers.read_buckets(cut)
         info = yield self._info(storage, given)
         query = yield self._query(info, given, viewer)
-        found = yield storage.points(query, limit) if buckets is None else storage.buckets(query, buckets)
+        if buckets is not None:
+            found = yield storage.buckets(query, buckets)
+            answer = listed(answers.buckets_answer(info, ()), "buckets", items(found, answers.bucket_answer))
+        else:
+            found = yield self._points(storage, query, limit)
+            answer = listed(answers.points_answer(info, ()), "points", found)
         if not found:
             yield self._check_still_there(storage, given)
-        if buckets is not None:
-            return pieces(answers.buckets_answer(info, ()), "buckets", found, answers.bucket_answer)
-        return pieces(answers.points_answer(info, ()), "points", _consume(found), answers.point_answer)
+        return answer
+
+    @defer.inlineCallbacks
+    def _points(self, storage: Storage, query: Query, limit: int) -> Generator[Any, Any, list[bytes]]:
+        """The JSON of the newest points, oldest first.
+
+        Fetched A_PAGE at a time, from the newest backwards, by PAGES_AT_ONCE requests at a time: more objects that live
+        at once would have Python look for garbage among all of the master's, which takes 100 ms.
+        """
+        turns = self._pages.setdefault(storage, defer.DeferredSemaphore(PAGES_AT_ONCE))
+        pages: list[list[bytes]] = []
+        while limit > 0:
+            wanted = min(limit, A_PAGE)
+            yield turns.acquire()
+            try:
+                found = yield storage.points(query, wanted)
+                if len(found) < wanted:
+                    limit = 0
+                elif limit > wanted:  # the next page begins with all that share the time of the oldest of this one
+                    oldest = found[0].time
+                    found = [point for point in found if point.time > oldest] or found
+                    query = replace(query, until=min(found[0].time, oldest + 1))
+                limit -= len(found)
+                page = yield self._scribe.write(items(found, answers.point_answer))
+            finally:
+                turns.release()
+            pages.append(page.parts)
+        return [part for page in reversed(pages) for part in page]
 
     # one build
 
     @defer.inlineCallbacks
-    def records(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def records(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """What a build measured, each beside what the build before it did."""
         journal = self._storage(given)
         buildid = answers.read_whole(given.need("buildid"), "buildid", 1, LARGEST_BUILDID)
@@ -182,7 +216,9 @@ class Endpoints:
             known = yield self._known(storage, "")
         previous = yield self._previous(storage, found, buildid)
         records = [(point, known[point.series], previous[_key(point)]) for point in found if point.series in known]
-        return pieces(answers.records_answer(()), "records", records, lambda record: answers.record_answer(*record))
+        return listed(
+            answers.records_answer(()), "records", items(records, lambda record: answers.record_answer(*record))
+        )
 
     @defer.inlineCallbacks
     def _build(self, buildid: int, viewer: Viewer) -> Generator[Any, Any, Any]:
@@ -211,7 +247,7 @@ class Endpoints:
     # the rest
 
     @defer.inlineCallbacks
-    def health(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def health(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """How the stores and sinks are, for whoever may see every builder: errors tell of names."""
         self._storage(given)
         if (yield viewer.visible()) is not None:
@@ -221,7 +257,7 @@ class Endpoints:
         return whole(answers.health_answer(self._now(), self.layer.counters, stores, sinks))
 
     @defer.inlineCallbacks
-    def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Texts]:
+    def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """Where the instances' servers show the same; None where there is none."""
         now = self._now()
         builder = given.get("builder")
@@ -251,13 +287,6 @@ def _span(build: Any) -> list[Optional[float]]:
     """Unix seconds around a build; open where it still runs."""
     began, ended = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
     return [began and began - MARGIN, ended and ended + MARGIN]
-
-
-def _consume(points: list[Point]) -> Iterator[Point]:
-    """The points one by one; what was taken is let go of."""
-    points.reverse()
-    while points:
-        yield points.pop()
 
 
 @defer.inlineCallbacks

@@ -13,6 +13,7 @@ from twisted.internet import defer, interfaces, task
 from zope.interface import implementer
 
 Item = TypeVar("Item")
+Parts = Iterator[bytes]
 
 #: Items that are made into JSON between two looks at the clock, and the seconds after which others have their turn.
 A_PIECE = 50
@@ -25,23 +26,31 @@ SENDING = 60.0
 NOT_MODIFIED = 304
 
 
-def pieces(head: Mapping[str, Any], key: str, items: Iterable[Item], one: Callable[[Item], Any]) -> Iterator[str]:
-    """The JSON of ``head`` with a list of ``items`` under ``key``, each made by ``one``, in short texts."""
-    started = json.dumps({name: value for name, value in head.items() if name != key}, allow_nan=False)
-    yield f"{started[:-1]}{', ' if len(head) > (key in head) else ''}{json.dumps(key)}: ["
-    remaining, separator = iter(items), ""
+def items(found: Iterable[Item], one: Callable[[Item], Any]) -> Parts:
+    """The JSON of some items of a list, each made by ``one``, in short parts without what stands between them."""
+    remaining = iter(found)
     while True:
         made = json.dumps([one(item) for item in islice(remaining, A_PIECE)], allow_nan=False)[1:-1]
         if not made:
-            break
-        yield separator + made
-        separator = ", "
-    yield "]}"
+            return
+        yield made.encode()
 
 
-def whole(answer: Mapping[str, Any]) -> Iterator[str]:
+def listed(head: Mapping[str, Any], key: str, parts: Iterable[bytes]) -> Parts:
+    """The JSON of ``head`` with a list under ``key``, of whose items ``parts`` are the JSON."""
+    rest = {name: value for name, value in head.items() if name != key}
+    opened = json.dumps(rest, allow_nan=False)[:-1] + (", " if rest else "")
+    yield f"{opened}{json.dumps(key)}: [".encode()
+    separator = b""
+    for part in parts:
+        yield separator + part
+        separator = b", "
+    yield b"]}"
+
+
+def whole(answer: Mapping[str, Any]) -> Parts:
     """The JSON of a small answer."""
-    yield json.dumps(answer, allow_nan=False)
+    yield json.dumps(answer, allow_nan=False).encode()
 
 
 @dataclass(frozen=True)
@@ -57,19 +66,29 @@ class Body:
         return sum(map(len, self.parts))
 
 
-@defer.inlineCallbacks
-def encode(texts: Iterator[str], reactor: Any) -> Generator[Any, Any, Body]:
-    """All ``texts`` together; other work of the reactor goes on meanwhile."""
-    parts: list[bytes] = []
-    digest = hashlib.blake2b(digest_size=12)
-    end = reactor.seconds() + A_SLICE
-    for text in texts:
-        parts.append(text.encode())
-        digest.update(parts[-1])
-        if reactor.seconds() >= end:
-            yield task.deferLater(reactor, 0)
-            end = reactor.seconds() + A_SLICE
-    return Body(parts, b'"%s"' % digest.hexdigest().encode())
+class Scribe:
+    """Makes answers, one at a time and each in slices, so that all of them together leave the reactor its time."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._lock = defer.DeferredLock()
+
+    def write(self, parts: Parts) -> defer.Deferred[Body]:
+        """All ``parts`` together."""
+        return self._lock.run(self._write, parts)
+
+    @defer.inlineCallbacks
+    def _write(self, parts: Parts) -> Generator[Any, Any, Body]:
+        made: list[bytes] = []
+        digest = hashlib.blake2b(digest_size=12)
+        end = self._reactor.seconds() + A_SLICE
+        for part in parts:
+            made.append(part)
+            digest.update(part)
+            if self._reactor.seconds() >= end:
+                yield task.deferLater(self._reactor, 0)
+                end = self._reactor.seconds() + A_SLICE
+        return Body(made, b'"%s"' % digest.hexdigest().encode())
 
 
 def _is_known(request: Any, tag: bytes) -> bool:
