@@ -71,8 +71,9 @@ class ApiResource(Resource):
             (b"x-content-type-options", b"nosniff"),
         ):
             request.setHeader(header, value)
+        ended = request.notifyFinish()
         work = self._work(request)
-        request.notifyFinish().addErrback(self._gone, work)
+        ended.addErrback(self._gone, work)
         work.addErrback(self._explain, request)
         return NOT_DONE_YET
 
