@@ -83,14 +83,12 @@ def _count_file(path: str, language: Optional[str], count: Count, notes: paths.N
 
 
 def normalize(text: bytes) -> bytes:
-    """Text in UTF-16 as UTF-8, without a byte order mark, and with line feeds where it has carriage returns alone."""
+    """Text in UTF-16 as UTF-8, without a byte order mark, and with line feeds whatever its lines end with."""
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = text.decode("utf-16", "replace").encode("utf-8", "replace")
     elif text.startswith(b"\xef\xbb\xbf"):
         text = text[3:]
-    if b"\r" in text and b"\n" not in text:
-        text = text.replace(b"\r", b"\n")
-    return text
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
 
 
 def count_lines(text: bytes, syntax: Syntax) -> int:

@@ -222,10 +222,10 @@ _BY_NAME: Dict[str, str] = {key: name for name, _, keys in _TABLE for key in key
 def by_name(name: str) -> Optional[str]:
     """The language that a file's name tells; None where it tells none."""
     lower = name.lower()
-    found = _BY_NAME.get(lower)
-    if found is None:
-        dot = lower.rfind(".")
-        found = _BY_NAME.get(lower[dot:]) if dot > 0 else None
+    dot = lower.rfind(".")
+    found = None if dot == 0 else _BY_NAME.get(lower)
+    if found is None and dot > 0:
+        found = _BY_NAME.get(lower[dot:])
     return found
 
 

@@ -156,7 +156,7 @@ def _pytokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     module: Any = importlib.import_module("pytokei")
     languages = module.Languages()
     languages.get_statistics(list(roots), list(exclude), module.Config())
-    return _numbers("pytokei", ((name, of["code"]) for name, of in languages.get_languages_plain().items()))
+    return _numbers("pytokei", ((name, of["code"]) for name, of in languages.report_compact_plain().items()))
 
 
 #: By name, in the order in which ``auto`` takes them: the fast ones first.

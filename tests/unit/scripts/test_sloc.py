@@ -1,0 +1,292 @@
+"""The program ``sloc``: tools that the worker has, and the bundled counter where it has none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import sysconfig
+
+import pytest
+
+from bbmeasure.errors import ParseError
+from bbmeasure_scripts import sloc, sloc_tools
+from tests.unit.scripts import kit
+
+#: What the tools print for the folder of the fixture ``project``; JSON is shortened to what it has for a language.
+PRINTED = {
+    "scc": (  # 4.1.0
+        (
+            '[{"Name":"C","Bytes":44,"CodeBytes":0,"Lines":4,"Code":3,"Comment":1,"Blank":0,"Complexity":0,"Count":1,'
+            '"WeightedComplexity":0,"Files":[],"LineLength":null,"ULOC":0},{"Name":"Python","Bytes":93,"CodeBytes":0,'
+            '"Lines":11,"Code":5,"Comment":3,"Blank":3,"Complexity":0,"Count":1,"WeightedComplexity":0,"Files":[],'
+            '"LineLength":null,"ULOC":0},{"Name":"Shell","Bytes":22,"CodeBytes":0,"Lines":3,"Code":1,"Comment":2,"Blank":0,'
+            '"Complexity":0,"Count":1,"WeightedComplexity":0,"Files":[],"LineLength":null,"ULOC":0}]'
+        ),
+        {"C": 3, "Python": 5, "Shell": 1},
+    ),
+    "tokei": (  # by its documentation, as of 12.1
+        (
+            '{"C":{"blanks":0,"children":{},"code":3,"comments":1,"inaccurate":false,"reports":[]},"Python":{"blanks":3,'
+            '"children":{},"code":7,"comments":1,"inaccurate":false,"reports":[]},"Total":{"blanks":3,"children":{},'
+            '"code":10,"comments":2,"inaccurate":false,"reports":[]}}'
+        ),
+        {"C": 3, "Python": 7},
+    ),
+    "pygount": (  # 3.2.0
+        (
+            '\n{"formatVersion": "1.1.0", "pygountVersion": "3.2.0", "files": [], "languages": [{'
+            '"documentationCount": 3,'
+            '"codeCount": 3, "emptyCount": 3, "fileCount": 1, "isPseudoLanguage": false, "language": "Python",'
+            '"sourceCount": 5, "stringCount": 2}, {"documentationCount": 0, "codeCount": 0, "emptyCount": 0,'
+            '"fileCount": 1, "isPseudoLanguage": true, "language": "__binary__", "sourceCount": 0, "stringCount": 0}],'
+            '"summary": {"totalCodeCount": 3}}'
+        ),
+        {"Python": 5},
+    ),
+}
+PYTOKEI = """
+__version__ = "1.0.1"
+
+class Config:
+    pass
+
+class Languages:
+    def get_statistics(self, paths, ignored, config):
+        assert isinstance(config, Config)
+        self.found = (paths, ignored)
+    def report_compact_plain(self):
+        return {"Python": {"code": 7, "lines": 11, "comments": 1, "blanks": 3, "files": 1}, "Empty": {"code": 0}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with sources in three languages."""
+    folder = tmp_path / "project"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.py").write_text(
+        '"""Doc."""\n\nx = 1  # one\n# c\n\n\ndef f():\n    """D."""\n    return """\n  t\n  """\n'
+    )
+    (folder / "sub" / "m.c").write_text("/* c */\nint main(void) {\n  return 0; // x\n}\n")
+    (folder / "sub" / "run.sh").write_text("#!/bin/sh\n# c\necho hi\n")
+    return folder
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A folder that is all of PATH, with the tools that a test puts there."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def put(folder, name, printed, status=0):
+    """A tool that prints what the real one prints."""
+    (folder / f"{name}.out").write_text(printed)
+    program = folder / name
+    program.write_text(
+        f"#!{sys.executable} -S\nimport sys\n"
+        f"if sys.argv[1:] == ['--version']: print('{name} version 1.2.3'); sys.exit()\n"
+        f"open({str(folder / name)!r} + '.args', 'w').write(repr(sys.argv[1:]))\n"
+        f"sys.stdout.write(open({str(folder / name)!r} + '.out').read()); sys.exit({status})\n"
+    )
+    program.chmod(0o755)
+
+
+def run(*arguments, folder, path=None, **more):
+    """Run the program, with that PATH alone where one is given."""
+    if path is not None:
+        more["PATH"] = str(path)
+    return kit.program("sloc", *arguments, folder=folder, **more)
+
+
+def languages(done):
+    """Lines by language."""
+    return {one.tags["language"]: one.value for one in done.all if one.name.endswith("_by_language")}
+
+
+def test_the_bundled_counter_counts_where_there_is_no_tool(project, tools):
+    """Total, tool and languages are reported, and people read the definition."""
+    done = run("--name", "lines", ".", folder=project, path=tools)
+    assert done.status == 0
+    assert {name: one.value for name, one in done.records.items() if not one.tags} == {
+        "lines": 9.0,
+        "lines_tool": "builtin",
+    }
+    assert languages(done) == {"Python": 5.0, "C": 3.0, "Shell": 1.0}
+    assert done.records["lines"].kind.value == "count"
+    assert done.stdout.startswith("lines: 9 lines of source, by builtin 1 (neither blank nor comment; docstrings")
+
+
+@pytest.mark.parametrize("tool", sorted(PRINTED))
+def test_a_tool_that_the_worker_has_counts(tool, project, tools):
+    """auto takes it, --tool insists on it; what it prints is read, and its name and version are said."""
+    printed, expected = PRINTED[tool]
+    put(tools, tool, printed)
+    for choice in ("auto", tool):
+        done = run("--tool", choice, "a.py", "sub", folder=project, path=tools)
+        assert languages(done) == expected, done.stderr
+        assert done.records["sloc"].value == sum(expected.values())
+        assert done.records["sloc_tool"].value == tool
+        assert f"by {tool} 1.2.3 (" in done.stdout
+    arguments = (tools / f"{tool}.args").read_text()
+    assert repr(str(project / "a.py")) in arguments
+
+
+def test_pytokei_counts_where_python_has_it(project, tools, tmp_path):
+    """The module is asked in the program's own Python; languages without code are left out."""
+    (tmp_path / "pytokei.py").write_text(PYTOKEI)
+    path = os.pathsep.join([kit.environment()["PYTHONPATH"], str(tmp_path)])
+    done = run("--exclude=sub", ".", folder=project, path=tools, PYTHONPATH=path)
+    assert (languages(done), done.records["sloc_tool"].value) == ({"Python": 7.0}, "pytokei")
+    assert "by pytokei 1.0.1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        ("cloc", {"Python": 3, "C": 3, "Bourne Shell": 2}),
+        ("sloccount", {"python": 5, "ansic": 3, "sh": 1}),
+    ],
+)
+def test_an_installed_tool_counts(tool, expected, project):
+    """cloc and sloccount as they are installed here."""
+    done = run("--tool", tool, ".", folder=project)
+    assert languages(done) == expected, done.stderr
+    assert done.records["sloc_tool"].value == tool
+
+
+def test_cloc_leaves_out_what_is_excluded(project):
+    """Patterns mean the same whichever tool counts."""
+    done = run("--tool", "cloc", "--exclude=*.sh", "--exclude=a.py", ".", folder=project)
+    assert languages(done) == {"C": 3.0}, done.stderr
+    assert languages(run("--tool", "builtin", "--exclude=sub", ".", folder=project)) == {"Python": 5.0}
+
+
+def test_the_python_figure_is_sloccounts(tmp_path):
+    """For a part of the standard library the bundled counter is within 1 % of sloccount."""
+    root = sysconfig.get_path("stdlib")
+    for package in ("asyncio", "email", "json", "unittest"):
+        shutil.copytree(
+            os.path.join(root, package), tmp_path / "lib" / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    ours = sloc.count([str(tmp_path / "lib")], tool="builtin").lines["Python"]
+    theirs = sloc.count([str(tmp_path / "lib")], tool="sloccount").lines["python"]
+    assert abs(ours - theirs) <= theirs / 100
+
+
+def test_a_series_keeps_its_tool(project, tools):
+    """With --keep the tool before is preferred to a faster one, the bundled counter too."""
+    put(tools, "scc", PRINTED["scc"][0])
+    put(tools, "pygount", PRINTED["pygount"][0])
+    assert run(".", folder=project, path=tools).records["sloc_tool"].value == "scc"
+    assert run("--keep=pygount", ".", folder=project, path=tools).records["sloc_tool"].value == "pygount"
+    done = run("--keep=builtin", ".", folder=project, path=tools)
+    assert (done.records["sloc_tool"].value, done.stderr) == ("builtin", "")
+
+
+def test_a_tool_that_is_gone_is_said(project, tools):
+    """Where the tool before is no longer there another counts, and people are told that it may differ."""
+    done = run("--keep=tokei", ".", folder=project, path=tools)
+    assert (done.status, done.records["sloc_tool"].value) == (0, "builtin")
+    assert "tokei, which counted before, cannot: builtin does, and may count differently" in done.stderr
+    assert "not a tool that is known" in run("--keep=abacus", ".", folder=project, path=tools).stderr
+
+
+BROKEN = [
+    ("", 3, "exit status 3"),
+    ("[{]", 0, "expected JSON"),
+    ('[{"Name": "C"}]', 0, "expected languages with their lines"),
+    ('{"a": 1}', 0, "expected languages with their lines"),
+    ("[" * 100_000, 0, "expected JSON"),
+]
+
+
+@pytest.mark.parametrize(("printed", "status", "said"), BROKEN)
+def test_a_tool_that_fails_is_no_number(printed, status, said, project, tools):
+    """A tool that crashes or says what nobody expects is said; auto goes on with the next, --tool fails."""
+    put(tools, "scc", printed, status)
+    done = run(".", folder=project, path=tools)
+    assert (done.status, done.records["sloc_tool"].value) == (0, "builtin")
+    assert said in done.stderr
+    done = run("--tool=scc", ".", folder=project, path=tools)
+    assert (done.status, done.all) == (1, [])
+    assert said in done.stderr
+
+
+def test_an_endless_output_is_cut(project, tools, monkeypatch):
+    """A tool that prints without end is ended, and its output is not kept."""
+    monkeypatch.setattr(sloc_tools, "LARGEST_OUTPUT", 1_000_000)
+    endless = tools / "scc"
+    endless.write_text(f"#!{sys.executable} -S\nimport sys\nwhile True: sys.stdout.write('x' * 10000)\n")
+    endless.chmod(0o755)
+    with pytest.raises(ParseError, match="expected a summary"):
+        sloc_tools.run("scc", [str(project)])
+
+
+def test_a_tool_that_cannot_be_run_is_told_of(project, tools):
+    """A program for another machine is a failure in words."""
+    (tools / "scc").write_text("no program")
+    (tools / "scc").chmod(0o755)
+    with pytest.raises(ParseError, match="could not be run"):
+        sloc_tools.run("scc", [str(project)])
+
+
+def test_sloccount_that_finds_nothing_counts_nothing(tmp_path):
+    """Its exit status 1 for an empty folder is no crash."""
+    assert sloc_tools.run("sloccount", [str(tmp_path)]).lines == {}
+
+
+def test_sloccount_without_totals_is_refused(tools, project):
+    """An output that is none of sloccount's is told of."""
+    put(tools, "sloccount", "something else")
+    with pytest.raises(ParseError, match="expected totals by language"):
+        sloc_tools.run("sloccount", [str(project)])
+
+
+@pytest.mark.parametrize("path", ["nothing", "empty", "*.java"])
+def test_nothing_found_is_a_failure(path, project, tools):
+    """Where there is no source code the exit status is 1 with a message."""
+    (project / "empty").mkdir()
+    done = run(path, folder=project, path=tools)
+    assert (done.status, done.all) == (1, [])
+    assert f"no source code found in {path}" in done.stderr
+
+
+def test_a_tool_that_is_not_there_is_a_failure(project, tools):
+    """--tool insists."""
+    done = run("--tool=cloc", ".", folder=project, path=tools)
+    assert (done.status, done.all) == (1, [])
+    assert "cloc is not on this worker" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--tool=abacus", "."], ["--name=", "."], ["--tool=scc", "--exclude=a", "."]]
+)
+def test_wrong_use_is_status_2(arguments, project):
+    """A command line that makes no sense, or asks a tool for what it cannot do."""
+    assert run(*arguments, folder=project).status == 2
+
+
+def test_many_languages_are_reported_together(tools):
+    """A tool that names hundreds of languages does not make hundreds of series."""
+    found = sloc_tools.Counted({f"language {number}": number for number in range(1, 301)}, "scc", "1")
+    records = sloc.records("x", found)
+    by_language = {record.tags["language"]: record.value for record in records if record.tags}
+    assert len(by_language) == sloc.MOST_LANGUAGES
+    assert by_language["others"] == sum(range(1, 301 - sloc.MOST_LANGUAGES + 1))
+    assert sum(by_language.values()) == records[0].value == sum(range(1, 301))
+
+
+def test_what_is_left_out_is_said(project, tools):
+    """Binary files are counted on stderr."""
+    (project / "b.c").write_bytes(b"\0")
+    assert "1 binary, such as ./b.c" in run(".", folder=project, path=tools).stderr
+
+
+def test_the_recorded_outputs_are_json():
+    """What the fixtures say the tools print can be read."""
+    assert all(json.loads(printed) for printed, _ in PRINTED.values())

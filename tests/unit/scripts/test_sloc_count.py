@@ -1,0 +1,308 @@
+"""The bundled counter of source lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import sysconfig
+import tokenize
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbmeasure_scripts import paths, sloc_count, sloc_languages
+
+
+def lines(language, text):
+    """The source lines of a text."""
+    content = text if isinstance(text, bytes) else text.encode()
+    return sloc_count.count_lines(sloc_count.normalize(content), sloc_languages.SYNTAXES[language])
+
+
+CASES = [
+    # language, source lines, text
+    ("C", 2, "int a; /* one */\n/* two\n three */\n// four\n\nint b; // five\n"),
+    ("C", 2, "int a; /* opens\n closes */ int b;\n"),
+    ("C", 2, 'char *a = "/* no comment";\nchar *b = "*/ // none";\n'),
+    ("C", 2, "char a = '\"'; /* a comment */\nchar b = '/';\n/* '\n\" */\n"),
+    ("C", 3, '#define A \\\n  "b /*" \\\n  c\n'),
+    ("C", 1, "// never /* opened\nint a;\n/* never closed\nint b;\n"),
+    ("C", 0, "/*/ int a; */\n"),
+    ("C", 1, "/* a */ /* b */ int c; /* d */\n"),
+    ("C++", 4, 'auto a = R"x(\n/* text\n)x"; int b;\nint c;\n'),
+    ("Java", 4, 'String a = """\n  // text\n  /* text\n""";\n'),
+    ("JavaScript", 3, "let a = `// ${b}\n /* text */\n`;\n"),
+    ("JavaScript", 1, "let a = `\\``; // `\n// b\n"),
+    ("Go", 3, "a := `\n// text\n`\n// b\n"),
+    ("Go", 1, "/* a */ b := '\"' /* c */\n/* '\n */\n"),
+    ("Rust", 1, "/* a /* nested */ still\n a comment */\nfn a<'b>(c: &'b str) {} /* d\n */\n"),
+    ("Rust", 3, 'let a = r#"\n// "text" \n"#;\n'),
+    ("Kotlin", 3, 'val a = """\n// text\n"""\n/* /* */ */\n'),
+    ("Swift", 1, 'let a = 1 /* /* " */ */\n// b\n'),
+    ("Dart", 3, "var a = '''\n// text\n''';\n/// doc\n"),
+    ("C#", 1, "/// <summary>\nint a;\n"),
+    ("PHP", 3, "<?php\n# a\n// b\n/* c\n */ $d = '#'; // e\n?>\n"),
+    ("CSS", 2, "a { /* b\n */ }\n"),
+    ("SQL", 2, "-- a\nSELECT '--' /* b\n */ FROM c;\n"),
+    ("Lua", 4, "-- a\n--[[ b\n c ]] d = 1\n--[==[ e ]]\n ]==]\nf = [[\n-- text\n]]\n"),
+    ("Haskell", 1, "-- a\n{- b {- c -}\n d -}\ne = '\"' -- f\n"),
+    ("OCaml", 1, "(* a (* b *)\n c *)\nlet d = '\"' (* e\n *)\n"),
+    ("F#", 2, "// a\n(* b *)\nlet (*) c = d\nlet e = 1\n"),
+    ("Pascal", 2, "{ a\n }\n(* b *)\n// c\nd := '{';\ne := '(*';\n"),
+    ("Perl", 2, "#!/usr/bin/perl\nmy $a = 1; # b\n\n=pod\n\ntext\n\n=cut\n\nmy $c;\n"),
+    ("Perl", 1, "my $a = 1;\n=head1 b\n\nnever cut\n"),
+    ("Ruby", 2, "# a\nb = 1\n=begin\ntext\n=end\nc = 2 # d\n"),
+    ("Shell", 2, "#!/bin/sh\n# a\necho '#' # b\n\n  echo c\n"),
+    ("CMake", 2, "# a\n#[[ b\n c ]]\nset(d)\n#[=[ e ]=]\nset(f)\n"),
+    ("PowerShell", 1, "<# a\n b #>\n# c\nWrite-Host '<#'\n"),
+    ("Julia", 1, "#= a #= b =# c\n =#\n# d\ne = 1\n"),
+    ("Nim", 1, "#[ a #[ b ]# ]#\n# c\necho 1\n"),
+    ("Lisp", 2, "; a\n#| b #| c |# |#\n(defun d ())\n'(e)\n"),
+    ("Clojure", 1, "; a\n(def b 1)\n"),
+    ("Erlang", 1, "% a\nb() -> c.\n"),
+    ("Ada", 1, "-- a\nb : Integer := c'First;\n"),
+    ("VHDL", 1, "-- a\nb <= '1';\n"),
+    ("HTML", 2, "<p>\n<!-- a\n b -->\n</p>\n"),
+    ("Batch", 1, "rem a\nREM b\n@rem c\n:: d\necho e\n"),
+    ("Visual Basic", 1, "' a\nRem b\nc = 1\n"),
+    ("Fortran", 1, "! a\nb = 1 ! c\n"),
+    ("Assembly", 3, "# a comment\n#include <b>\n; c\n// d\n/* e\n */\nmov f, g\nh:\n"),
+    ("HCL", 1, "# a\n// b\n/* c\n */\nd = 1\n"),
+    ("Protocol Buffers", 1, "// a\nmessage B {}\n"),
+    ("Elixir", 4, '# a\n@doc """\n# text\n"""\ndef b\n'),
+    ("Zig", 1, "// a\nconst b = 1;\n"),
+    ("Vue", 2, "<template>\n<!-- a -->\n</template>\n"),
+    ("Python", 0, ""),
+    ("Python", 0, "\n \n\t\n"),
+    ("Python", 0, '"""Doc."""\n'),
+    ("Python", 0, "'''Doc\n\nmore.\n'''\n"),
+    ("Python", 0, '# a\n"Doc."\n'),
+    ("Python", 0, '"""Never closed\nx = 1\n'),
+    ("Python", 1, 'def f():\n    # a, b,\n    """Doc."""  # c\n'),
+    ("Python", 1, "def f(a, b):  # a (\n    r'''Doc.'''\n"),
+    ("Python", 2, 'x = 1\n"""Doc of x."""\ny = 2\n'),
+    ("Python", 4, 'x = f(\n    """text\n    # text\n    """)\n'),
+    ("Python", 3, 'x = """\n\n  text\n"""\n'),
+    ("Python", 3, 'x = (\n    "text"\n)\n'),
+    ("Python", 4, 'x = [\n    "a",  # "\n    "b"\n]\n'),
+    ("Python", 2, 'x = "a" \\\n"b"\n'),
+    ("Python", 2, "x = \"\\\n'''\"\n# y\n"),
+    ("Python", 2, "x = '\"\"\"'  # '''\ny = 1\n"),
+    ("Python", 2, '# """\nx = 1\n# """\ny = 2\n'),
+    ("Python", 1, "x = r'''\\''' # y'''\n"),
+    ("Python", 3, "x = '''\\'''\n y\n'''\n"),
+    ("Python", 2, 'if x:\n    """a""".strip()\n'),
+    ("Python", 2, 'class C:\n    "doc"\n    x = "a"\n'),
+    ("Python", 1, "x = '''a''' '''b'''\n"),
+    ("Python", 2, "x = '''a''' '''b\n'''\n"),
+    ("Python", 1, "x = 1 \f\n\f\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "expected", "text"), CASES)
+def test_comments_and_strings_are_told_apart(language, expected, text):
+    """Each language's comments count nothing, its strings count, whatever stands in them."""
+    assert lines(language, text) == expected
+    assert lines(language, text.replace("\n", "\r\n")) == expected
+
+
+def code_lines(content):
+    """The lines of Python code as its own tokenizer sees them: no comment, no string that is a statement."""
+    physical = content.split(b"\n")
+    found, logical = set(), []
+    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
+    for token in tokenize.tokenize(io.BytesIO(content).readline):
+        if token.type in (tokenize.NEWLINE, tokenize.ENDMARKER):
+            if any(one.type != tokenize.STRING for one in logical):
+                found.update(number for one in logical for number in range(one.start[0], one.end[0] + 1))
+            logical = []
+        elif token.type not in no_code:
+            logical.append(token)
+    return sum(bool(physical[number - 1].strip()) for number in found)
+
+
+def standard_library(*packages):
+    """Python files of this interpreter's library."""
+    root = Path(sysconfig.get_path("stdlib"))
+    return [path for package in packages for path in sorted((root / package).rglob("*.py"))]
+
+
+def test_it_agrees_with_pythons_tokenizer():
+    """For files of the standard library the count is the tokenizer's, but for one line in two thousand."""
+    ours = theirs = 0
+    for path in standard_library("email", "json", "asyncio", "unittest", "xml", "tkinter"):
+        content = path.read_bytes()
+        ours += lines("Python", sloc_count.normalize(content))
+        theirs += code_lines(content)
+    assert theirs > 15_000
+    assert abs(ours - theirs) <= theirs / 2000
+
+
+NAMES = st.sampled_from(["a", "b1", "_c"])
+TEXTS = st.sampled_from(["", "x", "# no", "a 'b'", "\\\\", "/* */", "x = 1", "it's"])
+QUOTES = st.sampled_from(['"""', "'''"])
+BLANK = st.sampled_from([("", 0), ("   ", 0), ("# a", 0), ("    # '''", 0), ('# """ b', 0)])
+SHORT = st.builds(
+    lambda name, text, quote: (f"{name} = {quote}{text.replace(quote, '')}{quote}  # c", 1),
+    NAMES,
+    TEXTS,
+    st.sampled_from("'\""),
+)
+
+
+def long_string(name, body, quote):
+    """An assignment of a long string; each of its lines that is not blank counts."""
+    shown = [text.replace("'", "") for text in body]
+    text = "\n".join([f"{name} = {quote}", *shown, quote])
+    return text, 2 + sum(bool(one.strip()) for one in shown)
+
+
+def docstring(name, body, quote):
+    """A function with a docstring: two lines count."""
+    shown = [text.replace("'", "") for text in body]
+    return "\n".join([f"def {name}():", f"    {quote}Doc.", *shown, f"    {quote}", "    return 1"]), 2
+
+
+STATEMENTS = st.one_of(
+    BLANK,
+    SHORT,
+    st.builds(long_string, NAMES, st.lists(TEXTS, max_size=4), QUOTES),
+    st.builds(docstring, NAMES, st.lists(TEXTS, max_size=4), QUOTES),
+    st.builds(lambda name: (f"{name}(\n    'a',\n    'b'\n)", 4), NAMES),
+)
+
+
+@given(st.lists(STATEMENTS, max_size=12))
+def test_a_file_has_the_lines_of_its_statements(statements):
+    """Whatever follows what, the lines of code are the sum of the statements' lines."""
+    text = "\n".join(one for one, _ in statements)
+    assert lines("Python", text) == sum(count for _, count in statements)
+
+
+PIECES = st.sampled_from(
+    [b'"', b"'", b'"""', b"'''"]
+    + [b"\\", b"\n", b"/*", b"*/", b"//", b"#", b"`", b"{-", b"-}", b"--[[", b"]]", b"(*", b"*)"]
+    + [b"<!--", b"-->", b"=begin\n", b"=cut"]
+    + [b"r#", b'R"(', b")", b" ", b"x", b"\r", b"\0", b"\xff", b"\xff\xfe", b"|#"]
+)
+
+
+@given(st.lists(PIECES, max_size=60).map(b"".join), st.sampled_from(sorted(sloc_languages.SYNTAXES)))
+def test_no_text_has_more_code_than_lines(text, language):
+    """Broken texts of any language are counted too: never an error, never more than the lines that are not blank."""
+    clean = sloc_count.normalize(text)
+    assert 0 <= lines(language, clean) <= sum(bool(line.strip()) for line in clean.split(b"\n"))
+
+
+HOSTILE = [
+    b"'" * 300_000,
+    b'"\\' * 200_000,
+    b"/*" * 200_000,
+    b'"a"' * 100_000 + b"/*",
+    b"`\\" * 200_000,
+    b"\n" * 500_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("language", ["Python", "C", "JavaScript", "Rust", "OCaml", "Perl", "C++"])
+def test_long_lines_take_no_time_that_grows_with_their_square(text, language):
+    """Endless quotes, openers and escapes in one line are counted before the test's time is up."""
+    assert lines(language, text) in (0, 1)
+
+
+NAMED = [
+    ("a.py", "Python"),
+    ("A.PY", "Python"),
+    ("a.tar.c", "C"),
+    ("Makefile", "Makefile"),
+    ("CMakeLists.txt", "CMake"),
+    ("Dockerfile", "Dockerfile"),
+    (".py", None),
+    ("a.json", None),
+    ("a.md", None),
+    ("README", None),
+]
+
+
+@pytest.mark.parametrize(("name", "language"), NAMED)
+def test_a_name_tells_the_language(name, language):
+    """By extension or whole name, in any case; data and prose are no source."""
+    assert sloc_languages.by_name(name) == language
+
+
+FIRST = [
+    (b"#!/bin/sh\n", "Shell"),
+    (b"#! /usr/bin/env python3.11\n", "Python"),
+    (b"#!/usr/bin/env -S node --flag\n", "JavaScript"),
+    (b"#!/usr/bin/env A=b perl -w\n", "Perl"),
+    (b"#!/opt/bin/unknown\n", None),
+    (b"text", None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("text", "language"), FIRST)
+def test_a_first_line_tells_the_language(text, language):
+    """A file without an extension is a script by its first line."""
+    assert sloc_languages.by_first_line(text) == language
+
+
+def count(folder):
+    """Lines by language, and what was left out."""
+    notes = paths.Notes()
+    return sloc_count.count_tree([str(folder)], paths.Excluded(), notes).lines, notes.counts
+
+
+def test_encodings_are_read(tmp_path):
+    """UTF-8 with a mark, UTF-16, Latin-1 and old line ends count the same."""
+    text = "# \u00e9\nx = 1\n\n# b\ny = 2\n"
+    encoded = [
+        text.encode("utf-8-sig"),
+        text.encode("utf-16"),
+        text.encode("latin-1"),
+        text.replace("\n", "\r").encode(),
+    ]
+    for number, content in enumerate(encoded):
+        (tmp_path / f"{number}.py").write_bytes(content)
+    assert count(tmp_path) == ({"Python": 8}, {})
+
+
+def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
+    """Binary files, huge ones, XML under another name and files that cannot be opened are counted by reason."""
+    monkeypatch.setattr(sloc_count, "LARGEST_FILE", 1 << 20)
+    (tmp_path / "binary.c").write_bytes(b"int a;\0")
+    (tmp_path / "huge.js").write_bytes(b"a\n" * 600_000)
+    (tmp_path / "huge").write_bytes(b"a\n" * 600_000)
+    (tmp_path / "translation.ts").write_bytes(b"<?xml version='1.0'?>\n<TS/>\n")
+    (tmp_path / "script").write_bytes(b"#!/bin/sh\n" + b"echo\n" * 3000)
+    (tmp_path / "text").write_bytes(b"no script\n")
+    (tmp_path / "a.py").write_bytes(b"x = 1\n")
+    (tmp_path / "refused.py").write_bytes(b"x = 1\n")
+    real = open
+
+    def refuse(path, *arguments, **options):
+        if os.path.basename(str(path)) == "refused.py":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(sloc_count, "open", refuse, raising=False)
+    found, left_out = count(tmp_path)
+    assert found == {"Python": 1, "Shell": 3000}
+    assert left_out == {
+        "binary": 1,
+        "larger than 1 MiB": 1,
+        "XML, whatever the name says": 1,
+        "unreadable (Permission denied)": 1,
+    }
+
+
+def test_a_file_that_vanishes_is_left_out(tmp_path, monkeypatch):
+    """A file that goes between walk and reading is not there, and nothing is said."""
+    (tmp_path / "a.py").write_bytes(b"x = 1\n")
+    monkeypatch.setattr(
+        sloc_count, "open", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError(2, "")), raising=False
+    )
+    assert count(tmp_path) == ({}, {})
