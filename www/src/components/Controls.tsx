@@ -36,10 +36,12 @@ export const RangePicker = ({legend, range, now, onChange}: RangeProps) => {
           );
         })}
       </span>
-      <label>from <input type="datetime-local" className="bbm-field" value={field(range.since)}
-                         onChange={event => onChange({...range, since: read(event.target.value)})}/></label>
-      <label>to <input type="datetime-local" className="bbm-field" value={field(range.until)}
-                       onChange={event => onChange({...range, until: read(event.target.value)})}/></label>
+      <span className="bbm-ends">
+        <label>from <input type="datetime-local" className="bbm-field" value={field(range.since)}
+                           onChange={event => onChange({...range, since: read(event.target.value)})}/></label>
+        <label>to <input type="datetime-local" className="bbm-field" value={field(range.until)}
+                         onChange={event => onChange({...range, until: read(event.target.value)})}/></label>
+      </span>
     </fieldset>
   );
 };
