@@ -1,0 +1,169 @@
+"""How fast a real master answers the page, and that it does nothing else slower: ``python -m benchmarks.api``.
+
+A journal with 500 series and one of a million points; requests over HTTP, the best of five.  The reactor's lag is what
+a call every 10 ms in the master finds itself late by, while two clients keep asking.  Then builds with fifty clients
+that keep asking, beside builds without.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from bbmeasure.records import Direction, Kind
+from bbmeasure.site import Site
+from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.storage.journal import Journal
+from benchmarks.targets import Figures
+
+POINTS = 1_000_000
+SERIES = 500
+BUILDS = 12
+
+CONFIG = """
+import json
+
+from buildbot.plugins import schedulers, steps, util, worker
+from twisted.internet import reactor, task
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "demo", max_builds=1)]
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {"bbmeasure": {}}}
+c["buildbotNetUsageData"] = None
+f = util.BuildFactory([steps.ShellCommand(command="sleep 0.05") for _ in range(10)])
+c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=f)]
+c["schedulers"] = [schedulers.ForceScheduler("force-b", builderNames=["b"])]
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
+
+lags = []
+last = [None]
+
+
+def tick():
+    now = reactor.seconds()
+    if last[0] is not None:
+        lags.append(max(0.0, now - last[0] - 0.01))
+    last[0] = now
+    if len(lags) % 100 == 0:
+        with open("lags.json", "w") as file:
+            json.dump(lags, file)
+    if len(lags) > 6000:
+        del lags[:3000]
+    reactor.callLater(0.01, tick)
+
+
+reactor.callLater(0.01, tick)
+"""
+
+
+def seed(path: Path) -> None:
+    """Fill the journal."""
+    chance = random.Random(1)
+    now = int(time.time())
+    with Journal(path) as journal:
+        for number in range(SERIES):
+            name = f"series_{number}"
+            journal.declare(SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER))
+            context = BuildContext("b", "worker", number, number)
+            journal.write([Point(name, (now - 60 * n) * NANOSECONDS, chance.random(), {}, context) for n in range(20)])
+        journal.declare(SeriesInfo("large", Kind.DURATION, "s", Direction.LOWER))
+        for begin in range(0, POINTS, 10_000):
+            times = range(begin, begin + 10_000)
+            journal.write([Point("large", (now - POINTS + n) * NANOSECONDS, chance.gauss(10, 1)) for n in times])
+
+
+def main() -> int:
+    """Print each figure beside its target."""
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder), CONFIG)
+        seed(site.journal)
+        with site:
+            for what, path, most in (
+                ("overview of 500 series", "series", 100.0),
+                ("average, deviation, min, max of 1M", f"{_LARGE}&statistics=average,deviation,minimum,maximum", 50.0),
+                ("median and p95 of 1M", f"{_LARGE}&statistics=median,p95", 1_000.0),
+                ("200 buckets of 1M", "points?series=large&buckets=200", 600.0),
+            ):
+                figures.show(what, min(_ask(site, path) for _ in range(5)), "ms", most)
+            lags = _lags_while_asked(site)
+            figures.show("reactor lag, p99.9", lags[int(len(lags) * 0.999)] * 1_000, "ms", 20)
+            figures.show("reactor lag, maximum", lags[-1] * 1_000, "ms", 100)
+            slower = _builds(site)
+            figures.show("builds slower with 50 clients", slower * 100, "%", 5)
+    return figures.status
+
+
+_LARGE = "statistics?series=large"
+
+
+def _ask(site: Site, path: str) -> float:
+    """Milliseconds until the whole answer is there; each question is a new one, so that no cache answers it."""
+    begun = time.perf_counter()
+    address = f"{site.url}plugins/bbmeasure/api/v1/{path}"
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        json.load(answer)
+    return (time.perf_counter() - begun) * 1_000
+
+
+def _lags_while_asked(site: Site) -> list[float]:
+    stop = threading.Event()
+    paths = (
+        "series",
+        f"{_LARGE}&statistics=median,p95",
+        "points?series=large&buckets=200",
+        "points?series=large&limit=5000",
+    )
+    threads = [threading.Thread(target=_keep_asking, args=(site, paths, stop, 0.05)) for _ in range(2)]
+    (site.master_dir / "lags.json").unlink(missing_ok=True)
+    for thread in threads:
+        thread.start()
+    time.sleep(20)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    lags: list[float] = json.loads((site.master_dir / "lags.json").read_text())
+    return sorted(lags[-1500:])
+
+
+def _keep_asking(site: Site, paths: tuple[str, ...], stop: threading.Event, pause: float) -> None:
+    number = 0
+    while not stop.wait(pause):
+        number += 1
+        try:
+            _ask(site, paths[number % len(paths)])
+        except OSError:  # more than the master takes at once is refused: so it should
+            continue
+
+
+def _builds(site: Site) -> float:
+    """By how much the median build takes longer with fifty clients."""
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(2 * BUILDS):
+        busy, stop = bool(number % 2), threading.Event()
+        paths = ("series", "statistics?series=series_1", "points?series=series_2&limit=100")
+        threads = [
+            threading.Thread(target=_keep_asking, args=(site, paths, stop, 1.0)) for _ in range(50 if busy else 0)
+        ]
+        for thread in threads:
+            thread.start()
+        begun = time.perf_counter()
+        site.build("b")
+        took[busy].append(time.perf_counter() - begun)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return statistics.median(took[True]) / statistics.median(took[False]) - 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
