@@ -230,7 +230,7 @@ class Shipper:
         except Exception as error:  # noqa: BLE001  (counted and logged; a mistake of ours must not end the shipping)
             self._surprise()
             return self._failed(StorageError(f"{type(error).__name__}: {error}"))
-        return None if shipped else POLL
+        return None if shipped >= self._batch else POLL  # few at a time would cost a request and a commit for each
 
     def _surprise(self) -> None:
         self.counters["errors"] += 1

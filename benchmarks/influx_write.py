@@ -1,0 +1,148 @@
+"""Points a second into a real influxd, against the influxdb client's dicts and against bytes made beforehand.
+
+``python -m benchmarks.influx_write``.  Requests of 5,000 points; the three take turns and the best of several rounds of
+each counts.  Ours makes its lines and zips them while the request before is on its way.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import sys
+import time
+from collections.abc import Generator
+from typing import Any
+
+from influxdb import InfluxDBClient
+from twisted.internet import defer, reactor
+
+from bbmeasure.storage.base import BuildContext, Point
+from bbmeasure.storage.bodies import Item, Packer
+from bbmeasure.storage.influxclient import InfluxClient
+from bbmeasure.storage.influxserver import Server
+from bbmeasure.storage.lineprotocol import LineWriter
+from bbmeasure.storage.sinks import BATCH
+from tests.servers import Influxd
+
+POINTS = 50_000
+ROUNDS = 4
+DATABASE = "bench"
+#: Ours over the client's dicts, and over raw bytes; the goal beyond the first is 2.5.
+LEAST_OF_CLIENT, LEAST_OF_RAW = 2.0, 0.6
+
+
+def make_points() -> list[Item]:
+    """Points of ten builders and twenty series, each with the facts of its build."""
+    chance = random.Random(1)
+    made = []
+    for number in range(POINTS):
+        build = BuildContext(
+            f"builder{number % 10}",
+            f"bot{number % 3}",
+            number // 10,
+            number // 10,
+            "compile",
+            "a" * 40,
+            "main",
+            "project",
+        )
+        value = chance.random() * 100
+        time_ = 1_700_000_000_000_000_000 + number * 1_000
+        made.append((number, Point(f"series{number % 20}", time_, value, {"platform": "linux"}, build)))
+    return made
+
+
+def as_dict(point: Point) -> dict[str, Any]:
+    """The same for the client."""
+    assert point.build is not None
+    fields = {
+        "value": point.value,
+        "build": point.build.build,
+        "buildid": point.build.buildid,
+        "revision": point.build.revision,
+        "branch": point.build.branch,
+        "project": point.build.project,
+        "step": point.build.step,
+    }
+    tags = {**point.tags, "builder": point.builder, "worker": point.worker}
+    return {"measurement": point.series, "tags": tags, "time": point.time, "fields": fields}
+
+
+def write_raw(port: int, bodies: list[bytes]) -> None:
+    """Bytes that were made beforehand: what the server itself can take."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    for body in bodies:
+        connection.request("POST", f"/write?db={DATABASE}", body)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 204:
+            raise SystemExit(f"influxd answered {answer.status}")
+    connection.close()
+
+
+def write_dicts(port: int, points: list[dict[str, Any]]) -> None:
+    """The client's own way."""
+    with InfluxDBClient("127.0.0.1", port, database=DATABASE, timeout=30) as client:
+        for at in range(0, len(points), BATCH):
+            client.write_points(points[at : at + BATCH], time_precision="n")
+
+
+@defer.inlineCallbacks
+def write_ours(port: int, items: list[Item]) -> Generator[Any, Any, None]:
+    """Points to lines to the server, as a shipper does it."""
+    client = InfluxClient(reactor, Server(f"http://127.0.0.1:{port}", DATABASE))
+    packer = Packer(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
+    at, packing = 0, packer.pack(items, 0, BATCH)
+    while at < len(items):
+        part = yield packing
+        at += len(part.items)
+        packing = packer.pack(items, at, BATCH)
+        yield client.write(part.body, gzipped=part.gzipped)
+    client.close()
+
+
+@defer.inlineCallbacks
+def run(best: dict[str, float]) -> Generator[Any, Any, None]:
+    """Fill in the points a second of each."""
+    items = make_points()
+    writer = LineWriter()
+    lines = [writer.line(point) + "\n" for _, point in items]
+    bodies = ["".join(lines[at : at + BATCH]).encode() for at in range(0, POINTS, BATCH)]
+    dicts = [as_dict(point) for _, point in items]
+    with Influxd() as server:
+        server.query(f"CREATE DATABASE {DATABASE}")
+        write_raw(server.port, bodies)
+        for _ in range(ROUNDS):
+            for name, work in (
+                ("raw", lambda: write_raw(server.port, bodies)),
+                ("client", lambda: write_dicts(server.port, dicts)),
+                ("ours", lambda: write_ours(server.port, items)),
+            ):
+                began = time.perf_counter()
+                yield defer.maybeDeferred(work)
+                best[name] = max(best.get(name, 0.0), POINTS / (time.perf_counter() - began))
+
+
+def main() -> int:
+    """Print the figures and ratios; 1 where a target is missed."""
+    best: dict[str, float] = {}
+    failures: list[Any] = []
+
+    def start() -> None:
+        run(best).addErrback(failures.append).addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(start)
+    reactor.run()
+    if failures:
+        failures[0].printTraceback()
+        return 1
+    for name, rate in best.items():
+        print(f"{name:<8} {rate:10,.0f} points/s")
+    over_client, over_raw = best["ours"] / best["client"], best["ours"] / best["raw"]
+    print(f"ours over the client's dicts: {over_client:.2f}, at least {LEAST_OF_CLIENT}")
+    print(f"ours over raw bytes:          {over_raw:.2f}, at least {LEAST_OF_RAW}")
+    return 0 if over_client >= LEAST_OF_CLIENT and over_raw >= LEAST_OF_RAW else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
