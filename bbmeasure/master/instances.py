@@ -97,7 +97,8 @@ class MeasureInstance(BuildbotService):
     def use_journal(self, path: str) -> Generator[Any, Any, SQLiteStorage]:
         """Open the journal, or another in place of the one before; points go there from now on.
 
-        What waited in memory follows by itself: a disk that hangs must not keep a master from starting.
+        What waited in memory follows by itself: a disk that hangs must not keep a master from starting.  A file that
+        cannot be opened is told of at once and not with the first build.
         """
         wanted = os.path.abspath(os.path.join(self.master.basedir, path))
         before = self._journal
@@ -106,6 +107,7 @@ class MeasureInstance(BuildbotService):
             journals.release(self.layer, before)
             return self._journal
         self.layer.follow(self.layer.attach(self._journal), "points from before the journal was open")
+        self.layer.follow(self._journal.recall([]), f"opening {wanted}")
         if before is not None:
             yield self._let_go(before)
         return self._journal
