@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from bbmeasure.dashboards import BUILDER, SERIES, Maker
 from bbmeasure.errors import QueryError
 from bbmeasure.panels import groups_of
+from bbmeasure.records import Kind, direction
 from bbmeasure.storage.base import SeriesInfo
 from bbmeasure.units import excerpt
 
@@ -89,6 +90,13 @@ class Grafana:
             times["to"] = "now"
         query = urlencode({**arguments, **times}, quote_via=quote)
         return self.url + path + (("&" if "?" in path else "?") + query if query else "")
+
+
+def known_series(answer: Mapping[str, Any]) -> list[SeriesInfo]:
+    """The series in what the JSON API's ``series`` answers."""
+    return [
+        SeriesInfo(one["name"], Kind(one["kind"]), one["unit"], direction(one["better"])) for one in answer["series"]
+    ]
 
 
 def write_provisioning(

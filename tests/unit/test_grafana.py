@@ -13,10 +13,10 @@ import pytest
 import requests
 import yaml
 
-from bbmeasure import panels
+from bbmeasure import answers, panels
 from bbmeasure.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
 from bbmeasure.errors import QueryError
-from bbmeasure.grafana import Grafana, check_dashboards, check_url, write_provisioning
+from bbmeasure.grafana import Grafana, check_dashboards, check_url, known_series, write_provisioning
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
 from bbmeasure.storage.lineprotocol import LineWriter, clean_series
@@ -145,6 +145,12 @@ def test_a_token_goes_into_a_header(tmp_path):
     assert source["jsonData"]["httpHeaderName1"] == "Authorization"
     assert source["secureJsonData"] == {"httpHeaderValue1": "Token $BBMEASURE_GRAFANA_PASSWORD"}
     assert "user" not in source
+
+
+def test_series_are_known_from_what_the_api_says():
+    """Kind, unit and direction survive the way through JSON."""
+    told = json.loads(json.dumps(answers.series_answer(KNOWN)))
+    assert known_series(told) == list(KNOWN)
 
 
 def test_without_a_master_there_are_no_links_to_it(tmp_path):

@@ -1,0 +1,222 @@
+"""The documentation's nginx in front of a real master, a real InfluxDB and something in Grafana's place."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bbmeasure.site import Process, Site, free_port
+from tests import documented
+from tests.e2e.masters import BASE_CONFIG
+from tests.servers import Influxd, make_certificate, wait_until
+
+CONFIG = (
+    BASE_CONFIG.replace('f"http://127.0.0.1:{WWW_PORT}/"', '"https://ci.example.org/buildbot/"')
+    + """
+c["www"]["plugins"] = {"bbmeasure": {}}
+c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
+step = steps.MeasureShellCommand(name="size", command=["echo", "5 KiB"])
+add(util.BuilderConfig(name="open", workernames=["worker"], factory=util.BuildFactory([step])))
+"""
+)
+MAIN = """
+{user}
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/ci.conf;
+}}
+"""
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Says what it was asked, in Grafana's place."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = json.dumps({"path": self.path, "host": self.headers["Host"], **dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing is logged."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A master after a build."""
+    with Site(tmp_path_factory.mktemp("site"), CONFIG, workers=["worker"]) as running:
+        assert running.build("open")["results"] == 0
+        yield running
+
+
+@pytest.fixture(scope="module")
+def influxd():
+    """A real InfluxDB."""
+    with Influxd() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def grafana():
+    """The port of something that stands in Grafana's place."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def proxy(site, influxd, grafana, tmp_path_factory):
+    """The port and certificate of nginx with the documented configuration, its addresses replaced by those here."""
+    folder = tmp_path_factory.mktemp("nginx")
+    server, certificate = make_certificate(folder)
+    config = documented.example("nginx.conf")
+    port = free_port()
+    for documented_text, here in {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/certs/ci.example.org.pem": str(server),
+        "/etc/ssl/private/ci.example.org.key": str(server),
+        "127.0.0.1:8010": f"127.0.0.1:{site.ports['WWW_PORT']}",
+        "127.0.0.1:3000": f"127.0.0.1:{grafana}",
+        "127.0.0.1:8086": f"127.0.0.1:{influxd.port}",
+    }.items():
+        assert documented_text in config
+        config = config.replace(documented_text, here)
+    (folder / "ci.conf").write_text(config)
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user="user root;" if os.geteuid() == 0 else ""))
+    command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 0, checked.stderr
+    assert "warn" not in checked.stderr
+    process = Process(command, folder, folder / "log")
+    context = ssl.create_default_context(cafile=str(certificate))
+    try:
+        wait_until("nginx to answer", lambda: _answers(port, context))
+        yield lambda: http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    finally:
+        process.stop()
+
+
+def _answers(port, context):
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=5)
+    try:
+        connection.request("GET", "/buildbot")
+        return connection.getresponse().status == 301
+    except ConnectionError:
+        return False
+    finally:
+        connection.close()
+
+
+def get(proxy, path, method="GET", body=None, **headers):
+    """Status, headers and content."""
+    connection = proxy()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, {"Host": "ci.example.org", **named})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.headers, content
+
+
+def test_buildbots_page_is_below_its_path(proxy):
+    """The page is there, knows its address, and its plugin's API answers."""
+    status, _, content = get(proxy, "/buildbot/")
+    assert status == 200
+    assert b"https://ci.example.org/buildbot/" in content
+    status, _, content = get(proxy, "/buildbot/plugins/bbmeasure/api/v1/statistics?series=size")
+    assert (status, json.loads(content)["count"]) == (200, 1)
+    assert get(proxy, "/buildbot")[0] == 301
+
+
+def test_names_with_slashes_reach_the_api(proxy):
+    """What is percent-encoded in an argument arrives as it is."""
+    name = "a/b%2F c&d"
+    status, _, content = get(proxy, "/buildbot/plugins/bbmeasure/api/v1/points?series=" + urllib.parse.quote(name))
+    assert (status, json.loads(content)["message"]) == (404, f"series {name!r}: no such series")
+
+
+def test_compressed_answers_are_known_again(proxy):
+    """nginx compresses the API's answers, and an answer that the client has is not sent again."""
+    path = "/buildbot/plugins/bbmeasure/api/v1/points?series=size&buckets=100"
+    status, headers, content = get(proxy, path, Accept_Encoding="gzip")
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert len(json.loads(gzip.decompress(content))["buckets"]) == 100
+    assert "private" in headers["Cache-Control"]
+    status, _, content = get(proxy, path, Accept_Encoding="gzip", If_None_Match=headers["ETag"])
+    assert (status, content) == (304, b"")
+
+
+def test_the_live_connection_is_upgraded(proxy):
+    """Buildbot's web socket, by which its page hears of new builds, gets through."""
+    connection = proxy()
+    key = base64.b64encode(b"0123456789abcdef").decode()
+    connection.request(
+        "GET",
+        "/buildbot/ws",
+        headers={
+            "Host": "ci.example.org",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+            "Origin": "https://ci.example.org",
+        },
+    )
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Upgrade"].lower()) == (101, "websocket")
+    connection.close()
+
+
+def test_events_are_not_held_back(proxy):
+    """The first event of Buildbot's event stream arrives while the stream is open."""
+    connection = proxy()
+    connection.request("GET", "/buildbot/sse/listen/builds/*/*", headers={"Host": "ci.example.org"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.readline()) == (200, b"event: handshake\n")
+    connection.close()
+
+
+def test_grafana_keeps_its_path_and_host(proxy):
+    """Grafana, which serves from its path itself, gets the path whole and the address that people use."""
+    status, _, content = get(proxy, "/grafana/d/bbmeasure-builder/builder?var-builder=a%2Fb")
+    asked = json.loads(content)
+    assert (status, asked["path"]) == (200, "/grafana/d/bbmeasure-builder/builder?var-builder=a%2Fb")
+    assert (asked["host"], asked["X-Forwarded-Proto"]) == ("ci.example.org", "https")
+    live = json.loads(get(proxy, "/grafana/api/live/ws", Connection="Upgrade", Upgrade="websocket")[2])
+    assert live["Upgrade"] == "websocket"
+
+
+def test_points_reach_influxdb(proxy, influxd):
+    """A batch of megabytes goes in below its path, and is there."""
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert get(proxy, "/influxdb/query", "POST", "q=CREATE+DATABASE+x", **form)[0] == 200
+    lines = "".join(f"size,builder=b value={number} {number}\n" for number in range(100_000))
+    assert len(lines) > 2_500_000
+    assert get(proxy, "/influxdb/write?db=x", "POST", lines)[0] == 204
+    assert influxd.rows('SELECT count("value") FROM size', "x")[0]["count"] == 100_000

@@ -1,0 +1,52 @@
+"""GrafanaInstance: what it takes in master.cfg, and the links it gives."""
+
+from __future__ import annotations
+
+import pytest
+from buildbot.config.errors import ConfigErrors
+from buildbot.plugins import util
+
+from bbmeasure import GrafanaInstance
+
+
+def test_it_is_among_buildbots_plugins():
+    """``util.GrafanaInstance`` is the class that ``bbmeasure`` has."""
+    assert util.GrafanaInstance is GrafanaInstance
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"url": "grafana.example.org"}, "url"),
+        ({"url": "https://user:pass-word@grafana.example.org"}, "without user and password"),
+        ({"url": "https://grafana.example.org", "dashboards": {"b": "abc"}}, "/d/abc/first"),
+        ({"url": "https://grafana.example.org", "dashboards": {"b": "/d/{worker}"}}, "{builder}"),
+    ],
+)
+def test_a_bad_argument_is_a_configuration_error(arguments, named):
+    """What cannot be is said when the configuration is read, by the instance's name, without a password."""
+    with pytest.raises(ConfigErrors) as error:
+        GrafanaInstance(**arguments)
+    assert error.value.errors[0].startswith("GrafanaInstance: ")
+    assert named in error.value.errors[0]
+    assert "pass-word" not in str(error.value)
+
+
+def test_arguments_have_names():
+    """Arguments by position or of another name are refused."""
+    with pytest.raises(TypeError):
+        GrafanaInstance("https://grafana.example.org")
+    with pytest.raises(TypeError):
+        GrafanaInstance(url="https://grafana.example.org", trackBuildTimes=True)
+
+
+def test_links_follow_the_configuration():
+    """Without a configuration there is no link; each new one replaces the one before."""
+    instance = GrafanaInstance(url="https://one.example.org")
+    assert instance.measure_links() == {"grafana": None}
+    instance.reconfigService(url="https://one.example.org/")
+    assert instance.measure_links() == {"grafana": "https://one.example.org"}
+    instance.reconfigService(url="https://two.example.org", dashboards={"b": "/d/x"})
+    assert instance.measure_links(builder="b", since=1.0, until=2.0) == {
+        "grafana": "https://two.example.org/d/x?from=1000&to=2000"
+    }
