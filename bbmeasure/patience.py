@@ -121,7 +121,7 @@ class Watch:
 
     # what a stop waits for
 
-    def follow(self, work: defer.Deferred[None], what: str = "tracking a build") -> None:
+    def follow(self, work: defer.Deferred[Any], what: str = "tracking a build") -> None:
         """Remember work that nobody waits for, so that a stop can; what goes wrong in it is counted and logged."""
         self.begin()
         self.never_fail(work, what).addBoth(lambda _: self.end())
