@@ -301,7 +301,7 @@ def read_limits(max_bytes: Optional[int], max_age: Age) -> Limits:
 
 
 def _check_text(what: str, value: Any) -> None:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise StorageError(f"{what} {value!r}: expected a name")
 
 

@@ -55,8 +55,8 @@ class _Bound:
 
 
 def identifier(name: str) -> str:
-    """A name in quotes, whatever it holds."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """A name in quotes, whatever it holds; InfluxQL has no way to write a carriage return."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", " ")
     return f'"{escaped}"'.encode("utf-8", "replace").decode()
 
 
@@ -230,9 +230,12 @@ def state_keys(*, policy: Optional[str] = None) -> Statement:
 
 
 def forget(series: str, keys: Sequence[str] = ()) -> Statement:
-    """Drop a series in all retention policies, with what was said of it and the running totals under ``keys``."""
+    """Drop a series in all retention policies, with what was said of it and the running totals under ``keys``.
+
+    ``DROP MEASUREMENT`` would take an administrator.
+    """
     bound = _Bound()
-    texts = [f"DROP MEASUREMENT {source(series)}"]
+    texts = [f"DROP SERIES FROM {source(series)}"]
     texts.append(f'DROP SERIES FROM {identifier(DECLARATIONS)} WHERE "series" = {bound(clean_series(series))}')
     texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(clean_text(key))}' for key in keys]
     return Statement("; ".join(texts), bound.params)
