@@ -9,14 +9,14 @@ import fnmatch
 import os
 import re
 import stat
-from itertools import compress
+from itertools import compress, islice
 from operator import attrgetter
-from typing import Dict, Iterator, List, Optional, Pattern, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Pattern, Sequence, Set, Tuple
 
 _MAGIC = re.compile(r"[*?\[]")
 
-#: Files of one folder: the folder, and for each file its name and what ``os.lstat`` says of it.
-Files = Tuple[str, List[str], List[os.stat_result]]
+#: Files of one folder: the folder, and for each file its name (to be read once) and what ``os.lstat`` says of it.
+Files = Tuple[str, Iterable[str], List[os.stat_result]]
 
 #: The most files that are handed on at once, so that a huge folder takes no huge memory.
 _MOST = 1000
@@ -135,7 +135,7 @@ def walk(roots: Sequence[str], excluded: Excluded, notes: Notes) -> Iterator[Fil
         for folder, names, statuses in _walk_root(root, excluded, notes):
             if overlap or max(map(_LINKS, statuses), default=1) > 1:
                 new = [_is_new(status, seen) for status in statuses]
-                names, statuses = list(compress(names, new)), list(compress(statuses, new))
+                names, statuses = compress(names, new), list(compress(statuses, new))
             yield folder, names, statuses
 
 
@@ -181,41 +181,59 @@ def _walk_folders(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files
 
 def _scan(
     folder: str, below: str, excluded: Excluded, notes: Notes, within: List[str]
-) -> Iterator[Tuple[List[str], List[os.stat_result]]]:
+) -> Iterator[Tuple[Iterable[str], List[os.stat_result]]]:
     """The files of one folder, in parts; the names of the folders in it are added to ``within``.
 
-    Through a descriptor where the system can, which makes each ``lstat`` a quarter cheaper.
+    Through a descriptor where the system can, which makes each ``lstat`` a quarter cheaper; and in loops in C, as most
+    entries of most folders are files.
     """
-    matches = excluded.matches if excluded else None
     descriptor = os.open(folder, _FOLDER) if _BY_DESCRIPTOR else None
     try:
         with os.scandir(folder if descriptor is None else descriptor) as entries:
-            files: List[os.DirEntry[str]] = []
-            for entry in entries:
-                if matches and matches(entry.name, below + entry.name):
-                    continue
-                try:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry)
-                    elif entry.is_dir(follow_symlinks=False):
-                        within.append(entry.name)
-                    elif not entry.is_symlink():
-                        notes.add("no regular file", os.path.join(folder, entry.name))
-                except OSError as error:
-                    note(error, os.path.join(folder, entry.name), notes)
-                if len(files) >= _MOST:
-                    yield _states(folder, files, notes)
-                    files = []
-            yield _states(folder, files, notes)
+            while True:
+                part = list(islice(entries, _MOST))
+                if not part:
+                    break
+                if excluded:
+                    part = [entry for entry in part if not excluded.matches(entry.name, below + entry.name)]
+                files = _files(folder, part, notes, within)
+                yield _states(folder, files, notes)
     finally:
         if descriptor is not None:
             os.close(descriptor)
 
 
-def _states(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[List[str], List[os.stat_result]]:
+def _files(folder: str, entries: List[os.DirEntry[str]], notes: Notes, within: List[str]) -> List[os.DirEntry[str]]:
+    """Those of the entries that are files; the names of folders are added to ``within``, all else is noted."""
+    try:
+        files = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+    except OSError:  # a file system that tells no types, and a state that cannot be had
+        files = [entry for entry in entries if _is_file(entry)]
+    if len(files) == len(entries):
+        return files
+    for entry in set(entries).difference(files):
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                within.append(entry.name)
+            elif not entry.is_symlink():
+                notes.add("no regular file", os.path.join(folder, entry.name))
+        except OSError as error:
+            note(error, os.path.join(folder, entry.name), notes)
+    return files
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file; one that cannot be asked is none, and is noted when it is asked for a folder."""
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _states(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[Iterable[str], List[os.stat_result]]:
     """The names and states of entries that are files; those that are gone are left out."""
     try:
-        return list(map(_NAME, files)), list(map(os.DirEntry.stat, files))
+        return map(_NAME, files), list(map(os.DirEntry.stat, files))
     except OSError:
         kept = []
     for entry in files:

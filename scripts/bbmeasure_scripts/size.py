@@ -39,8 +39,8 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
         roots.extend(found)
     size = count = 0
     length = attrgetter("st_blocks" if allocated else "st_size")
-    for _, names, statuses in paths.walk(roots, paths.Excluded(exclude), notes):
-        count += len(names)
+    for _, _, statuses in paths.walk(roots, paths.Excluded(exclude), notes):
+        count += len(statuses)
         size += sum(map(length, statuses))
     return Sizes(size * BLOCK if allocated else size, count, notes.lines())
 

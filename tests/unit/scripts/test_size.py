@@ -141,8 +141,45 @@ def test_files_that_vanish_while_walking_are_left_out(tmp_path):
     (tmp_path / "gone").unlink()
     notes = paths.Notes()
     names, states = paths._states(str(tmp_path), files, notes)
-    assert (names, [state.st_size for state in states]) == (["here"], [3])
+    assert (list(names), [state.st_size for state in states]) == (["here"], [3])
     assert notes.counts == {}
+
+
+class Untyped:
+    """An entry of a file system that tells no types: each question may fail."""
+
+    def __init__(self, name, kind=None):
+        self.name = name
+        self._kind = kind
+
+    def _answer(self, kind):
+        if self._kind is None:
+            raise PermissionError(13, "Permission denied")
+        return self._kind == kind
+
+    def is_file(self, follow_symlinks):
+        return self._answer("file")
+
+    def is_dir(self, follow_symlinks):
+        return self._answer("folder")
+
+    def is_symlink(self):
+        return self._answer("link")
+
+
+def test_entries_without_a_type_are_asked_one_by_one():
+    """Where the type of one entry cannot be had the others are still told apart, and it is counted."""
+    entries = [
+        Untyped("f", "file"),
+        Untyped("bad"),
+        Untyped("d", "folder"),
+        Untyped("l", "link"),
+        Untyped("s", "socket"),
+    ]
+    notes, within = paths.Notes(), []
+    assert [entry.name for entry in paths._files("at", entries, notes, within)] == ["f"]
+    assert within == ["d"]
+    assert notes.counts == {"unreadable (Permission denied)": 1, "no regular file": 1}
 
 
 def nest(folder, name, depth):
@@ -180,7 +217,7 @@ def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "f").write_bytes(b"x")
     parts = list(paths.walk([str(tmp_path)], paths.Excluded(), paths.Notes()))
-    assert max(len(names) for _, names, _ in parts) == 7
+    assert max(len(states) for _, _, states in parts) == 7
     assert found(tmp_path) == (41, 41)
 
 
