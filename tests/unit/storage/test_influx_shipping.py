@@ -20,7 +20,7 @@ from bbmeasure.storage.declarations import Declarations
 from bbmeasure.storage.influxclient import InfluxClient
 from bbmeasure.storage.influxserver import Server
 from bbmeasure.storage.lineprotocol import LineWriter, clean_series, clean_tags
-from bbmeasure.storage.sinks import Shipper
+from bbmeasure.storage.sinks import Limits, Shipper
 from bbmeasure.storage.sqlite import SQLiteStorage
 from tests.hostile import Reply, Request, Scripted, losing_answers
 from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
@@ -50,6 +50,7 @@ class Bench:
         self, url: str, name: str = "sink", *, declare: bool = True, writer: Optional[LineWriter] = None, **options: Any
     ) -> Shipper:
         create = options.pop("create_database", True)
+        limits = options.pop("limits", Limits())
         client = InfluxClient(reactor, Server(url, options.pop("database", "t"), **options))
         declarations = Declarations(self.journal, client, clock=reactor, monotonic=time.monotonic) if declare else None
         shipper = Shipper(
@@ -60,6 +61,7 @@ class Bench:
             reactor=reactor,
             declare=declarations,
             create_database=create,
+            limits=limits,
             chance=lambda: 0.1,
         )
         self.shippers.append(shipper)
@@ -322,6 +324,23 @@ def test_a_server_that_comes_back_gets_everything(bench: Bench, influxd: Influxd
         influxd.start()
     yield bench.shipped()
     assert sorted(row["time"] for row in landed(influxd)) == [NOW + number for number in range(10_000)]
+
+
+@inlineCallbacks
+def test_a_backlog_beyond_its_limits_loses_its_oldest(bench: Bench, influxd: Influxd) -> Any:
+    """While the server is away no more waits than the limit allows; what was dropped is counted, the newest arrive."""
+    port = free_port()
+    yield bench.journal.write(points(5_000))
+    shipper = bench.ship(f"http://127.0.0.1:{port}", limits=Limits(max_bytes=100_000))
+    yield bench.until("the limit", lambda: 0 < shipper.health().backlog < 5_000)
+    yield bench.until("what was dropped", lambda: shipper.health().counters["dropped"])
+    waiting, dropped = shipper.health().backlog, shipper.health().counters["dropped"]
+    assert waiting + dropped == 5_000
+    yield shipper.stop()
+    bench.ship(influxd.url)
+    yield bench.shipped()
+    rows = landed(influxd)
+    assert [row["time"] for row in rows] == [NOW + number for number in range(dropped, 5_000)]
 
 
 @inlineCallbacks

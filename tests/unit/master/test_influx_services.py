@@ -1,0 +1,238 @@
+"""The services InfluxDBInstance and VictoriaMetricsInstance: arguments, secrets, and what a reconfig does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from buildbot.config.errors import ConfigErrors
+from buildbot.plugins import util
+from twisted.internet import reactor, task
+
+from bbmeasure import capture
+from bbmeasure.master.influx import InfluxDBInstance, Settings, VictoriaMetricsInstance
+from bbmeasure.storage.base import Point
+from tests.servers import Influxd, free_port, make_certificate
+
+inlineCallbacks = pytest_twisted.inlineCallbacks
+SECRET = "s3cr3t-w0rd"
+URL = "http://influx.example.org:8086"
+CLUSTER = "http://vminsert.example.org:8480/insert/0/influx"
+
+
+def influx(**more: Any) -> InfluxDBInstance:
+    return InfluxDBInstance(**{"url": URL, "database": "buildbot", **more})
+
+
+def settings(**more: Any) -> Settings:
+    return influx().read_settings(**{"url": URL, "database": "buildbot", **more})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"url": None}, "url: expected a text"),
+        ({"url": "influx.example.org"}, "url 'influx.example.org': expected one such as"),
+        ({"url": f"http://me:{SECRET}@host:8086"}, "url: expected no user and password in it"),
+        ({"url": util.Secret("influx")}, "url: expected a text"),
+        ({"database": ""}, "database '': expected a name"),
+        ({"database": "two\nlines"}, "expected a name"),
+        ({"database": 5}, "database 5: expected a name"),
+        ({"retentionPolicy": " "}, "retentionPolicy ' ': expected a name"),
+        ({"password": SECRET}, "password: expected a username with it"),
+        ({"token": SECRET, "username": "me"}, "token: expected it alone"),
+        ({"token": util.Secret("a"), "username": "me", "password": util.Secret("b")}, "token: expected it alone"),
+        ({"createDatabase": "no"}, "createDatabase 'no': expected True or False"),
+        ({"verifyTLS": 0}, "verifyTLS 0: expected True or False"),
+        ({"answers": None}, "answers None: expected True or False"),
+        ({"tagBuildNumber": 1}, "tagBuildNumber 1: expected True or False"),
+        ({"timeout": 0}, "timeout 0: expected a number of seconds above 0"),
+        ({"timeout": float("inf")}, "timeout inf: expected a number"),
+        ({"timeout": "10"}, "timeout '10': expected a number"),
+        ({"outboxMaxBytes": 0}, "outboxMaxBytes 0: expected a whole number"),
+        ({"outboxMaxBytes": "1 GiB"}, "outboxMaxBytes '1 GiB': expected a whole number"),
+        ({"outboxMaxAge": "soon"}, "outboxMaxAge 'soon': expected a number with"),
+        ({"outboxMaxAge": -1}, "outboxMaxAge -1: expected a number of seconds above 0"),
+        ({"url": "https://host:8086", "caFile": "/no/such/file"}, "caFile '/no/such/file': expected"),
+        ({"urll": URL}, "unexpected keyword argument 'urll'"),
+        ({"trackBuildTimes": 3}, "trackBuildTimes 3: expected True or False"),
+    ],
+)
+def test_wrong_arguments_are_configuration_errors(arguments: dict[str, Any], words: str) -> None:
+    """Each argument that makes no sense is said when the configuration is read, and no secret with it."""
+    with pytest.raises(ConfigErrors) as caught:
+        influx(**arguments)
+    (said,) = caught.value.errors
+    assert words in said
+    assert said.startswith("InfluxDBInstance: ")
+    assert SECRET not in said
+
+
+def test_missing_and_positional_arguments() -> None:
+    """URL and database must be given, by their names."""
+    for arguments in ({}, {"url": URL}):
+        with pytest.raises(ConfigErrors, match="missing a required argument"):
+            InfluxDBInstance(**arguments)
+    with pytest.raises(TypeError):
+        InfluxDBInstance(URL, "buildbot")
+
+
+def test_all_arguments_arrive(tmp_path: Path) -> None:
+    """What is given is what is used."""
+    _, certificate = make_certificate(tmp_path)
+    got = settings(
+        url="https://host/influx",
+        username="me",
+        password=SECRET,
+        retentionPolicy="week",
+        createDatabase=False,
+        caFile=str(certificate),
+        timeout=3,
+        tagBuildNumber=True,
+        outboxMaxBytes=10**9,
+        outboxMaxAge="7d",
+        answers=True,
+    )
+    server = got.server
+    assert (server.url, server.database, server.retention_policy) == ("https://host/influx", "buildbot", "week")
+    assert (server.username, server.password, server.ca_file, server.timeout) == ("me", SECRET, str(certificate), 3.0)
+    assert (got.limits.max_bytes, got.limits.max_age) == (10**9, 7 * 86_400)
+    assert (got.create_database, got.tag_build_number, got.answers, got.numbers_only) == (False, True, True, False)
+
+
+def test_victoriametrics_arguments() -> None:
+    """Its URL has the cluster's path, its token is a bearer's, and there is nothing to ask it."""
+    service = VictoriaMetricsInstance(url=CLUSTER, token=SECRET)
+    got = service.read_settings(url=CLUSTER, token=SECRET)
+    assert got.numbers_only
+    assert not got.create_database
+    assert got.server.endpoint("write") == CLUSTER + "/write"
+    assert got.server.headers() == {"Authorization": f"Bearer {SECRET}"}
+    assert got.server.place() == {}
+    assert service.read_settings(url=CLUSTER, database="bb").server.place() == {"db": "bb"}
+    for argument in ({"answers": True}, {"createDatabase": True}, {"retentionPolicy": "x"}):
+        with pytest.raises(ConfigErrors, match="unexpected keyword argument"):
+            VictoriaMetricsInstance(url=CLUSTER, **argument)
+
+
+def test_no_secret_is_shown() -> None:
+    """Buildbot logs getConfigDict where a reconfig fails; a repr may be in any traceback."""
+    for service in (
+        influx(username="me", password=SECRET),
+        influx(token=SECRET),
+        VictoriaMetricsInstance(url=CLUSTER, username="me", password=SECRET),
+    ):
+        assert SECRET not in str(service.getConfigDict())
+        assert SECRET not in repr(service)
+        assert SECRET not in repr(service.read_settings(**service._config_kwargs))
+
+
+class FakeMaster:
+    """As much of a master as an instance needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.basedir = str(folder)
+        self.reactor = reactor
+        self.master = self
+        self.masterid = 1
+        self.name = "master"
+        self.namedServices: dict[str, Any] = {}
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Iterator[FakeMaster]:
+    made = FakeMaster(tmp_path)
+    yield made
+    pytest_twisted.blockon(task.deferLater(reactor, 0.02))
+
+
+@pytest.fixture(scope="module")
+def influxd() -> Iterator[Influxd]:
+    with Influxd() as server:
+        yield server
+
+
+def started(master: FakeMaster, service: Any) -> Any:
+    service.parent = master
+    return service.startService()
+
+
+def landed(server: Influxd, database: str = "buildbot") -> int:
+    if database not in server.databases():
+        return 0
+    return sum(row["count"] for row in server.rows("SELECT count(value) FROM /size.*/", database))
+
+
+@inlineCallbacks
+def until(what: str, true: Any) -> Any:
+    end = reactor.seconds() + 20
+    while not true():
+        assert reactor.seconds() < end, f"waited in vain: {what}"
+        yield task.deferLater(reactor, 0.02)
+
+
+@inlineCallbacks
+def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd: Influxd) -> Any:
+    """Only a change makes a new shipper; the same name gets what waited, and the old one is stopped."""
+    service = influx(url=f"http://127.0.0.1:{free_port()}")
+    yield started(master, service)
+    first = service.sinks["InfluxDBInstance"]
+    layer = capture.for_master(master)
+    yield layer.storage.write([Point("size", 1, 1.0)])
+    yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))
+    assert service.sinks["InfluxDBInstance"] is first
+    yield service.reconfigServiceWithSibling(influx(url=influxd.url))
+    assert service.sinks["InfluxDBInstance"] is not first
+    assert first._stopping
+    yield until("the backlog", lambda: landed(influxd) == 1)
+    yield service.stopService()
+    assert service.sinks == {}
+
+
+@inlineCallbacks
+def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -> Any:
+    """``answers=True`` has the server answer; another reconfig, or the end, gives the answers back to the journal."""
+    layer = capture.for_master(master)
+    service = influx(url=influxd.url, answers=True)
+    yield started(master, service)
+    assert layer.answering is layer.sources["InfluxDBInstance"]
+    assert service.measure_links() == {"influxdb": influxd.url}
+    yield service.reconfigServiceWithSibling(influx(url=influxd.url))
+    assert layer.answering is None
+    assert list(layer.sources) == ["InfluxDBInstance"]
+    yield service.stopService()
+    assert layer.sources == {}
+    assert service.measure_links() == {"influxdb": None}
+
+
+@inlineCallbacks
+def test_two_instances_share_the_journal(master: FakeMaster, influxd: Influxd) -> Any:
+    """Each has a name and a backlog of its own in one file, and stopping one leaves the other."""
+    one, two = influx(url=influxd.url, database="one"), influx(url=influxd.url, database="two", name="second")
+    yield started(master, one)
+    yield started(master, two)
+    layer = capture.for_master(master)
+    assert len(layer.stores) == 1
+    yield layer.storage.write([Point("size", number, 1.0) for number in range(10)])
+    yield until("both", lambda: landed(influxd, "one") == landed(influxd, "two") == 10)
+    yield one.stopService()
+    yield layer.storage.write([Point("size", 10, 1.0)])
+    yield until("the other", lambda: landed(influxd, "two") == 11)
+    assert landed(influxd, "one") == 10
+    yield two.stopService()
+
+
+@inlineCallbacks
+def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMaster, tmp_path: Path) -> Any:
+    """A caFile that vanished, or a secret that is no text, stops the shipping and not the master."""
+    _, certificate = make_certificate(tmp_path)
+    service = influx(url="https://127.0.0.1:1", caFile=str(certificate))
+    certificate.unlink()
+    yield started(master, service)
+    health = service.sinks["InfluxDBInstance"].health()
+    assert "caFile" in (health.last_error or "")
+    yield capture.for_master(master).storage.write([Point("size", 1, 1.0)])
+    yield service.stopService()
