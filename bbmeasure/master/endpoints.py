@@ -30,10 +30,12 @@ from bbmeasure.units import excerpt
 REMEMBERED = 2.0
 #: The largest id of a build that is looked for.
 LARGEST_BUILDID = 2**31 - 1
-#: Questions to the store that one request has open at a time, and points that one of them is for.
+#: Questions to the store that one request has open at a time.
 AT_ONCE = 8
-A_PAGE = 1_000
-PAGES_AT_ONCE = 1
+#: Points that one question is for.  Two objects each stay below the 700 new ones after which Python looks for garbage,
+#: which among all of a master's objects takes 100 ms now and then.  A server is asked for more at a time.
+A_PAGE = 250
+A_SERVERS_PAGE = 5_000
 #: Seconds before and after a build that a link to a dashboard shows.
 MARGIN = 300.0
 
@@ -61,7 +63,7 @@ class Endpoints:
         self.master = master
         self.layer = layer
         self._scribe = scribe
-        self._pages: WeakKeyDictionary[Storage, defer.DeferredSemaphore] = WeakKeyDictionary()
+        self._pages: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
         self._infos: dict[str, SeriesInfo] = {}
         self._infos_of: Optional[Storage] = None
         self._until = 0.0
@@ -169,13 +171,14 @@ class Endpoints:
     def _points(self, storage: Storage, query: Query, limit: int) -> Generator[Any, Any, list[bytes]]:
         """The JSON of the newest points, oldest first.
 
-        Fetched A_PAGE at a time, from the newest backwards, by PAGES_AT_ONCE requests at a time: more objects that live
-        at once would have Python look for garbage among all of the master's, which takes 100 ms.
+        Fetched a page at a time from the newest backwards, and for one request at a time, so that never more than a
+        page are kept as objects.
         """
-        turns = self._pages.setdefault(storage, defer.DeferredSemaphore(PAGES_AT_ONCE))
+        turns = self._pages.setdefault(storage, defer.DeferredLock())
+        most = A_PAGE if storage in self.layer.stores else A_SERVERS_PAGE
         pages: list[list[bytes]] = []
         while limit > 0:
-            wanted = min(limit, A_PAGE)
+            wanted = min(limit, most)
             yield turns.acquire()
             try:
                 found = yield storage.points(query, wanted)
