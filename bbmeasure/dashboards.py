@@ -34,6 +34,8 @@ _OWN = "/^(?!bbmeasure_(?:series|state)$).+/"
 _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
 _OF_TAG = "${tag_key:doublequote} =~ /^${tag_value:regex}$/"
+#: Series whose last values stand in one panel.
+_A_PANEL = 20
 _EACH_INTERVAL = "time($__interval)"
 
 
@@ -113,10 +115,9 @@ class Maker:
                 for title, name in (("Build duration", '"build_duration"'), ("Queue duration", '"queue_duration"'))
             ),
         ]
-        for group in self.groups:
+        for group in (part for whole in self.groups for part in whole.cut(_A_PANEL)):
             query = self.curve(f"/^(?:{group.names_pattern})$/", _OF_BUILDER)
-            told = ", ".join(part for part in (group.unit, direction_text(group.better)) if part)
-            panels.append(stat(f"Last values ({told})", [target(query, "$m: $tag_builder")], group=group))
+            panels.append(stat(f"Last values ({group.title})", [target(query, "$m: $tag_builder")], group=group))
         variables = [builder_variable(multi=True)]
         return self._dashboard(OVERVIEW, "Buildbot measurements", panels, variables)
 

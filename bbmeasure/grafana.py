@@ -150,7 +150,7 @@ def _source(url: str, database: str, username: Optional[str], *, token: bool) ->
         "access": "proxy",
         "url": literal(url),
         "database": literal(database),
-        "jsonData": {"dbName": literal(database), "httpMode": "GET"},
+        "jsonData": {"dbName": literal(database), "httpMode": "POST"},
         "editable": False,
     }
     if token:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bbmeasure.records import Direction, Kind
@@ -62,6 +62,15 @@ class Group:
     def names_pattern(self) -> str:
         """The series' names, escaped and joined for a regular expression."""
         return "|".join(escape_regex(name) for name in self.names)
+
+    @property
+    def title(self) -> str:
+        """What the series have in common."""
+        return ", ".join(part for part in (self.unit, direction_text(self.better)) if part)
+
+    def cut(self, most: int) -> list[Group]:
+        """The same series as groups of ``most`` at the most."""
+        return [replace(self, names=self.names[at : at + most]) for at in range(0, len(self.names), most)]
 
 
 def groups_of(series: Iterable[SeriesInfo]) -> list[Group]:

@@ -218,6 +218,16 @@ def test_tiles_are_green_in_the_good_direction(written):
     }
 
 
+def test_many_series_stand_in_several_panels(tmp_path):
+    """Of many series each is in one panel of the overview, and no panel has more than twenty."""
+    many = [SeriesInfo(f"size_{number}", Kind.SIZE, "bytes") for number in range(45)]
+    path = next(one for one in write_provisioning(tmp_path, url="http://x", series=many) if one.stem == OVERVIEW)
+    tiles = [one for one in json.loads(path.read_text())["panels"] if one["title"] == "Last values (bytes)"]
+    names = [re.findall(r"size_[0-9]+", one["targets"][0]["query"]) for one in tiles]
+    assert [len(one) for one in names] == [20, 20, 5]
+    assert sorted(sum(names, [])) == sorted(info.name for info in many)
+
+
 def test_panels_do_not_overlap(written):
     """No two panels of a dashboard cover the same place, and ids are unique."""
     for board in dashboards_of(written).values():
