@@ -33,7 +33,7 @@ def make(
 ) -> Record:
     """The record of texts from a command line; several values are samples, and their median is the value."""
     if kind == "text":
-        return Record(name, " ".join(values), kind=kind, tags=read_tags(tags))
+        return Record(name, " ".join(values), kind=kind, unit=unit, better=better, tags=read_tags(tags))
     if unit is not None:
         numbers = [units.read_number(value) for value in values]
     else:

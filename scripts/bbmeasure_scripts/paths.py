@@ -79,10 +79,10 @@ def expand(pattern: str, notes: Notes) -> List[str]:
     """
     if os.path.lexists(pattern) or not _MAGIC.search(pattern):
         return [pattern] if os.path.lexists(pattern) else []
-    parts = re.split(r"[\\/]+" if os.sep == "\\" else "/+", pattern)
-    base = ""
+    base, rest = os.path.splitdrive(pattern)
+    parts = re.split(r"[\\/]+" if os.sep == "\\" else "/+", rest)
     if not parts[0]:
-        base, parts = os.sep, parts[1:]
+        base, parts = base + os.sep, parts[1:]
     while parts and not _MAGIC.search(parts[0]):
         base, parts = os.path.join(base, parts[0]), parts[1:]
     return sorted(set(_matches(base, [part for part in parts if part], notes)))

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence
 
 from bbmeasure import units, wire
@@ -108,11 +109,11 @@ def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[st
     try:
         left = None if deadline is None else max(0.0, deadline - time.monotonic()) + _GRACE
         status = _run({**request, "answer": path}, left)
-        with open(path, encoding="ascii", errors="replace") as file:
-            written = file.read()
+        written = _read(path)
     finally:
-        os.unlink(path)
         ended = processes.kill_new(before)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
     try:
         answer: Dict[str, Any] = json.loads(written)
     except ValueError:
@@ -138,6 +139,15 @@ def _run(request: Dict[str, Any], timeout: Optional[float]) -> int:
         if child.poll() is None:
             child.kill()
     return child.wait()
+
+
+def _read(path: str) -> str:
+    """The answer's text; empty where the function has removed the file."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def _how(status: int) -> str:

@@ -88,7 +88,6 @@ class _Watch:
     """One run of a command, on a POSIX system."""
 
     def __init__(self) -> None:
-        self._notes: List[str] = []
         self._adopts = processes.adopt_orphans()
         self._tree = processes.tree()
         self._command = 0
@@ -160,7 +159,7 @@ class _Watch:
         os.set_inheritable(writer, True)
         try:
             os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606  (a Python, without a shell)
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):  # TypeError: an embedded Python may know no program of its own
             return
         finally:
             os.set_inheritable(writer, False)
@@ -233,7 +232,7 @@ class _Watch:
                 self._orphans += 1
 
     def _usage(self, status: int, wall: float, bytes_before: Optional[Tuple[int, int]]) -> Usage:
-        notes = []
+        notes: List[str] = []
         moved = _bytes_of_children()
         if moved is None or bytes_before is None:
             notes.append("bytes read and written cannot be seen: this system keeps no account of them")

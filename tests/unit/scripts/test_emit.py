@@ -48,6 +48,7 @@ WRONG = [
     ["name", "3", "--unit", "parsecs"],
     ["name", "3 ms", "--unit", "s"],
     ["name", "3 ms", "4 bytes"],
+    ["name", "three", "--kind", "text", "--unit", "s"],
     ["name", "3", "--tag", "nothing"],
     ["name", "3", "--tag", "builder=mine"],
     ["", "3"],

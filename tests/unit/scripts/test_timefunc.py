@@ -392,6 +392,19 @@ def test_the_environment_names_no_file_to_report_to(project):
     assert list(done.records) == ["f"]
 
 
+def test_a_function_that_clears_the_temporary_folder_is_told_of(project, tmp_path):
+    """Where the function removes the file for its own answer, the answer is made anew."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    clear = "import glob, os\ndef f():\n    for path in glob.glob('../temporary/*'): os.unlink(path)\n"
+    (project / "clears.py").write_text(clear)
+    assert kit.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder)).status == 0
+    (project / "clears.py").write_text(clear + "    os._exit(0)\n")
+    done = kit.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder))
+    assert (done.status, done.all) == (1, [])
+    assert "ended its process" in done.stderr
+
+
 def test_no_temporary_file_is_left(project, tmp_path):
     """Answers are read and removed, after failures too."""
     folder = tmp_path / "temporary"
