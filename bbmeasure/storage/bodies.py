@@ -29,14 +29,15 @@ _DROPPED = re.compile(r"\bdropped=([0-9]+)")
 class Part:
     """Some points that follow each other in the outbox, and the request that they make.
 
-    ``unfit`` are those that no line can carry, with the reason; ``left_out`` are texts for a server of numbers.
+    ``unfit`` are those that no line can carry, with the reason, by their places; ``left_out`` are the places of texts
+    for a server of numbers.
     """
 
     items: Sequence[Item]
     body: bytes = b""
     gzipped: bool = False
-    unfit: list[tuple[Point, str]] = field(default_factory=list)
-    left_out: list[Point] = field(default_factory=list)
+    unfit: dict[int, tuple[Point, str]] = field(default_factory=dict)
+    left_out: set[int] = field(default_factory=set)
 
     @property
     def lines(self) -> int:
@@ -44,9 +45,8 @@ class Part:
         return len(self.items) - len(self.unfit) - len(self.left_out)
 
     def refused_for(self, why: str) -> list[tuple[Point, str]]:
-        """All of its points, those in its lines refused with that reason."""
-        not_sent = {id(point) for point, _ in self.unfit} | {id(point) for point in self.left_out}
-        return self.unfit + [(point, why) for _, point in self.items if id(point) not in not_sent]
+        """All of its points but the left out, those in its lines refused with that reason."""
+        return [self.unfit.get(at, (point, why)) for at, (_, point) in enumerate(self.items) if at not in self.left_out]
 
 
 class Packer:
@@ -78,11 +78,11 @@ class Packer:
             pieces.append(zipped.compress(lines) if zipped else lines)
             taken += SLICE
             size += len(lines)
-            for point, why in refused:
+            for at, point, why in refused:
                 if isinstance(why, TextLeftOutError):
-                    part.left_out.append(point)
+                    part.left_out.add(at)
                 else:
-                    part.unfit.append((point, str(why)))
+                    part.unfit[at] = (point, str(why))
             if size > MOST_BYTES:
                 part.items = part.items[:taken]
                 break

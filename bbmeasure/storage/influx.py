@@ -157,7 +157,7 @@ class InfluxStorage:
         for at in range(0, len(points), BATCH):
             parts = []
             for lines, refused in slices(self._writer, points[at : at + BATCH]):
-                for point, why in refused:
+                for _, point, why in refused:
                     raise StorageError(f"a point of {point.series!r}: {why}")
                 parts.append(lines)
             bodies.append(b"".join(parts))

@@ -114,7 +114,7 @@ class JournalReader:
         """The names of the sinks that are attached."""
         return [queue.name for queue in self.ask(outbox.queues)]
 
-    def pending(self, sink: str, limit: int) -> list[tuple[int, Point]]:
+    def pending(self, sink: str, limit: int) -> outbox.Waiting:
         """The oldest points that wait for a sink, each with its number."""
         return self.ask(lambda connection: outbox.pending(connection, sink, limit))
 

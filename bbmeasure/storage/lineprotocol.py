@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from math import isfinite
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.base import BuildContext, Point
@@ -179,24 +179,32 @@ class LineWriter:
         return made
 
 
-def slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[bytes, list[tuple[Point, Exception]]]]:
-    """For every SLICE of ``points``: their lines, and those points that cannot be lines with the reason.
+class Refused(NamedTuple):
+    """A point that no line can carry, where it stood among the others, and why."""
+
+    at: int
+    point: Point
+    why: Exception
+
+
+def slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[bytes, list[Refused]]]:
+    """For every SLICE of ``points``: their lines, and those points that cannot be lines.
 
     A point that is none at all (a value that is neither number nor text) is refused like the others: it must not stand
     in their way.
     """
-    remaining = iter(points)
+    remaining = enumerate(points)
     make = writer.line
     while True:
         lines: list[str] = []
-        refused: list[tuple[Point, Exception]] = []
-        point = None
-        for point in islice(remaining, SLICE):
+        refused: list[Refused] = []
+        at = -1
+        for at, point in islice(remaining, SLICE):
             try:
                 lines.append(make(point))
             except (ValueError, TypeError, OverflowError, AttributeError) as error:
-                refused.append((point, error))
-        if point is None:
+                refused.append(Refused(at, point, error))
+        if at < 0:
             return
         lines.append("")
         yield "\n".join(lines).encode("utf-8", "replace"), refused

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union, overload
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage import queries
@@ -118,21 +118,61 @@ def enqueue(
         )
 
 
-def pending(connection: sqlite3.Connection, name: str, limit: int) -> list[tuple[int, Point]]:
+class Waiting(Sequence[tuple[int, Point]]):
+    """Points with their numbers, made of the file's rows each time that one is looked at.
+
+    Rows are tuples of numbers and texts, which the garbage collector lets alone; ten thousand points that live for some
+    tenths of a second each would have it stop the reactor for tens of milliseconds, again and again.
+    """
+
+    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self._streams: dict[int, queries.Stream] = {}
+
+    def names(self) -> frozenset[str]:
+        """The series that they are of."""
+        return frozenset(row[2] for row in self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[int, Point]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Waiting: ...
+
+    def __getitem__(self, at: Union[int, slice]) -> Union[tuple[int, Point], Waiting]:
+        if isinstance(at, slice):
+            return Waiting(self._rows[at])
+        return self._made(self._rows[at])
+
+    def __iter__(self) -> Iterator[tuple[int, Point]]:
+        return map(self._made, self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return f"Waiting({list(self)!r})"
+
+    __hash__ = None  # type: ignore[assignment]  # compares by what it holds
+
+    def _made(self, row: tuple[Any, ...]) -> tuple[int, Point]:
+        stream = self._streams.get(row[1])
+        if stream is None:
+            stream = queries.Stream(row[1], row[2], row[3], row[4], json.loads(row[5]))
+            self._streams[row[1]] = stream
+        return row[0], stream.point(row[6:])
+
+
+def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:
     """The oldest points that wait, each with its number, at most ``limit``.
 
     What was deleted meanwhile is left out; where that is all that waits, the answer is empty although the backlog is
     not.  :func:`skip_deleted` then takes it away.
     """
-    sink = _sink(connection, name)
-    streams: dict[int, queries.Stream] = {}
-    found = []
-    for row in connection.execute(queries.QUEUED, (sink, limit)):
-        stream = streams.get(row[1])
-        if stream is None:
-            stream = streams[row[1]] = queries.Stream(row[1], row[2], row[3], row[4], json.loads(row[5]))
-        found.append((row[0], stream.point(row[6:])))
-    return found
+    return Waiting(connection.execute(queries.QUEUED, (_sink(connection, name), limit)).fetchall())
 
 
 def acknowledge(

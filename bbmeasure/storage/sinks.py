@@ -19,10 +19,10 @@ from twisted.logger import Logger
 
 from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.storage.base import Health, Point, SeriesInfo
-from bbmeasure.storage.bodies import Item, Packer, Part, was_refused_whole
+from bbmeasure.storage.bodies import Packer, Part, was_refused_whole
 from bbmeasure.storage.influxserver import Server, ServerError, Trouble
 from bbmeasure.storage.lineprotocol import LineWriter
-from bbmeasure.storage.outbox import Backlog
+from bbmeasure.storage.outbox import Backlog, Waiting
 from bbmeasure.storage.pauses import Backoff, Sleep
 
 log = Logger()
@@ -48,8 +48,8 @@ class Outbox(Protocol):
         """From now on points are queued for ``sink``."""
         ...
 
-    def pending(self, sink: str, limit: int) -> defer.Deferred[list[tuple[int, Point]]]:
-        """The oldest points that wait."""
+    def pending(self, sink: str, limit: int) -> defer.Deferred[Waiting]:
+        """The oldest points that wait; each is made anew when it is looked at."""
         ...
 
     def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ...) -> defer.Deferred[None]:
@@ -257,10 +257,10 @@ class Shipper:
     @defer.inlineCallbacks
     def _ship_some(self) -> Generator[Any, Any, int]:
         """Ship what is read at one go; how many points that were.  The next request is packed while one is sent."""
-        items: list[Item] = yield self._outbox.pending(self.name, min(READ, 4 * self._batch))
+        items: Waiting = yield self._outbox.pending(self.name, min(READ, 4 * self._batch))
         if not items:
             return 0
-        names = frozenset(point.series for _, point in items)
+        names = items.names()
         yield self._say(names)
         at = 0
         packing = self._packer.pack(items, 0, self._batch)
@@ -288,7 +288,7 @@ class Shipper:
         parts = deque([whole])
         while parts:
             part = parts.popleft()
-            refused = part.unfit
+            refused = list(part.unfit.values())
             try:
                 if part.lines:
                     yield self._in_database(self._write, part)

@@ -313,7 +313,7 @@ def test_slices_keep_good_points_and_say_what_is_wrong_with_others() -> None:
     made = list(slices(LineWriter(), points))
     assert [lines.count(b"\n") for lines, _ in made] == [100, 98, 50]
     assert b"".join(lines for lines, _ in made).splitlines()[119:121] == [b"s value=119.0 119", b"s value=121.0 121"]
-    assert [point.time for _, refused in made for point, _ in refused] == [120, 130]
+    assert [(at, point.time) for _, refused in made for at, point, _ in refused] == [(120, 120), (130, 130)]
 
 
 def test_the_cache_of_keys_and_facts_is_bounded() -> None:

@@ -27,6 +27,13 @@ def points(count: int, series: str = "size") -> list[Point]:
     return [Point(series, 1_000_000_000 + number, float(number), {}, BUILD) for number in range(count)]
 
 
+class Waiting(list[tuple[int, Point]]):
+    """Points with their numbers."""
+
+    def names(self) -> frozenset[str]:
+        return frozenset(point.series for _, point in self)
+
+
 class FakeOutbox:
     """The journal's side, in memory."""
 
@@ -49,10 +56,10 @@ class FakeOutbox:
         self.attached.append(sink)
         return defer.succeed(None)
 
-    def pending(self, sink: str, limit: int) -> defer.Deferred[list[tuple[int, Point]]]:
+    def pending(self, sink: str, limit: int) -> defer.Deferred[Waiting]:
         if self.broken:
             return defer.fail(self.broken)
-        return defer.succeed(list(self.waiting)[:limit])
+        return defer.succeed(Waiting(list(self.waiting)[:limit]))
 
     def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> defer.Deferred[None]:
         self.acknowledged.append(seq)
