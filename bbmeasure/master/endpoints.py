@@ -6,7 +6,7 @@ Nothing that a person may not see is in an answer; asked for by its name, it is 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
 from weakref import WeakKeyDictionary
@@ -255,8 +255,8 @@ class Endpoints:
         self._storage(given)
         if (yield viewer.visible()) is not None:
             raise Refused("health: for those who may see every builder")
-        stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *self.layer.sources.values()))]
-        sinks = [sink.health() for sink in getattr(self.layer, "sinks", {}).values()]
+        stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *_by_name(self.layer.sources)))]
+        sinks = [sink.health() for sink in _by_name(getattr(self.layer, "sinks", {}))]
         return whole(answers.health_answer(self._now(), self.layer.counters, stores, sinks))
 
     @defer.inlineCallbacks
@@ -275,11 +275,16 @@ class Endpoints:
                 raise UnknownSeriesError(f"build {buildid}: no such build")
             span = _span(build)
         found: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
-        for service in self.master.service_manager.namedServices.values():
+        for service in _by_name(self.master.service_manager.namedServices):
             if hasattr(service, "measure_links"):
                 links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])
                 found.update((name, link) for name, link in links.items() if found.get(name, "") is None)
         return whole(found)
+
+
+def _by_name(things: Mapping[str, Any]) -> list[Any]:
+    """Values in the order of their names: Buildbot starts its services in any."""
+    return [things[name] for name in sorted(things)]
 
 
 def _key(point: Point) -> str:

@@ -23,7 +23,7 @@ from bbmeasure.site import Site
 from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.storage.journal import Journal
 from tests.e2e.masters import BASE_CONFIG, run_command
-from tests.servers import wait_until
+from tests.servers import Influxd, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,8 +36,9 @@ from twisted.internet import defer
 c["www"]["plugins"] = {"bbmeasure": {}}
 c["services"] = [
     util.SQLiteInstance(trackBuildTimes=True),
+    util.InfluxDBInstance(url=INFLUXDB, database="buildbot"),
     util.InfluxDBInstance(
-        url="http://127.0.0.1:1", database="x", username="shipper", password="pass-word-1", timeout=1
+        name="away", url="http://127.0.0.1:1", database="x", username="shipper", password="pass-word-1", timeout=1
     ),
     util.GrafanaInstance(url="https://grafana.example.org", dashboards={"open": "/d/abc/first?var-builder={builder}"}),
 ]
@@ -98,9 +99,17 @@ def context(builder, number, first=10_000):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def influxd():
+    """The server that the master ships to."""
+    with Influxd() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(influxd, tmp_path_factory):
     """A master where the builder "secret-builder" is for admins alone, after builds of both builders."""
-    with Site(tmp_path_factory.mktemp("site"), CONFIG, workers=["worker"]) as running:
+    config = f"INFLUXDB = {influxd.url!r}\n{CONFIG}"
+    with Site(tmp_path_factory.mktemp("site"), config, workers=["worker"]) as running:
         running.builds = {name: [running.build(name) for _ in range(2)] for name in ("open", "secret-builder")}
         with Journal(running.journal) as journal:
             journal.declare(SeriesInfo(HOSTILE, Kind.COUNT))
@@ -297,20 +306,19 @@ def test_health_tells_of_stores_and_sinks(admin):
 
     def troubled():
         health = admin.json("health")
-        sink = health["sinks"][0]
+        sink = next(one for one in health["sinks"] if one["name"] == "away")
         return health if sink["last_error"] and sink["backlog"] and sink["age"] is not None else None
 
     health = wait_until("the sink to notice that its server is away", troubled)
-    assert [store["name"] for store in health["stores"]] == ["journal", "InfluxDBInstance"]
+    assert [store["name"] for store in health["stores"]] == ["journal", "InfluxDBInstance", "away"]
+    assert sorted(sink["name"] for sink in health["sinks"]) == ["InfluxDBInstance", "away"]
     assert health["counters"]["captured"] >= 8
-    sink = health["sinks"][0]
-    assert sink["name"] == "InfluxDBInstance"
-    assert sink["age"] >= 0
+    assert all(sink["age"] is None or sink["age"] >= 0 for sink in health["sinks"])
 
 
-def test_links_lead_to_grafana_and_influxdb(admin, site):
+def test_links_lead_to_grafana_and_influxdb(admin, site, influxd):
     """Links are the front pages, or deep: a builder's own dashboard, bbmeasure's of a series, in a build's time."""
-    assert admin.json("links") == {"grafana": "https://grafana.example.org", "influxdb": "http://127.0.0.1:1"}
+    assert admin.json("links") == {"grafana": "https://grafana.example.org", "influxdb": influxd.url}
     assert admin.json("links", builder="open")["grafana"] == (
         "https://grafana.example.org/d/abc/first?var-builder=open"
     )
@@ -322,6 +330,32 @@ def test_links_lead_to_grafana_and_influxdb(admin, site):
     assert (arguments["var-series"], arguments["var-builder"]) == ("size", "secret-builder")
     began, ended = (site.get(f"builds/{buildid}")["builds"][0][key] for key in ("started_at", "complete_at"))
     assert int(arguments["from"]) / 1000 <= began <= ended <= int(arguments["to"]) / 1000
+
+
+def test_a_server_answers_as_the_journal_does(admin, guest, influxd):
+    """With ``source`` the instance's server answers, once all is shipped the same; a guest sees no more of it."""
+
+    def is_shipped():
+        sink = next(one for one in admin.json("health")["sinks"] if one["name"] == "InfluxDBInstance")
+        return sink["counters"]["shipped"] > MANY and not sink["backlog"]
+
+    wait_until("all to be shipped", is_shipped)
+    for path, arguments in (
+        ("statistics", {"series": "size", "builder": "open"}),
+        ("statistics", {"series": "shared", "statistics": "sum,count,last"}),
+        ("points", {"series": "many", "limit": 12_000}),
+        ("points", {"series": "shared", "tag.n": "1"}),
+        ("points", {"series": "shared", "buckets": 3}),
+    ):
+        for client in (admin, guest):
+            shipped = client.json(path, source="InfluxDBInstance", **arguments)
+            assert shipped == client.json(path, **arguments)
+    known, shipped = (
+        {one["name"]: one for one in guest.json("series", **where)["series"]}
+        for where in ({}, {"source": "InfluxDBInstance"})
+    )
+    assert shipped["shared"] == known["shared"]
+    assert guest.refused("points", series="hidden", source="InfluxDBInstance")[0] == 403
 
 
 def test_the_command_line_says_the_same(admin, site):
@@ -463,7 +497,7 @@ def test_nothing_can_be_changed(admin, method):
 
 def test_a_source_that_is_away_is_said(admin):
     """Asking a server that does not answer is 503, with when to try again and without its address."""
-    status, content, headers = admin("statistics", series="size", source="InfluxDBInstance")
+    status, content, headers = admin("statistics", series="size", source="away")
     assert status == 503
     assert int(headers["Retry-After"]) >= 1
     assert b"127.0.0.1" not in content
