@@ -23,7 +23,7 @@ PACKAGES = {
 #: The modules that a worker's bundle is made of, beside the programs.
 WORKER_FLOOR = ["bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"]
 #: What in the worker's package is run by the master: it makes the bundle.
-MASTER_SIDE = {"bbmeasure_scripts.bundle", "bbmeasure_scripts.sources"}
+MASTER_SIDE = {"bbmeasure_scripts.bundle"}
 
 
 def modules_of(package):
