@@ -122,7 +122,7 @@ def _capture_guarded(
     try:
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
         at = None if time is None else nanoseconds(check_number(time, "time"))
-        one = Value(record, context_of(build), at)
+        one = Value(record, capture.shared(context_of(build)), at)
         if accumulate:
             kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)
         elif diff:

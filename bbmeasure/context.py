@@ -58,4 +58,7 @@ def fact_of(found: Any) -> Optional[str]:
         found = found.get("") or (next(iter(found.values())) if len(found) == 1 else None)
     if not isinstance(found, str) or not found:
         return None
-    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in found[:LONGEST_FACT])
+    text = str(found[:LONGEST_FACT])
+    if text.isprintable():
+        return text
+    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text)

@@ -65,6 +65,7 @@ class Capture(Watch):
         self.answering: Optional[Storage] = None
         self.switches: dict[str, Switches] = {}
         self._last_time = 0
+        self._context: Optional[BuildContext] = None
         self._known: dict[str, SeriesInfo] = {}
         self._known_since = 0.0
         self._asking: dict[tuple[SeriesInfo, bool], list[defer.Deferred[SeriesInfo]]] = {}
@@ -190,7 +191,7 @@ class Capture(Watch):
 
         Who stops waiting for one may cancel it: the value stays on its way.
         """
-        ready: list[tuple[Point, defer.Deferred[None]]] = []
+        known: list[tuple[Point, int]] = []
         answers: list[defer.Deferred[None]] = []
         for value in values:
             answer: defer.Deferred[None] = defer.Deferred()
@@ -203,21 +204,23 @@ class Capture(Watch):
                 answer.errback()
                 continue
             if self._is_known(value):
-                ready.append((point, answer))
+                known.append((point, len(answers) - 1))
             else:
                 self._ask(value).addCallbacks(
                     self._write_later, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
                 )
-        if ready:
-            self._write_for(ready)
+        if len(known) == 1:
+            answers[known[0][1]] = self._write([known[0][0]])
+        elif known:
+            self._write_for([point for point, _ in known], [answers[at] for _, at in known])
         return answers
 
     def _write_later(self, _: SeriesInfo, point: Point, answer: defer.Deferred[None]) -> None:
-        self._write_for([(point, answer)])
+        self._write_for([point], [answer])
 
-    def _write_for(self, ready: Sequence[tuple[Point, defer.Deferred[None]]]) -> None:
-        answers = [answer for _, answer in ready]
-        written = self._write([point for point, _ in ready])
+    def _write_for(self, points: Sequence[Point], answers: list[defer.Deferred[None]]) -> None:
+        """One write, whose end is that of all ``answers``."""
+        written = self._write(points)
         written.addCallbacks(self.succeed, self.fail, callbackArgs=(answers,), errbackArgs=(answers,))
 
     def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
@@ -230,6 +233,12 @@ class Capture(Watch):
 
     def _point(self, value: Value) -> Point:
         return point_of(value, self.now() if value.time is None else value.time)
+
+    def shared(self, context: Optional[BuildContext]) -> Optional[BuildContext]:
+        """The same object for the same build, as long as no other comes: many thousands of points may wait."""
+        if context != self._context:
+            self._context = context
+        return self._context
 
     def _check_limits(self, point: Point) -> None:
         """LimitError where a builder would have too many series, or too many tags in them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from typing import Any
+from typing import Any, Optional
 
 from twisted.internet import defer
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ class Watch:
         self._timer: Any = None
         self._busy = 0
         self._settling: list[defer.Deferred[None]] = []
+        self._left_both = (self._left, self._left_failed)
 
     def count(self, counter: str, why: str, by: int = 1) -> None:
         """Count, and say it the first times and then now and again."""
@@ -60,13 +61,15 @@ class Watch:
         return self.guard(answer, what, of)
 
     def guard(self, answer: defer.Deferred[None], what: str, of: str = "") -> defer.Deferred[None]:
-        """The same for an ``answer`` that :meth:`succeed` or :meth:`fail` fires: it is the caller's from now on."""
-        if not answer.called:
-            self._waiting[answer] = (self.clock.seconds() + PATIENCE, what, of)
-            if self._timer is None:
-                self._timer = self.clock.callLater(PATIENCE, self._look)
-            answer.addBoth(self._leave, answer)
-        return answer.addErrback(self._failed, what, of)
+        """The same for an ``answer`` that may be cancelled while what it stands for goes on: the caller gets itself."""
+        if answer.called:
+            return answer.addErrback(self._failed, what, of)
+        self._waiting[answer] = (self.clock.seconds() + PATIENCE, what, of)
+        if self._timer is None:
+            self._timer = self.clock.callLater(PATIENCE, self._look)
+        left, failed = self._left_both  # many thousands may wait: few objects keep the garbage collector quick
+        itself = (answer,)
+        return answer.addCallbacks(left, failed, callbackArgs=itself, errbackArgs=itself)
 
     def succeed(self, _: Any, answers: list[defer.Deferred[None]]) -> None:
         """Fire those answers that nobody has given up."""
@@ -85,12 +88,21 @@ class Watch:
         if late:
             self.count("failed_late", f"what was still on its way failed: {_said(why)}", late)
 
-    def _leave(self, result: Any, answer: defer.Deferred[None]) -> Any:
-        self._waiting.pop(answer, None)
+    def _leave(self, answer: defer.Deferred[None]) -> Optional[tuple[float, str, str]]:
+        """What it waited for; None where it was given up."""
+        entry = self._waiting.pop(answer, None)
         if not self._waiting and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return result
+        return entry
+
+    def _left(self, _: Any, answer: defer.Deferred[None]) -> None:
+        self._leave(answer)
+
+    def _left_failed(self, why: Any, answer: defer.Deferred[None]) -> None:
+        entry = self._leave(answer)
+        if entry is not None:
+            self._failed(why, *entry[1:])
 
     def _look(self) -> None:
         """Give up on those that have waited long enough."""
@@ -102,10 +114,9 @@ class Watch:
                 break
             given_up.append((answer, _named(what, of)))
         for answer, what in given_up:
-            self._waiting.pop(answer, None)
-            if not answer.called:
+            if self._waiting.pop(answer, None) is not None:
                 self.count("late", f"{what}: not on disk after {PATIENCE:g} s, still on its way")
-                answer.callback(None)
+                answer.cancel()
         if self._waiting and self._timer is None:
             until = next(iter(self._waiting.values()))[0]
             self._timer = self.clock.callLater(max(0.0, until - now), self._look)

@@ -165,6 +165,7 @@ class Storage(Protocol):
         """Keep points, and the running totals ``state`` with them, all or nothing; fires when they are safe.
 
         A key of ``state`` is a JSON list whose second item is the name of its series, so that :meth:`forget` finds it.
+        Who cancels the Deferred waits no longer; the points are kept all the same.
         """
         ...
 
