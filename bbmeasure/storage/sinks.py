@@ -225,7 +225,10 @@ class Shipper:
             shipped = yield self._ship_some()
         except defer.CancelledError:
             return None if self._stopping else self._failed(ServerError(Trouble.UNREACHABLE, "no answer in time"))
+        except ServerError as error:
+            return self._failed(error)
         except StorageError as error:
+            self._attached = False  # the journal's trouble: it may be another file that comes back
             return self._failed(error)
         except Exception as error:  # noqa: BLE001  (counted and logged; a mistake of ours must not end the shipping)
             self._surprise()
@@ -259,6 +262,8 @@ class Shipper:
         """Ship what is read at one go; how many points that were.  The next request is packed while one is sent."""
         items: Waiting = yield self._outbox.pending(self.name, min(READ, 4 * self._batch))
         if not items:
+            self._trouble = None  # nothing waits for anybody
+            self._backoff.reset()
             return 0
         names = items.names()
         yield self._say(names)

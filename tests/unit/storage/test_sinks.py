@@ -10,7 +10,7 @@ from typing import Any, Optional, Union
 import pytest
 from twisted.internet import defer, task
 
-from bbmeasure.errors import StorageUnavailableError
+from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.storage import bodies, sinks
 from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
 from bbmeasure.storage.influxserver import Server, ServerError, Trouble
@@ -484,6 +484,26 @@ def test_a_journal_that_cannot_be_read_is_waited_for() -> None:
     assert bench.counters["unknown_backlog"] == 2
     bench.outbox.broken = None
     bench.run(60)
+    assert len(bench.client.landed) == 10
+
+
+def test_a_trouble_ends_when_nothing_waits() -> None:
+    """What another process has shipped meanwhile is no trouble of ours any longer."""
+    bench = Bench(points(10), lambda lines: ServerError(Trouble.UNREACHABLE, "away")).start(5)
+    assert bench.shipper.health().last_error is not None
+    bench.outbox.waiting.clear()
+    bench.run(60)
+    assert bench.shipper.health().last_error is None
+
+
+def test_a_journal_that_lost_the_sink_gets_it_again() -> None:
+    """A sink that somebody gave up, or a journal that was replaced, is attached again."""
+    bench = Bench(points(10))
+    bench.outbox.broken = StorageError("sink 'sink': expected one that is attached")
+    bench.start(5)
+    bench.outbox.broken = None
+    bench.run(60)
+    assert len(bench.outbox.attached) > 1
     assert len(bench.client.landed) == 10
 
 
