@@ -92,6 +92,7 @@ def _parser() -> Parser:
     health = _add(commands, "health", "how the journal's sinks are, or a running master", _lazy("shipping", "health"))
     _add_source(health)
     _add_ship(commands)
+    _add_grafana(commands)
     _add(commands, "backfill", "capture what a master's database knows of past builds", lambda _: 2)
     for name, what in (("emit", "report one value, on a worker"), ("run", "measure a command, on a worker")):
         _add(commands, name, what, lambda _: 2)
@@ -147,6 +148,23 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument("--repository", metavar="DIR", type=Path, default=Path(), help="a git checkout of bbmeasure")
     demo.add_argument(
         "--dir", metavar="DIR", type=Path, help="keep the master's folder there (default: a temporary one)"
+    )
+
+
+def _add_grafana(commands: Any) -> None:
+    grafana = _add(commands, "grafana", "write Grafana's source and dashboards", _lazy("commands", "grafana"))
+    grafana.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the files go")
+    _add_source(grafana)
+    grafana.add_argument(
+        "--influxdb", metavar="URL", help="as Grafana reaches it (default: as configured, else localhost)"
+    )
+    grafana.add_argument("--database", metavar="NAME", help="(default: as configured, else buildbot)")
+    grafana.add_argument("--username", metavar="NAME", help="a user that may only read")
+    grafana.add_argument("--token", action="store_true", help="Grafana shows a token instead of a password")
+    grafana.add_argument("--retention-policy", metavar="NAME", help="where the points are (default: as configured)")
+    grafana.add_argument("--buildbot", metavar="URL", help="the master's page, for links to builds (default: --url)")
+    grafana.add_argument(
+        "--provisioning", metavar="DIR", default="/etc/grafana/provisioning", help="(default: %(default)s)"
     )
 
 

@@ -111,6 +111,33 @@ def forget(wanted: argparse.Namespace) -> int:
     return 0
 
 
+def grafana(wanted: argparse.Namespace) -> int:
+    """``bbmeasure grafana``."""
+    from bbmeasure.grafana import known_series, write_provisioning
+    from bbmeasure.targets import read_targets
+
+    known = wanted.master is not None or wanted.journal is not None or wanted.url is not None
+    series = known_series(open_source(wanted).series()) if known else ()
+    targets = read_targets(wanted.master) if wanted.master is not None else []
+    server = next((one.server for one in targets if one.server is not None and not one.numbers_only), None)
+    try:
+        written = write_provisioning(
+            wanted.out,
+            url=wanted.influxdb or (server.url if server else "http://localhost:8086"),
+            database=wanted.database or (server.database if server else "buildbot"),
+            username=wanted.username,
+            token=wanted.token,
+            retention_policy=wanted.retention_policy or (server.retention_policy if server else None),
+            master_url=wanted.buildbot or wanted.url,
+            series=series,
+            provisioning=wanted.provisioning,
+        )
+    except OSError as error:
+        raise StorageUnavailableError(f"--out {wanted.out}: {error}") from None
+    print(json.dumps({"written": [str(path) for path in written]}) if wanted.json else "\n".join(map(str, written)))
+    return 0
+
+
 def check(wanted: argparse.Namespace) -> int:
     """``bbmeasure check``: 1 where something is wrong."""
     found = read_config(wanted.master)

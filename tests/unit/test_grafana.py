@@ -19,6 +19,7 @@ from bbmeasure.errors import QueryError
 from bbmeasure.grafana import Grafana, check_dashboards, check_url, known_series, write_provisioning
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
+from bbmeasure.storage.journal import Journal
 from bbmeasure.storage.lineprotocol import LineWriter, clean_series
 from tests.grafana_model import Board
 from tests.servers import Influxd
@@ -469,3 +470,21 @@ def test_regular_expressions_are_escaped_as_grafana_does():
     """What is put into a query when it is made is escaped like what Grafana puts in later."""
     for name in HOSTILE:
         assert re.fullmatch(panels.escape_regex(name), name)
+
+
+def test_the_command_writes_what_a_grafana_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``bbmeasure grafana --out`` writes source and dashboards for the series of a journal, and names the files."""
+    from bbmeasure.cli import main
+
+    journal = tmp_path / "j.sqlite"
+    with Journal(journal) as writing:
+        writing.declare(SeriesInfo("wheel size", Kind.SIZE, "bytes", Direction.LOWER))
+        writing.write([Point("wheel size", 1, 1.0)])
+    out = tmp_path / "out"
+    arguments = ["grafana", "--out", str(out), "--journal", str(journal), "--influxdb", "http://influx:8086/pre"]
+    assert main([*arguments, "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)["written"]
+    assert sorted(written) == sorted(str(path) for path in out.rglob("*") if path.is_file())
+    assert "http://influx:8086/pre" in (out / "datasources" / "bbmeasure.yaml").read_text()
+    assert main(["grafana", "--out", str(journal)]) == 1
+    assert main(["grafana"]) == 2
