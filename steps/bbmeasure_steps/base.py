@@ -5,6 +5,7 @@ A step of one's own overrides :meth:`MeasuringStep.parse` and nothing else.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Optional, Union
@@ -13,7 +14,7 @@ from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 from buildbot.process.buildstep import BuildStep, ShellMixin
 from buildbot.process.results import SUCCESS, WARNINGS, statusToString
-from twisted.internet import defer
+from twisted.internet import defer, task
 
 from bbmeasure import capture, wire
 from bbmeasure.errors import MeasureError
@@ -24,10 +25,12 @@ from bbmeasure.threads import Workshop
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.capturing import Captured, StepCapture
-from bbmeasure_steps.stdout import StdoutCollector
+from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
 
 #: The largest output that is parsed, in characters or bytes.
 LARGEST_OUTPUT = 16 * 1024 * 1024
+#: Seconds that reading a sidecar file may hold up the reactor.
+READ_AT_ONCE = 0.01
 #: Seconds that a parser may take.
 PARSER_PATIENCE = 30.0
 
@@ -237,7 +240,23 @@ class MeasuringStep(ShellMixin, BuildStep):
         if size > wire.LARGEST_FILE:
             content = content[: content.rfind(b"\n") + 1]
             told = [f"sidecar file: {size} bytes, expected at most {wire.LARGEST_FILE}; the rest was not read"]
-        return list(wire.read_file(content)), told
+        found = yield self._read_lines(content)
+        if len(found) > MOST_RECORDS:
+            told.append(f"sidecar file: expected at most {MOST_RECORDS} records of one step; the rest was not read")
+        return found[:MOST_RECORDS], told
+
+    @defer.inlineCallbacks
+    def _read_lines(self, content: bytes) -> Generator[Any, Any, list[Union[Record, Refusal]]]:
+        """What the lines hold, one more than a step may have, a little at a time: a megabyte can take a second."""
+        reactor = self.master.reactor
+        found: list[Union[Record, Refusal]] = []
+        began = reactor.seconds()
+        for one in itertools.islice(wire.read_file(content), MOST_RECORDS + 1):
+            found.append(one)
+            if reactor.seconds() - began > READ_AT_ONCE:
+                yield task.deferLater(reactor, 0, lambda: None)
+                began = reactor.seconds()
+        return found
 
     # what people see
 

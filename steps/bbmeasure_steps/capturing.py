@@ -99,6 +99,7 @@ class StepCapture:
         self.layer = step.layer
         self.meaning = meaning
         self.plan = plan
+        self.context = self.layer.shared(context_of(step))
         self.outcome = Outcome()
 
     def refuse(self, whys: Sequence[str]) -> None:
@@ -132,7 +133,6 @@ class StepCapture:
         if self.plan.only_tracked and self.plan.custom_of(self.step.name) is None:
             self.outcome.unwanted += 1
             return None
-        context = context_of(self.step)
         meaning = self.meaning if own else Meaning(tags=self.meaning.tags)
         try:
             record = apply_meaning(record, meaning, {**self.plan.tags, **meaning.tags})
@@ -140,13 +140,12 @@ class StepCapture:
         except MeasureError as error:
             self.refuse([str(error)])
             return None
-        return Value(record, context, fixed_kind=meaning.kind is not None)
+        return Value(record, self.context, fixed_kind=meaning.kind is not None)
 
     def series_of(self, name: str) -> str:
         """The series of a record: the step's own value goes where master.cfg says, what derives from it beside it."""
         own = str(self.step.name)
-        context = context_of(self.step)
-        assert context is not None
+        context = self.context
         series = series_name(self.meaning.series, own, builder=context.builder, step=own, project=context.project)
         if name == own:
             return series

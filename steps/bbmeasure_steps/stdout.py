@@ -56,6 +56,9 @@ class StdoutCollector(LogObserver):
         self._take(lambda _: self._scanner.finish(), "")
 
     def _take(self, scan: Any, data: str) -> None:
+        if len(self.found) >= MOST_RECORDS:  # whoever prints without end shall not keep the master reading
+            self.overflow += data.count(wire.MARKER)
+            return
         try:
             for one in scan(data):
                 if len(self.found) < MOST_RECORDS:
