@@ -180,7 +180,7 @@ f.addStep(measured("file_zero", "ln -sf /dev/zero zero", outputFile="zero"))
 f.addStep(measured("file_sparse", "truncate -s 2G sparse", outputFile="sparse"))
 f.addStep(measured("utf8", "printf '%032767d' 0 > long; printf '\\303\\244 5' >> long; echo 5 > ok", outputFile="ok"))
 f.addStep(measured("failing", "echo 5; exit 3", flunkOnFailure=False))
-f.addStep(measured("reporting", 'echo "{\"name\":\"x\",\"value\":1}" >> $BBMEASURE_FILE; exit 3', flunkOnFailure=False))
+f.addStep(measured("reporting", "echo '{\"name\":\"x\",\"value\":1}' >> $BBMEASURE_FILE; exit 3", flunkOnFailure=False))
 f.addStep(measured("good", "echo 7"))
 add(util.BuilderConfig(name="bad", workernames=["worker"], factory=f))
 c["services"] = [util.SQLiteInstance()]
