@@ -99,16 +99,17 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        command = self.command()
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
             )
-        wait_until(f"{self.command()[0]} to start", self._started)
+        wait_until(f"{command[0]} to start", self._started)
 
     def _started(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.command()[0]} ended with {self.process.returncode}: {self.log[-2000:]}")
+            raise AssertionError(f"{self.process.args} ended with {self.process.returncode}: {self.log[-2000:]}")
         return self.is_ready()
 
     def signal(self, number: int) -> None:
