@@ -120,9 +120,10 @@ def _capture_guarded(
     """captureData in the reactor's thread."""
     capture = find(master)
     try:
+        tags = {**_builder_tags(build), **tags} if tags else _builder_tags(build)
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
         at = None if time is None else nanoseconds(check_number(time, "time"))
-        one = Value(record, capture.shared(context_of(build)), at)
+        one = Value(record, capture.shared(context_of(build)), at, limited=True)
         if accumulate:
             kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)
         elif diff:
@@ -132,3 +133,9 @@ def _capture_guarded(
     except Exception:  # noqa: BLE001  (counted and logged, whatever it was)
         kept = capture.never_fail(defer.fail(), "value of", str(name))
     return kept
+
+
+def _builder_tags(build: Any) -> Mapping[str, str]:
+    """The tags that a MeasuredBuilderConfig gives every point of its builds."""
+    plan = getattr(getattr(build, "build", None) or build, "measurePlan", None)
+    return plan.tags if plan is not None else {}

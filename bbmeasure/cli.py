@@ -88,6 +88,7 @@ def _parser() -> Parser:
     forget = _add(commands, "forget", "remove a series, so that it starts anew", _lazy("commands", "forget"))
     forget.add_argument("series", metavar="SERIES")
     forget.add_argument("--yes", action="store_true", help="do not ask")
+    forget.add_argument("--json", action="store_true", help="print the count as JSON, and do not ask")
     _add_master(forget)
     health = _add(commands, "health", "how the journal's sinks are, or a running master", _lazy("shipping", "health"))
     _add_source(health)
@@ -181,6 +182,7 @@ def _add_ship(commands: Any) -> None:
 def _add_check(commands: Any) -> None:
     check = _add(commands, "check", "what is configured, reachable, misspelt", _lazy("commands", "check"))
     check.add_argument("--master", metavar="DIR", type=Path, default=Path(), help="the master's folder (default: here)")
+    check.add_argument("--url", metavar="MASTER_URL", help="ask a running master how its stores and sinks are instead")
     check.add_argument("--json", action="store_true", help="print it as JSON")
 
 

@@ -28,7 +28,10 @@ def journal_path(wanted: argparse.Namespace) -> Path:
         raise QueryError("expected --master DIR, --journal FILE or --url MASTER_URL")
     if not wanted.master.is_dir():
         raise StorageUnavailableError(f"--master {wanted.master}: expected a folder")
-    return Path(wanted.master) / sources.JOURNAL
+    by_default = Path(wanted.master) / sources.JOURNAL
+    if by_default.exists() or not (wanted.master / "buildbot.tac").exists():
+        return by_default
+    return Path(wanted.master) / str(read_config(wanted.master)["journal"])
 
 
 def open_source(wanted: argparse.Namespace) -> sources.Source:
@@ -100,13 +103,16 @@ def forget(wanted: argparse.Namespace) -> int:
         found = {info.name: info for info in reader.series()}.get(wanted.series)
     if found is None:
         raise UnknownSeriesError(f"series {excerpt(wanted.series)}: no such series in the journal")
-    if not wanted.yes:
+    if not wanted.yes and not wanted.json:
         print(f"remove {found.count} points of {tables.clean(found.name)}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             print("nothing was removed")
             return 1
     with Journal(path) as journal:
         removed = journal.forget(wanted.series)
+    if wanted.json:
+        print(json.dumps({"series": found.name, "removed": removed}))
+        return 0
     print(f"{removed} points removed; what is captured next starts {tables.clean(found.name)} anew")
     return 0
 
@@ -140,6 +146,8 @@ def grafana(wanted: argparse.Namespace) -> int:
 
 def check(wanted: argparse.Namespace) -> int:
     """``bbmeasure check``: 1 where something is wrong."""
+    if wanted.url is not None:
+        return _check_running(wanted)
     found = read_config(wanted.master)
     problems = list(found["problems"])
     journal = _check_journal(wanted.master, found)
@@ -156,6 +164,18 @@ def check(wanted: argparse.Namespace) -> int:
         print(json.dumps(answer))
     else:
         print(_told(answer))
+    return 1 if problems else 0
+
+
+def _check_running(wanted: argparse.Namespace) -> int:
+    """What a running master says of its stores and sinks."""
+    answer = sources.UrlSource(wanted.url).get("health", {})
+    parts = [*answer.get("stores", ()), *answer.get("sinks", ())]
+    problems = [f"{one.get('name')}: {one['last_error']}" for one in parts if one.get("last_error")]
+    if wanted.json:
+        print(json.dumps({**answer, "problems": problems}))
+    else:
+        print("\n".join([*(f"PROBLEM {tables.clean(one, 300)}" for one in problems)] or ["no problem found"]))
     return 1 if problems else 0
 
 

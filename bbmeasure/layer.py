@@ -25,6 +25,8 @@ __all__ = ["MOST_HELD", "MOST_SERIES", "MOST_STREAMS", "PATIENCE", "Capture", "S
 #: Limits of one builder: series, and series with their tags told apart.
 MOST_SERIES = 2_000
 MOST_STREAMS = 20_000
+#: Seconds after which these are counted anew.
+LIMITS_FOR = 86_400.0
 #: The most values that wait for a store to say what their series are, or where their totals stand.
 MOST_HELD = 100_000
 #: Seconds after which the store is asked again what a series is: another process may have made it forget.
@@ -47,6 +49,7 @@ class Value:
     time: Optional[int] = None
     fixed_kind: bool = False
     master_tags: Optional[Mapping[str, str]] = None
+    limited: bool = False
 
 
 class Capture(Watch):
@@ -76,6 +79,7 @@ class Capture(Watch):
         self._carried: list[defer.Deferred[None]] = []
         self._streams: dict[str, set[int]] = {}
         self._series: dict[str, set[str]] = {}
+        self._limits_since = clock.seconds()
 
     @property
     def storage(self) -> Storage:
@@ -115,6 +119,7 @@ class Capture(Watch):
             return self._carry_over(memory, storage).addBoth(self._carry_ended)
         if storage not in self.stores:
             self.stores.append(storage)
+            self._ask_anew()
         return defer.succeed(None)
 
     def detach(self, storage: Storage) -> None:
@@ -198,7 +203,7 @@ class Capture(Watch):
             answers.append(answer)
             try:
                 point = self._point(value)
-                self._check_limits(point)
+                self._check_limits(value, point)
             except MeasureError:
                 self.counters["refused"] += 1
                 answer.errback()
@@ -240,8 +245,18 @@ class Capture(Watch):
             self._context = context
         return self._context
 
-    def _check_limits(self, point: Point) -> None:
-        """LimitError where a builder would have too many series, or too many tags in them."""
+    def _check_limits(self, value: Value, point: Point) -> None:
+        """LimitError where a builder would have too many series of a day, or too many tags in them.
+
+        What the master makes itself is not counted: nothing that a worker sends can keep it out.
+        """
+        if not value.limited:
+            return
+        now = self.clock.seconds()
+        if not 0 <= now - self._limits_since < LIMITS_FOR:
+            self._streams.clear()
+            self._series.clear()
+            self._limits_since = now
         builder = point.builder or ""
         streams = self._streams.setdefault(builder, set())
         stream = hash((point.series, frozenset(point.tags.items())))  # what a worker may send is not kept as it is
@@ -369,7 +384,7 @@ class Capture(Watch):
             if not self._is_known(one):
                 yield self._ask(one)
         point = self._point(one)
-        self._check_limits(point)
+        self._check_limits(value, point)
         if to_store is None and self.opted_out:
             self._first[key] = point
         written = self._write([] if to_store is None else [point], {key: state})

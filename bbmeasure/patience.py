@@ -14,7 +14,10 @@ from bbmeasure.units import excerpt
 log = Logger()
 
 #: Seconds that a caller waits for a store before its Deferred fires all the same.
-PATIENCE = 10.0
+PATIENCE = 1.0
+#: The same after one waited in vain, and for how long: a store that hangs must not cost each of many callers a second.
+IMPATIENCE = 0.05
+LATE_FOR = 60.0
 #: The most things that are said once each.
 MOST_SAID = 20_000
 
@@ -31,6 +34,7 @@ class Watch:
         self._said: set[tuple[str, tuple[str, ...]]] = set()
         self._waiting: OrderedDict[defer.Deferred[None], tuple[float, str, str]] = OrderedDict()
         self._timer: Any = None
+        self._late_until = 0.0
         self._busy = 0
         self._settling: list[defer.Deferred[None]] = []
         self._left_both = (self._left, self._left_failed)
@@ -51,6 +55,16 @@ class Watch:
 
     # what a caller waits for
 
+    @property
+    def patience(self) -> float:
+        """Seconds that a caller waits now."""
+        return IMPATIENCE if self.clock.seconds() < self._late_until else PATIENCE
+
+    def late(self, what: str, seconds: float) -> None:
+        """Count that somebody waited in vain."""
+        self._late_until = self.clock.seconds() + LATE_FOR
+        self.count("late", f"{what}: not on disk after {seconds:g} s, still on its way")
+
     def never_fail(self, wait: defer.Deferred[Any], what: str, of: str = "") -> defer.Deferred[None]:
         """A Deferred that fires with None as ``wait`` does, and within PATIENCE; what goes wrong is counted and logged.
 
@@ -64,9 +78,10 @@ class Watch:
         """The same for an ``answer`` that may be cancelled while what it stands for goes on: the caller gets itself."""
         if answer.called:
             return answer.addErrback(self._failed, what, of)
-        self._waiting[answer] = (self.clock.seconds() + PATIENCE, what, of)
+        patience = self.patience
+        self._waiting[answer] = (self.clock.seconds() + patience, what, of)
         if self._timer is None:
-            self._timer = self.clock.callLater(PATIENCE, self._look)
+            self._timer = self.clock.callLater(patience, self._look)
         left, failed = self._left_both  # many thousands may wait: few objects keep the garbage collector quick
         itself = (answer,)
         return answer.addCallbacks(left, failed, callbackArgs=itself, errbackArgs=itself)
@@ -115,7 +130,7 @@ class Watch:
             given_up.append((answer, _named(what, of)))
         for answer, what in given_up:
             if self._waiting.pop(answer, None) is not None:
-                self.count("late", f"{what}: not on disk after {PATIENCE:g} s, still on its way")
+                self.late(what, self.patience)
                 answer.cancel()
         if self._waiting and self._timer is None:
             until = next(iter(self._waiting.values()))[0]

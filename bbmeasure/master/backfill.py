@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from bbmeasure import patterns, times
 from bbmeasure.context import identity_time
@@ -31,6 +31,8 @@ from bbmeasure.storage.journal import Journal
 
 #: How many builds are read and written at a time: a journal is held for a few milliseconds each.
 CHUNK = 100
+#: Seconds that a build may run: one without an end that is younger is come back to.
+RUNS_AT_MOST = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ class Wanted:
     @property
     def key(self) -> str:
         """The journal's key of how far such a run has come."""
-        asked = [
-            self.builder,
-            self.pattern.pattern if self.pattern else None,
-            self.step,
-            list(self.switches.properties),
-        ]
-        digest = hashlib.sha256(json.dumps([*asked, bool(self.since)]).encode()).hexdigest()[:16]
+        tracked = {
+            name: [[track.subject, track.meaning.series] for track in (*plan.step_times, *plan.properties)]
+            for name, plan in self.plans.items()
+        }
+        pattern = self.pattern.pattern if self.pattern else None
+        asked = [self.builder, pattern, self.step, list(self.switches.properties), tracked]
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         return json.dumps(["backfill", "", digest])
 
 
@@ -77,10 +79,12 @@ class Backfill:
     def run(self, after: int) -> Iterator[int]:
         """Do the builds with greater ids; yields how many of them are done."""
         done = 0
+        running = self.history.first_running(time.time() - RUNS_AT_MOST)
         for builds in self.history.builds(self.wanted.builder, self.wanted.since, after, CHUNK):
             points = [point for build in builds for point in self._new_points(build)]
             key = self.wanted.key
-            self.journal.write(points, {key: builds[-1].buildid, f"{key} since": self.wanted.since or 0.0})
+            last = min(builds[-1].buildid, running - 1) if running is not None else builds[-1].buildid
+            self.journal.write(points, {key: last, f"{key} since": self.wanted.since or 0.0})
             self.counters["points"] += len(points)
             done += len(builds)
             yield done
@@ -161,23 +165,34 @@ class Backfill:
 
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; the exit status."""
-    asked = parser().parse_args(arguments)
+    as_json = "--json" in arguments
     try:
-        return _run(asked)
+        return _run(parser().parse_args(arguments))
     except QueryError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return _fail(error, as_json, 2)
     except MeasureError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _fail(error, as_json, 1)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return _fail("stopped; the same command goes on from here", as_json, 130)
+
+
+def _fail(why: object, as_json: bool, status: int) -> int:
+    if as_json:
+        print(json.dumps({"message": str(why)}))
+    else:
+        print(why, file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Wrong use of the command line."""
+        raise QueryError(f"{self.prog}: {message}")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, which ``bbmeasure backfill`` has too."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="bbmeasure backfill",
         description="Capture what a master's database knows of past builds: durations, results, properties.",
     )
@@ -191,6 +206,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--pattern", metavar="REGEX", help="numbers in steps' stdout: named groups are series")
     made.add_argument("--step", metavar="NAME", help="with --pattern: this step's log alone")
+    made.add_argument("--json", action="store_true", help="print the counts as JSON, an error as its message")
     made.add_argument("--again", action="store_true", help="from the first build, not from where a run before ended")
     return made
 
@@ -210,7 +226,7 @@ def _run(asked: argparse.Namespace) -> int:
             backfill = Backfill(history, journal, wanted)
             after = 0 if asked.again else backfill.begun()
             _follow(backfill, after, history.count(asked.builder, seconds, after))
-            print(summary(backfill))
+            print(json.dumps(dict(backfill.counters)) if asked.json else summary(backfill))
     finally:
         history.close()
     return 0

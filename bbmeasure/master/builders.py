@@ -68,6 +68,10 @@ class MeasuredBuilderConfig(BuilderConfig):
                 config_error(
                     f"builder {self.name!r}: trackStepTimes({step!r}): its own series has that name; give series="
                 )
+        for fixed in ("kind", "unit"):
+            if fixed in meaning:
+                config_error(f"builder {self.name!r}: trackStepTimes: expected no {fixed}=, a duration is in seconds")
+                return
         meaning.setdefault("better", "lower")
         self._add("step_times", steps, series=series, **meaning)
 

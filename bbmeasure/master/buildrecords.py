@@ -198,14 +198,14 @@ def collect_properties(
     for name, value in properties.items():
         if name not in named and switches.wants_property(name):
             number = number_of(value)
-            if not isinstance(number, str):
+            if isinstance(number, float):
                 collector.add(name, number, unit=stock.UNITS.get(name), better=stock.better(name))
 
 
 def number_of(value: Any) -> Any:
     """A number where ``value`` is one or a text that reads as one, else a text."""
-    if isinstance(value, (bool, int, float)) and abs(value) < sys.float_info.max:
-        return float(value)
+    if isinstance(value, (bool, int, float)):
+        return float(value) if abs(value) < sys.float_info.max else None
     if isinstance(value, str):
         try:
             return units.read_number(value)

@@ -20,7 +20,7 @@ from buildbot.scripts.base import getConfigFileFromTac
 
 from bbmeasure.layer import Switches
 from bbmeasure.master.builders import MeasuredBuilderConfig
-from bbmeasure.master.instances import JOURNAL, MeasureInstance, SQLiteInstance
+from bbmeasure.master.instances import JOURNAL, MeasureInstance, configured_path
 from bbmeasure.master.plan import Plan, read_switches, series_name
 
 _SWITCHES = {
@@ -54,12 +54,10 @@ def configured(folder: str) -> Configured:
         return Configured(database=_absolute(Configured.database, folder), problems=tuple(map(str, errors.errors)))
     instances = [one for one in config.services.values() if isinstance(one, MeasureInstance)]
     builders = [one for one in config.builders if isinstance(one, MeasuredBuilderConfig)]
-    switches, journal = Switches(), JOURNAL
+    switches, journal = Switches(), configured_path(instances)
     for instance in instances:
         given = instance._config_kwargs
         switches |= read_switches(**{name: given[key] for key, name in _SWITCHES.items() if key in given})
-        if isinstance(instance, SQLiteInstance):
-            journal = given.get("path", JOURNAL)
     return Configured(
         tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),
         {one.name: one.measurePlan for one in builders},

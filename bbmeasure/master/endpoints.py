@@ -208,6 +208,9 @@ class Endpoints:
             storage, found = self.layer.answering, (yield self.layer.answering.records(buildid))
         if build is None and not found:
             raise UnknownSeriesError(f"build {buildid}: no such build")
+        if build is not None:  # another master's build may have the same id in a shared InfluxDB
+            builder = yield self.master.data.get(("builders", build["builderid"]))
+            found = [point for point in found if builder is None or point.builder == builder["name"]]
         visible = yield viewer.visible()
         if visible is not None:
             shown = [point for point in found if point.builder in visible]

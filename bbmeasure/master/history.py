@@ -94,6 +94,15 @@ class History:
         query = self._wanted(sa.select(sa.func.count()).select_from(joined), builder, since, after)
         return int(self._rows(query)[0][0])
 
+    def first_running(self, since: float) -> Optional[int]:
+        """The smallest id of a build without an end that began after ``since``; None where there is none."""
+        builds = self.tables["builds"]
+        query = sa.select(sa.func.min(builds.c.id)).where(
+            builds.c.complete_at.is_(None), builds.c.started_at > int(since)
+        )
+        found = self._rows(query)[0][0]
+        return None if found is None else int(found)
+
     def builders(self) -> list[str]:
         """The names of all builders that ever were."""
         return [row[0] for row in self._rows(sa.select(self.tables["builders"].c.name))]

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from bbmeasure import times
 from bbmeasure.errors import MeasureError, QueryError, StorageError
-from bbmeasure.master.instances import JOURNAL, MeasureInstance
+from bbmeasure.master.instances import MeasureInstance
 from bbmeasure.storage.base import Health
 from bbmeasure.storage.declarations import Declarations
 from bbmeasure.storage.influx import InfluxStorage
@@ -106,7 +106,7 @@ class SinkInstance(MeasureInstance):
     @defer.inlineCallbacks
     def use_settings(self, kwargs: dict[str, Any]) -> Generator[Any, Any, None]:
         """Ship to the server that the arguments name, from now on; nothing happens where it is the one before."""
-        journal = yield self.use_journal(JOURNAL)
+        journal = yield self.use_journal()
         try:
             settings = self.read_settings(**kwargs)
             if settings == self._settings:

@@ -6,7 +6,7 @@ All arguments are keyword-only.  Buildbot renders secrets, so whatever is one is
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
@@ -26,7 +26,7 @@ from bbmeasure.storage.sqlite import SQLiteStorage
 log = Logger()
 
 #: Seconds that a stopping master waits for what is on its way.
-STOP_PATIENCE = 2.0
+STOP_PATIENCE = 1.0
 #: The journal's file in the master's folder.
 JOURNAL = "bbmeasure.sqlite"
 
@@ -94,13 +94,16 @@ class MeasureInstance(BuildbotService):
         yield BuildTracker.for_master(self.master).follow(self.name, switches)
 
     @defer.inlineCallbacks
-    def use_journal(self, path: str) -> Generator[Any, Any, SQLiteStorage]:
+    def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:
         """Open the journal, or another in place of the one before; points go there from now on.
+
+        Without a path it is the one of a SQLiteInstance of the same configuration, else the one by default.
 
         What waited in memory follows by itself: a disk that hangs must not keep a master from starting.  A file that
         cannot be opened is told of at once and not with the first build.
         """
-        wanted = os.path.abspath(os.path.join(self.master.basedir, path))
+        named = configured_path(self.master.config.services.values()) if path is None else path
+        wanted = os.path.abspath(os.path.join(self.master.basedir, named))
         before = self._journal
         self._journal = journals.acquire(self.layer, self.master.reactor, wanted)
         if before is self._journal:
@@ -160,6 +163,19 @@ class SQLiteInstance(MeasureInstance):
         journal = yield self.use_journal(path)
         journal.retention = read_retention(retention)
         yield super().reconfigService(**switches)
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """As every instance; a journal that another one keeps is pruned no longer."""
+        if self._journal is not None:
+            self._journal.retention = None
+        yield super().stopService()
+
+
+def configured_path(services: Iterable[Any]) -> str:
+    """The journal's path that a configuration names, or the one by default."""
+    paths = [one._config_kwargs.get("path", JOURNAL) for one in services if isinstance(one, SQLiteInstance)]
+    return str(paths[0]) if paths else JOURNAL
 
 
 def read_retention(retention: Optional[str]) -> Optional[float]:

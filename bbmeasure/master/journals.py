@@ -20,7 +20,7 @@ def acquire(layer: Capture, reactor: Any, path: str) -> SQLiteStorage:
     """The journal of that file, opened if it is not yet."""
     entry = _open(layer).setdefault(path, [None, 0])
     if entry[0] is None:
-        entry[0] = SQLiteStorage(path, reactor=reactor)
+        entry[0] = SQLiteStorage(path, reactor=reactor, close_limit=1.0)
     entry[1] += 1
     journal: SQLiteStorage = entry[0]
     return journal

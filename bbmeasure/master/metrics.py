@@ -73,7 +73,8 @@ class MasterMetrics:
             self._events.clear()
 
     def _broken(self, why: Any) -> None:
-        self.layer.count("metrics_broken", f"sampling the master's metrics ended: {why.value}")
+        self.layer.count("metrics_broken", f"sampling the master's metrics: {why.value}")
+        self._task.start(INTERVAL, now=False).addErrback(self._broken)
 
     def emit(self, event: dict[str, Any]) -> None:
         """Called with each log event, in whatever thread logs it: only puts it down."""
@@ -125,7 +126,8 @@ class MasterMetrics:
             times.setdefault(metric.timer, []).append(metric.elapsed)
         elif isinstance(metric, metrics.MetricAlarmEvent):
             text = metrics.ALARM_TEXT[metric.level] + (f": {metric.msg}" if metric.msg else "")
-            if self._alarms.get(metric.alarm) != text and len(self._alarms) < MOST_NAMES:
+            known = metric.alarm in self._alarms or len(self._alarms) < MOST_NAMES
+            if known and self._alarms.get(metric.alarm) != text:
                 self._alarms[metric.alarm] = text
                 self._capture(f"alarm.{metric.alarm}", text[:1_000])
 

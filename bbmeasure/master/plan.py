@@ -97,8 +97,8 @@ class Plan:
     switches: Switches = Switches()
 
     def custom_of(self, step: str) -> Optional[Meaning]:
-        """What trackCustomStep said of a measuring step; None where it said nothing."""
-        for track in self.custom:
+        """What trackCustomStep said last of a measuring step; None where it said nothing."""
+        for track in reversed(self.custom):
             if track.subject == step:
                 return track.meaning
         return None

@@ -24,7 +24,7 @@ from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.threads import Workshop
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import remotefiles
-from bbmeasure_steps.capturing import Captured, StepCapture
+from bbmeasure_steps.capturing import Captured, Outcome, StepCapture
 from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
 
 #: The largest output that is parsed, in characters or bytes.
@@ -146,16 +146,32 @@ class MeasuringStep(ShellMixin, BuildStep):
         yield self.runCommand(command)
         result = self.success_of(command)
         kept = result in (SUCCESS, WARNINGS) and not self.stopped
-        found, refused = yield self.collect(collector, sidecar, parse=kept)
-        step_capture = StepCapture(self, self._meaning(), self.plan)
-        step_capture.refuse(refused)
-        step_capture.outcome.notes = self.notes
-        captured = yield step_capture.keep(found, store=kept)
-        self._captured = captured.values
-        if kept and not captured.kept and not captured.unwanted:
-            self._problem = captured.problem or "no value"
-        yield self.addCompleteLog("measurements", captured.text())
+        found, refused = yield self.collect(collector, sidecar, parse=not self.stopped)
+        outcome = yield self._keep(found, refused, store=kept)
+        self._captured = outcome.values
+        if kept and not outcome.kept and not outcome.unwanted:
+            self._problem = outcome.problem or "no value"
+        yield self.addCompleteLog("measurements", self.cleaned(outcome.text()))
         return WARNINGS if self._problem and result == SUCCESS else result
+
+    @defer.inlineCallbacks
+    def _keep(self, found: list[Record], refused: list[str], *, store: bool) -> Generator[Any, Any, Outcome]:
+        """Keep the records under what master.cfg says of them; where that cannot be rendered, nothing is kept."""
+        try:
+            step_capture = StepCapture(self, self._meaning(), self.plan)
+        except MeasureError as error:
+            return Outcome(refused=[f"{error} (a rendered argument of the step)", *refused], notes=self.notes)
+        if store:
+            step_capture.refuse(refused)
+        else:
+            self.notes += [f"not read: {why}" for why in refused]
+        step_capture.outcome.notes = self.notes
+        outcome: Outcome = yield step_capture.keep(found, store=store)
+        return outcome
+
+    def cleaned(self, text: str) -> str:
+        """``text`` with the build's secrets blotted out."""
+        return str(self.build.properties.cleanupTextFromSecrets(text))
 
     def _sidecar_path(self) -> str:
         """An absolute path beside the build's directory: nothing that the build checks out can be there before."""
@@ -207,6 +223,7 @@ class MeasuringStep(ShellMixin, BuildStep):
             return [], []
         try:
             text = yield self.text_to_parse(collector)
+            text = self.cleaned(text)
             records = yield find_workshop(self.master).run(PARSER_PATIENCE, lambda: list(self.parse(text)))
             for record in records:
                 if not isinstance(record, Record):
@@ -215,7 +232,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         except MeasureError as error:
             return [], [str(error)]
         except Exception as error:  # noqa: BLE001  (a parser's mistake is a warning of the step, counted)
-            self.layer.count("parser_errors", f"step {self.name}: {type(error).__name__}: {error}")
+            said = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
+            self.layer.count("parser_errors", said)
             return [], [f"the parser failed: {type(error).__name__}: {error}"]
 
     def text_to_parse(self, collector: StdoutCollector) -> Any:
@@ -240,7 +258,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         if size > wire.LARGEST_FILE:
             content = content[: content.rfind(b"\n") + 1]
             told = [f"sidecar file: {size} bytes, expected at most {wire.LARGEST_FILE}; the rest was not read"]
-        found = yield self._read_lines(content)
+        found = yield self._read_lines(self.cleaned(content.decode("utf-8", "replace")).encode())
         if len(found) > MOST_RECORDS:
             told.append(f"sidecar file: expected at most {MOST_RECORDS} records of one step; the rest was not read")
         return found[:MOST_RECORDS], told
@@ -270,7 +288,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         text = ", ".join(shown) or f"{self.name}: {self._problem}"
         if self.results != SUCCESS:
             text += f" ({statusToString(self.results)})"
-        return {"step": str(self.build.properties.cleanupTextFromSecrets(text))}
+        return {"step": self.cleaned(text)}
 
 
 #: What a callable parser is: the text of an output to its records.

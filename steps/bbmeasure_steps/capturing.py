@@ -12,8 +12,8 @@ from twisted.internet import defer
 from bbmeasure import units
 from bbmeasure.answers import change_of
 from bbmeasure.context import context_of
-from bbmeasure.errors import MeasureError, UnitError
-from bbmeasure.layer import PATIENCE, Value
+from bbmeasure.errors import MeasureError, RecordError, UnitError
+from bbmeasure.layer import Value
 from bbmeasure.master.plan import Meaning, Plan, series_name
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.base import Query
@@ -21,6 +21,9 @@ from bbmeasure_steps.stdout import MOST_RECORDS
 
 #: How many records of a step are compared with the build before.
 MOST_COMPARED = 20
+#: Series that the master fills itself.
+MASTER_SERIES = frozenset(["build_duration", "queue_duration", "lock_duration", "step_duration"])
+MASTER_PREFIXES = ("master.", "bbmeasure_")
 #: How many refusals a log shows; the rest is counted.
 MOST_TOLD = 200
 
@@ -136,11 +139,14 @@ class StepCapture:
         meaning = self.meaning if own else Meaning(tags=self.meaning.tags)
         try:
             record = apply_meaning(record, meaning, {**self.plan.tags, **meaning.tags})
-            record = replace(record, name=self.series_of(record.name))
+            series = self.series_of(record.name)
+            if not own and is_the_masters(series):
+                raise RecordError(f"series {series!r}: expected a name that the master does not use itself")
+            record = replace(record, name=series)
         except MeasureError as error:
             self.refuse([str(error)])
             return None
-        return Value(record, self.context, fixed_kind=meaning.kind is not None)
+        return Value(record, self.context, fixed_kind=meaning.kind is not None, limited=True)
 
     def series_of(self, name: str) -> str:
         """The series of a record: the step's own value goes where master.cfg says, what derives from it beside it."""
@@ -153,10 +159,10 @@ class StepCapture:
         return f"{series}{name[len(own) :]}" if derives else name
 
     def _stored(self, kept: defer.Deferred[None]) -> defer.Deferred[Optional[str]]:
-        """None when the point is on disk, or on its way after PATIENCE; else why it is not."""
+        """None when the point is on disk, or on its way when patience ends; else why it is not."""
 
         def late(_: Any, seconds: float) -> None:
-            self.layer.count("late", f"step {self.step.name}: not on disk after {seconds:g} s, still on its way")
+            self.layer.late(f"step {self.step.name}", seconds)
 
         def failed(why: Any) -> str:
             if why.check(MeasureError):
@@ -164,7 +170,7 @@ class StepCapture:
             self.layer.count("errors", f"step {self.step.name}: {why.type.__name__}")
             return f"the store failed: {why.type.__name__}"
 
-        waiting: defer.Deferred[Any] = kept.addTimeout(PATIENCE, self.layer.clock, late)
+        waiting: defer.Deferred[Any] = kept.addTimeout(self.layer.patience, self.layer.clock, late)
         return waiting.addErrback(failed)
 
     def _previous(self, value: Value) -> defer.Deferred[Any]:
@@ -176,8 +182,13 @@ class StepCapture:
         def failed(why: Any) -> None:
             self.layer.count("previous_unknown", f"step {self.step.name}: {why.value}")
 
-        asked.addTimeout(2.0, self.layer.clock)
+        asked.addTimeout(self.layer.patience, self.layer.clock)
         return asked.addCallbacks(lambda point: point and point.value, failed)
+
+
+def is_the_masters(series: str) -> bool:
+    """Whether the master keeps values of its own under that name, with which a worker's must not mix."""
+    return series in MASTER_SERIES or series.startswith(MASTER_PREFIXES)
 
 
 def apply_meaning(record: Record, meaning: Meaning, tags: Any) -> Record:

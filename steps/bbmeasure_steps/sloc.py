@@ -55,9 +55,9 @@ class SLOCCount(KitStep):
     @defer.inlineCallbacks
     def _tool_before(self) -> Generator[Any, Any, Optional[str]]:
         """The tool of the last earlier build of this builder; None where there is none."""
-        query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
         try:
-            point = yield self.layer.storage.last(query).addTimeout(2.0, self.layer.clock)
+            query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
+            point = yield self.layer.storage.last(query).addTimeout(self.layer.patience, self.layer.clock)
         except (MeasureError, defer.TimeoutError) as error:
             self.layer.count("previous_unknown", f"step {self.name}: {error}")
             return None

@@ -199,7 +199,7 @@ BAD_EXPECTED = {
     "file_zero": (1, "expected a regular file, got a device"),
     "file_sparse": (1, "2147483648 bytes, expected at most"),
     "utf8": (0, "kept"),
-    "failing": (2, "nothing was measured"),
+    "failing": (2, "failing: 5 = 5.0 1 (number): not kept: the command did not succeed"),
     "reporting": (2, "not kept: the command did not succeed"),
     "good": (0, "kept"),
 }

@@ -325,3 +325,13 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         yield captureData("n", 2, master=self.master)
         yield service.disownServiceParent()
         assert 2 in [point.value for point in read(f"{self.master.basedir}/other.sqlite", "n")]
+
+
+def test_other_instances_use_the_configured_journal() -> None:
+    """The journal of a configuration is its SQLiteInstance's file, whatever the order of the instances."""
+    from bbmeasure.master.instances import JOURNAL as BY_DEFAULT
+    from bbmeasure.master.instances import configured_path
+
+    store = SQLiteInstance(path="data/m.sqlite")
+    assert configured_path([store]) == "data/m.sqlite"
+    assert configured_path([]) == BY_DEFAULT

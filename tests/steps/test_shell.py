@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from buildbot.config import ConfigErrors
+from buildbot.process.properties import Interpolate
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 from buildbot.test.reactor import TestReactorMixin
 from buildbot.test.steps import ExpectStat, ExpectUploadFile, TestBuildStepMixin
@@ -229,6 +230,53 @@ class TestReported(StepTestCase):
         assert "stat cannot be read" in self.log()
 
 
+class TestStrangers(StepTestCase):
+    """What a worker sends is a stranger's."""
+
+    @defer.inlineCallbacks
+    def test_series_of_the_master_are_not_the_workers(self) -> Any:
+        """A record under a name that the master fills itself is refused, so that nothing mixes."""
+        names = ["build_duration", "step_duration", "master.active_builds", "bbmeasure_series"]
+        yield self.run_measuring("", WARNINGS, sidecar=sidecar_lines(*({"name": name, "value": 1} for name in names)))
+        assert self.captured_points() == []
+        assert self.log().count("expected a name that the master does not use itself") == 4
+
+    @defer.inlineCallbacks
+    def test_rendered_series_that_is_none(self) -> Any:
+        """A property that makes no series is WARNINGS with a word of it, not an EXCEPTION."""
+        self.setup_build()
+        self.setup_step(MeasureShellCommand(name="m", command=["c"], series=Interpolate("%(prop:what)s")))
+        self.build.setProperty("what", "a{b", "test")
+        self.expect_measuring(["c"], stdout="5")
+        self.expect_outcome(result=WARNINGS)
+        yield self.run_step()
+        assert "a rendered argument of the step" in self.log()
+
+    @defer.inlineCallbacks
+    def test_secrets_are_blotted_out(self) -> Any:
+        """A secret that a command was given is in no log, summary or store, however it comes back."""
+        self.setup_step(MeasureShellCommand(name="m", command=["c"]))
+        self.build.properties.useSecret("hunter2", "password")
+        sidecar = sidecar_lines({"name": "text", "value": "hunter2"}, "hunter2 is no JSON")
+        self.expect_measuring(["c"], sidecar=sidecar)
+        self.expect_outcome(result=SUCCESS, state_string="text: <password>")
+        yield self.run_step()
+        assert "hunter2" not in self.log()
+        assert self.captured_values() == {"text": "<password>"}
+
+    @defer.inlineCallbacks
+    def test_what_a_failed_command_printed_is_logged(self) -> Any:
+        """The value of a failed command stands in the log, and is not kept; what cannot be read is no refusal."""
+        yield self.run_measuring("5", FAILURE, exit=1)
+        assert "m: 5 = 5.0 1 (number): not kept: the command did not succeed" in self.log()
+        assert self.captured_points() == []
+        self._steps.clear()
+        self.sidecar_stepid += 1
+        yield self.run_measuring("crash", FAILURE, exit=1)
+        assert "not read: 'crash'" in self.log()
+        assert capture.for_master(self.master).counters["refused"] == 0
+
+
 class TestParsing(StepTestCase):
     """``pattern``, ``parser`` and ``outputFile``."""
 
@@ -338,13 +386,18 @@ class TestStoreTrouble(StepTestCase):
         assert "not kept: broken: told to fail" in self.log()
 
     def test_store_that_hangs(self) -> None:
-        """A store that never answers delays a step by the capture layer's patience and no more."""
+        """A store that never answers delays a step by the capture layer's patience, the next ones hardly at all."""
         capture.for_master(self.master).attach(BrokenStorage("hang"))
         running = self.run_measuring("5", SUCCESS)
         self.assertNoResult(running)
-        self.reactor.pump([1.0] * 12)
+        self.reactor.pump([0.5] * 4)
         self.successResultOf(running)
         assert capture.for_master(self.master).counters["late"] >= 1
+        self._steps.clear()
+        self.sidecar_stepid += 1
+        running = self.run_measuring("5", SUCCESS)
+        self.reactor.pump([0.06] * 4)
+        self.successResultOf(running)
 
     @defer.inlineCallbacks
     def test_cancelled(self) -> Any:

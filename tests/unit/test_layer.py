@@ -91,7 +91,7 @@ BUILD = BuildContext("first", "bot1", 7, 107)
 
 def value_of(name: str = "size", value: Any = 1.0, *, build: Optional[BuildContext] = BUILD, **record: Any) -> Value:
     """A value on its way."""
-    return Value(Record(name, value, **record), build)
+    return Value(Record(name, value, **record), build, limited=True)
 
 
 def result_of(deferred: defer.Deferred[Any]) -> Any:
