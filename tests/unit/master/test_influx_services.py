@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,6 +141,7 @@ class FakeMaster:
         self.masterid = 1
         self.name = "master"
         self.namedServices: dict[str, Any] = {}
+        self.config = SimpleNamespace(services={})
 
 
 @pytest.fixture
