@@ -45,15 +45,6 @@ folder() {
     stage "tests/$name" run_pytest "tests/$name" "$@"
 }
 
-folder_if_there() {
-    if [ -n "$(find "tests/$1" -name 'test_*.py' 2>/dev/null)" ]; then
-        folder "$@"
-    else
-        report="$report$(printf '%-24s none yet' "tests/$1")
-"
-    fi
-}
-
 lint() {
     "$BIN/ruff" check . && "$BIN/ruff" format --check .
 }
@@ -105,10 +96,10 @@ all)
     stage shellcheck shell_lint
     folder unit
     # Buildbot's test kit brings its own reactor's rules: never in one process with pytest-twisted.
-    folder_if_there steps -p no:twisted
-    folder_if_there e2e
-    folder_if_there faults
-    folder_if_there browser
+    folder steps -p no:twisted
+    folder e2e
+    folder faults
+    folder browser
     stage docs docs
     ;;
 soak)
