@@ -24,6 +24,8 @@ from bbmeasure.units import excerpt
 #: The newest refused points that are kept of each sink.
 MOST_DEAD_LETTERS = 10_000
 _ROWS_A_SLICE = 2_000
+#: So many builds of points that wait are known at a time: those of one build mostly follow each other.
+_BUILDS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Waiting(Sequence[tuple[int, Point]]):
     def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
         self._rows = rows
         self._streams: dict[int, queries.Stream] = {}
+        self._builds: dict[tuple[Any, ...], BuildContext] = {}
 
     def names(self) -> frozenset[str]:
         """The series that they are of."""
@@ -163,7 +166,16 @@ class Waiting(Sequence[tuple[int, Point]]):
         if stream is None:
             stream = queries.Stream(row[1], row[2], row[3], row[4], json.loads(row[5]))
             self._streams[row[1]] = stream
-        return row[0], stream.point(row[6:])
+        point = row[6:]
+        if point[5] is None:
+            return row[0], stream.point(point)
+        key = (row[1], point[5], point[7])
+        context = self._builds.get(key)
+        if context is None:
+            if len(self._builds) >= _BUILDS_AT_ONCE:
+                self._builds.clear()
+            context = self._builds[key] = stream.context(point)
+        return row[0], stream.point(point, context)
 
 
 def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:

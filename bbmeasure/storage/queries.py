@@ -81,14 +81,17 @@ class Stream:
     worker: str
     tags: Mapping[str, str]
 
-    def point(self, row: Sequence[Any]) -> Point:
-        """The point in a row of ``_POINT``."""
-        time, value, text, samples, spread, build, number, step, revision, branch, project = row
-        context = None
-        if build is not None:
-            buildid = build // VARIANTS
-            context = BuildContext(self.builder, self.worker, number, buildid, step, revision, branch, project)
+    def point(self, row: Sequence[Any], context: Optional[BuildContext] = None) -> Point:
+        """The point in a row of ``_POINT``; ``context`` where it was made already."""
+        time, value, text, samples, spread, build, *_ = row
+        if context is None and build is not None:
+            context = self.context(row)
         return Point(self.series, time, text if value is None else value, self.tags, context, samples or 1, spread)
+
+    def context(self, row: Sequence[Any]) -> BuildContext:
+        """The build in a row of ``_POINT`` that has one."""
+        build, number, step, revision, branch, project = row[5:]
+        return BuildContext(self.builder, self.worker, number, build // VARIANTS, step, revision, branch, project)
 
 
 @dataclass(frozen=True)
