@@ -160,11 +160,14 @@ def strip_ansi(text: str) -> str:
 
 
 class MarkerScanner:
-    """Finds marked lines in a stream of text that arrives in pieces; keeps no more than one line of it."""
+    """Finds marked lines in a stream of text that arrives in pieces; keeps no more than one line of it.
+
+    A Refusal's ``line`` counts the marked lines: to count all lines would take as long as to find those.
+    """
 
     def __init__(self) -> None:
         self._rest = ""
-        self._number = 1
+        self._number = 0
 
     def feed(self, text: str) -> List[Union[Record, Refusal]]:
         """What the lines that end in ``text`` hold."""
@@ -192,22 +195,19 @@ class MarkerScanner:
 
     def _scan(self, text: str) -> List[Union[Record, Refusal]]:
         found: List[Union[Record, Refusal]] = []
-        counted = 0
         at = text.find(_WORD)
         while at >= 0:
             start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
-            self._number += text.count("\n", counted, start)
-            counted = start
             found.extend(self._read_line(text[max(start, at - _LONGEST_PAINT) : end]))
             at = text.find(_WORD, end)
-        self._number += text.count("\n", counted)
         return found
 
     def _read_line(self, line: str) -> Iterator[Union[Record, Refusal]]:
         """The records of a line from its first marker on; two programs may have written into one line."""
         parts = _ANSI.sub("", line[:_LONGEST_KEPT]).split(MARKER)[1:]
+        self._number += bool(parts)
         if parts and len(line) > _LONGEST_KEPT:
             why = f"marked line of more than {_LONGEST_KEPT} characters: expected less than {LONGEST_MARKER_LINE}"
             yield Refusal(self._number, why, parts[0][:80])

@@ -8,7 +8,8 @@ import sys
 from bbmeasure import wire
 from benchmarks.targets import Figures, best_of
 
-PIECE = 64 * 1024
+#: Buildbot hands logs on in whole lines.
+LINES = 800
 
 
 def main() -> int:
@@ -16,7 +17,8 @@ def main() -> int:
     line = "cc -O2 -Wall -c some/file_with_a_name.c -o some/file_with_a_name.o  # 123456\n"
     marked = '##bbmeasure {"v":1,"name":"link_time","value":12.5,"unit":"s"}\n'
     text = (line * 2_600 + marked) * 100
-    pieces = [text[begin : begin + PIECE] for begin in range(0, len(text), PIECE)]
+    lines = text.splitlines(keepends=True)
+    pieces = ["".join(lines[begin : begin + LINES]) for begin in range(0, len(lines), LINES)]
     pattern = re.compile(r"##bbmeasure (\{.*\})")
 
     def ours() -> int:

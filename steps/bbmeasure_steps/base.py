@@ -205,7 +205,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         reported, unread = yield reading
         parsed, unparsed = yield parsing
         found = [one for one in (*collector.found, *reported) if isinstance(one, Record)]
-        refused = [f"line {one.line}: {one.why}" for one in (*collector.found, *reported) if isinstance(one, Refusal)]
+        refused = [f"marked line {one.line}: {one.why}" for one in collector.found if isinstance(one, Refusal)]
+        refused += [f"line {one.line}: {one.why}" for one in reported if isinstance(one, Refusal)]
         refused += [*collector.dropped(), *unread, *unparsed]
         found += parsed
         by_the_way = all(self.is_by_the_way(record) for record in found)

@@ -272,11 +272,11 @@ def test_two_programs_in_one_line_are_told_apart():
 
 
 def test_a_refusal_says_its_line():
-    """Lines are counted over all pieces, from 1."""
+    """Marked lines are counted over all pieces, from 1."""
     text = f"\n\n{MARKER}nonsense\n\n{MARKER}{LINE}\n{MARKER}\n"
     for size in (1, 7, 1000):
         found = scan(text, size)
-        assert [refused.line for refused in found if isinstance(refused, Refusal)] == [3, 6]
+        assert [refused.line for refused in found if isinstance(refused, Refusal)] == [1, 3]
         assert RECORD in found
 
 
