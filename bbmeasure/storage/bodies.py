@@ -6,13 +6,15 @@ import re
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, Optional
 
 from twisted.internet import defer, task
 
 from bbmeasure.storage.base import Point
 from bbmeasure.storage.influxserver import ServerError
-from bbmeasure.storage.lineprotocol import SLICE, LineWriter, TextLeftOutError, slices
+from bbmeasure.storage.lineprotocol import SLICE, LineWriter, Refused, TextLeftOutError, slices
+from bbmeasure.storage.outbox import Waiting
 
 #: A point with its number in the outbox.
 Item = tuple[int, Point]
@@ -22,6 +24,7 @@ MOST_BYTES = 4 * 1024 * 1024
 TURN = 0.002
 #: gzip, at its fastest: the names repeat in every line.
 _LEVEL, _GZIP = 1, 31
+_UNKNOWN = ("", False)
 _DROPPED = re.compile(r"\bdropped=([0-9]+)")
 
 
@@ -74,7 +77,7 @@ class Packer:
         zipped = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if self._gzip else None
         pieces: list[bytes] = []
         size = taken = 0
-        for lines, refused in slices(self._writer, (point for _, point in part.items)):
+        for lines, refused in lines_of(self._writer, part.items):
             pieces.append(zipped.compress(lines) if zipped else lines)
             taken += SLICE
             size += len(lines)
@@ -103,6 +106,40 @@ class Packer:
                 at += len(some.items)
                 made.append(some)
         return made
+
+
+def lines_of(writer: LineWriter, items: Sequence[Item]) -> Iterator[tuple[bytes, list[Refused]]]:
+    """As :func:`slices`; what points of one stream and what those of one build have in common is made once, which takes
+    a third of the time.
+    """
+    if not isinstance(items, Waiting):
+        yield from slices(writer, (point for _, point in items))
+        return
+    heads: dict[tuple[int, Optional[int]], tuple[str, bool]] = {}
+    tails: dict[tuple[Optional[int], Optional[int], bool], str] = {}
+    sketches = enumerate(items.sketches())
+    for _ in range(0, len(items), SLICE):
+        lines, refused = [], []
+        for at, (stream, build, step, value, time) in islice(sketches, SLICE):
+            place = (stream, build if writer.tag_build_number else None)
+            head, step_is_tag = heads.get(place, _UNKNOWN)
+            tail = tails.get((build, step, step_is_tag))
+            if value is not None and head and tail is not None:
+                lines.append(f"{head}{value!r}{tail}{time}")
+                continue
+            _, point = items[at]
+            try:
+                lines.append(writer.line(point))
+                if value is not None:
+                    step_is_tag = "step" in point.tags
+                    head, tail = writer.frame(point)
+                    heads[place] = (head, step_is_tag)
+                    if "\n" not in tail:  # what becomes of it depends on the head
+                        tails[build, step, step_is_tag] = tail
+            except ValueError as error:
+                refused.append(Refused(at, point, error))
+        lines.append("")
+        yield "\n".join(lines).encode("utf-8", "replace"), refused
 
 
 def was_refused_whole(part: Part, error: ServerError) -> bool:

@@ -28,6 +28,7 @@ from bbmeasure.storage.statistics import Statistic
 #: What a field is called in an answer, so that no tag is taken for it.
 PREFIX = "_"
 _NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
+_UNWRITABLE = str.maketrans("\r\0", "  ")
 #: Records refuse a tag whose name begins so.
 _NO_TAG = "_no_tag"
 _POINT = ", ".join(f'"{name}"::field AS "{PREFIX}{name}"' for name in FIELDS) + ", *::tag"
@@ -55,8 +56,8 @@ class _Bound:
 
 
 def identifier(name: str) -> str:
-    """A name in quotes, whatever it holds; InfluxQL has no way to write a carriage return."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", " ")
+    """A name in quotes, whatever it holds; InfluxQL has no way to write a carriage return or a NUL."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").translate(_UNWRITABLE)
     return f'"{escaped}"'.encode("utf-8", "replace").decode()
 
 

@@ -8,7 +8,8 @@ What is escaped, and how, was measured with influxd 1.6.7:
   of them it would escape what follows: it is dropped.
 - In a measurement a backslash before one of those is lost, and a leading ``#`` makes the whole line a comment: both
   become ``_``.  Blanks and NULs before the first character of a line are skipped.
-- A line break ends the line everywhere but in a string field, whose quotes and backslashes are escaped.
+- A line break ends the line everywhere but in a string field, whose quotes and backslashes are escaped; and there too
+  where a tag has a backslash before a character that is escaped, as InfluxDB then loses count of the quotes.
 """
 
 from __future__ import annotations
@@ -114,30 +115,45 @@ class LineWriter:
 
     def line(self, point: Point) -> str:
         """The line of ``point``, without a line break at its end; LineError says why there is none."""
-        value, build, tags = point.value, point.build, point.tags
-        key_of: tuple[object, ...]
+        value, time = point.value, point.time
         if isinstance(value, str):
             if self.numbers_only:
                 raise TextLeftOutError("value is a text: expected a number, as the server keeps nothing else")
-            fields = f"text={quote_string(value)}"
+            first = f"text={quote_string(value)}"
         elif isfinite(value):
-            fields = f"value={float(value)!r}"
+            first = f"value={float(value)!r}"
         else:
             raise LineError(f"value {value}: expected a finite number")
+        if not EARLIEST <= time <= LATEST:
+            raise LineError(f"time {time}: expected nanoseconds within 64 bits")
+        head, more = self._around(point)
+        if "\\\\" in head and ("\n" in first or "\n" in more):
+            first, more = first.replace("\n", " "), more.replace("\n", " ")
+        return f"{head} {first}{more} {time}"
+
+    def frame(self, point: Point) -> tuple[str, str]:
+        """What stands before and behind the value, a finite number, in the lines of all points that are like ``point``
+        but for value and time; the time follows.  LineError as for :meth:`line`.
+        """
+        head, more = self._around(point)
+        return f"{head} value=", f"{more} "
+
+    def _around(self, point: Point) -> tuple[str, str]:
+        """The key, and the fields behind the first with a comma before each."""
+        build, tags = point.build, point.tags
+        key_of: tuple[object, ...]
+        more = ""
         if build is None:
             key_of = (point.series, *tags.items())
         else:
-            fields += self._of_build(build, "step" in tags)
+            more = self._of_build(build, "step" in tags)
             number = build.build if self.tag_build_number else None
             key_of = (point.series, build.builder, build.worker, number, *tags.items())
         if point.samples != 1:
-            fields += f",samples={point.samples}i"
+            more += f",samples={point.samples}i"
         if point.spread is not None and isfinite(point.spread):
-            fields += f",spread={float(point.spread)!r}"
-        time = point.time
-        if not EARLIEST <= time <= LATEST:
-            raise LineError(f"time {time}: expected nanoseconds within 64 bits")
-        return f"{self._keys.get(key_of) or self._remember_key(key_of, point)} {fields} {time}"
+            more += f",spread={float(point.spread)!r}"
+        return self._keys.get(key_of) or self._remember_key(key_of, point), more
 
     def _of_build(self, build: BuildContext, step_is_tag: bool) -> str:
         """The fields that a point has of its build, each with a comma before it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Optional, Union, overload
 
@@ -24,8 +24,8 @@ from bbmeasure.units import excerpt
 #: The newest refused points that are kept of each sink.
 MOST_DEAD_LETTERS = 10_000
 _ROWS_A_SLICE = 2_000
-#: So many builds of points that wait are known at a time: those of one build mostly follow each other.
-_BUILDS_AT_ONCE = 64
+_STREAM = """SELECT s.name, m.builder, m.worker, m.tags FROM streams m JOIN series s ON s.id = m.series
+    WHERE m.id = ?"""
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,30 @@ class Waiting(Sequence[tuple[int, Point]]):
     tenths of a second each would have it stop the reactor for tens of milliseconds, again and again.
     """
 
-    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        streams: Mapping[int, queries.Stream],
+        builds: Mapping[int, tuple[Any, ...]],
+        steps: Mapping[int, str],
+    ) -> None:
+        """``rows`` of ``queries.QUEUED``; ``builds`` are number, revision, branch and project."""
         self._rows = rows
-        self._streams: dict[int, queries.Stream] = {}
-        self._builds: dict[tuple[Any, ...], BuildContext] = {}
+        self._streams = streams
+        self._builds = builds
+        self._steps = steps
 
     def names(self) -> frozenset[str]:
         """The series that they are of."""
-        return frozenset(row[2] for row in self._rows)
+        return frozenset(self._streams[stream].series for stream in {row[1] for row in self._rows})
+
+    def sketches(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
+        """Of each point, in their order, its stream, build and step by number, its value and its time.
+
+        The value is None for what is not told by these alone: a text, or a number of several samples.
+        """
+        for _, stream, time, value, _, samples, spread, build, step in self._rows:
+            yield stream, build, step, value if samples is None and spread is None else None, time
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -147,7 +163,7 @@ class Waiting(Sequence[tuple[int, Point]]):
 
     def __getitem__(self, at: Union[int, slice]) -> Union[tuple[int, Point], Waiting]:
         if isinstance(at, slice):
-            return Waiting(self._rows[at])
+            return Waiting(self._rows[at], self._streams, self._builds, self._steps)
         return self._made(self._rows[at])
 
     def __iter__(self) -> Iterator[tuple[int, Point]]:
@@ -162,20 +178,10 @@ class Waiting(Sequence[tuple[int, Point]]):
     __hash__ = None  # type: ignore[assignment]  # compares by what it holds
 
     def _made(self, row: tuple[Any, ...]) -> tuple[int, Point]:
-        stream = self._streams.get(row[1])
-        if stream is None:
-            stream = queries.Stream(row[1], row[2], row[3], row[4], json.loads(row[5]))
-            self._streams[row[1]] = stream
-        point = row[6:]
-        if point[5] is None:
-            return row[0], stream.point(point)
-        key = (row[1], point[5], point[7])
-        context = self._builds.get(key)
-        if context is None:
-            if len(self._builds) >= _BUILDS_AT_ONCE:
-                self._builds.clear()
-            context = self._builds[key] = stream.context(point)
-        return row[0], stream.point(point, context)
+        seq, stream, *point, build, step = row
+        number, *facts = (None, None, None, None) if build is None else self._builds[build]
+        step_name = None if step is None else self._steps[step]
+        return seq, self._streams[stream].point((*point, build, number, step_name, *facts))
 
 
 def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:
@@ -184,7 +190,19 @@ def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:
     What was deleted meanwhile is left out; where that is all that waits, the answer is empty although the backlog is
     not.  :func:`skip_deleted` then takes it away.
     """
-    return Waiting(connection.execute(queries.QUEUED, (_sink(connection, name), limit)).fetchall())
+    rows = connection.execute(queries.QUEUED, (_sink(connection, name), limit)).fetchall()
+
+    def named(sql: str, column: int) -> dict[int, tuple[Any, ...]]:
+        ids = {row[column] for row in rows} - {None}
+        return {id_: connection.execute(sql, (id_,)).fetchone() for id_ in ids}
+
+    streams = {
+        id_: queries.Stream(id_, series, builder, worker, json.loads(tags))
+        for id_, (series, builder, worker, tags) in named(_STREAM, 1).items()
+    }
+    builds = named("SELECT number, revision, branch, project FROM builds WHERE id = ?", 7)
+    steps = {id_: step for id_, (step,) in named("SELECT name FROM steps WHERE id = ?", 8).items()}
+    return Waiting(rows, streams, builds, steps)
 
 
 def acknowledge(

@@ -58,10 +58,10 @@ _EXTENT = """SELECT
 _STRETCH = """SELECT count(*), count(p.value), total(p.value), min(p.value), max(p.value)
     FROM json_each(:streams) m CROSS JOIN points p ON p.stream = m.value AND p.time >= :since AND p.time < :until"""
 
-#: What waits for a sink and is still there: its number, its stream, and the point.
-QUEUED = f"""SELECT o.seq, m.id, s.name, m.builder, m.worker, m.tags, {_POINT}
+#: What waits for a sink and is still there: its number, and the point as its table has it.
+QUEUED = """SELECT o.seq, o.stream, p.time, p.value, p.text, p.samples, p.spread, p.build, p.step
     FROM outbox o CROSS JOIN points p ON p.stream = o.stream AND p.time = o.time
-    JOIN streams m ON m.id = o.stream JOIN series s ON s.id = m.series {_JOINED}
+    JOIN streams m ON m.id = o.stream JOIN series s ON s.id = m.series
     WHERE o.sink = ? AND s.name IS NOT NULL ORDER BY o.seq LIMIT ?"""
 #: The points since a time, stream by stream, behind one that was reached: stream, time and estimated bytes.
 SINCE = """SELECT p.stream, p.time, 80 + length(s.name) + length(m.builder) + length(m.worker) + length(m.tags)
@@ -81,17 +81,14 @@ class Stream:
     worker: str
     tags: Mapping[str, str]
 
-    def point(self, row: Sequence[Any], context: Optional[BuildContext] = None) -> Point:
-        """The point in a row of ``_POINT``; ``context`` where it was made already."""
-        time, value, text, samples, spread, build, *_ = row
-        if context is None and build is not None:
-            context = self.context(row)
+    def point(self, row: Sequence[Any]) -> Point:
+        """The point in a row of ``_POINT``."""
+        time, value, text, samples, spread, build, number, step, revision, branch, project = row
+        context = None
+        if build is not None:
+            buildid = build // VARIANTS
+            context = BuildContext(self.builder, self.worker, number, buildid, step, revision, branch, project)
         return Point(self.series, time, text if value is None else value, self.tags, context, samples or 1, spread)
-
-    def context(self, row: Sequence[Any]) -> BuildContext:
-        """The build in a row of ``_POINT`` that has one."""
-        build, number, step, revision, branch, project = row[5:]
-        return BuildContext(self.builder, self.worker, number, build // VARIANTS, step, revision, branch, project)
 
 
 @dataclass(frozen=True)

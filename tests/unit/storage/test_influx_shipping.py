@@ -174,6 +174,19 @@ def test_hostile_names_arrive_under_their_names(bench: Bench, influxd: Influxd) 
 
 
 @inlineCallbacks
+def test_tags_that_have_influxdb_run_lines_together_cost_no_point(bench: Bench, influxd: Influxd) -> Any:
+    """A backslash before an escaped character and a bare quote make it miss a line's end: each line lands alone."""
+    hostile = [Point("odd", NOW + number, 1.0, {"a": "\\ x", "b": "y", "z": '"'}) for number in range(3)]
+    written = points(20)
+    yield bench.journal.write([*written[:10], *hostile, *written[10:]])
+    bench.ship(influxd.url)
+    yield bench.shipped()
+    assert len(landed(influxd)) == 20
+    assert [(row["a"], row["z"]) for row in landed(influxd, "odd")] == [("\\ x", '"')] * 3
+    assert (yield bench.journal.dead_letters("sink")) == []
+
+
+@inlineCallbacks
 def test_an_answer_that_is_lost_doubles_nothing(bench: Bench, influxd: Influxd) -> Any:
     """The server has the points and its 204 never arrives: they are sent again, and there once."""
     influxd.query("CREATE DATABASE t")

@@ -44,7 +44,7 @@ def test_no_identifier_ends_before_its_last_quote(name: str) -> None:
     quoted = influxql.identifier(name)
     inside, escaped = quoted[1:-1], False
     for char in inside:
-        assert char not in "\n\r"
+        assert char not in "\n\r\0"
         assert escaped or char != '"'
         escaped = char == "\\" and not escaped
     assert quoted[0] == quoted[-1] == '"'
