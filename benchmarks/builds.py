@@ -60,7 +60,7 @@ class Peer(BuildStep):
     @defer.inlineCallbacks
     def run(self):
         self.setStatistic("value", 5)
-        stats = self.master.namedServices["stats"]
+        stats = self.master.service_manager.namedServices["stats"]
         yield stats.yieldMetricsValue("peer", {"value": 5}, self.build.buildid)
         return 0
 
