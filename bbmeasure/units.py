@@ -97,7 +97,10 @@ def find(unit: str) -> Unit:
 
 
 def to_base(value: float, unit: str) -> Quantity:
-    """``value`` in the base of ``unit``: ``to_base(12.5, "ms")`` is 0.0125 s.  UnitError where it is not finite."""
+    """``value`` in the base of ``unit``: ``to_base(12.5, "ms")`` is 0.0125 s.  UnitError where it is not finite.
+
+    -0.0 is 0.0, as the journal reads it back: what is shipped at once and what is shipped later are the same bytes.
+    """
     found = find(unit)
     try:
         base = float(value * found.multiplier / found.divisor)
@@ -105,7 +108,7 @@ def to_base(value: float, unit: str) -> Quantity:
         base = math.inf
     if not math.isfinite(base):
         raise UnitError(f"value {base}: expected a finite number")
-    return Quantity(base, found.base, found.kind)
+    return Quantity(base + 0.0, found.base, found.kind)
 
 
 def read_number(text: str) -> float:

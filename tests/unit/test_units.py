@@ -120,6 +120,12 @@ def test_only_finite_values_have_a_base(value):
         units.to_base(value, "GiB")
 
 
+def test_no_value_is_minus_zero():
+    """A journal reads -0.0 back as 0.0, so it is 0.0 from the first, whatever made it."""
+    for base in (units.to_base(-0.0, "ms").value, units.parse("-0 ms").value, units.to_base(-5e-324, "ms").value):
+        assert math.copysign(1, base) == 1
+
+
 def test_every_known_unit_has_a_base_that_is_its_own_base():
     """Base units are fixed points: what is in its base stays as it is."""
     for spelling in units.known():

@@ -33,7 +33,7 @@ POINTS = st.lists(
         Point,
         NAMES,
         st.integers(-(10**18), 10**18),
-        st.floats(allow_nan=False, allow_infinity=False) | st.just("text"),
+        st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0) | st.just("text"),
         TAGS,
         BUILDS,
         st.sampled_from([1, 1, 1, 5]),
