@@ -69,6 +69,9 @@ class Backfill:
         self.counters: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
         self._declared: dict[str, SeriesInfo] = {}
+        self._builderid = None if wanted.builder is None else history.builders().get(wanted.builder)
+        if wanted.builder is not None and self._builderid is None:
+            raise UnknownSeriesError(f"--builder {wanted.builder!r}: no such builder in the database")
 
     def begun(self) -> int:
         """The id of the last build that such a run has done; 0 where it did not go back as far in time."""
@@ -76,11 +79,15 @@ class Backfill:
         known = self.journal.recall([key, since])
         return int(known.get(key, 0)) if known.get(since, 0.0) <= (self.wanted.since or 0.0) else 0
 
+    def total(self, after: int) -> int:
+        """How many builds a run has to do."""
+        return self.history.count(self._builderid, self.wanted.since, after)
+
     def run(self, after: int) -> Iterator[int]:
         """Do the builds with greater ids; yields how many of them are done."""
         done = 0
         running = self.history.first_running(time.time() - RUNS_AT_MOST)
-        for builds in self.history.builds(self.wanted.builder, self.wanted.since, after, CHUNK):
+        for builds in self.history.builds(self._builderid, self.wanted.since, after, CHUNK):
             points = [point for build in builds for point in self._new_points(build)]
             key = self.wanted.key
             last = min(builds[-1].buildid, running - 1) if running is not None else builds[-1].buildid
@@ -215,21 +222,29 @@ def _run(asked: argparse.Namespace) -> int:
     pattern = patterns.compile_pattern(asked.pattern) if asked.pattern else None
     since = times.read(asked.since, time.time(), "--since")
     configured = checking.configured(str(asked.master))
+    if configured.problems:
+        print(f"master.cfg cannot be read, going on without it: {configured.problems[0]}", file=sys.stderr)
     switches = Switches(True, True, False, (*stock.PROPERTIES, *asked.property)) | configured.switches
     seconds = None if since is None else since / times.NANOSECONDS
     wanted = Wanted(switches, configured.plans, asked.builder, seconds, pattern, asked.step)
-    history = History(asked.db or configured.database)
+    history = _history(asked, configured)
     try:
-        if asked.builder is not None and asked.builder not in history.builders():
-            raise UnknownSeriesError(f"--builder {asked.builder!r}: no such builder in the database")
         with Journal(asked.journal or asked.master / configured.journal) as journal:
             backfill = Backfill(history, journal, wanted)
             after = 0 if asked.again else backfill.begun()
-            _follow(backfill, after, history.count(asked.builder, seconds, after))
+            _follow(backfill, after, backfill.total(after))
             print(json.dumps(dict(backfill.counters)) if asked.json else summary(backfill))
     finally:
         history.close()
     return 0
+
+
+def _history(asked: argparse.Namespace, configured: checking.Configured) -> History:
+    if asked.db is not None:
+        return History(asked.db)
+    if configured.database is None:
+        raise QueryError("the database's URL in master.cfg is a secret that only the master can read: give --db URL")
+    return History(configured.database, configured.connect_args)
 
 
 def _follow(backfill: Backfill, after: int, total: int) -> None:

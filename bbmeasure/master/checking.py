@@ -9,10 +9,10 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from buildbot.config.errors import ConfigErrors
 from buildbot.config.master import FileLoader
@@ -23,6 +23,7 @@ from bbmeasure.master.builders import MeasuredBuilderConfig
 from bbmeasure.master.instances import JOURNAL, MeasureInstance, configured_path
 from bbmeasure.master.plan import Plan, read_switches, series_name
 
+_DATABASE = "sqlite:///state.sqlite"
 _SWITCHES = {
     "trackBuildTimes": "build_times",
     "trackStepTimes": "step_times",
@@ -34,13 +35,17 @@ _SWITCHES = {
 
 @dataclass(frozen=True)
 class Configured:
-    """What a configuration says: plans by builder, all instances' switches, the journal's and the database's place."""
+    """What a configuration says: plans by builder, all instances' switches, the journal's and the database's place.
+
+    ``database`` is None where it is a secret that only the master can render.
+    """
 
     instances: tuple[dict[str, str], ...] = ()
     plans: dict[str, Plan] = field(default_factory=dict)
     switches: Switches = Switches()
     journal: str = JOURNAL
-    database: str = "sqlite:///state.sqlite"
+    database: Optional[str] = None
+    connect_args: Mapping[str, Any] = field(default_factory=dict)
     page: bool = False
     problems: tuple[str, ...] = ()
 
@@ -51,19 +56,21 @@ def configured(folder: str) -> Configured:
         with contextlib.redirect_stdout(sys.stderr), _inside(folder):
             config = FileLoader(os.getcwd(), getConfigFileFromTac(os.getcwd(), quiet=True)).loadConfig()
     except ConfigErrors as errors:
-        return Configured(database=_absolute(Configured.database, folder), problems=tuple(map(str, errors.errors)))
+        return Configured(database=_absolute(_DATABASE, folder), problems=tuple(map(str, errors.errors)))
     instances = [one for one in config.services.values() if isinstance(one, MeasureInstance)]
     builders = [one for one in config.builders if isinstance(one, MeasuredBuilderConfig)]
     switches, journal = Switches(), configured_path(instances)
     for instance in instances:
         given = instance._config_kwargs
         switches |= read_switches(**{name: given[key] for key, name in _SWITCHES.items() if key in given})
+    url, connect_args = _database_of(config)
     return Configured(
         tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),
         {one.name: one.measurePlan for one in builders},
         switches,
         journal,
-        _absolute(_database_of(config), folder),
+        _absolute(url, folder) if isinstance(url, str) else None,
+        connect_args,
         "bbmeasure" in config.www.get("plugins", {}),
     )
 
@@ -78,18 +85,20 @@ def _inside(folder: str) -> Iterator[None]:
         os.chdir(before)
 
 
-def _database_of(config: Any) -> str:
-    """The configured URL, of any release's form; the default where it is a secret that only the master can render."""
-    found = config.db.get("db_url") if isinstance(config.db, dict) else getattr(config.db, "db_url", None)
-    return found if isinstance(found, str) else Configured.database
+def _database_of(config: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The configured URL, which may be something to render, and its driver's arguments, of any release's form."""
+    if isinstance(config.db, dict):
+        return config.db.get("db_url", _DATABASE), {}
+    return config.db.db_url, (getattr(config.db, "engine_kwargs", None) or {}).get("connect_args", {})
 
 
 def _absolute(url: str, folder: str) -> str:
-    """SQLite's relative path from the master's folder."""
+    """A URL whose relative path, which SQLite's may be, is from the master's folder, as Buildbot reads it."""
     prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return prefix + str(Path(folder).resolve() / url[len(prefix) :])
-    return url
+    if not url.startswith(prefix) or url.startswith(prefix + "/"):
+        return url
+    path = url[len(prefix) :].replace("%(basedir)s/", "")
+    return prefix + str(Path(folder).resolve() / path)
 
 
 def read(folder: str) -> dict[str, Any]:

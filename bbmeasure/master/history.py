@@ -1,7 +1,7 @@
 """Reading finished builds from a master's database, of Buildbot 3.7 to 4.3, whatever SQLAlchemy can open.
 
-Tables are read as they are found: a column that an older release does not have yet is taken as empty.  Each question
-is a short one of its own, so that a running master is not held up.
+Tables are read as they are found: a column that an older release does not have yet is taken as empty.  What is asked
+at a time is little, so that neither a running master nor this process's memory is held up.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import sqlalchemy as sa
 from buildbot.db.logs import LogsConnectorComponent
 
 from bbmeasure.context import fact_of
-from bbmeasure.errors import MeasureError, StorageUnavailableError
+from bbmeasure.errors import MeasureError
 from bbmeasure.master.buildrecords import Finished, FinishedStep, result_word
+from bbmeasure.master.database import Ask, Database
 from bbmeasure.storage.base import BuildContext
 
 #: The largest property and log that are read, in characters and bytes.
 LARGEST_PROPERTY = 10_000
 LARGEST_LOG = 16 * 1024 * 1024
+#: How many pieces of a log are read at a time; Buildbot cuts it into pieces of at most 64 KiB, compressed.
+LOG_PIECES = 16
 
 _TABLES = (
     "masters",
@@ -53,46 +56,35 @@ class PastBuild:
 class History:
     """The builds of one database.  ``url`` is SQLAlchemy's; StorageUnavailableError where it cannot be read."""
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._engine = sa.create_engine(url)
-            metadata = sa.MetaData()
-            metadata.reflect(self._engine, only=_TABLES)
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise StorageUnavailableError(f"database: expected one of Buildbot ({_without_url(error)})") from None
-        self.tables = metadata.tables
+    def __init__(self, url: str, connect_args: Optional[Mapping[str, Any]] = None) -> None:
+        self._database = Database(url, _TABLES, connect_args)
+        self.tables = self._database.tables
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
-
-    def _rows(self, query: Any) -> Sequence[Any]:
-        try:
-            with self._engine.connect() as connection:
-                return list(connection.execute(query))
-        except sa.exc.SQLAlchemyError as error:
-            raise StorageUnavailableError(f"database: {_without_url(error)}") from None
+        self._database.close()
 
     def _column(self, table: str, name: str) -> Any:
         """A column; nothing where this release of Buildbot has none."""
         columns = self.tables[table].c
         return columns[name] if name in columns else sa.null().label(name)
 
-    def _wanted(self, query: Any, builder: Optional[str], since: Optional[float], after: int) -> Any:
-        builds, builders = self.tables["builds"], self.tables["builders"]
+    def _wanted(self, query: Any, builderid: Optional[int], since: Optional[float], after: int) -> Any:
+        builds = self.tables["builds"]
         query = query.where(builds.c.complete_at.is_not(None), builds.c.id > after)
         if since is not None:
             query = query.where(builds.c.started_at >= int(since))
-        if builder is not None:
-            query = query.where(builders.c.name == builder)
+        if builderid is not None:
+            query = query.where(builds.c.builderid == builderid)
         return query
 
-    def count(self, builder: Optional[str], since: Optional[float], after: int) -> int:
+    def count(self, builderid: Optional[int], since: Optional[float], after: int) -> int:
         """How many builds there are to read."""
         builds, builders = self.tables["builds"], self.tables["builders"]
         joined = builds.join(builders, builds.c.builderid == builders.c.id)
-        query = self._wanted(sa.select(sa.func.count()).select_from(joined), builder, since, after)
-        return int(self._rows(query)[0][0])
+        query = self._wanted(sa.select(sa.func.count()).select_from(joined), builderid, since, after)
+        with self._database.visit() as ask:
+            return int(ask(query)[0][0])
 
     def first_running(self, since: float) -> Optional[int]:
         """The smallest id of a build without an end that began after ``since``; None where there is none."""
@@ -100,23 +92,27 @@ class History:
         query = sa.select(sa.func.min(builds.c.id)).where(
             builds.c.complete_at.is_(None), builds.c.started_at > int(since)
         )
-        found = self._rows(query)[0][0]
+        with self._database.visit() as ask:
+            found = ask(query)[0][0]
         return None if found is None else int(found)
 
-    def builders(self) -> list[str]:
-        """The names of all builders that ever were."""
-        return [row[0] for row in self._rows(sa.select(self.tables["builders"].c.name))]
+    def builders(self) -> dict[str, int]:
+        """The ids of all builders that ever were, by name: MySQL itself takes ``b`` and ``B`` for one name."""
+        builders = self.tables["builders"]
+        with self._database.visit() as ask:
+            return {row.name: row.id for row in ask(sa.select(builders.c.name, builders.c.id))}
 
     def builds(
-        self, builder: Optional[str], since: Optional[float], after: int, chunk: int
+        self, builderid: Optional[int], since: Optional[float], after: int, chunk: int
     ) -> Iterator[list[PastBuild]]:
         """Finished builds in the order of their ids, ``chunk`` at a time."""
         while True:
-            rows = self._rows(self._wanted(self._select(), builder, since, after).limit(chunk))
+            with self._database.visit() as ask:
+                rows = ask(self._wanted(self._select(), builderid, since, after).limit(chunk))
+                ids = [row.id for row in rows]
+                steps, properties = (self._steps(ask, ids), self._properties(ask, ids)) if ids else ({}, {})
             if not rows:
                 return
-            ids = [row.id for row in rows]
-            steps, properties = self._steps(ids), self._properties(ids)
             yield [_past(row, steps.get(row.id, []), properties.get(row.id, {})) for row in rows]
             after = ids[-1]
 
@@ -146,7 +142,7 @@ class History:
             .order_by(builds.c.id)
         )
 
-    def _steps(self, buildids: Sequence[int]) -> dict[int, list[Any]]:
+    def _steps(self, ask: Ask, buildids: Sequence[int]) -> dict[int, list[Any]]:
         steps = self.tables["steps"]
         query = sa.select(
             steps.c.id,
@@ -159,17 +155,17 @@ class History:
             steps.c.results,
         ).where(steps.c.buildid.in_(buildids), steps.c.complete_at.is_not(None))
         found: dict[int, list[Any]] = {}
-        for row in self._rows(query.order_by(steps.c.buildid, steps.c.number)):
+        for row in ask(query.order_by(steps.c.buildid, steps.c.number)):
             found.setdefault(row.buildid, []).append(row)
         return found
 
-    def _properties(self, buildids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    def _properties(self, ask: Ask, buildids: Sequence[int]) -> dict[int, dict[str, Any]]:
         table = self.tables["build_properties"]
         query = sa.select(table.c.buildid, table.c.name, table.c.value).where(
             table.c.buildid.in_(buildids), sa.func.length(table.c.value) < LARGEST_PROPERTY
         )
         found: dict[int, dict[str, Any]] = {}
-        for row in self._rows(query):
+        for row in ask(query):
             try:
                 found.setdefault(row.buildid, {})[row.name] = json.loads(row.value)
             except (ValueError, RecursionError):  # not JSON: the property counts as missing
@@ -178,27 +174,42 @@ class History:
 
     def stdout(self, stepid: int) -> str:
         """What a step printed on stdout; MeasureError where its log cannot be read."""
-        logs, chunks = self.tables["logs"], self.tables["logchunks"]
-        query = (
-            sa.select(chunks.c.content, chunks.c.compressed)
-            .select_from(logs.join(chunks, logs.c.id == chunks.c.logid))
-            .where(logs.c.stepid == stepid, logs.c.slug == "stdio")
-            .order_by(chunks.c.first_line)
-        )
-        pieces, size = [], 0
-        for content, compressed in self._rows(query):
-            try:
-                piece = LogsConnectorComponent.COMPRESSION_BYID[compressed]
-                read = getattr(piece, "read", None) or piece["read"]
-                data = read(content)
-            except Exception as error:  # noqa: BLE001  (each compressor raises its own; the caller counts it)
-                raise MeasureError(f"log of step {stepid}: {type(error).__name__}: {error}") from None
-            pieces.append(data)
-            size += len(data) + 1
-            if size > LARGEST_LOG:
+        pieces, size, after = [], 0, -1
+        while size <= LARGEST_LOG:
+            rows = self._log_pieces(stepid, after)
+            for row in rows:
+                pieces.append(_unpacked(stepid, row.content, row.compressed))
+                size += len(pieces[-1]) + 1
+                if size > LARGEST_LOG:
+                    break
+            if len(rows) < LOG_PIECES:
                 break
+            after = rows[-1].first_line
         lines = b"\n".join(pieces).decode("utf-8", "replace").split("\n")
         return "\n".join(line[1:] for line in lines if line[:1] == "o")
+
+    def _log_pieces(self, stepid: int, after: int) -> Sequence[Any]:
+        logs, chunks = self.tables["logs"], self.tables["logchunks"]
+        query = (
+            sa.select(chunks.c.first_line, chunks.c.content, chunks.c.compressed)
+            .select_from(logs.join(chunks, logs.c.id == chunks.c.logid))
+            .where(logs.c.stepid == stepid, logs.c.slug == "stdio", chunks.c.first_line > after)
+            .order_by(chunks.c.first_line)
+            .limit(LOG_PIECES)
+        )
+        with self._database.visit() as ask:
+            return ask(query)
+
+
+def _unpacked(stepid: int, content: bytes, compressed: int) -> bytes:
+    """A piece of a log as it was written."""
+    try:
+        compression = LogsConnectorComponent.COMPRESSION_BYID[compressed]
+        read = getattr(compression, "read", None) or compression["read"]
+        unpacked: bytes = read(content)
+    except Exception as error:  # noqa: BLE001  (each compressor raises its own; the caller counts it)
+        raise MeasureError(f"log of step {stepid}: {type(error).__name__}: {error}") from None
+    return unpacked
 
 
 def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> PastBuild:
@@ -232,9 +243,3 @@ def _step(row: Any) -> FinishedStep:
     began = row.locks_acquired_at if row.locks_acquired_at is not None else row.started_at
     duration = None if began is None else float(max(0, row.complete_at - began))
     return FinishedStep(row.name, row.number, int(row.complete_at), result_word(row.results), duration)
-
-
-def _without_url(error: Exception) -> str:
-    """An error of SQLAlchemy without the statement and without an address, which may hold a password."""
-    said = str(getattr(error, "orig", None) or error).splitlines()
-    return said[0][:300] if said and "://" not in said[0] else type(error).__name__

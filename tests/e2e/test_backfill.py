@@ -65,17 +65,36 @@ def test_twice_is_once_and_live_points_stay(tmp_path: Path) -> None:
         assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2
 
 
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """A folder that is no master's is said to be none, and stays as it was."""
+    done = run_command("backfill", "--master", str(tmp_path))
+    assert (done.returncode, f"no file {tmp_path}/state.sqlite" in done.stderr) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_url_that_only_the_master_can_render(tmp_path: Path) -> None:
+    """A database whose URL is a secret is asked for, instead of another being read."""
+    secret = 'c["db"] = {"db_url": util.Interpolate("postgresql://b:%(secret:password)s@h/b")}\n'
+    (tmp_path / "master.cfg").write_text(MASTER_CFG + secret)
+    done = run_command("backfill", "--master", str(tmp_path))
+    assert (done.returncode, "give --db URL" in done.stderr) == (2, True)
+
+
 #: Run by the Python that has the Buildbot in question: makes a master's database by Buildbot's own commands and models.
+#: Arguments: the master's folder, how many builds, unix seconds now, and a URL where it is not SQLite's.
 FILL = """
+import bz2
 import random
 import sys
+import zlib
 
 import sqlalchemy as sa
 from buildbot.db.model import Model
 from buildbot.scripts import runner
 
 folder, count, now = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-sys.argv = ["buildbot", "create-master", "-q", folder]
+url = sys.argv[4] if len(sys.argv) > 4 else f"sqlite:///{folder}/state.sqlite"
+sys.argv = ["buildbot", "create-master", "-q", f"--db={url}", folder]
 try:
     runner.run()
 except SystemExit as end:
@@ -83,7 +102,8 @@ except SystemExit as end:
 
 chance = random.Random(1)
 tables = Model.metadata.tables
-rows = {name: [] for name in ("buildsets", "buildrequests", "builds", "steps", "build_properties")}
+rows = {name: [] for name in
+        ("buildsets", "buildrequests", "builds", "steps", "build_properties", "logs", "logchunks")}
 for buildid in range(1, count + 1):
     submitted = now - (count - buildid) * 60
     started = submitted + chance.randrange(0, 30)
@@ -92,9 +112,9 @@ for buildid in range(1, count + 1):
     if buildid % 97 == 0:
         complete = None
     rows["buildsets"].append({"id": buildid, "submitted_at": submitted, "complete": 1, "reason": "", "results": 0})
-    rows["buildrequests"].append({"id": buildid, "buildsetid": buildid, "builderid": 1 + buildid % 3, "priority": 0,
+    rows["buildrequests"].append({"id": buildid, "buildsetid": buildid, "builderid": 1 + buildid % 4, "priority": 0,
                                   "complete": 1, "submitted_at": submitted, "waited_for": 0, "results": results})
-    rows["builds"].append({"id": buildid, "number": buildid, "builderid": 1 + buildid % 3, "buildrequestid": buildid,
+    rows["builds"].append({"id": buildid, "number": buildid, "builderid": 1 + buildid % 4, "buildrequestid": buildid,
                            "workerid": 1, "masterid": 1, "started_at": started,
                            "complete_at": complete, "state_string": "", "results": results})
     if "locks_duration_s" in tables["builds"].c:
@@ -105,24 +125,38 @@ for buildid in range(1, count + 1):
                               "started_at": started + number, "complete_at": complete,
                               "state_string": "", "urls_json": "[]", "results": 3 if number == 2 else 0, "hidden": 0})
     value = "\\"text\\"" if buildid % 10 == 0 else str(buildid % 7)
+    if buildid % 50 == 0:
+        for number in range(40):
+            said = f"hcommand\\noline {number} of Z\\u00fcrich \\U0001f600 \\0\\no" + "." * 1000 + "\\n"
+            if number == 39:
+                said += f"otook {buildid} ms"
+            content = said.rstrip("\\n").encode()
+            kind = number % 3
+            content = [content, zlib.compress(content), bz2.compress(content)][kind]
+            rows["logchunks"].append({"logid": buildid, "first_line": number * 3, "last_line": number * 3 + 2,
+                                      "content": content, "compressed": kind})
+        rows["logs"].append({"id": buildid, "name": "stdio", "slug": "stdio", "stepid": buildid * 3, "complete": 1,
+                             "num_lines": 120, "type": "s"})
     rows["build_properties"].append({"buildid": buildid, "name": "warnings-count", "value": value, "source": "x"})
     rows["build_properties"].append({"buildid": buildid, "name": "pylint-huge", "value": "9" * 5000, "source": "x"})
 
-engine = sa.create_engine(f"sqlite:///{folder}/state.sqlite")
+engine = sa.create_engine(url.split("?")[0])
 with engine.begin() as connection:
     connection.execute(tables["masters"].insert(), [
         {"id": 1, "name": "host:/master", "name_hash": "m", "active": 0, "last_active": 0}])
     connection.execute(tables["builders"].insert(), [
-        {"id": n, "name": name, "name_hash": str(n)} for n, name in enumerate(["a", "b 'quoted\\"", "removed"], 1)])
+        {"id": number, "name": name, "name_hash": str(number)}
+        for number, name in enumerate(["a", "b 'quoted\\"", "removed", "A"], 1)])
     connection.execute(tables["workers"].insert(), [{"id": 1, "name": "w", "info": "{}", "paused": 0, "graceful": 0}])
     for name, content in rows.items():
         connection.execute(tables[name].insert(), content)
 """
 
 MASTER_CFG = """
-from buildbot.plugins import util, worker
+from buildbot.plugins import schedulers, util, worker
 c = BuildmasterConfig = {"workers": [worker.Worker("w", "x")], "protocols": {"pb": {"port": 0}},
-    "schedulers": [], "builders": [util.BuilderConfig(name="a", workernames=["w"], factory=util.BuildFactory())]}
+    "schedulers": [schedulers.ForceScheduler("force", builderNames=["a"])], "buildbotNetUsageData": None,
+    "builders": [util.BuilderConfig(name="a", workernames=["w"], factory=util.BuildFactory())]}
 """
 
 

@@ -15,6 +15,9 @@ chromedriver             chromium-driver
 cloc                     cloc
 sloccount                sloccount
 nginx                    nginx
+apache2                  apache2
+postgres                 postgresql
+mariadbd                 mariadb-server
 hyperfine                hyperfine
 shellcheck               shellcheck
 cppcheck                 cppcheck
@@ -25,6 +28,9 @@ gcc                      gcc
 '
 
 PATH=$PATH:/usr/sbin:/sbin
+for folder in /usr/lib/postgresql/*/bin; do  # Debian keeps each release's programs in a folder of its own
+    PATH=$PATH:$folder
+done
 missing=$(printf '%s\n' "$wanted" | while read -r program package; do
     [ -z "$program" ] || command -v "$program" >/dev/null || printf '%s ' "$package"
 done)

@@ -1,0 +1,233 @@
+"""Past builds are captured from a master's database on PostgreSQL and MariaDB; nothing is written there."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bbmeasure.errors import StorageUnavailableError
+from bbmeasure.master.database import Database
+from bbmeasure.master.history import History
+from bbmeasure.site import Site
+from tests.databases import PASSWORD, QUOTED, MariaDB, PostgreSQL, SQLServer
+from tests.e2e.masters import BASE_CONFIG, report, run_command
+from tests.e2e.test_backfill import CONFIG, FILL, LIVE, MASTER_CFG, everything
+from tests.servers import free_port
+
+BUILDS = 400
+#: How a master.cfg says it; Buildbot takes these arguments away from what the driver sees.
+QUERIES = {PostgreSQL: "", MariaDB: "?max_idle=300&storage_engine=InnoDB"}
+
+
+@pytest.fixture(scope="module", params=[PostgreSQL, MariaDB])
+def server(request: pytest.FixtureRequest) -> Iterator[SQLServer]:
+    """A server of this module's own."""
+    with request.param() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Past:
+    """A master's folder whose configuration names a database that may only be read."""
+
+    folder: Path
+    server: SQLServer
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "bbmeasure.sqlite"
+
+    def backfill(self, *arguments: str) -> dict[str, int]:
+        """The counters of a run; nobody is told the password."""
+        done = run_command("backfill", "--master", str(self.folder), "--json", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert_secret(done.stdout + done.stderr)
+        return dict(json.loads(done.stdout))
+
+    def seconds(self, statement: str) -> list[float]:
+        """What plain SQL says."""
+        return [float(row[0]) for row in self.server.execute("buildbot", statement)]
+
+
+def assert_secret(said: str) -> None:
+    assert PASSWORD not in said
+    assert QUOTED not in said
+    assert "s3cr3t" not in said
+    assert "'ss'" not in said
+    assert '"ss"' not in said
+
+
+@pytest.fixture(scope="module")
+def past(server: SQLServer, tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """Some hundred builds, made by Buildbot's own command and models, and back-filled."""
+    folder = tmp_path_factory.mktemp("past") / "master"
+    script = folder.parent / "fill.py"
+    script.write_text(FILL)
+    server.create("buildbot")
+    query = QUERIES[type(server)]
+    made = server.address("buildbot") + query
+    command = [sys.executable, str(script), str(folder), str(BUILDS), str(int(time.time())), made]
+    filled = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert filled.returncode == 0, filled.stdout + filled.stderr
+    server.let_read("buildbot")
+    url = server.address("buildbot", "reader") + query
+    (folder / "master.cfg").write_text(MASTER_CFG + f'c["db"] = {{"db_url": {url!r}}}\n')
+    made = Past(folder, server)
+    assert made.backfill("--since", "365d")["builds"] == BUILDS - BUILDS // 97
+    return made
+
+
+def test_reports_agree_with_plain_sql(past: Past) -> None:
+    """Durations of builds, queue and steps, and properties, are those of the database."""
+    expected = past.seconds("SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
+    answer = report(past.journal, "build_duration")
+    assert answer["count"] == len(expected) == BUILDS - BUILDS // 97
+    assert answer["statistics"]["average"] == pytest.approx(statistics.mean(expected))
+    assert answer["statistics"]["deviation"] == pytest.approx(statistics.stdev(expected))
+    queued = past.seconds(
+        """SELECT started_at - buildrequests.submitted_at FROM builds
+        JOIN buildrequests ON buildrequests.id = buildrequestid WHERE builds.complete_at IS NOT NULL"""
+    )
+    assert report(past.journal, "queue_duration")["statistics"]["average"] == pytest.approx(statistics.mean(queued))
+    compiled = past.seconds(
+        "SELECT complete_at - started_at FROM steps WHERE name = 'compile' AND complete_at IS NOT NULL"
+    )
+    answer = report(past.journal, "step_duration", "--tag", "step=compile")
+    assert answer["statistics"]["average"] == pytest.approx(statistics.mean(compiled))
+    assert report(past.journal, "warnings-count")["statistics"]["maximum"] == 6
+
+
+def test_twice_is_once_beside_a_master_that_writes(past: Past) -> None:
+    """A second run adds nothing, and waits for no row that a running master has changed and not committed."""
+    before = everything(past.journal)
+    engine = sa.create_engine(past.server.address("buildbot"))
+    with engine.connect() as master:
+        for table in ("builds", "steps", "build_properties", "builders"):
+            master.execute(
+                sa.text(
+                    f"UPDATE {table} SET {'source' if 'prop' in table else 'id'} = "
+                    f"{'source' if 'prop' in table else 'id'}"
+                )
+            )
+        again = past.backfill("--again", "--since", "365d")
+        master.rollback()
+    engine.dispose()
+    assert (again["points"], again["known"]) == (0, len(before))
+    assert everything(past.journal) == before
+
+
+def test_names_that_differ_in_case_are_two(past: Past, tmp_path: Path) -> None:
+    """MySQL takes ``a`` and ``A`` for one, Buildbot does not."""
+    journal = tmp_path / "one.sqlite"
+    assert past.backfill("--journal", str(journal), "--builder", "A")["builds"] > BUILDS / 5
+    assert {row[1] for row in everything(journal)} == {"A"}
+
+
+def test_numbers_are_found_in_logs(past: Past, tmp_path: Path) -> None:
+    """Binary pieces come out of the database as they went in, compressed or not, one after the other."""
+    journal = tmp_path / "logs.sqlite"
+    past.backfill("--journal", str(journal), "--pattern", r"took (?P<took>[\d.]+ ms)", "--step", "compile")
+    answer = report(journal, "took")
+    assert (answer["count"], answer["statistics"]["maximum"]) == (BUILDS // 50, BUILDS / 1_000)
+    history = History(past.server.address("buildbot", "reader"))
+    try:
+        said = history.stdout(50 * 3)
+    finally:
+        history.close()
+    lines = said.split("\n")
+    assert lines[0::2] == [*(f"line {number} of Zürich \U0001f600 \0" for number in range(40)), "took 50 ms"]
+
+
+def test_nothing_can_be_written(server: SQLServer, past: Past) -> None:
+    """The administrator himself could not write in a visit."""
+    database = Database(server.address("buildbot"), ["builders"])
+    with pytest.raises(StorageUnavailableError, match=r"read[- ]only|READ ONLY"), database.visit() as ask:
+        ask(sa.text("UPDATE builders SET name = 'x'"))
+    database.close()
+    assert server.execute("buildbot", "SELECT count(*) FROM builders WHERE name = 'x'") == [(0,)]
+
+
+def test_no_error_says_the_password(server: SQLServer, past: Past, tmp_path: Path) -> None:
+    """Whatever is wrong with a URL, it is said without its password."""
+    good = server.address("buildbot", "reader")
+    wrong = {
+        "a user who is not there": server.address("buildbot", "nobody"),
+        "another password": good.replace(QUOTED, QUOTED + "x"),
+        "no such database": server.address("nowhere", "reader"),
+        "not Buildbot's": server.address(server.first_database),
+        "nobody listens": good.replace(str(server.port), str(free_port())),
+        "an argument that no driver knows": good + "?unheard_of=1",
+        "a password as an argument": good.replace(f":{QUOTED}@", "@") + f"?password={QUOTED}&unheard_of=1",
+        "no such driver": good.replace(server.scheme, server.scheme.split("+")[0] + "+unheard_of"),
+        "a port that is none": good.replace(str(server.port), "port"),
+        "a password that is not quoted": good.replace(QUOTED, PASSWORD),
+        "a slash that is missing": good.replace("://", ":/"),
+        "a driver that is not installed": good.replace(server.scheme, DRIVERS_NOT_HERE[type(server)]),
+    }
+    for what, url in wrong.items():
+        with pytest.raises(StorageUnavailableError) as caught:
+            History(url).close()
+        said = str(caught.value)
+        assert said.startswith("database: "), what
+        assert_secret(said)
+    done = run_command("backfill", "--master", str(tmp_path), "--db", wrong["another password"])
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert_secret(done.stdout + done.stderr)
+
+
+DRIVERS_NOT_HERE = {PostgreSQL: "postgresql+pg8000", MariaDB: "mysql+mysqlconnector"}
+
+
+def test_a_password_may_stay_out_of_the_url(
+    server: SQLServer, past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken from where the driver looks for it."""
+    kept = tmp_path / "kept"
+    if isinstance(server, PostgreSQL):
+        kept.write_text("*:*:*:reader:" + PASSWORD.replace(":", r"\:") + "\n")
+        kept.chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(kept))
+    else:
+        kept.write_text(f"[client]\npassword={PASSWORD}\n")
+    url = server.address("buildbot", "reader").replace(f":{QUOTED}@", "@")
+    history = History(url + ("" if isinstance(server, PostgreSQL) else f"?read_default_file={kept}"))
+    assert set(history.builders()) == {"a", "A", "b 'quoted\"", "removed"}
+    history.close()
+
+
+def test_a_running_masters_builds(server: SQLServer, tmp_path: Path) -> None:
+    """A real master keeps its builds there; those it captured live stay, the one before is added, while it runs."""
+    server.create("live")
+    database = f'c["db"] = {{"db_url": {server.address("live")!r}}}\n'
+    with Site(tmp_path, BASE_CONFIG + CONFIG + database) as site:
+        assert site.build("b")["results"] == 0
+        site.write_config(BASE_CONFIG + CONFIG + database + LIVE)
+        site.reconfig()
+        assert site.build("b")["results"] == 0
+        site.wait_for(lambda: site.journal.exists() and captured(site.journal), "the live build", 10)
+        live = everything(site.journal)
+        command = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
+        done = run_command(*command)
+        assert "2 builds read" in done.stdout, done.stderr
+        after = everything(site.journal)
+        assert set(live) < set(after)
+        assert len({row[:5] for row in after}) == len(after)
+        for series in ("build_duration", "queue_duration", "warnings-count", "took"):
+            assert report(site.journal, series)["count"] == 2, series
+        assert site.build("b")["results"] == 0
+        assert "1 builds read" in run_command(*command).stdout
+
+
+def captured(journal: Path) -> list[Any]:
+    return [row for row in everything(journal) if row[0] == "build_duration"]
