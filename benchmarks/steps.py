@@ -1,7 +1,7 @@
 """What a measuring step costs beside a ShellCommand of the same command: ``python -m benchmarks.steps``.
 
-A real master and worker; builds of fifty steps of each kind in shuffled order, four times; a step's time is its build's
-over fifty.
+A real master and worker; builds of ten steps of each kind, twenty times in shuffled order, so that what else the
+machine does hits all of them; a step's time is its build's over ten.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from bbmeasure.storage.base import Query
 from bbmeasure.storage.journal import open_reader
 from benchmarks.targets import Figures
 
-STEPS = 50
-ROUNDS = 4
+STEPS = 10
+ROUNDS = 20
 
 CONFIG = """
 import sys
@@ -64,11 +64,12 @@ def main() -> int:
         site.wait_for(lambda: _count(site) == len(order) + len(KINDS), "the durations", 20)
         with open_reader(site.journal) as reader:
             for kind in KINDS:
-                points = reader.points(Query("build_duration", builder=kind), 100)
+                points = reader.points(Query("build_duration", builder=kind), 1 + ROUNDS)
                 times[kind] = [float(point.value) / STEPS * 1_000 for point in points[1:]]
     median = {kind: statistics.median(values) for kind, values in times.items()}
     for kind in KINDS:
-        print(f"{kind:<16} {median[kind]:6.1f} ms a step ({', '.join(f'{value:.1f}' for value in times[kind])})")
+        low, _, high = statistics.quantiles(times[kind], n=4)
+        print(f"{kind:<16} {median[kind]:6.1f} ms a step (half of the builds {low:.1f} to {high:.1f})")
     figures = Figures()
     figures.show("MeasureShellCommand over ShellCommand", median["measure"] - median["shell"], "ms", 25)
     figures.show("the same with a sidecar", median["measure_sidecar"] - median["shell_sidecar"], "ms", 40)

@@ -25,6 +25,7 @@ from bbmeasure.threads import Workshop
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.capturing import Captured, Outcome, StepCapture
+from bbmeasure_steps.connection import send_at_once
 from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
 
 #: The largest output that is parsed, in characters or bytes.
@@ -142,6 +143,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         self.addLogObserver("stdio", collector)
         sidecar = self._sidecar_path()
         self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar}
+        self._hasten()
         command = yield self.make_command()
         yield self.runCommand(command)
         result = self.success_of(command)
@@ -168,6 +170,13 @@ class MeasuringStep(ShellMixin, BuildStep):
         step_capture.outcome.notes = self.notes
         outcome: Outcome = yield step_capture.keep(found, store=store)
         return outcome
+
+    def _hasten(self) -> None:
+        """What is asked of the worker after the command shall not wait."""
+        try:
+            send_at_once(self.remote)
+        except OSError as error:
+            self.layer.count("connection_errors", f"step {self.name}: {error}")
 
     def cleaned(self, text: str) -> str:
         """``text`` with the build's secrets blotted out."""
