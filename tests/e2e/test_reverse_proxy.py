@@ -1,4 +1,4 @@
-"""The documentation's nginx in front of a real master, a real InfluxDB and something in Grafana's place."""
+"""The documentation's nginx and Apache in front of a real master, InfluxDB and something in Grafana's place."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import gzip
 import http.client
 import json
 import os
+import re
+import signal
 import ssl
 import subprocess
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +32,7 @@ step = steps.MeasureShellCommand(name="size", command=["echo", "5 KiB"])
 add(util.BuilderConfig(name="open", workernames=["worker"], factory=util.BuildFactory([step])))
 """
 )
-MAIN = """
+NGINX = """
 {user}
 daemon off;
 pid {folder}/nginx.pid;
@@ -44,6 +47,28 @@ http {{
     scgi_temp_path {folder}/scgi;
     include {folder}/ci.conf;
 }}
+"""
+#: What Debian's Apache has from the start; the example's first line says what is to be added.
+APACHE_MODULES = (
+    *("mpm_event", "authz_core", "authz_host", "authn_core", "alias", "deflate", "dir", "env", "filter", "mime"),
+    *("negotiation", "reqtimeout", "setenvif", "status"),
+)
+#: What a2enmod adds to the modules that it is asked for.
+NEEDED_BY_OTHERS = ("socache_shmcb",)
+APACHE = """
+ServerRoot {folder}
+ServerName localhost
+DefaultRuntimeDir {folder}
+PidFile {folder}/apache.pid
+ErrorLog {folder}/errors
+{modules}
+TypesConfig /etc/mime.types
+{user}
+Listen 127.0.0.1:{port}
+<Directory />
+    Require all denied
+</Directory>
+Include {folder}/ci.conf
 """
 
 
@@ -90,36 +115,79 @@ def grafana():
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def proxy(site, influxd, grafana, tmp_path_factory):
-    """The port and certificate of nginx with the documented configuration, its addresses replaced by those here."""
-    folder = tmp_path_factory.mktemp("nginx")
-    server, certificate = make_certificate(folder)
-    config = documented.example("nginx.conf")
-    port = free_port()
-    for documented_text, here in {
+def nginx(folder, config, port):
+    """The command that runs nginx in the foreground."""
+    here = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "server_name ": f"{user_header('nginx')}\n    server_name ",
+    }
+    (folder / "ci.conf").write_text(replaced(config, here))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user="user root;" if os.geteuid() == 0 else ""))
+    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+
+
+def apache(folder, config, port):
+    """The command that runs Apache in the foreground, with the modules that the example says, and no others."""
+    here = {
+        "<VirtualHost *:443>": f"<VirtualHost 127.0.0.1:{port}>",
+        "SSLEngine on": f"SSLEngine on\n{user_header('apache')}",
+    }
+    (folder / "ci.conf").write_text(replaced(config, here))
+    enabled = re.match(r"# /etc/apache2/sites-enabled/ci.conf; a2enmod ([a-z_ ]+)\n", config)[1].split()
+    wanted = dict.fromkeys([*APACHE_MODULES, *NEEDED_BY_OTHERS, *enabled])
+    modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in wanted)
+    user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+    main = APACHE.format(folder=folder, modules=modules, user=user, port=port)
+    (folder / "apache.conf").write_text(main)
+    return ["apache2", "-D", "FOREGROUND", "-f", str(folder / "apache.conf")]
+
+
+def user_header(name):
+    """The documented line that says who a user is."""
+    return documented.code_block(f"{name}-user").strip()
+
+
+def replaced(config, by):
+    """The configuration with other addresses; each has to be there."""
+    for documented_text, here in by.items():
+        assert documented_text in config
+        config = config.replace(documented_text, here)
+    return config
+
+
+@pytest.fixture(scope="module", params=[nginx, apache])
+def proxy(request, site, influxd, grafana, tmp_path_factory):
+    """Connections to a server with the documented configuration, its addresses replaced by those here."""
+    name = request.param.__name__
+    folder = tmp_path_factory.mktemp(name)
+    server, certificate = make_certificate(folder)
+    here = {
         "/etc/ssl/certs/ci.example.org.pem": str(server),
         "/etc/ssl/private/ci.example.org.key": str(server),
         "127.0.0.1:8010": f"127.0.0.1:{site.ports['WWW_PORT']}",
         "127.0.0.1:3000": f"127.0.0.1:{grafana}",
         "127.0.0.1:8086": f"127.0.0.1:{influxd.port}",
-    }.items():
-        assert documented_text in config
-        config = config.replace(documented_text, here)
-    (folder / "ci.conf").write_text(config)
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user="user root;" if os.geteuid() == 0 else ""))
-    command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    }
+    port = free_port()
+    command = request.param(folder, replaced(documented.example(f"{name}.conf"), here), port)
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
     assert checked.returncode == 0, checked.stderr
-    assert "warn" not in checked.stderr
+    assert "warn" not in checked.stderr.lower()
     process = Process(command, folder, folder / "log")
     context = ssl.create_default_context(cafile=str(certificate))
     try:
-        wait_until("nginx to answer", lambda: _answers(port, context))
+        wait_until(f"{name} to answer", lambda: _answers(port, context))
         yield lambda: http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
     finally:
-        process.stop()
+        end(process)
+
+
+def end(process):
+    """End it: Apache itself would wait ten seconds for an event stream that it has not seen closed."""
+    process.popen.terminate()
+    for child in Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    process.stop()
 
 
 def _answers(port, context):
@@ -136,7 +204,7 @@ def _answers(port, context):
 def get(proxy, path, method="GET", body=None, **headers):
     """Status, headers and content."""
     connection = proxy()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named = {name.replace("__", "\0").replace("_", "-").replace("\0", "_"): value for name, value in headers.items()}
     connection.request(method, path, body, {"Host": "ci.example.org", **named})
     answer = connection.getresponse()
     content = answer.read()
@@ -162,7 +230,7 @@ def test_names_with_slashes_reach_the_api(proxy):
 
 
 def test_compressed_answers_are_known_again(proxy):
-    """nginx compresses the API's answers, and an answer that the client has is not sent again."""
+    """The proxy compresses the API's answers, and an answer that the client has is not sent again."""
     path = "/buildbot/plugins/bbmeasure/api/v1/points?series=size&buckets=100"
     status, headers, content = get(proxy, path, Accept_Encoding="gzip")
     assert (status, headers["Content-Encoding"]) == (200, "gzip")
@@ -204,12 +272,19 @@ def test_events_are_not_held_back(proxy):
 
 def test_grafana_keeps_its_path_and_host(proxy):
     """Grafana, which serves from its path itself, gets the path whole and the address that people use."""
-    status, _, content = get(proxy, "/grafana/d/bbmeasure-builder/builder?var-builder=a%2Fb")
+    path = "/grafana/d/bbmeasure-builder/a%2Fb?var-builder=a%2Fb"
+    status, _, content = get(proxy, path)
     asked = json.loads(content)
-    assert (status, asked["path"]) == (200, "/grafana/d/bbmeasure-builder/builder?var-builder=a%2Fb")
+    assert (status, asked["path"]) == (200, path)
     assert (asked["host"], asked["X-Forwarded-Proto"]) == ("ci.example.org", "https")
     live = json.loads(get(proxy, "/grafana/api/live/ws", Connection="Upgrade", Upgrade="websocket")[2])
     assert live["Upgrade"] == "websocket"
+
+
+def test_nobody_says_who_he_is_himself(proxy):
+    """A header that names a user, for Buildbot's RemoteUserAuth, comes from the proxy or not at all."""
+    asked = json.loads(get(proxy, "/grafana/", REMOTE__USER="mallory")[2])
+    assert asked.get("REMOTE_USER", "") == ""
 
 
 def test_points_reach_influxdb(proxy, influxd):
