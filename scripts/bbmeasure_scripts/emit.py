@@ -8,13 +8,13 @@ from typing import Dict, List, Optional, Sequence
 from bbmeasure import units
 from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.records import Record
-from bbmeasure_scripts import output
+from bbmeasure_scripts import options, output
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report what the command line says: 0, 1 where it could not be handed over, 2 where it makes no record."""
     parser = _parser()
-    wanted = parser.parse_args(argv)
+    wanted = options.read(parser, argv)
     try:
         record = make(wanted.name, wanted.value, wanted.unit, wanted.kind, wanted.better, wanted.tag)
     except MeasureError as error:

@@ -67,8 +67,16 @@ class Excluded:
 
 
 def _either(patterns: Iterator[str]) -> Optional[Pattern[str]]:
-    translated = [fnmatch.translate(pattern) for pattern in patterns]
+    translated = [_matcher(pattern).pattern for pattern in patterns]
     return re.compile("|".join(translated)) if translated else None
+
+
+def _matcher(pattern: str) -> Pattern[str]:
+    """What matches the whole of a name as in a shell; nothing where a range is upside down, as ``[z-a]``."""
+    try:
+        return re.compile(fnmatch.translate(pattern))
+    except re.error:  # up to Python 3.9; later ones match nothing too
+        return re.compile("(?!)")
 
 
 def expand(pattern: str, notes: Notes) -> List[str]:
@@ -89,24 +97,35 @@ def expand(pattern: str, notes: Notes) -> List[str]:
 
 
 def _matches(base: str, parts: Sequence[str], notes: Notes) -> Iterator[str]:
-    if not parts:
-        yield base
-        return
-    head, rest = parts[0], parts[1:]
-    if not _MAGIC.search(head):
-        path = os.path.join(base, head)
-        if os.path.lexists(path):
-            yield from _matches(path, rest, notes)
-        return
-    if head == "**" and rest:
-        yield from _matches(base, rest, notes)
-    matcher = re.compile(fnmatch.translate(os.path.normcase("*" if head == "**" else head)))
-    for name, is_folder in _entries(base, notes):
-        hidden = name.startswith(".") and not head.startswith(".")
-        if hidden or not matcher.match(os.path.normcase(name)) or (rest and not is_folder):
+    """The paths below ``base``; a loop and no recursion, and each place of the pattern once in each folder."""
+    waiting = [(base, 0)]
+    seen = set(waiting)
+    while waiting:
+        folder, place = waiting.pop()
+        if place == len(parts):
+            yield folder
             continue
-        deeper = parts if head == "**" and rest else rest
-        yield from _matches(os.path.join(base, name), deeper, notes)
+        new = [found for found in _step(folder, parts, place, notes) if found not in seen]
+        seen.update(new)
+        waiting.extend(new)
+
+
+def _step(folder: str, parts: Sequence[str], place: int, notes: Notes) -> Iterator[Tuple[str, int]]:
+    """Where one part of a pattern leads from a folder: paths, and the place of the part that is next there."""
+    part, following = parts[place], place + 1
+    is_last = following == len(parts)
+    if not _MAGIC.search(part):
+        path = os.path.join(folder, part)
+        if os.path.lexists(path):
+            yield path, following
+        return
+    if part == "**" and not is_last:
+        yield folder, following
+    matcher = _matcher(os.path.normcase("*" if part == "**" else part))
+    for name, is_folder in _entries(folder, notes):
+        hidden = name.startswith(".") and not part.startswith(".")
+        if not hidden and matcher.match(os.path.normcase(name)) and (is_last or is_folder):
+            yield os.path.join(folder, name), place if part == "**" and not is_last else following
 
 
 def _entries(folder: str, notes: Notes) -> List[Tuple[str, bool]]:

@@ -10,6 +10,8 @@ import signal
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
+#: Where the kernel shows its processes.
+PROC = "/proc"
 _PR_SET_CHILD_SUBREAPER = 36
 #: Processes seen to be none of ours are looked at again after so many samples: their numbers may have been reused.
 _FORGET_AFTER = 50
@@ -45,7 +47,7 @@ def psutil() -> Any:
 def tree(root: Optional[int] = None) -> Any:
     """What can sample the descendants of process ``root``, this one where not said; None where nothing can."""
     root = os.getpid() if root is None else root
-    if os.path.exists(f"/proc/{root}/stat"):
+    if os.path.exists(f"{PROC}/{root}/stat"):
         return ProcTree(root)
     return PsutilTree(root) if psutil() else None
 
@@ -66,8 +68,8 @@ def _read(path: str) -> bytes:
 
 def parent_of(process: str) -> str:
     """The number of the parent of a process, empty where it is gone; its own name may hold blanks and brackets."""
-    fields = _read(f"/proc/{process}/stat").rpartition(b")")[2].split(None, 2)
-    return fields[1].decode("ascii") if len(fields) > 1 else ""
+    fields = _read(f"{PROC}/{process}/stat").rpartition(b")")[2].split(None, 2)
+    return fields[1].decode("ascii", "replace") if len(fields) > 1 else ""
 
 
 class ProcTree:
@@ -89,7 +91,7 @@ class ProcTree:
         self._samples += 1
         if self._samples % _FORGET_AFTER == 0:
             self._others.clear()
-        present = {name for name in os.listdir("/proc") if name.isdigit()}
+        present = {name for name in os.listdir(PROC) if name.isdigit() and name.isascii()}
         self._members &= present
         self._others &= present
         parents = {name: parent_of(name) for name in present - self._members - self._others}
@@ -112,8 +114,8 @@ class ProcTree:
         return Sample(sum(sizes), max(sizes, default=0), len(sizes))
 
     def _resident(self, process: int) -> int:
-        fields = _read(f"/proc/{process}/statm").split(None, 2)
-        return int(fields[1]) * self._page if len(fields) > 1 else 0
+        fields = _read(f"{PROC}/{process}/statm").split(None, 2)
+        return int(fields[1]) * self._page if len(fields) > 1 and fields[1].isdigit() else 0
 
 
 class PsutilTree:
@@ -173,4 +175,4 @@ def kill_new(before: Set[int]) -> int:
 
 
 def _is_zombie(process: int) -> bool:
-    return _read(f"/proc/{process}/stat").rpartition(b")")[2].split(None, 1)[:1] == [b"Z"]
+    return _read(f"{PROC}/{process}/stat").rpartition(b")")[2].split(None, 1)[:1] == [b"Z"]

@@ -14,23 +14,22 @@ from typing import List, Optional, Sequence, Tuple
 from bbmeasure import units
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import emit, output, watch
+from bbmeasure_scripts import emit, options, output, watch
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command: its exit status; 126 or 127 where it cannot be run, 2 for a wrong command line."""
-    options, command = split(sys.argv[1:] if argv is None else argv)
+    ours, rest = split(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    wanted = parser.parse_args(options)
-    if wanted.command and command:  # a -- behind the command is its own
-        command = ["--", *command]
-    command = wanted.command + command
+    wanted = options.read(parser, ours)
+    command = wanted.command + rest if wanted.command else rest[1:]  # a -- behind the command is its own
     if not command:
         parser.error("expected a command behind --")
     name = wanted.name or os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
     try:
         tags = emit.read_tags(wanted.tag)
-        Record(name, 0, tags=tags)
+        for series in (name, f"{name}_context_switches"):
+            Record(series, 0, tags=tags)
     except MeasureError as error:
         parser.error(str(error))
     try:
@@ -44,12 +43,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """The options of ``run`` and what stands behind the first ``--``."""
+    """The options of ``run``, and the rest from the first ``--`` on."""
     listed = list(argv)
     if "--" not in listed:
         return listed, []
     at = listed.index("--")
-    return listed[:at], listed[at + 1 :]
+    return listed[:at], listed[at:]
 
 
 def records(name: str, usage: watch.Usage, tags: Sequence[str] = ()) -> List[Record]:
@@ -97,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="what the names of the series begin with (default: the command's own name)")
     parser.add_argument("--tag", metavar="KEY=VALUE", action="append", default=[], help="may be given several times")
-    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run, and its arguments")
+    parser.add_argument(
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, default=[], help="what to run, and its arguments"
+    )
     return parser
 
 

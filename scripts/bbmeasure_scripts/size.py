@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import output, paths
+from bbmeasure_scripts import options, output, paths
 
 #: POSIX gives st_blocks in units of this many bytes, whatever the file system's own block is.
 BLOCK = 512
@@ -48,7 +48,7 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the size: 0, 1 where nothing was found or it could not be handed over, 2 for a wrong command line."""
     parser = _parser()
-    wanted = parser.parse_args(argv)
+    wanted = options.read(parser, argv)
     if wanted.allocated and not hasattr(os.stat_result, "st_blocks"):
         parser.error("--allocated: this system does not tell what a file takes on the disk")
     sizes = measure(wanted.path, wanted.exclude, wanted.allocated)

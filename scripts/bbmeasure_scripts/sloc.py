@@ -13,7 +13,7 @@ from typing import List, Optional, Sequence
 
 from bbmeasure.errors import MeasureError, ParseError
 from bbmeasure.records import Record
-from bbmeasure_scripts import output, paths, sloc_count, sloc_tools
+from bbmeasure_scripts import options, output, paths, sloc_count, sloc_tools
 from bbmeasure_scripts.sloc_tools import Counted
 
 BUILTIN = "builtin"
@@ -98,7 +98,7 @@ def describe(name: str, counted: Counted) -> List[str]:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the lines: 0, 1 where none were found or the tool fails, 2 for a wrong command line."""
     parser = _parser()
-    wanted = parser.parse_args(argv)
+    wanted = options.read(parser, argv)
     keep = wanted.keep or None
     if keep and keep != BUILTIN and keep not in sloc_tools.TOOLS:
         output.say(f"{parser.prog}: --keep {keep}: not a tool that is known; it is not kept")
@@ -109,7 +109,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         output.say(f"{parser.prog}: {wanted.tool} is not on this worker")
         return 1
     try:
-        Record(wanted.name, 0)
+        for series in (wanted.name, f"{wanted.name}_by_language"):
+            Record(series, 0)
     except MeasureError as error:
         parser.error(str(error))
     try:

@@ -11,13 +11,16 @@ import json
 import os
 import re
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from bbmeasure.errors import ParseError
+from bbmeasure.records import LONGEST_TAG_VALUE, check_number, check_text
 from bbmeasure_scripts import paths
 
 #: No more of a tool's output is read.
 LARGEST_OUTPUT = 64 * 1024 * 1024
+#: More lines than anyone has, and few enough to be exact in any store.
+_MOST_LINES = 2**53
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
@@ -90,40 +93,51 @@ def _json(name: str, arguments: Sequence[str]) -> Any:
         raise ParseError(name, 0, f"expected JSON ({error})") from None
 
 
-def _numbers(name: str, found: Any) -> Dict[str, int]:
-    """Lines by language, checked."""
+def _numbers(name: str, found: Iterator[Tuple[Any, Any]]) -> Dict[str, int]:
+    """Lines by language, each of them checked; ParseError where what they are read from has another shape."""
     try:
-        return {str(language): int(lines) for language, lines in found}
+        return dict(_checked(language, lines) for language, lines in found)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ParseError(name, 0, f"expected languages with their lines ({error!r})") from None
 
 
+def _checked(language: Any, lines: Any) -> Tuple[str, int]:
+    if not 0 <= check_number(lines, "lines") <= _MOST_LINES:
+        raise ValueError(f"{lines} lines")
+    return check_text("language", language, LONGEST_TAG_VALUE), int(lines)
+
+
 def _scc(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
-    found = _json("scc", ["--format", "json", *roots])
-    return _numbers("scc", ((language["Name"], language["Code"]) for language in found or ()))
+    return _numbers("scc", _read_scc(_json("scc", ["--format", "json", *roots])))
+
+
+def _read_scc(found: Any) -> Iterator[Tuple[Any, Any]]:
+    for language in found or ():
+        yield language["Name"], language["Code"]
 
 
 def _tokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     excludes = [part for pattern in exclude for part in ("--exclude", pattern)]
-    found = _json("tokei", ["--output", "json", *excludes, *roots]) or {}
-    return _numbers("tokei", ((name, of["code"]) for name, of in found.items() if name != "Total"))
+    return _numbers("tokei", _read_codes(_json("tokei", ["--output", "json", *excludes, *roots])))
+
+
+def _read_codes(found: Any) -> Iterator[Tuple[Any, Any]]:
+    """As tokei and cloc have it: an object by language, and in it what is no language but a sum."""
+    for language, of in (found or {}).items():
+        if language not in ("header", "SUM", "Total"):
+            yield language, of["code"]
 
 
 def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     if not exclude:
-        return _read_cloc(["--json", "--quiet", *roots])
+        return _numbers("cloc", _read_codes(_json("cloc", ["--json", "--quiet", *roots])))
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
         for folder, names, _ in paths.walk(roots, paths.Excluded(exclude), paths.Notes()):
             listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
         listed.flush()
-        return _read_cloc(["--json", "--quiet", f"--list-file={listed.name}"])
-
-
-def _read_cloc(arguments: Sequence[str]) -> Dict[str, int]:
-    found = _json("cloc", arguments) or {}
-    return _numbers("cloc", ((name, of["code"]) for name, of in found.items() if name not in ("header", "SUM")))
+        return _numbers("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={listed.name}"])))
 
 
 def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
@@ -137,26 +151,24 @@ def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
     found = re.findall(r"^([^\s:]+):\s+([0-9]+) \(", totals, re.MULTILINE)
     if not found:
         raise ParseError("sloccount", 0, "expected totals by language")
-    return _numbers("sloccount", found)
+    return _numbers("sloccount", ((language, int(lines)) for language, lines in found))
 
 
 def _pygount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
-    found = _json("pygount", ["--format", "json", *roots]) or {}
-    return _numbers(
-        "pygount",
-        (
-            (language["language"], language["sourceCount"])
-            for language in found.get("languages", ())
-            if not language.get("isPseudoLanguage")
-        ),
-    )
+    return _numbers("pygount", _read_pygount(_json("pygount", ["--format", "json", *roots])))
+
+
+def _read_pygount(found: Any) -> Iterator[Tuple[Any, Any]]:
+    for language in (found or {}).get("languages", ()):
+        if not language.get("isPseudoLanguage"):
+            yield language["language"], language["sourceCount"]
 
 
 def _pytokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     module: Any = importlib.import_module("pytokei")
     languages = module.Languages()
     languages.get_statistics(list(roots), list(exclude), module.Config())
-    return _numbers("pytokei", ((name, of["code"]) for name, of in languages.report_compact_plain().items()))
+    return _numbers("pytokei", _read_codes(languages.report_compact_plain()))
 
 
 #: By name, in the order in which ``auto`` takes them: the fast ones first.

@@ -25,7 +25,7 @@ from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence
 from bbmeasure import units, wire
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import output, processes, timing
+from bbmeasure_scripts import options, output, processes, timing
 from bbmeasure_scripts.sources import get_source
 
 #: What the bare Python runs: it takes its program and the request from standard input, and then has none.
@@ -43,6 +43,8 @@ timing["main"](request)
 """
 #: At its deadline a process shows where it is and ends itself; one that does not is killed so many seconds later.
 _GRACE = 1.0
+#: The longest time that any system can wait for at once, in seconds: poll() takes 2**31 ms.
+_MOST_SECONDS = 2_000_000
 
 
 class FunctionError(Exception):
@@ -176,11 +178,12 @@ def describe(name: str, taken: Timing) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the time: 0, 1 where the function could not be measured, 2 for a wrong command line."""
     parser = _parser()
-    wanted = parser.parse_args(argv)
+    wanted = options.read(parser, argv)
     plan = _plan(parser, wanted)
     name = wanted.name or plan.target.rpartition(":")[2]
     try:
-        Record(name, 0)
+        for series in (name, f"{name}_calls") if wanted.calls else (name,):
+            Record(series, 0)
     except MeasureError as error:
         parser.error(str(error))
     processes.adopt_orphans()
@@ -232,11 +235,22 @@ def _json(parser: argparse.ArgumentParser, option: str, text: str, kind: type) -
     what = "a list" if kind is list else "an object"
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         parser.error(f"{option}: expected {what} in JSON ({error})")
     if not isinstance(value, kind):
         parser.error(f"{option} {units.excerpt(text)}: expected {what} in JSON")
     return value
+
+
+def _seconds(text: str) -> float:
+    """A time that can be waited for."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{units.excerpt(text)}: expected seconds, from 0 to {_MOST_SECONDS}")
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -251,14 +265,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kwargs", metavar="JSON", default="{}", help="keyword arguments, an object: '{\"n\": 3}'")
     parser.add_argument("--setup", metavar="CODE", default="", help="statements to run first, in the function's module")
     parser.add_argument("--calls", action="store_true", help="count the function calls too, by cProfile, as NAME_calls")
-    parser.add_argument("--timeout", type=float, metavar="S", help="end everything after so many seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="end everything after so many seconds")
     method = parser.add_argument_group("method, as in pyperf")
     method.add_argument("--processes", type=int, default=3, metavar="N", help="how many processes (default: 3)")
     method.add_argument("--values", type=int, default=5, metavar="N", help="how many values a process (default: 5)")
     method.add_argument("--warmups", type=int, default=1, metavar="N", help="values thrown away first (default: 1)")
     method.add_argument("--loops", type=int, default=0, metavar="N", help="calls a value (default: calibrated)")
-    method.add_argument("--min-time", type=float, default=0.1, metavar="S", help="what a value takes at least (0.1)")
-    method.add_argument("--budget", type=float, default=60, metavar="S", help="take no more values after this (60)")
+    method.add_argument("--min-time", type=_seconds, default=0.1, metavar="S", help="what a value takes at least (0.1)")
+    method.add_argument("--budget", type=_seconds, default=60, metavar="S", help="take no more values after this (60)")
     return parser
 
 

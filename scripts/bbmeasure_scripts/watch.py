@@ -61,7 +61,7 @@ def measure(command: Sequence[str]) -> Usage:
 def _dropped_variables() -> List[str]:
     """Variables that Python itself put into the environment: LC_CTYPE in the C locale (PEP 538)."""
     try:
-        with open("/proc/self/environ", "rb") as file:
+        with open(f"{processes.PROC}/self/environ", "rb") as file:
             began_with = {variable.partition(b"=")[0] for variable in file.read().split(b"\0")}
     except OSError:
         return []
@@ -74,13 +74,13 @@ def _bytes_of_children() -> Optional[Tuple[int, int]]:
     The process's account holds its children's, the thread's account does not.
     """
     accounts = []
-    for path in ("/proc/self/io", f"/proc/self/task/{os.getpid()}/io"):
+    for path in (f"{processes.PROC}/self/io", f"{processes.PROC}/self/task/{os.getpid()}/io"):
         try:
             with open(path, "rb") as file:
                 lines = dict(line.split(b":") for line in file.read().splitlines())
-        except (OSError, ValueError):
+            accounts.append((int(lines[b"rchar"]), int(lines[b"wchar"])))
+        except (OSError, ValueError, KeyError):
             return None
-        accounts.append((int(lines[b"rchar"]), int(lines[b"wchar"])))
     return accounts[0][0] - accounts[1][0], accounts[0][1] - accounts[1][1]
 
 

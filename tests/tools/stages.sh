@@ -109,7 +109,7 @@ soak)
     stage 'fuzzing' run_pytest tests/unit -m fuzz --hypothesis-profile=soak --timeout=3600
     stage 'atheris' "$BIN/python" -m pip install -qq --disable-pip-version-check --editable '.[soak]'
     stage 'adapters, fuzzed' "$BIN/python" -m tests.fuzz.adapters --seconds "${SECONDS_EACH:-60}"
-    stage 'kit and wire, fuzzed' "$BIN/python" -m tests.fuzz.kit_target "-max_total_time=${SECONDS_EACH:-60}"
+    stage 'kit and wire, fuzzed' "$BIN/python" -m tests.fuzz.programs --seconds "${SECONDS_EACH:-60}"
     stage 'long tests' run_pytest tests -m soak --timeout=3600 --ignore=tests/steps
     ;;
 docs) stage docs docs ;;

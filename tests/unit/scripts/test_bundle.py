@@ -75,6 +75,15 @@ def test_every_program_runs_from_one_text(version, program, sources):
     assert set(os.listdir(sources)) <= {"module.py", "__pycache__"}
 
 
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_every_python_reads_patterns_alike(version, sources):
+    """A range that is upside down matches nothing, where an older Python calls it an error too."""
+    assert feed("size", ["[z-a]*"], sources, PYTHONS[version]).status == 1
+    done = feed("size", ["module.py", "--exclude=[z-a]*", "--exclude=x"], sources, PYTHONS[version])
+    assert (done.status, done.records["size_files"].value) == (0, 1.0)
+    assert feed("emit", ["name", "3", "--unit=--"], sources, PYTHONS[version]).status == 2
+
+
 def test_a_bundle_is_small_and_ascii():
     """The text fits well into one message of any protocol."""
     for program in PROGRAMS:

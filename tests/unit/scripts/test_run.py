@@ -67,6 +67,22 @@ def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
     assert "Permission denied" in measured("./plain", folder=tmp_path).stderr
 
 
+@pytest.mark.parametrize("options", [["--name", "x" * 999], ["--tag=--"], ["--tag=a"], ["--tag=builder=b"]])
+def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
+    """A name or tag that no record may have is refused, and the command is not run."""
+    done = kit.program("run", *options, "--", "touch", "touched", folder=tmp_path)
+    assert (done.status, done.all, os.listdir(tmp_path)) == (2, [], [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["echo", "--"], ["echo", "--", "--"], ["--", "echo", "--"], ["--", "echo", "-n"]]
+)
+def test_the_command_keeps_every_argument(arguments, tmp_path):
+    """What looks like an option behind the command is the command's own, a ``--`` at its end too."""
+    expected = subprocess.run(arguments[arguments.index("echo") :], capture_output=True, text=True, check=True)
+    assert kit.program("run", *arguments, folder=tmp_path).stdout == expected.stdout
+
+
 WAITER = """
 import signal, sys, time
 def told(number, frame):

@@ -182,7 +182,7 @@ def test_entries_without_a_type_are_asked_one_by_one():
     assert notes.counts == {"unreadable (Permission denied)": 1, "no regular file": 1}
 
 
-def nest(folder, name, depth):
+def nest(folder, name, depth, pattern=""):
     """A file below that many folders in one another; its size."""
     here = os.getcwd()
     os.chdir(folder)
@@ -191,7 +191,7 @@ def nest(folder, name, depth):
             os.mkdir(name)
             os.chdir(name)
         Path("f").write_bytes(b"123")
-        return size.measure([str(folder)])
+        return size.measure([os.path.join(folder, pattern)])
     finally:
         os.chdir(here)
         subprocess.run(["rm", "-rf", folder / name], check=True)  # too deep for pytest to remove
@@ -200,6 +200,13 @@ def nest(folder, name, depth):
 def test_folders_may_nest_deeper_than_python_calls(tmp_path):
     """A file below more folders than Python nests calls is found."""
     assert nest(tmp_path, "d", 1100) == size.Sizes(3, 1, [])
+    assert nest(tmp_path, "d", 1100, "**/f") == size.Sizes(3, 1, [])
+
+
+def test_a_pattern_with_many_parts_takes_no_time_that_grows_with_its_ways(tmp_path):
+    """A path that is met in many ways is looked at once: ``**`` again and again ends before the test's time is up."""
+    assert nest(tmp_path, "d", 60, "**/" * 30 + "f") == size.Sizes(3, 1, [])
+    assert found(tmp_path / ("*" + "/." * 1500)) == (0, 0)
 
 
 def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):

@@ -202,6 +202,11 @@ BROKEN = [
     ('[{"Name": "C"}]', 0, "expected languages with their lines"),
     ('{"a": 1}', 0, "expected languages with their lines"),
     ("[" * 100_000, 0, "expected JSON"),
+    ("3", 0, "expected languages with their lines"),
+    ('[{"Name": "C", "Code": Infinity}]', 0, "expected languages with their lines"),
+    ('[{"Name": "C", "Code": -1}]', 0, "expected languages with their lines"),
+    ('[{"Name": "C\\u0000", "Code": 1}]', 0, "expected languages with their lines"),
+    ('[{"Name": 7, "Code": 1}]', 0, "expected languages with their lines"),
 ]
 
 
@@ -264,7 +269,15 @@ def test_a_tool_that_is_not_there_is_a_failure(project, tools):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--tool=abacus", "."], ["--name=", "."], ["--tool=scc", "--exclude=a", "."]]
+    "arguments",
+    [
+        [],
+        ["--tool=abacus", "."],
+        ["--name=", "."],
+        ["--name=" + "x" * 999, "."],
+        ["--exclude=--", "."],
+        ["--tool=scc", "--exclude=a", "."],
+    ],
 )
 def test_wrong_use_is_status_2(arguments, project):
     """A command line that makes no sense, or asks a tool for what it cannot do."""

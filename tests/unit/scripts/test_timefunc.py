@@ -332,6 +332,14 @@ WRONG = [
     ["functions:quick", "--kwargs=[]"],
     ["functions:quick", "--values=0"],
     ["functions:quick", "--loops=-1"],
+    ["functions:quick", "--args=" + "[" * 50_000],
+    ["functions:quick", "--timeout=1e7"],
+    ["functions:quick", "--timeout=nan"],
+    ["functions:quick", "--budget=inf"],
+    ["functions:quick", "--min-time=-1"],
+    ["functions:quick", "--min-time=soon"],
+    ["functions:quick", "--setup=--"],
+    ["functions:quick", "--calls", "--name=" + "x" * 999],
 ]
 
 

@@ -1,0 +1,18 @@
+"""Reads the command line of a program of the kit."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Optional, Sequence
+
+
+def read(parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    """What ``parser`` makes of a command line.
+
+    ``--option=--`` is wrong use: up to Python 3.12 argparse takes the value away and leaves an empty list.
+    """
+    wanted = parser.parse_args(argv)
+    for name, value in vars(wanted).items():
+        if [] in (value if isinstance(parser.get_default(name), list) else [value]):
+            parser.error(f"--{name}: expected a value that is not --")
+    return wanted

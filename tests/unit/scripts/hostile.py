@@ -1,0 +1,379 @@
+"""What the programs of the kit make of any bytes: one check for each of their parts that meets such.
+
+A check is given what a fuzzer made up and fails where the part does anything but its work or a refusal in words.  Most
+take words with a NUL between them, as ``/proc/PID/cmdline`` shows a command line.  Nothing of it is ever executed, and
+no file outside a folder of the check's own is looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import math
+import os
+import tempfile
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import Any, NamedTuple, Optional
+from unittest import mock
+
+import pytest
+
+from bbmeasure import wire
+from bbmeasure.errors import MeasureError
+from bbmeasure.records import Record
+from bbmeasure_scripts import (
+    bundle,
+    emit,
+    processes,
+    report,
+    run,
+    size,
+    sloc,
+    sloc_count,
+    sloc_languages,
+    sloc_tools,
+    timefunc,
+    timing,
+    watch,
+)
+from tests.unit.scripts import kit
+
+
+class Answer(NamedTuple):
+    """What a program did: exit status, the records that a step would read, what it said on stderr, and if it helped."""
+
+    status: int
+    records: list[Record]
+    said: str
+    is_help: bool
+
+
+def words(content: bytes) -> list[str]:
+    """The arguments that the bytes are."""
+    return [os.fsdecode(word) for word in content.split(b"\0")]
+
+
+def call(main: Callable[[list[str]], int], argv: list[str], *, in_step: bool = True) -> Answer:
+    """Run a program with a sidecar file or outside a step, on streams in plain ASCII as a bare worker has them."""
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "ascii", errors) for errors in ("strict", "backslashreplace"))
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "sidecar")
+        environment = {wire.FILE_VARIABLE: file if in_step else ""}
+        with mock.patch.dict(os.environ, environment), redirect_stdout(stdout), redirect_stderr(stderr):
+            try:
+                status = main(argv)
+            except SystemExit as end:  # argparse: help, or wrong use
+                status = {0: 0, 2: 2}[end.code]
+        texts = [stream.detach().getvalue() for stream in (stdout, stderr) if stream.flush() is None]
+        records = kit.records_of(_read(file)) if in_step else kit.marked(texts[0].decode())
+    said = texts[1].decode()
+    assert status == 0 or said
+    return Answer(status, records, said, status == 0 and texts[0].startswith(b"usage: "))
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except FileNotFoundError:
+        return b""
+
+
+def check_emit(content: bytes) -> None:
+    """A command line becomes one record that can be read back, or is refused."""
+    argv = words(content)
+    for in_step in (True, False):
+        answer = call(emit.main, argv, in_step=in_step)
+        assert answer.status in (0, 1, 2)
+        assert len(answer.records) == (answer.status == 0 and not answer.is_help)
+
+
+def _number(text: str) -> Any:
+    """The number that a text is, else the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+Call = Callable[[str, Any, Any, Any, Any, Any], bool]
+
+REPORTS: list[Call] = [
+    lambda name, value, unit, better, tags, samples: report.size(
+        name, value, unit=unit, better=better, tags=tags, samples=samples
+    ),
+    lambda name, value, unit, better, tags, samples: report.duration(
+        name, value, unit=unit, better=better, tags=tags, samples=samples
+    ),
+    lambda name, value, unit, better, tags, samples: report.number(
+        name, value, unit=unit, better=better, tags=tags, samples=samples
+    ),
+    lambda name, value, unit, better, tags, samples: report.ratio(name, value, unit=unit, better=better, tags=tags),
+    lambda name, value, unit, better, tags, samples: report.count(name, value, better=better, tags=tags),
+    lambda name, value, unit, better, tags, samples: report.text(name, value, tags=tags),
+]
+
+
+def check_report(content: bytes) -> None:
+    """A call of ``report`` leaves one line that can be read, whatever was in the file, or raises a MeasureError.
+
+    The first word is what another program has left in the file, the second chooses the function.
+    """
+    before, _, rest = content.partition(b"\0")
+    before = b"\n".join(before.split(b"\n")[: wire.MOST_REFUSALS // 2])
+    chosen, name, value, unit, better, *more = [*words(rest), "", "", "", "", ""]
+    numbers = [_number(text) for text in value.split(",")]
+    tags = {key: _number(tag) for key, _, tag in (word.partition("=") for word in more if word)}
+    values = {"value": None, "samples": numbers} if len(numbers) > 1 else {"value": numbers[0], "samples": ()}
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "sidecar")
+        with open(file, "wb") as opened:
+            opened.write(before)
+        with mock.patch.dict(os.environ, {wire.FILE_VARIABLE: file}):
+            try:
+                reported = REPORTS[len(chosen) % len(REPORTS)](
+                    name, values["value"], unit, better or None, tags, values["samples"]
+                )
+            except MeasureError:
+                assert _read(file) == before
+                return
+        assert reported is True
+        last = list(wire.read_file(_read(file)))[-1]
+    assert isinstance(last, Record), last
+    assert last.name == name
+
+
+USAGE = watch.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note",))
+
+
+def check_run(content: bytes) -> None:
+    """A command line is refused before anything runs, or its end is the command, whose status is passed on.
+
+    The command is never run: a command with an ``x`` in it could not be started.
+    """
+    argv = words(content)
+    started: list[list[str]] = []
+
+    def measure(command: list[str]) -> watch.Usage:
+        started.append(list(command))
+        if "x" in command[0]:
+            raise watch.NotStartedError(command[0], len(command))
+        return USAGE
+
+    for in_step in (True, False):
+        started.clear()
+        with mock.patch.object(watch, "measure", measure):
+            answer = call(run.main, argv, in_step=in_step)
+        if not started:
+            assert answer.status == 2 or answer.is_help
+            continue
+        assert argv[len(argv) - len(started[0]) :] == started[0]
+        if "x" in started[0][0]:
+            assert answer.status in (126, 127)
+        else:
+            assert answer.status == USAGE.status
+            assert len(answer.records) == 6 or "is not reported" in answer.said
+        assert not answer.records or answer.status == USAGE.status
+
+
+def check_processes(content: bytes) -> None:
+    """Whatever the files of /proc hold, samples are numbers and no more processes are seen than there are.
+
+    The words are the accounts of this process and its thread and its environment, then the number, ``stat`` and
+    ``statm`` of each process.
+    """
+    account, of_thread, environment, *others = [*content.split(b"\0"), b"", b""]
+    me = os.getpid()
+    with tempfile.TemporaryDirectory() as folder:
+
+        def put(path: str, text: bytes) -> None:
+            whole = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(whole), exist_ok=True)
+            with open(whole, "wb") as file:
+                file.write(text)
+
+        put("self/io", account)
+        put(f"self/task/{me}/io", of_thread)
+        put("self/environ", environment.replace(b"\n", b"\0"))
+        listed = set()
+        for number, stat, statm in zip(others[::3], others[1::3], others[2::3]):
+            name = os.fsdecode(number[:8]).replace("/", "").strip(".") or "0"
+            put(f"{name}/stat", stat)
+            put(f"{name}/statm", statm)
+            listed.add(name)
+        with mock.patch.object(processes, "PROC", folder):
+            _check_tree(listed)
+            moved = watch._bytes_of_children()
+            assert moved is None or all(isinstance(number, int) for number in moved)
+            assert set(watch._dropped_variables()) <= {"LC_CTYPE"}
+
+
+def _check_tree(listed: set[str]) -> None:
+    """Two samples of the tree, as ``run`` takes them, and the questions that ``timefunc`` asks."""
+    tree = processes.ProcTree(1)
+    for _ in range(2):
+        sample = tree.sample()
+        assert 0 <= sample.largest <= sample.total
+        assert sample.processes == len(tree.members()) <= len(listed)
+    for name in listed:
+        assert isinstance(processes.parent_of(name), str)
+        if name.isascii() and name.isdecimal():
+            assert processes._is_zombie(int(name)) in (True, False)
+
+
+def _inside(path: str) -> str:
+    """The path without what leads out of the folder it begins in."""
+    return "/".join(part for part in path.split("/") if part != "..").lstrip("/")
+
+
+@contextmanager
+def _grown(names: list[str]) -> Iterator[list[int]]:
+    """A folder to be in, with a file of each name where the system takes it; their sizes."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield [_plant(_inside(name), length) for length, name in enumerate(names[:40], start=1)]
+        finally:
+            os.chdir(before)
+
+
+def _plant(name: str, length: int) -> int:
+    try:
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        with open(name, "xb") as file:
+            return file.write(b"x" * length)
+    except (OSError, ValueError):
+        return 0
+
+
+def check_size(content: bytes) -> None:
+    """No more is found than there is, and all of it where nothing is left out.
+
+    The words up to an empty one are the command line, in which no path leads out; the others are the files.
+    """
+    options, _, names = content.partition(b"\0\0")
+    argv = [_inside(word) for word in words(options)]
+    with _grown(words(names)) as lengths:
+        whole, files = sum(lengths), sum(map(bool, lengths))
+        for arguments in (argv, ["."]):
+            answer = call(size.main, arguments)
+            assert answer.status in (0, 1, 2)
+            assert len(answer.records) == (0 if answer.status or answer.is_help else 2)
+            found = [record.value for record in answer.records]
+            assert not found or "--allocated" in argv or 0 < found[1] <= files
+            if arguments == ["."]:
+                assert found == ([float(whole), float(files)] if files else [])
+
+
+SYNTAXES = sorted(set(sloc_languages.SYNTAXES.values()), key=repr)
+
+
+def check_sloc_count(content: bytes) -> None:
+    """No text has more lines of code than lines; the first byte chooses its language."""
+    language, text = content[:1], content[1:]
+    if language:
+        lines = sloc_count.count_lines(sloc_count.normalize(text), SYNTAXES[language[0] % len(SYNTAXES)])
+        assert 0 <= lines <= text.count(b"\n") + text.count(b"\r") + 1
+
+
+COMMANDS = [name for name, tool in sloc_tools.TOOLS.items() if not tool.is_module]
+
+
+def check_sloc_tools(content: bytes) -> None:
+    """What another counter prints becomes a total that is the sum of its languages, or is refused.
+
+    The first byte chooses the counter; its version is what stands before the first NUL.
+    """
+    choice, (version, _, printed) = content[:1], content[1:].partition(b"\0")
+    if not choice:
+        return
+    name = COMMANDS[choice[0] % len(COMMANDS)]
+
+    def output(_name: str, arguments: list[str]) -> bytes:
+        return version if arguments == ["--version"] else printed
+
+    there = mock.patch.object(sloc_tools, "is_there", return_value=True)
+    with there, mock.patch.object(sloc_tools, "_output", output):
+        answer = call(sloc.main, ["--tool", name, "."])
+    if answer.status:
+        assert (answer.status, answer.records) == (1, [])
+        return
+    total, tool, *languages = answer.records
+    assert (tool.value, total.value) == (name, math.fsum(float(one.value) for one in languages))
+    assert 1 <= len(languages) <= sloc.MOST_LANGUAGES
+
+
+MODULE = types.ModuleType("module")
+exec("def function(): pass\nclass Class:\n    def method(self): pass\n    number = 3", MODULE.__dict__)
+
+
+def check_timefunc(content: bytes) -> None:
+    """A command line is refused, or is a plan that reaches the other process as it is; nothing of it is run."""
+    argv = words(content)
+    plans: list[timefunc.Plan] = []
+
+    def measure(plan: timefunc.Plan, calls: bool = False) -> timefunc.Timing:
+        plans.append(plan)
+        return timefunc.Timing([1.0, 2.0], 1, [], 3 if calls else None)
+
+    with mock.patch.object(timefunc, "measure", measure):
+        answer = call(timefunc.main, argv)
+    if not plans:
+        assert answer.status == 2 or answer.is_help
+        return
+    (plan,) = plans
+    assert len(answer.records) in (1, 2)
+    assert json.loads(json.dumps(plan._asdict()).encode("ascii"))["target"] == plan.target
+    assert plan.processes > 0 < plan.values
+    assert all(0 <= seconds < math.inf for seconds in (plan.min_time, plan.budget, plan.timeout or 0.0))
+    _check_target(plan.target)
+
+
+def _check_target(target: str) -> None:
+    """A target is looked for where it says, and a name that is no function is told of."""
+    nowhere = types.SimpleNamespace(import_module=_refuse, util=types.SimpleNamespace(spec_from_file_location=_nothing))
+    with mock.patch.object(timing, "importlib", nowhere), pytest.raises(ImportError):
+        timing.load(target)
+    with suppress(AttributeError, TypeError):
+        assert callable(timing.resolve(MODULE, target.rpartition(":")[2]))
+
+
+def _refuse(name: str) -> types.ModuleType:
+    raise ImportError(f"{name}: nothing is imported here")
+
+
+def _nothing(_name: str, _path: str) -> Optional[Any]:
+    return None
+
+
+def check_bundle(content: bytes) -> None:
+    """Whatever the arguments are, the text is ASCII and valid, and its last line hands them over as they were."""
+    first, *argv = words(content)
+    text = bundle.bundle(bundle.PROGRAMS[len(first) % len(bundle.PROGRAMS)], argv)
+    assert text.isascii()
+    last = ast.parse(text.splitlines()[-1]).body[0]
+    assert isinstance(last, ast.Expr)
+    assert isinstance(last.value, ast.Call)
+    assert ast.literal_eval(last.value.args[1]) == argv
+
+
+def check_wire(content: bytes) -> None:
+    """Lines are records or refusals, however they come: the master reads what a worker, or anyone, has written."""
+    assert all(isinstance(one, (Record, wire.Refusal)) for one in wire.read_file(content))
+    text = content.decode("utf-8", "replace")
+    at_once, in_pieces = wire.MarkerScanner(), wire.MarkerScanner()
+    expected = [*at_once.feed(text), *at_once.finish()]
+    found = [one for begin in range(0, len(text), 7) for one in in_pieces.feed(text[begin : begin + 7])]
+    found += in_pieces.finish()
+    assert [one for one in found if isinstance(one, Record)] == [one for one in expected if isinstance(one, Record)]
+
+
+CHECKS: dict[str, Callable[[bytes], None]] = {
+    name[len("check_") :]: check for name, check in list(globals().items()) if name.startswith("check_")
+}
