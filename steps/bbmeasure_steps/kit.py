@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
-from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, statusToString
+from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, RETRY, statusToString
 from twisted.internet import defer
 
 from bbmeasure_scripts.bundle import bundle
@@ -59,7 +59,7 @@ class KitStep(MeasuringStep):
 
     def getResultSummary(self) -> dict[str, str]:
         """As every measuring step, but never the interpreter's command line."""
-        if self.results in (FAILURE, EXCEPTION, CANCELLED):
+        if self.results in (FAILURE, EXCEPTION, CANCELLED, RETRY):
             return {"step": f"{self.name} ({statusToString(self.results)})"}
         return super().getResultSummary()
 
