@@ -1,45 +1,91 @@
 """How the pages look: in light and dark, on a telephone and on a wall, full and empty.
 
-Each test takes its picture; with ``BBMEASURE_SCREENSHOTS=FOLDER`` in the environment they are kept there, for the
-documentation and for eyes.
+Each test takes its picture.  With ``BBMEASURE_SCREENSHOTS=FOLDER`` in the environment they are kept there, for eyes;
+where that is ``docs/images``, those are kept that the documentation shows, each made small.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from bbmeasure.site import Site
-from tests.browser.config import HOSTILE, LINUX, config
+from tests.browser.config import HOSTILE, LINUX, WINDOWS, config
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+IMAGES = DOCS / "images"
+#: What a picture in the documentation may weigh, in bytes.
+HEAVIEST = 100_000
 WIDTHS = {"telephone": (320, 800), "tablet": (800, 1000), "desk": (1280, 900), "wall": (3840, 2160)}
+#: Every page that there is: its address, and what stands there when it is ready.
 ROUTES = {
-    "list": ("/measurements", "[data-testid=found]"),
+    "list": (f"/measurements?builder={LINUX}", "[data-testid=found]"),
     "series": ("/measurements/build_size", "[data-testid=statistics]"),
     "many-points": ("/measurements/bulk", "[data-testid=statistics]"),
+    "tags": (f"/measurements/lines_by_language?builder={LINUX}", "[data-testid=statistics]"),
+    "texts": (f"/measurements/compiler?builder={LINUX}", ".bbm-points"),
+    "builders-compared": (f"/measurements/build_size?builder={WINDOWS}&vs={LINUX}", "[data-testid=comparison]"),
+    "ranges-compared": (
+        f"/measurements/compile_time?builder={LINUX}&since=6d&vs_since=12d&vs_until=6d",
+        "[data-testid=comparison]",
+    ),
     "build": (f"/builders/{LINUX}/builds/16", "[data-testid=panel]"),
+    "builder": (f"/builders/{LINUX}", "[data-testid=panel]"),
 }
+
+
+#: Those of which the narrowest and a usual window are enough.
+TWO_WIDTHS = ("tags", "texts", "builders-compared", "ranges-compared", "builder")
+
+
+def documented():
+    """The names of the pictures that the documentation shows."""
+    pages = "".join(page.read_text() for page in DOCS.glob("*.rst"))
+    return set(re.findall(r"image:: images/(\S+)\.png$", pages, re.MULTILINE))
 
 
 @pytest.fixture
 def keep(tmp_path):
     """Take a picture of what the window shows; it may not be one plain colour."""
-    folder = Path(os.environ.get("BBMEASURE_SCREENSHOTS") or tmp_path)
+    folder = Path(os.environ.get("BBMEASURE_SCREENSHOTS") or tmp_path).resolve()
     folder.mkdir(parents=True, exist_ok=True)
 
     def kept(page, name):
         page.wait_for_load_state("networkidle")
-        path = folder / f"{name}.png"
-        page.screenshot(path=path, animations="disabled")
+        path = (tmp_path if folder == IMAGES else folder) / f"{name}.png"
+        page.screenshot(path=path, animations="disabled", full_page=folder != IMAGES)
         assert path.stat().st_size > 5_000, "a picture of nothing"
+        if folder == IMAGES and name in documented():
+            keep_small(page, path)
 
     return kept
 
 
+def keep_small(page, path):
+    """A picture for the documentation: all of the page, with 256 colours, which lines and letters do not miss."""
+    before = page.viewport_size
+    page.evaluate("""() => { for (const plot of document.querySelectorAll(".bbm-chart-plot")) {
+        plot.style.height = plot.clientHeight + "px" } }""")
+    bottom = page.evaluate("""() => Math.max(...[...document.querySelectorAll(".bbm > *, .bb-build-step, .container *")]
+        .map(element => element.getBoundingClientRect().bottom + scrollY))""")
+    page.set_viewport_size({"width": before["width"], "height": min(2000, max(400, round(bottom) + 24))})
+    page.wait_for_timeout(300)
+    page.screenshot(path=path, animations="disabled")
+    page.set_viewport_size(before)
+    with Image.open(path) as image:
+        colours = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        colours.save(IMAGES / path.name, optimize=True)
+
+
 def _fits(page):
+    """Whether the window need not be moved sideways; Buildbot's own table of builds is wider than a telephone."""
+    if page.get_by_role("heading", name="Builds:").count():
+        return page.evaluate("document.querySelector('.bbm-panel').getBoundingClientRect().right <= innerWidth")
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -49,6 +95,8 @@ def test_fits_every_width_in_light_and_dark(open_at, keep, route):
     address, ready = ROUTES[route]
     visit = open_at()
     for name, (width, height) in WIDTHS.items():
+        if route in TWO_WIDTHS and name not in ("telephone", "desk"):
+            continue
         visit.page.set_viewport_size({"width": width, "height": height})
         page = visit.go(address)
         expect(page.locator(ready)).to_be_visible()
@@ -124,3 +172,17 @@ def test_everything_has_a_name(open_at):
                 !(element.getAttribute("aria-label") || element.textContent.trim() || element.labels?.length)
             ).map(element => element.outerHTML)""")
         assert nameless == [], route
+
+
+def test_every_page_is_pictured_in_the_documentation():
+    """Each page is shown there, in light and dark, wide and narrow, by small pictures, of which none is left over."""
+    shown = documented()
+    assert shown == {path.stem for path in IMAGES.glob("*.png")}
+    pages = {name.rsplit("-", 2)[0] for name in shown}
+    assert pages == set(ROUTES)
+    assert {"series-desk-light", "series-desk-dark", "series-telephone-light"} <= shown
+    for name in shown:
+        path = IMAGES / f"{name}.png"
+        assert path.stat().st_size < HEAVIEST, name
+        with Image.open(path) as image:
+            assert image.width == WIDTHS[name.split("-")[-2]][0]
