@@ -12,6 +12,7 @@ import pytest
 from bbmeasure.site import Site
 from tests.e2e.masters import BASE_CONFIG, rows
 
+# A worker sends what it has of the output at once where that is 64 KiB, else after 5 s: hence the filler.
 CONFIG = """
 WAITS = '''
 import pathlib
@@ -19,12 +20,17 @@ import time
 
 
 def wait():
+    if not pathlib.Path("begun").exists():
+        print('##bbmeasure {"v":1,"name":"printed","value":1}')
+        for _ in range(20000):
+            print("filler")
     pathlib.Path("begun").touch()
     while not pathlib.Path("go").exists():
         time.sleep(0.02)
 '''
 REPORTS = '''
 echo '##bbmeasure {"v":1,"name":"printed","value":1}'
+yes filler | head -n 20000
 echo '{"v":1,"name":"filed","value":2}' >>"$BBMEASURE_FILE"
 touch begun
 until [ -e go ]; do sleep 0.02; done
@@ -115,6 +121,8 @@ def test_a_worker_that_is_killed_in_a_step(site: Site, protocol: str, what: str)
     begun = site.build_of(request)
     assert begun is not None
     lost = begun["buildid"]
+    waiting = site.steps(begun)["waiting"]
+    site.wait_for(lambda: "##bbmeasure" in site.log_text(waiting, "stdio"), "what the step reports to arrive", 60)
     site.workers[protocol].kill()
     (folder / "go").touch()  # what the killed worker left running ends
 
