@@ -13,7 +13,6 @@ from typing import Any, Optional, Union
 from twisted.internet import defer
 from twisted.python import threadable
 
-from bbmeasure.context import context_of
 from bbmeasure.layer import Capture, Value
 from bbmeasure.records import Direction, Kind, Record, check_number
 from bbmeasure.times import nanoseconds
@@ -123,13 +122,13 @@ def _capture_guarded(
         tags = {**_builder_tags(build), **tags} if tags else _builder_tags(build)
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
         at = None if time is None else nanoseconds(check_number(time, "time"))
-        one = Value(record, capture.shared(context_of(build)), at, limited=True)
+        one = Value(record, capture.context_of(build), at, limited=True)
         if accumulate:
             kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)
         elif diff:
             kept = capture.never_fail(capture.difference(one), "value of", name)
         else:
-            kept = capture.guard(capture.capture(one), "value of", name)
+            kept = capture.capture(one, capture.promise("value of", name))
     except Exception:  # noqa: BLE001  (counted and logged, whatever it was)
         kept = capture.never_fail(defer.fail(), "value of", str(name))
     return kept

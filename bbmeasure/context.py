@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from bbmeasure.storage.base import NANOSECONDS, BuildContext
 
 #: The longest revision, branch and project that are kept.
 LONGEST_FACT = 200
+
+Facts = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str]]
 
 
 def identity_time(
@@ -27,6 +29,12 @@ def identity_time(
 
 def context_of(build_or_step: Any) -> Optional[BuildContext]:
     """The build that a Buildbot Build or BuildStep stands for; None for None."""
+    facts = facts_of(build_or_step)
+    return None if facts is None else BuildContext(*facts)
+
+
+def facts_of(build_or_step: Any) -> Optional[Facts]:
+    """What a BuildContext is made of, in its order; None for None."""
     if build_or_step is None:
         return None
     build, step = getattr(build_or_step, "build", None), None
@@ -34,15 +42,15 @@ def context_of(build_or_step: Any) -> Optional[BuildContext]:
         build = build_or_step
     else:
         step = str(build_or_step.name)
-    return BuildContext(
-        builder=build.builder.name,
-        worker=_worker(build),
-        build=build.number,
-        buildid=build.buildid,
-        step=step,
-        revision=fact_of(build.getProperty("got_revision")) or fact_of(build.getProperty("revision")),
-        branch=fact_of(build.getProperty("branch")),
-        project=fact_of(build.getProperty("project")),
+    return (
+        build.builder.name,
+        _worker(build),
+        build.number,
+        build.buildid,
+        step,
+        fact_of(build.getProperty("got_revision")) or fact_of(build.getProperty("revision")),
+        fact_of(build.getProperty("branch")),
+        fact_of(build.getProperty("project")),
     )
 
 

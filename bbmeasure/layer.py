@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure import totals
-from bbmeasure.errors import LimitError, MeasureError, RecordError, SeriesConflictError, StorageFullError
+from bbmeasure.context import Facts, facts_of
+from bbmeasure.errors import MeasureError, RecordError, SeriesConflictError, StorageFullError
+from bbmeasure.limits import Limits
+from bbmeasure.outgoing import Outgoing
 from bbmeasure.patience import PATIENCE, Watch
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo, Storage
@@ -20,13 +23,8 @@ from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.switches import Switches
 from bbmeasure.units import excerpt
 
-__all__ = ["MOST_HELD", "MOST_SERIES", "MOST_STREAMS", "PATIENCE", "Capture", "Switches", "Value"]
+__all__ = ["MOST_HELD", "PATIENCE", "Capture", "Switches", "Value"]
 
-#: Limits of one builder: series, and series with their tags told apart.
-MOST_SERIES = 2_000
-MOST_STREAMS = 20_000
-#: Seconds after which these are counted anew.
-LIMITS_FOR = 86_400.0
 #: The most values that wait for a store to say what their series are, or where their totals stand.
 MOST_HELD = 100_000
 #: Seconds after which the store is asked again what a series is: another process may have made it forget.
@@ -36,8 +34,7 @@ CARRIED_AT_ONCE = 1_000
 _SECOND_BACK = NANOSECONDS
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A record on its way into a series: what the master adds to it.
 
     ``time`` in nanoseconds, None for now.  ``fixed_kind``: master.cfg gave the kind, which wins over the series'.
@@ -68,6 +65,7 @@ class Capture(Watch):
         self.answering: Optional[Storage] = None
         self.switches: dict[str, Switches] = {}
         self._last_time = 0
+        self._facts: Optional[Facts] = None
         self._context: Optional[BuildContext] = None
         self._known: dict[str, SeriesInfo] = {}
         self._known_since = 0.0
@@ -77,9 +75,8 @@ class Capture(Watch):
         self._first: dict[str, Point] = {}
         self._carrying = 0
         self._carried: list[defer.Deferred[None]] = []
-        self._streams: dict[str, set[int]] = {}
-        self._series: dict[str, set[str]] = {}
-        self._limits_since = clock.seconds()
+        self._limits = Limits(clock)
+        self._outgoing = Outgoing(self._write, self)
 
     @property
     def storage(self) -> Storage:
@@ -112,22 +109,23 @@ class Capture(Watch):
         That may be never where the store hangs: a service that starts must not wait for it.
         """
         if self.opted_out:
-            self.stores = [storage]
-            self._ask_anew()
+            self._take([storage])
             memory, self.memory = self.memory, MemoryStorage()
             self._carrying += 1
             return self._carry_over(memory, storage).addBoth(self._carry_ended)
         if storage not in self.stores:
-            self.stores.append(storage)
-            self._ask_anew()
+            self._take([*self.stores, storage])
         return defer.succeed(None)
 
     def detach(self, storage: Storage) -> None:
         """Points go there no longer; with no store left, memory takes them."""
-        self.stores = [other for other in self.stores if other is not storage] or [self.memory]
-        self._ask_anew()
+        self._take([other for other in self.stores if other is not storage] or [self.memory])
 
-    def _ask_anew(self) -> None:
+    def _take(self, stores: list[Storage]) -> None:
+        """Points go to these from now on, those that wait still to the ones before; what is known of them is not."""
+        self._outgoing.send()
+        self._outgoing = Outgoing(self._write, self)
+        self.stores = stores
         self._known.clear()
         self._totals.clear()
 
@@ -187,46 +185,45 @@ class Capture(Watch):
         self._last_time = now
         return now
 
-    def capture(self, value: Value) -> defer.Deferred[None]:
-        """Keep one value; fires when it is on disk, fails with a MeasureError that says why it is not."""
-        return self.capture_all([value])[0]
+    def capture(self, value: Value, answer: Optional[defer.Deferred[None]] = None) -> defer.Deferred[None]:
+        """Keep one value; ``answer`` fires when it is on disk, fails with a MeasureError that says why it is not.
+
+        Who stops waiting for it may cancel it: the value stays on its way.
+        """
+        answer = defer.Deferred() if answer is None else answer
+        point = self._accepted(value, answer)
+        if point is not None:
+            self._outgoing.add([point], [answer])
+        return answer
 
     def capture_all(self, values: Sequence[Value]) -> list[defer.Deferred[None]]:
-        """Keep values, each with a Deferred of its own, in one write as far as their series are known.
-
-        Who stops waiting for one may cancel it: the value stays on its way.
-        """
-        known: list[tuple[Point, int]] = []
-        answers: list[defer.Deferred[None]] = []
-        for value in values:
-            answer: defer.Deferred[None] = defer.Deferred()
-            answers.append(answer)
-            try:
-                point = self._point(value)
-                self._check_limits(value, point)
-            except MeasureError:
-                self.counters["refused"] += 1
-                answer.errback()
-                continue
-            if self._is_known(value):
-                known.append((point, len(answers) - 1))
-            else:
-                self._ask(value).addCallbacks(
-                    self._write_later, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
-                )
-        if len(known) == 1:
-            answers[known[0][1]] = self._write([known[0][0]])
-        elif known:
-            self._write_for([point for point, _ in known], [answers[at] for _, at in known])
+        """The same for each of ``values``, in one write as far as their series are known."""
+        answers: list[defer.Deferred[None]] = [defer.Deferred() for _ in values]
+        accepted = [
+            (point, answer)
+            for value, answer in zip(values, answers)
+            if (point := self._accepted(value, answer)) is not None
+        ]
+        self._outgoing.add([point for point, _ in accepted], [answer for _, answer in accepted])
         return answers
 
-    def _write_later(self, _: SeriesInfo, point: Point, answer: defer.Deferred[None]) -> None:
-        self._write_for([point], [answer])
+    def _accepted(self, value: Value, answer: defer.Deferred[None]) -> Optional[Point]:
+        """The point to write now; None where the value is refused, or the store must first say what its series is."""
+        try:
+            point = self._point(value)
+        except MeasureError:
+            self.counters["refused"] += 1
+            self.fail(Failure(), [answer])  # type: ignore[no-untyped-call]
+            return None
+        if self._is_known(value):
+            return point
+        self._ask(value).addCallbacks(
+            self._write_later, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
+        )
+        return None
 
-    def _write_for(self, points: Sequence[Point], answers: list[defer.Deferred[None]]) -> None:
-        """One write, whose end is that of all ``answers``."""
-        written = self._write(points)
-        written.addCallbacks(self.succeed, self.fail, callbackArgs=(answers,), errbackArgs=(answers,))
+    def _write_later(self, _: SeriesInfo, point: Point, answer: defer.Deferred[None]) -> None:
+        self._outgoing.add([point], [answer])
 
     def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
         self.counters["captured"] += len(points)
@@ -237,38 +234,27 @@ class Capture(Watch):
         return self.storage.write(points, state or {})
 
     def _point(self, value: Value) -> Point:
-        return point_of(value, self.now() if value.time is None else value.time)
-
-    def shared(self, context: Optional[BuildContext]) -> Optional[BuildContext]:
-        """The same object for the same build, as long as no other comes: many thousands of points may wait."""
-        if context != self._context:
-            self._context = context
-        return self._context
-
-    def _check_limits(self, value: Value, point: Point) -> None:
-        """LimitError where a builder would have too many series of a day, or too many tags in them.
+        """The point of a value; LimitError where its builder has too many series already.
 
         What the master makes itself is not counted: nothing that a worker sends can keep it out.
         """
-        if not value.limited:
-            return
-        now = self.clock.seconds()
-        if not 0 <= now - self._limits_since < LIMITS_FOR:
-            self._streams.clear()
-            self._series.clear()
-            self._limits_since = now
-        builder = point.builder or ""
-        streams = self._streams.setdefault(builder, set())
-        stream = hash((point.series, frozenset(point.tags.items())))  # what a worker may send is not kept as it is
-        if stream in streams:
-            return
-        names = self._series.setdefault(builder, set())
-        if point.series not in names and len(names) >= MOST_SERIES:
-            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_SERIES} series of one builder")
-        if len(streams) >= MOST_STREAMS:
-            raise LimitError(f"series {excerpt(point.series)}: expected at most {MOST_STREAMS} series with their tags")
-        names.add(point.series)
-        streams.add(stream)
+        point = point_of(value, self.now() if value.time is None else value.time)
+        if value.limited:
+            self._limits.check(point)
+        return point
+
+    def context_of(self, build_or_step: Any) -> Optional[BuildContext]:
+        """The build of a value: the same object as long as no other comes, as many thousands of points may wait."""
+        facts = facts_of(build_or_step)
+        if facts != self._facts:
+            self._facts = facts
+            self._context = None if facts is None else BuildContext(*facts)
+        return self._context
+
+    def settle(self) -> defer.Deferred[None]:
+        """Fires when nothing is on its way to a store any longer; what could be written is, at once."""
+        self._outgoing.send()
+        return super().settle()
 
     # what series are
 
@@ -378,13 +364,11 @@ class Capture(Watch):
             last = yield self._totals.recall(key, storage)
             state = next_state(last)
             to_store = stored(last, state)
-            one = replace(
-                value, record=replace(value.record, value=state if to_store is None else to_store, samples=())
-            )
+            stored_value = state if to_store is None else to_store
+            one = value._replace(record=replace(value.record, value=stored_value, samples=()))
             if not self._is_known(one):
                 yield self._ask(one)
         point = self._point(one)
-        self._check_limits(value, point)
         if to_store is None and self.opted_out:
             self._first[key] = point
         written = self._write([] if to_store is None else [point], {key: state})

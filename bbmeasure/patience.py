@@ -37,7 +37,7 @@ class Watch:
         self._late_until = 0.0
         self._busy = 0
         self._settling: list[defer.Deferred[None]] = []
-        self._left_both = (self._left, self._left_failed)
+        self._canceller = self._cancelled
 
     def count(self, counter: str, why: str, by: int = 1) -> None:
         """Count, and say it the first times and then now and again."""
@@ -70,26 +70,27 @@ class Watch:
 
         ``wait`` itself is left alone, so that what it stands for goes on.
         """
-        answer: defer.Deferred[None] = defer.Deferred()
+        answer = self.promise(what, of)
         wait.addCallbacks(self.succeed, self.fail, callbackArgs=([answer],), errbackArgs=([answer],))
-        return self.guard(answer, what, of)
+        return answer
 
-    def guard(self, answer: defer.Deferred[None], what: str, of: str = "") -> defer.Deferred[None]:
-        """The same for an ``answer`` that may be cancelled while what it stands for goes on: the caller gets itself."""
-        if answer.called:
-            return answer.addErrback(self._failed, what, of)
+    def promise(self, what: str, of: str = "") -> defer.Deferred[None]:
+        """The same for what is to be fired by :meth:`succeed` or :meth:`fail`, and may be cancelled.
+
+        Many thousands may wait: it has no callbacks of ours, which keeps the garbage collector quick.
+        """
+        answer: defer.Deferred[None] = defer.Deferred(self._canceller)
         patience = self.patience
         self._waiting[answer] = (self.clock.seconds() + patience, what, of)
         if self._timer is None:
             self._timer = self.clock.callLater(patience, self._look)
-        left, failed = self._left_both  # many thousands may wait: few objects keep the garbage collector quick
-        itself = (answer,)
-        return answer.addCallbacks(left, failed, callbackArgs=itself, errbackArgs=itself)
+        return answer
 
     def succeed(self, _: Any, answers: list[defer.Deferred[None]]) -> None:
         """Fire those answers that nobody has given up."""
         for answer in answers:
             if not answer.called:
+                self._leave(answer)
                 answer.callback(None)
 
     def fail(self, why: Any, answers: list[defer.Deferred[None]]) -> None:
@@ -98,26 +99,28 @@ class Watch:
         for answer in answers:
             if answer.called:
                 late += 1
-            else:
+                continue
+            promised = self._leave(answer)
+            if promised is None:
                 answer.errback(why)
+            else:
+                self._failed(why, *promised[1:])
+                answer.callback(None)
         if late:
             self.count("failed_late", f"what was still on its way failed: {_said(why)}", late)
 
     def _leave(self, answer: defer.Deferred[None]) -> Optional[tuple[float, str, str]]:
-        """What it waited for; None where it was given up."""
+        """What it waited for; None where nothing was promised, or it was given up."""
         entry = self._waiting.pop(answer, None)
         if not self._waiting and self._timer is not None:
             self._timer.cancel()
             self._timer = None
         return entry
 
-    def _left(self, _: Any, answer: defer.Deferred[None]) -> None:
+    def _cancelled(self, answer: defer.Deferred[None]) -> None:
         self._leave(answer)
-
-    def _left_failed(self, why: Any, answer: defer.Deferred[None]) -> None:
-        entry = self._leave(answer)
-        if entry is not None:
-            self._failed(why, *entry[1:])
+        self.counters["cancelled"] += 1
+        answer.callback(None)
 
     def _look(self) -> None:
         """Give up on those that have waited long enough."""
@@ -131,7 +134,7 @@ class Watch:
         for answer, what in given_up:
             if self._waiting.pop(answer, None) is not None:
                 self.late(what, self.patience)
-                answer.cancel()
+                answer.callback(None)
         if self._waiting and self._timer is None:
             until = next(iter(self._waiting.values()))[0]
             self._timer = self.clock.callLater(max(0.0, until - now), self._look)

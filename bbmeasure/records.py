@@ -168,18 +168,16 @@ class Record:
         tags: Optional[Mapping[str, Any]] = None,
         samples: Sequence[float] = (),
     ) -> None:
-        def put(field: str, content: Any) -> None:
-            object.__setattr__(self, field, content)
-
-        put("name", check_text("name", name, LONGEST_NAME))
-        put("better", direction(better))
-        put("tags", check_tags({} if tags is None else tags))
+        fields = self.__dict__  # a frozen dataclass sets itself no other way, and object.__setattr__ takes its time
+        fields["name"] = check_text("name", name, LONGEST_NAME)
+        fields["better"] = direction(better)
+        fields["tags"] = check_tags({} if tags is None else tags)
         chosen = None if kind is None else choose(Kind, kind, "kind")
         if isinstance(value, str):
-            put("kind", _text_kind(chosen, unit, samples))
-            put("value", _check_value_text(value))
-            put("unit", "1")
-            put("samples", ())
+            fields["kind"] = _text_kind(chosen, unit, samples)
+            fields["value"] = _check_value_text(value)
+            fields["unit"] = "1"
+            fields["samples"] = ()
             return
         if chosen is Kind.TEXT:
             raise RecordError(f"value {units.excerpt(str(value))}: expected a text, as its kind is text")
@@ -195,10 +193,10 @@ class Record:
             quantity = units.Quantity(middle, *units.to_base(0, unit or "1")[1:])
         else:
             quantity = units.to_base(check_number(value), unit or "1")
-        put("value", quantity.value)
-        put("unit", quantity.unit)
-        put("kind", chosen or Kind(quantity.kind))
-        put("samples", measured)
+        fields["value"] = quantity.value
+        fields["unit"] = quantity.unit
+        fields["kind"] = chosen or Kind(quantity.kind)
+        fields["samples"] = measured
 
 
 def _text_kind(kind: Optional[Kind], unit: Optional[str], samples: Sequence[float]) -> Kind:

@@ -11,7 +11,6 @@ from twisted.internet import defer
 
 from bbmeasure import units
 from bbmeasure.answers import change_of
-from bbmeasure.context import context_of
 from bbmeasure.errors import MeasureError, RecordError, UnitError
 from bbmeasure.layer import Value
 from bbmeasure.master.plan import Meaning, Plan, series_name
@@ -102,7 +101,7 @@ class StepCapture:
         self.layer = step.layer
         self.meaning = meaning
         self.plan = plan
-        self.context = self.layer.shared(context_of(step))
+        self.context = self.layer.context_of(step)
         self.outcome = Outcome()
 
     def refuse(self, whys: Sequence[str]) -> None:

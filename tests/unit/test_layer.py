@@ -10,14 +10,17 @@ from twisted.internet import defer, task
 from twisted.logger import globalLogPublisher
 
 from bbmeasure import layer as module
+from bbmeasure import limits
 from bbmeasure.errors import (
     LimitError,
     MeasureError,
     SeriesConflictError,
+    StorageError,
     StorageFullError,
     StorageUnavailableError,
 )
 from bbmeasure.layer import CARRIED_AT_ONCE, KNOWN_FOR, PATIENCE, Capture, Switches, Value
+from bbmeasure.outgoing import MOST_TOGETHER
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
 from bbmeasure.storage.memory import MemoryStorage
@@ -250,7 +253,7 @@ class TestValues:
 
     def test_one_refused_value_leaves_the_others(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each value has an answer of its own, in the order of the values."""
-        monkeypatch.setattr(module, "MOST_SERIES", 2)
+        monkeypatch.setattr(limits, "MOST_SERIES", 2)
         answers = capture.capture_all([value_of("a"), value_of("b"), value_of("c"), value_of("a", 2.0)])
         results = [result_of(answer) for answer in answers]
         assert [type(result) for result in results] == [type(None), type(None), LimitError, type(None)]
@@ -314,7 +317,7 @@ class TestLimits:
 
     def test_most_series_of_a_builder(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """One series too many is refused with the limit; those that are known and other builders go on."""
-        monkeypatch.setattr(module, "MOST_SERIES", 3)
+        monkeypatch.setattr(limits, "MOST_SERIES", 3)
         for name in "abc":
             capture.capture(value_of(name))
         error = result_of(capture.capture(value_of("d")))
@@ -326,7 +329,7 @@ class TestLimits:
 
     def test_most_tags_of_a_builder(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """A tag with ever new values is refused at its limit, also where a running total is meant."""
-        monkeypatch.setattr(module, "MOST_STREAMS", 3)
+        monkeypatch.setattr(limits, "MOST_STREAMS", 3)
         for number in range(3):
             capture.capture(value_of(tags={"commit": str(number)}))
         assert isinstance(result_of(capture.capture(value_of(tags={"commit": "3"}))), LimitError)
@@ -338,8 +341,85 @@ class TestLimits:
         tags = {f"key{n}": "x" * 1000 for n in range(16)}
         for number in range(50):
             capture.capture(value_of(tags={**tags, "key0": str(number)}))
-        assert all(isinstance(stream, int) for streams in capture._streams.values() for stream in streams)
-        assert len(capture._streams["first"]) == 50
+        assert all(isinstance(stream, int) for streams in capture._limits._streams.values() for stream in streams)
+        assert len(capture._limits._streams["first"]) == 50
+
+
+class TestGroups:
+    """Values that come while others are on their way."""
+
+    @pytest.fixture(autouse=True)
+    def known(self, capture: Capture, slow: SlowStorage) -> None:
+        """The store has said what the series is."""
+        capture.capture(value_of(value=0))
+        slow.go()
+        slow.writes.clear()
+
+    def test_a_burst_is_two_writes(self, capture: Capture, slow: SlowStorage) -> None:
+        """The first goes at once, the others together when it has arrived; each has its answer."""
+        answers = [capture.capture(value_of(value=n)) for n in range(1, 100)]
+        assert slow.writes == [1]
+        slow.go(1)
+        assert slow.writes == [1, 98]
+        assert [result_of(answer) for answer in answers] == [None] + ["waiting"] * 98
+        slow.go()
+        assert all(answer.called for answer in answers)
+        assert values_in(slow) == list(range(100))
+
+    def test_a_store_is_given_all_but_the_last(self, capture: Capture, slow: SlowStorage) -> None:
+        """One that hangs knows how much waits, so that its own limit holds."""
+        for number in range(2 * MOST_TOGETHER + 5):
+            capture.capture(value_of(value=number))
+        assert slow.writes == [1, MOST_TOGETHER, MOST_TOGETHER]
+
+    def test_one_that_cannot_be_kept_fails_alone(self, capture: Capture, slow: SlowStorage) -> None:
+        """The others of its group are kept."""
+        bad = Value(Record("size", 5.0), BUILD, time=10**30, limited=True)
+        answers = [capture.capture(value) for value in (value_of(value=1), value_of(value=2), bad, value_of(value=3))]
+        slow.go()
+        results = [result_of(answer) for answer in answers]
+        assert isinstance(results.pop(2), StorageError)
+        assert results == [None, None, None]
+        assert values_in(slow) == [0, 1, 2, 3]
+
+    def test_a_full_store_is_not_asked_again(self, capture: Capture, slow: SlowStorage) -> None:
+        """The whole group is told, and the next value is a new try."""
+        answers = [capture.capture(value_of(value=n)) for n in range(3)]
+        slow.go(1)
+        slow.fail(StorageFullError("full"))
+        assert [isinstance(result_of(answer), StorageFullError) for answer in answers] == [False, True, True]
+        assert slow.writes == [1, 2]
+        capture.capture(value_of(value=9))
+        assert slow.writes == [1, 2, 1]
+
+    def test_a_stop_waits_for_what_is_not_written_yet(self, capture: Capture, slow: SlowStorage) -> None:
+        """It is written as soon as it asks; what comes then is waited for."""
+        capture.capture(value_of(value=1))
+        capture.capture(value_of(value=2))
+        assert result_of(capture.settle()) is None
+        assert slow.writes == [1, 1]
+        capture.capture(value_of(value=3))
+        work: defer.Deferred[None] = defer.Deferred()
+        capture.follow(work)
+        settled = capture.settle()
+        capture.capture(value_of(value=4))
+        work.callback(None)
+        assert result_of(settled) == "waiting"
+        slow.go()
+        assert result_of(settled) is None
+        assert values_in(slow) == [0, 1, 2, 3, 4]
+
+    def test_a_store_that_goes_gets_what_came_before(self, capture: Capture, slow: SlowStorage) -> None:
+        """A stop closes it after that; what comes later is for the one that takes its place."""
+        for number in range(1, 4):
+            capture.capture(value_of(value=number))
+        capture.detach(slow)
+        assert slow.writes == [1, 2]
+        answer = capture.capture(value_of(value=9))
+        assert result_of(answer) is None
+        slow.go()
+        assert values_in(slow) == [0, 1, 2, 3]
+        assert values_in(capture.memory) == [9]
 
 
 class TestTrouble:
@@ -354,7 +434,7 @@ class TestTrouble:
 
     def test_patience_has_an_end(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
         """What callers wait for fires after PATIENCE; the point goes on and gets there."""
-        answer = capture.guard(capture.capture(value_of()), "value of", "size")
+        answer = capture.capture(value_of(), capture.promise("value of", "size"))
         clock.advance(PATIENCE - 0.1)
         assert result_of(answer) == "waiting"
         clock.advance(0.2)
@@ -365,7 +445,7 @@ class TestTrouble:
 
     def test_what_fails_after_all_is_counted(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
         """A point that nobody waits for any longer and that is lost then is not lost in silence."""
-        capture.guard(capture.capture(value_of()), "value of", "size")
+        capture.capture(value_of(), capture.promise("value of", "size"))
         capture.never_fail(capture.accumulate(value_of("total"), absolute=False), "value of")
         clock.advance(PATIENCE + 1)
         slow.fail(StorageUnavailableError("gone"))
@@ -375,7 +455,7 @@ class TestTrouble:
         """A thousand that wait cost one timer, each is late in its own time, and none is left when nobody waits."""
         answers = []
         for _ in range(1000):
-            answers.append(capture.guard(capture.capture(value_of()), "value of", "size"))
+            answers.append(capture.capture(value_of(), capture.promise("value of", "size")))
             clock.advance(0.001)
         assert len(clock.getDelayedCalls()) == 1
         clock.advance(PATIENCE - 0.5)
@@ -398,7 +478,7 @@ class TestTrouble:
 
     def test_a_caller_that_cancels_is_no_error(self, capture: Capture, slow: SlowStorage) -> None:
         """Who cancels what captureData gave hears nothing, and it is counted."""
-        answer = capture.guard(capture.capture(value_of()), "value of", "size")
+        answer = capture.capture(value_of(), capture.promise("value of", "size"))
         answer.cancel()
         assert result_of(answer) is None
         assert capture.counters["cancelled"] == 1
