@@ -53,7 +53,8 @@ class Capture(Watch):
     """The capture layer of one master.
 
     ``stores`` holds where points go, the first of them answers questions unless ``answering`` does; ``sources`` are
-    the stores that instances offer by their name.  ``counters`` says what was captured, refused, late.
+    the stores that instances offer by their name, ``sinks`` what ships to servers.  ``counters`` says what was
+    captured, refused, late.
     """
 
     def __init__(self, clock: Any, *, master: Any = None) -> None:
@@ -62,6 +63,7 @@ class Capture(Watch):
         self.memory = MemoryStorage()
         self.stores: list[Storage] = [self.memory]
         self.sources: dict[str, Storage] = {}
+        self.sinks: dict[str, Any] = {}
         self.answering: Optional[Storage] = None
         self.switches: dict[str, Switches] = {}
         self._last_time = 0

@@ -21,16 +21,9 @@ from buildbot.scripts.base import getConfigFileFromTac
 from bbmeasure.layer import Switches
 from bbmeasure.master.builders import MeasuredBuilderConfig
 from bbmeasure.master.instances import JOURNAL, MeasureInstance, configured_path
-from bbmeasure.master.plan import Plan, read_switches, series_name
+from bbmeasure.master.plan import Plan, read_switches, series_name, split_arguments
 
 _DATABASE = "sqlite:///state.sqlite"
-_SWITCHES = {
-    "trackBuildTimes": "build_times",
-    "trackStepTimes": "step_times",
-    "trackStatistics": "statistics",
-    "trackProperties": "properties",
-    "trackMasterMetrics": "master_metrics",
-}
 
 
 @dataclass(frozen=True)
@@ -61,8 +54,8 @@ def configured(folder: str) -> Configured:
     builders = [one for one in config.builders if isinstance(one, MeasuredBuilderConfig)]
     switches, journal = Switches(), configured_path(instances)
     for instance in instances:
-        given = instance._config_kwargs
-        switches |= read_switches(**{name: given[key] for key, name in _SWITCHES.items() if key in given})
+        _, tracked = split_arguments(instance._config_kwargs)
+        switches |= read_switches(**tracked)
     url, connect_args = _database_of(config)
     return Configured(
         tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),

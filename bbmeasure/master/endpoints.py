@@ -259,7 +259,7 @@ class Endpoints:
         if (yield viewer.visible()) is not None:
             raise Refused("health: for those who may see every builder")
         stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *_by_name(self.layer.sources)))]
-        sinks = [sink.health() for sink in _by_name(getattr(self.layer, "sinks", {}))]
+        sinks = [sink.health() for sink in _by_name(self.layer.sinks)]
         return whole(answers.health_answer(self._now(), self.layer.counters, stores, sinks))
 
     @defer.inlineCallbacks

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from bbmeasure import times
 from bbmeasure.errors import MeasureError, QueryError, StorageError
 from bbmeasure.master.instances import MeasureInstance
+from bbmeasure.master.plan import split_arguments
 from bbmeasure.storage.base import Health
 from bbmeasure.storage.declarations import Declarations
 from bbmeasure.storage.influx import InfluxStorage
@@ -67,12 +68,6 @@ class SinkInstance(MeasureInstance):
         self._shipper: Optional[Shipper] = None
         self._ticker: Optional[Ticker] = None
 
-    @property
-    def sinks(self) -> dict[str, Any]:
-        """The sinks of this master by their names, for the API's ``health``."""
-        found: dict[str, Any] = self.layer.__dict__.setdefault("sinks", {})
-        return found
-
     def checkConfig(self, **kwargs: Any) -> None:
         """Check the arguments; a configuration error says what was wanted.
 
@@ -116,7 +111,7 @@ class SinkInstance(MeasureInstance):
         except MeasureError as error:
             log.error("bbmeasure: {name}: nothing is shipped: {why}", name=self.name, why=str(error))
             yield self._let_go_of_server()
-            self.sinks[self.name] = Unusable(self.name, str(error))
+            self.layer.sinks[self.name] = Unusable(self.name, str(error))
 
     def _begin(self, journal: SQLiteStorage, settings: Settings) -> None:
         reactor = self.master.reactor
@@ -134,7 +129,7 @@ class SinkInstance(MeasureInstance):
             limits=settings.limits,
         )
         self._ticker = Ticker(reactor, POLL, shipper.wake)
-        self._settings, self._shipper, self.sinks[self.name] = settings, shipper, shipper
+        self._settings, self._shipper, self.layer.sinks[self.name] = settings, shipper, shipper
         self.offer_answers(settings)
         shipper.start()
         self._ticker.start()
@@ -149,7 +144,7 @@ class SinkInstance(MeasureInstance):
     def _let_go_of_server(self) -> Generator[Any, Any, None]:
         self.take_back_answers()
         self._settings = None
-        self.sinks.pop(self.name, None)
+        self.layer.sinks.pop(self.name, None)
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop()
@@ -283,12 +278,6 @@ class VictoriaMetricsInstance(SinkInstance):
             numbers_only=True,
             tag_build_number=_check_switch("tagBuildNumber", tagBuildNumber),
         )
-
-
-def split_arguments(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of the server, and the switches of what is tracked."""
-    switches = {name: value for name, value in kwargs.items() if name.startswith("track")}
-    return {name: value for name, value in kwargs.items() if name not in switches}, switches
 
 
 def read_limits(max_bytes: Optional[int], max_age: Age) -> Limits:

@@ -43,19 +43,11 @@ class MeasureInstance(BuildbotService):
         super().__init__(**kwargs)
         self._journal: Optional[SQLiteStorage] = None
 
-    def checkConfig(
-        self,
-        *,
-        trackBuildTimes: bool = False,
-        trackStepTimes: bool = False,
-        trackStatistics: bool = False,
-        trackProperties: Any = (),
-        trackMasterMetrics: bool = False,
-    ) -> None:
-        """Check the switches; a configuration error says what was wanted."""
+    def checkConfig(self, **switches: Any) -> None:
+        """Check the switches, see :func:`~bbmeasure.master.plan.read_switches`; a configuration error if one is off."""
         try:
-            read_switches(trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics)
-        except MeasureError as error:
+            read_switches(**switches)
+        except (MeasureError, TypeError) as error:  # a TypeError names an argument that there is not
             config_error(f"{self.name}: {error}")
 
     @defer.inlineCallbacks
@@ -78,20 +70,12 @@ class MeasureInstance(BuildbotService):
         return capture.for_master(self.master)
 
     @defer.inlineCallbacks
-    def reconfigService(
-        self,
-        *,
-        trackBuildTimes: bool = False,
-        trackStepTimes: bool = False,
-        trackStatistics: bool = False,
-        trackProperties: Any = (),
-        trackMasterMetrics: bool = False,
-    ) -> Generator[Any, Any, None]:
+    def reconfigService(self, **switches: Any) -> Generator[Any, Any, None]:
         """Set the switches; may be called again and again."""
-        switches = read_switches(trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics)
-        self.layer.switches[self.name] = switches
+        wanted = read_switches(**switches)
+        self.layer.switches[self.name] = wanted
         MasterMetrics.for_master(self.master).settle()
-        yield BuildTracker.for_master(self.master).follow(self.name, switches)
+        yield BuildTracker.for_master(self.master).follow(self.name, wanted)
 
     @defer.inlineCallbacks
     def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:

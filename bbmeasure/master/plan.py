@@ -60,24 +60,32 @@ class Track:
 
 
 def read_switches(
-    build_times: bool = False,
-    step_times: bool = False,
-    statistics: bool = False,
-    properties: Any = (),
-    master_metrics: bool = False,
+    *,
+    trackBuildTimes: bool = False,
+    trackStepTimes: bool = False,
+    trackStatistics: bool = False,
+    trackProperties: Any = (),
+    trackMasterMetrics: bool = False,
 ) -> Switches:
-    """Switches from an instance's arguments; RecordError where one is not what it must be."""
+    """The switches that every instance takes; RecordError where one is not what it must be."""
     for what, got in (
-        ("trackBuildTimes", build_times),
-        ("trackStepTimes", step_times),
-        ("trackStatistics", statistics),
-        ("trackMasterMetrics", master_metrics),
+        ("trackBuildTimes", trackBuildTimes),
+        ("trackStepTimes", trackStepTimes),
+        ("trackStatistics", trackStatistics),
+        ("trackMasterMetrics", trackMasterMetrics),
     ):
         if not isinstance(got, bool):
             raise RecordError(f"{what} {got!r}: expected True or False")
-    if not isinstance(properties, (list, tuple)) or not all(isinstance(one, str) and one for one in properties):
-        raise RecordError(f"trackProperties {properties!r}: expected a list of patterns such as 'pylint-*'")
-    return Switches(build_times, step_times, statistics, tuple(properties), master_metrics)
+    patterns = trackProperties
+    if not isinstance(patterns, (list, tuple)) or not all(isinstance(one, str) and one for one in patterns):
+        raise RecordError(f"trackProperties {patterns!r}: expected a list of patterns such as 'pylint-*'")
+    return Switches(trackBuildTimes, trackStepTimes, trackStatistics, tuple(patterns), trackMasterMetrics)
+
+
+def split_arguments(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An instance's own arguments, and its switches."""
+    switches = {name: value for name, value in kwargs.items() if name.startswith("track")}
+    return {name: value for name, value in kwargs.items() if name not in switches}, switches
 
 
 #: What ``trackAll=True`` means.

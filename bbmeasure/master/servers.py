@@ -21,7 +21,8 @@ from buildbot.scripts.base import getConfigFileFromTac
 from buildbot.secrets.manager import SecretManager
 from twisted.internet import defer, task
 
-from bbmeasure.master.influx import SinkInstance, split_arguments
+from bbmeasure.master.influx import SinkInstance
+from bbmeasure.master.plan import split_arguments
 
 #: Seconds that the providers of secrets may take.
 PATIENCE = 60

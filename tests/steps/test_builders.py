@@ -15,6 +15,7 @@ from twisted.trial import unittest
 
 from bbmeasure import MeasuredBuilderConfig
 from bbmeasure.layer import Switches
+from bbmeasure.master.instances import SQLiteInstance
 from bbmeasure.master.measured import MeasuredMixin, measured_class
 from bbmeasure.master.plan import ALL, Meaning, Plan, Track, check_series, read_switches, series_name
 from bbmeasure.records import Direction, Kind
@@ -219,17 +220,25 @@ class TestErrors(unittest.TestCase):
     def test_switches(self) -> None:
         """Each switch of an instance is what it must be."""
         for arguments in (
-            {"build_times": "yes"},
-            {"step_times": 1},
-            {"statistics": None},
-            {"properties": "pylint-*"},
-            {"properties": [""]},
-            {"properties": [5]},
-            {"master_metrics": 0},
+            {"trackBuildTimes": "yes"},
+            {"trackStepTimes": 1},
+            {"trackStatistics": None},
+            {"trackProperties": "pylint-*"},
+            {"trackProperties": [""]},
+            {"trackProperties": [5]},
+            {"trackMasterMetrics": 0},
         ):
             with pytest.raises(ValueError, match="expected"):
                 read_switches(**arguments)  # type: ignore[arg-type]
-        assert read_switches(True, True, True, ["a", "b-*"], True) == Switches(True, True, True, ("a", "b-*"), True)
+        assert read_switches(trackBuildTimes=True, trackProperties=["a", "b-*"]) == Switches(
+            build_times=True, properties=("a", "b-*")
+        )
+
+    def test_a_switch_that_there_is_not(self) -> None:
+        """A misspelt argument is a configuration error that names it."""
+        told = errors_of(lambda: SQLiteInstance(trakBuildTimes=True))
+        assert told.startswith("SQLiteInstance: ")
+        assert "'trakBuildTimes'" in told
 
 
 class TestFactories(unittest.TestCase):

@@ -181,17 +181,17 @@ def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd
     """Only a change makes a new shipper; the same name gets what waited, and the old one is stopped."""
     service = influx(url=f"http://127.0.0.1:{free_port()}")
     yield started(master, service)
-    first = service.sinks["InfluxDBInstance"]
+    first = service.layer.sinks["InfluxDBInstance"]
     layer = capture.for_master(master)
     yield layer.storage.write([Point("size", 1, 1.0)])
     yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))
-    assert service.sinks["InfluxDBInstance"] is first
+    assert service.layer.sinks["InfluxDBInstance"] is first
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
-    assert service.sinks["InfluxDBInstance"] is not first
+    assert service.layer.sinks["InfluxDBInstance"] is not first
     assert first._stopping
     yield until("the backlog", lambda: landed(influxd) == 1)
     yield service.stopService()
-    assert service.sinks == {}
+    assert service.layer.sinks == {}
 
 
 @inlineCallbacks
@@ -234,7 +234,7 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     service = influx(url="https://127.0.0.1:1", caFile=str(certificate))
     certificate.unlink()
     yield started(master, service)
-    health = service.sinks["InfluxDBInstance"].health()
+    health = service.layer.sinks["InfluxDBInstance"].health()
     assert "caFile" in (health.last_error or "")
     yield capture.for_master(master).storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
