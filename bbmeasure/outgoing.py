@@ -53,7 +53,7 @@ class Outgoing:
 
     def _send(self, points: list[Point], answers: list[defer.Deferred[None]]) -> None:
         self._under_way += 1
-        self._write(points).addCallbacks(
+        defer.maybeDeferred(self._write, points).addCallbacks(
             self._arrived, self._failed, callbackArgs=(answers,), errbackArgs=(points, answers)
         )
 

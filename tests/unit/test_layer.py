@@ -382,6 +382,22 @@ class TestGroups:
         assert results == [None, None, None]
         assert values_in(slow) == [0, 1, 2, 3]
 
+    def test_a_store_that_raises_is_asked_again(
+        self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A mistake of a store fails the value, not those that come later."""
+
+        def broken(*_: Any) -> Any:
+            raise ValueError("a mistake")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(slow, "write", broken)
+            assert isinstance(result_of(capture.capture(value_of(value=1))), ValueError)
+        answer = capture.capture(value_of(value=2))
+        slow.go()
+        assert result_of(answer) is None
+        assert values_in(slow) == [0, 2]
+
     def test_a_full_store_is_not_asked_again(self, capture: Capture, slow: SlowStorage) -> None:
         """The whole group is told, and the next value is a new try."""
         answers = [capture.capture(value_of(value=n)) for n in range(3)]
