@@ -188,6 +188,19 @@ def test_ten_thousand_points_become_averages_and_single_points_on_zoom(visit, si
     assert _plotted(page) == [_points(site, series="bulk", since=first, until=first + 3600)]
 
 
+@pytest.mark.parametrize("narrowed", ["", f"?builder={LINUX}"])
+def test_points_that_are_not_drawn_are_not_fetched(visit, narrowed):
+    """Of ten thousand points only stretches and the newest for the table are asked for, of a builder alone too."""
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    page = visit.go(f"/measurements/bulk{narrowed}")
+    expect(page.get_by_text("The newest 100 points as a table")).to_be_visible()
+    expect(page.get_by_text("10,000 points or more")).to_be_visible()
+    assert len(_plotted(page)) == 3
+    points = [url for url in asked if "/points?" in url]
+    assert sorted(re.search("(limit|buckets)=[0-9]+", url)[0] for url in points) == ["buckets=400", "limit=1000"]
+
+
 def test_range_that_makes_no_sense_is_refused_in_words(visit):
     """A range that cannot be read is told with what would do."""
     page = visit.go("/measurements/build_size?since=yesterday")

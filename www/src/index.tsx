@@ -1,6 +1,6 @@
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
-import {ApiError, getHealth} from "./lib/api";
+import {ApiError, askSeriesEarly, getHealth} from "./lib/api";
 import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
 import {registeredRoutes, wrapRoutes} from "./panel/wrap";
@@ -13,6 +13,9 @@ const ICON = (
   </svg>
 );
 
+if (/^#\/measurements\b/.test(window.location.hash)) {
+  askSeriesEarly();
+}
 const stockRoutes = registeredRoutes();
 
 buildbotSetupPlugin(registration => {

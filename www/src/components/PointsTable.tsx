@@ -12,15 +12,18 @@ interface Props {
   kind: string;
   routeOf: (point: Point) => string | null;
   open?: boolean;
+  /** Whether `points` are all that there are. */
+  complete: boolean;
 }
 
 /** The newest points as text: what the chart shows, for who reads rather than looks, and all there is of a text. */
-export const PointsTable = ({points, unit, kind, routeOf, open = false}: Props) => {
+export const PointsTable = ({points, unit, kind, routeOf, open = false, complete}: Props) => {
   const [shown, setShown] = React.useState(open);
-  const rows = [...points].sort((a, b) => b.time - a.time).slice(0, MOST_ROWS);
+  const rows = React.useMemo(
+    () => shown ? [...points].sort((a, b) => b.time - a.time).slice(0, MOST_ROWS) : [], [points, shown]);
   return (
     <details className="bbm-points" open={open} onToggle={event => setShown(event.currentTarget.open)}>
-      <summary>The newest {rows.length} of {points.length} points as a table</summary>
+      <summary>The newest {Math.min(points.length, MOST_ROWS)}{complete ? ` of ${points.length}` : ""} points as a table</summary>
       {shown && (
         <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Points">
           <table className="bbm-table">

@@ -1,8 +1,8 @@
 import * as React from "react";
 import {resolve, type SeriesState} from "../lib/address";
-import type {Series} from "../lib/api";
+import type {Point, Series} from "../lib/api";
 import {labelOf, type Line} from "../lib/lines";
-import {loadLines, loadStatistics, MOST_LINES, type Loaded, type Side} from "../lib/load";
+import {loadLines, loadPoints, loadStatistics, MOST_LINES, NEWEST_POINTS, type Side} from "../lib/load";
 import {lookOf, type Drawing, type DrawnLine} from "../lib/plot";
 import {deviation, median} from "../lib/statistics";
 import type {Row} from "../components/StatisticsTable";
@@ -16,6 +16,7 @@ function useCount(...given: readonly unknown[]): number {
 }
 
 const NO_LINES: readonly Line[] = [];
+const NO_POINTS: readonly Point[] = [];
 const MOST_TAG_VALUES = 200;
 
 function bandOf(line: Line): DrawnLine["band"] {
@@ -37,10 +38,10 @@ function drawn(lines: readonly Line[], state: SeriesState, theme: Theme, shift: 
 }
 
 /** The values of each tag that tells points apart, and those that are chosen. */
-function choicesOf(loaded: readonly (Loaded | null)[], state: SeriesState): Record<string, string[]> {
+function choicesOf(loaded: readonly (readonly Point[])[], state: SeriesState): Record<string, string[]> {
   const values = new Map<string, Set<string>>();
   const add = (key: string, value: string) => values.set(key, (values.get(key) ?? new Set()).add(value));
-  loaded.forEach(part => part?.points.forEach(point => Object.entries(point.tags).forEach(([key, value]) => add(key, value))));
+  loaded.forEach(points => points.forEach(point => Object.entries(point.tags).forEach(([key, value]) => add(key, value))));
   const choices: Record<string, string[]> = {};
   for (const [key, found] of [...values].sort()) {
     if (found.size > 1 || state.tags[key] !== undefined) {
@@ -99,10 +100,14 @@ export function useSeries(series: Series, state: SeriesState, theme: Theme, vers
     wrong ? null : JSON.stringify([series.name, asked, text.since, text.until, tags]);
   const narrowing = {since: range.since, until: range.until, tags};
   const versusNarrowing = {since: versusTimes?.since, until: versusTimes?.until, tags};
+  const total = series.kind === "text" ? 0 : series.count;
   const main = useAnswer(question(state), step,
-    signal => loadLines(series.name, asked, narrowing, series.builders, signal), true);
+    signal => loadLines(series.name, asked, narrowing, series.builders, total, signal), true);
+  const newest = useAnswer(main.data && !main.data.complete ? question(state) : null, step,
+    signal => loadPoints(series.name, asked, narrowing, NEWEST_POINTS, signal), true);
+  const points = (main.data?.complete ? main.data.points : newest.data) ?? NO_POINTS;
   const other = useAnswer(versusRange ? question(versusRange) : null, step,
-    signal => loadLines(series.name, asked, versusNarrowing, series.builders, signal), true);
+    signal => loadLines(series.name, asked, versusNarrowing, series.builders, total, signal), true);
 
   const first = main.data?.lines ?? NO_LINES;
   const second = (versusRange && other.data?.lines) || NO_LINES;
@@ -125,14 +130,14 @@ export function useSeries(series: Series, state: SeriesState, theme: Theme, vers
 
   return {
     now, wrong, lines, drawing, rows, focus: drawing.focus, setFocus,
-    points: main.data?.points ?? [],
+    points,
     loading: main.loading || (versusRange !== null && other.loading),
     error: main.error ?? (versusRange ? other.error : null),
     statisticsError: statistics.error,
     complete: (main.data?.complete ?? true) && (!versusRange || (other.data?.complete ?? true)),
     compared: versus !== null || versusRange !== null,
     hidden: Math.max(0, first.length - MOST_LINES),
-    tagChoices: choicesOf([main.data, versusRange ? other.data : null], state),
+    tagChoices: choicesOf([points, (versusRange && other.data?.points) || NO_POINTS], state),
     retry: () => setAttempt(attempt + 1),
   };
 }

@@ -112,8 +112,20 @@ export async function getJson<Answer>(path: string, signal?: AbortSignal): Promi
 const ask = <Answer>(path: string, query: string, signal?: AbortSignal) =>
   getJson<Answer>(`${ROOT}${path}${query && "?"}${query}`, signal);
 
-export const getSeries = (signal?: AbortSignal) =>
-  ask<{series: Series[]}>("series", "", signal).then(answer => answer.series);
+const askSeries = (signal?: AbortSignal) => ask<{series: Series[]}>("series", "", signal).then(answer => answer.series);
+let early: Promise<Series[]> | null = null;
+
+/** Asks for the series before there is a page to show them: the first `getSeries` has that answer. */
+export function askSeriesEarly(): void {
+  early = askSeries();
+  early.catch(() => undefined);
+}
+
+export function getSeries(signal?: AbortSignal): Promise<Series[]> {
+  const asked = early;
+  early = null;
+  return asked ?? askSeries(signal);
+}
 
 export function getPoints(series: string, {builder, since, until, tags}: Narrowing, limit: number, signal?: AbortSignal) {
   const query = queryOf({series, builder, since, until, limit}, tags);

@@ -6,12 +6,14 @@ import {STATISTICS, summarize} from "./statistics";
 
 export const MOST_POINTS = 10_000;
 export const MOST_LINES = 12;
+/** The newest points that are asked for beside stretches: for the table, and for the tags that there are. */
+export const NEWEST_POINTS = 1_000;
 const BUCKETS = 400;
 
 export interface Loaded {
   points: Point[];
   lines: Line[];
-  /** Whether `points` are all that there are. */
+  /** Whether each point is drawn, and in `points`: those are not of which stretches are drawn. */
   complete: boolean;
 }
 
@@ -26,27 +28,47 @@ async function bucketLine(series: string, narrowing: Narrowing, signal?: AbortSi
   };
 }
 
+/** Whether a series has too many points to draw each; asked before any is fetched, where `total` of it are as many. */
+async function isMany(series: string, narrowing: Narrowing, total: number, signal?: AbortSignal): Promise<boolean> {
+  const {builder = null, since = null, until = null, tags = {}} = narrowing;
+  if (total < MOST_POINTS || (builder === null && since === null && until === null && !Object.keys(tags).length)) {
+    return total >= MOST_POINTS;
+  }
+  return Number((await getStatistics(series, narrowing, ["count"], signal)).count) >= MOST_POINTS;
+}
+
+/** The newest `limit` points of each of `builders`, of all where there are none of them. */
+export async function loadPoints(
+  series: string, builders: readonly string[], narrowing: Narrowing, limit: number, signal?: AbortSignal,
+): Promise<Point[]> {
+  const asked: (string | null)[] = builders.length ? [...builders] : [null];
+  return (await Promise.all(asked.map(builder => getPoints(series, {...narrowing, builder}, limit, signal)))).flat();
+}
+
 /**
  * The points of `series` for each of `builders` (for all where there are none of them), as lines.
  *
  * `known` are the builders that the series has: where it has too many points to draw each, it is drawn a builder at a
- * time.
+ * time.  `total` is how many points it has; 0 for a series of texts, which is not drawn.
  */
 export async function loadLines(
-  series: string, builders: readonly string[], narrowing: Narrowing, known: readonly string[], signal?: AbortSignal,
+  series: string, builders: readonly string[], narrowing: Narrowing, known: readonly string[], total: number,
+  signal?: AbortSignal,
 ): Promise<Loaded> {
   const asked: (string | null)[] = builders.length ? [...builders] : [null];
-  const parts = await Promise.all(asked.map(async builder => ({
-    builder, points: await getPoints(series, {...narrowing, builder}, MOST_POINTS, signal),
-  })));
-  const few = parts.filter(part => part.points.length < MOST_POINTS);
-  const many = parts.filter(part => part.points.length >= MOST_POINTS).flatMap(({builder}) =>
-    builder !== null || !known.length ? [builder] : known.slice(0, MOST_LINES));
-  const stretches = await Promise.all(many.map(builder => bucketLine(series, {...narrowing, builder}, signal)));
+  const parts = await Promise.all(asked.map(async builder => {
+    const part = {...narrowing, builder};
+    if (await isMany(series, part, total, signal)) {
+      const each = builder === null && known.length ? known.slice(0, MOST_LINES) : [builder];
+      return {points: null, lines: await Promise.all(each.map(one => bucketLine(series, {...part, builder: one}, signal)))};
+    }
+    return {points: await getPoints(series, part, MOST_POINTS, signal), lines: []};
+  }));
+  const points = parts.flatMap(part => part.points ?? []);
   return {
-    points: parts.flatMap(part => part.points),
-    lines: [...stretches.filter(line => line.buckets.length), ...linesOf(few.flatMap(part => part.points))],
-    complete: few.length === parts.length,
+    points,
+    lines: [...parts.flatMap(part => part.lines).filter(line => line.buckets.length), ...linesOf(points)],
+    complete: parts.every(part => part.points !== null),
   };
 }
 

@@ -108,6 +108,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
       )}
       {view.points.length > 0 && (
         <PointsTable points={view.points} unit={series.unit} kind={series.kind} routeOf={routeOf}
+                     complete={view.complete && view.points.length < MOST_POINTS}
                      open={view.lines.length === 0} key={view.lines.length === 0 ? "open" : "closed"}/>
       )}
     </>

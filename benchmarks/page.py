@@ -1,0 +1,128 @@
+"""How soon a chart of 10,000 points is drawn in Chromium: ``python -m benchmarks.page [RUNS]``.
+
+A real master with 500 series.  Each run is a fresh window without a cache, and takes the time from opening the address
+until Buildbot's own frame was there, and until a frame with the chart was shown.  The medians count; beside the chart's
+stand the quickest and the slowest run, and what a second visit takes, whose scripts the browser has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bbmeasure.records import Direction, Kind
+from bbmeasure.site import Site
+from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.storage.journal import Journal
+from benchmarks.api import CONFIG, seed
+from benchmarks.targets import Figures
+from tests.browser.conftest import FLAGS
+
+RUNS = 9
+#: One more than are drawn singly, and the most that are.
+MANY, FEW = 10_000, 9_999
+PATIENCE_MS = 60_000
+
+#: Notes in ``window.seen`` when something was there first, in milliseconds since the address was opened.  The chart
+#: is there once a frame with it has been shown.
+WATCH = """
+    window.seen = {};
+    const note = name => { window.seen[name] ??= performance.now(); };
+    const look = () => {
+        if (document.querySelector(".sidebar")) { note("frame"); }
+        if (document.querySelector("main.bbm")) { note("page"); }
+        if (document.querySelector("[data-testid=chart]")?.plotted?.[0].length) {
+            requestAnimationFrame(() => setTimeout(() => note("chart")));
+        } else {
+            requestAnimationFrame(look);
+        }
+    };
+    requestAnimationFrame(look);
+"""
+
+
+def seed_points(path: Path) -> None:
+    """Two more series of one builder, a point a build."""
+    now = int(time.time())
+    with Journal(path) as journal:
+        for name, count in (("many", MANY), ("few", FEW)):
+            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER))
+            points = [
+                Point(
+                    name,
+                    (now - 60 * (count - n)) * NANOSECONDS,
+                    12 + n % 97 / 50,
+                    {},
+                    BuildContext("b", "worker", n, n),
+                )
+                for n in range(count)
+            ]
+            for begin in range(0, count, 5_000):
+                journal.write(points[begin : begin + 5_000])
+
+
+def visit(page: Page, site: Site, series: str) -> dict[str, float]:
+    """What was there when, in milliseconds."""
+    page.goto("about:blank")
+    page.goto(f"{site.url}#/measurements/{series}")
+    page.wait_for_function("window.seen.chart !== undefined")
+    page.wait_for_load_state("networkidle")
+    seen: dict[str, float] = page.evaluate("window.seen")
+    return seen
+
+
+def fresh(browser: Browser, site: Site, series: str) -> list[dict[str, float]]:
+    """A first and a second visit in a new window."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.add_init_script(WATCH)
+        return [visit(page, site, series) for _ in range(2)]
+    finally:
+        context.close()
+
+
+def show(figures: Figures, what: str, runs: list[list[dict[str, float]]]) -> None:
+    """The medians; Buildbot's own has no target."""
+    first, again = ([run[number] for run in runs] for number in (0, 1))
+    chart = [seen["chart"] for seen in first]
+    frame, page = (statistics.median(seen[name] for seen in first) for name in ("frame", "page"))
+    figures.show(
+        f"chart of {what}",
+        statistics.median(chart),
+        "ms",
+        1_000,
+        f"{min(chart):.0f} to {max(chart):.0f}; Buildbot's frame {frame:.0f}, our page {page:.0f}; "
+        f"a second visit {statistics.median(seen['chart'] for seen in again):.0f}",
+    )
+
+
+def main(runs: int) -> int:
+    """Print each figure beside its target."""
+    figures = Figures()
+    program = shutil.which("chromium")
+    if program is None:
+        print("there is no program chromium: install Debian's package of that name", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        site = Site(Path(folder), CONFIG, workers=())
+        seed(site.journal)
+        seed_points(site.journal)
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        with site:
+            fresh(browser, site, "many")  # the browser's and the master's own beginnings
+            for series, what in (("many", f"{MANY:,} points, as averages"), ("few", f"{FEW:,} points, each drawn")):
+                show(figures, what, [fresh(browser, site, series) for _ in range(runs)])
+        browser.close()
+    return figures.status
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS))
