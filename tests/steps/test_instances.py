@@ -72,7 +72,7 @@ class TestArguments(unittest.TestCase):
         """An argument without its keyword is a mistake, as is one that nobody knows."""
         with pytest.raises(TypeError):
             SQLiteInstance("journal.sqlite")  # type: ignore[misc]
-        with pytest.raises(TypeError, match="nonsense"):
+        with pytest.raises(ConfigErrors, match="nonsense"):
             SQLiteInstance(nonsense=1)
 
     def test_wrong_values(self) -> None:
