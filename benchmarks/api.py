@@ -1,6 +1,7 @@
 """How fast a real master answers the page, and that it does nothing else slower: ``python -m benchmarks.api``.
 
-A journal with 500 series and one of a million points; requests over HTTP, the best of five.  The reactor's lag is what
+A journal with 500 series of two builders and one of a million points; requests over HTTP, the best of five.  Last, the
+overview for a visitor who may see one of the builders.  The reactor's lag is what
 a call every 10 ms in the master finds itself late by, while two clients keep asking.  Then builds with fifty clients
 that keep asking, beside builds without.
 """
@@ -40,8 +41,8 @@ c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
 c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {"bbmeasure": {}}}
 c["buildbotNetUsageData"] = None
 f = util.BuildFactory([steps.ShellCommand(command="sleep 0.05") for _ in range(10)])
-c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=f)]
-c["schedulers"] = [schedulers.ForceScheduler("force-b", builderNames=["b"])]
+c["builders"] = [util.BuilderConfig(name=name, workernames=["worker"], factory=f) for name in ("b", "hidden")]
+c["schedulers"] = [schedulers.ForceScheduler("force-b", builderNames=["b", "hidden"])]
 c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
 
 lags = []
@@ -64,6 +65,24 @@ def tick():
 reactor.callLater(0.01, tick)
 """
 
+#: Rules by which visitors may not see the builds of "hidden".
+RULES = """
+from buildbot.www.authz.endpointmatchers import EndpointMatcherBase, Match
+from twisted.internet import defer
+
+
+class BuildsOfHidden(EndpointMatcherBase):
+    @defer.inlineCallbacks
+    def match_BuildsEndpoint(self, endpoint, arguments, options):
+        if "builderid" in arguments:
+            builder = yield self.master.data.get(("builders", arguments["builderid"]))
+            return Match(self.master) if builder is not None and builder["name"] == "hidden" else None
+        return None
+
+
+c["www"]["authz"] = util.Authz(allowRules=[BuildsOfHidden(role="admins")], roleMatchers=[])
+"""
+
 
 def seed(path: Path) -> None:
     """Fill the journal."""
@@ -73,8 +92,9 @@ def seed(path: Path) -> None:
         for number in range(SERIES):
             name = f"series_{number}"
             journal.declare(SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER))
-            context = BuildContext("b", "worker", number, number)
-            journal.write([Point(name, (now - 60 * n) * NANOSECONDS, chance.random(), {}, context) for n in range(20)])
+            builds = [BuildContext(builder, "worker", number, number) for builder in ("b", "hidden")]
+            times = [(now - 60 * n) * NANOSECONDS for n in range(20)]
+            journal.write([Point(name, at, chance.random(), {}, builds[n % 2]) for n, at in enumerate(times)])
         journal.declare(SeriesInfo("large", Kind.DURATION, "s", Direction.LOWER))
         for begin in range(0, POINTS, 10_000):
             times = range(begin, begin + 10_000)
@@ -100,6 +120,10 @@ def main() -> int:
             figures.show("reactor lag, maximum", lags[-1] * 1_000, "ms", 100)
             slower = _builds(site)
             figures.show("builds slower with 50 clients", slower * 100, "%", 5)
+            site.write_config(CONFIG + RULES)
+            site.reconfig()
+            _check_rules(site)
+            figures.show("overview of 500, of one builder", min(_ask(site, "series") for _ in range(5)), "ms", 100.0)
     return figures.status
 
 
@@ -113,6 +137,12 @@ def _ask(site: Site, path: str) -> float:
     with urllib.request.urlopen(address, timeout=60) as answer:
         json.load(answer)
     return (time.perf_counter() - begun) * 1_000
+
+
+def _check_rules(site: Site) -> None:
+    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/series", timeout=60) as answer:
+        seen = {name for one in json.load(answer)["series"] for name in one["builders"]}
+    assert seen == {"b"}, seen
 
 
 def _lags_while_asked(site: Site) -> list[float]:

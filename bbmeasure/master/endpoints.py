@@ -126,13 +126,13 @@ class Endpoints:
     def series(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
         """All series; those of which only a part may be seen tell of that part."""
         storage = self._storage(given)
-        self._until = 0.0
-        known = yield self._known(storage)
-        infos = list(known.values())
         visible = yield viewer.visible()
-        if visible is not None:
-            meant = [info for info in infos if not visible.isdisjoint(info.builders)]
-            infos = yield _in_turns(meant, lambda info: _part(storage, info, visible))
+        if visible is None:
+            self._until = 0.0
+            known = yield self._known(storage)
+            infos = list(known.values())
+        else:
+            infos = yield storage.series(visible)
         return listed(answers.series_answer(()), "series", items(infos, answers.info_answer))
 
     @defer.inlineCallbacks
@@ -298,22 +298,6 @@ def _span(build: Any) -> list[Optional[float]]:
     """Unix seconds around a build; open where it still runs."""
     began, ended = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
     return [began and began - MARGIN, ended and ended + MARGIN]
-
-
-@defer.inlineCallbacks
-def _part(storage: Storage, info: SeriesInfo, visible: frozenset[str]) -> Generator[Any, Any, SeriesInfo]:
-    """What a series holds of the builders in ``visible``."""
-    query = Query(info.name, builders=visible)
-    newest = yield storage.last(query)
-    held = yield storage.buckets(query, 1)
-    return replace(
-        info,
-        builders=tuple(name for name in info.builders if name in visible),
-        count=held[0].count if held else 0,
-        first=held[0].time if held else None,
-        last=newest.time if newest else None,
-        last_value=newest.value if newest else None,
-    )
 
 
 @defer.inlineCallbacks

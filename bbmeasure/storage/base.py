@@ -173,8 +173,12 @@ class Storage(Protocol):
         """The last ``state`` written under each of ``keys`` that has one."""
         ...
 
-    def series(self) -> Deferred[list[SeriesInfo]]:
-        """All series by name, with what they hold."""
+    def series(self, builders: Optional[frozenset[str]] = None) -> Deferred[list[SeriesInfo]]:
+        """All series by name, with what they hold.
+
+        With ``builders`` only those that hold something of these, and what that is: nothing of the answer is of others.
+        ``""`` among them stands for points outside builds.
+        """
         ...
 
     def last(self, query: Query, before: Optional[int] = None) -> Deferred[Optional[Point]]:

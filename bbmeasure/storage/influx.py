@@ -116,13 +116,16 @@ class InfluxStorage:
         return result
 
     @defer.inlineCallbacks
-    def series(self) -> Generator[Any, Any, list[SeriesInfo]]:
-        """All series by name, with what they hold: those that were declared, and others that have a value or a text."""
+    def series(self, builders: Optional[frozenset[str]] = None) -> Generator[Any, Any, list[SeriesInfo]]:
+        """All series by name, with what they hold: those that were declared, and others that have a value or a text.
+
+        With ``builders`` those that have some of these, and what that is.
+        """
         declared, *held = yield self._ask(
-            influxql.together(influxql.declared(policy=self._policy), influxql.held(policy=self._policy))
+            influxql.together(influxql.declared(policy=self._policy), influxql.held(builders, policy=self._policy))
         )
         infos = {name: one.info for name, one in read_declared(declared).items()}
-        return sorted(fill_in(infos, held), key=lambda info: info.name)
+        return sorted(fill_in(infos, held, builders), key=lambda info: info.name)
 
     @defer.inlineCallbacks
     def forget(self, series: str) -> Generator[Any, Any, int]:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage import influxql
 from bbmeasure.storage.base import Bucket, BuildContext, Point, SeriesInfo
-from bbmeasure.storage.lineprotocol import DECLARATIONS, FIELDS, STATE, clean_series, key, quote_string
+from bbmeasure.storage.lineprotocol import DECLARATIONS, FIELDS, STATE, clean_series, clean_text, key, quote_string
 from bbmeasure.storage.statistics import Moments, Statistic, Value
 
 #: The series of one statement's answer.
@@ -113,11 +113,15 @@ def statistics_of(row: Sequence[Any], statistics: Sequence[Statistic]) -> dict[s
     return found
 
 
-def fill_in(infos: Mapping[str, SeriesInfo], held: Sequence[Answer]) -> list[SeriesInfo]:
+def fill_in(
+    infos: Mapping[str, SeriesInfo], held: Sequence[Answer], only: Optional[frozenset[str]] = None
+) -> list[SeriesInfo]:
     """What was said of series, by their measurements, with what they hold: the answers to :func:`influxql.held`.
 
-    A measurement of which nothing was said is a series of numbers or texts if it has some.
+    A measurement of which nothing was said is a series of numbers or texts if it has some.  Where ``only`` some
+    builders were asked for, what holds nothing of theirs is left out.
     """
+    shown = None if only is None else {clean_text(name) for name in only}
     counts, builders, *ends = held
     by_name: dict[str, SeriesInfo] = dict(infos)
     for one in counts:
@@ -128,14 +132,14 @@ def fill_in(infos: Mapping[str, SeriesInfo], held: Sequence[Answer]) -> list[Ser
         by_name[name] = replace(by_name.get(name) or SeriesInfo(name, kind), count=count)
     for one in builders:
         if one["name"] in by_name:
-            names = tuple(sorted(row[1] for row in one["values"] if row[1]))
+            names = tuple(sorted(row[1] for row in one["values"] if row[1] and (shown is None or row[1] in shown)))
             by_name[one["name"]] = replace(by_name[one["name"]], builders=names)
     for at, answer in enumerate(ends):
         for one in answer:
             if one["name"] in by_name:
                 time, value = one["values"][0]
                 by_name[one["name"]] = _at_end(by_name[one["name"]], time, value, is_last=at % 2 == 1)
-    return list(by_name.values())
+    return [info for info in by_name.values() if info.count or only is None]
 
 
 def _at_end(info: SeriesInfo, time: int, value: Value, *, is_last: bool) -> SeriesInfo:

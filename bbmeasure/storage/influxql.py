@@ -83,10 +83,15 @@ def _where(query: Query, bound: _Bound, tag_keys: Iterable[str] = ()) -> list[st
         if value is not None:
             wanted[key] = clean_text(value)
     conditions = [_tag_is(key, wanted[key], bound) for key in sorted(wanted)]
-    if query.builders is not None:
-        among = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(query.builders)]
-        conditions.append(f"({' OR '.join(among) or _NOTHING})")
-    return conditions + _between(query.since, query.until)
+    return conditions + _among(query.builders, bound) + _between(query.since, query.until)
+
+
+def _among(builders: Optional[frozenset[str]], bound: _Bound) -> list[str]:
+    """The condition that points are of some builders; none where they may be of any."""
+    if builders is None:
+        return []
+    among = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(builders)]
+    return [f"({' OR '.join(among) or _NOTHING})"]
 
 
 def _tag_is(key: str, value: str, bound: _Bound) -> str:
@@ -201,20 +206,21 @@ def together(first: Statement, then: Statement) -> Statement:
     return Statement(f"{first.text}; {then.text}", {**first.params, **then.params})
 
 
-def held(*, policy: Optional[str] = None) -> Statement:
-    """What every series holds: six statements.
+def held(builders: Optional[frozenset[str]] = None, *, policy: Optional[str] = None) -> Statement:
+    """What every series holds, of some ``builders`` alone where they are given: six statements.
 
-    How many numbers and texts; the builders; the first number, the last, the first text, the last.
+    How many numbers and texts; all builders; the first number, the last, the first text, the last.
     """
-    origin = _everything(policy)
+    bound = _Bound()
+    origin, among = _everything(policy), _among(builders, bound)
     texts = [
-        _select('count("value"::field), count("text"::field)', origin, []),
+        _select('count("value"::field), count("text"::field)', origin, among),
         f'SHOW TAG VALUES FROM {origin} WITH KEY = "builder"',
     ]
     texts += [
-        _select(f'{call}("{name}"::field)', origin, []) for name in ("value", "text") for call in ("first", "last")
+        _select(f'{call}("{name}"::field)', origin, among) for name in ("value", "text") for call in ("first", "last")
     ]
-    return Statement("; ".join(texts))
+    return Statement("; ".join(texts), bound.params)
 
 
 def recall(keys: Sequence[str], *, policy: Optional[str] = None) -> Statement:

@@ -82,9 +82,9 @@ class JournalReader:
         except _SQLITE_SAYS as error:
             raise storage_error(error, self.path) from error
 
-    def series(self) -> list[SeriesInfo]:
-        """All series by name, with what they hold."""
-        return self.ask(queries.series)
+    def series(self, builders: Optional[frozenset[str]] = None) -> list[SeriesInfo]:
+        """All series by name, with what they hold; with ``builders``, what they hold of these."""
+        return self.ask(lambda connection: queries.series(connection, builders))
 
     def last(self, query: Query, before: Optional[int] = None) -> Optional[Point]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""

@@ -175,12 +175,15 @@ class MemoryStorage:
         """The last ``state`` written under each of ``keys`` that has one."""
         return defer.succeed({key: self._state[key] for key in keys if key in self._state})
 
-    def series(self) -> defer.Deferred[list[SeriesInfo]]:
-        """All series by name, with what they hold."""
-        return defer.succeed([self._info(name) for name in sorted(self._infos)])
+    def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
+        """All series by name, with what they hold, see :class:`~bbmeasure.storage.base.Storage`."""
+        infos = (self._info(name, builders) for name in sorted(self._infos))
+        return defer.succeed([info for info in infos if info.count or builders is None])
 
-    def _info(self, name: str) -> SeriesInfo:
-        streams = self._by_series.get(name)
+    def _info(self, name: str, builders: Optional[frozenset[str]]) -> SeriesInfo:
+        streams = self._by_series.get(name, [])
+        if builders is not None:
+            streams = [stream for stream in streams if stream.key[1] in builders]
         if not streams:
             return self._infos[name]
         newest = max(streams, key=lambda stream: (stream.times[-1], stream.number)).points[-1]

@@ -10,7 +10,7 @@ import json
 import math
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -219,12 +219,17 @@ def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
     return [Stream(row[0], row[1], row[2], row[3], json.loads(row[4])).point(row[5:]) for row in rows]
 
 
-def series(connection: sqlite3.Connection) -> list[SeriesInfo]:
-    """All series by name, with what they hold: no point is read but the last of each."""
+def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] = None) -> list[SeriesInfo]:
+    """All series by name, with what they hold: no point is read but the last of each.
+
+    With ``builders`` only those that hold something of these, and what that is.
+    """
     held: dict[int, list[tuple[int, int, int, int, str]]] = {}
+    among = "" if builders is None else "WHERE m.builder IN (SELECT value FROM json_each(?)) "
     for series_id, *stream in connection.execute(
         "SELECT m.series, max(c.last), c.stream, sum(c.count + c.texts), min(c.start), m.builder "
-        "FROM chunks c JOIN streams m ON m.id = c.stream GROUP BY c.stream"
+        f"FROM chunks c JOIN streams m ON m.id = c.stream {among}GROUP BY c.stream",
+        () if builders is None else (json.dumps(sorted(builders)),),
     ):
         held.setdefault(series_id, []).append(tuple(stream))
     infos = []
@@ -232,7 +237,8 @@ def series(connection: sqlite3.Connection) -> list[SeriesInfo]:
     for series_id, *what in connection.execute(declared).fetchall():
         streams = held.get(series_id)
         if not streams:
-            infos.append(_info(*what))
+            if builders is None:
+                infos.append(_info(*what))
             continue
         time, stream, *_ = max(streams)
         newest_value = connection.execute(

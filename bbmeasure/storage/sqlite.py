@@ -153,9 +153,9 @@ class SQLiteStorage:
         """The last ``state`` written under each of ``keys`` that has one."""
         return self._ask(lambda reader: reader.recall(keys))
 
-    def series(self) -> defer.Deferred[list[SeriesInfo]]:
-        """All series by name, with what they hold."""
-        return self._ask(lambda reader: reader.series())
+    def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
+        """All series by name, with what they hold; with ``builders``, what they hold of these."""
+        return self._ask(lambda reader: reader.series(builders))
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""

@@ -583,6 +583,38 @@ class StorageContract:
         ]
 
     @inlineCallbacks
+    def test_the_list_of_series_of_some_builders_tells_of_no_other(self, storage: Any) -> Any:
+        """Count, times and last value are those of the builders that are named; what they have nothing of is not there.
+
+        This is what keeps from a person what he may not see.
+        """
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+        yield storage.declare(SeriesInfo("empty", Kind.SIZE, "bytes"))
+        shown = [
+            Point("size", at(seconds), value, {"a": str(value)}, in_build(7)) for seconds, value in ((5, 1.0), (3, 2.0))
+        ]
+        other = [Point("size", at(4), 4.0, {}, in_build(builder=name)) for name in ("fir", "First", 'first" OR 1=1 --')]
+        hidden = [
+            Point(series, at(seconds), 99.0 if series != "compiler" else "x", {}, in_build(builder="hidden"))
+            for series in ("size", "theirs", "compiler")
+            for seconds in (0, 9)
+        ]
+        outside = [Point("size", at(8), 50.0), Point("loose", at(0), 1.0)]
+        yield storage.write([*shown, *hidden, *other, *outside, Point("compiler", at(2), "gcc", {}, in_build())])
+        first = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",), 2, at(3), at(5), 1.0)
+        compiler = SeriesInfo("compiler", Kind.TEXT, "1", Direction.NONE, ("first",), 1, at(2), at(2), "gcc")
+        assert (yield storage.series(frozenset({"first", "no such builder"}))) == [compiler, first]
+        assert (yield storage.series(frozenset())) == []
+        assert (yield storage.series(frozenset({"no such builder"}))) == []
+        with_more = yield storage.series(frozenset({"first", "fir", ""}))
+        assert [(info.name, info.builders, info.count, info.last_value) for info in with_more] == [
+            ("compiler", ("first",), 1, "gcc"),
+            ("loose", (), 1, 1.0),
+            ("size", ("fir", "first"), 4, 50.0),
+        ]
+        assert [info.name for info in (yield storage.series())] == ["compiler", "empty", "loose", "size", "theirs"]
+
+    @inlineCallbacks
     def test_a_series_that_nobody_declared_is_a_number_or_a_text(self, storage: Any) -> Any:
         """What was written without a declaration is listed, and may be declared afterwards."""
         yield fill(storage, [1.0])

@@ -98,6 +98,8 @@ def test_both_answer_alike(events: list[Any], asked: list[Query], small: int) ->
         memory = MemoryStorage()
         play(events, journal, memory)
         assert journal.series() == memory.series().result
+        for builders in (frozenset(), frozenset({""}), frozenset({"first"}), frozenset({"", "second"})):
+            assert journal.series(builders) == memory.series(builders).result
         for buildid in range(100, 106):
             assert key(journal.records(buildid)) == key(memory.records(buildid).result)
         for query in asked:
