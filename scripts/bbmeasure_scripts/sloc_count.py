@@ -168,7 +168,9 @@ class _Scan:
             return b"\n" if len(lines) > 1 else b" "
         self._last = b'"'
         self.within_strings += sum(map(bool, map(bytes.strip, lines[1:-1])))
-        return b'""\n""' if len(lines) > 1 else b'""'
+        if len(lines) == 1:
+            return b'""'
+        return b'""\n""' if lines[-1].strip() else b'""\n'  # one that is never closed may end in a blank line
 
     def _is_docstring(self, start: int, begin: int, end: int) -> bool:
         """Whether a Python string is a statement of its own: it stands alone in its lines, after a complete line."""

@@ -98,6 +98,7 @@ CASES = [
     ("Python", 1, "x = '''a''' '''b'''\n"),
     ("Python", 2, "x = '''a''' '''b\n'''\n"),
     ("Python", 1, "x = 1 \f\n\f\n"),
+    ("Go", 2, "x := `never\nclosed\n"),
 ]
 
 
