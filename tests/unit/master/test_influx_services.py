@@ -75,7 +75,7 @@ def test_wrong_arguments_are_configuration_errors(arguments: dict[str, Any], wor
 def test_missing_and_positional_arguments() -> None:
     """URL and database must be given, by their names."""
     for arguments in ({}, {"url": URL}):
-        with pytest.raises(ConfigErrors, match="missing a required argument"):
+        with pytest.raises(ConfigErrors, match="missing a required .*argument: '(url|database)'"):
             InfluxDBInstance(**arguments)
     with pytest.raises(TypeError):
         InfluxDBInstance(URL, "buildbot")
