@@ -63,6 +63,7 @@ def read_tags(texts: Sequence[str]) -> Dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure emit",
+        formatter_class=options.formatter,
         description="Report one value to the Buildbot step that runs this.",
         epilog="Outside a measuring step a marked line is printed, which any step of bbmeasure finds in the log.",
     )

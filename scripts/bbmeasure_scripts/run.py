@@ -90,6 +90,7 @@ def describe(name: str, usage: watch.Usage) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure run",
+        formatter_class=options.formatter,
         usage="%(prog)s [-h] [--name NAME] [--tag KEY=VALUE] -- COMMAND ...",
         description="Run a command and report its time, CPU, memory, bytes read and written and context switches.",
         epilog="The exit status is the command's, or 128 and the number of the signal that ended it.",

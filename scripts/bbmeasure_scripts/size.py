@@ -72,6 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-size",
+        formatter_class=options.formatter,
         description="Report how many bytes files, patterns and folders hold, and how many files they are.",
         epilog="Hard links of one file count once; symbolic links are not followed. Exit status 1: nothing was found.",
     )

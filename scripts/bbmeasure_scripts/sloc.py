@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     tools = ["auto", BUILTIN, *sloc_tools.TOOLS]
     parser = argparse.ArgumentParser(
         prog="bbmeasure-sloc",
+        formatter_class=options.formatter,
         description="Report how many lines of source code there are, by language, and which tool counted them.",
         epilog="Exit status 1: no source code was found, or the tool failed.",
     )

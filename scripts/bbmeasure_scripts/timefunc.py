@@ -256,6 +256,7 @@ def _seconds(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-timefunc",
+        formatter_class=options.formatter,
         description="Report how long a Python function takes: the median of all values, which are kept as samples.",
         epilog="Exit status 1: the function raised (its traceback is shown), did not return or ended its process.",
     )
