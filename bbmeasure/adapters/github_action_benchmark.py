@@ -39,7 +39,8 @@ def parse(text: str) -> list[Record]:
 
     The list that ``customSmallerIsBetter`` and ``customBiggerIsBetter`` take does not say which of them it is for: a
     duration is better lower, a rate better higher, and for the rest the step's ``better=`` has to say it.  Of a data
-    file the newest run of each suite counts, its records tagged ``suite``.  The formats: "Custom benchmarks" in
+    file (``data.js``, or the JSON of ``external-data-json-path``) the newest run of each suite counts, its records
+    tagged ``suite``.  The formats: "Custom benchmarks" in
     https://github.com/benchmark-action/github-action-benchmark and ``BenchmarkResult`` in its src/extract.ts
     """
     text = text.strip("\ufeff \t\r\n;")
@@ -62,8 +63,14 @@ def _add(kept: Records, benches: list[Any], better: Optional[Direction], tags: M
     for bench in _JSON.mappings(benches, "benchmarks"):
         value = bench.get("value")
         measured = number(_TOOL, value) if isinstance(value, str) else _JSON.number(bench, "value")
-        unit = _unit(_JSON.text(bench, "unit"))
-        kept.add(_JSON.text(bench, "name"), measured, unit=unit.unit, better=better or unit.better, tags=tags)
+        unit = _unit(_word(bench, "unit"))
+        kept.add(_word(bench, "name"), measured, unit=unit.unit, better=better or unit.better, tags=tags)
+
+
+def _word(bench: Mapping[str, Any], key: str) -> str:
+    """A text, or a number as a text: the action coerces what a list holds (``z.coerce`` in its src/extract.ts)."""
+    value = bench.get(key)
+    return f"{value:.15g}" if isinstance(value, float) else _JSON.text(bench, key)
 
 
 def _direction(tool: str) -> Optional[Direction]:
