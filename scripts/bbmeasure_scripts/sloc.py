@@ -103,8 +103,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if keep and keep != BUILTIN and keep not in sloc_tools.TOOLS:
         output.say(f"{parser.prog}: --keep {keep}: not a tool that is known; it is not kept")
         keep = None
-    if wanted.exclude and wanted.tool in sloc_tools.TOOLS and not sloc_tools.TOOLS[wanted.tool].takes_excludes:
-        parser.error(f"--exclude: {wanted.tool} cannot leave files out; --tool {BUILTIN} and cloc can")
+    if wanted.tool in sloc_tools.TOOLS and not sloc_tools.TOOLS[wanted.tool].can_leave_out(wanted.exclude):
+        parser.error(f"--exclude: {wanted.tool} cannot leave that out; --tool {BUILTIN} and cloc can")
     if wanted.tool in sloc_tools.TOOLS and not sloc_tools.is_there(wanted.tool):
         output.say(f"{parser.prog}: {wanted.tool} is not on this worker")
         return 1

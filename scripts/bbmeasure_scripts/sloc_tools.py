@@ -21,6 +21,8 @@ from bbmeasure_scripts import paths
 LARGEST_OUTPUT = 64 * 1024 * 1024
 #: More lines than anyone has, and few enough to be exact in any store.
 _MOST_LINES = 2**53
+#: Patterns that mean the same here and to tokei, which takes those of gitignore, below the current folder.
+_PLAIN_NAME = re.compile(r"[^/!#\\{}]+/*\Z")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
@@ -33,12 +35,16 @@ class Counted(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A counter: how it is run, what its output says, by which definition, and whether it can leave files out."""
+    """A counter: by which definition it counts, how it is run and read, and which patterns it can leave out."""
 
     definition: str
     counter: Callable[[Sequence[str], Sequence[str]], Dict[str, int]]
-    takes_excludes: bool = False
+    leaves_out: Callable[[str], bool] = lambda _pattern: False
     is_module: bool = False
+
+    def can_leave_out(self, exclude: Sequence[str]) -> bool:
+        """Whether it takes all these patterns as they are meant here."""
+        return all(map(self.leaves_out, exclude))
 
 
 def is_there(name: str) -> bool:
@@ -171,12 +177,16 @@ def _pytokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     return _numbers("pytokei", _read_codes(languages.report_compact_plain()))
 
 
+def _is_plain_name(pattern: str) -> bool:
+    return bool(_PLAIN_NAME.match(pattern))
+
+
 #: By name, in the order in which ``auto`` takes them: the fast ones first.
 TOOLS: Dict[str, Tool] = {
     "scc": Tool("neither blank nor comment; docstrings are comments", _scc),
-    "tokei": Tool("neither blank nor comment; docstrings are code", _tokei, takes_excludes=True),
-    "pytokei": Tool("neither blank nor comment; docstrings are code", _pytokei, takes_excludes=True, is_module=True),
-    "cloc": Tool("neither blank nor comment; docstrings are comments; equal files once", _cloc, takes_excludes=True),
+    "tokei": Tool("neither blank nor comment; docstrings are code", _tokei, _is_plain_name),
+    "pytokei": Tool("neither blank nor comment; docstrings are code", _pytokei, _is_plain_name, is_module=True),
+    "cloc": Tool("neither blank nor comment; docstrings are comments; equal files once", _cloc, lambda _pattern: True),
     "sloccount": Tool(
         "neither blank nor comment; lines that begin with quotes are comments; equal files once", _sloccount
     ),
@@ -187,4 +197,4 @@ TOOLS: Dict[str, Tool] = {
 def available(exclude: Sequence[str], first: Optional[str] = None) -> List[str]:
     """The tools that the worker has and that can leave out what is to be left out; ``first`` before all others."""
     names = sorted(TOOLS, key=lambda name: name != first)
-    return [name for name in names if (TOOLS[name].takes_excludes or not exclude) and is_there(name)]
+    return [name for name in names if TOOLS[name].can_leave_out(exclude) and is_there(name)]

@@ -97,10 +97,12 @@ def put(folder, name, printed, status=0):
 
 
 def run(*arguments, folder, path=None, **more):
-    """Run the program, with that PATH alone where one is given."""
-    if path is not None:
-        more["PATH"] = str(path)
-    return kit.program("sloc", *arguments, folder=folder, **more)
+    """Run the program; where a PATH is given, with that alone and without what this Python has installed."""
+    if path is None:
+        return kit.program("sloc", *arguments, folder=folder, **more)
+    return kit.execute(
+        [sys.executable, "-S", "-m", "bbmeasure_scripts.sloc", *arguments], folder, PATH=str(path), **more
+    )
 
 
 def languages(done):
@@ -150,10 +152,11 @@ def test_pytokei_counts_where_python_has_it(project, tools, tmp_path):
     [
         ("cloc", {"Python": 3, "C": 3, "Bourne Shell": 2}),
         ("sloccount", {"python": 5, "ansic": 3, "sh": 1}),
+        ("pytokei", {"Python": 7, "C": 3, "Shell": 1}),
     ],
 )
 def test_an_installed_tool_counts(tool, expected, project):
-    """cloc and sloccount as they are installed here."""
+    """cloc, sloccount and pytokei as they are installed here."""
     done = run("--tool", tool, ".", folder=project)
     assert languages(done) == expected, done.stderr
     assert done.records["sloc_tool"].value == tool
@@ -164,6 +167,27 @@ def test_cloc_leaves_out_what_is_excluded(project):
     done = run("--tool", "cloc", "--exclude=*.sh", "--exclude=a.py", ".", folder=project)
     assert languages(done) == {"C": 3.0}, done.stderr
     assert languages(run("--tool", "builtin", "--exclude=sub", ".", folder=project)) == {"Python": 5.0}
+
+
+@pytest.mark.parametrize("pattern", ["sub", "sub/", "*.py", "[am]*", "sub/*.c", "/sub/m.c", "{a,m}.*", "!a.py", "x"])
+@pytest.mark.parametrize("tool", ["cloc", "pytokei"])
+def test_a_pattern_means_the_same_to_every_tool_that_takes_it(tool, pattern, project):
+    """What the bundled counter leaves out the tool does too, or it says that it cannot."""
+    expected = run("--tool=builtin", f"--exclude={pattern}", ".", folder=project)
+    done = run(f"--tool={tool}", f"--exclude={pattern}", ".", folder=project)
+    if done.status == 2:
+        assert tool == "pytokei"
+        assert set(pattern) & set("/{!")
+        assert "cannot leave that out" in done.stderr
+    else:
+        assert {name.replace("Bourne ", "") for name in languages(done)} == set(languages(expected)), done.stderr
+
+
+def test_auto_takes_a_tool_that_can_leave_out(project):
+    """Where the first tool cannot leave a path out, one that can counts."""
+    done = run("--exclude=sub/m.c", ".", folder=project)
+    assert (done.records["sloc_tool"].value, languages(done)) == ("cloc", {"Python": 3.0, "Bourne Shell": 2.0})
+    assert run("--exclude=m.c", ".", folder=project).records["sloc_tool"].value == "pytokei"
 
 
 def test_the_python_figure_is_sloccounts(tmp_path):
