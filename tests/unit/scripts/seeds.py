@@ -48,7 +48,7 @@ SEEDS: dict[str, list[bytes]] = {
         b"path/to/file.py:Class.method\0--name\0n\0--timeout\x002.5\0--values\x003\0--loops=7\0--budget=1e3",
         b"--setup\0import x\0a:function\0--min-time=0.1\0--processes=2\0--warmups=0",
     ],
-    "bundle": [b"aaa\0--name\0link\0'\"\\\n\xff", b""],
+    "bundle": [b"aaa\0--name\0link\0'\"\\\n\xff\xc3\xa9", b""],
     "wire": [
         b'{"v":1,"name":"link_time","value":12.5,"unit":"s","better":"lower","tags":{"target":"core"}}\n',
         b'log ##bbmeasure {"name":"x","samples":[1,2],"kind":"size"}\n',
