@@ -19,6 +19,7 @@ from bbmeasure.outgoing import Outgoing
 from bbmeasure.patience import PATIENCE, Watch
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo, Storage
+from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.switches import Switches
 from bbmeasure.units import excerpt
@@ -228,7 +229,6 @@ class Capture(Watch):
         self._outgoing.add([point], [answer])
 
     def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
-        self.counters["captured"] += len(points)
         for store in self.stores[1:]:
             store.write(points, state or {}).addErrback(
                 lambda why: self.count("copy_failed", f"a second store took no points: {why.value}")
@@ -236,11 +236,12 @@ class Capture(Watch):
         return self.storage.write(points, state or {})
 
     def _point(self, value: Value) -> Point:
-        """The point of a value; LimitError where its builder has too many series already.
+        """The point of a value; StorageError where no store can hold it, LimitError where its builder has too many.
 
         What the master makes itself is not counted: nothing that a worker sends can keep it out.
         """
         point = point_of(value, self.now() if value.time is None else value.time)
+        check_point(point)  # here, as a store refuses all of a write
         if value.limited:
             self._limits.check(point)
         return point
@@ -373,6 +374,7 @@ class Capture(Watch):
         point = self._point(one)
         if to_store is None and self.opted_out:
             self._first[key] = point
+        self.counters["captured"] += to_store is not None
         written = self._write([] if to_store is None else [point], {key: state})
         self._totals.put(key, state, written)
         return [written]

@@ -33,6 +33,7 @@ class Outgoing:
 
     def add(self, points: Sequence[Point], answers: Sequence[defer.Deferred[None]]) -> None:
         """Have points written; each has an answer, fired when it is kept or failed."""
+        self._watch.counters["captured"] += len(points)
         self._points += points
         self._answers += answers
         if not self._under_way or len(self._points) >= MOST_TOGETHER:

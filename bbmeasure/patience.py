@@ -8,7 +8,7 @@ from typing import Any, Optional
 from twisted.internet import defer
 from twisted.logger import Logger
 
-from bbmeasure.errors import MeasureError
+from bbmeasure.errors import MeasureError, StorageUnavailableError
 from bbmeasure.units import excerpt
 
 log = Logger()
@@ -64,6 +64,14 @@ class Watch:
         """Count that somebody waited in vain."""
         self._late_until = self.clock.seconds() + LATE_FOR
         self.count("late", f"{what}: not on disk after {seconds:g} s, still on its way")
+
+    def within_patience(self, asked: defer.Deferred[Any]) -> defer.Deferred[Any]:
+        """``asked`` itself, which fails with a StorageUnavailableError where no answer comes within the patience."""
+
+        def late(_: Any, seconds: float) -> None:
+            raise StorageUnavailableError(f"no answer within {seconds:g} s")
+
+        return asked.addTimeout(self.patience, self.clock, late)
 
     def never_fail(self, wait: defer.Deferred[Any], what: str, of: str = "") -> defer.Deferred[None]:
         """A Deferred that fires with None as ``wait`` does, and within PATIENCE; what goes wrong is counted and logged.

@@ -40,6 +40,7 @@ class ReaderPool:
         clock: Callable[[], float],
         may_come: Callable[[], bool],
         *,
+        name: str = "bbmeasure reader",
         size: int = 2,
         limit: float = 10.0,
         most_waiting: int = 2_000,
@@ -53,6 +54,7 @@ class ReaderPool:
         self._call = call
         self._clock = clock
         self._may_come = may_come
+        self._name = name
         self._size = size
         self._limit = limit
         self._most_waiting = most_waiting
@@ -75,7 +77,7 @@ class ReaderPool:
         self._waiting.add(id(question))
         self._questions.put(question)
         if len(self._threads) < self._size:
-            name = f"bbmeasure reader {len(self._threads)}"
+            name = f"{self._name} {len(self._threads)}"
             self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
             self._threads[-1].start()
         return question.deferred

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Optional
 
 from twisted.internet import defer
@@ -67,9 +68,18 @@ class SQLiteStorage:
         self._counters = Counter({"dropped": 0})
         call = reactor.callFromThread
         self._writer = WriterThread(self._open_journal, call, monotonic, self._clean)
-        self._readers = ReaderPool(
-            self._open_reader, call, monotonic, self._may_come, limit=read_limit, most_waiting=most_questions
+        pool = partial(
+            ReaderPool,
+            self._open_reader,
+            call,
+            monotonic,
+            self._may_come,
+            limit=read_limit,
+            most_waiting=most_questions,
         )
+        self._readers = pool()
+        #: What steps, totals and sinks ask waits for none of the questions that people ask.
+        self._own_reader = pool(name="bbmeasure own reader", size=1)
 
     # in the threads
 
@@ -149,9 +159,13 @@ class SQLiteStorage:
         self._writer.start()
         return self._readers.ask(run)
 
+    def _ask_quickly(self, run: Callable[[JournalReader], Any]) -> defer.Deferred[Any]:
+        self._writer.start()
+        return self._own_reader.ask(run)
+
     def recall(self, keys: Sequence[str]) -> defer.Deferred[dict[str, float]]:
         """The last ``state`` written under each of ``keys`` that has one."""
-        return self._ask(lambda reader: reader.recall(keys))
+        return self._ask_quickly(lambda reader: reader.recall(keys))
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, with what they hold; with ``builders``, what they hold of these."""
@@ -159,7 +173,7 @@ class SQLiteStorage:
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        return self._ask(lambda reader: reader.last(query, before))
+        return self._ask_quickly(lambda reader: reader.last(query, before))
 
     def records(self, buildid: int) -> defer.Deferred[list[Point]]:
         """All points of a build, in the order of their time."""
@@ -189,7 +203,7 @@ class SQLiteStorage:
 
     def sinks(self) -> defer.Deferred[list[str]]:
         """The names of the sinks that are attached."""
-        return self._ask(lambda reader: reader.sinks())
+        return self._ask_quickly(lambda reader: reader.sinks())
 
     @defer.inlineCallbacks
     def pending(self, sink: str, limit: int) -> Any:
@@ -197,7 +211,7 @@ class SQLiteStorage:
 
         What was forgotten or has expired meanwhile is passed over.
         """
-        found = yield self._ask(lambda reader: reader.pending(sink, limit))
+        found = yield self._ask_quickly(lambda reader: reader.pending(sink, limit))
         if not found and (yield self.backlog(sink)).count:
             yield self._change(lambda journal: outbox.skip_deleted(journal.connection, sink))
         return found
@@ -208,7 +222,7 @@ class SQLiteStorage:
 
     def backlog(self, sink: str) -> defer.Deferred[Backlog]:
         """How much waits for ``sink``, and since when."""
-        return self._ask(lambda reader: reader.backlog(sink))
+        return self._ask_quickly(lambda reader: reader.backlog(sink))
 
     def reship(self, sink: str, since: int) -> defer.Deferred[int]:
         """Queue all points since a time (nanoseconds) again, behind what waits; how many that were."""
@@ -216,7 +230,7 @@ class SQLiteStorage:
 
     def dead_letters(self, sink: str, limit: int = 100) -> defer.Deferred[list[DeadLetter]]:
         """The newest points that the server of ``sink`` refused, the newest first."""
-        return self._ask(lambda reader: reader.dead_letters(sink, limit))
+        return self._ask_quickly(lambda reader: reader.dead_letters(sink, limit))
 
     def trim(self, sink: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> defer.Deferred[int]:
         """Drop the oldest of what waits over ``max_bytes``, or longer than ``max_age`` seconds; how many it were."""
@@ -229,6 +243,7 @@ class SQLiteStorage:
         counters = Counter(self._counters)
         counters.update(self._writer.counters)
         counters.update(self._readers.counters)
+        counters.update(self._own_reader.counters)
         return Health(self.name, self._writer.waiting, None, self._writer.last_error, dict(counters))
 
     def close(self) -> defer.Deferred[None]:
@@ -238,6 +253,7 @@ class SQLiteStorage:
         """
         self._closed = True
         self._readers.close()
+        self._own_reader.close()
         closed = self._writer.close()
         answer: defer.Deferred[None] = defer.Deferred()
         timer = self._reactor.callLater(self._close_limit, self._give_up, answer)

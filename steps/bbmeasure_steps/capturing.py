@@ -176,12 +176,13 @@ class StepCapture:
         """The value of the last earlier build; None where there is none or the journal does not say in time."""
         assert value.context is not None
         query = Query(value.record.name, builder=value.context.builder, tags=value.record.tags, exact_tags=True)
-        asked: defer.Deferred[Any] = self.layer.storage.last(query, before=value.context.buildid)
+        asked: defer.Deferred[Any] = self.layer.within_patience(
+            self.layer.storage.last(query, before=value.context.buildid)
+        )
 
         def failed(why: Any) -> None:
             self.layer.count("previous_unknown", f"step {self.step.name}: {why.value}")
 
-        asked.addTimeout(self.layer.patience, self.layer.clock)
         return asked.addCallbacks(lambda point: point and point.value, failed)
 
 

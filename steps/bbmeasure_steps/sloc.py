@@ -57,8 +57,8 @@ class SLOCCount(KitStep):
         """The tool of the last earlier build of this builder; None where there is none."""
         try:
             query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
-            point = yield self.layer.storage.last(query).addTimeout(self.layer.patience, self.layer.clock)
-        except (MeasureError, defer.TimeoutError) as error:
+            point = yield self.layer.within_patience(self.layer.storage.last(query))
+        except MeasureError as error:
             self.layer.count("previous_unknown", f"step {self.name}: {error}")
             return None
         known = point is not None and point.value in TOOLS

@@ -372,15 +372,36 @@ class TestGroups:
             capture.capture(value_of(value=number))
         assert slow.writes == [1, MOST_TOGETHER, MOST_TOGETHER]
 
-    def test_one_that_cannot_be_kept_fails_alone(self, capture: Capture, slow: SlowStorage) -> None:
-        """The others of its group are kept."""
-        bad = Value(Record("size", 5.0), BUILD, time=10**30, limited=True)
-        answers = [capture.capture(value) for value in (value_of(value=1), value_of(value=2), bad, value_of(value=3))]
+    def test_one_that_cannot_be_kept_fails_alone(
+        self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the store refuses one of a group the others are kept; each is counted once."""
+        write = slow.write
+
+        def particular(points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> Any:
+            if any(point.value == 2 for point in points):
+                return defer.fail(StorageError("no twos"))
+            return write(points, state)
+
+        monkeypatch.setattr(slow, "write", particular)
+        answers = [capture.capture(value_of(value=number)) for number in range(1, 5)]
         slow.go()
         results = [result_of(answer) for answer in answers]
-        assert isinstance(results.pop(2), StorageError)
+        assert isinstance(results.pop(1), StorageError)
         assert results == [None, None, None]
-        assert values_in(slow) == [0, 1, 2, 3]
+        assert values_in(slow) == [0, 1, 3, 4]
+        assert capture.counters["captured"] == 5
+
+    def test_what_no_store_can_hold_is_refused_before(self, capture: Capture, slow: SlowStorage) -> None:
+        """It costs its group nothing, and leaves no series that is empty."""
+        bad = Value(Record("new", 5.0), BUILD, time=10**30, limited=True)
+        answers = [capture.capture(value) for value in (value_of(value=1), bad, value_of(value=2))]
+        assert isinstance(result_of(answers[1]), StorageError)
+        slow.go()
+        assert slow.writes == [1, 1]
+        assert values_in(slow) == [0, 1, 2]
+        assert info_of(slow, "new") is None
+        assert (capture.counters["captured"], capture.counters["refused"]) == (3, 1)
 
     def test_a_store_that_raises_is_asked_again(
         self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
@@ -783,6 +804,13 @@ class TestSettling:
         settled.cancel()
         assert result_of(settled) == "given up"
         slow.go()
+
+
+def test_an_answer_that_does_not_come_is_an_error(capture: Capture, clock: task.Clock) -> None:
+    """What is asked beside a build fails after PATIENCE, in words."""
+    asked = capture.within_patience(defer.Deferred())
+    clock.advance(PATIENCE + 0.1)
+    assert str(result_of(asked)) == "no answer within 1 s"
 
 
 def test_points_of_a_bad_day_fail_alone(capture: Capture) -> None:

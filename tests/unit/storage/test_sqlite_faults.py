@@ -328,7 +328,7 @@ def test_a_cancelled_question_is_broken_off(open_storage: Any) -> Any:
         asked.cancel()
         with pytest.raises(defer.CancelledError):
             yield asked
-    assert (yield storage.last(Query("size"))).value == 1.0
+    assert len((yield storage.points(Query("size"), 5))) == 1
     assert storage.health().counters["cancelled_questions"] == 2
 
 
@@ -339,11 +339,28 @@ def test_a_slow_question_holds_up_no_other(open_storage: Any) -> Any:
     yield fill(storage, [1.0])
     slow = storage._ask(lambda reader: reader.ask(endlessly))
     for _ in range(20):
-        assert (yield storage.last(Query("size"))).value == 1.0
+        assert len((yield storage.points(Query("size"), 5))) == 1
     assert not slow.called
     slow.cancel()
     with pytest.raises(defer.CancelledError):
         yield slow
+
+
+@inlineCallbacks
+def test_people_hold_up_no_step_and_no_sink(open_storage: Any) -> Any:
+    """However many questions of the page wait, what steps, totals and sinks ask is answered."""
+    storage = open_storage(read_limit=1000.0)
+    yield storage.attach_sink("sink")
+    yield fill(storage, [1.0])
+    slow = [storage._ask(lambda reader: reader.ask(endlessly)) for _ in range(20)]
+    assert (yield storage.last(Query("size"))).value == 1.0
+    assert (yield storage.recall(["total"])) == {}
+    assert len((yield storage.pending("sink", 10))) == 1
+    assert (yield storage.backlog("sink")).count == 1
+    assert not any(asked.called for asked in slow)
+    for asked in slow:
+        asked.addErrback(lambda _: None)
+        asked.cancel()
 
 
 @inlineCallbacks
@@ -354,10 +371,10 @@ def test_too_many_questions_are_refused(open_storage: Any) -> Any:
     free = threading.Event()
     waiting = [storage._ask(lambda _: free.wait()) for _ in range(3)]
     with pytest.raises(StorageUnavailableError, match="3 questions wait"):
-        yield storage.last(Query("size"))
+        yield storage.points(Query("size"), 5)
     free.set()
     yield defer.gatherResults(waiting)
-    assert (yield storage.last(Query("size"))).value == 1.0
+    assert len((yield storage.points(Query("size"), 5))) == 1
     assert storage.health().counters["refused_questions"] == 1
 
 
