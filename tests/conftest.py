@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 # Times differ from machine to machine: no example fails for being slow.
 settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
-settings.register_profile("soak", settings.get_profile("dev"), max_examples=5_000)
+settings.register_profile("soak", settings.get_profile("dev"), max_examples=2_000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
