@@ -21,13 +21,19 @@ CONFIG_PATIENCE = 120
 
 
 def journal_path(wanted: argparse.Namespace) -> Path:
-    """The journal that ``--journal`` or ``--master`` means; QueryError where neither is given."""
+    """The journal that ``--journal`` or ``--master`` means; QueryError where neither is given.
+
+    A master leaves a note of another one than that by default.  Where it never ran, its configuration is read.
+    """
     if wanted.journal is not None:
         return Path(wanted.journal)
     if wanted.master is None:
         raise QueryError("expected --master DIR, --journal FILE or --url MASTER_URL")
     if not wanted.master.is_dir():
         raise StorageUnavailableError(f"--master {wanted.master}: expected a folder")
+    noted = sources.noted_journal(wanted.master)
+    if noted is not None:
+        return noted
     by_default = Path(wanted.master) / sources.JOURNAL
     if by_default.exists() or not (wanted.master / "buildbot.tac").exists():
         return by_default

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from bbmeasure import answers
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
@@ -22,10 +22,23 @@ from bbmeasure.units import excerpt
 
 #: The journal's file in a master's folder.
 JOURNAL = "bbmeasure.sqlite"
+#: The file in a master's folder that says where its journal is, where that is not the one by default.
+NOTE = "bbmeasure.journal"
 #: Seconds that a master may take to answer.
 PATIENCE = 30.0
 #: The largest answer that is read, in bytes.
 LARGEST_ANSWER = 64 * 1024 * 1024
+
+
+def noted_journal(folder: Path) -> Optional[Path]:
+    """The journal that the master of that folder had last, where it left a note of one; see :data:`NOTE`."""
+    try:
+        said = (folder / NOTE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeError) as error:
+        raise StorageUnavailableError(f"{folder / NOTE}: {error}") from None
+    return folder / said if said else None
 
 
 class Source(Protocol):

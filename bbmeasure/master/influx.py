@@ -10,12 +10,13 @@ from typing import Any, Optional, Union
 
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.logger import Logger
 
 from bbmeasure import times
 from bbmeasure.errors import MeasureError, QueryError, StorageError
-from bbmeasure.master.instances import MeasureInstance
+from bbmeasure.master import journals
+from bbmeasure.master.instances import STOP_PATIENCE, MeasureInstance
 from bbmeasure.master.plan import split_arguments
 from bbmeasure.storage.base import Health
 from bbmeasure.storage.declarations import Declarations
@@ -28,6 +29,10 @@ from bbmeasure.storage.sinks import POLL, Limits, Shipper
 from bbmeasure.storage.sqlite import SQLiteStorage
 
 log = Logger()
+
+#: Seconds that a reconfig to another journal waits for what was captured just before to be shipped.
+REST_PATIENCE = 2.0
+_LOOK_AGAIN = 0.05
 
 #: An age such as ``"30d"``, or seconds.
 Age = Union[str, float, None]
@@ -61,6 +66,8 @@ class SinkInstance(MeasureInstance):
     """What ships the journal to a server, under the instance's name: a new URL under that name gets the backlog."""
 
     secrets = ("username", "password", "token")
+    #: Points of the journal are queued under its name.
+    ships = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -100,18 +107,77 @@ class SinkInstance(MeasureInstance):
 
     @defer.inlineCallbacks
     def use_settings(self, kwargs: dict[str, Any]) -> Generator[Any, Any, None]:
-        """Ship to the server that the arguments name, from now on; nothing happens where it is the one before."""
-        journal = yield self.use_journal()
+        """Ship the journal to the server that the arguments name; nothing happens where both are those before.
+
+        A journal that is left stays open until it was asked what still waits there.
+        """
+        before = self._journal
+        if before is not None:
+            journals.hold(self.layer, before)
+        try:
+            journal = yield self.use_journal()
+            left = before if before is not journal else None
+            yield self._ship(journal, kwargs, left)
+            if left is not None:
+                yield self._say_what_waits(left)
+        finally:
+            if before is not None:
+                yield self._let_go(before)
+
+    @defer.inlineCallbacks
+    def _ship(
+        self, journal: SQLiteStorage, kwargs: dict[str, Any], left: Optional[SQLiteStorage]
+    ) -> Generator[Any, Any, None]:
+        """Ship ``journal``, what waits in the one that was ``left`` first where its server takes it at once."""
         try:
             settings = self.read_settings(**kwargs)
             if settings == self._settings:
-                return
+                if left is None:
+                    return
+                yield self._ship_rest(left)
             yield self._let_go_of_server()
             self._begin(journal, settings)
         except MeasureError as error:
             log.error("bbmeasure: {name}: nothing is shipped: {why}", name=self.name, why=str(error))
             yield self._let_go_of_server()
             self.layer.sinks[self.name] = Unusable(self.name, str(error))
+
+    @defer.inlineCallbacks
+    def _ship_rest(self, left: SQLiteStorage) -> Generator[Any, Any, None]:
+        """Wait a little for what came just before the journal was left; not for a server that is in trouble."""
+        ends = time.monotonic() + REST_PATIENCE
+        while time.monotonic() < ends and self._shipper is not None and self._shipper.health().last_error is None:
+            waits = yield self._waiting(left)
+            if waits == 0:
+                return
+            self._shipper.wake()
+            yield task.deferLater(self.master.reactor, _LOOK_AGAIN)
+
+    @defer.inlineCallbacks
+    def _waiting(self, journal: SQLiteStorage) -> Generator[Any, Any, Optional[int]]:
+        """How many points wait there, those too that are on their way to it; None where it cannot say."""
+        reactor = self.master.reactor
+        try:
+            # it is attached already: that this is done says that what was captured before it is written
+            yield journal.attach_sink(self.name).addTimeout(STOP_PATIENCE, reactor)
+            backlog = yield journal.backlog(self.name).addTimeout(STOP_PATIENCE, reactor)
+        except (MeasureError, defer.TimeoutError):
+            return None
+        return int(backlog.count)
+
+    @defer.inlineCallbacks
+    def _say_what_waits(self, left: SQLiteStorage) -> Generator[Any, Any, None]:
+        """Log how many points wait in a journal that is shipped no longer, and what sends them."""
+        waits = yield self._waiting(left)
+        if waits != 0:
+            log.warn(
+                "bbmeasure: {name}: {waits} points wait in {path}, which is the journal no longer; they go out by: "
+                "bbmeasure ship --master {folder} --journal {path} --sink {name} --drain",
+                name=self.name,
+                waits="some" if waits is None else waits,
+                path=left.path,
+                folder=self.master.basedir,
+            )
 
     def _begin(self, journal: SQLiteStorage, settings: Settings) -> None:
         reactor = self.master.reactor

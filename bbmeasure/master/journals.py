@@ -1,37 +1,110 @@
-"""The journals that a master has open: one a file, however many instances use it."""
+"""The journals that a master has open: one a file, however many instances use it.
+
+The one that the configuration names first is what is shipped and asked.  Its sinks are attached to it as soon as it is
+used, before a point goes there, whichever instance Buildbot starts first.  Commands find it by a note in the master's
+folder, as a configuration may name another file than the one by default.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from pathlib import Path
+from typing import Any, Optional
 
+from twisted.logger import Logger
+
+from bbmeasure import sources
+from bbmeasure.errors import StorageError
 from bbmeasure.layer import Capture
 from bbmeasure.storage.sqlite import SQLiteStorage
+
+log = Logger()
 
 _ATTRIBUTE = "_bbmeasure_journals"
 
 
-def _open(layer: Capture) -> dict[str, list[Any]]:
-    """Journal and number of users, by path."""
-    found: dict[str, list[Any]] = layer.__dict__.setdefault(_ATTRIBUTE, {})
+class _Open:
+    """A journal that is open, how many use it, and which sinks it was told of."""
+
+    def __init__(self, journal: SQLiteStorage) -> None:
+        self.journal = journal
+        self.users = 0
+        self.sinks: set[str] = set()
+
+
+def _open(layer: Capture) -> dict[str, _Open]:
+    """What is open, by path."""
+    found: dict[str, _Open] = layer.__dict__.setdefault(_ATTRIBUTE, {})
     return found
 
 
 def acquire(layer: Capture, reactor: Any, path: str) -> SQLiteStorage:
     """The journal of that file, opened if it is not yet."""
-    entry = _open(layer).setdefault(path, [None, 0])
-    if entry[0] is None:
-        entry[0] = SQLiteStorage(path, reactor=reactor, close_limit=1.0)
-    entry[1] += 1
-    journal: SQLiteStorage = entry[0]
-    return journal
+    entry = _open(layer).get(path)
+    if entry is None:
+        entry = _open(layer)[path] = _Open(SQLiteStorage(path, reactor=reactor, close_limit=1.0))
+    entry.users += 1
+    if path == _configured(layer.master):
+        _attach_sinks(entry, layer.master)
+        note(Path(layer.master.basedir), Path(path))
+    return entry.journal
+
+
+def hold(layer: Capture, journal: SQLiteStorage) -> None:
+    """One user more of a journal that is open."""
+    for entry in _open(layer).values():
+        if entry.journal is journal:
+            entry.users += 1
 
 
 def release(layer: Capture, journal: SQLiteStorage) -> bool:
     """One user less; whether it was the last, so that the journal has to be closed."""
     for path, entry in list(_open(layer).items()):
-        if entry[0] is journal:
-            entry[1] -= 1
-            if entry[1] <= 0:
+        if entry.journal is journal:
+            entry.users -= 1
+            if entry.users <= 0:
                 del _open(layer)[path]
                 return True
     return False
+
+
+def _configured(master: Any) -> Optional[str]:
+    """The file that a master's configuration names first."""
+    from bbmeasure.master.instances import configured_path  # it needs this module
+
+    if master is None:
+        return None
+    return os.path.abspath(os.path.join(master.basedir, configured_path(master.config.services.values())))
+
+
+def _attach_sinks(entry: _Open, master: Any) -> None:
+    """Have points queued for each configured sink from the first one on; its shipper tells what is wrong, if it is."""
+    for service in master.config.services.values():
+        if getattr(service, "ships", False) and service.name not in entry.sinks:
+            entry.sinks.add(service.name)
+            entry.journal.attach_sink(service.name).addErrback(lambda _: None)  # the shipper does it again, and counts
+
+
+def note(folder: Path, path: Path) -> None:
+    """Leave in the master's folder where its journal is, for the commands; nothing for the one by default."""
+    place, by_default = folder / sources.NOTE, folder / sources.JOURNAL
+    try:
+        before = sources.noted_journal(folder) or by_default
+        if os.path.abspath(before) == str(path):
+            return
+        if os.path.abspath(by_default) == str(path):
+            place.unlink()
+        else:
+            made = folder / f"{sources.NOTE}.new"
+            made.write_text(f"{os.path.relpath(path, folder) if folder in path.parents else path}\n", encoding="utf-8")
+            made.replace(place)
+    except (OSError, UnicodeError, StorageError) as error:
+        log.warn("bbmeasure: {place} was not written, so commands need --journal: {why}", place=place, why=error)
+        return
+    if before.exists():
+        log.info(
+            "bbmeasure: the journal is {path} from now on, and no longer {before}; whether anything waits there for a "
+            "server is told by: bbmeasure health --journal {before}",
+            path=path,
+            before=before,
+        )

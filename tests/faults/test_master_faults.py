@@ -15,6 +15,7 @@ import requests
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.site import Site
+from bbmeasure.sources import noted_journal
 from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.stage import (
     CONFIG,
@@ -182,6 +183,26 @@ def test_two_instances_each_get_everything(site: Site, influxd: Influxd, gateway
         gateway.set("good")
         wait_until_landed(site, influxd)
         configure(site, services(gateway))
+
+
+def test_a_journal_that_comes_and_goes(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """A store with a path of its own, and without it again, while builds go on: what either file got is shipped."""
+    own = site.master_dir / "own.sqlite"
+    before = bursts(landed(influxd))
+
+    def is_whole() -> bool:
+        return landed(influxd) == {**committed(own), **committed(site.journal)}
+
+    for store, journal in (('c["services"].append(util.SQLiteInstance(path="own.sqlite"))\n', own), ("", None)):
+        building = threading.Thread(target=build, args=(site, 3))
+        building.start()
+        configure(site, services(gateway) + store)
+        building.join()
+        build(site)
+        wait_for("the points", is_whole)
+        assert health(site)["last_error"] is None
+        assert noted_journal(site.master_dir) == journal
+    assert bursts(landed(influxd)) == before + 8 * POINTS
 
 
 def test_no_secret_is_anywhere(site: Site) -> None:

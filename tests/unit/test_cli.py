@@ -115,6 +115,17 @@ class TestSeries:
         assert by_name["load"]["builders"] == []
         assert by_name["load"]["better"] is None
 
+    def test_the_journal_that_the_master_noted(self, folder: Path, run: Run) -> None:
+        """A master that keeps another file than that by default says so in its folder, and that file is read."""
+        with Journal(folder / "own.sqlite") as journal:
+            journal.write([point(1, 5.0, "own")])
+        (folder / "bbmeasure.journal").write_text("own.sqlite\n")
+        assert [one["name"] for one in run("series", "--master", folder, "--json").json["series"]] == ["own"]
+        assert run("report", "own", "--master", folder).status == 0
+        (folder / "bbmeasure.journal").write_text(f"{folder}/gone.sqlite\n")
+        done = run("series", "--master", folder)
+        assert (done.status, "gone.sqlite: expected a journal there" in done.err) == (1, True)
+
     def test_an_empty_journal(self, tmp_path: Path, run: Run) -> None:
         """No series is an answer and no error."""
         with Journal(tmp_path / "other.sqlite"):

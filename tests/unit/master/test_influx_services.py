@@ -12,10 +12,13 @@ import pytest_twisted
 from buildbot.config.errors import ConfigErrors
 from buildbot.plugins import util
 from twisted.internet import reactor, task
+from twisted.logger import capturedLogs, formatEvent
 
-from bbmeasure import capture
+from bbmeasure import capture, captureData
 from bbmeasure.master.influx import InfluxDBInstance, Settings, VictoriaMetricsInstance
+from bbmeasure.master.instances import SQLiteInstance
 from bbmeasure.storage.base import Point
+from bbmeasure.storage.journal import open_reader
 from tests.servers import Influxd, free_port, make_certificate
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
@@ -238,3 +241,110 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     assert "caFile" in (health.last_error or "")
     yield capture.for_master(master).storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
+
+
+def configured(master: FakeMaster, *services: Any) -> None:
+    master.config.services = {service.name: service for service in services}
+
+
+def added(master: FakeMaster, running: dict[str, Any]) -> Iterator[Any]:
+    """A SQLiteInstance comes, as Buildbot has it: what is new is started, then what was there takes its arguments."""
+    store, sink = SQLiteInstance(path="own.sqlite"), influx(**running["sink"]._config_kwargs)
+    configured(master, store, sink)
+    yield started(master, store)
+    running["store"] = store
+    yield running["sink"].reconfigServiceWithSibling(sink)
+
+
+def changed(master: FakeMaster, running: dict[str, Any], order: tuple[str, ...]) -> Iterator[Any]:
+    """Its path is another."""
+    siblings = {"store": SQLiteInstance(path="other.sqlite"), "sink": influx(**running["sink"]._config_kwargs)}
+    configured(master, *siblings.values())
+    for name in order:
+        yield running[name].reconfigServiceWithSibling(siblings[name])
+
+
+def removed(master: FakeMaster, running: dict[str, Any]) -> Iterator[Any]:
+    """It goes: what is gone is stopped first."""
+    sink = influx(**running["sink"]._config_kwargs)
+    configured(master, sink)
+    yield running.pop("store").stopService()
+    yield running["sink"].reconfigServiceWithSibling(sink)
+
+
+@inlineCallbacks
+def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -> Any:
+    """A path that comes, changes and goes: all that is captured meanwhile, between any two services too, is shipped."""
+    running = {"sink": influx(url=influxd.url, database="moving")}
+    configured(master, running["sink"])
+    yield started(master, running["sink"])
+    layer = capture.for_master(master)
+    moves = [
+        added(master, running),
+        changed(master, running, ("sink", "store")),
+        removed(master, running),
+        added(master, running),
+        changed(master, running, ("store", "sink")),
+        removed(master, running),
+    ]
+    count = 0
+    for move in moves:
+        for step in move:
+            yield captureData("size", 1.0, master=master)
+            yield step
+            yield captureData("size", 2.0, master=master)
+            count += 2
+        assert len(layer.stores) == 1
+        yield captureData("size", 3.0, master=master)
+        count += 1
+        yield until("all of them", lambda wanted=count: landed(influxd, "moving") == wanted)
+        assert layer.sinks["InfluxDBInstance"].health().last_error is None
+    yield running["sink"].stopService()
+
+
+def _waits(journal: Path) -> int:
+    with open_reader(journal) as reader:
+        return reader.backlog("InfluxDBInstance").count
+
+
+@inlineCallbacks
+def test_what_waits_in_the_journal_that_is_left_is_said(master: FakeMaster, influxd: Influxd, tmp_path: Path) -> Any:
+    """The log says how many points wait in the file that is shipped no longer, and which command sends them."""
+    running = {"sink": influx(url=f"http://127.0.0.1:{free_port()}", database="left")}
+    configured(master, running["sink"])
+    yield started(master, running["sink"])
+    for number in range(3):
+        captureData("size", float(number), master=master)  # not on disk yet when the journal is left
+    with capturedLogs() as logs:
+        for step in added(master, running):
+            yield step
+    said = [formatEvent(event) for event in logs]
+    old = tmp_path / "bbmeasure.sqlite"
+    assert [text for text in said if f"3 points wait in {old}" in text and f"--journal {old} --sink Influx" in text]
+    assert _waits(old) == 3
+    yield running["sink"].reconfigServiceWithSibling(influx(url=influxd.url, database="left"))
+    shipper = capture.for_master(master).sinks["InfluxDBInstance"]
+    yield captureData("size", 3.0, master=master)
+    yield until("what waited", lambda: shipper.counters["shipped"] >= 1 and not _waits(tmp_path / "own.sqlite"))
+    with capturedLogs() as logs:
+        for step in changed(master, running, ("sink", "store")):
+            yield step
+    assert not [event for event in logs if "wait in" in formatEvent(event)]
+    for service in running.values():
+        yield service.stopService()
+
+
+@inlineCallbacks
+def test_what_was_captured_before_any_instance_is_shipped(master: FakeMaster, influxd: Influxd) -> Any:
+    """The store comes first and takes what waited in memory; the sink that comes after it ships that too."""
+    for number in range(5):
+        captureData("size", float(number), master=master)
+    yield capture.for_master(master).settle()
+    store, sink = SQLiteInstance(), influx(url=influxd.url, database="early")
+    configured(master, store, sink)
+    yield started(master, store)
+    yield capture.for_master(master).settle()
+    yield started(master, sink)
+    yield until("all of them", lambda: landed(influxd, "early") == 5)
+    yield sink.stopService()
+    yield store.stopService()
