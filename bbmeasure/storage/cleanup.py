@@ -1,7 +1,7 @@
 """Deleting from the journal in small slices: what was forgotten or detached, and what is older than the retention.
 
 A slice is one short transaction, so that points that are captured meanwhile are committed in time.  The file does not
-shrink; its free pages are used again.
+shrink; its free pages are used again.  What is too old is deleted also where it still waits for a sink, and counted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ _BUILDS_A_SLICE = 2_000
 
 
 class Cleanup:
-    """Deletes through ``ingest`` what was forgotten, and what is before ``until`` (nanoseconds) where that is given."""
+    """Deletes through ``ingest`` what was forgotten, and what is before ``until`` (nanoseconds) where that is given.
+
+    After an error it is done with: another begins anew.
+    """
 
     def __init__(self, ingest: Ingest, until: Optional[int] = None) -> None:
         self._ingest = ingest
         self._connection: sqlite3.Connection = ingest.connection
         self._until = until
+        self._looked: dict[int, int] = {}
         self.deleted = 0
 
     def slice(self) -> bool:
@@ -57,8 +61,21 @@ class Cleanup:
         oldest = self._connection.execute(find, (self._until,)).fetchone()
         if oldest is None:
             return self._empty_streams()
-        self._delete_chunks(oldest[0], self._until)
+        if not self._drop_from_outboxes(self._until):
+            self._delete_chunks(oldest[0], self._until)
         return True
+
+    def _drop_from_outboxes(self, until: int) -> bool:
+        """Have what is about to be deleted wait for no sink; whether more may wait.
+
+        All is looked at once, then what came since: in the transaction in which points are deleted.
+        """
+        for queue in outbox.queues(self._connection):
+            reached = self._looked.get(queue.id, 0)
+            self._looked[queue.id], more = outbox.drop_expired(self._connection, queue.id, reached, until)
+            if more:
+                return True
+        return False
 
     def _delete_chunks(self, stream: int, until: int) -> bool:
         """Delete the points of some chunks before ``until``, and of one that reaches over it; False for none."""

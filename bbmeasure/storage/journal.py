@@ -141,6 +141,7 @@ class Journal(JournalReader):
         except sqlite3.Error as error:
             raise storage_error(error, path) from error
         self.ingest = Ingest(self.connection)
+        self._cleaning: Optional[tuple[Optional[float], Cleanup]] = None
 
     @contextmanager
     def transaction(self) -> Generator[Ingest, None, None]:
@@ -182,7 +183,12 @@ class Journal(JournalReader):
 
     def clean_slice(self, retention: Optional[float] = None) -> bool:
         """A slice of the same, one short transaction; False where nothing is left to delete."""
-        return self._in_words(self._cleanup(retention).slice)
+        kept, self._cleaning = self._cleaning, None
+        cleanup = kept[1] if kept is not None and kept[0] == retention else self._cleanup(retention)
+        more = self._in_words(cleanup.slice)
+        if more:
+            self._cleaning = retention, cleanup
+        return more
 
     def _cleanup(self, retention: Optional[float]) -> Cleanup:
         return Cleanup(self.ingest, None if retention is None else int((self._clock() - retention) * NANOSECONDS))

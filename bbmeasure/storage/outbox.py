@@ -32,7 +32,8 @@ _STREAM = """SELECT s.name, m.builder, m.worker, m.tags FROM streams m JOIN seri
 class Backlog:
     """How many points wait, and since when the oldest does (nanoseconds; when it came, not the point's own time).
 
-    ``bytes`` is an estimate; ``trimmed`` counts the points that were dropped because too many waited for too long.
+    ``bytes`` is an estimate; ``trimmed`` counts the points that were dropped because too many waited, or one for too
+    long, and those that the journal's own retention deleted while they waited.
     """
 
     count: int
@@ -230,10 +231,40 @@ def _drop(connection: sqlite3.Connection, sink: int, seq: int) -> int:
         "SELECT count(*), total(bytes) FROM outbox WHERE sink = ? AND seq <= ?", (sink, seq)
     ).fetchone()
     connection.execute("DELETE FROM outbox WHERE sink = ? AND seq <= ?", (sink, seq))
+    _less(connection, sink, count, bytes_)
+    return int(count)
+
+
+def _less(connection: sqlite3.Connection, sink: int, count: int, bytes_: float) -> None:
     connection.execute(
         "UPDATE sinks SET count = max(0, count - ?), bytes = max(0, bytes - ?) WHERE id = ?", (count, int(bytes_), sink)
     )
-    return int(count)
+
+
+def drop_expired(connection: sqlite3.Connection, sink: int, after: int, until: int) -> tuple[int, bool]:
+    """Drop what waits with a time before ``until`` (nanoseconds), which is about to be deleted; trimmed counts it.
+
+    Looks at a slice of what waits behind the number ``after``: the last number of it, and whether more may follow.
+    """
+    looked, last, oldest = connection.execute(
+        "SELECT count(*), max(seq), min(time) FROM "
+        "(SELECT seq, time FROM outbox WHERE sink = ? AND seq > ? ORDER BY seq LIMIT ?)",
+        (sink, after, _ROWS_A_SLICE),
+    ).fetchone()
+    if not looked:
+        return after, False
+    if oldest < until:
+        which = (sink, after, last, until)
+        count, bytes_, there = connection.execute(
+            "SELECT count(*), total(o.bytes), count(p.time) FROM outbox o "
+            "LEFT JOIN points p ON p.stream = o.stream AND p.time = o.time "
+            "WHERE o.sink = ? AND o.seq > ? AND o.seq <= ? AND o.time < ?",
+            which,
+        ).fetchone()
+        connection.execute("DELETE FROM outbox WHERE sink = ? AND seq > ? AND seq <= ? AND time < ?", which)
+        _less(connection, sink, count, bytes_)
+        connection.execute("UPDATE sinks SET trimmed = trimmed + ? WHERE id = ?", (there, sink))
+    return int(last), looked == _ROWS_A_SLICE
 
 
 def backlog(connection: sqlite3.Connection, name: str) -> Backlog:
@@ -296,7 +327,7 @@ def _trim_slice(
 
 
 def skip_deleted(connection: sqlite3.Connection, name: str) -> None:
-    """Take the points away that were deleted before a sink came to them, up to the first that is still there."""
+    """Take the points away that were forgotten before a sink came to them, up to the first that is still there."""
     sink = _sink(connection, name)
     first = connection.execute(queries.QUEUED, (sink, 1)).fetchone()
     if first is None:

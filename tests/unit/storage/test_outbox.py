@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,51 @@ def test_expired_points_are_passed_over(journal: Journal) -> None:
     journal.write([Point("size", 0, 1.0), Point("size", int(1.8e9) * NANOSECONDS, 2.0)])
     assert journal.clean(retention=86400.0) == 1
     assert waiting(journal) == [2.0]
+
+
+def in_slices(journal: Journal, retention: float) -> Iterator[None]:
+    """Clean as a running master does, with whatever comes between two slices."""
+    while journal.clean_slice(retention):
+        yield
+
+
+@pytest.mark.parametrize("slice_", [2_000, 3])
+def test_what_expires_before_it_is_shipped_is_counted(
+    journal: Journal, clock: Clock, slice_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sink counts what the retention took from it, also what comes while it is deleting, and nothing else."""
+    monkeypatch.setattr(outbox, "_ROWS_A_SLICE", slice_)
+    new = int(clock.now) * NANOSECONDS
+    journal.attach_sink("influx")
+    journal.write([Point(f"size{at % 5}", at * NANOSECONDS, 1.0) for at in range(40)])
+    journal.acknowledge("influx", journal.pending("influx", 4)[-1][0])
+    journal.attach_sink("other")
+    journal.write([Point("size", new + at, 2.0) for at in range(10)])
+    journal.write([Point("forgotten", 7, 1.0)])
+    journal.forget("forgotten")
+    for came, _ in enumerate(in_slices(journal, 86_400.0)):
+        if came < 4:
+            journal.write([Point("late", came, 1.0), Point("size", new + 100 + came, 2.0)])
+    backlog, other = journal.backlog("influx"), journal.backlog("other")
+    assert (backlog.count, backlog.trimmed) == (14, 36 + 4)
+    assert (other.count, other.trimmed) == (14, 4)
+    assert waiting(journal) == waiting(journal, "other") == [2.0] * 14
+    assert backlog.bytes == other.bytes > 0
+
+
+def test_a_retention_that_cannot_be_kept_counts_nothing_twice(journal: Journal, clock: Clock) -> None:
+    """A slice that fails is undone with its count, and the next begins anew."""
+    journal.attach_sink("influx")
+    journal.write([Point("size", at, 1.0) for at in range(3)])
+    journal.connection.execute("CREATE TEMP TRIGGER no BEFORE DELETE ON points BEGIN SELECT raise(ABORT, 'no'); END")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            journal.clean_slice(86_400.0)
+    assert (journal.backlog("influx").count, journal.backlog("influx").trimmed) == (3, 0)
+    journal.connection.execute("DROP TRIGGER no")
+    while journal.clean_slice(86_400.0):
+        pass
+    assert journal.backlog("influx") == Backlog(0, None, 0, trimmed=3)
 
 
 def test_no_sink_no_rows(journal: Journal) -> None:
