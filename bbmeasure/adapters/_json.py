@@ -126,8 +126,9 @@ class Json:
 
 
 _DECODER = json.JSONDecoder(parse_int=float)
-#: What may not stand behind a document: more on its last line, or another one.
-_MORE = re.compile(r"[ \t\r]*(?:[^ \t\r\n]|\s*[\[{])")
+#: What may not stand behind a document: more on its last line, or another one.  Each half reads blanks once: with
+#: both behind one run of blanks, re would try each way to share it.
+_MORE = re.compile(r"[ \t\r]*[^ \t\r\n]|\s*[\[{]")
 _WORDS = {dict: "an object", list: "a list", str: "the text", float: "the number", bool: "the word"}
 
 

@@ -153,6 +153,11 @@ def test_the_longest_text_is_read_to_its_end(name, piece):
     assert isinstance(read, (list, ParseError))
 
 
+def test_blanks_behind_a_document_are_read_once():
+    """16 Mi blanks between a JSON document and a line break are looked at once, and not once for each of them."""
+    assert adapters.find("ruff").parse(fill("[]", " ", "\n")) == adapters.find("ruff").parse("[]\n")
+
+
 def test_the_longest_outputs_are_read_in_full():
     """Nothing of 16 Mi characters that are well-formed is lost."""
     junit = fill("<testsuite>", "<testcase name='a' time='0.5'/>", "</testsuite>")
