@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import sys
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from typing import Any, NoReturn, Optional
 
 from bbmeasure import patterns, times
 from bbmeasure.context import identity_time
-from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
+from bbmeasure.errors import LimitError, MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.layer import Switches, Value, point_of
 from bbmeasure.master import checking, stock
 from bbmeasure.master.buildrecords import Collector, FinishedStep, collect_properties, collect_times
@@ -43,7 +42,7 @@ class Wanted:
     plans: dict[str, Plan]
     builder: Optional[str] = None
     since: Optional[float] = None
-    pattern: Optional[re.Pattern[str]] = None
+    pattern: Optional[patterns.Pattern] = None
     step: Optional[str] = None
 
     @property
@@ -68,6 +67,7 @@ class Backfill:
         self.wanted = wanted
         self.counters: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
+        self.too_slow = ""
         self._declared: dict[str, SeriesInfo] = {}
         self._builderid = None if wanted.builder is None else history.builders().get(wanted.builder)
         if wanted.builder is not None and self._builderid is None:
@@ -135,6 +135,10 @@ class Backfill:
                 continue
             try:
                 records = patterns.parse(self.wanted.pattern, self.history.stdout(stepid), step.name)
+            except LimitError as error:
+                self.counters["too_slow"] += 1
+                self.too_slow = f"build {build.buildid}, step {step.name!r}: {error}"
+                continue
             except MeasureError:
                 self.counters["no_match"] += 1
                 continue
@@ -269,6 +273,8 @@ def summary(backfill: Backfill) -> str:
     lines += [f"{counters['refused']} values refused, such as: {why}" for why in list(backfill.refusals.values())[:3]]
     if counters["no_match"]:
         lines.append(f"the pattern found nothing in {counters['no_match']} logs")
+    if counters["too_slow"]:
+        lines.append(f"the pattern took too long for {counters['too_slow']} logs, such as: {backfill.too_slow}")
     return "\n".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Sequence
 from typing import Any, Optional, Union
 
@@ -128,7 +127,7 @@ class MeasureShellCommand(MeasuringStep):
         return str(content.decode("utf-8", "replace"))
 
 
-def _compile(name: Any, pattern: Optional[str]) -> Optional[re.Pattern[str]]:
+def _compile(name: Any, pattern: Optional[str]) -> Optional[patterns.Pattern]:
     try:
         return None if pattern is None else patterns.compile_pattern(pattern)
     except MeasureError as error:

@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 
+from bbmeasure import patterns
+from bbmeasure.master import backfill
 from bbmeasure.site import Site
 from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
 CONFIG = """
 f = util.BuildFactory()
-f.addStep(steps.ShellCommand(name="work", command=["sh", "-c", "echo 'took 12.5 ms'; sleep 0.1"]))
+f.addStep(steps.ShellCommand(name="work", command=["sh", "-c", "echo 'took 12.5 ms'; echo '%s1!'; sleep 0.1"]))
 f.addStep(steps.SetProperty(property="warnings-count", value=7))
 f.addStep(steps.SetProperty(property="note", value="no number"))
 add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, measureTags={"of": "demo"}))
-"""
+""" % ("a" * 60)
 LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]\n'
 
 
@@ -35,7 +37,9 @@ def everything(journal: Path) -> list[tuple[Any, ...]]:
     )
 
 
-def test_twice_is_once_and_live_points_stay(tmp_path: Path) -> None:
+def test_twice_is_once_and_live_points_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Backfill adds what was not captured, leaves live points as they are, and a second run adds nothing."""
     with Site(tmp_path, BASE_CONFIG + CONFIG) as site:
         assert site.build("b")["results"] == 0  # opted out: nobody captures it
@@ -60,6 +64,11 @@ def test_twice_is_once_and_live_points_stay(tmp_path: Path) -> None:
         assert "0 points written" in again.stdout
         assert everything(site.journal) == after
         assert "0 builds read" in run_command(*command).stdout
+        monkeypatch.setattr(patterns, "PATIENCE", 0.05)
+        assert backfill.main(["--master", str(site.master_dir), "--pattern", r"(?:a|a)+(?P<n>\d)$"]) == 0
+        said = capsys.readouterr().out
+        assert "the pattern took too long for 2 logs, such as: build 2, step 'work': pattern " in said
+        assert "took longer than 0.05 s at line 2" in said
         assert site.build("b")["results"] == 0
         assert run_command("backfill", "--master", str(site.master_dir), "--builder", "nobody").returncode == 1
         assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2

@@ -17,7 +17,7 @@ from buildbot.test.util.config import ConfigErrorsMixin
 from twisted.internet import defer
 from twisted.trial import unittest
 
-from bbmeasure import Record, capture
+from bbmeasure import Record, capture, patterns
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
 from bbmeasure.testing import BrokenStorage, MeasuringStepMixin, _writer, sidecar_lines
@@ -298,6 +298,13 @@ class TestParsing(StepTestCase):
         """No match is WARNINGS and shows the pattern."""
         yield self.run_measuring("nothing", WARNINGS, pattern=r"size=(\d+)")
         assert "expected a line that matches" in self.log()
+
+    @defer.inlineCallbacks
+    def test_pattern_that_would_take_for_ever(self) -> Any:
+        """A pattern that is hopeless on a line is given up; WARNINGS says where it was."""
+        self.patch(patterns, "PATIENCE", 0.05)
+        yield self.run_measuring("1\n" + "a" * 60 + "1!\n", WARNINGS, pattern=r"(?:a|a)+(\d)$")
+        assert "took longer than 0.05 s at line 2" in self.log()
 
     @defer.inlineCallbacks
     def test_callable_parser(self) -> Any:
