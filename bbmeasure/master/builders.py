@@ -11,12 +11,25 @@ from buildbot.config import BuilderConfig
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 
-from bbmeasure.errors import MeasureError
+from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.layer import Switches
 from bbmeasure.master.measured import measured_class
-from bbmeasure.master.plan import ALL, Meaning, Plan, Track
+from bbmeasure.master.plan import ALL, Meaning, Plan, Track, check_flag, check_names
 from bbmeasure.records import check_tags
 from bbmeasure.units import excerpt
+
+#: The call that fills each list of a plan.
+CALLS = {
+    "step_times": "trackStepTimes",
+    "properties": "trackProperties",
+    "statistics": "trackStatistics",
+    "custom": "trackCustomStep",
+}
+#: Who takes patterns, where a call does not.
+PATTERNS = {
+    "properties": "patterns go into trackProperties=[...] of an instance in c['services']",
+    "statistics": "trackStatistics=True of an instance in c['services'] takes all of them",
+}
 
 
 class MeasuredBuilderConfig(BuilderConfig):
@@ -42,8 +55,12 @@ class MeasuredBuilderConfig(BuilderConfig):
         super().__init__(*args, **kwargs)
         self._plan = Plan()
         try:
-            tags = check_tags(measureTags or {})
-            self._plan = Plan(tags=tags, only_tracked=bool(onlyTracked), switches=ALL if trackAll else Switches())
+            only, everything = check_flag("onlyTracked", onlyTracked), check_flag("trackAll", trackAll)
+            self._plan = Plan(only_tracked=only, switches=ALL if everything else Switches())
+        except MeasureError as error:
+            config_error(f"builder {self.name!r}: {error}")
+        try:
+            self._plan = replace(self._plan, tags=check_tags({} if measureTags is None else measureTags))
         except MeasureError as error:
             config_error(f"builder {self.name!r}: measureTags: {error}")
         if self.factory is not None:
@@ -76,7 +93,10 @@ class MeasuredBuilderConfig(BuilderConfig):
         self._add("step_times", steps, series=series, **meaning)
 
     def trackProperties(self, *names: str, series: Optional[str] = None, **meaning: Any) -> None:
-        """Keep each property, as it is when a build ends, as a series of its name or of ``series``."""
+        """Keep each property, as it is when a build ends, as a series of its name or of ``series``.
+
+        Names are taken as they are: patterns go into ``trackProperties=[...]`` of an instance.
+        """
         self._add("properties", names, series=series, **meaning)
 
     def trackStatistics(
@@ -96,18 +116,14 @@ class MeasuredBuilderConfig(BuilderConfig):
         self._add("custom", steps, series=series, **meaning)
 
     def _add(self, what: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **meaning: Any) -> None:
-        unknown = sorted(set(meaning) - {"series", "kind", "unit", "better", "tags"})
-        if unknown:
-            config_error(f"builder {self.name!r}: {what}: unknown argument {', '.join(unknown)}")
-            return
-        for subject in subjects:
-            if not isinstance(subject, str) or not subject:
-                config_error(f"builder {self.name!r}: {what} {excerpt(str(subject))}: expected a name")
-                return
+        call = CALLS[what]
         try:
+            check_names(meaning, ("series", "kind", "unit", "better", "tags"))
+            _check_subjects(what, subjects)
             read = Meaning.read(**meaning)
         except MeasureError as error:
-            config_error(f"builder {self.name!r}: tracking of {', '.join(subjects)}: {error}")
+            of = ", ".join(excerpt(str(subject)) for subject in subjects)
+            config_error(f"builder {self.name!r}: {call}({of}): {error}")
             return
         tracks = tuple(Track(subject, read, of_step) for subject in subjects)
         self._plan = replace(self._plan, **{what: getattr(self._plan, what) + tracks})
@@ -135,3 +151,15 @@ class MeasuredBuilderConfig(BuilderConfig):
         if unknown_names:
             return None
         raise NameError(f"builder {self.name!r} has no step {wanted!r}: expected one of {', '.join(sorted(steps))}")
+
+
+def _check_subjects(what: str, subjects: tuple[str, ...]) -> None:
+    """RecordError where there is no name, or one that is none."""
+    wanted = "step" if what in ("step_times", "custom") else {"properties": "property", "statistics": "statistic"}[what]
+    if not subjects:
+        raise RecordError(f"expected the name of a {wanted}")
+    for subject in subjects:
+        if not isinstance(subject, str) or not subject:
+            raise RecordError(f"{excerpt(str(subject))}: expected the name of a {wanted}")
+        if what in PATTERNS and set("*?") & set(subject):
+            raise RecordError(f"{excerpt(subject)}: expected the name of a {wanted}; {PATTERNS[what]}")

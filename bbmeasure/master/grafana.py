@@ -7,9 +7,10 @@ from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
 
-from bbmeasure.errors import MeasureError
+from bbmeasure.errors import MeasureError, QueryError
 from bbmeasure.grafana import Grafana, check_dashboards, check_url
 from bbmeasure.master.instances import MeasureInstance
+from bbmeasure.master.plan import check_names
 
 
 class GrafanaInstance(MeasureInstance):
@@ -21,13 +22,14 @@ class GrafanaInstance(MeasureInstance):
 
     grafana: Optional[Grafana] = None
 
-    def checkConfig(  # type: ignore[override]
-        self, *, url: str, dashboards: Optional[Mapping[str, str]] = None
-    ) -> None:
-        """Check the arguments; a configuration error says what was wanted."""
+    def checkConfig(self, **given: Any) -> None:
+        """Check the arguments, those of :meth:`reconfigService`; a configuration error says what was wanted."""
         try:
-            check_url(url)
-            check_dashboards(dashboards or {})
+            check_names(given, ("url", "dashboards"))
+            if "url" not in given:
+                raise QueryError("expected url=, an address such as https://grafana.example.org")
+            check_url(given["url"])
+            _read(given.get("dashboards"))
         except MeasureError as error:
             config_error(f"{self.name}: {error}")
 
@@ -35,7 +37,7 @@ class GrafanaInstance(MeasureInstance):
         self, *, url: str, dashboards: Optional[Mapping[str, str]] = None
     ) -> Any:
         """Take the arguments."""
-        self.grafana = Grafana(check_url(url), check_dashboards(dashboards or {}))
+        self.grafana = Grafana(check_url(url), _read(dashboards))
 
     def measure_links(
         self,
@@ -46,3 +48,7 @@ class GrafanaInstance(MeasureInstance):
     ) -> dict[str, Optional[str]]:
         """The link for the API's ``links``; times in unix seconds."""
         return {"grafana": self.grafana.link(builder, series, since, until) if self.grafana else None}
+
+
+def _read(dashboards: Optional[Mapping[str, str]]) -> dict[str, str]:
+    return {} if dashboards is None else check_dashboards(dashboards)

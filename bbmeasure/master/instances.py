@@ -19,7 +19,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture
 from bbmeasure.master import journals
 from bbmeasure.master.metrics import MasterMetrics
-from bbmeasure.master.plan import read_switches
+from bbmeasure.master.plan import SWITCHES, check_names, read_switches
 from bbmeasure.master.tracking import BuildTracker
 from bbmeasure.storage.sqlite import SQLiteStorage
 
@@ -38,6 +38,9 @@ class MeasureInstance(BuildbotService):
     getConfigDict; this does neither.
     """
 
+    #: What a class takes beside the switches, where :meth:`checkConfig` is given all of it.
+    own_arguments: tuple[str, ...] = ()
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("name", type(self).__name__)
         super().__init__(**kwargs)
@@ -46,8 +49,9 @@ class MeasureInstance(BuildbotService):
     def checkConfig(self, **switches: Any) -> None:
         """Check the switches, see :func:`~bbmeasure.master.plan.read_switches`; a configuration error if one is off."""
         try:
+            check_names(switches, (*self.own_arguments, *SWITCHES))
             read_switches(**switches)
-        except (MeasureError, TypeError) as error:  # a TypeError names an argument that there is not
+        except MeasureError as error:
             config_error(f"{self.name}: {error}")
 
     @defer.inlineCallbacks
@@ -128,6 +132,8 @@ class SQLiteInstance(MeasureInstance):
 
     ``path`` is relative to the master's folder; ``retention``, an age such as ``"400d"``, prunes what is older.
     """
+
+    own_arguments = ("path", "retention")
 
     def checkConfig(self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any) -> None:
         """Check the arguments; a configuration error says what was wanted."""

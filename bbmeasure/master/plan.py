@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
@@ -38,6 +38,8 @@ class Meaning:
     ) -> Meaning:
         """A Meaning from what a person wrote; a MeasureError says what was wanted."""
         if unit is not None:
+            if not isinstance(unit, str):
+                raise RecordError(f"unit {units.excerpt(repr(unit))}: expected a text, such as bytes")
             units.find(unit)
         if series is not None:
             check_series(series)
@@ -59,6 +61,24 @@ class Track:
     step: Optional[str] = None
 
 
+#: The switches that every instance takes.
+SWITCHES = ("trackBuildTimes", "trackStepTimes", "trackStatistics", "trackProperties", "trackMasterMetrics")
+
+
+def check_names(given: Iterable[str], known: Sequence[str]) -> None:
+    """RecordError where an argument is not one of the known ones."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise RecordError(f"unknown argument {', '.join(unknown)}: expected one of {', '.join(known)}")
+
+
+def check_flag(what: str, got: Any) -> bool:
+    """``got`` as it is; RecordError where it is neither True nor False."""
+    if not isinstance(got, bool):
+        raise RecordError(f"{what} {got!r}: expected True or False")
+    return got
+
+
 def read_switches(
     *,
     trackBuildTimes: bool = False,
@@ -74,8 +94,7 @@ def read_switches(
         ("trackStatistics", trackStatistics),
         ("trackMasterMetrics", trackMasterMetrics),
     ):
-        if not isinstance(got, bool):
-            raise RecordError(f"{what} {got!r}: expected True or False")
+        check_flag(what, got)
     patterns = trackProperties
     if not isinstance(patterns, (list, tuple)) or not all(isinstance(one, str) and one for one in patterns):
         raise RecordError(f"trackProperties {patterns!r}: expected a list of patterns such as 'pylint-*'")

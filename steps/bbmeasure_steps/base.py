@@ -86,7 +86,9 @@ class MeasuringStep(ShellMixin, BuildStep):
     def _check_meaning(self) -> None:
         fixed_series = None if IRenderable.providedBy(self.series) else self.series
         tags = self.measureTags
-        rendered = IRenderable.providedBy(tags) or any(IRenderable.providedBy(tag) for tag in (tags or {}).values())
+        rendered = IRenderable.providedBy(tags) or (
+            isinstance(tags, Mapping) and any(IRenderable.providedBy(tag) for tag in tags.values())
+        )
         try:
             Meaning.read(series=fixed_series, tags=None if rendered else tags, **self._given)
         except MeasureError as error:

@@ -5,7 +5,7 @@ The program's text goes to ``python3 -`` on standard input, over any protocol.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
@@ -13,6 +13,8 @@ from buildbot.interfaces import IRenderable
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, RETRY, statusToString
 from twisted.internet import defer
 
+from bbmeasure.errors import MeasureError
+from bbmeasure.master.plan import check_flag
 from bbmeasure_scripts.bundle import bundle
 from bbmeasure_steps.base import MeasuringStep
 
@@ -68,11 +70,24 @@ def texts(step: str, what: str, given: Any, *, required: bool = False) -> Any:
     """``given`` as a list of texts, or as it is where it is rendered in the build; a configuration error otherwise."""
     if IRenderable.providedBy(given):
         return given
-    listed = [given] if isinstance(given, str) else list(given or ())
-    wrong = [one for one in listed if not (isinstance(one, str) and one or IRenderable.providedBy(one))]
-    if wrong or (required and not listed):
+    listed = [given] if isinstance(given, str) else given
+    if listed is None:
+        listed = []
+    usable = isinstance(listed, Iterable) and not isinstance(listed, (bytes, Mapping))
+    listed = list(listed) if usable else []
+    right = all(isinstance(one, str) and one or IRenderable.providedBy(one) for one in listed)
+    if not usable or not right or (required and not listed):
         config_error(f"{step}: {what} {given!r}: expected a text or a list of texts")
     return listed
+
+
+def flag(step: str, what: str, given: Any) -> bool:
+    """``given`` where it is True or False; a configuration error otherwise."""
+    try:
+        return check_flag(what, given)
+    except MeasureError as error:
+        config_error(f"{step}: {error}")
+        return False
 
 
 def as_list(rendered: Any) -> list[str]:
@@ -84,4 +99,5 @@ def seconds(step: str, what: str, given: Optional[float]) -> Optional[float]:
     """``given`` where it is a number of seconds above 0 or None; a configuration error otherwise."""
     if given is not None and (isinstance(given, bool) or not isinstance(given, (int, float)) or given <= 0):
         config_error(f"{step}: {what} {given!r}: expected seconds above 0")
+        return None
     return given

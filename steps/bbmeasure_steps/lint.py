@@ -9,8 +9,8 @@ from buildbot.config.errors import error as config_error
 from buildbot.process.results import FAILURE, SUCCESS
 
 from bbmeasure import adapters
-from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
+from bbmeasure_steps.kit import flag
 from bbmeasure_steps.shell import MeasureShellCommand
 
 
@@ -28,13 +28,12 @@ class LintMetrics(MeasureShellCommand):
 
     def __init__(self, tool: Any = None, command: Any = None, *, byFile: bool = False, **kwargs: Any) -> None:
         self.tool = tool
-        self.by_file = byFile
-        try:
-            self._linter = adapters.find(tool)
-            if not self._linter.is_linter:
-                raise MeasureError(f"{tool!r} is no linter: expected one of {', '.join(adapters.linters())}")
-        except MeasureError as error:
-            config_error(f"LintMetrics: tool: {error}")
+        self.by_file = flag("LintMetrics", "byFile", byFile)
+        found = adapters.find(tool) if tool in adapters.names() else None
+        if found is not None and found.is_linter:
+            self._linter = found
+        else:
+            config_error(f"LintMetrics: tool {tool!r}: expected a linter, one of {', '.join(adapters.linters())}")
         for other in ("pattern", "parser"):
             if other in kwargs:
                 config_error(f"LintMetrics: expected no {other}=, tool= says how the output is read")

@@ -16,7 +16,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
-from bbmeasure_steps.kit import PYTHON, bundled_command
+from bbmeasure_steps.kit import PYTHON, bundled_command, flag
 from bbmeasure_steps.stdout import StdoutCollector
 
 #: What ``resources=True`` adds to the name.
@@ -55,7 +55,7 @@ class MeasureShellCommand(MeasuringStep):
         if not command:
             config_error(f"{type(self).__name__} {name!r}: expected command=")
         self.outputFile = outputFile
-        self.resources = bool(resources)
+        self.resources = flag(f"{type(self).__name__} {name!r}", "resources", resources)
         self.python = python
         if resources and "initialStdin" in kwargs:
             config_error(f"{type(self).__name__} {name!r}: resources and initialStdin: expected one of them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bbmeasure_steps.kit import KitStep, as_list, texts
+from bbmeasure_steps.kit import KitStep, as_list, flag, texts
 
 
 class SizeOf(KitStep):
@@ -23,7 +23,7 @@ class SizeOf(KitStep):
     def __init__(self, path: Any = None, *, exclude: Any = (), allocated: bool = False, **kwargs: Any) -> None:
         self.path = texts("SizeOf", "path", path, required=True)
         self.exclude = texts("SizeOf", "exclude", exclude)
-        self.allocated = allocated
+        self.allocated = flag("SizeOf", "allocated", allocated)
         kwargs.setdefault("better", "lower")
         super().__init__(**kwargs)
 

@@ -9,7 +9,8 @@ from typing import Any, Optional
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 
-from bbmeasure_steps.kit import KitStep, seconds
+from bbmeasure.units import excerpt
+from bbmeasure_steps.kit import KitStep, flag, seconds
 
 
 class TimedPythonFunction(KitStep):
@@ -41,19 +42,31 @@ class TimedPythonFunction(KitStep):
             config_error(f"TimedPythonFunction: function {function!r}: expected module:function or path.py:function")
         self.function = function
         self.args = args
-        self.kwargs = kwargs or {}
+        self.kwargs = {} if kwargs is None else kwargs
         self.setup = setup
-        self.calls = calls
+        self.calls = flag("TimedPythonFunction", "calls", calls)
+        self._check_shapes()
         self.function_timeout = seconds("TimedPythonFunction", "timeout", timeout)
         if not _is_rendered(args) and not _is_rendered(self.kwargs):
             try:
                 json.dumps([args, self.kwargs], allow_nan=False)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 config_error(f"TimedPythonFunction: args and kwargs: expected what JSON can carry ({error})")
         step.setdefault("better", "lower")
         # The program ends the function itself; Buildbot's own limit is for a program that is lost.
-        step.setdefault("maxTime", None if timeout is None else timeout + 60)
-        super().__init__(timeout=None if timeout is None else timeout + 30, **step)
+        limit = self.function_timeout
+        step.setdefault("maxTime", None if limit is None else limit + 60)
+        super().__init__(timeout=None if limit is None else limit + 30, **step)
+
+    def _check_shapes(self) -> None:
+        wanted = (
+            ("args", self.args, isinstance(self.args, (list, tuple)), "a list"),
+            ("kwargs", self.kwargs, _is_named(self.kwargs), "a dict with texts as keys"),
+            ("setup", self.setup, isinstance(self.setup, str), "Python code as a text"),
+        )
+        for what, given, fits, shape in wanted:
+            if not fits and not IRenderable.providedBy(given):
+                config_error(f"TimedPythonFunction: {what} {excerpt(repr(given))}: expected {shape}")
 
     def arguments(self) -> list[Any]:
         """What the program ``timefunc`` is asked."""
@@ -67,6 +80,10 @@ class TimedPythonFunction(KitStep):
         asked += ["--calls"] if self.calls else []
         asked += [f"--timeout={self.function_timeout:g}"] if self.function_timeout is not None else []
         return [*asked, "--", self.function]
+
+
+def _is_named(given: Any) -> bool:
+    return isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
 
 
 def _is_rendered(given: Any) -> bool:

@@ -162,6 +162,7 @@ class TestErrors(unittest.TestCase):
             ({"series": 5}, "expected a text"),
             ({"kind": "colour"}, "kind 'colour': expected one of count"),
             ({"unit": "parsecs"}, "unit 'parsecs': expected one of"),
+            ({"unit": ["s"]}, "unit \"['s']\": expected a text"),
             ({"better": "larger"}, "better 'larger': expected one of lower, higher"),
             ({"tags": {"worker": "x"}}, "tag 'worker'"),
             ({"tags": "a=b"}, "expected a mapping"),
@@ -188,10 +189,36 @@ class TestErrors(unittest.TestCase):
             assert "unknown argument step" in message
 
     def test_names(self) -> None:
-        """A property's or statistic's name is a text."""
-        for name in ("trackProperties", "trackStatistics"):
+        """A property's or statistic's name is a text, and no pattern: that belongs elsewhere."""
+        for name, wanted, elsewhere in (
+            ("trackProperties", "property", "trackProperties=[...] of an instance"),
+            ("trackStatistics", "statistic", "trackStatistics=True of an instance"),
+        ):
             for subject in ("", None, 5, ["a"]):
-                assert "expected a name" in errors_of(lambda: getattr(make_builder(), name)(subject))  # noqa: B023
+                message = errors_of(lambda: getattr(make_builder(), name)(subject))  # noqa: B023
+                assert f"expected the name of a {wanted}" in message
+            for subject in ("pylint-*", "a?"):
+                message = errors_of(lambda: getattr(make_builder(), name)(subject))  # noqa: B023
+                assert f"{name}({subject!r}): {subject!r}: expected the name of a {wanted}; " in message
+                assert elsewhere in message
+
+    def test_a_call_without_a_name(self) -> None:
+        """Whoever names nothing has forgotten something."""
+        for name, wanted in (
+            ("trackStepTimes", "step"),
+            ("trackProperties", "property"),
+            ("trackStatistics", "statistic"),
+            ("trackCustomStep", "step"),
+        ):
+            message = errors_of(lambda: getattr(make_builder(), name)())  # noqa: B023
+            assert f"{name}(): expected the name of a {wanted}" in message
+
+    def test_what_is_neither_true_nor_false(self) -> None:
+        """``"yes"`` is no switch, nor is 1."""
+        for name in ("onlyTracked", "trackAll"):
+            for given in ("yes", 1, None):
+                message = errors_of(lambda: make_builder(**{name: given}))  # noqa: B023
+                assert message == f"builder 'first': {name} {given!r}: expected True or False"
 
     def test_the_time_of_a_measuring_step(self) -> None:
         """Its own name is taken by what it measures: ``series=`` says where its time goes."""
@@ -208,7 +235,7 @@ class TestErrors(unittest.TestCase):
 
     def test_measure_tags(self) -> None:
         """Tags that only the master sets, or that are none."""
-        for tags in ({"builder": "x"}, {"a": "b\nc"}, [1], {"_x": 1}):
+        for tags in ({"builder": "x"}, {"a": "b\nc"}, [1], {"_x": 1}, [], ""):
             assert "builder 'first': measureTags:" in errors_of(lambda: make_builder(measureTags=tags))  # noqa: B023
 
     def test_what_buildbot_itself_finds_wrong(self) -> None:
@@ -238,7 +265,7 @@ class TestErrors(unittest.TestCase):
         """A misspelt argument is a configuration error that names it."""
         told = errors_of(lambda: SQLiteInstance(trakBuildTimes=True))
         assert told.startswith("SQLiteInstance: ")
-        assert "'trakBuildTimes'" in told
+        assert "unknown argument trakBuildTimes: expected one of path, retention, trackBuildTimes" in told
 
 
 class TestFactories(unittest.TestCase):

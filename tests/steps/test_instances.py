@@ -72,8 +72,11 @@ class TestArguments(unittest.TestCase):
         """An argument without its keyword is a mistake, as is one that nobody knows."""
         with pytest.raises(TypeError):
             SQLiteInstance("journal.sqlite")  # type: ignore[misc]
-        with pytest.raises(ConfigErrors, match="nonsense"):
-            SQLiteInstance(nonsense=1)
+        with pytest.raises(ConfigErrors) as caught:
+            SQLiteInstance(trackBuildTime=True)
+        known = "path, retention, trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics"
+        said = f"SQLiteInstance: unknown argument trackBuildTime: expected one of {known}"
+        assert caught.value.errors == [said]
 
     def test_wrong_values(self) -> None:
         """Each says the instance's name, what was got and what was wanted."""

@@ -131,16 +131,38 @@ class TestLintMetrics(StepTestCase):
         return self.run_lint("", 0, SUCCESS, "lint: 1", stderr="a.c:1:2: warning: unused [-Wunused]\n", tool="gcc")
 
 
+#: Those of the adapters that have issues.
+LINTERS = "checkstyle, clang, cppcheck, eslint, flake8, gcc, mypy, pylint, ruff, sarif, shellcheck"
+
+
 def test_wrong_arguments_are_configuration_errors() -> None:
     """Each wrong argument is said when master.cfg is read."""
     wrong: list[tuple[Any, str]] = [
         (lambda: SizeOf(), "expected a text or a list of texts"),
         (lambda: SizeOf(path="x", command="y"), "expected no command="),
+        (lambda: SizeOf(path=5), "SizeOf: path 5: expected a text or a list of texts"),
+        (lambda: SizeOf(path={"a": "b"}), "expected a text or a list of texts"),
+        (lambda: SizeOf(path="x", exclude=b"ab"), "SizeOf: exclude b'ab': expected a text or a list of texts"),
+        (lambda: SizeOf(path="x", exclude=0), "SizeOf: exclude 0: expected a text or a list of texts"),
+        (lambda: SizeOf(path="x", allocated="no"), "SizeOf: allocated 'no': expected True or False"),
+        (lambda: SLOCCount(path=5), "SLOCCount: path 5: expected"),
         (lambda: SLOCCount(tool="wc"), "expected one of auto, builtin"),
-        (lambda: LintMetrics(tool="hyperfine", command=["x"]), "is no linter"),
-        (lambda: LintMetrics(tool="no", command=["x"]), "'no': expected one of"),
+        (
+            lambda: LintMetrics(tool="hyperfine", command=["x"]),
+            f"'hyperfine': expected a linter, one of {LINTERS}",
+        ),
+        (lambda: LintMetrics(tool="no", command=["x"]), f"tool 'no': expected a linter, one of {LINTERS}"),
+        (lambda: LintMetrics(tool=["ruff"], command=["x"]), f"tool ['ruff']: expected a linter, one of {LINTERS}"),
+        (lambda: LintMetrics(tool="ruff", command=["x"], byFile="no"), "byFile 'no': expected True or False"),
         (lambda: TimedPythonFunction(function="nocolon"), "expected module:function"),
         (lambda: TimedPythonFunction(function="a:b", args=[object()]), "what JSON can carry"),
+        (lambda: TimedPythonFunction(function="a:b", kwargs=[1]), "kwargs '[1]': expected a dict with texts as keys"),
+        (lambda: TimedPythonFunction(function="a:b", kwargs={1: 2}), "expected a dict with texts as keys"),
+        (lambda: TimedPythonFunction(function="a:b", args=5), "TimedPythonFunction: args '5': expected a list"),
+        (lambda: TimedPythonFunction(function="a:b", args="ab"), "expected a list"),
+        (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a text"),
+        (lambda: TimedPythonFunction(function="a:b", calls="no"), "calls 'no': expected True or False"),
+        (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
         (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),
         (lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"), "expected one of them"),
     ]
