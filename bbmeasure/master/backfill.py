@@ -223,7 +223,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    pattern = patterns.compile_pattern(asked.pattern) if asked.pattern else None
+    pattern = _pattern(asked.pattern)
     since = times.read(asked.since, time.time(), "--since")
     configured = checking.configured(str(asked.master))
     if configured.problems:
@@ -241,6 +241,14 @@ def _run(asked: argparse.Namespace) -> int:
     finally:
         history.close()
     return 0
+
+
+def _pattern(asked: Optional[str]) -> Optional[patterns.Pattern]:
+    """The expression that is asked for; QueryError where it is none."""
+    try:
+        return patterns.compile_pattern(asked) if asked else None
+    except MeasureError as error:
+        raise QueryError(f"--pattern: {error}") from None
 
 
 def _history(asked: argparse.Namespace, configured: checking.Configured) -> History:

@@ -37,6 +37,15 @@ def everything(journal: Path) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.parametrize("pattern", ["(", "no group", "(a)(b)"])
+def test_a_pattern_that_makes_no_sense_is_wrong_use(
+    tmp_path: Path, pattern: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, as for each question that makes no sense, before anything is read."""
+    assert backfill.main(["--master", str(tmp_path), "--pattern", pattern]) == 2
+    assert f"--pattern: pattern {pattern!r}: " in capsys.readouterr().err
+
+
 def test_twice_is_once_and_live_points_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
