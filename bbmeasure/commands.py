@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bbmeasure import sources, tables
 from bbmeasure.errors import QueryError, StorageUnavailableError, UnknownSeriesError
-from bbmeasure.storage.journal import Journal, open_reader
+from bbmeasure.storage.journal import Journal, JournalReader, open_reader
 from bbmeasure.units import excerpt
 
 #: Seconds that reading a master.cfg may take.
@@ -82,8 +83,8 @@ def report(wanted: argparse.Namespace) -> int:
     if wanted.json:
         print(json.dumps(answer))
     else:
-        kind = answer.get("kind", "")
-        rows = [[name, tables.shown(value, answer["unit"], kind)] for name, value in answer["statistics"].items()]
+        unit, kind = answer["unit"], answer.get("kind", "")
+        rows = [[name, tables.statistic_shown(name, value, unit, kind)] for name, value in answer["statistics"].items()]
         print(f"{tables.clean(answer['series'])} ({answer['count']} points)")
         print(tables.table(("statistic", "value"), rows))
     return 0 if answer["count"] else 1
@@ -155,10 +156,11 @@ def check(wanted: argparse.Namespace) -> int:
     if wanted.url is not None:
         return _check_running(wanted)
     found = read_config(wanted.master)
-    problems = list(found["problems"])
+    if found["problems"]:  # nothing else is known of it
+        return _say_checked({"problems": found["problems"]}, wanted)
     journal = _check_journal(wanted.master, found)
     servers = _check_servers(wanted.master, found)
-    problems += journal["problems"] + [problem for server in servers for problem in server["problems"]]
+    problems = [*journal["problems"], *(problem for server in servers for problem in server["problems"])]
     answer = {
         **found,
         "journal": journal["path"],
@@ -166,11 +168,20 @@ def check(wanted: argparse.Namespace) -> int:
         "servers": servers,
         "problems": problems,
     }
+    return _say_checked(answer, wanted)
+
+
+def _say_checked(answer: dict[str, Any], wanted: argparse.Namespace) -> int:
     if wanted.json:
         print(json.dumps(answer))
     else:
-        print(_told(answer))
-    return 1 if problems else 0
+        print("\n".join([*(_told(answer) if "instances" in answer else ()), *_problems(answer["problems"])]))
+    return 1 if answer["problems"] else 0
+
+
+def _problems(problems: Sequence[str]) -> list[str]:
+    on_a_line = (tables.clean(" ".join(problem.split()), 1_000) for problem in problems)
+    return [f"PROBLEM {problem}" for problem in on_a_line] or ["no problem found"]
 
 
 def _check_running(wanted: argparse.Namespace) -> int:
@@ -181,7 +192,7 @@ def _check_running(wanted: argparse.Namespace) -> int:
     if wanted.json:
         print(json.dumps({**answer, "problems": problems}))
     else:
-        print("\n".join([*(f"PROBLEM {tables.clean(one, 300)}" for one in problems)] or ["no problem found"]))
+        print("\n".join(_problems(problems)))
     return 1 if problems else 0
 
 
@@ -216,7 +227,8 @@ def _check_servers(master: Path, found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Whether the journal can be read, and which tracked names it has never met though builds were measured.
+    """Whether the journal can be read, which tracked names it has never met though builds were measured, and which
+    sinks points are queued for though no instance ships them.
 
     Steps are not looked for: a name that no step has is an error when the configuration is read.
     """
@@ -227,7 +239,7 @@ def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
         return {"path": str(path), "series": 0, "problems": []}
     with open_reader(path) as reader:
         known = {info.name: info for info in reader.series()}
-    problems = []
+        problems = [*_left_sinks(reader, {one["name"] for one in found["instances"]})]
     builders = {builder for info in known.values() for builder in info.builders}
     for track in found["tracked"]:
         looked_for = track["what"] in ("property", "statistic") and track["known"]
@@ -238,7 +250,17 @@ def _check_journal(master: Path, found: dict[str, Any]) -> dict[str, Any]:
     return {"path": str(path), "series": len(known), "problems": problems}
 
 
-def _told(answer: dict[str, Any]) -> str:
+def _left_sinks(reader: JournalReader, instances: set[str]) -> Iterator[str]:
+    """What is wrong with the sinks that were renamed or removed, and still have points queued."""
+    for name in sorted({*reader.sinks()} - instances):
+        yield (
+            f"sink {name}: no instance has that name, and points go on to wait for it ({reader.backlog(name).count} "
+            f"do); it is given up by: bbmeasure ship --master DIR --sink {name} --detach"
+        )
+
+
+def _told(answer: dict[str, Any]) -> list[str]:
+    """What was found, line by line; the problems are said behind it."""
     lines = [f"instance {one['name']} ({one['class']})" for one in answer["instances"]]
     if not lines:
         lines.append("no instance in c['services']: opted out, captured data lives in memory alone")
@@ -254,7 +276,4 @@ def _told(answer: dict[str, Any]) -> str:
     tracks = [
         f"  {track['builder']}: {track['what']} {track['subject']} -> {track['series']}" for track in answer["tracked"]
     ]
-    lines += [*tracks, *(f"PROBLEM {problem}" for problem in answer["problems"])]
-    if not answer["problems"]:
-        lines.append("no problem found")
-    return "\n".join(lines)
+    return [*lines, *tracks]

@@ -18,6 +18,11 @@ def shown(value: Any, unit: str, kind: str) -> str:
     return clean(units.format(float(value), unit, kind))
 
 
+def statistic_shown(name: str, value: Any, unit: str, kind: str) -> str:
+    """A statistic of values of that unit; how many they are has none."""
+    return shown(value, "1", "count") if name == "count" else shown(value, unit, kind)
+
+
 def change_shown(change: Optional[float]) -> str:
     """A change as a percentage with its sign; a dash where there is none."""
     return "\u2013" if change is None else f"{change * 100:+.1f} %"

@@ -170,7 +170,9 @@ def _check_read(client: SyncServer, report: _Report, target: Target) -> None:
     try:
         client.query(influxql.declared(policy=client.server.retention_policy).text)
     except StorageError as error:
-        if target.answers:
+        if is_missing(error):
+            report.fine("read", "not tried, as the database is not there")
+        elif target.answers:
             report.problem("read", str(error))
         else:
             report.fine("read", f"not allowed, and needed for source= and answers= alone ({error})")

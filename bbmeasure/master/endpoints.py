@@ -17,6 +17,7 @@ from twisted.internet import defer
 from bbmeasure import answers, times
 from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.layer import Capture
+from bbmeasure.master import journals
 from bbmeasure.master.access import Viewer
 from bbmeasure.master.arguments import TAG, WHERE, Arguments
 from bbmeasure.master.replies import Parts, Scribe, items, listed, whole
@@ -259,7 +260,8 @@ class Endpoints:
         if (yield viewer.visible()) is not None:
             raise Refused("health: for those who may see every builder")
         stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *_by_name(self.layer.sources)))]
-        sinks = [sink.health() for sink in _by_name(self.layer.sinks)]
+        left = yield journals.left_sinks(self.layer)
+        sinks = [*(sink.health() for sink in _by_name(self.layer.sinks)), *left]
         return whole(answers.health_answer(self._now(), self.layer.counters, stores, sinks))
 
     @defer.inlineCallbacks

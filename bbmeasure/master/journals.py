@@ -8,17 +8,28 @@ folder, as a configuration may name another file than the one by default.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Optional
 
+from twisted.internet import defer
 from twisted.logger import Logger
 
 from bbmeasure import sources
-from bbmeasure.errors import StorageError
+from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.layer import Capture
+from bbmeasure.storage.base import Health
 from bbmeasure.storage.sqlite import SQLiteStorage
 
 log = Logger()
+
+#: Seconds that a journal may take to say which sinks it has.
+PATIENCE = 1.0
+#: What is wrong with a sink that no instance ships.
+LEFT = (
+    "no instance has that name any longer, and points go on to wait for it; it is given up by: "
+    "bbmeasure ship --master DIR --sink {name} --detach"
+)
 
 _ATTRIBUTE = "_bbmeasure_journals"
 
@@ -83,6 +94,22 @@ def _attach_sinks(entry: _Open, master: Any) -> None:
         if getattr(service, "ships", False) and service.name not in entry.sinks:
             entry.sinks.add(service.name)
             entry.journal.attach_sink(service.name).addErrback(lambda _: None)  # the shipper does it again, and counts
+
+
+@defer.inlineCallbacks
+def left_sinks(layer: Capture) -> Generator[Any, Any, list[Health]]:
+    """How the sinks are that no instance ships any longer, though points are queued for them: renamed, or removed."""
+    found = []
+    for journal in [store for store in layer.stores if isinstance(store, SQLiteStorage)]:
+        try:
+            names = yield journal.sinks().addTimeout(PATIENCE, layer.clock)
+            for name in sorted({*names} - {*layer.sinks, *layer.master.config.services}):
+                backlog = yield journal.backlog(name).addTimeout(PATIENCE, layer.clock)
+                counters = {"dropped": backlog.trimmed}
+                found.append(Health(name, backlog.count, backlog.oldest_time, LEFT.format(name=name), counters))
+        except (MeasureError, defer.TimeoutError) as error:
+            layer.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
+    return found
 
 
 def note(folder: Path, path: Path) -> None:

@@ -182,6 +182,11 @@ class TestReport:
         assert (done.status, done.json["count"], done.json["statistics"]["average"]) == (1, 0, None)
         assert run("report", "size", "--master", folder, *where).status == 1
 
+    def test_a_count_has_no_unit(self, folder: Path, run: Run) -> None:
+        """How many sizes there are is no size."""
+        done = run("report", "size", "--master", folder, "--statistics", "count,last")
+        assert [line.split(maxsplit=1) for line in done.out.splitlines()[-2:]] == [["count", "5"], ["last", "5 KiB"]]
+
     def test_texts(self, folder: Path, run: Run) -> None:
         """A series of texts has what makes sense for it; asked for more, the message says so."""
         done = run("report", "compiler", "--master", folder, "--json")
@@ -515,8 +520,25 @@ print("a master.cfg that prints")
         ],
     )
     def test_a_configuration_that_is_wrong(self, tmp_path: Path, run: Run, config: str, said: str) -> None:
-        """What Buildbot says of it is the problem, and exit status 1."""
+        """What Buildbot says of it is the problem, exit status 1, and of what it configures nothing is claimed."""
         self.write(tmp_path, config)
         done = run("check", "--master", tmp_path, "--json")
-        assert done.status == 1
+        assert (done.status, list(done.json)) == (1, ["problems"])
         assert said in json.dumps(done.json)
+        done = run("check", "--master", tmp_path)
+        assert said in done.out
+        assert all(line.startswith("PROBLEM ") for line in done.out.splitlines())
+
+    def test_a_sink_that_no_instance_ships(self, tmp_path: Path, run: Run) -> None:
+        """One that was renamed or removed is a problem until it is given up: points are queued for it all the time."""
+        self.write(tmp_path, self.CONFIG)
+        with Journal(tmp_path / "other.sqlite") as journal:
+            journal.attach_sink("SQLiteInstance")  # not a sink's class, but somebody's name
+            journal.attach_sink("former")
+            journal.write([point(1, 3.0, "wheel_size"), point(2, 3.0, "wheel_size")])
+        done = run("check", "--master", tmp_path)
+        assert done.status == 1
+        assert "PROBLEM sink former: no instance has that name, and points go on to wait for it (2 do)" in done.out
+        assert run("ship", "--journal", tmp_path / "other.sqlite", "--sink", "former", "--detach").status == 0
+        assert run("check", "--master", tmp_path).status == 1  # misspelt, as before
+        assert "former" not in run("check", "--master", tmp_path).out

@@ -264,6 +264,16 @@ def test_check_proves_each_thing(influxd: Influxd) -> None:
         ({"username": "both", "password": SECRET, "retention_policy": "month"}, "retention", "month keeps points for"),
         ({"username": "writer", "password": SECRET}, "read", "not allowed, and needed for source="),
         ({"username": "both", "password": SECRET, "database": "new", "create_database": True}, "database", "makes it"),
+        (
+            {"username": "admin", "password": "secret", "database": "missing"},
+            "read",
+            "not tried, as the database is not",
+        ),
+        (
+            {"username": "admin", "password": "secret", "database": "missing", "answers": True},
+            "read",
+            "not tried, as the database is not there",
+        ),
     ],
 )
 def test_check_tells_what_is_wrong(influxd: Influxd, options: Any, what: str, words: str) -> None:
@@ -271,7 +281,7 @@ def test_check_tells_what_is_wrong(influxd: Influxd, options: Any, what: str, wo
     answer = check(influxd.url, **options)
     found, said = says(answer)[what]
     assert words in said
-    harmless = ("allowed;", "keeps points", "not allowed, and", "makes it")
+    harmless = ("allowed;", "keeps points", "not allowed, and", "makes it", "not tried")
     assert found == any(word in said for word in harmless)
     assert SECRET not in json.dumps(answer)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor, task
+from twisted.internet import defer, reactor, task
 
-from bbmeasure import capture, sources
+from bbmeasure import capture, captureData, sources
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master import journals
+from bbmeasure.master.endpoints import Endpoints
 from bbmeasure.master.instances import SQLiteInstance
-from tests.unit.master.test_influx_services import FakeMaster, configured, started
+from bbmeasure.master.replies import Scribe
+from bbmeasure.storage.sqlite import SQLiteStorage
+from tests.servers import free_port
+from tests.unit.master.test_influx_services import FakeMaster, configured, influx, started
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
 
@@ -62,3 +67,56 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     journals.note(tmp_path, tmp_path / "own.sqlite")
     with pytest.raises(StorageUnavailableError, match="bbmeasure.journal"):
         sources.noted_journal(tmp_path)
+
+
+class Anybody:
+    """Who may see everything."""
+
+    def visible(self) -> defer.Deferred[None]:
+        return defer.succeed(None)
+
+
+@inlineCallbacks
+def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
+    """One that was renamed or removed is told with what waits for it, one that is being exchanged is not."""
+    master = FakeMaster(tmp_path)
+    store, sink = SQLiteInstance(), influx(url=f"http://127.0.0.1:{free_port()}", name="former")
+    configured(master, store, sink)
+    yield started(master, store)
+    yield started(master, sink)
+    yield captureData("size", 1.0, master=master)
+    layer = capture.for_master(master)
+    answering = Endpoints(master, layer, Scribe(reactor))
+
+    def sinks() -> Any:
+        told = answering.health({}, Anybody())
+        return told.addCallback(lambda parts: {one["name"]: one for one in json.loads(b"".join(parts))["sinks"]})
+
+    assert "no instance" not in str((yield sinks())["former"]["last_error"])
+    yield sink.stopService()
+    assert (yield sinks()) == {}  # configured still
+    configured(master, store)
+    told = (yield sinks())["former"]
+    assert told["last_error"].startswith("no instance has that name any longer")
+    assert told["last_error"].endswith("bbmeasure ship --master DIR --sink former --detach")
+    assert (told["backlog"], told["counters"]) == (1, {"dropped": 0})
+    yield layer.storage.detach_sink("former")
+    assert (yield sinks()) == {}
+    yield store.stopService()
+    yield task.deferLater(reactor, 0.02)
+
+
+@inlineCallbacks
+def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A journal that does not say which sinks it has is counted, and the rest is told."""
+    monkeypatch.setattr(journals, "PATIENCE", 0.01)
+    monkeypatch.setattr(SQLiteStorage, "sinks", lambda self: defer.Deferred())
+    master = FakeMaster(tmp_path)
+    store = SQLiteInstance()
+    configured(master, store)
+    yield started(master, store)
+    layer = capture.for_master(master)
+    assert (yield journals.left_sinks(layer)) == []
+    assert layer.counters["unknown_sinks"] == 1
+    yield store.stopService()
+    yield task.deferLater(reactor, 0.02)
