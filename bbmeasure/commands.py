@@ -130,7 +130,10 @@ def grafana(wanted: argparse.Namespace) -> int:
     from bbmeasure.targets import read_targets
 
     known = wanted.master is not None or wanted.journal is not None or wanted.url is not None
-    series = known_series(open_source(wanted).series()) if known else ()
+    series: Any = ()
+    if known:
+        with contextlib.closing(open_source(wanted)) as source:
+            series = known_series(source.series())
     targets = read_targets(wanted.master) if wanted.master is not None else []
     server = next((one.server for one in targets if one.server is not None and not one.numbers_only), None)
     try:
