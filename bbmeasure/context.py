@@ -54,6 +54,21 @@ def facts_of(build_or_step: Any) -> Optional[Facts]:
     )
 
 
+def recorded_context(
+    builder: str, worker: str, build: int, buildid: int, properties: Mapping[str, Any]
+) -> BuildContext:
+    """The build of Buildbot's record, whose ``properties`` are given by name."""
+    return BuildContext(
+        builder,
+        worker,
+        build,
+        buildid,
+        revision=fact_of(properties.get("got_revision")) or fact_of(properties.get("revision")),
+        branch=fact_of(properties.get("branch")),
+        project=fact_of(properties.get("project")),
+    )
+
+
 def _worker(build: Any) -> str:
     """The worker's name; the builds of Buildbot's test kit know it only as a property."""
     named = build.getWorkerName() if hasattr(build, "getWorkerName") else build.getProperty("workername")

@@ -11,12 +11,12 @@ from buildbot.process import results as codes
 from twisted.internet import defer
 
 from bbmeasure import units
-from bbmeasure.context import context_of, identity_time
+from bbmeasure.context import context_of, identity_time, recorded_context
 from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture, Switches, Value
 from bbmeasure.master import stock
 from bbmeasure.master.plan import Meaning, Plan, series_name
-from bbmeasure.records import Direction, Record
+from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.base import BuildContext
 from bbmeasure.units import excerpt
 
@@ -117,6 +117,7 @@ class Collector:
         value: Any,
         meaning: Meaning = _NO_MEANING,
         *,
+        kind: Union[Kind, str, None] = None,
         unit: Optional[str] = None,
         better: Union[Direction, str, None] = None,
         step: Optional[FinishedStep] = None,
@@ -135,7 +136,7 @@ class Collector:
             record = Record(
                 name,
                 value,
-                kind=meaning.kind,
+                kind=meaning.kind or (None if meaning.unit else kind),
                 unit=meaning.unit or unit,
                 better=meaning.better or better,
                 tags={**self.tags, **meaning.tags},
@@ -176,11 +177,12 @@ def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> 
     for step in collector.build.steps:
         for name, value in step.statistics.items():
             tags = {"step": step.name}
+            kind = None if isinstance(value, str) else stock.kind(str(name))
             tracked = [one for one in plan.statistics if one.subject == name and one.step in (None, step.name)]
             for track in tracked:
-                collector.add(name, value, track.meaning, step=step, master_tags=tags)
+                collector.add(name, value, track.meaning, kind=kind, step=step, master_tags=tags)
             if switches.statistics and not any(track.meaning.series is None for track in tracked):
-                collector.add(str(name), value, better=stock.better(str(name)), step=step, master_tags=tags)
+                collector.add(str(name), value, kind=kind, better=stock.better(str(name)), step=step, master_tags=tags)
 
 
 def collect_properties(
@@ -192,14 +194,17 @@ def collect_properties(
             yield track.subject
             continue
         value = number_of(properties[track.subject])
-        unit = None if isinstance(value, str) else stock.UNITS.get(track.subject)
-        collector.add(track.subject, value, track.meaning, unit=unit, better=stock.better(track.subject))
+        text = isinstance(value, str)
+        kind = None if text else stock.kind(track.subject)
+        unit = None if text else stock.UNITS.get(track.subject)
+        collector.add(track.subject, value, track.meaning, kind=kind, unit=unit, better=stock.better(track.subject))
     named = {track.subject for track in plan.properties if track.meaning.series is None}
     for name, value in properties.items():
         if name not in named and switches.wants_property(name):
             number = number_of(value)
             if isinstance(number, float):
-                collector.add(name, number, unit=stock.UNITS.get(name), better=stock.better(name))
+                unit = stock.UNITS.get(name)
+                collector.add(name, number, kind=stock.kind(name), unit=unit, better=stock.better(name))
 
 
 def number_of(value: Any) -> Any:
@@ -214,35 +219,61 @@ def number_of(value: Any) -> Any:
     return str(value)[: units.LONGEST_QUANTITY]
 
 
-# a live build
+# a build of this master's, live or as its record
 
 
 @defer.inlineCallbacks
 def capture_build(
-    layer: Capture, build: Any, plan: Plan, switches: Switches, times: Times
+    layer: Capture, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
 ) -> Generator[Any, Any, None]:
     """Capture what is tracked of a build that has just ended.
 
-    Statistics and properties are read from the live build at once, the times of completion from Buildbot's own record.
+    Statistics and properties are read from the live build at once, the times of completion from Buildbot's own record;
+    with ``recorded`` those of steps too that ``times`` does not know, and how long steps waited for locks, which
+    ``times`` then counts in.
     """
     if build.buildid is None or build.number is None:
         return
     wanted = switches.of_builds or plan.step_times or plan.properties or plan.statistics
     if not wanted:
         return
-    properties = dict(build.getProperties().asDict())
+    properties = {name: value for name, (value, _) in build.getProperties().asDict().items()}
     live = {step.stepid: stock.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
     context = context_of(build)
-    finished = yield read_build(layer.master, context, live, times, submitted=_submitted(build))
+    submitted = _submitted(build)
+    finished = yield read_build(layer.master, context, live, times, submitted=submitted, recorded=recorded)
     if finished is None:
         layer.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
         return
+    _capture(layer, finished, plan, switches, properties)
+
+
+@defer.inlineCallbacks
+def capture_recorded(
+    layer: Capture, build: Mapping[str, Any], builder: str, switches: Switches
+) -> Generator[Any, Any, None]:
+    """Capture of a finished build, a row of the Data API's, what that knows: all but statistics, in whole seconds."""
+    get = layer.master.data.get
+    worker = yield get(("workers", build["workerid"]))
+    request = yield get(("buildrequests", build["buildrequestid"]))
+    found = yield get(("builds", build["buildid"], "properties"))
+    properties = {name: value for name, (value, _) in found.items()}
+    context = recorded_context(builder, worker["name"] if worker else "", build["number"], build["buildid"], properties)
+    submitted = _seconds(request["submitted_at"]) if request else None
+    nothing = Times(layer.master.reactor)
+    finished = yield read_build(layer.master, context, {}, nothing, submitted=submitted, recorded=True)
+    if finished is not None:
+        _capture(layer, finished, Plan(), switches, properties)
+
+
+def _capture(layer: Capture, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]) -> None:
+    """Turn it into values and hand them on."""
     collector = Collector(finished, plan.tags)
     collect_times(collector, plan, switches)
     collect_statistics(collector, plan, switches)
-    values = {name: value for name, (value, _) in properties.items()}
-    for missing in collect_properties(collector, plan, switches, values):
-        layer.count_once("missing_property", (build.builder.name, missing), f"property {excerpt(missing)}: not set")
+    builder = finished.context.builder
+    for missing in collect_properties(collector, plan, switches, properties):
+        layer.count_once("missing_property", (builder, missing), f"property {excerpt(missing)}: not set")
     for why in collector.refused:
         layer.count("refused", why)
     for value, kept in zip(collector.values, layer.capture_all(collector.values)):
@@ -262,6 +293,8 @@ def read_build(
     live: Mapping[int, Mapping[str, Any]],
     times: Times,
     submitted: Optional[float],
+    *,
+    recorded: bool = False,
 ) -> Generator[Any, Any, Optional[Finished]]:
     """The build from the master's Data API, with live times and statistics where there are such."""
     build = yield master.data.get(("builds", context.buildid))
@@ -273,6 +306,8 @@ def read_build(
         if row["complete_at"] is None:
             continue
         duration = times.steps.get(row["stepid"])
+        if recorded:
+            duration = _recorded_duration(row) if duration is None else max(0.0, duration - _waited(row))
         statistics = live.get(row["stepid"], {})
         result = result_word(row["results"])
         steps.append(
@@ -294,6 +329,18 @@ def read_build(
         build.get("locks_duration_s"),
         tuple(steps),
     )
+
+
+def _waited(step: Mapping[str, Any]) -> int:
+    """Whole seconds that a step waited for locks."""
+    began, acquired = step["started_at"], step.get("locks_acquired_at")
+    return 0 if began is None or acquired is None else max(0, _seconds(acquired) - _seconds(began))
+
+
+def _recorded_duration(step: Mapping[str, Any]) -> Optional[float]:
+    """Whole seconds that a step worked; None for one that never began."""
+    began = step["started_at"] if step.get("locks_acquired_at") is None else step["locks_acquired_at"]
+    return None if began is None else float(max(0, _seconds(step["complete_at"]) - _seconds(began)))
 
 
 def _seconds(when: Any) -> int:

@@ -14,11 +14,10 @@ from typing import Any, Optional
 import sqlalchemy as sa
 from buildbot.db.logs import LogsConnectorComponent
 
-from bbmeasure.context import fact_of
+from bbmeasure.context import recorded_context
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.buildrecords import Finished, FinishedStep, result_word
 from bbmeasure.master.database import Ask, Database
-from bbmeasure.storage.base import BuildContext
 
 #: The largest property and log that are read, in characters and bytes.
 LARGEST_PROPERTY = 10_000
@@ -214,15 +213,7 @@ def _unpacked(stepid: int, content: bytes, compressed: int) -> bytes:
 
 def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> PastBuild:
     stepids = {one.id: _step(one) for one in step_rows}
-    context = BuildContext(
-        builder=row.builder,
-        worker=row.worker or "",
-        build=row.number,
-        buildid=row.id,
-        revision=fact_of(properties.get("got_revision")) or fact_of(properties.get("revision")),
-        branch=fact_of(properties.get("branch")),
-        project=fact_of(properties.get("project")),
-    )
+    context = recorded_context(row.builder, row.worker or "", row.number, row.id, properties)
     started = row.started_at
     known = started is not None
     queued = max(0, started - row.submitted_at) if known and row.submitted_at is not None else None

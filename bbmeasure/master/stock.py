@@ -1,4 +1,4 @@
-"""What Buildbot's own steps leave behind, and which way of it is good.
+"""What Buildbot's own steps leave behind, what it is, and which way of it is good.
 
 Most set statistics or properties.  Trial, SubunitShellCommand and HLint leave only text for people; their counts are
 read from the live step, under the names that the Test family uses.
@@ -12,11 +12,30 @@ from typing import Any, Optional
 from buildbot.steps.python_twisted import HLint, Trial
 from buildbot.steps.subunit import SubunitShellCommand
 
+from bbmeasure.records import Kind
+
 #: Properties of stock steps that are numbers.
 PROPERTIES = ("warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*")
 
 #: The unit of a stock statistic or property that has one.
 UNITS = {"tree-size-KiB": "KiB"}
+
+#: Statistics and properties that count something, whatever the step.
+COUNTS = (
+    "tests-total",
+    "tests-failed",
+    "tests-passed",
+    "tests-warnings",
+    "tests-skipped",
+    "projects",
+    "files",
+    "warnings",
+    "errors",
+    "warnings-count",
+    "pylint-*",
+    "pyflakes-*",
+    "cppcheck-*",
+)
 
 _BETTER = (
     ("tests-passed", "higher"),
@@ -32,6 +51,11 @@ _BETTER = (
 def better(name: str) -> Optional[str]:
     """Which way of a stock statistic or property is good; None where neither is or it is not known."""
     return next((direction for pattern, direction in _BETTER if fnmatchcase(name, pattern)), None)
+
+
+def kind(name: str) -> Optional[Kind]:
+    """COUNT for a stock statistic or property that counts; None where its unit or nobody says what it is."""
+    return Kind.COUNT if any(fnmatchcase(name, pattern) for pattern in COUNTS) else None
 
 
 def statistics_of(step: Any) -> dict[str, Any]:

@@ -85,11 +85,12 @@ class SeriesInfo:
 def reconcile(held: SeriesInfo, said: SeriesInfo, *, override: bool = False) -> SeriesInfo:
     """What a series is after somebody said what it is; SeriesConflictError where that cannot be.
 
-    A plain number fits every kind of number, so that a script need not repeat the kind.  With ``override`` the kind
-    that is said holds; a unit never changes, nor does a text become a number.
+    A plain number fits every kind of number, so that a script need not repeat the kind, and a count fits a series of
+    plain numbers, which it stays.  With ``override`` the kind that is said holds; a unit never changes, nor does a text
+    become a number.
     """
     texts = (held.kind is Kind.TEXT, said.kind is Kind.TEXT)
-    fits = said.kind in (held.kind, Kind.NUMBER) or override
+    fits = said.kind in (held.kind, Kind.NUMBER) or (said.kind, held.kind) == (Kind.COUNT, Kind.NUMBER) or override
     if said.unit != held.unit or texts[0] != texts[1] or not fits:
         raise SeriesConflictError(
             f"series {excerpt(held.name)}: got {said.kind.value} in {said.unit}, expected {held.kind.value} in "
