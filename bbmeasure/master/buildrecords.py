@@ -178,11 +178,12 @@ def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> 
         for name, value in step.statistics.items():
             tags = {"step": step.name}
             kind = None if isinstance(value, str) else stock.kind(str(name))
+            better = stock.better(str(name))
             tracked = [one for one in plan.statistics if one.subject == name and one.step in (None, step.name)]
             for track in tracked:
-                collector.add(name, value, track.meaning, kind=kind, step=step, master_tags=tags)
+                collector.add(name, value, track.meaning, kind=kind, better=better, step=step, master_tags=tags)
             if switches.statistics and not any(track.meaning.series is None for track in tracked):
-                collector.add(str(name), value, kind=kind, better=stock.better(str(name)), step=step, master_tags=tags)
+                collector.add(str(name), value, kind=kind, better=better, step=step, master_tags=tags)
 
 
 def collect_properties(
