@@ -33,6 +33,7 @@ OVERVIEW, BUILDER, SERIES, MASTER = "bbmeasure-overview", "bbmeasure-builder", "
 _OWN = "/^(?!bbmeasure_(?:series|state)$).+/"
 _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
+_OF_MASTER = '"master" =~ /^${master:regex}$/'
 _OF_TAG = "${tag_key:doublequote} =~ /^${tag_value:regex}$/"
 #: Series whose last values stand in one panel.
 _A_PANEL = 20
@@ -185,9 +186,9 @@ class Maker:
 
     def master(self) -> Json:
         """The master's own metrics (``trackMasterMetrics=True``)."""
-        query = self.curve("${metric:doublequote}", by=())
+        query = self.curve("${metric:doublequote}", _OF_MASTER, by=('"master"',))
         panels = [
-            time_series("$metric", [target(query, "$m")], repeat="metric"),
+            time_series("$metric", [target(query, "$m: $tag_master")], repeat="metric"),
             time_series(
                 "Queue duration of builds",
                 [target(self.curve('"queue_duration"'), "$tag_builder")],
@@ -196,7 +197,11 @@ class Maker:
             ),
         ]
         metrics = r"SHOW MEASUREMENTS WITH MEASUREMENT =~ /^master\./"
-        variables = [variable("metric", metrics, multi=True, all_value=None)]
+        masters = r'SHOW TAG VALUES FROM /^master\./ WITH KEY = "master"'
+        variables = [
+            variable("master", masters, multi=True),
+            variable("metric", metrics, multi=True, all_value=None),
+        ]
         return self._dashboard(MASTER, "Buildbot master's health", panels, variables, annotated=False)
 
     def _dashboard(
@@ -219,7 +224,7 @@ class Maker:
         }
 
     def _failed_builds(self) -> Json:
-        failed = "\"result\" = 'failure'"
+        failed = '"result" =~ /^(failure|error)$/'
         query = self.select('"build", "builder", "result", "value"', '"build_duration"', failed, _OF_BUILDER)
         target = {
             "refId": "Anno",

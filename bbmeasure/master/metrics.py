@@ -2,7 +2,8 @@
 
 Counters become running totals, times durations, alarms texts, each as the series ``master.`` + Buildbot's name; beside
 them ``master.queue_length``, the build requests that wait.  Between two samples events are only summed up, so that a
-busy master stays quiet.
+busy master stays quiet.  The tag ``master``, the master's name in Buildbot, tells apart those of several masters that
+write to one database.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from twisted.python import log as twisted_log
 from bbmeasure import capture
 from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture, Value
-from bbmeasure.records import Record
+from bbmeasure.records import Record, check_tags
 
 #: Seconds between two samples.
 INTERVAL = 10.0
@@ -26,6 +27,8 @@ INTERVAL = 10.0
 MOST_EVENTS = 20_000
 MOST_NAMES = 500
 PREFIX = "master."
+#: The tag with the master's name.  Running totals are kept without it, so that they go on where it was not there yet.
+TAG = "master"
 
 #: What Buildbot counts up and down again: how many there are now, so a new master starts from nothing.
 GAUGES = frozenset(["active_builds", "BotMaster.attached_workers", "AbstractWorker.attached_workers"])
@@ -138,7 +141,7 @@ class MasterMetrics:
         self._names.add(name)
         layer = self.layer
         try:
-            one = Value(Record(PREFIX + name, value, **record))
+            one = Value(Record(PREFIX + name, value, **record), master_tags=check_tags({TAG: self.master.name}))
         except MeasureError as error:
             layer.count("refused", f"metric {name}: {error}")
             return

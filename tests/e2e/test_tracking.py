@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,7 @@ pathlib.Path("pkg/test_it.py").write_text("from twisted.trial import unittest\\n
     return f
 
 
+c["www"]["change_hook_dialects"] = {"base": True}
 add(util.MeasuredBuilderConfig(name="all", workernames=["worker"], factory=stock_steps(), trackAll=True))
 add(util.BuilderConfig(name="plain", workernames=["worker"], factory=stock_steps()))
 c["services"] = [
@@ -118,9 +122,8 @@ def test_a_plain_build_is_captured_once(site: Site) -> None:
 
 
 def test_masters_metrics_of_each_kind(site: Site) -> None:
-    """Counters, gauges, times and alarms of Buildbot's metrics are series of the master."""
+    """Gauges, times and alarms of Buildbot's metrics are series of the master, with its name."""
     wanted = {
-        "master.added_changes": False,
         "master.active_builds": True,
         "master.reactorDelay": True,
         "master.queue_length": True,
@@ -135,6 +138,37 @@ def test_masters_metrics_of_each_kind(site: Site) -> None:
     assert report(site.journal, "master.reactorDelay")["unit"] == "s"
     assert rows(site.journal, "SELECT count(*) FROM streams WHERE builder != '' AND series IN "
                 "(SELECT id FROM series WHERE name LIKE 'master.%')") == [(0,)]  # fmt: skip
+    tags = rows(site.journal, "SELECT DISTINCT tags FROM streams WHERE series IN "
+                "(SELECT id FROM series WHERE name LIKE 'master.%')")  # fmt: skip
+    name = site.get("masters")["masters"][0]["name"]
+    assert [json.loads(text) for (text,) in tags] == [{"master": name}]
+
+
+def add_change(site: Site, revision: str) -> None:
+    """Have the master add a change, as a hook of a repository does."""
+    change = {"revision": revision, "author": "me", "comments": "a change", "branch": "main", "project": "p"}
+    data = urllib.parse.urlencode(change).encode()
+    with urllib.request.urlopen(f"{site.url}change_hook/base", data, timeout=20) as answer:
+        assert answer.status < 300
+
+
+def test_a_counter_is_a_running_total(site: Site) -> None:
+    """Each change that the master adds counts one more in the series of a counter."""
+    name = "master.added_changes"
+
+    def total() -> float:
+        if name not in series_names(site.journal):
+            return 0
+        answer = report(site.journal, name)
+        assert answer["unit"] == "1"
+        return float(answer["statistics"]["last"])
+
+    for count in (1, 2):
+        add_change(site, f"revision {count}")
+        site.wait_for(lambda: total() == count, f"a total of {count}", 20)  # noqa: B023  (it is asked at once)
+    points = rows(site.journal, "SELECT kind FROM series WHERE name = ?", name)
+    assert points == [("count",)]
+    assert report(site.journal, name)["statistics"]["sum"] == 1 + 2
 
 
 SHARED = """

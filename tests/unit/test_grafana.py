@@ -41,6 +41,8 @@ HOSTILE = (
     "#hash",
     "a,b=c",
 )
+#: Names of masters, as Buildbot makes them: the host and the master's folder.
+MASTERS = ("ci-1.example.org:/srv/master", "ci-2.example.org:/srv/master")
 KNOWN = (
     SeriesInfo("wheel_size", Kind.SIZE, "bytes", Direction.LOWER),
     SeriesInfo('cov"erage', Kind.RATIO, "1", Direction.HIGHER),
@@ -322,7 +324,7 @@ def seeded_points():
         for build in range(1, 4):
             context = BuildContext(builder, f"worker {number % 2}", build, number * 100 + build, "step", "rev", "main")
             time = START + (build * 5 + number) * HOUR
-            result = "failure" if build == 2 else "success"
+            result = {2: "failure", 3: "error" if number == 2 else "cancellation"}.get(build, "success")
             for name in ("build_duration", "queue_duration"):
                 yield Point(name, time, 60.0 + build, {"result": result}, context)
             yield Point("step_duration", time, 5.0, {"step": "compile it", "result": result}, context)
@@ -330,7 +332,9 @@ def seeded_points():
                 value = "a text" if series == "version" else 1000.0 * build + number
                 yield Point(series, time, value, {'target "x"': builder, "opt": "O2"}, context)
     for name in ("master.reactorDelay", "master.active builds"):
-        yield Point(name, START + 30 * HOUR, 0.5)
+        yield Point(name, START + 30 * HOUR, 0.5)  # from before the master's name was a tag
+        for number, master in enumerate(MASTERS):
+            yield Point(name, START + 31 * HOUR, 1.0 + number, {"master": master})
     yield Point("without tags", START + 30 * HOUR, 7.0)
 
 
@@ -441,16 +445,32 @@ def test_a_series_without_any_tag_is_shown(board):
 @pytest.mark.slow
 @pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
 def test_failed_builds_are_annotated(board, uid):
-    """The annotation's query finds the failed build of each builder that is shown."""
+    """The annotation's query finds the builds of each builder that is shown that failed, or ended in an exception."""
     shown = board(uid)
     several = HOSTILE[1] if uid == BUILDER else [HOSTILE[1], HOSTILE[2]]
     shown.choose(builder=several)
     annotation = shown.model["annotations"]["list"][0]["target"]
     rows = [row for series in shown.ask(annotation["query"]) for row in series["rows"]]
-    assert {(row["builder"], row["build"]) for row in rows} == {
-        (name, 2) for name in ([several] if uid == BUILDER else several)
-    }
+    failed = {(name, 2, "failure") for name in ([several] if uid == BUILDER else several)}
+    raised = set() if uid == BUILDER else {(HOSTILE[2], 3, "error")}
+    assert {(row["builder"], row["build"], row["result"]) for row in rows} == failed | raised
     assert {annotation["textColumn"], *annotation["tagsColumn"].split(",")} <= set(rows[0])
+
+
+@pytest.mark.slow
+def test_masters_are_told_apart(board):
+    """Each of several masters has a line of its own in the dashboard of their health, and can be chosen alone."""
+    shown = board(MASTER)
+    assert shown.options("master") == sorted(MASTERS)
+    shown.choose(metric=["master.reactorDelay"])
+
+    def lines():
+        found = [one for title, _, answer in shown.answers() if title == "$metric" for one in answer]
+        return {one["tags"]["master"]: [row["median"] for row in one["rows"]] for one in found}
+
+    assert lines() == {"": [0.5], MASTERS[0]: [1.0], MASTERS[1]: [2.0]}
+    shown.choose(metric=["master.reactorDelay"], master=[MASTERS[1]])
+    assert lines() == {MASTERS[1]: [2.0]}
 
 
 @pytest.mark.slow

@@ -1,0 +1,133 @@
+"""The master's own metrics: whose they are, and running totals that go on from before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_twisted
+from buildbot.process import metrics
+from twisted.internet import defer, reactor, task
+
+from bbmeasure import capture, captureData
+from bbmeasure.master.influx import InfluxDBInstance
+from bbmeasure.master.instances import SQLiteInstance
+from bbmeasure.master.metrics import MasterMetrics
+from bbmeasure.storage.base import Query
+from tests.servers import Influxd
+
+inlineCallbacks = pytest_twisted.inlineCallbacks
+
+
+class FakeMaster:
+    """What a service and the metrics need of a master."""
+
+    masterid = 1
+    running = True
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir()
+        self.basedir = str(folder)
+        self.name = name
+        self.reactor = reactor
+        self.master = self
+        self.namedServices: dict[str, Any] = {}
+        self.config = SimpleNamespace(services={})
+        self.metrics = SimpleNamespace(enabled=True)
+        requests = SimpleNamespace(getBuildRequests=lambda **_: defer.succeed([]))
+        self.db = SimpleNamespace(buildrequests=requests)
+
+
+@inlineCallbacks
+def sample(master: FakeMaster, *events: Any) -> Any:
+    """Have these events sampled, and wait until what came of them is on disk."""
+    sampler = MasterMetrics(master, task.Clock())
+    for event in events:
+        sampler.emit({"metric": event})
+    yield sampler.sample()
+    layer = capture.for_master(master)
+    yield layer.settle()
+    while layer.storage.health().backlog:
+        yield task.deferLater(reactor, 0)  # type: ignore[arg-type]
+    assert not layer.counters["refused"]
+
+
+def added(count: int) -> Any:
+    return metrics.MetricCountEvent("added_changes", count)
+
+
+@inlineCallbacks
+def start(service: Any, master: FakeMaster) -> Any:
+    service.parent = master
+    yield service.startService()
+
+
+@inlineCallbacks
+def test_two_masters_in_one_database_are_told_apart(tmp_path: Path) -> Any:
+    """Each point of a master's metrics, of whatever kind, has the master's name as a tag."""
+    with Influxd() as influxd:
+        masters = [FakeMaster(tmp_path / name, f"{name}:/srv/master") for name in ("one", "two")]
+        services = [InfluxDBInstance(url=influxd.url, database="both") for _ in masters]
+        for master, service in zip(masters, services):
+            yield start(service, master)
+        alarm = metrics.MetricAlarmEvent("gc", msg="x")
+        for number, master in enumerate(masters, start=1):
+            yield sample(master, added(number), metrics.MetricTimeEvent("delay", number), alarm)
+        end = reactor.seconds() + 10  # type: ignore[attr-defined]
+        while any(service._shipper.counters["shipped"] < 4 for service in services):
+            assert reactor.seconds() < end  # type: ignore[attr-defined]
+            yield task.deferLater(reactor, 0.02)  # type: ignore[arg-type]
+        for series, values in (("added_changes", [1, 2]), ("delay", [1, 2]), ("queue_length", [0, 0])):
+            rows = influxd.rows(f'SELECT "value", "master" FROM "master.{series}"', "both")
+            assert [(row["master"], row["value"]) for row in sorted(rows, key=lambda row: row["master"])] == [
+                (master.name, value) for master, value in zip(masters, values)
+            ]
+        rows = influxd.rows('SELECT "text", "master" FROM "master.alarm.gc"', "both")
+        assert {row["master"] for row in rows} == {master.name for master in masters}
+        for service in services:
+            yield service.stopService()
+
+
+@inlineCallbacks
+def test_a_total_from_before_the_tag_goes_on(tmp_path: Path) -> Any:
+    """A running total goes on where it stood when its points had no tag, and where the master has another name now."""
+    master, service = FakeMaster(tmp_path / "m", "old"), SQLiteInstance()
+    yield start(service, master)
+    yield captureData("master.added_changes", 5, accumulate=True, kind="count", master=master)
+    yield sample(master, added(2))
+    master.name = "new"
+    yield sample(master, added(1))
+    points = yield capture.for_master(master).storage.points(Query("master.added_changes"), 9)
+    assert [(point.value, dict(point.tags)) for point in points] == [
+        (5, {}),
+        (7, {"master": "old"}),
+        (8, {"master": "new"}),
+    ]
+    yield service.stopService()
+
+
+@inlineCallbacks
+def test_a_user_may_have_a_tag_of_that_name(tmp_path: Path) -> Any:
+    """The tag ``master`` of a user's own series is the user's."""
+    master, service = FakeMaster(tmp_path / "m", "the master"), SQLiteInstance()
+    yield start(service, master)
+    yield captureData("size", 1, tags={"master": "mine"}, master=master)
+    (point,) = yield capture.for_master(master).storage.points(Query("size"), 9)
+    assert dict(point.tags) == {"master": "mine"}
+    yield service.stopService()
+
+
+@pytest.mark.parametrize("name", ["h" * 2000, "two\nlines"])
+@inlineCallbacks
+def test_a_name_that_is_no_tag(tmp_path: Path, name: str) -> Any:
+    """A master whose name cannot be a tag has its metrics refused and counted, and its sampling goes on."""
+    master, service = FakeMaster(tmp_path / "m", name), SQLiteInstance()
+    yield start(service, master)
+    sampler = MasterMetrics(master, task.Clock())
+    for _ in range(2):
+        sampler.emit({"metric": added(1)})
+        yield sampler.sample()
+    assert capture.for_master(master).counters["refused"] == 4
+    yield service.stopService()
