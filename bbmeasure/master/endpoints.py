@@ -266,7 +266,7 @@ class Endpoints:
 
     @defer.inlineCallbacks
     def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
-        """Where the instances' servers show the same; None where there is none."""
+        """Where the instances' servers show the same; None where there is none, or where the master has opted out."""
         now = self._now()
         builder = given.get("builder")
         since, until = (times.read(given.get(name), now, name) for name in ("since", "until"))
@@ -280,7 +280,8 @@ class Endpoints:
                 raise UnknownSeriesError(f"build {buildid}: no such build")
             span = _span(build)
         found: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
-        for service in _by_name(self.master.service_manager.namedServices):
+        services = () if self.layer.opted_out else _by_name(self.master.service_manager.namedServices)
+        for service in services:
             if hasattr(service, "measure_links"):
                 links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])
                 found.update((name, link) for name, link in links.items() if found.get(name, "") is None)

@@ -579,11 +579,12 @@ def test_the_openapi_file_is_what_the_master_does(admin, tmp_path):
 # a master that keeps nothing
 
 
-@pytest.fixture(scope="module")
-def opted_out(tmp_path_factory):
-    """A master with the plugin and without any instance, after a build that measured something."""
+@pytest.fixture(scope="module", params=["", 'util.GrafanaInstance(url="https://grafana.example.org")'])
+def opted_out(tmp_path_factory, request):
+    """A master with the plugin and no instance that keeps anything, after a build that measured something."""
     config = BASE_CONFIG + (
         'c["www"]["plugins"] = {"bbmeasure": {}}\n'
+        f'c["services"] = [{request.param}]\n'
         'step = steps.MeasureShellCommand(name="size", command=["echo", "5"])\n'
         'add(util.BuilderConfig(name="open", workernames=["worker"], factory=util.BuildFactory([step])))\n'
     )
@@ -593,12 +594,13 @@ def opted_out(tmp_path_factory):
 
 
 def test_a_master_that_opted_out_tells_nothing(opted_out):
-    """Without an instance nothing that was measured leaves the process, and there is no link."""
+    """Without an instance, or with Grafana's alone, nothing measured leaves the process, and there is no link."""
     base = opted_out.url + "plugins/bbmeasure/api/v1/"
     for path in ("series", "points?series=size", "statistics?series=size", "records?buildid=1", "health"):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(base + path, timeout=10)
         assert error.value.code == 404
         assert "keeps no measurements" in json.load(error.value)["message"]
-    with urllib.request.urlopen(base + "links", timeout=10) as answer:
-        assert json.load(answer) == {"grafana": None, "influxdb": None}
+    for path in ("links", "links?builder=open", "links?series=size", "links?buildid=1"):
+        with urllib.request.urlopen(base + path, timeout=10) as answer:
+            assert json.load(answer) == {"grafana": None, "influxdb": None}
