@@ -22,6 +22,7 @@ _TEXT = """\
 import sys
 if sys.version_info < (3, 7):
     sys.exit("bbmeasure: Python %s: expected 3.7 or newer" % sys.version.split()[0])
+sys.path[:] = [folder for folder in sys.path if folder]  # modules of the folder measured are not the library's
 sources = {{
 {sources}
 }}

@@ -28,17 +28,24 @@ from bbmeasure.records import Record
 from bbmeasure_scripts import options, output, processes, timing
 from bbmeasure_scripts.sources import get_source
 
-#: What the bare Python runs: it takes its program and the request from standard input, and then has none.
+#: What the bare Python runs: it takes its program and the request from standard input, and then has none.  Modules of
+#: the current folder can be had from then on: a ``json.py`` or ``profile.py`` there is not the library's.
 _LOADER = """\
-import json, linecache, os, sys
+import sys
+path = sys.path[:]
+sys.path[:] = [folder for folder in path if folder]
+import json, linecache, os
 request = json.loads(sys.stdin.buffer.read().decode("ascii"))
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.close(nothing)
 source, name = request.pop("source"), "<bbmeasure>/timing.py"
 linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+if request.get("calls"):
+    import cProfile
 timing = {"__name__": "bbmeasure_timing", "__file__": name}
 exec(compile(source, name, "exec", dont_inherit=True), timing)
+sys.path[:] = path
 timing["main"](request)
 """
 #: At its deadline a process shows where it is and ends itself; one that does not is killed so many seconds later.

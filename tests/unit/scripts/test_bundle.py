@@ -125,6 +125,18 @@ def test_what_is_installed_does_not_mix_in(tmp_path):
     assert (done.status, done.records["x"].value) == (0, 3.0)
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
+    """A project may have a json.py, an argparse.py or a profile.py: the programs use those of the library."""
+    arguments, expected = RUNS[program]
+    arguments = ["module.py" if argument == "." else argument for argument in arguments]
+    for name in ("argparse", "fnmatch", "json", "profile", "psutil", "resource", "statistics", "typing"):
+        (sources / f"{name}.py").write_text("raise SystemExit('not of the library')\n")
+    done = feed(program, arguments, sources, PYTHONS[version])
+    assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
+
+
 def test_the_function_sees_what_is_installed(tmp_path):
     """The measured function imports the worker's own bbmeasure, not the bundle's part of one."""
     (tmp_path / "bbmeasure.py").write_text("def answer():\n    return 42\n")
