@@ -6,6 +6,7 @@ Nothing that a person may not see is in an answer; asked for by its name, it is 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
@@ -29,6 +30,8 @@ from bbmeasure.units import excerpt
 
 #: Seconds for which kinds and units of series are remembered.
 REMEMBERED = 2.0
+#: Overviews whose JSON is kept: each thread that reads the journal gives its own list of the same series.
+OVERVIEWS = 2
 #: The largest id of a build that is looked for.
 LARGEST_BUILDID = 2**31 - 1
 #: Questions to the store that one request has open at a time.
@@ -68,6 +71,7 @@ class Endpoints:
         self._infos: dict[str, SeriesInfo] = {}
         self._infos_of: Optional[Storage] = None
         self._until = 0.0
+        self._overviews: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=OVERVIEWS)
 
     def _now(self) -> float:
         return float(self.master.reactor.seconds())
@@ -85,10 +89,16 @@ class Endpoints:
         """What series there are, asked for anew after a while and where ``name`` is not among them."""
         stale = storage is not self._infos_of or self._now() >= self._until
         if stale or (name is not None and name not in self._infos):
-            found = yield storage.series()
-            self._infos = {info.name: info for info in found}
-            self._infos_of, self._until = storage, self._now() + REMEMBERED
+            yield self._all(storage)
         return self._infos
+
+    @defer.inlineCallbacks
+    def _all(self, storage: Storage) -> Generator[Any, Any, list[SeriesInfo]]:
+        """All series as they are now."""
+        found: list[SeriesInfo] = yield storage.series()
+        self._infos = {info.name: info for info in found}
+        self._infos_of, self._until = storage, self._now() + REMEMBERED
+        return found
 
     @defer.inlineCallbacks
     def _info(self, storage: Storage, given: Arguments) -> Generator[Any, Any, SeriesInfo]:
@@ -128,13 +138,15 @@ class Endpoints:
         """All series; those of which only a part may be seen tell of that part."""
         storage = self._storage(given)
         visible = yield viewer.visible()
-        if visible is None:
-            self._until = 0.0
-            known = yield self._known(storage)
-            infos = list(known.values())
-        else:
-            infos = yield storage.series(visible)
-        return listed(answers.series_answer(()), "series", items(infos, answers.info_answer))
+        if visible is not None:
+            return _overview((yield storage.series(visible)))
+        infos = yield self._all(storage)
+        for known, parts in self._overviews:
+            if known is infos:  # nothing was written meanwhile
+                return iter(parts)
+        body = yield self._scribe.write(_overview(infos))
+        self._overviews.append((infos, body.parts))
+        return iter(body.parts)
 
     @defer.inlineCallbacks
     def statistics(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
@@ -286,6 +298,11 @@ class Endpoints:
                 links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])
                 found.update((name, link) for name, link in links.items() if found.get(name, "") is None)
         return whole(found)
+
+
+def _overview(infos: Sequence[SeriesInfo]) -> Parts:
+    """The JSON of all these."""
+    return listed(answers.series_answer(()), "series", items(infos, answers.info_answer))
 
 
 def _by_name(things: Mapping[str, Any]) -> list[Any]:

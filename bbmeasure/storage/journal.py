@@ -48,6 +48,8 @@ class JournalReader:
     StorageError where the file cannot be read.  Use it as a context manager, or :meth:`close` it.
     """
 
+    _overview: Optional[tuple[tuple[int, int], list[SeriesInfo]]] = None
+
     def __init__(self, path: schema.Path, *, wait: float = 1.0, stop: Optional[Callable[[], bool]] = None) -> None:
         """``wait`` seconds for a lock; ``stop`` is asked every few milliseconds whether to break off a question."""
         self.path = path
@@ -83,8 +85,20 @@ class JournalReader:
             raise storage_error(error, self.path) from error
 
     def series(self, builders: Optional[frozenset[str]] = None) -> list[SeriesInfo]:
-        """All series by name, with what they hold; with ``builders``, what they hold of these."""
-        return self.ask(lambda connection: queries.series(connection, builders))
+        """All series by name, with what they hold; with ``builders``, what they hold of these.
+
+        The same list again, where nothing was written meanwhile and all is asked for: many pages ask at once.
+        """
+        if builders is not None:
+            return self.ask(lambda connection: queries.series(connection, builders))
+        return self.ask(self._series)
+
+    def _series(self, connection: sqlite3.Connection) -> list[SeriesInfo]:
+        """data_version tells of what other connections wrote, total_changes of this one's."""
+        version = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
+        if self._overview is None or self._overview[0] != version:
+            self._overview = version, queries.series(connection)
+        return self._overview[1]
 
     def last(self, query: Query, before: Optional[int] = None) -> Optional[Point]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""

@@ -196,6 +196,22 @@ def test_pages_of_points_are_put_together(resource, store, monkeypatch):
         assert values == [float(at) for at in range(2, 25)][-limit:]
 
 
+def test_the_overview_is_of_this_moment(resource, store, monkeypatch):
+    """The JSON of a list of series that a store gives again is sent again, and only of that."""
+    same = []
+    store.series().addCallback(same.extend)
+    monkeypatch.setattr(store, "series", lambda builders=None: defer.succeed(same))
+    first, again = ask(resource, "series"), ask(resource, "series")
+    assert [one["count"] for one in first.json["series"]] == [9]
+    assert (again.json, again.responseHeaders.getRawHeaders("etag")) == (
+        first.json,
+        first.responseHeaders.getRawHeaders("etag"),
+    )
+    monkeypatch.undo()
+    store.write([Point("size", 1, 1.0)])
+    assert [one["count"] for one in ask(resource, "series").json["series"]] == [10]
+
+
 def test_no_rules_are_no_work(resource, master):
     """On a master without rules nobody is asked about."""
     assert len(ask(resource, "points", series="size").json["points"]) == 9

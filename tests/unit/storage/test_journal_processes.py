@@ -90,6 +90,20 @@ def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
         assert len(journal.series()) == 99
 
 
+def test_the_list_of_series_is_read_again_where_anybody_wrote(tmp_path: Path) -> None:
+    """As long as nobody writes it is the same list; what this or another connection writes is in the next one."""
+    path = tmp_path / "j.sqlite"
+    with Journal(path) as master, Journal(path) as command_line:
+        for at, writer in enumerate((master, command_line, master), start=1):
+            writer.write([Point("size", at, float(at))])
+            for reader in (master, command_line):
+                found = reader.series()
+                assert [(info.count, info.last_value) for info in found] == [(at, float(at))]
+                assert reader.series() is found
+        command_line.forget("size")
+        assert (master.series(), command_line.series()) == ([], [])
+
+
 def test_a_series_that_another_process_forgets_starts_anew(tmp_path: Path) -> None:
     """A running writer that knew the series writes on, into the new one."""
     path = tmp_path / "j.sqlite"
