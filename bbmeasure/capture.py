@@ -15,7 +15,6 @@ from twisted.python import threadable
 
 from bbmeasure.layer import Capture, Value
 from bbmeasure.records import Direction, Kind, Record, check_number
-from bbmeasure.times import nanoseconds
 
 _ATTRIBUTE = "_bbmeasure_capture"
 #: The masters that capture.  Replaced as a whole, as other threads read it.
@@ -121,7 +120,7 @@ def _capture_guarded(
     try:
         tags = {**_builder_tags(build), **tags} if tags else _builder_tags(build)
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
-        at = None if time is None else nanoseconds(check_number(time, "time"))
+        at = None if time is None else capture.at(check_number(time, "time"))
         one = Value(record, capture.context_of(build), at, limited=True)
         if accumulate:
             kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any, NamedTuple, Optional
+from zlib import crc32
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
@@ -22,6 +23,7 @@ from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo,
 from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.switches import Switches
+from bbmeasure.times import nanoseconds
 from bbmeasure.units import excerpt
 
 __all__ = ["MOST_HELD", "PATIENCE", "Capture", "Switches", "Value"]
@@ -33,6 +35,8 @@ KNOWN_FOR = 5.0
 #: How many points that waited in memory are written at once, so that the reactor is not held up.
 CARRIED_AT_ONCE = 1_000
 _SECOND_BACK = NANOSECONDS
+#: From this unix second on (2004), a float of seconds does not tell so many nanoseconds apart.
+_SINCE, _UNTOLD = 2**30, 119
 
 
 class Value(NamedTuple):
@@ -68,6 +72,7 @@ class Capture(Watch):
         self.answering: Optional[Storage] = None
         self.switches: dict[str, Switches] = {}
         self._last_time = 0
+        self._share = share_of(master)
         self._facts: Optional[Facts] = None
         self._context: Optional[BuildContext] = None
         self._known: dict[str, SeriesInfo] = {}
@@ -182,11 +187,15 @@ class Capture(Watch):
 
     def now(self) -> int:
         """Nanoseconds, later than any before unless the clock was set back by more than a second."""
-        now = int(self.clock.seconds() * NANOSECONDS)
+        now = int(self.clock.seconds() * NANOSECONDS) + self._share
         if self._last_time - _SECOND_BACK < now <= self._last_time:
             now = self._last_time + 1
         self._last_time = now
         return now
+
+    def at(self, second: float) -> int:
+        """Nanoseconds of a time that was given."""
+        return nanoseconds(second) + (self._share if second >= _SINCE else 0)
 
     def capture(self, value: Value, answer: Optional[defer.Deferred[None]] = None) -> defer.Deferred[None]:
         """Keep one value; ``answer`` fires when it is on disk, fails with a MeasureError that says why it is not.
@@ -378,6 +387,16 @@ class Capture(Watch):
         written = self._write([] if to_store is None else [point], {key: state})
         self._totals.put(key, state, written)
         return [written]
+
+
+def share_of(master: Any) -> int:
+    """Nanoseconds that each time of a master's values is later, made of the master's name.
+
+    So values of two masters in one database are two points, also where all else of them is the same.  As unix seconds
+    in a float the time is the one that was given.
+    """
+    name = getattr(master, "name", None)
+    return crc32(name.encode("utf-8", "surrogatepass")) % _UNTOLD if name else 0
 
 
 def point_of(value: Value, time: int) -> Point:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +16,10 @@ from twisted.logger import capturedLogs, formatEvent
 from bbmeasure import capture, captureData
 from bbmeasure.master.influx import InfluxDBInstance, Settings, VictoriaMetricsInstance
 from bbmeasure.master.instances import SQLiteInstance
-from bbmeasure.storage.base import Point
+from bbmeasure.storage.base import NANOSECONDS, Point
 from bbmeasure.storage.journal import open_reader
 from tests.servers import Influxd, free_port, make_certificate
+from tests.unit.master.fakes import FakeMaster
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
 SECRET = "s3cr3t-w0rd"
@@ -132,19 +132,6 @@ def test_no_secret_is_shown() -> None:
         assert SECRET not in str(service.getConfigDict())
         assert SECRET not in repr(service)
         assert SECRET not in repr(service.read_settings(**service._config_kwargs))
-
-
-class FakeMaster:
-    """As much of a master as an instance needs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.basedir = str(folder)
-        self.reactor = reactor
-        self.master = self
-        self.masterid = 1
-        self.name = "master"
-        self.namedServices: dict[str, Any] = {}
-        self.config = SimpleNamespace(services={})
 
 
 @pytest.fixture
@@ -348,3 +335,26 @@ def test_what_was_captured_before_any_instance_is_shipped(master: FakeMaster, in
     yield until("all of them", lambda: landed(influxd, "early") == 5)
     yield sink.stopService()
     yield store.stopService()
+
+
+@pytest.mark.parametrize("time", [1_700_000_000, None])
+@inlineCallbacks
+def test_points_of_two_masters_never_overwrite_each_other(tmp_path: Path, influxd: Influxd, time: Any) -> Any:
+    """Of the same series, without a builder, and at the very same time: they are two, and the time is the one given."""
+    database = f"both_{time}"
+    clock = task.Clock()
+    clock.advance(1_700_000_000)
+    services = []
+    for name in ("one", "two"):
+        master = FakeMaster(tmp_path / name, f"{name}:/srv/master")
+        capture.for_master(master).clock = clock
+        services.append(influx(url=influxd.url, database=database))
+        yield started(master, services[-1])
+        captureData("size", len(services), time=time, master=master)
+        yield capture.for_master(master).settle()
+    yield until("both points", lambda: landed(influxd, database) == 2)
+    rows = influxd.rows('SELECT "value" FROM "size"', database)
+    assert sorted(row["value"] for row in rows) == [1, 2]
+    assert {row["time"] / NANOSECONDS for row in rows} == {1_700_000_000.0}
+    for service in services:
+        yield service.stopService()

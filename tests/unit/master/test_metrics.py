@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_twisted
 from buildbot.process import metrics
-from twisted.internet import defer, reactor, task
+from twisted.internet import reactor, task
 
 from bbmeasure import capture, captureData
 from bbmeasure.master.influx import InfluxDBInstance
@@ -17,27 +16,9 @@ from bbmeasure.master.instances import SQLiteInstance
 from bbmeasure.master.metrics import MasterMetrics
 from bbmeasure.storage.base import Query
 from tests.servers import Influxd
+from tests.unit.master.fakes import FakeMaster
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
-
-
-class FakeMaster:
-    """What a service and the metrics need of a master."""
-
-    masterid = 1
-    running = True
-
-    def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir()
-        self.basedir = str(folder)
-        self.name = name
-        self.reactor = reactor
-        self.master = self
-        self.namedServices: dict[str, Any] = {}
-        self.config = SimpleNamespace(services={})
-        self.metrics = SimpleNamespace(enabled=True)
-        requests = SimpleNamespace(getBuildRequests=lambda **_: defer.succeed([]))
-        self.db = SimpleNamespace(buildrequests=requests)
 
 
 @inlineCallbacks
