@@ -14,10 +14,11 @@ def formatter(prog: str) -> argparse.HelpFormatter:
 def read(parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
     """What ``parser`` makes of a command line.
 
-    ``--option=--`` is wrong use: up to Python 3.12 argparse takes the value away and leaves an empty list.
+    ``--option=--`` is wrong use with every Python: up to 3.12 argparse takes the value away and leaves an empty list.
     """
     wanted = parser.parse_args(argv)
     for name, value in vars(wanted).items():
-        if [] in (value if isinstance(parser.get_default(name), list) else [value]):
+        values = value if isinstance(parser.get_default(name), list) else [value]
+        if [] in values or "--" in values:
             parser.error(f"--{name}: expected a value that is not --")
     return wanted
