@@ -250,6 +250,17 @@ def capture_build(
 
 
 @defer.inlineCallbacks
+def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Optional[Mapping[str, Any]]]:
+    """The builder of ``master.cfg`` that ran a build, both rows of the Data API; None where there is none any longer.
+
+    A virtual builder's builds were requested of another.
+    """
+    request = yield master.data.get(("buildrequests", build["buildrequestid"]))
+    builder: Optional[Mapping[str, Any]] = yield master.data.get(("builders", (request or build)["builderid"]))
+    return builder
+
+
+@defer.inlineCallbacks
 def capture_recorded(
     layer: Capture, build: Mapping[str, Any], builder: str, switches: Switches
 ) -> Generator[Any, Any, None]:

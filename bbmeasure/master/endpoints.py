@@ -21,6 +21,7 @@ from bbmeasure.layer import Capture
 from bbmeasure.master import journals
 from bbmeasure.master.access import Viewer
 from bbmeasure.master.arguments import TAG, WHERE, Arguments
+from bbmeasure.master.buildrecords import builder_of
 from bbmeasure.master.replies import Parts, Scribe, items, listed, whole
 from bbmeasure.reports import source_of
 from bbmeasure.storage import statistics
@@ -222,7 +223,7 @@ class Endpoints:
         if build is None and not found:
             raise UnknownSeriesError(f"build {buildid}: no such build")
         if build is not None:  # another master's build may have the same id in a shared InfluxDB
-            builder = yield self.master.data.get(("builders", build["builderid"]))
+            builder = yield builder_of(self.master, build)
             found = [point for point in found if builder is None or point.builder == builder["name"]]
         visible = yield viewer.visible()
         if visible is not None:

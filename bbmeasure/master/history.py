@@ -74,14 +74,22 @@ class History:
         if since is not None:
             query = query.where(builds.c.started_at >= int(since))
         if builderid is not None:
-            query = query.where(builds.c.builderid == builderid)
+            query = query.where(self._builderid() == builderid)
         return query
+
+    def _builderid(self) -> Any:
+        """The builder of ``master.cfg`` that ran a build: a virtual builder's builds were requested of another."""
+        return sa.func.coalesce(self.tables["buildrequests"].c.builderid, self.tables["builds"].c.builderid)
+
+    def _joined(self) -> Any:
+        """Builds with their requests and builders."""
+        builds, requests, builders = (self.tables[name] for name in ("builds", "buildrequests", "builders"))
+        asked = builds.outerjoin(requests, builds.c.buildrequestid == requests.c.id)
+        return asked.join(builders, builders.c.id == self._builderid())
 
     def count(self, builderid: Optional[int], since: Optional[float], after: int) -> int:
         """How many builds there are to read."""
-        builds, builders = self.tables["builds"], self.tables["builders"]
-        joined = builds.join(builders, builds.c.builderid == builders.c.id)
-        query = self._wanted(sa.select(sa.func.count()).select_from(joined), builderid, since, after)
+        query = self._wanted(sa.select(sa.func.count()).select_from(self._joined()), builderid, since, after)
         with self._database.visit() as ask:
             return int(ask(query)[0][0])
 
@@ -119,9 +127,8 @@ class History:
         builds, builders = self.tables["builds"], self.tables["builders"]
         workers, requests, masters = (self.tables[name] for name in ("workers", "buildrequests", "masters"))
         joined = (
-            builds.join(builders, builds.c.builderid == builders.c.id)
+            self._joined()
             .outerjoin(workers, builds.c.workerid == workers.c.id)
-            .outerjoin(requests, builds.c.buildrequestid == requests.c.id)
             .outerjoin(masters, builds.c.masterid == masters.c.id)
         )
         return (

@@ -186,7 +186,7 @@ class BuildTracker:
     @defer.inlineCallbacks
     def _capture_gone(self, build: dict[str, Any]) -> Generator[Any, Any, None]:
         """Capture what Buildbot's record says, unless the build's builder measures."""
-        name = (yield self.master.data.get(("builders", build["builderid"])))["name"]
+        name = (yield buildrecords.builder_of(self.master, build))["name"]
         builder = self.master.botmaster.builders.get(name)
         factory = builder.config.factory if builder is not None and builder.config is not None else None
         if factory is not None and issubclass(factory.buildClass, MeasuredMixin):

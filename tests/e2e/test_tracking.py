@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bbmeasure.site import Site
-from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
 STOCK = r"""
 import sys
@@ -51,6 +51,9 @@ pathlib.Path("pkg/test_it.py").write_text("from twisted.trial import unittest\\n
 c["www"]["change_hook_dialects"] = {"base": True}
 add(util.MeasuredBuilderConfig(name="all", workernames=["worker"], factory=stock_steps(), trackAll=True))
 add(util.BuilderConfig(name="plain", workernames=["worker"], factory=stock_steps()))
+add(util.BuilderConfig(name="real", workernames=["worker"], properties={"virtual_builder_name": "virtual"},
+                       factory=util.BuildFactory([steps.ShellCommand(name="one", command=["true"])])))
+c["www"]["plugins"] = {"bbmeasure": {}}
 c["services"] = [
     util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True, trackStatistics=True, trackMasterMetrics=True,
                         trackProperties=["warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*"]),
@@ -71,12 +74,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(folder, f"TRIAL = {trial!r}\nCPPCHECK = {str(cppcheck)!r}\n{BASE_CONFIG}{STOCK}") as running:
         running.build("all")
         running.build("plain")
+        running.build("real")
         running.wait_for(
             lambda: (
                 "build_duration" in series_names(running.journal)
-                and report(running.journal, "build_duration")["count"] == 2
+                and report(running.journal, "build_duration")["count"] == 3
             ),
-            "both builds' durations",
+            "all builds' durations",
             20,
         )
         yield running
@@ -113,6 +117,20 @@ def test_durations_are_tracked(site: Site, builder: str) -> None:
     assert value(site, "step_duration", builder, step="trial") > 0
     found = rows(site.journal, "SELECT tags FROM streams WHERE builder = ?", builder)
     assert not any("skipped" in tags or "worker_preparation" in tags for (tags,) in found)
+
+
+def test_a_virtual_builders_builds_are_those_of_the_builder_that_ran_them(site: Site, tmp_path: Path) -> None:
+    """Live, in the API and back-filled: its name is a property, and only master.cfg is a source of builders' names."""
+    assert value(site, "step_duration", "real", step="one") > 0
+    builderid = site.get("builders/virtual")["builders"][0]["builderid"]
+    (build,) = site.get(f"builders/{builderid}/builds")["builds"]
+    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/records?buildid={build['buildid']}") as answer:
+        assert "step_duration" in [record["series"] for record in json.load(answer)["records"]]
+    other = tmp_path / "j.sqlite"
+    for journal, written in ((site.journal, 0), (other, 4)):
+        chosen = ("--master", str(site.master_dir), "--journal", str(journal), "--builder", "real")
+        assert f"1 builds read, {written} points written" in run_command("backfill", *chosen).stdout
+    assert {name for (name,) in rows(other, "SELECT builder FROM streams")} == {"real"}
 
 
 def test_a_plain_build_is_captured_once(site: Site) -> None:
