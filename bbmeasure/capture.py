@@ -82,9 +82,10 @@ def captureData(
 ) -> Optional[defer.Deferred[None]]:
     """Keep a value of the series ``name``, from anywhere in the master's process and from any thread.
 
-    ``build`` is a build or a step of it, else the point has no builder.  ``accumulate`` stores the running total (with
-    ``abs_value`` of absolute values), ``diff`` the difference from the last reported value (the first stores nothing);
-    both per series, builder and tags, and both go on after a restart.  ``time`` is unix seconds, now where it is None.
+    ``build`` is a build, a step of it, or the build that a reporter is given; else the point has no builder.
+    ``accumulate`` stores the running total (with ``abs_value`` of absolute values), ``diff`` the difference from the
+    last reported value (the first stores nothing); both per series, builder and tags, and both go on after a restart.
+    ``time`` is unix seconds, now where it is None.
 
     The Deferred fires with None when the point is on disk, and in every other case too: what could not be kept is
     counted and logged.  From a foreign thread the answer is None.  ValueError for ``accumulate`` with ``diff``, and

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any, Optional, Tuple
 
+from bbmeasure.errors import RecordError
 from bbmeasure.storage.base import NANOSECONDS, BuildContext
 
 #: The longest revision, branch and project that are kept.
@@ -34,9 +36,14 @@ def context_of(build_or_step: Any) -> Optional[BuildContext]:
 
 
 def facts_of(build_or_step: Any) -> Optional[Facts]:
-    """What a BuildContext is made of, in its order; None for None."""
+    """What a BuildContext is made of, in its order; None for None.
+
+    A mapping is what a reporter is given: a build of the Data API with its builder and properties.
+    """
     if build_or_step is None:
         return None
+    if isinstance(build_or_step, Mapping):
+        return _reported(build_or_step)
     build, step = getattr(build_or_step, "build", None), None
     if build is None:
         build = build_or_step
@@ -52,6 +59,16 @@ def facts_of(build_or_step: Any) -> Optional[Facts]:
         fact_of(build.getProperty("branch")),
         fact_of(build.getProperty("project")),
     )
+
+
+def _reported(build: Mapping[str, Any]) -> Facts:
+    builder, properties = build.get("builder"), build.get("properties", {})
+    if not isinstance(builder, Mapping):
+        raise RecordError("build: got a mapping without builder, expected a build, a step, or what a reporter is given")
+    worker, source = properties.get("workername", ("", ""))
+    named = worker if source == "Worker" else ""  # else a step set it, perhaps to what its command printed
+    values = {name: value for name, (value, _) in properties.items()}
+    return astuple(recorded_context(builder["name"], named, build["number"], build["buildid"], values))
 
 
 def recorded_context(

@@ -118,6 +118,26 @@ class TestInBuilds:
         assert point.build.step is None
 
     @inlineCallbacks
+    def test_a_value_of_what_a_reporter_is_given(self, master: Master) -> Any:
+        """It is of that build; a worker's name is Buildbot's own, not one that a step set."""
+        build = {"builder": {"name": "first"}, "number": 7, "buildid": 107, "results": 0}
+        named = {"workername": ("bot1", "Worker"), "revision": ("abc", "Build"), "branch": (None, "Build")}
+        for properties in (named, {**named, "workername": ("forged", "SetPropertyFromCommand Step")}, {}):
+            yield captureData("size", 1, build={**build, "properties": properties}, master=master)
+        assert [point.build for point in captured_points(master)] == [
+            BuildContext("first", "bot1", 7, 107, revision="abc"),
+            BuildContext("first", "", 7, 107, revision="abc"),
+            BuildContext("first", "", 7, 107),
+        ]
+
+    @inlineCallbacks
+    def test_a_value_of_a_build_that_says_too_little(self, master: Master) -> Any:
+        """A build of the Data API alone has no builder's name: it is refused, and counted."""
+        yield captureData("size", 1, build={"builderid": 1, "number": 7, "buildid": 107}, master=master)
+        assert captured_points(master) == []
+        assert capture.for_master(master).counters["failed"] == 1
+
+    @inlineCallbacks
     def test_a_value_of_nothing(self, master: Master) -> Any:
         """Without a build a point has no builder."""
         yield captureData("size", 1)

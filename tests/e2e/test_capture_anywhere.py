@@ -1,0 +1,119 @@
+"""captureData from each place of a real master that people write code for, before and after there is an instance."""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from bbmeasure.site import Site
+from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+
+CONFIG = r"""
+from buildbot.process.buildstep import BuildStep
+from buildbot.process.results import SUCCESS
+from buildbot.reporters.base import ReporterBase
+from buildbot.reporters.generators.build import BuildStatusGenerator
+from twisted.internet import defer, reactor
+
+from bbmeasure import captureData
+
+captureData("from_master_cfg", 1, accumulate=True)
+reactor.callInThread(captureData, "from_a_thread", 2)
+
+
+class Counting(schedulers.AnyBranchScheduler):
+    def gotChange(self, change, important):
+        captureData("from_a_scheduler", 1, accumulate=True, tags={"author": change.who})
+        return super().gotChange(change, important)
+
+
+class Asking(BuildStep):
+    @defer.inlineCallbacks
+    def run(self):
+        yield captureData("from_a_step", 3, build=self, unit="ms")
+        yield captureData("from_a_build", 4, build=self.build)
+        return SUCCESS
+
+
+class Teller(ReporterBase):
+    name = "teller"
+
+    def sendMessage(self, reports):
+        for report in reports:
+            for build in report["builds"]:
+                captureData("from_a_reporter", build["results"], build=build)
+        return defer.succeed(None)
+
+
+@util.renderer
+def counted(properties):
+    captureData("from_a_renderer", 5, build=properties.getBuild())
+    return "true"
+
+
+f = util.BuildFactory([Asking(name="asking"), steps.ShellCommand(name="shell", command=[counted])])
+add(util.BuilderConfig(name="b", workernames=["worker"], factory=f))
+c["schedulers"].append(Counting(name="counting", builderNames=["b"], treeStableTimer=None))
+c["www"]["change_hook_dialects"] = {"base": True}
+c["services"] = [Teller(generators=[BuildStatusGenerator(mode="all")])]
+"""
+WITH_INSTANCE = """
+c["services"].append(util.SQLiteInstance())
+"""
+EXPECTED = {
+    "from_a_step": 0.003,
+    "from_a_build": 4,
+    "from_a_reporter": 0,
+    "from_a_renderer": 5,
+}
+
+
+def change(site: Site) -> None:
+    """Somebody commits, which builds."""
+    body = urllib.parse.urlencode({"author": "x", "comments": "c", "project": ""}).encode()
+    with urllib.request.urlopen(f"{site.url}change_hook/base", data=body, timeout=20) as answer:
+        answer.read()
+
+
+def finished(site: Site, builds: int) -> None:
+    """Wait for so many builds."""
+
+    def ended() -> bool:
+        return sum(build["complete"] for build in site.get("builds")["builds"]) == builds
+
+    site.wait_for(ended, f"{builds} builds", 60)
+
+
+def test_from_anywhere_before_and_after_an_instance(tmp_path: Path) -> None:
+    """Values captured while nobody kept them are there once an instance is configured, and totals go on."""
+    with Site(tmp_path, BASE_CONFIG + CONFIG) as site:
+        change(site)
+        finished(site, 1)
+        assert not site.journal.exists()
+        site.write_config(BASE_CONFIG + CONFIG + WITH_INSTANCE)
+        site.reconfig()
+        change(site)
+        finished(site, 2)
+        wanted = {*EXPECTED, "from_master_cfg", "from_a_thread", "from_a_scheduler"}
+        site.wait_for(lambda: site.journal.exists() and wanted <= set(series_names(site.journal)), "all series", 20)
+        for series, value in EXPECTED.items():
+            site.wait_for(
+                lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 20
+            )
+            found = rows(
+                site.journal,
+                "SELECT m.builder, m.worker, b.number, p.value FROM points p JOIN streams m ON m.id = p.stream "
+                "JOIN series s ON s.id = m.series JOIN builds b ON b.id = p.build WHERE s.name = ? ORDER BY p.time",
+                series,
+            )
+            assert found == [("b", "worker", 1, value), ("b", "worker", 2, value)]
+        for series in wanted - set(EXPECTED):
+            answer = report(site.journal, series)
+            assert (answer["count"], answer["statistics"]["last"]) == (2, 2)
+        outside = rows(
+            site.journal,
+            "SELECT DISTINCT s.name FROM points p JOIN streams m ON m.id = p.stream JOIN series s ON s.id = m.series "
+            "WHERE m.builder = ''",
+        )
+        assert {name for (name,) in outside} == wanted - set(EXPECTED)
