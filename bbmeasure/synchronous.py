@@ -1,14 +1,17 @@
 """A server as code that may wait sees it: through the ``influxdb`` client, its defaults undone.
 
-The client's own are no timeout, three tries, root and root, and no look at certificates.
+The client's own are no timeout, three tries, root and root, and no look at certificates.  Its HTTP library's are the
+proxies and passwords of the environment, redirects that it follows, and certificates of its own: the master has none
+of these, and what is found out here is to be true of the master.
 """
 
 from __future__ import annotations
 
 import email.utils
+import ssl
 import warnings
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 import requests
@@ -23,22 +26,45 @@ from bbmeasure.storage.lineprotocol import LineError, LineWriter, TextLeftOutErr
 Item = tuple[int, Point]
 
 
-def connect(server: Server) -> InfluxDBClient:
+class _Session(requests.Session):
+    """Asks the server itself, as who was said, and nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.location = ""
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        """Ask; ``location`` is where the answer would send us."""
+        options["allow_redirects"] = False
+        answer = super().request(*args, **options)
+        self.location = answer.headers.get("Location", "")
+        return answer
+
+
+def _trusted(server: Server) -> Union[bool, str]:
+    """The file or folder of the certificates that are believed: those of the system as for OpenSSL, False for any."""
+    system = ssl.get_default_verify_paths()
+    return (server.ca_file or system.cafile or system.capath or True) if server.verify_tls else False
+
+
+def connect(server: Server, session: Optional[requests.Session] = None) -> InfluxDBClient:
     """The client of that server."""
     parts = urlsplit(server.url)
     is_tls = parts.scheme == "https"
     return InfluxDBClient(
-        parts.hostname,
+        f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname,
         parts.port or (443 if is_tls else 80),
         server.username,
         server.password,
         server.database,
         ssl=is_tls,
-        verify_ssl=(server.ca_file or True) if server.verify_tls else False,
+        verify_ssl=_trusted(server),
         timeout=server.timeout,
         retries=1,
         path=parts.path.rstrip("/"),
         headers={"User-Agent": "bbmeasure", **server.headers()},
+        session=session or _Session(),
     )
 
 
@@ -47,7 +73,8 @@ class SyncServer:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._client = connect(server)
+        self._session = _Session()
+        self._client = connect(server, self._session)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -68,7 +95,7 @@ class SyncServer:
     def _error(self, status: int, error: Any) -> ServerError:
         said = error.content if hasattr(error, "content") else str(error)
         body = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
-        return error_of(self.server, status, {}, body)
+        return error_of(self.server, status, {"location": self._session.location}, body)
 
     def ping(self) -> tuple[str, Optional[float]]:
         """The version that the server tells, and its clock in unix seconds, to the second."""

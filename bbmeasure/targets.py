@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -51,14 +51,18 @@ def read_targets(master: Path) -> list[Target]:
         raise StorageUnavailableError(f"{master}: could not read its configuration: {done.stderr[-2000:]}") from None
     if isinstance(found, dict):
         raise StorageUnavailableError(f"{master}: {found['problem']}")
-    return [_target(one) for one in found]
+    return [_target(one, master) for one in found]
 
 
-def _target(told: Mapping[str, Any]) -> Target:
+def _target(told: Mapping[str, Any], master: Path) -> Target:
+    """A path in a configuration is from the master's folder."""
     if "problem" in told:
         return Target(told["name"], told["class"], problem=told["problem"])
     switches = {name: told[name] for name in ("numbers_only", "tag_build_number", "create_database", "answers")}
-    return Target(told["name"], told["class"], Server(**told["server"]), **switches)
+    server = Server(**told["server"])
+    if server.ca_file is not None:
+        server = replace(server, ca_file=str(master / server.ca_file))
+    return Target(told["name"], told["class"], server, **switches)
 
 
 def check_servers(master: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Optional
 
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet import defer, error, protocol
 from twisted.python.failure import Failure
@@ -97,7 +98,7 @@ class InfluxClient:
         try:
             answer = yield self._http.request(
                 "POST",
-                self.server.endpoint(name),
+                _Url.from_text(self.server.endpoint(name)),
                 headers=headers,
                 allow_redirects=False,
                 unbuffered=True,
@@ -123,6 +124,16 @@ class InfluxClient:
     def close(self) -> None:
         """Let go of connections; waits for nobody."""
         self._pool.closeCachedConnections()
+
+
+class _Url(EncodedURL):
+    """A URL whose host may be an IPv6 address, which hyperlink would take for a name in another alphabet."""
+
+    def to_uri(self) -> Any:
+        """Everything but such a host encoded."""
+        if ":" not in self.host:
+            return super().to_uri()
+        return self.replace(host="address").to_uri().replace(host=self.host)
 
 
 def _is_cancelled(failed: BaseException) -> bool:

@@ -16,6 +16,7 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.storage.base import BuildContext, Point
 from bbmeasure.storage.influxserver import Server
 from bbmeasure.storage.journal import Journal
+from bbmeasure.synchronous import connect
 from bbmeasure.targets import Target, check_target
 from tests.hostile import Reply, Scripted, Silent
 from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
@@ -322,6 +323,34 @@ def test_check_uses_token_and_prefix() -> None:
         assert {request.headers["authorization"] for request in server.requests} == {f"Token {SECRET}"}
 
 
+def test_check_asks_as_the_master_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no password of a person's shell, the system's certificates, and no way round by a redirect."""
+    both, certificate = make_certificate(tmp_path)
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password else\n")
+    with Influxd(tls=both) as server:
+        server.query("CREATE DATABASE t")
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        for name, value in (
+            ("HOME", str(tmp_path)),
+            ("http_proxy", nowhere),
+            ("https_proxy", nowhere),
+            ("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem")),
+            ("SSL_CERT_FILE", str(certificate)),
+        ):
+            monkeypatch.setenv(name, value)
+        assert check(server.url)["problems"] == []
+    elsewhere = {"Location": f"http://127.0.0.1:{free_port()}/ping"}
+    with Scripted(lambda _: Reply(302, b"", elsewhere)) as scripted:
+        answer = check(scripted.url, token=SECRET)
+        assert all(f"redirected to {elsewhere['Location']}" in problem for problem in answer["problems"])
+        assert {request.headers["authorization"] for request in scripted.requests} == {f"Token {SECRET}"}
+
+
+def test_a_server_by_its_ipv6_address() -> None:
+    """The address stands in brackets, as in the URL that was given."""
+    assert connect(Server("http://[::1]:8087/a", "t"))._baseurl == "http://[::1]:8087/a"
+
+
 def test_check_and_drain_read_a_masters_configuration(master: Path, influxd: Influxd, capsys: Any) -> None:
     """The servers that master.cfg names, secrets rendered and not shown; what cannot be rendered is a problem."""
 
@@ -352,6 +381,22 @@ def test_check_and_drain_read_a_masters_configuration(master: Path, influxd: Inf
     _, done = run(capsys, "ship", "--master", master, "--drain")
     assert done["shipped"] == 10
     assert {"tagKey": "build"} in influxd.rows("SHOW TAG KEYS FROM size", "t")
+
+
+def test_a_ca_file_is_looked_for_in_the_masters_folder(
+    master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Whoever calls check from elsewhere gets the master's own certificates, as the master does."""
+    both, certificate = make_certificate(tmp_path)
+    (master / "ca.pem").write_bytes(certificate.read_bytes())
+    with Influxd(tls=both) as server:
+        server.query("CREATE DATABASE t")
+        configure(master, f'InfluxDBInstance(url="{server.url}", database="t", caFile="ca.pem")')
+        monkeypatch.chdir("/")
+        for folder in (master, os.path.relpath(master, "/")):
+            status, answer = run(capsys, "check", "--master", folder)
+            assert (status, answer["problems"]) == (0, [])
+        assert run(capsys, "ship", "--master", master, "--drain")[1]["shipped"] == 10
 
 
 def test_check_shows_what_it_found(master: Path, influxd: Influxd, monkeypatch: Any, capsys: Any) -> None:

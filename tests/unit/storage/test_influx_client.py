@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet import defer, reactor
+from twisted.internet import defer, reactor, task
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage import influxclient
@@ -404,6 +405,19 @@ def test_a_prefix_and_a_token_and_the_place(clients: Any) -> TEST:
         assert write.query == query.query == {"db": "my db", "rp": "week"}
         assert write.headers["authorization"] == query.headers["authorization"] == f"Token {SECRET}"
         assert b"params=%7B%22p0%22%3A+%22x%22%7D" in query.body
+
+
+def test_a_server_by_its_ipv6_address() -> None:
+    """The address is asked as it is: no name to look up or to put into another alphabet."""
+    asked: list[bytes] = []
+
+    def request(_: bytes, uri: bytes, *__: Any, **___: Any) -> defer.Deferred[Any]:
+        asked.append(uri)
+        return defer.Deferred()
+
+    client = InfluxClient(task.Clock(), Server("http://[::1]:8086/a", "my db"), agent=SimpleNamespace(request=request))
+    client.write(b"m value=1 1\n").addErrback(lambda _: None)
+    assert asked == [b"http://[::1]:8086/a/write?db=my+db"]
 
 
 @pytest_twisted.inlineCallbacks
