@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Dict, List, Optional, Sequence
 
 from bbmeasure import units
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Outside a measuring step a marked line is printed, which any step of bbmeasure finds in the log.",
     )
     kinds: List[str] = ["count", "duration", "size", "ratio", "number", "text"]
+    # argparse takes -5 for a value, but -1e-6 and -5ms for options
+    parser._negative_number_matcher = re.compile(r"-\.?\d")
     parser.add_argument("name", metavar="NAME", help="the name of the series")
     parser.add_argument(
         "value",
