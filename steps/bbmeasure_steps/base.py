@@ -13,7 +13,7 @@ from typing import Any, Optional, Union
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 from buildbot.process.buildstep import BuildStep, ShellMixin
-from buildbot.process.results import SUCCESS, WARNINGS, statusToString
+from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
 from twisted.internet import defer, task
 
 from bbmeasure import capture, wire
@@ -122,7 +122,7 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     @defer.inlineCallbacks
     def make_command(self) -> Generator[Any, Any, Any]:
-        """The remote command that measures."""
+        """The remote command that measures; MeasureError where a rendered argument makes none."""
         command = yield self.makeRemoteShellCommand()
         return command
 
@@ -146,7 +146,12 @@ class MeasuringStep(ShellMixin, BuildStep):
         sidecar = self._sidecar_path()
         self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar}
         self._hasten()
-        command = yield self.make_command()
+        try:
+            command = yield self.make_command()
+        except MeasureError as error:
+            self._problem = str(error)
+            yield self.addCompleteLog("measurements", self.cleaned(f"{error}\n"))
+            return FAILURE  # type: ignore[no-any-return]
         yield self.runCommand(command)
         result = self.success_of(command)
         kept = result in (SUCCESS, WARNINGS) and not self.stopped

@@ -11,6 +11,7 @@ from typing import Any, Optional
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, RETRY, statusToString
+from buildbot.util import flatten
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
@@ -20,11 +21,15 @@ from bbmeasure_steps.base import MeasuringStep
 
 #: The worker's interpreter, 3.7 or newer.
 PYTHON = "python3"
+#: The longest time that the programs can be given, in seconds.
+MOST_SECONDS = 2_000_000
 
 
 @defer.inlineCallbacks
 def bundled_command(step: Any, python: str, program: str, arguments: Sequence[Any]) -> Generator[Any, Any, Any]:
-    """The remote command that runs ``program`` of the kit."""
+    """The remote command that runs ``program`` of the kit; MeasureError where ``python`` is rendered as no text."""
+    if not (isinstance(python, str) and python):
+        raise MeasureError(f"python {python!r:.200}: expected the name or path of an interpreter")
     text = bundle(program, [str(argument) for argument in arguments])
     command = yield step.makeRemoteShellCommand(command=[python, "-"], initialStdin=text)
     return command
@@ -46,11 +51,11 @@ class KitStep(MeasuringStep):
             if own in kwargs:
                 config_error(f"{type(self).__name__}: expected no {own}=, the step makes it itself")
                 del kwargs[own]
-        self.python = python
+        self.python = interpreter(type(self).__name__, python)
         super().__init__(**kwargs)
 
     def arguments(self) -> list[Any]:
-        """The program's arguments, from rendered attributes."""
+        """The program's arguments, from rendered attributes; MeasureError where those cannot be."""
         raise NotImplementedError(f"{type(self).__name__} has no arguments()")
 
     @defer.inlineCallbacks
@@ -61,7 +66,7 @@ class KitStep(MeasuringStep):
 
     def getResultSummary(self) -> dict[str, str]:
         """As every measuring step, but never the interpreter's command line."""
-        if self.results in (FAILURE, EXCEPTION, CANCELLED, RETRY):
+        if self._problem is None and self.results in (FAILURE, EXCEPTION, CANCELLED, RETRY):
             return {"step": f"{self.name} ({statusToString(self.results)})"}
         return super().getResultSummary()
 
@@ -90,14 +95,26 @@ def flag(step: str, what: str, given: Any) -> bool:
         return False
 
 
-def as_list(rendered: Any) -> list[str]:
-    """Rendered texts as a list."""
-    return [rendered] if isinstance(rendered, str) else [str(one) for one in rendered]
+def interpreter(step: str, given: Any) -> Any:
+    """``given`` where it is a text or is rendered in the build; a configuration error otherwise."""
+    if not IRenderable.providedBy(given) and not (isinstance(given, str) and given):
+        config_error(f"{step}: python {given!r}: expected the name or path of an interpreter")
+    return given
+
+
+def as_list(what: str, rendered: Any) -> list[str]:
+    """Rendered texts as a list; MeasureError where one is missing."""
+    listed = flatten(rendered, (list, tuple)) if isinstance(rendered, (list, tuple)) else [rendered]
+    if any(one is None or one == "" for one in listed):
+        raise MeasureError(f"{what} {rendered!r:.200}: expected a text or a list of texts (it was rendered)")
+    return [str(one) for one in listed]
 
 
 def seconds(step: str, what: str, given: Optional[float]) -> Optional[float]:
     """``given`` where it is a number of seconds above 0 or None; a configuration error otherwise."""
-    if given is not None and (isinstance(given, bool) or not isinstance(given, (int, float)) or given <= 0):
-        config_error(f"{step}: {what} {given!r}: expected seconds above 0")
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= MOST_SECONDS:
+        config_error(f"{step}: {what} {given!r}: expected seconds above 0, at most {MOST_SECONDS}, or None")
         return None
     return given

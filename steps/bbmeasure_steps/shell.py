@@ -16,7 +16,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
-from bbmeasure_steps.kit import PYTHON, bundled_command, flag
+from bbmeasure_steps.kit import PYTHON, bundled_command, flag, interpreter
 from bbmeasure_steps.stdout import StdoutCollector
 
 #: What ``resources=True`` adds to the name.
@@ -54,9 +54,11 @@ class MeasureShellCommand(MeasuringStep):
             name = "unnamed"
         if not command:
             config_error(f"{type(self).__name__} {name!r}: expected command=")
+        if outputFile is not None and not isinstance(outputFile, str) and not IRenderable.providedBy(outputFile):
+            config_error(f"{type(self).__name__} {name!r}: outputFile {outputFile!r}: expected the path of a file")
         self.outputFile = outputFile
         self.resources = flag(f"{type(self).__name__} {name!r}", "resources", resources)
-        self.python = python
+        self.python = interpreter(f"{type(self).__name__} {name!r}", python)
         if resources and "initialStdin" in kwargs:
             config_error(f"{type(self).__name__} {name!r}: resources and initialStdin: expected one of them")
         self._pattern = _compile(name, pattern)
@@ -88,7 +90,7 @@ class MeasureShellCommand(MeasuringStep):
             return command
         given = flatten(self.command, (list, tuple)) if isinstance(self.command, (list, tuple)) else self.command
         words = ["/bin/sh", "-c", given] if isinstance(given, str) else given
-        command = yield bundled_command(self, self.python, "run", ["--name", self.name, "--", *words])
+        command = yield bundled_command(self, self.python, "run", [f"--name={self.name}", "--", *words])
         self.command: Any = given
         return command
 

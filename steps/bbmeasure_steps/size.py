@@ -29,6 +29,6 @@ class SizeOf(KitStep):
 
     def arguments(self) -> list[Any]:
         """What the program ``size`` is asked."""
-        excludes = [f"--exclude={pattern}" for pattern in as_list(self.exclude)]
+        excludes = [f"--exclude={pattern}" for pattern in as_list("exclude", self.exclude or [])]
         how = ["--allocated"] if self.allocated else []
-        return ["--name", self.name, *excludes, *how, "--", *as_list(self.path)]
+        return [f"--name={self.name}", *excludes, *how, "--", *as_list("path", self.path or None)]

@@ -41,9 +41,10 @@ class SLOCCount(KitStep):
 
     def arguments(self) -> list[Any]:
         """What the program ``sloc`` is asked."""
-        excludes = [f"--exclude={pattern}" for pattern in as_list(self.exclude)]
+        excludes = [f"--exclude={pattern}" for pattern in as_list("exclude", self.exclude or [])]
         keep = [f"--keep={self._kept}"] if self._kept is not None and self.tool == "auto" else []
-        return ["--name", self.name, f"--tool={self.tool}", *keep, *excludes, "--", *as_list(self.path)]
+        paths = as_list("path", self.path or None)
+        return [f"--name={self.name}", f"--tool={self.tool}", *keep, *excludes, "--", *paths]
 
     @defer.inlineCallbacks
     def make_command(self) -> Generator[Any, Any, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 
+from bbmeasure.errors import MeasureError
 from bbmeasure.units import excerpt
 from bbmeasure_steps.kit import KitStep, flag, seconds
 
@@ -37,15 +38,13 @@ class TimedPythonFunction(KitStep):
         timeout: Optional[float] = 1200,
         **step: Any,
     ) -> None:
-        named = isinstance(function, str) and function.rpartition(":")[0] and function.rpartition(":")[2]
-        if not named and not IRenderable.providedBy(function):
-            config_error(f"TimedPythonFunction: function {function!r}: expected module:function or path.py:function")
         self.function = function
         self.args = args
         self.kwargs = {} if kwargs is None else kwargs
         self.setup = setup
         self.calls = flag("TimedPythonFunction", "calls", calls)
-        self._check_shapes()
+        for problem in self._problems():
+            config_error(f"TimedPythonFunction: {problem}")
         self.function_timeout = seconds("TimedPythonFunction", "timeout", timeout)
         if not _is_rendered(args) and not _is_rendered(self.kwargs):
             try:
@@ -58,28 +57,36 @@ class TimedPythonFunction(KitStep):
         step.setdefault("maxTime", None if limit is None else limit + 60)
         super().__init__(timeout=None if limit is None else limit + 30, **step)
 
-    def _check_shapes(self) -> None:
+    def _problems(self) -> Iterator[str]:
+        """What is wrong with the arguments, as far as they are not to be rendered."""
         wanted = (
+            ("function", self.function, _names_function(self.function), "module:function or path.py:function"),
             ("args", self.args, isinstance(self.args, (list, tuple)), "a list"),
             ("kwargs", self.kwargs, _is_named(self.kwargs), "a dict with texts as keys"),
             ("setup", self.setup, isinstance(self.setup, str), "Python code as a text"),
         )
         for what, given, fits, shape in wanted:
             if not fits and not IRenderable.providedBy(given):
-                config_error(f"TimedPythonFunction: {what} {excerpt(repr(given))}: expected {shape}")
+                yield f"{what} {excerpt(repr(given))}: expected {shape}"
 
     def arguments(self) -> list[Any]:
         """What the program ``timefunc`` is asked."""
-        asked = [
-            "--name",
-            self.name,
-            f"--args={json.dumps(list(self.args))}",
-            f"--kwargs={json.dumps(dict(self.kwargs))}",
-        ]
+        for problem in self._problems():
+            raise MeasureError(f"{problem} (it was rendered)")
+        try:
+            args, kwargs = (json.dumps(given, allow_nan=False) for given in (list(self.args), dict(self.kwargs)))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MeasureError(f"args and kwargs: expected what JSON can carry ({error}; they were rendered)") from None
+        asked = [f"--name={self.name}", f"--args={args}", f"--kwargs={kwargs}"]
         asked += [f"--setup={self.setup}"] if self.setup else []
         asked += ["--calls"] if self.calls else []
         asked += [f"--timeout={self.function_timeout:g}"] if self.function_timeout is not None else []
         return [*asked, "--", self.function]
+
+
+def _names_function(given: Any) -> bool:
+    place, _, function = given.rpartition(":") if isinstance(given, str) else ("", "", "")
+    return bool(place and function)
 
 
 def _is_named(given: Any) -> bool:

@@ -39,7 +39,7 @@ class TestKitSteps(StepTestCase):
         sidecar = sidecar_lines(
             {"name": "wheel", "value": 2048, "unit": "bytes"}, {"name": "wheel_files", "value": 1, "kind": "count"}
         )
-        argv = ["--name", "wheel", "--exclude=*.pyc", "--", "dist/*.whl"]
+        argv = ["--name=wheel", "--exclude=*.pyc", "--", "dist/*.whl"]
         yield self.run_kit(step, "size", argv, sidecar, python="py", state="Builder/size: 2 KiB")
         assert self.captured_values() == {"Builder/size": 2048, "Builder/size_files": 1}
 
@@ -47,7 +47,7 @@ class TestKitSteps(StepTestCase):
     def test_nothing_found(self) -> Any:
         """A program that fails makes the step FAILURE under its name, not under the interpreter's."""
         step = SizeOf(path="nothing", allocated=True)
-        argv = ["--name", "size", "--allocated", "--", "nothing"]
+        argv = ["--name=size", "--allocated", "--", "nothing"]
         yield self.run_kit(step, "size", argv, None, exit=1, result=FAILURE, state="size (failure)")
 
     @defer.inlineCallbacks
@@ -61,7 +61,7 @@ class TestKitSteps(StepTestCase):
             {"name": "sloc_by_language", "value": 10, "kind": "count", "tags": {"language": "C"}},
             {"name": "sloc_tool", "value": "builtin"},
         )
-        argv = ["--name", "sloc", "--tool=auto", "--keep=cloc", "--", "src"]
+        argv = ["--name=sloc", "--tool=auto", "--keep=cloc", "--", "src"]
         yield self.run_kit(SLOCCount(path="src"), "sloc", argv, sidecar, state="sloc: 10")
         tags = {(point.series, tuple(point.tags.items())) for point in self.captured_points()}
         assert ("sloc", (("tool", "builtin"),)) in tags
@@ -73,7 +73,7 @@ class TestKitSteps(StepTestCase):
         step = TimedPythonFunction(
             name="foo", function="a:foo", args=[1, "x"], kwargs={"n": 2}, setup="b = 1", calls=True, timeout=10
         )
-        argv = ["--name", "foo", '--args=[1, "x"]', '--kwargs={"n": 2}', "--setup=b = 1", "--calls", "--timeout=10"]
+        argv = ["--name=foo", '--args=[1, "x"]', '--kwargs={"n": 2}', "--setup=b = 1", "--calls", "--timeout=10"]
         sidecar = sidecar_lines({"name": "foo", "samples": [1, 2, 30], "unit": "ms"}, {"name": "foo_calls", "value": 7})
         shell = {"timeout": 40, "max_time": 70}
         yield self.run_kit(step, "timefunc", [*argv, "--", "a:foo"], sidecar, shell=shell, state="foo: 2 ms")
@@ -85,11 +85,44 @@ class TestKitSteps(StepTestCase):
         step = MeasureShellCommand(name="m", command="echo 5", resources=True)
         sidecar = sidecar_lines({"name": "m_wall", "value": 1, "unit": "s"})
         self.setup_step(step)
-        text = bundle("run", ["--name", "m", "--", "/bin/sh", "-c", "echo 5"])
+        text = bundle("run", ["--name=m", "--", "/bin/sh", "-c", "echo 5"])
         self.expect_measuring(["python3", "-"], stdout="5\n", sidecar=sidecar, initial_stdin=text)
         self.expect_outcome(result=SUCCESS, state_string="m: 5")
         yield self.run_step()
         assert self.captured_values() == {"m": 5, "m_wall": 1}
+
+    @defer.inlineCallbacks
+    def test_rendered_lists_and_names(self) -> Any:
+        """A list within a list of paths is taken flat, an exclude that nobody set is none, a name may begin with -."""
+        parts = util.Transform(lambda: ["a", "b"])
+        step = SizeOf(name="-x", path=[parts, "c"], exclude=util.Property("missing"))
+        argv = ["--name=-x", "--", "a", "b", "c"]
+        yield self.run_kit(step, "size", argv, sidecar_lines({"name": "-x", "value": 5}), state="-x: 5")
+
+    def test_rendered_arguments_that_cannot_be(self) -> Any:
+        """What is known in the build alone, and wrong, is FAILURE that says what was got and what was wanted."""
+        missing, text = util.Property("missing"), util.Transform(lambda: "abc")
+        wrong: list[tuple[Any, str]] = [
+            (SizeOf(path=missing), "path None: expected a text or a list of texts (it was rendered)"),
+            (SizeOf(path=["a", missing]), "path ['a', None]: expected a text or a list of texts (it was rendered)"),
+            (SLOCCount(path=missing), "path None: expected a text or a list of texts (it was rendered)"),
+            (SizeOf(path="a", python=missing), "python None: expected the name or path of an interpreter"),
+            (TimedPythonFunction(function=missing), "function 'None': expected module:function or path.py:function"),
+            (TimedPythonFunction(function="a:b", args=text), "args \"'abc'\": expected a list"),
+            (TimedPythonFunction(function="a:b", args=[util.Transform(lambda: {1})]), "what JSON can carry"),
+        ]
+        for step, _ in wrong:
+            self.setup_step(step)
+            self.expect_outcome(result=FAILURE)
+        checked = self.run_step()
+
+        def check(_: Any) -> None:
+            for number, (step, why) in enumerate(wrong):
+                ran = self.get_nth_step(number)
+                assert why in str(ran.logs["measurements"].stdout), step
+                assert why in ran.getResultSummary()["step"], step
+
+        return checked.addCallback(check)
 
 
 ISSUES = '[{"code":"F401","filename":"/a.py","location":{"row":1,"column":1},"message":"x"}]'
@@ -163,6 +196,11 @@ def test_wrong_arguments_are_configuration_errors() -> None:
         (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a text"),
         (lambda: TimedPythonFunction(function="a:b", calls="no"), "calls 'no': expected True or False"),
         (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
+        (lambda: TimedPythonFunction(function="a:b", timeout=float("nan")), "timeout nan: expected seconds above 0"),
+        (lambda: TimedPythonFunction(function="a:b", timeout=1e9), "at most 2000000"),
+        (lambda: SizeOf(path="x", python=["py", "-I"]), "SizeOf: python ['py', '-I']: expected the name or path of"),
+        (lambda: MeasureShellCommand(name="m", command="x", python=5), "python 5: expected the name or path of"),
+        (lambda: MeasureShellCommand(name="m", command="x", outputFile=["a"]), "outputFile ['a']: expected the path"),
         (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),
         (lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"), "expected one of them"),
     ]
