@@ -45,12 +45,16 @@ _NO_MEANING = Meaning()
 
 @dataclass
 class Times:
-    """When a live build and its steps ran, below the second.  ``steps`` holds seconds by stepid."""
+    """When a live build and its steps ran, below the second.  ``steps`` holds seconds by stepid.
+
+    ``unlocked`` are the steps whose seconds are known to be without waiting for locks.
+    """
 
     clock: Any
     started: Optional[float] = None
     finished: Optional[float] = None
     steps: dict[int, float] = field(default_factory=dict)
+    unlocked: set[int] = field(default_factory=set)
 
     def build_started(self) -> None:
         """The build starts now."""
@@ -230,8 +234,8 @@ def capture_build(
     """Capture what is tracked of a build that has just ended.
 
     Statistics and properties are read from the live build at once, the times of completion from Buildbot's own record;
-    with ``recorded`` those of steps too that ``times`` does not know, and how long steps waited for locks, which
-    ``times`` then counts in.
+    with ``recorded`` those of steps too that ``times`` does not know, and how long those waited for locks that
+    ``times`` does not know to be without.
     """
     if build.buildid is None or build.number is None:
         return
@@ -319,7 +323,10 @@ def read_build(
             continue
         duration = times.steps.get(row["stepid"])
         if recorded:
-            duration = _recorded_duration(row) if duration is None else max(0.0, duration - _waited(row))
+            if duration is None:
+                duration = _recorded_duration(row)
+            elif row["stepid"] not in times.unlocked:
+                duration = max(0.0, duration - _waited(row))
         statistics = live.get(row["stepid"], {})
         result = result_word(row["results"])
         steps.append(

@@ -82,6 +82,7 @@ class BuildTracker:
             # Buildbot's own queue passes over the consumer after one that stops in its callback: never that of builds.
             for callback, key in (
                 (self._step_started, ("steps", None, "started")),
+                (self._step_updated, ("steps", None, "updated")),
                 (self._step_finished, ("steps", None, "finished")),
                 (self._build_finished, ("builds", None, "finished")),
             ):
@@ -153,6 +154,16 @@ class BuildTracker:
         followed = self._builds.get(step["buildid"])
         if followed is not None and len(followed.began) < MOST_STEPS:
             followed.began[step["stepid"]] = self.master.reactor.seconds()
+
+    def _step_updated(self, _: Any, step: dict[str, Any]) -> None:
+        """A step begins its work where it has its locks."""
+        followed = self._builds.get(step["buildid"])
+        stepid = step["stepid"]
+        if followed is None or stepid not in followed.began or step.get("locks_acquired_at") is None:
+            return
+        if stepid not in followed.times.unlocked:
+            followed.times.unlocked.add(stepid)
+            followed.began[stepid] = self.master.reactor.seconds()
 
     def _step_finished(self, _: Any, step: dict[str, Any]) -> None:
         followed = self._builds.get(step["buildid"])

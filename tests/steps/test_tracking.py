@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
+from buildbot.plugins import util
 from buildbot.process.results import SUCCESS
 from twisted.internet import defer, reactor, task
 from twisted.trial import unittest
@@ -28,6 +29,21 @@ ALL = {
 }
 #: How many points a build of STEPS has of each series.
 OF_A_BUILD = {"build_duration": 1, "queue_duration": 1, "step_duration": 2, "tests-failed": 2, "warnings-count": 1}
+
+
+class Queues(Leaves):
+    """Waits a while for its locks and works a while."""
+
+    A_WHILE = 0.6
+
+    @defer.inlineCallbacks
+    def acquireLocks(self, res: Any = None) -> Any:
+        yield pause(self.A_WHILE)
+        yield super().acquireLocks(res)
+
+    async def run(self) -> int:
+        await pause(self.A_WHILE)
+        return SUCCESS
 
 
 class LateQueue:
@@ -88,6 +104,18 @@ class TestLateEvents(LiveCase):
     def test_a_twentieth_of_a_second(self) -> Any:
         """Each build is captured once and whole where its events arrive long after the build has ended."""
         return self.check_builds(0.05)
+
+    @defer.inlineCallbacks
+    def test_waiting_for_locks(self) -> Any:
+        """A step's duration is that of its work, below the second, on both kinds of builder."""
+        lock = util.MasterLock("lock")
+        steps = [Queues(name="queues", locks=[lock.access("exclusive")])]
+        yield self.start([plain(steps=steps), measured(steps=steps)], [sqlite(**ALL)])
+        for number, builder in enumerate(("plain", "first")):
+            yield self.build(builder)
+            worked = yield self.values("step_duration", JOURNAL)
+            whole = yield self.values("build_duration", JOURNAL)
+            assert Queues.A_WHILE <= worked[number] <= whole[number] - Queues.A_WHILE
 
     @defer.inlineCallbacks
     def test_a_late_end_across_a_reconfig(self) -> Any:
@@ -182,7 +210,7 @@ class TestLateEvents(LiveCase):
 class TestRecord(unittest.TestCase):
     """What Buildbot's record says of a build's steps."""
 
-    def read(self, recorded: bool, steps: dict[int, float]) -> list[Any]:
+    def read(self, recorded: bool, steps: dict[int, float], *unlocked: int) -> list[Any]:
         def at(second: int) -> datetime:
             return datetime.fromtimestamp(1_700_000_000 + second, timezone.utc)
 
@@ -197,6 +225,7 @@ class TestRecord(unittest.TestCase):
         master = SimpleNamespace(name="m", data=SimpleNamespace(get=lambda path: defer.succeed(answers[path])))
         times = Times(task.Clock())
         times.steps = steps
+        times.unlocked.update(unlocked)
         found: Any = self.successResultOf(
             read_build(master, BuildContext("b", "w", 1, 7), {}, times, None, recorded=recorded)
         )
@@ -210,4 +239,5 @@ class TestRecord(unittest.TestCase):
     def test_steps_seen_from_their_start(self) -> None:
         """The time that the queue saw is without that for which a step waited for its locks."""
         assert self.read(True, {1: 7.25, 2: 7.25}) == [7.25, 4.25, None]
+        assert self.read(True, {1: 7.25, 2: 3.75}, 2) == [7.25, 3.75, None]
         assert self.read(False, {1: 7.25, 2: 7.25}) == [7.25, 7.25, None]
