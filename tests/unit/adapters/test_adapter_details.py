@@ -206,6 +206,14 @@ def test_sarif_counts_what_still_stands():
     ]
 
 
+def test_sarif_knows_the_rules_of_plug_ins():
+    """A result without a level has that of its rule, also where an extension of the tool brings the rule."""
+    extension = {"rules": [{"id": "P1", "defaultConfiguration": {"level": "error"}}, {"id": "R1"}]}
+    driver = {"rules": [{"id": "R1", "defaultConfiguration": {"level": "note"}}]}
+    run = {"tool": {"driver": driver, "extensions": [extension]}, "results": [{"ruleId": "P1"}, {"ruleId": "R1"}]}
+    assert [issue.category for issue in issues("sarif", json.dumps({"runs": [run]}))] == ["error", "note"]
+
+
 def test_sarif_of_a_run_that_failed_is_no_count():
     """A run that says it failed and gives neither a result nor a reason is a ParseError."""
     run = {"results": [], "invocations": [{"executionSuccessful": False}]}
