@@ -48,7 +48,7 @@ def _of_run(run: Fields) -> list[Issue]:
 
 
 def _default_levels(run: Fields) -> dict[str, str]:
-    """The level that each rule gives its results (3.27.10, 3.49.14): the tool's own rules, and its plug-ins' (3.18.3)."""
+    """The level that each rule gives its results (3.27.10, 3.49.14): the tool's rules, and its plug-ins' (3.18.3)."""
     tool = _JSON.inner(run, "tool")
     parts = [*_JSON.mappings(tool.get("extensions"), "extensions"), _JSON.inner(tool, "driver")]
     return {
