@@ -91,7 +91,7 @@ def run(told: dict[str, Any]) -> Generator[Any, Any, None]:
         yield task.deferLater(reactor, 2.0)
         told["idle"] = idle.stop()
         client = InfluxClient(reactor, Server(server.url, "bench"))
-        declarations = Declarations(journal, client, clock=reactor, monotonic=time.monotonic)
+        declarations = Declarations(client, "bench", clock=reactor, monotonic=time.monotonic)
         shipper = Shipper(journal, "bench", client, LineWriter(), reactor=reactor, declare=declarations)
         draining = Lag()
         draining.start()

@@ -190,7 +190,7 @@ class SinkInstance(MeasureInstance):
             reactor=reactor,
             declare=None
             if settings.numbers_only
-            else Declarations(journal, client, clock=reactor, monotonic=time.monotonic),
+            else Declarations(client, self.master.name or "", clock=reactor, monotonic=time.monotonic),
             create_database=settings.create_database,
             limits=settings.limits,
         )

@@ -1,20 +1,21 @@
 """Saying on the server what the journal's series are, for Grafana, for people and for other masters.
 
-A series' kind and unit are the first master's to say: what the server already holds is not overwritten by one that
-disagrees, which is counted and told once.
+A series' kind and unit are the first master's to say, and to say otherwise: what one master said is not overwritten by
+another that disagrees, which is counted and told once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Optional, Protocol
+from typing import Any
 
 from twisted.internet import defer
 from twisted.logger import Logger
 
 from bbmeasure.errors import SeriesConflictError, StorageError
+from bbmeasure.records import Direction
 from bbmeasure.storage import influxql
 from bbmeasure.storage.base import NANOSECONDS, SeriesInfo, reconcile
 from bbmeasure.storage.influxanswers import Declared, declaration, read_declared
@@ -24,59 +25,43 @@ from bbmeasure.storage.lineprotocol import LineError, clean_series, measurement
 
 log = Logger()
 
-#: Seconds after which the journal is asked again what its series are, and after which the server is told again, so that
-#: no retention policy takes away what was said.
-ASK_AGAIN = 3_600.0
+#: Seconds after which a server is looked at again: somebody may have emptied it.
+LOOK_AGAIN = 60.0
+#: Seconds after which it is told again, so that no retention policy takes away what was said.
 SAY_AGAIN = 86_400.0
+#: So many series are asked for by their names; of more, all there are.
+MOST_NAMED = 100
 #: Troubles that mean that what the server holds may not, or cannot, be read: then it is told without looking.
 _CANNOT_READ = (Trouble.FORBIDDEN, Trouble.STRANGE, Trouble.REFUSED, Trouble.FAILED)
 
 
-class KnowsSeries(Protocol):
-    """What of the journal is used here."""
-
-    def series(self) -> defer.Deferred[list[SeriesInfo]]:
-        """All series."""
-        ...
-
-
 class Declarations:
-    """What was said on a server.  Call it with the names of series before their points are shipped."""
+    """What was said on a server, by ``master``.  Call it with series before their points are shipped."""
 
-    def __init__(
-        self, journal: KnowsSeries, client: InfluxClient, *, clock: Any, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, client: InfluxClient, master: str, *, clock: Any, monotonic: Callable[[], float]) -> None:
         self.counters: Counter[str] = Counter()
-        self._journal = journal
         self._client = client
+        self._master = master
         self._clock = clock
         self._monotonic = monotonic
-        self._names: set[str] = set()
         self._said: dict[str, SeriesInfo] = {}
         self._told: set[str] = set()
-        self._asked_at = self._said_at = monotonic()
+        self._forget_after = LOOK_AGAIN
+        self._said_since = monotonic()
 
     def forget(self) -> None:
         """The server holds nothing any longer."""
-        self._names.clear()
         self._said.clear()
+        self._said_since = self._monotonic()
 
     @defer.inlineCallbacks
-    def __call__(self, names: frozenset[str]) -> Generator[Any, Any, None]:
-        """Say what series are of which nothing was said yet, or which became something else."""
-        now = self._monotonic()
-        if now - self._said_at > SAY_AGAIN:
+    def __call__(self, infos: frozenset[SeriesInfo]) -> Generator[Any, Any, None]:
+        """Say what series are of which nothing was said lately, or which became something else."""
+        if self._monotonic() - self._said_since > self._forget_after:
             self.forget()
-            self._said_at = now
-        if names <= self._names and now - self._asked_at < ASK_AGAIN:
-            return
-        infos = yield self._journal.series()
-        plain = [SeriesInfo(info.name, info.kind, info.unit, info.better) for info in infos]
-        news = [info for info in plain if self._said.get(info.name) != info and self._can_say(info)]
+        news = [info for info in infos if self._said.get(info.name) != info and self._can_say(info)]
         if news:
             yield self._say(news)
-        self._names.update(names, (info.name for info in plain))
-        self._asked_at = now
 
     @staticmethod
     def _can_say(info: SeriesInfo) -> bool:
@@ -87,15 +72,18 @@ class Declarations:
         return True
 
     @defer.inlineCallbacks
-    def _say(self, infos: list[SeriesInfo]) -> Generator[Any, Any, None]:
-        held: Optional[Mapping[str, Declared]] = yield self._held()
-        time = int(self._clock.seconds() * NANOSECONDS)
+    def _say(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
+        held: Mapping[str, Declared] = yield self._held(infos)
+        now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
-            there = (held or {}).get(clean_series(info.name))
-            holds = info if there is None else self._agree(info, there.info)
-            if there is None or holds != there.info:
-                lines.append(declaration(holds, time if there is None else max(time, there.time + 1)))
+            there = held.get(clean_series(info.name))
+            if there is None:
+                lines.append(declaration(info, now, self._master))
+                continue
+            holds = self._agree(info, there)
+            if _otherwise(holds, there.info) or now - there.time > SAY_AGAIN * NANOSECONDS:
+                lines.append(declaration(holds, max(now, there.time + 1), there.master))
         if lines:
             try:
                 yield self._client.write("".join(lines).encode("utf-8", "replace"))
@@ -107,10 +95,13 @@ class Declarations:
         self._said.update((info.name, info) for info in infos)
 
     @defer.inlineCallbacks
-    def _held(self) -> Generator[Any, Any, Optional[Mapping[str, Declared]]]:
-        """What the server holds; None where it cannot be read."""
+    def _held(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, Declared]]:
+        """What the server holds of these; nothing where it cannot be read."""
+        names = [info.name for info in infos] if len(infos) <= MOST_NAMED else []
+        policy = self._client.server.retention_policy
+        self._forget_after = LOOK_AGAIN
         try:
-            answer = yield self._client.query(influxql.declared(policy=self._client.server.retention_policy))
+            answer = yield self._client.query(influxql.declared(*names, policy=policy))
         except ServerError as error:
             if error.trouble not in _CANNOT_READ:
                 raise
@@ -119,15 +110,24 @@ class Declarations:
         else:
             return read_declared(answer[0] if answer else ())
         self.counters["declarations_unread"] += 1
-        return None
+        self._forget_after = SAY_AGAIN
+        return {}
 
-    def _agree(self, info: SeriesInfo, there: SeriesInfo) -> SeriesInfo:
-        """What holds: what is there, with our direction where we have one."""
+    def _agree(self, info: SeriesInfo, there: Declared) -> SeriesInfo:
+        """What holds: our word where it was ours, else what is there, with our direction where that has none."""
+        if there.master and there.master == self._master:
+            return info
+        said = info if there.info.better is Direction.NONE else replace(info, better=Direction.NONE)
         try:
-            return reconcile(replace(there, name=info.name), info)
+            return reconcile(replace(there.info, name=info.name), said)
         except SeriesConflictError as error:
             if info.name not in self._told:
                 self._told.add(info.name)
                 self.counters["conflicts"] += 1
                 log.warn("bbmeasure: another master says otherwise: {why}", why=str(error))
-            return there
+            return there.info
+
+
+def _otherwise(one: SeriesInfo, other: SeriesInfo) -> bool:
+    """Whether they differ in more than the name, which several series may share on a server."""
+    return replace(one, name="") != replace(other, name="")

@@ -1,8 +1,9 @@
 """InfluxStorage: an InfluxDB as a store that answers for itself, by its own aggregates.
 
 Several masters may write into one database and read each other's points: what each series is stands in the measurement
-``bbmeasure_series`` (tag ``series``; fields ``kind``, ``unit``, ``better`` and the full ``name``), whose last word
-holds.  Nothing here is needed to ship points to the server, which is :mod:`bbmeasure.storage.sinks`' work.
+``bbmeasure_series`` (tag ``series``; fields ``kind``, ``unit``, ``better``, the full ``name``, and the ``master`` that
+said it), whose last word holds.  Nothing here is needed to ship points to the server, which is
+:mod:`bbmeasure.storage.sinks`' work.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class InfluxStorage:
         now = self._now()
         if held is None or result != held.info or now - held.time > _SAY_AGAIN:
             time = now if held is None else max(now, held.time + 1)
-            yield self.client.write(declaration(result, time).encode("utf-8", "replace"))
+            said_by = "" if held is None else held.master
+            yield self.client.write(declaration(result, time, said_by).encode("utf-8", "replace"))
         return result
 
     @defer.inlineCallbacks

@@ -19,15 +19,17 @@ Answer = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Declared:
-    """What was said of a series, and when."""
+    """What was said of a series, when, and by which master; nobody's name is empty."""
 
     info: SeriesInfo
     time: int
+    master: str = ""
 
 
-def declaration(info: SeriesInfo, time: int) -> str:
+def declaration(info: SeriesInfo, time: int, master: str = "") -> str:
     """The line that says what a series is."""
     facts = {"kind": info.kind.value, "unit": info.unit, "better": info.better.value, "name": info.name}
+    facts.update({"master": master} if master else {})
     fields = ",".join(f"{name}={quote_string(fact)}" for name, fact in facts.items())
     return f"{key(DECLARATIONS, {'series': clean_series(info.name)})} {fields} {time}\n"
 
@@ -36,12 +38,12 @@ def read_declared(answer: Iterable[Mapping[str, Any]]) -> dict[str, Declared]:
     """What was said of series, by their measurements; what is no such thing is passed over."""
     found = {}
     for one in answer:
-        time, kind, unit, better, name = one["values"][0]
+        time, kind, unit, better, name, master = one["values"][0]
         try:
             info = SeriesInfo(name or one["tags"]["series"], Kind(kind), unit or "1", Direction(better))
         except ValueError:  # another program's measurement of that name
             continue
-        found[one["tags"]["series"]] = Declared(info, time)
+        found[one["tags"]["series"]] = Declared(info, time, master or "")
     return found
 
 

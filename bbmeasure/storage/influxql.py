@@ -192,11 +192,12 @@ def tag_keys(series: str, *, policy: Optional[str] = None) -> Statement:
     return Statement(f"SHOW TAG KEYS FROM {source(series, policy)}")
 
 
-def declared(series: Optional[str] = None, *, policy: Optional[str] = None) -> Statement:
-    """What was said of a series last, or of each of them.  Its bound names are its own: it goes with others."""
+def declared(*series: str, policy: Optional[str] = None) -> Statement:
+    """What was said of some series last, or of each there is.  Its bound names are its own: it goes with others."""
     bound = _Bound("d")
-    conditions = [f'"series"::tag = {bound(clean_series(series))}'] if series is not None else []
-    what = '"kind"::field, "unit"::field, "better"::field, "name"::field'
+    wanted = " OR ".join(f'"series"::tag = {bound(clean_series(name))}' for name in series)
+    conditions = [wanted] if wanted else []
+    what = '"kind"::field, "unit"::field, "better"::field, "name"::field, "master"::field'
     rest = ' GROUP BY "series" ORDER BY time DESC LIMIT 1'
     return Statement(_select(what, _measurement(DECLARATIONS, policy), conditions, rest), bound.params)
 

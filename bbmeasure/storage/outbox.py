@@ -18,14 +18,14 @@ from typing import Any, Optional, Union, overload
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage import queries
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point
+from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.units import excerpt
 
 #: The newest refused points that are kept of each sink.
 MOST_DEAD_LETTERS = 10_000
 _ROWS_A_SLICE = 2_000
-_STREAM = """SELECT s.name, m.builder, m.worker, m.tags FROM streams m JOIN series s ON s.id = m.series
-    WHERE m.id = ?"""
+_STREAM = """SELECT s.name, m.builder, m.worker, m.tags, s.kind, s.unit, s.better
+    FROM streams m JOIN series s ON s.id = m.series WHERE m.id = ?"""
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,20 @@ class Waiting(Sequence[tuple[int, Point]]):
         streams: Mapping[int, queries.Stream],
         builds: Mapping[int, tuple[Any, ...]],
         steps: Mapping[int, str],
+        infos: Mapping[int, SeriesInfo],
     ) -> None:
-        """``rows`` of ``queries.QUEUED``; ``builds`` are number, revision, branch and project."""
+        """``rows`` of ``queries.QUEUED``; ``builds`` are number, revision, branch and project, ``infos`` the streams'
+        series.
+        """
         self._rows = rows
         self._streams = streams
         self._builds = builds
         self._steps = steps
+        self._infos = infos
 
-    def names(self) -> frozenset[str]:
-        """The series that they are of."""
-        return frozenset(self._streams[stream].series for stream in {row[1] for row in self._rows})
+    def series(self) -> frozenset[SeriesInfo]:
+        """What the series that they are of are, without what these hold."""
+        return frozenset(self._infos[stream] for stream in {row[1] for row in self._rows})
 
     def sketches(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
         """Of each point, in their order, its stream, build and step by number, its value and its time.
@@ -164,7 +168,7 @@ class Waiting(Sequence[tuple[int, Point]]):
 
     def __getitem__(self, at: Union[int, slice]) -> Union[tuple[int, Point], Waiting]:
         if isinstance(at, slice):
-            return Waiting(self._rows[at], self._streams, self._builds, self._steps)
+            return Waiting(self._rows[at], self._streams, self._builds, self._steps, self._infos)
         return self._made(self._rows[at])
 
     def __iter__(self) -> Iterator[tuple[int, Point]]:
@@ -197,13 +201,13 @@ def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:
         ids = {row[column] for row in rows} - {None}
         return {id_: connection.execute(sql, (id_,)).fetchone() for id_ in ids}
 
-    streams = {
-        id_: queries.Stream(id_, series, builder, worker, json.loads(tags))
-        for id_, (series, builder, worker, tags) in named(_STREAM, 1).items()
-    }
+    streams, infos = {}, {}
+    for id_, (series, builder, worker, tags, *told) in named(_STREAM, 1).items():
+        streams[id_] = queries.Stream(id_, series, builder, worker, json.loads(tags))
+        infos[id_] = queries.info_of(series, *told)
     builds = named("SELECT number, revision, branch, project FROM builds WHERE id = ?", 7)
     steps = {id_: step for id_, (step,) in named("SELECT name FROM steps WHERE id = ?", 8).items()}
-    return Waiting(rows, streams, builds, steps)
+    return Waiting(rows, streams, builds, steps, infos)
 
 
 def acknowledge(

@@ -108,10 +108,11 @@ class Range:
 def series_info(connection: sqlite3.Connection, name: str) -> Optional[SeriesInfo]:
     """What was said of a series, without what it holds."""
     found = connection.execute("SELECT kind, unit, better FROM series WHERE name = ?", (name,)).fetchone()
-    return _info(name, *found) if found else None
+    return info_of(name, *found) if found else None
 
 
-def _info(name: str, kind: str, unit: str, better: str, **held: Any) -> SeriesInfo:
+def info_of(name: str, kind: str, unit: str, better: str, **held: Any) -> SeriesInfo:
+    """What a row of the file says of a series."""
     return SeriesInfo(name, Kind(kind), unit, Direction(better), **held)
 
 
@@ -238,14 +239,14 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
         streams = held.get(series_id)
         if not streams:
             if builders is None:
-                infos.append(_info(*what))
+                infos.append(info_of(*what))
             continue
         time, stream, *_ = max(streams)
         newest_value = connection.execute(
             "SELECT value, text FROM points WHERE stream = ? AND time = ?", (stream, time)
         ).fetchone()
         infos.append(
-            _info(
+            info_of(
                 *what,
                 builders=tuple(sorted({builder for *_, builder in streams} - {""})),
                 count=sum(count for _, _, count, _, _ in streams),

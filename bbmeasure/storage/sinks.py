@@ -64,10 +64,6 @@ class Outbox(Protocol):
         """Drop what waits beyond a size or an age."""
         ...
 
-    def series(self) -> defer.Deferred[list[SeriesInfo]]:
-        """All series."""
-        ...
-
 
 class Client(Protocol):
     """What takes lines, see :class:`~bbmeasure.storage.influxclient.InfluxClient`."""
@@ -95,8 +91,8 @@ class Declare(Protocol):
 
     counters: Counter[str]
 
-    def __call__(self, names: frozenset[str]) -> defer.Deferred[None]:
-        """Called with the names of what is shipped next."""
+    def __call__(self, infos: frozenset[SeriesInfo]) -> defer.Deferred[None]:
+        """Called with the series of what is shipped next."""
         ...
 
     def forget(self) -> None:
@@ -115,7 +111,7 @@ class Limits:
 class Shipper:
     """Ships what the journal queues for the sink ``name``, from :meth:`start` to :meth:`stop`.
 
-    ``declare`` is called with the names of series before their points go out.  Whoever calls ``wake`` now and again
+    ``declare`` is called with series before their points go out.  Whoever calls ``wake`` now and again
     sees to it that a clock that is set back puts nothing off, see :class:`~bbmeasure.storage.pauses.Ticker`.  One
     policy of retries serves all troubles: pauses that double up to a cap, each cut by chance, so that many masters do
     not come at once.
@@ -265,8 +261,8 @@ class Shipper:
             self._trouble = None  # nothing waits for anybody
             self._backoff.reset()
             return 0
-        names = items.names()
-        yield self._say(names)
+        infos = items.series()
+        yield self._say(infos)
         at = 0
         packing = self._packer.pack(items, 0, self._batch)
         while at < len(items) and not self._stopping:
@@ -278,14 +274,14 @@ class Shipper:
             except BaseException:
                 packing.addErrback(lambda _: None)  # nobody waits for it any longer
                 raise
-        yield self._say(names)  # again, where the database was made anew meanwhile
+        yield self._say(infos)  # again, where the database was made anew meanwhile
         return at
 
     @defer.inlineCallbacks
-    def _say(self, names: frozenset[str]) -> Generator[Any, Any, None]:
+    def _say(self, infos: frozenset[SeriesInfo]) -> Generator[Any, Any, None]:
         """Say what series are."""
         if self._declare is not None:
-            yield self._in_database(self._declare, names)
+            yield self._in_database(self._declare, infos)
 
     @defer.inlineCallbacks
     def _send(self, whole: Part) -> Generator[Any, Any, None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import influxdb
@@ -45,21 +46,23 @@ class Bench:
         self.journal = SQLiteStorage(folder / "journal.sqlite", reactor=reactor)
         self.shippers: list[Shipper] = []
         self.logged: list[LogEvent] = []
+        self.forward = 0.0
 
     def ship(
-        self, url: str, name: str = "sink", *, declare: bool = True, writer: Optional[LineWriter] = None, **options: Any
+        self, url: str, name: str = "sink", *, master: str = "one", writer: Optional[LineWriter] = None, **options: Any
     ) -> Shipper:
         create = options.pop("create_database", True)
         limits = options.pop("limits", Limits())
         client = InfluxClient(reactor, Server(url, options.pop("database", "t"), **options))
-        declarations = Declarations(self.journal, client, clock=reactor, monotonic=time.monotonic) if declare else None
+        clock = SimpleNamespace(seconds=lambda: reactor.seconds() + self.forward)
+        declarations = Declarations(client, master, clock=clock, monotonic=lambda: time.monotonic() + self.forward)
         shipper = Shipper(
             self.journal,
             name,
             client,
             writer or LineWriter(),
             reactor=reactor,
-            declare=declarations,
+            declare=declarations if master else None,
             create_database=create,
             limits=limits,
             chance=lambda: 0.1,
@@ -147,7 +150,8 @@ def test_the_journal_arrives_whole(bench: Bench, influxd: Influxd) -> Any:
     }
     (declared,) = landed(influxd, "bbmeasure_series")
     del declared["time"]
-    assert declared == {"series": "size", "name": "size", "kind": "size", "unit": "bytes", "better": "lower"}
+    facts = {"name": "size", "kind": "size", "unit": "bytes", "better": "lower", "master": "one"}
+    assert declared == {"series": "size", **facts}
 
 
 @inlineCallbacks
@@ -269,6 +273,60 @@ def test_a_database_that_is_dropped_is_made_and_filled_again(bench: Bench, influ
     assert len(landed(influxd)) == 101
 
 
+def said(server: Influxd, series: str = "size") -> Any:
+    """What the server was told of a series last."""
+    found = server.rows(f"""SELECT * FROM bbmeasure_series WHERE "series" = '{series}'""", "t")
+    return (found[-1]["kind"], found[-1]["unit"], found[-1]["better"]) if found else None
+
+
+@inlineCallbacks
+def test_kinds_and_units_are_said_again_in_a_database_that_was_emptied(bench: Bench, influxd: Influxd) -> Any:
+    """Dropped and made by hand, the database looks as before: the shipper looks there again after a minute."""
+    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+    yield bench.journal.write(points(10))
+    bench.ship(influxd.url)
+    yield bench.shipped()
+    influxd.query("DROP DATABASE t")
+    influxd.query("CREATE DATABASE t")
+    bench.forward += 61
+    yield bench.journal.reship("sink", NOW)
+    yield bench.shipped()
+    assert len(landed(influxd)) == 10
+    assert said(influxd) == ("size", "bytes", "none")
+    bench.forward += 86_400  # and daily, so that no retention policy takes it away
+    yield bench.journal.write(points(1, start=10))
+    yield bench.shipped()
+    assert len(influxd.rows("SELECT * FROM bbmeasure_series", "t")) == 2
+
+
+@inlineCallbacks
+def test_what_a_master_says_otherwise_holds_on_the_server_too(bench: Bench, influxd: Influxd) -> Any:
+    """A kind or direction that master.cfg gives, or a unit after ``bbmeasure forget``, after a restart too."""
+    journal = bench.journal
+
+    @defer.inlineCallbacks
+    def say(info: SeriesInfo, at: int) -> Any:
+        yield journal.declare(info, override=True)
+        yield journal.write(points(1, start=at))
+        yield bench.shipped()
+
+    first = bench.ship(influxd.url)
+    yield say(SeriesInfo("size", Kind.NUMBER), 0)
+    assert said(influxd) == ("number", "1", "none")
+    yield say(SeriesInfo("size", Kind.COUNT, "1", Direction.HIGHER), 1)
+    assert said(influxd) == ("count", "1", "higher")
+    yield first.stop()
+    again = bench.ship(influxd.url)
+    yield journal.forget("size")
+    yield say(SeriesInfo("size", Kind.DURATION, "s", Direction.LOWER), 2)
+    assert said(influxd) == ("duration", "s", "lower")
+    assert again.health().counters.get("conflicts", 0) == 0
+    yield again.stop()
+    bench.ship(influxd.url, master="another")
+    yield say(SeriesInfo("size", Kind.DURATION, "s", Direction.HIGHER), 3)
+    assert said(influxd) == ("duration", "s", "lower")
+
+
 @inlineCallbacks
 def test_a_wrong_password_is_told_and_a_right_one_ships_the_backlog(bench: Bench) -> Any:
     """A new configuration under the same name gets what waited; no secret is in the log or in health."""
@@ -370,7 +428,7 @@ def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -
         yield one.journal.declare(SeriesInfo("size", kind, unit))
         build = BuildContext(f"builder{number}", "w", 1, 1)
         yield one.journal.write([Point("size", NOW + at, float(at), {}, build) for at in range(100)])
-        shipper = one.ship(influxd.url)
+        shipper = one.ship(influxd.url, master=str(number))
         yield one.shipped()
         assert shipper.health().counters.get("conflicts", 0) == number
     assert len(landed(influxd)) == 200
@@ -450,7 +508,7 @@ def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
         yield bench.journal.write([*written, Point("compiler", now, "gcc")])
         with losing_answers(f"http://127.0.0.1:{server.port}", lambda number: number == 1) as way:
             shipper = bench.ship(
-                way.url + prefix, declare=False, writer=LineWriter(numbers_only=True), create_database=False
+                way.url + prefix, master="", writer=LineWriter(numbers_only=True), create_database=False
             )
             yield bench.shipped()
             yield bench.journal.reship("sink", now)

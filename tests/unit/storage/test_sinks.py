@@ -11,6 +11,7 @@ import pytest
 from twisted.internet import defer, task
 
 from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.records import Kind
 from bbmeasure.storage import bodies, sinks
 from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
 from bbmeasure.storage.influxserver import Server, ServerError, Trouble
@@ -30,8 +31,8 @@ def points(count: int, series: str = "size") -> list[Point]:
 class Waiting(list[tuple[int, Point]]):
     """Points with their numbers."""
 
-    def names(self) -> frozenset[str]:
-        return frozenset(point.series for _, point in self)
+    def series(self) -> frozenset[SeriesInfo]:
+        return frozenset(SeriesInfo(point.series, Kind.NUMBER) for _, point in self)
 
 
 class FakeOutbox:
@@ -76,9 +77,6 @@ class FakeOutbox:
     def trim(self, sink: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> Any:
         self.trims.append((max_bytes, max_age))
         return defer.succeed(self.to_trim.pop() if self.to_trim else 0)
-
-    def series(self) -> defer.Deferred[list[SeriesInfo]]:
-        return defer.succeed([])
 
 
 class FakeClient:
@@ -402,11 +400,11 @@ class Declares:
 
     def __init__(self) -> None:
         self.counters: Any = {"conflicts": 2}
-        self.said: list[frozenset[str]] = []
+        self.said: list[frozenset[SeriesInfo]] = []
         self.forgotten = 0
 
-    def __call__(self, names: frozenset[str]) -> defer.Deferred[None]:
-        self.said.append(names)
+    def __call__(self, infos: frozenset[SeriesInfo]) -> defer.Deferred[None]:
+        self.said.append(infos)
         return defer.succeed(None)
 
     def forget(self) -> None:
@@ -426,7 +424,7 @@ def test_a_database_that_is_missing_is_made_and_told_what_series_are() -> None:
     assert bench.client.made == 2  # once to begin with, once because it was not there
     assert len(bench.client.landed) == 10
     assert declares.forgotten == 1
-    assert declares.said == [frozenset(["size"]), frozenset(["size"])]
+    assert declares.said == 2 * [frozenset([SeriesInfo("size", Kind.NUMBER)])]
     assert bench.counters["database_made"] == 1
     assert bench.counters["conflicts"] == 2
     assert bench.shipper.health().last_error is None
