@@ -241,7 +241,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         try:
             text = yield self.text_to_parse(collector)
             text = self.cleaned(text)
-            records = yield find_workshop(self.master).run(PARSER_PATIENCE, lambda: list(self.parse(text)))
+            records = yield find_workshop(self.master).run(PARSER_PATIENCE, lambda: self._parse_all(text))
             for record in records:
                 if not isinstance(record, Record):
                     raise MeasureError(f"parser gave {str(record)[:80]!r}: expected a list of Record")
@@ -252,6 +252,13 @@ class MeasuringStep(ShellMixin, BuildStep):
             said = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
             self.layer.count("parser_errors", said)
             return [], [f"the parser failed: {type(error).__name__}: {error}"]
+
+    def _parse_all(self, text: str) -> list[Record]:
+        """What :meth:`parse` gives.  Where it exits that is an error like another: nothing above would end the step."""
+        try:
+            return list(self.parse(text))
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise RuntimeError(repr(error)) from error
 
     def text_to_parse(self, collector: StdoutCollector) -> Any:
         """The text that :meth:`parse` gets; may be a Deferred."""

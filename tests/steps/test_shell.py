@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -318,6 +319,12 @@ class TestParsing(StepTestCase):
         yield self.run_measuring("x", WARNINGS, parser=lambda text: [Record("a", 1 / 0)])
         assert "the parser failed: ZeroDivisionError" in self.log()
         assert capture.for_master(self.master).counters["parser_errors"] == 1
+
+    @defer.inlineCallbacks
+    def test_parser_that_exits(self) -> Any:
+        """A parser that exits, as one that reads a command line may, does not take the end of the step with it."""
+        yield self.run_measuring("x", WARNINGS, parser=lambda text: sys.exit(3))
+        assert "the parser failed: RuntimeError: SystemExit(3)" in self.log()
 
     @defer.inlineCallbacks
     def test_parser_that_gives_something_else(self) -> Any:
