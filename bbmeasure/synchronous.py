@@ -20,7 +20,7 @@ from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.base import Point
-from bbmeasure.storage.influxserver import Server, ServerError, Trouble, error_of, query_error
+from bbmeasure.storage.influxserver import ODD, Server, ServerError, Trouble, error_of, query_error
 from bbmeasure.storage.lineprotocol import LineError, LineWriter, TextLeftOutError
 
 Item = tuple[int, Point]
@@ -63,7 +63,7 @@ def connect(server: Server, session: Optional[requests.Session] = None) -> Influ
         timeout=server.timeout,
         retries=1,
         path=parts.path.rstrip("/"),
-        headers={"User-Agent": "bbmeasure", **server.headers()},
+        headers={"User-Agent": "bbmeasure", "Accept": "application/json", **server.headers()},
         session=session or _Session(),
     )
 
@@ -91,6 +91,8 @@ class SyncServer:
             raise self._error(error.code or 0, error) from None
         except (requests.RequestException, OSError) as error:
             raise ServerError(Trouble.UNREACHABLE, self.server.tell(str(error))) from None
+        except ValueError as error:  # the client reads what says that it is MessagePack
+            raise ServerError(Trouble.STRANGE, self.server.tell(str(error))) from None
 
     def _error(self, status: int, error: Any) -> ServerError:
         said = error.content if hasattr(error, "content") else str(error)
@@ -100,21 +102,26 @@ class SyncServer:
     def ping(self) -> tuple[str, Optional[float]]:
         """The version that the server tells, and its clock in unix seconds, to the second."""
         headers = self._request("ping", "GET", 204).headers
-        date = email.utils.parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else None
-        return headers.get("X-Influxdb-Version", "of no version"), date
+        date = email.utils.parsedate_tz(headers.get("Date", ""))
+        clock = None if date is None else email.utils.mktime_tz(date)
+        return headers.get("X-Influxdb-Version", "of no version"), clock
 
     def query(self, text: str) -> list[dict[str, Any]]:
-        """The series that one statement is answered with."""
+        """The rows that one statement is answered with, of whatever series."""
         params = {**self.server.place(), "q": text, "epoch": "ns"}
         answer = self._request("query", "POST", 200, params=params)
         try:
-            said = answer._msgpack or answer.json()
+            said = answer.json()
             result = (said.get("results") or [{}])[0]
-        except (ValueError, AttributeError, TypeError, IndexError):
+            if "error" in said or "error" in result:
+                raise query_error(self.server, str(said.get("error") or result["error"]))
+            return [
+                dict(zip(series["columns"], row))
+                for series in result.get("series", ())
+                for row in series.get("values", ())
+            ]
+        except ODD:
             raise ServerError(Trouble.STRANGE, self.server.tell(answer.text), 200) from None
-        if "error" in said or "error" in result:
-            raise query_error(self.server, str(said.get("error") or result["error"]))
-        return list(result.get("series", ()))
 
     def write(self, lines: Sequence[str]) -> None:
         """Send lines; only 204 is success."""

@@ -129,29 +129,28 @@ def _check_place(client: SyncServer, report: _Report, target: Target) -> None:
     """Whether database and retention policy are there; a user who may not ask is told by the write."""
     server = client.server
     try:
-        names = [row[0] for series in client.query("SHOW DATABASES") for row in series.get("values", ())]
+        names = [row.get("name") for row in client.query("SHOW DATABASES")]
         if server.database in names:
             report.fine("database", f"{server.database} is there")
         elif target.create_database:
             report.fine("database", f"{server.database} is not there; the master makes it where it may")
         else:
             report.problem("database", f"{server.database} is not there, or not for this user; there are: {names}")
-        policies = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
+        rows = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
     except StorageError as error:
         report.fine("retention", f"not told: {error}")
         return
-    rows = [dict(zip(series["columns"], row)) for series in policies for row in series.get("values", ())]
     _check_policy(report, server.retention_policy, rows)
 
 
 def _check_policy(report: _Report, policy: Optional[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    names = [row["name"] for row in rows]
+    names = [row.get("name") for row in rows]
     if policy and policy not in names:
         report.problem("retention", f"{policy} is not there; there are: {names}")
     for row in rows:
-        if row["name"] == policy or (not policy and row["default"]):
-            keeps = "for ever" if row["duration"] in ("0s", "0") else f"for {row['duration']}"
-            report.fine("retention", f"{row['name']} keeps points {keeps}")
+        if row.get("name") == policy or (not policy and row.get("default")):
+            keeps = "for ever" if row.get("duration") in ("0s", "0") else f"for {row.get('duration')}"
+            report.fine("retention", f"{row.get('name')} keeps points {keeps}")
 
 
 def _check_write(client: SyncServer, report: _Report) -> None:

@@ -9,13 +9,15 @@ said it), whose last word holds.  Nothing here is needed to ship points to the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Optional
+from functools import wraps
+from typing import Any, Optional, TypeVar, cast
 
 from twisted.internet import defer
+from twisted.python.failure import Failure
 
-from bbmeasure.errors import StorageError
+from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.storage import influxql
 from bbmeasure.storage.base import NANOSECONDS, Bucket, Health, Point, Query, SeriesInfo, reconcile
 from bbmeasure.storage.checks import (
@@ -38,7 +40,7 @@ from bbmeasure.storage.influxanswers import (
     statistics_of,
 )
 from bbmeasure.storage.influxclient import InfluxClient
-from bbmeasure.storage.influxserver import Server
+from bbmeasure.storage.influxserver import ODD, Server, ServerError, Trouble
 from bbmeasure.storage.lineprotocol import (
     DECLARATIONS,
     STATE,
@@ -57,6 +59,19 @@ BATCH = 5_000
 SMALL = 2_000
 #: What was said of a series is said again after so long, so that a retention policy does not take it away.
 _SAY_AGAIN = 86_400 * NANOSECONDS
+
+
+Asking = TypeVar("Asking", bound=Callable[..., "defer.Deferred[Any]"])
+
+
+def _understood(method: Asking) -> Asking:
+    """Have a question fail with a ServerError where its answer has another form than was asked for."""
+
+    @wraps(method)
+    def asking(self: InfluxStorage, *args: Any, **options: Any) -> defer.Deferred[Any]:
+        return method(self, *args, **options).addErrback(self._misunderstood)
+
+    return cast("Asking", asking)
 
 
 class InfluxStorage:
@@ -100,8 +115,18 @@ class InfluxStorage:
         self._last_error = None
         return answer
 
+    def _misunderstood(self, failed: Failure) -> Failure:
+        error = failed.value
+        if isinstance(error, MeasureError) or not isinstance(error, ODD):
+            return failed
+        self.counters["failed"] += 1
+        odd = ServerError(Trouble.STRANGE, self._server.tell(f"{type(error).__name__}: {error}"), 200)
+        self._last_error = str(odd)
+        raise odd from error
+
     # what series are
 
+    @_understood
     @defer.inlineCallbacks
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Generator[Any, Any, SeriesInfo]:
         """Say what a series is, see :class:`~bbmeasure.storage.base.Storage`."""
@@ -117,6 +142,7 @@ class InfluxStorage:
             yield self.client.write(declaration(result, time, said_by).encode("utf-8", "replace"))
         return result
 
+    @_understood
     @defer.inlineCallbacks
     def series(self, builders: Optional[frozenset[str]] = None) -> Generator[Any, Any, list[SeriesInfo]]:
         """All series by name, with what they hold: those that were declared, and others that have a value or a text.
@@ -129,6 +155,7 @@ class InfluxStorage:
         infos = {name: one.info for name, one in read_declared(declared).items()}
         return sorted(fill_in(infos, held, builders), key=lambda info: info.name)
 
+    @_understood
     @defer.inlineCallbacks
     def forget(self, series: str) -> Generator[Any, Any, int]:
         """Remove a series with its points, declaration and state; how many points that were."""
@@ -174,6 +201,7 @@ class InfluxStorage:
             bodies.append(totals.encode("utf-8", "replace"))
         return bodies
 
+    @_understood
     @defer.inlineCallbacks
     def recall(self, keys: Sequence[str]) -> Generator[Any, Any, dict[str, float]]:
         """The last ``state`` written under each of ``keys`` that has one."""
@@ -193,6 +221,7 @@ class InfluxStorage:
             tag_keys = [row[0] for one in answer[0] for row in one["values"]]
         return {"policy": self._policy, "tag_keys": tag_keys}
 
+    @_understood
     @defer.inlineCallbacks
     def last(self, query: Query, before: Optional[int] = None) -> Generator[Any, Any, Optional[Point]]:
         """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
@@ -202,6 +231,7 @@ class InfluxStorage:
         )
         return found[0] if found else None
 
+    @_understood
     @defer.inlineCallbacks
     def points(self, query: Query, limit: int) -> Generator[Any, Any, list[Point]]:
         """The newest ``limit`` points, oldest first."""
@@ -211,6 +241,7 @@ class InfluxStorage:
         found.reverse()
         return found  # type: ignore[no-any-return]
 
+    @_understood
     @defer.inlineCallbacks
     def records(self, buildid: int) -> Generator[Any, Any, list[Point]]:
         """All points of a build, in the order of their time.  The server reads all it holds for it."""
@@ -235,6 +266,7 @@ class InfluxStorage:
         yield self._ask(statement, take)
         return found
 
+    @_understood
     @defer.inlineCallbacks
     def summarize(
         self, query: Query, statistics: Sequence[Statistic]
@@ -251,6 +283,7 @@ class InfluxStorage:
         row = answer[0]["values"][0][1:] if answer else []
         return statistics_of(row, statistics)
 
+    @_understood
     @defer.inlineCallbacks
     def buckets(self, query: Query, count: int) -> Generator[Any, Any, list[Bucket]]:
         """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data.

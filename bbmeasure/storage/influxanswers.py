@@ -10,6 +10,7 @@ from typing import Any, Optional
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage import influxql
 from bbmeasure.storage.base import Bucket, BuildContext, Point, SeriesInfo
+from bbmeasure.storage.influxserver import ODD
 from bbmeasure.storage.lineprotocol import DECLARATIONS, FIELDS, STATE, clean_series, clean_text, key, quote_string
 from bbmeasure.storage.statistics import Moments, Statistic, Value
 
@@ -38,12 +39,13 @@ def read_declared(answer: Iterable[Mapping[str, Any]]) -> dict[str, Declared]:
     """What was said of series, by their measurements; what is no such thing is passed over."""
     found = {}
     for one in answer:
-        time, kind, unit, better, name, master = one["values"][0]
         try:
-            info = SeriesInfo(name or one["tags"]["series"], Kind(kind), unit or "1", Direction(better))
-        except ValueError:  # another program's measurement of that name
+            time, kind, unit, better, name, master = one["values"][0]
+            measured = str(one["tags"]["series"])
+            info = SeriesInfo(str(name or measured), Kind(kind), str(unit or "1"), Direction(better))
+            found[measured] = Declared(info, int(time), str(master or ""))
+        except ODD:  # another program's measurement of that name
             continue
-        found[one["tags"]["series"]] = Declared(info, time, master or "")
     return found
 
 

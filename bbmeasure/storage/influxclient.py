@@ -19,7 +19,7 @@ from twisted.web import client, http
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.influxql import Statement, create_database
-from bbmeasure.storage.influxserver import Server, ServerError, Trouble, error_of, query_error
+from bbmeasure.storage.influxserver import ODD, Server, ServerError, Trouble, error_of, query_error
 
 web: Any = client  # Twisted gives it no types
 
@@ -83,7 +83,7 @@ class InfluxClient:
             yield _read(answer, MOST_OF_WRITE, kept.append)
             failed = self._error(answer, kept)
             raise query_error(self.server, failed.words) if failed.trouble is Trouble.REFUSED else failed
-        results = _Results(self.server, take)
+        results = _Results(self.server, take, statement.text.count(";") + 1)
         yield _read(answer, MOST_OF_QUERY, results.feed)
         results.finish()
         return results.series
@@ -155,8 +155,10 @@ def _reason(failed: Any) -> str:
 class _Results:
     """Reads an answer in pieces: JSON documents with a line break behind each, or a single one."""
 
-    def __init__(self, server: Server, take: Optional[Take]) -> None:
+    def __init__(self, server: Server, take: Optional[Take], most: int) -> None:
+        """There are at most so many statements."""
         self.series: list[list[Mapping[str, Any]]] = []
+        self._most = most
         self._server = server
         self._take = take or self._keep
         self._rest: list[bytes] = []
@@ -180,18 +182,20 @@ class _Results:
     def _document(self, line: bytes) -> None:
         try:
             said = json.loads(line)
-            results = said.get("results", []) if "error" not in said else [said]
-        except (ValueError, AttributeError, TypeError):
+            for result in said.get("results", []) if "error" not in said else [said]:
+                self._result(result)
+        except ODD:
             words = self._server.tell(line[:500].decode("utf-8", "replace"))
             raise ServerError(Trouble.STRANGE, words, 200) from None
-        for result in results:
-            if "error" in result:
-                raise query_error(self._server, str(result["error"]))
-            number = int(result.get("statement_id", 0))
-            while len(self.series) <= number:
-                self.series.append([])
-            for series in result.get("series", ()):
-                self._take(number, series)
+
+    def _result(self, result: Mapping[str, Any]) -> None:
+        if "error" in result:
+            raise query_error(self._server, str(result["error"]))
+        number = range(self._most)[result.get("statement_id", 0)]
+        while len(self.series) <= number:
+            self.series.append([])
+        for series in result.get("series", ()):
+            self._take(number, series)
 
     def _keep(self, number: int, series: Mapping[str, Any]) -> None:
         held = self.series[number]

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 from bbmeasure.errors import StorageError, StorageUnavailableError
 
+#: What reading an answer raises that has another form than InfluxDB's.
+ODD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
 _LONGEST_WORDS = 300
 
 
@@ -158,7 +161,7 @@ def _words(body: bytes) -> Optional[str]:
     """The message in an error's JSON, by the key of InfluxDB 1 and 3 or of 2; None where it is none."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except ODD:
         return None
     if not isinstance(said, dict):
         return None

@@ -22,6 +22,18 @@ from tests.hostile import Reply, Scripted, Silent
 from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
 
 SECRET = "s3cr3t-w0rd"
+ODD_ANSWERS = (
+    b"5",
+    b"null",
+    b"[]",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"results": 5}',
+    b'{"results": [5]}',
+    b'{"results": [{"series": 5}]}',
+    b'{"results": [{"series": [{"columns": ["name"], "values": [["x"]]}]}]}',
+    b'{"results": [{"series": [{"columns": ["name"], "values": [5]}]}]}',
+)
 NOW = 1_700_000_000_000_000_000
 BUILD = BuildContext("first", "bot1", 1, 101)
 
@@ -313,6 +325,21 @@ def test_check_of_the_clock_and_of_what_is_no_influxdb() -> None:
         answer = check_target(target, lambda: time.time() + 3600)
         assert says(answer)["clock"] == (False, "the server's clock is -3600 s from ours")
         assert "not the answer of an InfluxDB" in says(answer)["write"][1]
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+@pytest.mark.parametrize("kind", ["application/json", "application/x-msgpack"])
+def test_check_of_a_server_that_answers_oddly(answer: bytes, kind: str) -> None:
+    """What is no InfluxDB's answer is told in words, whatever it is."""
+    headers = {"Content-Type": kind, "Date": "some day"}
+    with Scripted(lambda request: Reply(204 if request.path != "/query" else 200, answer, headers)) as server:
+        assert says(check(server.url))["write"] == (True, "allowed")
+
+
+def test_check_of_a_victoriametrics_that_is_taken_for_an_influxdb() -> None:
+    """It answers questions by a stub, which has neither the database nor what retention policies have."""
+    with VictoriaMetrics() as server:
+        assert says(check(server.url))["database"][0] is False
 
 
 def test_check_uses_token_and_prefix() -> None:

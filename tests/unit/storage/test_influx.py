@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor, task
 
-from bbmeasure.errors import QueryError, SeriesConflictError, StorageUnavailableError
+from bbmeasure.errors import QueryError, SeriesConflictError, StorageError, StorageUnavailableError
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage import influxql
 from bbmeasure.storage.base import BuildContext, Point, Query, SeriesInfo
@@ -24,7 +24,7 @@ from bbmeasure.storage.influx import InfluxStorage
 from bbmeasure.storage.influxclient import InfluxClient
 from bbmeasure.storage.influxserver import Server
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.statistics import find_all
+from bbmeasure.storage.statistics import find, find_all
 from tests.hostile import Reply, Scripted
 from tests.servers import Influxd
 from tests.unit.storage.contract import HOSTILE_NAMES, KeeperContract, at, in_build
@@ -356,6 +356,45 @@ def test_a_server_that_is_away_is_said_and_counted(make: Any, database: str) -> 
     storage.client = good
     yield storage.series()
     assert storage.health().last_error is None
+
+
+ODD_SERIES = (
+    5,
+    [5],
+    [{}],
+    [{"name": "size", "columns": ["time"], "values": []}],
+    [{"name": "size", "columns": ["time"], "values": [[1]]}],
+    [{"name": "size", "tags": {"series": 5}, "columns": list("abcdef"), "values": [["x", {}, [], None, True, "q"]]}],
+)
+ODD_ANSWERS: list[Any] = [{"results": [{"statement_id": at, "series": one} for at in range(8)]} for one in ODD_SERIES]
+ODD_ANSWERS += [{"results": 5}, {"results": [5]}, {"results": [{"statement_id": 10**9}]}, b"[" * 100_000]
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+@inlineCallbacks
+def test_an_odd_answer_is_a_storage_error(answer: Any) -> Any:
+    """What answers is no InfluxDB, or a broken one: the question says so, and raises nothing else."""
+    told = []
+    with Scripted(lambda _: Reply(200, answer)) as server:
+        storage = InfluxStorage("odd", InfluxClient(reactor, Server(server.url, "t")), clock=reactor)
+        for ask in (
+            storage.series,
+            lambda: storage.declare(SeriesInfo("size", Kind.SIZE)),
+            lambda: storage.points(Query("size"), 10),
+            lambda: storage.last(Query("size", exact_tags=True)),
+            lambda: storage.records(5),
+            lambda: storage.buckets(Query("size"), 5),
+            lambda: storage.summarize(Query("size"), [find("average")]),
+            lambda: storage.recall(["size"]),
+            lambda: storage.forget("size"),
+        ):
+            try:
+                yield ask()
+            except StorageError as error:
+                told.append((str(error), storage.health().last_error))
+        yield storage.close()
+    assert told
+    assert all(one == other for one, other in told)
 
 
 @inlineCallbacks

@@ -497,6 +497,17 @@ def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> 
 
 
 @inlineCallbacks
+def test_a_server_whose_answers_are_odd_gets_the_points(bench: Bench) -> Any:
+    """VictoriaMetrics answers every question by a stub: what series are is not known there, and yet all is shipped."""
+    with VictoriaMetrics() as server:
+        yield bench.journal.write(points(10))
+        shipper = bench.ship(server.url)
+        yield bench.shipped()
+        assert shipper.health().last_error is None
+        yield bench.until("the samples", lambda: server.samples("size_value"))
+
+
+@inlineCallbacks
 def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
     """Numbers and tags arrive at /insert/0/influx; a resend doubles nothing, with the server's deduplication on."""
     prefix = "/insert/0/influx"
