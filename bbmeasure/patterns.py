@@ -64,8 +64,10 @@ def _as_re_reads(piece: re.Match[str]) -> str:
     return piece[0]
 
 
-def parse(pattern: Pattern, text: str, own_name: str) -> list[Record]:
+def parse(pattern: Pattern, text: str, own_name: str, *, own_is_text: bool = False) -> list[Record]:
     """A record of the last match of each named group, or of the only group under ``own_name``, tried line by line.
+
+    What the group of ``own_name`` matches is a text where ``own_is_text`` says so, all else is a number.
 
     MeasureError where nothing matches or no number stands there; LimitError where it takes longer than PATIENCE.
     """
@@ -87,6 +89,9 @@ def parse(pattern: Pattern, text: str, own_name: str) -> list[Record]:
         raise MeasureError(f"pattern {pattern.pattern!r}: expected a line that matches, got {units.excerpt(text)}")
     records = []
     for name, found in texts.items():
+        if own_is_text and name == own_name:
+            records.append(Record(name, found))
+            continue
         quantity = units.parse(found)
         records.append(Record(name, quantity.value, unit=quantity.unit, kind=quantity.kind))
     return records

@@ -13,7 +13,7 @@ from twisted.internet import defer
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
 from bbmeasure.errors import MeasureError
-from bbmeasure.records import Record
+from bbmeasure.records import Kind, Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
 from bbmeasure_steps.kit import PYTHON, bundled_command, flag, interpreter
@@ -27,7 +27,7 @@ class MeasureShellCommand(MeasuringStep):
     """Run a command and keep what it measured.
 
     That is what the command reported (marked lines on stdout, the file named by ``$BBMEASURE_FILE``); if it reported
-    nothing, its stdout is one number with an optional unit.  Instead of that, ``pattern`` is a regular expression,
+    nothing, its stdout is one number with an optional unit, or with ``kind="text"`` a text.  Instead of that, ``pattern`` is a regular expression,
     tried on each line: a named group gives a record of that name (the last match holds), the only unnamed group the
     step's own value.  Or ``parser`` reads the whole text: an adapter's name, or a callable from a text to Records.
     ``outputFile`` is read instead of stdout, from the step's work directory.  ``resources=True`` runs the command under
@@ -99,9 +99,9 @@ class MeasureShellCommand(MeasuringStep):
         return self._adapter is not None and self._adapter.on_stderr
 
     def parse(self, text: str) -> Sequence[Record]:
-        """What the pattern or the parser finds, else the one number that the text is."""
+        """What the pattern or the parser finds, else what the whole text is."""
         if self._pattern is not None:
-            return patterns.parse(self._pattern, text, self.name)
+            return patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
         if self._adapter is not None:
             return self._adapter.parse(text)
         if self._parser is not None:
@@ -109,9 +109,17 @@ class MeasureShellCommand(MeasuringStep):
         return self.read_plain(text)
 
     def read_plain(self, text: str) -> Sequence[Record]:
-        """The one number that the text is, with its unit if it has one."""
+        """The one number that the text is, with its unit if it has one; with ``kind="text"`` the text itself."""
+        if self._is_text():
+            if not text.strip():
+                raise MeasureError("nothing printed: expected a text")
+            return [Record(str(self.name), text.strip())]
         quantity = units.parse(text)
         return [Record(self.name, quantity.value, unit=quantity.unit, kind=quantity.kind)]
+
+    def _is_text(self) -> bool:
+        """Whether master.cfg says that the step's own value is a text."""
+        return self._meaning().kind is Kind.TEXT
 
     @defer.inlineCallbacks
     def text_to_parse(self, collector: StdoutCollector) -> Generator[Any, Any, str]:
@@ -126,7 +134,7 @@ class MeasureShellCommand(MeasuringStep):
                 f"outputFile {units.excerpt(self.outputFile)}: {size} bytes, expected at most {LARGEST_OUTPUT}"
             )
         content = yield remotefiles.read(self, self.outputFile, self.workdir, LARGEST_OUTPUT)
-        return str(content.decode("utf-8", "replace"))
+        return str(content.decode("utf-8-sig", "replace"))
 
 
 def _compile(name: Any, pattern: Optional[str]) -> Optional[patterns.Pattern]:

@@ -86,6 +86,22 @@ class TestNumbers(StepTestCase):
         yield self.run_measuring("\x1b[31;1m42\x1b[0m\n", state="m: 42")
 
     @defer.inlineCallbacks
+    def test_text(self) -> Any:
+        """With ``kind="text"`` stdout is the value, also where it looks like a number."""
+        yield self.run_measuring("12.2\n", kind="text", state="m: 12.2")
+        assert self.captured_values() == {"m": "12.2"}
+
+    @defer.inlineCallbacks
+    def test_text_by_a_pattern(self) -> Any:
+        """With ``kind="text"`` what the pattern's only group matches is the value."""
+        yield self.run_measuring("gcc 12.2 (Debian)\n", kind="text", pattern=r"gcc (\S+)", state="m: 12.2")
+        assert self.captured_values() == {"m": "12.2"}
+
+    def test_no_text(self) -> Any:
+        """No output is no text."""
+        return self.run_measuring(" \n", WARNINGS, "m: nothing printed: expected a text (warnings)", kind="text")
+
+    @defer.inlineCallbacks
     def test_change_is_shown(self) -> Any:
         """The summary compares with the last earlier build of the builder."""
         storage = capture.for_master(self.master).storage
@@ -351,6 +367,12 @@ class TestParsing(StepTestCase):
     def test_output_file(self) -> Any:
         """``outputFile`` is read instead of stdout."""
         more = self.output_file(stat.S_IFREG, 3, b"7 s")
+        yield self.run_measuring("noise", outputFile="out", more=more, state="m: 7 s")
+
+    @defer.inlineCallbacks
+    def test_output_file_with_a_byte_order_mark(self) -> Any:
+        """The mark that programs on Windows put in front of UTF-8 is no part of the text."""
+        more = self.output_file(stat.S_IFREG, 6, b"\xef\xbb\xbf7 s")
         yield self.run_measuring("noise", outputFile="out", more=more, state="m: 7 s")
 
     @defer.inlineCallbacks
