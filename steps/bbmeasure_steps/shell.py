@@ -27,12 +27,12 @@ class MeasureShellCommand(MeasuringStep):
     """Run a command and keep what it measured.
 
     That is what the command reported (marked lines on stdout, the file named by ``$BBMEASURE_FILE``); if it reported
-    nothing, its stdout is one number with an optional unit, or with ``kind="text"`` a text.  Instead of that, ``pattern`` is a regular expression,
-    tried on each line: a named group gives a record of that name (the last match holds), the only unnamed group the
-    step's own value.  Or ``parser`` reads the whole text: an adapter's name, or a callable from a text to Records.
-    ``outputFile`` is read instead of stdout, from the step's work directory.  ``resources=True`` runs the command under
-    the kit's ``run`` (by ``python`` on the worker) and adds ``{name}_wall``, ``_cpu``, ``_max_rss``, ``_read`` and
-    ``_written``.
+    nothing, its stdout is one number with an optional unit, or with ``kind="text"`` a text.  Instead of that,
+    ``pattern`` is a regular expression, tried on each line: a named group gives a record of that name (the last match
+    holds), the only unnamed group the step's own value.  Or ``parser`` reads the whole text: an adapter's name, or a
+    callable from a text to Records.  ``outputFile`` is read instead of stdout, from the step's work directory.
+    ``resources=True`` runs the command under the kit's ``run`` (by ``python`` on the worker) and adds ``{name}_wall``,
+    ``_cpu``, ``_max_rss``, ``_read`` and ``_written``.
     """
 
     renderables: Sequence[str] = ("outputFile", "python")
