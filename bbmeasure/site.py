@@ -113,10 +113,13 @@ class Site:
     """A master's folder, its configuration, and workers beside it.
 
     ``config`` is the text of a master.cfg, before which ``PB_PORT``, ``WWW_PORT`` and ``MSGPACK_PORT`` are defined as
-    port numbers; workers have the password ``demo``.
+    port numbers; workers have the password ``demo``.  ``python`` runs the master, and workers that name no other.
     """
 
-    def __init__(self, folder: Path, config: str, workers: Sequence[str] = ("worker",)) -> None:
+    def __init__(
+        self, folder: Path, config: str, workers: Sequence[str] = ("worker",), *, python: str = sys.executable
+    ) -> None:
+        self.python = python
         self.folder = folder
         self.master_dir = folder / "master"
         self.ports = {name: free_port() for name in ("PB_PORT", "WWW_PORT", "MSGPACK_PORT")}
@@ -156,22 +159,22 @@ class Site:
 
     def start_master(self) -> None:
         """Start the master alone and wait until its page answers; MeasureError with its log where it does not."""
-        self.master = Process(_twistd(sys.executable), self.master_dir, self.folder / "master.log")
+        self.master = Process(_twistd(self.python), self.master_dir, self.folder / "master.log")
         self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_PATIENCE)
 
-    def start_worker(self, name: str, python: str = sys.executable, protocol: str = "pb") -> None:
+    def start_worker(self, name: str, python: Optional[str] = None, protocol: str = "pb") -> None:
         """Start a worker, with another Python or protocol (``pb``, ``msgpack_experimental_v7``) if wanted."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         port = self.ports["PB_PORT" if protocol == "pb" else "MSGPACK_PORT"]
         tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), protocol=protocol)
         (folder / "buildbot.tac").write_text(tac)
-        self.workers[name] = Process(_twistd(python), folder, self.folder / f"{name}.log")
+        self.workers[name] = Process(_twistd(python or self.python), folder, self.folder / f"{name}.log")
 
     def _run_buildbot(self, *arguments: str) -> None:
         code = "from buildbot.scripts.runner import run; run()"
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [self.python, "-c", code, *arguments],
             cwd=self.master_dir,
             stdin=subprocess.DEVNULL,
             capture_output=True,

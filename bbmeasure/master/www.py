@@ -6,10 +6,12 @@ installed on a machine without npm) the JSON API is served all the same, and the
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from buildbot.www.plugin import Application
 from twisted.python import log
+from twisted.web.resource import Resource
 from twisted.web.static import Data, File
 
 
@@ -37,7 +39,7 @@ class MeasurementsPage(Application):
     @property
     def is_built(self) -> bool:
         """Whether there is a page to serve beside the API."""
-        return bool(self.static_dir.joinpath("scripts.js").is_file())
+        return os.path.isfile(os.path.join(self.static_dir, "scripts.js"))
 
     def setMaster(self, master: Any) -> None:
         """Serve the API of ``master``; a master that is served already keeps what it has."""
@@ -48,6 +50,7 @@ class MeasurementsPage(Application):
 
         self._served = master
         self.resource.putChild(b"api", ApiResource(master))
+        self._serve_below_plugins(master.www)
         if not self.is_built:
             self._stand_in(b"scripts.js", _NO_PAGE, "text/javascript")
             self._stand_in(b"styles.css", b"", "text/css")
@@ -55,6 +58,14 @@ class MeasurementsPage(Application):
                 "bbmeasure: the Measurements page was not built when bbmeasure was installed, only its JSON API is "
                 "there; with npm on the machine, install bbmeasure again, or run `make www` in its checkout"
             )
+
+    def _serve_below_plugins(self, www: Any) -> None:
+        """Buildbot 3 serves a plugin as ``/NAME`` alone; Buildbot 4 has ``/plugins/`` by now and puts it there."""
+        root = www.apps.get(www.base_plugin_name).resource
+        if b"plugins" not in root.children:
+            plugins = Resource()
+            plugins.putChild(b"bbmeasure", self.resource)
+            root.putChild(b"plugins", plugins)
 
     def _stand_in(self, name: bytes, content: bytes, kind: str) -> None:
         """Serve ``content`` where the built page would be."""

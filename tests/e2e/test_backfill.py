@@ -16,6 +16,7 @@ import pytest
 from bbmeasure import patterns
 from bbmeasure.master import backfill
 from bbmeasure.site import Site
+from tests.buildbots import python_with_buildbot
 from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
 CONFIG = """
@@ -176,25 +177,6 @@ c = BuildmasterConfig = {"workers": [worker.Worker("w", "x")], "protocols": {"pb
     "schedulers": [schedulers.ForceScheduler("force", builderNames=["a"])], "buildbotNetUsageData": None,
     "builders": [util.BuilderConfig(name="a", workernames=["w"], factory=util.BuildFactory())]}
 """
-
-
-def python_with_buildbot(version: str) -> str:
-    """A Python that has that release of Buildbot: this one, or one in an environment made for it and kept."""
-    from importlib.metadata import version as installed
-
-    if installed("buildbot") == version:
-        return sys.executable
-    folder = Path(__file__).parents[2] / ".cache" / f"buildbot-{version}"
-    python = folder / "bin" / "python"
-    ready = folder / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
-        wanted = [f"buildbot=={version}", "Twisted<24.10", "setuptools>=78.1,<82"]
-        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=400, check=False)
-        assert done.returncode == 0, done.stderr
-        ready.touch()
-    return str(python)
 
 
 @pytest.fixture(scope="module", params=["3.7.0", "4.3.0"])

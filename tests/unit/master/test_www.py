@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from twisted.python import log
@@ -12,6 +13,15 @@ from twisted.web.test.requesthelper import DummyRequest
 
 import bbmeasure
 from bbmeasure.master import api, www
+
+
+class Master:
+    """A master whose web server has a root, as Buildbot 4 hands it over."""
+
+    def __init__(self):
+        root = Resource()
+        root.putChild(b"plugins", Resource())
+        self.www = SimpleNamespace(apps={"base": SimpleNamespace(resource=root)}, base_plugin_name="base")
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def test_version_is_the_packages():
 
 def test_api_is_mounted_once_for_a_master(page):
     """A reconfig hands over the same master again, and its API stays; another master gets one of its own."""
-    first, second = object(), object()
+    first, second = Master(), Master()
     page.setMaster(first)
     mounted = page.resource.getStaticEntity(b"api")
     page.setMaster(first)
@@ -70,10 +80,21 @@ def test_built_page_is_asked_about_each_time(page):
     assert request.responseHeaders.getRawHeaders(b"cache-control") == [b"no-cache"]
 
 
+def test_buildbot_3_serves_it_at_the_same_address(page):
+    """There a plugin is at ``/NAME``: it is below ``/plugins/`` too, and what Buildbot 4 has there stays as it is."""
+    old, new = Master(), Master()
+    del old.www.apps["base"].resource.children[b"plugins"]
+    for master in (old, old, new):
+        page.setMaster(master)
+    plugins = old.www.apps["base"].resource.children[b"plugins"]
+    assert plugins.children == {b"bbmeasure": page.resource}
+    assert new.www.apps["base"].resource.children[b"plugins"].children == {}
+
+
 def test_missing_page_is_said_once(page, said):
     """Without a built page the API is served, and the log says once what is missing and how to get it."""
     (page.static_dir / "scripts.js").unlink()
-    master = object()
+    master = Master()
     page.setMaster(master)
     page.setMaster(master)
     told = [line for line in said if "was not built" in line]
@@ -85,14 +106,14 @@ def test_missing_page_is_said_once(page, said):
 def test_missing_page_does_not_break_buildbots(page):
     """Buildbot 3's AngularJS page shows nothing at all where a plugin has no module: an empty one stands in."""
     (page.static_dir / "scripts.js").unlink()
-    page.setMaster(object())
+    page.setMaster(Master())
     answer = page.resource.getStaticEntity(b"scripts.js").render_GET(DummyRequest([b"scripts.js"]))
     assert b'angular.module("bbmeasure", [])' in answer
 
 
 def test_built_page_needs_no_word(page, said):
     """Where all is well the log stays as it is."""
-    page.setMaster(object())
+    page.setMaster(Master())
     assert [line for line in said if "bbmeasure" in line] == []
 
 

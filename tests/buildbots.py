@@ -1,0 +1,33 @@
+"""Other releases of Buildbot, each with this bbmeasure in an environment of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST = "3.7.0"
+
+
+def python_with_buildbot(version: str) -> str:
+    """A Python that has that release of Buildbot: this one, or one in an environment made for it and kept."""
+    if installed("buildbot") == version:
+        return sys.executable
+    folder = ROOT / ".cache" / f"buildbot-{version}"
+    python = folder / "bin" / "python"
+    ready = folder / "ready-with-bbmeasure"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
+        buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
+        _install(python, *buildbot, "Twisted<24.10", "setuptools>=78.1,<82", "wheel", "hyperlink", "treq", "influxdb")
+        _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))
+        ready.touch()
+    return str(python)
+
+
+def _install(python: Path, *wanted: str) -> None:
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
