@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional, Union
 
 from buildbot.config.errors import error as config_error
@@ -105,6 +105,12 @@ class SinkInstance(MeasureInstance):
         """The settings that the arguments stand for; MeasureError where they are off."""
         raise NotImplementedError
 
+    def rendered_settings(self, **kwargs: Any) -> Settings:
+        """The same of arguments that are rendered; a name that was a secret is one in every message."""
+        settings = self.read_settings(**kwargs)
+        hidden = IRenderable.providedBy(self._config_kwargs.get("username"))
+        return replace(settings, server=replace(settings.server, hide_username=hidden))
+
     @defer.inlineCallbacks
     def use_settings(self, kwargs: dict[str, Any]) -> Generator[Any, Any, None]:
         """Ship the journal to the server that the arguments name; nothing happens where both are those before.
@@ -130,7 +136,7 @@ class SinkInstance(MeasureInstance):
     ) -> Generator[Any, Any, None]:
         """Ship ``journal``, what waits in the one that was ``left`` first where its server takes it at once."""
         try:
-            settings = self.read_settings(**kwargs)
+            settings = self.rendered_settings(**kwargs)
             if settings == self._settings:
                 if left is None:
                     return

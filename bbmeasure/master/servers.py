@@ -69,7 +69,7 @@ def _settings(service: SinkInstance, properties: Any) -> Generator[Any, Any, dic
         for name in service.secrets:
             if name in own:
                 own[name] = yield properties.render(own[name])
-        return {**told, **asdict(service.read_settings(**own))}
+        return {**told, **asdict(service.rendered_settings(**own))}
     except Exception as error:  # noqa: BLE001  (whatever a provider of secrets raises is told)
         return {**told, "problem": f"{type(error).__name__}: {error}"}
 

@@ -64,6 +64,7 @@ class Server:
     ca_file: Optional[str] = None
     timeout: float = 10.0
     token_scheme: str = "Token"  # noqa: S105  (a word of HTTP)
+    hide_username: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url)
@@ -78,7 +79,7 @@ class Server:
         """As whom requests are made."""
         if self.token:
             return "by token"
-        return f"as {self.username}" if self.username else "as nobody"
+        return f"as {'***' if self.hide_username else self.username}" if self.username else "as nobody"
 
     def endpoint(self, name: str) -> str:
         """The URL of ``write``, ``query`` or ``ping``, behind the prefix that the server's URL may have."""
@@ -100,7 +101,8 @@ class Server:
 
     def tell(self, words: str) -> str:
         """A server's words without line breaks and secrets, cut short."""
-        for secret in (self.password, self.token):
+        proof = self.headers().get("Authorization", "").partition(" ")[2]
+        for secret in (proof, self.password, self.token, self.username if self.hide_username else None):
             if secret:
                 words = words.replace(secret, "***")
         words = " ".join(words.split())
@@ -136,6 +138,9 @@ _BY_STATUS = {
 }
 
 
+_SAYS_NOTHING = ("bad request", "unprocessable entity")
+
+
 def error_of(server: Server, status: int, headers: Mapping[str, str], body: bytes) -> ServerError:
     """What an answer means that is not the one wished for.
 
@@ -146,7 +151,7 @@ def error_of(server: Server, status: int, headers: Mapping[str, str], body: byte
     trouble = _BY_STATUS.get(status)
     if trouble is None:
         trouble = Trouble.FAILED if status >= 500 else Trouble.STRANGE
-    if trouble is Trouble.REFUSED and words is None:
+    if trouble is Trouble.REFUSED and (words is None or words.lower() in _SAYS_NOTHING):
         trouble = Trouble.STRANGE
     if words is not None and "retention policy not found" in words:
         trouble = Trouble.NOT_FOUND
@@ -165,7 +170,7 @@ def _words(body: bytes) -> Optional[str]:
         return None
     if not isinstance(said, dict):
         return None
-    found = said.get("error") or said.get("message")
+    found = said.get("error") or ("code" in said and said.get("message"))
     if not isinstance(found, str):
         return None
     details = said.get("data")

@@ -134,6 +134,15 @@ def test_no_secret_is_shown() -> None:
         assert SECRET not in repr(service.read_settings(**service._config_kwargs))
 
 
+def test_a_name_that_is_a_secret_is_not_told() -> None:
+    """What util.Secret gave is hidden in every message, a name too; one in plain text says who was refused."""
+    for given, shown in (("me", "as me"), (util.Secret("name"), "as ***")):
+        settings = influx(username=given, password=SECRET).rendered_settings(
+            url=URL, database="buildbot", username="me", password=SECRET
+        )
+        assert repr(settings.server).endswith(f"{shown}>")
+
+
 @pytest.fixture
 def master(tmp_path: Path) -> Iterator[FakeMaster]:
     made = FakeMaster(tmp_path)

@@ -333,6 +333,9 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
         (Reply(400, b"<html>Bad request</html>"), Trouble.STRANGE),
         (Reply(400, b'["not", "ours"]'), Trouble.STRANGE),
         (Reply(405, b""), Trouble.STRANGE),
+        # what gateways in front of it say, in JSON too
+        (Reply(400, {"message": "Bad Request"}), Trouble.STRANGE),
+        (Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}), Trouble.STRANGE),
         (Reply(429, b"slow down"), Trouble.BUSY),
         (Reply(503, {"error": "busy"}), Trouble.BUSY),
         (Reply(500, {"error": "oh"}), Trouble.FAILED),
@@ -423,9 +426,16 @@ def test_a_server_by_its_ipv6_address() -> None:
 @pytest_twisted.inlineCallbacks
 def test_no_secret_in_any_message(clients: Any) -> TEST:
     """What a server echoes of a password or token is hidden, and neither shows in a repr or a traceback."""
-    reply = Reply(500, {"error": f"you said {SECRET} to me"})
-    with Scripted(lambda _: reply) as server:
-        for who in ({"token": SECRET}, {"username": "me", "password": SECRET}):
+
+    def echo(request: Request) -> Reply:
+        return Reply(500, {"error": f"you said {SECRET} to me, as in {request.headers['authorization']}"})
+
+    with Scripted(echo) as server:
+        for who in (
+            {"token": SECRET},
+            {"username": "me", "password": SECRET},
+            {"username": SECRET, "password": "other", "hide_username": True},
+        ):
             client = clients(server.url, **who)
             error = yield trouble_of(client.write(b"m value=1 1\n"))
             shown = (
@@ -435,6 +445,7 @@ def test_no_secret_in_any_message(clients: Any) -> TEST:
                 + repr(client.server)
             )
             assert SECRET not in shown
+            assert server.requests[-1].headers["authorization"].split()[1] not in shown
             assert "***" in str(error)
 
 
