@@ -63,7 +63,8 @@ class MeasurementsPage(Application):
         """Buildbot 3 serves a plugin as ``/NAME`` alone; Buildbot 4 has ``/plugins/`` by now and puts it there."""
         root = www.apps.get(www.base_plugin_name).resource
         if b"plugins" not in root.children:
-            plugins = Resource()
+            resource: Any = Resource
+            plugins = resource()
             plugins.putChild(b"bbmeasure", self.resource)
             root.putChild(b"plugins", plugins)
 
