@@ -129,7 +129,7 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
 
 def check_number(got: Any, what: str = "value") -> float:
     """``got`` as a finite float; RecordError where it is none."""
-    if isinstance(got, bool) or not isinstance(got, (int, float)):
+    if isinstance(got, bool) or not (isinstance(got, (int, float)) or _is_real(got)):
         raise RecordError(f"{what} {units.excerpt(str(got))}: expected a number")
     try:
         number = float(got)
@@ -138,6 +138,13 @@ def check_number(got: Any, what: str = "value") -> float:
     if not math.isfinite(number):
         raise RecordError(f"{what} {number}: expected a finite number")
     return number
+
+
+def _is_real(got: Any) -> bool:
+    """Whether ``got`` is a number of another type, such as a Fraction or one of numpy's."""
+    from numbers import Real
+
+    return isinstance(got, Real)
 
 
 @dataclass(frozen=True, init=False)

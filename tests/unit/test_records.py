@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,14 @@ def test_the_value_of_samples_is_their_median():
     assert Record("a", samples=[3, 1, 10], unit="s").value == 3
     assert Record("a", samples=[1, 2]).value == 1.5
     assert Record("a", 7, samples=[1, 2]).value == 7
+
+
+def test_numbers_of_other_types_are_numbers():
+    """A Fraction stands for numpy's numbers too: all are registered as ``numbers.Real``."""
+    record = Record("a", Fraction(1, 4), samples=[Fraction(1, 2), 1])
+    assert (record.value, type(record.value), record.samples) == (0.25, float, (0.5, 1.0))
+    with pytest.raises(RecordError, match="expected a number"):
+        Record("a", 1j)
 
 
 def test_a_kind_that_is_given_wins_over_the_units():
