@@ -24,7 +24,8 @@ import time
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from bbmeasure.errors import StorageError, WireError
+from bbmeasure import units
+from bbmeasure.errors import StorageError, UnitError, WireError
 from bbmeasure.records import Record
 from bbmeasure_scripts import output
 
@@ -49,6 +50,14 @@ def record(what: Record) -> bool:
     return True
 
 
+def _unit_of(base: str, unit: str) -> str:
+    """``unit`` where it is one of ``base``; UnitError otherwise."""
+    if not isinstance(unit, str) or units.find(unit).base != base:
+        known = [other for other in units.known() if units.find(other).base == base]
+        raise UnitError(f"unit {unit!r}: expected one of {', '.join(known)}")
+    return unit
+
+
 def size(
     name: str,
     value: Optional[float] = None,
@@ -59,7 +68,9 @@ def size(
     samples: Sequence[float] = (),
 ) -> bool:
     """Report a size, in bytes where no unit is given; smaller is better unless said otherwise."""
-    return record(Record(name, value, kind="size", unit=unit, better=better, tags=tags, samples=samples))
+    return record(
+        Record(name, value, kind="size", unit=_unit_of("bytes", unit), better=better, tags=tags, samples=samples)
+    )
 
 
 def duration(
@@ -72,7 +83,9 @@ def duration(
     samples: Sequence[float] = (),
 ) -> bool:
     """Report a duration, in seconds where no unit is given; shorter is better unless said otherwise."""
-    return record(Record(name, value, kind="duration", unit=unit, better=better, tags=tags, samples=samples))
+    return record(
+        Record(name, value, kind="duration", unit=_unit_of("s", unit), better=better, tags=tags, samples=samples)
+    )
 
 
 def count(name: str, value: float, *, better: Optional[str] = None, tags: Optional[Mapping[str, Any]] = None) -> bool:
@@ -89,7 +102,7 @@ def ratio(
     tags: Optional[Mapping[str, Any]] = None,
 ) -> bool:
     """Report a share: 0.85, or 85 with ``unit="%"``."""
-    return record(Record(name, value, kind="ratio", unit=unit, better=better, tags=tags))
+    return record(Record(name, value, kind="ratio", unit=_unit_of("1", unit), better=better, tags=tags))
 
 
 def number(

@@ -84,6 +84,11 @@ def test_a_mistake_is_raised_in_a_step_and_outside(within, tmp_path, monkeypatch
         report.count("", 3)
     with pytest.raises(UnitError):
         report.size("wheel", 3, unit="parsecs")
+    for wrong in (report.size, report.duration, report.ratio):
+        with pytest.raises(UnitError, match="unit 'bytes/s': expected one of"):
+            wrong("wheel", 3, unit="bytes/s")
+    with pytest.raises(UnitError, match="unit None: expected one of ns"):
+        report.duration("wheel", 3, unit=None)
     assert not (tmp_path / "sidecar").exists()
 
 
