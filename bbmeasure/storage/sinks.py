@@ -161,7 +161,6 @@ class Shipper:
         """Begin to ship; a second call does nothing."""
         if self._running is None:
             self._running = self._run()
-            self._looking.start(LOOK, now=True)
 
     def wake(self) -> None:
         """Look at once whether there is something to ship; a pause after a failure is not cut short."""
@@ -217,6 +216,8 @@ class Shipper:
             if not self._attached:
                 yield self._outbox.attach_sink(self.name)
                 self._attached = True
+                if not self._looking.running:
+                    self._looking.start(LOOK)
                 yield self._make_database()
             shipped = yield self._ship_some()
         except defer.CancelledError:

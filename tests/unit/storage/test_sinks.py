@@ -485,6 +485,21 @@ def test_a_journal_that_cannot_be_read_is_waited_for() -> None:
     assert len(bench.client.landed) == 10
 
 
+def test_nothing_is_asked_of_a_journal_that_does_not_know_the_sink_yet() -> None:
+    """A new sink's backlog is looked at when the journal has it: health begins without a trouble that is none."""
+    bench = Bench()
+    attached: defer.Deferred[None] = defer.Deferred()
+    bench.outbox.attach_sink = lambda sink: attached  # type: ignore[method-assign]
+    bench.outbox.broken = StorageError("sink 'sink': expected one that is attached")
+    bench.start()
+    bench.outbox.broken = None
+    bench.outbox.put(points(3))
+    attached.callback(None)
+    bench.run(1)
+    assert "unknown_backlog" not in bench.counters
+    assert len(bench.client.landed) == 3
+
+
 def test_a_trouble_ends_when_nothing_waits() -> None:
     """What another process has shipped meanwhile is no trouble of ours any longer."""
     bench = Bench(points(10), lambda lines: ServerError(Trouble.UNREACHABLE, "away")).start(5)
