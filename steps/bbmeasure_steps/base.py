@@ -257,7 +257,9 @@ class MeasuringStep(ShellMixin, BuildStep):
         """What :meth:`parse` gives.  Where it exits that is an error like another: nothing above would end the step."""
         try:
             return list(self.parse(text))
-        except (SystemExit, KeyboardInterrupt) as error:
+        except Exception:
+            raise
+        except BaseException as error:
             raise RuntimeError(repr(error)) from error
 
     def text_to_parse(self, collector: StdoutCollector) -> Any:
