@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure import answers, commands, sources, tables, times
-from bbmeasure.errors import QueryError, StorageUnavailableError
+from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
 from bbmeasure.storage import influxql
-from bbmeasure.storage.base import Health
-from bbmeasure.storage.influxserver import ServerError
+from bbmeasure.storage.base import Health, SeriesInfo
+from bbmeasure.storage.declarations import can_say
+from bbmeasure.storage.influxanswers import declaration
+from bbmeasure.storage.influxserver import ServerError, Trouble
 from bbmeasure.storage.journal import Journal, JournalReader, open_reader
-from bbmeasure.storage.lineprotocol import LineWriter
+from bbmeasure.storage.lineprotocol import DECLARATIONS, LineWriter, clean_series
 from bbmeasure.synchronous import SyncServer, is_missing
 from bbmeasure.targets import read_targets
 from bbmeasure.units import excerpt
@@ -125,6 +127,7 @@ def _drain(journal: Journal, sink: str, master: Optional[Path]) -> tuple[int, in
 
 def _drain_to(journal: Journal, sink: str, client: SyncServer, writer: LineWriter, *, create: bool) -> tuple[int, int]:
     shipped = refused = 0
+    said: frozenset[SeriesInfo] = frozenset()
     while True:
         items = journal.pending(sink, BATCH)
         if not items:
@@ -133,6 +136,9 @@ def _drain_to(journal: Journal, sink: str, client: SyncServer, writer: LineWrite
             journal.skip_deleted(sink)
             continue
         try:
+            if not writer.numbers_only:
+                _say(client, items.series() - said)
+                said |= items.series()
             letters = client.deliver(writer, items)
         except ServerError as error:
             if not create or not is_missing(error):
@@ -144,6 +150,27 @@ def _drain_to(journal: Journal, sink: str, client: SyncServer, writer: LineWrite
         shipped += len(items) - len(letters)
         refused += len(letters)
         print(f"{shipped} points shipped", file=sys.stderr)
+
+
+def _say(client: SyncServer, infos: frozenset[SeriesInfo]) -> None:
+    """Say on the server what series are of which it knows nothing yet."""
+    if not infos:
+        return
+    try:
+        found = client.query(f'SHOW TAG VALUES FROM {influxql.identifier(DECLARATIONS)} WITH KEY = "series"')
+    except StorageError as error:
+        if is_missing(error):
+            raise
+        found = []  # a user who may write alone
+    there = {row.get("value") for row in found}
+    news = [info for info in infos if clean_series(info.name) not in there and can_say(info)]
+    try:
+        if news:
+            client.write([declaration(info, time.time_ns()).rstrip() for info in news])
+    except ServerError as error:
+        if error.trouble is not Trouble.REFUSED:
+            raise
+        print(f"the server keeps no kinds and units: {error}", file=sys.stderr)
 
 
 def _shipped(done: Mapping[str, Any]) -> str:

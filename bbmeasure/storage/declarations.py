@@ -59,17 +59,9 @@ class Declarations:
         """Say what series are of which nothing was said lately, or which became something else."""
         if self._monotonic() - self._said_since > self._forget_after:
             self.forget()
-        news = [info for info in infos if self._said.get(info.name) != info and self._can_say(info)]
+        news = [info for info in infos if self._said.get(info.name) != info and can_say(info)]
         if news:
             yield self._say(news)
-
-    @staticmethod
-    def _can_say(info: SeriesInfo) -> bool:
-        try:
-            measurement(info.name)
-        except LineError:
-            return False  # its points are refused with that reason
-        return True
 
     @defer.inlineCallbacks
     def _say(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
@@ -83,7 +75,7 @@ class Declarations:
                 continue
             holds = self._agree(info, there)
             if _otherwise(holds, there.info) or now - there.time > SAY_AGAIN * NANOSECONDS:
-                lines.append(declaration(holds, max(now, there.time + 1), there.master))
+                lines.append(declaration(holds, max(now, there.time + 1), there.master or self._master))
         if lines:
             try:
                 yield self._client.write("".join(lines).encode("utf-8", "replace"))
@@ -114,8 +106,8 @@ class Declarations:
         return {}
 
     def _agree(self, info: SeriesInfo, there: Declared) -> SeriesInfo:
-        """What holds: our word where it was ours, else what is there, with our direction where that has none."""
-        if there.master and there.master == self._master:
+        """What holds: our word where it was ours or nobody's, else what is there, with our direction if it has none."""
+        if there.master in ("", self._master):
             return info
         said = info if there.info.better is Direction.NONE else replace(info, better=Direction.NONE)
         try:
@@ -126,6 +118,15 @@ class Declarations:
                 self.counters["conflicts"] += 1
                 log.warn("bbmeasure: another master says otherwise: {why}", why=str(error))
             return there.info
+
+
+def can_say(info: SeriesInfo) -> bool:
+    """Whether a series may have its name; its points are refused with the reason where it may not."""
+    try:
+        measurement(info.name)
+    except LineError:
+        return False
+    return True
 
 
 def _otherwise(one: SeriesInfo, other: SeriesInfo) -> bool:

@@ -13,10 +13,11 @@ import pytest
 
 from bbmeasure import cli, commands, shipping, targets
 from bbmeasure.errors import StorageUnavailableError
-from bbmeasure.storage.base import BuildContext, Point
+from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
 from bbmeasure.storage.influxserver import Server
 from bbmeasure.storage.journal import Journal
-from bbmeasure.synchronous import connect
+from bbmeasure.synchronous import SyncServer, connect
 from bbmeasure.targets import Target, check_target
 from tests.hostile import Reply, Scripted, Silent
 from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
@@ -127,6 +128,30 @@ def test_drain_ships_what_waits_without_a_master(master: Path, influxd: Influxd,
     assert status == 0
     assert done == {"sink": "InfluxDBInstance", "queued": 0, "shipped": 10, "refused": 0, "dropped": 0, "waiting": 0}
     assert len(influxd.rows("SELECT value FROM size", "t")) == 10
+
+
+@pytest.mark.parametrize(("user", "right"), [("both", "ALL"), ("writer", "WRITE")])
+def test_drain_says_what_series_are(
+    master: Path, influxd: Influxd, ships_to: Any, capsys: Any, user: str, right: str
+) -> None:
+    """Kinds and units go along where the server has none; what a master has said there stays, if it can be read."""
+    database = f"drained_{user}"
+    influxd.query(f"CREATE DATABASE {database}")
+    influxd.query(f"GRANT {right} ON {database} TO {user}")
+    ours, theirs = ("duration", "s", "lower"), ("size", "bytes", "none")
+    SyncServer(Server(influxd.url, database, user, SECRET)).write(
+        ['bbmeasure_series,series=said kind="size",unit="bytes",better="none",name="said",master="m" 1']
+    )
+    with Journal(master / "bbmeasure.sqlite") as journal:
+        for name in ("unsaid", "said", "bbmeasure_state"):
+            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER))
+            journal.write(points(1, name))
+    ships_to(influxd.url, database=database, username=user)
+    _, done = run(capsys, "ship", "--master", master, "--drain")
+    assert (done["refused"], done["waiting"]) == (1, 0)
+    rows = influxd.query('SELECT kind, unit, better FROM bbmeasure_series GROUP BY "series" ORDER BY time', database)
+    said = {one["tags"]["series"]: tuple(one["values"][-1][1:]) for one in rows}
+    assert said == {"size": ("number", "1", "none"), "unsaid": ours, "said": theirs if user == "both" else ours}
 
 
 def test_from_queues_again_what_was_shipped(master: Path, influxd: Influxd, ships_to: Any, capsys: Any) -> None:
