@@ -136,6 +136,8 @@ def _hand_over(record: Record, path: Optional[str]) -> None:
     if path:
         append(record, path)
         return
+    if sys.stdout is None:
+        raise StorageError("standard output is closed")
     sys.stdout.write(marked(record) + "\n")
     sys.stdout.flush()
 

@@ -30,7 +30,7 @@ class SLOCCount(KitStep):
     program = "sloc"
     renderables: Sequence[str] = ("path", "exclude")
 
-    def __init__(self, path: Any = ".", *, tool: str = "auto", exclude: Any = (), **kwargs: Any) -> None:
+    def __init__(self, path: Any = ".", tool: str = "auto", *, exclude: Any = (), **kwargs: Any) -> None:
         self.path = texts("SLOCCount", "path", path, required=True)
         self.exclude = texts("SLOCCount", "exclude", exclude)
         self.tool = tool

@@ -67,6 +67,16 @@ def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
     assert "Permission denied" in measured("./plain", folder=tmp_path).stderr
 
 
+def test_without_a_standard_output_the_status_is_still_the_commands(tmp_path):
+    """Where stdout is closed the records cannot be handed over, which is said, and the exit status is as it was."""
+    without = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    done = kit.execute([*without, *RUN, "sh", "-c", "exit 3"], tmp_path, sidecar=False)
+    assert done.status == 3
+    assert done.stderr.count("is not reported: standard output is closed") == 7
+    done = kit.execute([*without, PYTHON, "-m", "bbmeasure_scripts.emit", "x", "3"], tmp_path, sidecar=False)
+    assert (done.status, done.stderr) == (1, "x: 3\nbbmeasure: x is not reported: standard output is closed\n")
+
+
 @pytest.mark.parametrize("options", [["--name", "x" * 999], ["--tag=--"], ["--tag=a"], ["--tag=builder=b"]])
 def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
     """A name or tag that no record may have is refused, and the command is not run."""
