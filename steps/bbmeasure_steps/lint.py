@@ -41,14 +41,7 @@ class LintMetrics(MeasureShellCommand):
         kwargs.setdefault("name", str(tool))
         kwargs.setdefault("better", "lower")
         super().__init__(command=command, **kwargs)
-
-    def reads_stderr(self) -> bool:
-        """Compilers and cppcheck speak on stderr."""
-        return self._linter.on_stderr
-
-    def wants_parse(self) -> bool:
-        """Always."""
-        return True
+        self._adapter = found
 
     def parse(self, text: str) -> Sequence[Record]:
         """The issues as records."""

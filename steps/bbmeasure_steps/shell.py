@@ -123,8 +123,10 @@ class MeasureShellCommand(MeasuringStep):
 
     @defer.inlineCallbacks
     def text_to_parse(self, collector: StdoutCollector) -> Generator[Any, Any, str]:
-        """The output file where one is named, else stdout."""
+        """The output file where one is named, else stdout; MeasureError where a tool's output is not there in full."""
         if not self.outputFile:
+            if self._adapter is not None and collector.cut:
+                raise MeasureError(f"{self._adapter.name}: expected its whole output: a part gives a wrong number")
             return collector.plain() if self._pattern else collector.text()
         size = yield remotefiles.size_of(self, self.outputFile, self.workdir)
         if size is None:

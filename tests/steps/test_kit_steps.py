@@ -159,6 +159,18 @@ class TestLintMetrics(StepTestCase):
         self.expect_outcome(result=WARNINGS)
         return self.run_step()
 
+    @defer.inlineCallbacks
+    def test_a_log_that_is_too_long(self) -> Any:
+        """Of a log that is longer than what is looked at nothing is counted: a part would be a wrong number."""
+        self.patch(MeasureShellCommand, "largest_output", 50)
+        why = "stdout: 28 characters more than the 50 that are looked at"
+        stderr = "a.c:1:2: warning: unused [-Wunused]\n"
+        yield self.run_lint(
+            "", 0, WARNINGS, f"lint: {why} (warnings)", stderr=stderr + "b" + stderr + "more\n", tool="gcc"
+        )
+        assert "gcc: expected its whole output: a part gives a wrong number" in self.log()
+        assert self.captured_points() == []
+
     def test_compilers_speak_on_stderr(self) -> Any:
         """gcc's warnings are found where gcc writes them."""
         return self.run_lint("", 0, SUCCESS, "lint: 1", stderr="a.c:1:2: warning: unused [-Wunused]\n", tool="gcc")
