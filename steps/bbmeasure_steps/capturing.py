@@ -50,7 +50,9 @@ class Captured:
 
     def _value(self) -> str:
         value = self.record.value
-        return value[:60] if isinstance(value, str) else units.format(value, self.record.unit, self.record.kind.value)
+        if isinstance(value, str):
+            return " ".join(value[:60].split())  # one line, also of a text that has several
+        return units.format(value, self.record.unit, self.record.kind.value)
 
     def line(self) -> str:
         """The line of the log."""

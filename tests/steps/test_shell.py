@@ -92,6 +92,13 @@ class TestNumbers(StepTestCase):
         assert self.captured_values() == {"m": "12.2"}
 
     @defer.inlineCallbacks
+    def test_text_of_several_lines(self) -> Any:
+        """A text is kept as it is, and one line of summary and log."""
+        yield self.run_measuring("gcc\n  12.2\n", kind="text", state="m: gcc 12.2")
+        assert self.captured_values() == {"m": "gcc\n  12.2"}
+        assert self.log() == "m: gcc 12.2 (text): kept\n"
+
+    @defer.inlineCallbacks
     def test_text_by_a_pattern(self) -> Any:
         """With ``kind="text"`` what the pattern's only group matches is the value."""
         yield self.run_measuring("gcc 12.2 (Debian)\n", kind="text", pattern=r"gcc (\S+)", state="m: 12.2")
