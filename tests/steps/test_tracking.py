@@ -144,7 +144,7 @@ class TestLateEvents(LiveCase):
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         for builder in ("plain", "first"):
             yield self.master.data.control("force", {}, ("forceschedulers", f"force-{builder}"))
-        while len((yield self.points("build_duration", JOURNAL))) < 2:
+        while self.layer.counters["build_end_untold"] < 2 or len((yield self.points("build_duration", JOURNAL))) < 2:
             yield pause(0.01)
         assert (yield self.counts()) == {series: 2 * count for series, count in OF_A_BUILD.items()}
         assert self.layer.counters["build_end_untold"] == 2
