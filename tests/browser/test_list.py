@@ -68,6 +68,31 @@ def test_shows_last_value_change_and_curve(visit):
     assert len(re.findall("[ML]", row.locator(".bbm-spark path").get_attribute("d"))) == len(points)
 
 
+def test_row_of_a_chosen_builder_tells_of_that_builder_alone(visit):
+    """With a builder chosen, points and time are its own, and the list is not sorted by those of all builders."""
+    page = visit.go(f"/measurements?q=lines_by_language&builder={LINUX}&sort=last")
+    site = site_of(visit)
+    series = next(series for series in ask(site, "series")["series"] if series["name"] == "lines_by_language")
+    points = ask(site, "points", series="lines_by_language", builder=LINUX)["points"]
+    assert 0 < len(points) < 60 < series["count"]
+    expect(_rows(page).first.locator(".bbm-cell-count")).to_have_text(str(len(points)))
+    expect(page.get_by_role("button", name="Measured")).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="Series")).to_have_attribute("aria-sort", "ascending")
+    page = visit.go(f"/measurements?q=bulk&builder={LINUX}")
+    expect(_rows(page).first.locator(".bbm-cell-count")).to_have_text("≥ 60")
+
+
+def test_long_names_leave_no_gap_between_the_filters(visit):
+    """A filter among whose choices is a long name is as wide as its field."""
+    series = {"name": "x", "kind": "size", "unit": "bytes", "better": None, "builders": ["b" * 70], "count": 1}
+    answer = {"series": [{**series, "first": 1, "last": 1, "last_value": 1}]}
+    visit.page.route("**/api/v1/series", lambda route: route.fulfill(json=answer))
+    page = visit.go("/measurements")
+    builder, kind = (page.get_by_label(name).bounding_box() for name in ("Builder", "Kind"))
+    assert kind["y"] == builder["y"]
+    assert kind["x"] - (builder["x"] + builder["width"]) < 20
+
+
 def test_sorts_by_what_is_clicked(visit):
     """The newest series come first after a click on Measured, and the heading says so to a screen reader."""
     page = visit.go("/measurements")

@@ -1,7 +1,7 @@
 import {describe, expect, test} from "vitest";
 import {increments, tickLabels} from "../src/lib/axis";
 import {stepSpot} from "../src/lib/nearest";
-import type {DrawnLine} from "../src/lib/plot";
+import {timeRange, type DrawnLine} from "../src/lib/plot";
 import {Queue} from "../src/lib/queue";
 
 describe("an axis", () => {
@@ -16,6 +16,19 @@ describe("an axis", () => {
   test("steps by round numbers of the unit it is labelled in", () => {
     expect(increments(90 * 60, "s", "duration")).toContain(1800);
     expect(increments(5e6, "bytes", "size").some(step => Math.abs(step - 0.1 * 1024 ** 2) < 1)).toBe(true);
+  });
+});
+
+describe("the time axis", () => {
+  const open = {since: null, until: null};
+
+  test("of one point is the day around it, not the years that uPlot gives it", () => {
+    expect(timeRange(open, [1_800_000_000], 1_800_000_000, 1_886_400_000)).toEqual([1_799_956_800, 1_800_043_200]);
+  });
+
+  test("of several points holds them all, and a range that was chosen is kept", () => {
+    expect(timeRange(open, [0, 1000], 0, 1000)).toEqual([-15, 1015]);
+    expect(timeRange({since: 500, until: 900}, [700], 700, 86_400_700)).toEqual([500, 900]);
   });
 });
 

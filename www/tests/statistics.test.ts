@@ -12,6 +12,10 @@ describe("statistics", () => {
     expect(summarize([3])).toEqual({count: 1, average: 3, deviation: null, minimum: 3, maximum: 3, median: 3, p95: 3});
   });
 
+  test("leave out what no number holds", () => {
+    expect(summarize([1.5e300, 3e300]).deviation).toBeNull();
+  });
+
   test("use the sample's deviation, also where values are large and their noise is small", () => {
     expect(deviation([2, 4, 4, 4, 5, 5, 7, 9])).toBeCloseTo(2.13809, 5);
     expect(deviation([1e9 + 1, 1e9 + 2, 1e9 + 3])).toBeCloseTo(1, 9);

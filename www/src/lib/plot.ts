@@ -125,10 +125,16 @@ const TIME_LABELS: uPlot.Axis.TimeValuesConfig = [
   [0.001, "{ss}.{fff}", "\n{D} {MMM} {YYYY} {HH}:{mm}", null, "\n{D} {MMM} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
 ];
 
-function timeRange(drawing: Drawing, low: number | null, high: number | null): uPlot.Range.MinMax {
+/** Seconds that are shown before and after a chart's only point. */
+const AROUND_ONE = 12 * 3600;
+
+/** What of the time axis is shown; for a single point uPlot's own `high` would be years later. */
+export function timeRange(
+  drawing: Pick<Drawing, "since" | "until">, times: ArrayLike<number>, low: number | null, high: number | null,
+): uPlot.Range.MinMax {
   const first = drawing.since ?? low ?? 0;
-  const last = drawing.until ?? high ?? first + 1;
-  const pad = Math.max(1, (last - first) * 0.015);
+  const last = drawing.until ?? (times.length === 1 ? low : high) ?? first + 1;
+  const pad = times.length === 1 ? AROUND_ONE : Math.max(1, (last - first) * 0.015);
   return [drawing.since ?? first - pad, drawing.until ?? last + pad];
 }
 
@@ -166,7 +172,7 @@ export function optionsOf(drawing: Drawing, width: number, height: number, hooks
       drag: {x: true, y: false, setScale: false, dist: 6},
     },
     scales: {
-      x: {time: true, range: (_plot, low, high) => timeRange(drawing, low, high)},
+      x: {time: true, range: (plot, low, high) => timeRange(drawing, plot.data[0], low, high)},
       y: {range: (_plot, low, high) => valueRange(drawing, low, high)},
     },
     axes: [

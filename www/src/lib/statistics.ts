@@ -5,8 +5,11 @@ import type {Statistics} from "./api";
 export const STATISTICS = ["count", "average", "deviation", "minimum", "maximum", "median", "p95"] as const;
 export const TEXT_STATISTICS = ["count", "first", "last"] as const;
 
+/** What no number holds is left out, as the API does. */
+const finite = (value: number) => Number.isFinite(value) ? value : null;
+
 export function average(values: readonly number[]): number | null {
-  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+  return values.length ? finite(values.reduce((sum, value) => sum + value, 0) / values.length) : null;
 }
 
 /** The sample's standard deviation (n − 1), by two passes; null for fewer than two values. */
@@ -15,7 +18,7 @@ export function deviation(values: readonly number[]): number | null {
   if (mean === null || values.length < 2) {
     return null;
   }
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  return finite(Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)));
 }
 
 /** The middle of values in order, or the mean of the two middle ones. */

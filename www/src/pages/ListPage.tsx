@@ -27,6 +27,8 @@ const Row = ({series, builder, now}: {series: Series; builder: string | null; no
   const found = newest(answer.data ?? []);
   const value = found.last?.value ?? (builder === null ? series.last_value : null);
   const others = series.builders.length - 1;
+  const many = answer.data?.length === SPARK_POINTS;
+  const count = builder === null ? formatValue(series.count) : many ? `≥ ${SPARK_POINTS}` : formatValue(answer.data?.length);
   return (
     <tr ref={element} data-series={series.name}>
       <th scope="row" className="bbm-cell-name">
@@ -46,8 +48,8 @@ const Row = ({series, builder, now}: {series: Series; builder: string | null; no
         {series.builders[0] !== undefined && <Name text={builder ?? series.builders[0]} clamp/>}
         {builder === null && others > 0 && <span className="bbm-more" title={series.builders.slice(0, 40).join(", ")}> +{others}</span>}
       </td>
-      <td className="bbm-cell-count">{formatValue(series.count)}</td>
-      <td className="bbm-cell-last"><Ago time={series.last} now={now}/></td>
+      <td className="bbm-cell-count">{count}</td>
+      <td className="bbm-cell-last"><Ago time={builder === null ? series.last : found.last?.time ?? null} now={now}/></td>
     </tr>
   );
 };
@@ -62,13 +64,16 @@ const COLUMNS: readonly {key: string; caption: string; sorts: boolean}[] = [
   {key: "last", caption: "Measured", sorts: true},
 ];
 
-const Head = ({sort, onSort}: {sort: string; onSort: (sort: string) => void}) => (
+/** What a list is sorted by: of one builder alone, only names are known of all series. */
+const sortOf = ({builder, sort}: ListState) => builder === null ? sort : "name";
+
+const Head = ({sort, all, onSort}: {sort: string; all: boolean; onSort: (sort: string) => void}) => (
   <thead>
     <tr>
       {COLUMNS.map(({key, caption, sorts}) => (
         <th scope="col" key={key} className={`bbm-cell-${key}`}
             aria-sort={sorts && sort === key ? (key === "name" ? "ascending" : "descending") : undefined}>
-          {sorts
+          {sorts && all
             ? <button type="button" className="bbm-sort" onClick={() => onSort(key)}>
               {caption}<span aria-hidden="true">{sort === key ? (key === "name" ? " ▲" : " ▼") : ""}</span>
             </button>
@@ -94,7 +99,7 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
 
   const [search, setSearch] = React.useState(state.search);
   React.useEffect(() => setSearch(state.search), [state.search]);
-  const found = React.useMemo(() => sortSeries(filterSeries(all, state), state.sort), [all, text]);
+  const found = React.useMemo(() => sortSeries(filterSeries(all, state), sortOf(state)), [all, text]);
   const choices = React.useMemo(() => ({
     builders: uniqueSorted(all.flatMap(series => series.builders)),
     kinds: uniqueSorted(all.map(series => series.kind)),
@@ -139,7 +144,7 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
           {found.length === 0 ? <Empty><p>No series fits. Try fewer letters, or clear the filters.</p></Empty> : (
             <table className="bbm-table bbm-list">
               <caption className="bbm-sr">All series with their last value</caption>
-              <Head sort={state.sort} onSort={sort => change({sort})}/>
+              <Head sort={sortOf(state)} all={state.builder === null} onSort={sort => change({sort})}/>
               <tbody>
                 {found.slice(0, most).map(series =>
                   <Row key={series.name} series={series} builder={state.builder} now={now}/>)}
