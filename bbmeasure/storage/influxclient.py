@@ -219,6 +219,7 @@ class _Reader(protocol.Protocol):
         self._left = most
         self._most = most
         self._take = take
+        self._odd: Optional[Failure] = None
 
     def _drop(self) -> None:
         """Close the connection at once: a TLS server that says nothing would keep a polite farewell waiting."""
@@ -228,23 +229,26 @@ class _Reader(protocol.Protocol):
             drop()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of the body."""
+        """Take a piece of the body; after one that is an error the rest of it, so that the connection may be kept."""
         if self.done.called:
             return
         self._left -= len(data)
-        try:
-            if self._left < 0:
-                raise ServerError(Trouble.STRANGE, f"an answer of more than {self._most} bytes")
-            self._take(data)
-        except StorageError:
-            self.done.errback()
+        if self._left < 0:
+            self.done.errback(ServerError(Trouble.STRANGE, f"an answer of more than {self._most} bytes"))
             self._drop()
+        elif self._odd is None:
+            try:
+                self._take(data)
+            except StorageError:
+                self._odd = Failure()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """The body is whole, or will never be."""
         if self.done.called:
             return
-        if isinstance(reason.value, (web.ResponseDone, http.PotentialDataLoss)):
+        if self._odd is not None:
+            self.done.errback(self._odd)
+        elif isinstance(reason.value, (web.ResponseDone, http.PotentialDataLoss)):
             self.done.callback(None)
         else:
             self.done.errback(ServerError(Trouble.UNREACHABLE, "the answer broke off"))

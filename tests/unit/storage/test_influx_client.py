@@ -134,6 +134,21 @@ def test_an_error_inside_of_an_answer_is_read(influxd: Influxd, clients: Any) ->
 
 
 @pytest_twisted.inlineCallbacks
+def test_an_error_costs_the_next_question_nothing(influxd: Influxd, clients: Any) -> TEST:
+    """A connection on which an error came is whole, or gone, for what is asked before the reactor's next timer."""
+    client = clients(influxd.url)
+    yield client.write(b"kept value=1 1\n")
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            yield client.query(Statement("SELECT value FROM kept; SELECT nothing(value) FROM kept"))
+        turn: defer.Deferred[None] = defer.Deferred()
+        reactor.callFromThread(turn.callback, None)
+        yield turn
+        answer = yield client.query(Statement("SELECT value FROM kept"))
+        assert answer[0][0]["values"] == [[1, 1]]
+
+
+@pytest_twisted.inlineCallbacks
 def test_a_question_that_cannot_be_read_is_an_error(influxd: Influxd, clients: Any) -> TEST:
     """What InfluxDB cannot parse it answers with 400."""
     with pytest.raises(StorageError, match="could not answer: error parsing query"):
