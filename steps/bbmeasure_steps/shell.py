@@ -13,9 +13,11 @@ from twisted.internet import defer
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
 from bbmeasure.errors import MeasureError
-from bbmeasure.records import Kind, Record
+from bbmeasure.master.plan import Meaning
+from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
+from bbmeasure_steps.capturing import apply_meaning
 from bbmeasure_steps.kit import PYTHON, bundled_command, flag, interpreter
 from bbmeasure_steps.stdout import StdoutCollector
 
@@ -101,9 +103,10 @@ class MeasureShellCommand(MeasuringStep):
     def parse(self, text: str) -> Sequence[Record]:
         """What the pattern or the parser finds, else what the whole text is."""
         if self._pattern is not None:
-            return patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
+            found = patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
+            return [self._as_meant(record, self._meaning().unit) for record in found]
         if self._adapter is not None:
-            return self._adapter.parse(text)
+            return [self._as_meant(record) for record in self._adapter.parse(text)]
         if self._parser is not None:
             return self._parser(text)
         return self.read_plain(text)
@@ -116,6 +119,14 @@ class MeasureShellCommand(MeasuringStep):
             return [Record(str(self.name), text.strip())]
         quantity = units.parse(text)
         return [Record(self.name, quantity.value, unit=quantity.unit, kind=quantity.kind)]
+
+    def _as_meant(self, record: Record, unit: Optional[str] = None) -> Record:
+        """A record of another name than the step's, with the unit and the direction of the step where it has none."""
+        if record.name == self.name:
+            return record
+        is_bare = record.unit == "1" and record.kind is Kind.NUMBER
+        better = self._meaning().better if record.better is Direction.NONE else None
+        return apply_meaning(record, Meaning(unit=unit if is_bare else None, better=better), {})
 
     def _is_text(self) -> bool:
         """Whether master.cfg says that the step's own value is a text."""

@@ -331,6 +331,23 @@ class TestParsing(StepTestCase):
         assert "took longer than 0.05 s at line 2" in self.log()
 
     @defer.inlineCallbacks
+    def test_named_groups_have_the_steps_unit(self) -> Any:
+        """A number in a named group is in the step's unit where it brings none, and has its direction."""
+        pattern = r"took (?P<took>\d+) of (?P<limit>\S+ min)"
+        yield self.run_measuring("took 250 of 2 min", pattern=pattern, unit="ms", better="lower")
+        assert self.captured_values() == {"took": 0.25, "limit": 120}
+        infos = {info.name: info for info in self.successResultOf(capture.for_master(self.master).storage.series())}
+        assert (infos["took"].kind, infos["took"].better) == (Kind.DURATION, Direction.LOWER)
+
+    @defer.inlineCallbacks
+    def test_adapters_leave_the_direction_to_the_step(self) -> Any:
+        """What a tool does not say of its numbers, the step does."""
+        text = '[{"name": "memory", "unit": "count", "value": 3}, {"name": "wait", "unit": "ms", "value": 5}]'
+        yield self.run_measuring(text, parser="github-action-benchmark", better="higher")
+        infos = {info.name: info for info in self.successResultOf(capture.for_master(self.master).storage.series())}
+        assert (infos["memory"].better, infos["wait"].better) == (Direction.HIGHER, Direction.LOWER)
+
+    @defer.inlineCallbacks
     def test_callable_parser(self) -> Any:
         """A callable makes records of the text."""
         yield self.run_measuring("a b c", parser=lambda text: [Record("words", len(text.split()), kind="count")])
