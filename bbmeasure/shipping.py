@@ -137,8 +137,8 @@ def _drain_to(journal: Journal, sink: str, client: SyncServer, writer: LineWrite
             continue
         try:
             if not writer.numbers_only:
-                _say(client, items.series() - said)
-                said |= items.series()
+                _say(client, items.series - said)
+                said |= items.series
             letters = client.deliver(writer, items)
         except ServerError as error:
             if not create or not is_missing(error):

@@ -134,20 +134,17 @@ class Waiting(Sequence[tuple[int, Point]]):
         streams: Mapping[int, queries.Stream],
         builds: Mapping[int, tuple[Any, ...]],
         steps: Mapping[int, str],
-        infos: Mapping[int, SeriesInfo],
+        series: frozenset[SeriesInfo],
     ) -> None:
-        """``rows`` of ``queries.QUEUED``; ``builds`` are number, revision, branch and project, ``infos`` the streams'
-        series.
+        """``rows`` of ``queries.QUEUED``; ``builds`` are number, revision, branch and project.
+
+        ``series`` says what the series of all rows that were read at one go are, without what these hold.
         """
+        self.series = series
         self._rows = rows
         self._streams = streams
         self._builds = builds
         self._steps = steps
-        self._infos = infos
-
-    def series(self) -> frozenset[SeriesInfo]:
-        """What the series that they are of are, without what these hold."""
-        return frozenset(self._infos[stream] for stream in {row[1] for row in self._rows})
 
     def sketches(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
         """Of each point, in their order, its stream, build and step by number, its value and its time.
@@ -168,7 +165,7 @@ class Waiting(Sequence[tuple[int, Point]]):
 
     def __getitem__(self, at: Union[int, slice]) -> Union[tuple[int, Point], Waiting]:
         if isinstance(at, slice):
-            return Waiting(self._rows[at], self._streams, self._builds, self._steps, self._infos)
+            return Waiting(self._rows[at], self._streams, self._builds, self._steps, self.series)
         return self._made(self._rows[at])
 
     def __iter__(self) -> Iterator[tuple[int, Point]]:
@@ -201,13 +198,14 @@ def pending(connection: sqlite3.Connection, name: str, limit: int) -> Waiting:
         ids = {row[column] for row in rows} - {None}
         return {id_: connection.execute(sql, (id_,)).fetchone() for id_ in ids}
 
-    streams, infos = {}, {}
+    streams: dict[int, queries.Stream] = {}
+    infos: dict[str, SeriesInfo] = {}
     for id_, (series, builder, worker, tags, *told) in named(_STREAM, 1).items():
         streams[id_] = queries.Stream(id_, series, builder, worker, json.loads(tags))
-        infos[id_] = queries.info_of(series, *told)
+        infos[series] = queries.info_of(series, *told)
     builds = named("SELECT number, revision, branch, project FROM builds WHERE id = ?", 7)
     steps = {id_: step for id_, (step,) in named("SELECT name FROM steps WHERE id = ?", 8).items()}
-    return Waiting(rows, streams, builds, steps, infos)
+    return Waiting(rows, streams, builds, steps, frozenset(infos.values()))
 
 
 def acknowledge(

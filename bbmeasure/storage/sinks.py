@@ -262,7 +262,7 @@ class Shipper:
             self._trouble = None  # nothing waits for anybody
             self._backoff.reset()
             return 0
-        infos = items.series()
+        infos = items.series
         yield self._say(infos)
         at = 0
         packing = self._packer.pack(items, 0, self._batch)

@@ -31,6 +31,7 @@ def points(count: int, series: str = "size") -> list[Point]:
 class Waiting(list[tuple[int, Point]]):
     """Points with their numbers."""
 
+    @property
     def series(self) -> frozenset[SeriesInfo]:
         return frozenset(SeriesInfo(point.series, Kind.NUMBER) for _, point in self)
 
