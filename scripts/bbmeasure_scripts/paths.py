@@ -96,6 +96,17 @@ def expand(pattern: str, notes: Notes) -> List[str]:
     return sorted(set(_matches(base, [part for part in parts if part], notes)))
 
 
+def expand_all(patterns: Sequence[str], notes: Notes) -> List[str]:
+    """The paths that all ``patterns`` mean, in their order; one that means none is noted."""
+    roots: List[str] = []
+    for pattern in patterns:
+        found = expand(pattern, notes)
+        if not found:
+            notes.add("not found", pattern)
+        roots.extend(found)
+    return roots
+
+
 def _matches(base: str, parts: Sequence[str], notes: Notes) -> Iterator[str]:
     """The paths below ``base``; a loop and no recursion, and each place of the pattern once in each folder."""
     waiting = [(base, 0)]

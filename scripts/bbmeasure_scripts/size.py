@@ -31,12 +31,7 @@ class Sizes(NamedTuple):
 def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: bool = False) -> Sizes:
     """The size of all regular files that ``patterns`` mean."""
     notes = paths.Notes()
-    roots: List[str] = []
-    for pattern in patterns:
-        found = paths.expand(pattern, notes)
-        if not found:
-            notes.add("not found", pattern)
-        roots.extend(found)
+    roots = paths.expand_all(patterns, notes)
     size = count = 0
     length = attrgetter("st_blocks" if allocated else "st_size")
     for _, _, statuses in paths.walk(roots, paths.Excluded(exclude), notes):

@@ -34,7 +34,7 @@ def count(
 ) -> Counted:
     """Lines by language; NothingFoundError where there are none, ParseError where an insisted tool fails."""
     notes = paths.Notes()
-    roots = [path for pattern in patterns for path in paths.expand(pattern, notes)]
+    roots = paths.expand_all(patterns, notes)
     if roots:
         counted = _by_tool(roots, exclude, tool, keep) or _builtin(roots, exclude, notes)
         for line in notes.lines():

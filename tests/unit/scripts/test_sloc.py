@@ -285,6 +285,13 @@ def test_nothing_found_is_a_failure(path, project, tools):
     assert f"no source code found in {path}" in done.stderr
 
 
+def test_a_path_that_is_not_there_is_said(project, tools):
+    """What one of several paths is missing is no part of the number, and said."""
+    done = run(".", "gone", "*.gone", folder=project, path=tools)
+    assert done.status == 0
+    assert "bbmeasure-sloc: 2 not found, such as gone\n" in done.stderr
+
+
 def test_a_tool_that_is_not_there_is_a_failure(project, tools):
     """--tool insists."""
     done = run("--tool=cloc", ".", folder=project, path=tools)
