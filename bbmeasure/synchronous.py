@@ -32,14 +32,13 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        self.location = ""
+        self.answer = requests.Response()
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
-        """Ask; ``location`` is where the answer would send us."""
+        """Ask, and keep the answer: the client tells of an error neither its status nor its words as they came."""
         options["allow_redirects"] = False
-        answer = super().request(*args, **options)
-        self.location = answer.headers.get("Location", "")
-        return answer
+        self.answer = super().request(*args, **options)
+        return self.answer
 
 
 def _trusted(server: Server) -> Union[bool, str]:
@@ -85,19 +84,14 @@ class SyncServer:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Unverified HTTPS request")
                 return self._client.request(name, method, expected_response_code=expected, **options)
-        except InfluxDBServerError as error:
-            raise self._error(500, error) from None
-        except InfluxDBClientError as error:
-            raise self._error(error.code or 0, error) from None
+        except (InfluxDBServerError, InfluxDBClientError):
+            answer = self._session.answer
+            location = {"location": answer.headers.get("Location", "nowhere")}
+            raise error_of(self.server, answer.status_code, location, answer.content) from None
         except (requests.RequestException, OSError) as error:
             raise ServerError(Trouble.UNREACHABLE, self.server.tell(str(error))) from None
         except ValueError as error:  # the client reads what says that it is MessagePack
             raise ServerError(Trouble.STRANGE, self.server.tell(str(error))) from None
-
-    def _error(self, status: int, error: Any) -> ServerError:
-        said = error.content if hasattr(error, "content") else str(error)
-        body = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
-        return error_of(self.server, status, {"location": self._session.location}, body)
 
     def ping(self) -> tuple[str, Optional[float]]:
         """The version that the server tells, and its clock in unix seconds, to the second."""

@@ -361,6 +361,27 @@ def test_check_of_a_server_that_answers_oddly(answer: bytes, kind: str) -> None:
         assert says(check(server.url))["write"] == (True, "allowed")
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "told"),
+    [
+        (503, b'{"error": "timeout"}', "503 server is busy: timeout"),
+        (500, b'{"error": "engine is closed"}', "500 server failed: engine is closed"),
+        (502, b"<html>Bad gateway", "502 server failed: <html>Bad gateway"),
+    ],
+)
+def test_check_tells_what_a_server_in_trouble_says(status: int, words: bytes, told: str) -> None:
+    """Its status and its words are those that the master would tell."""
+    with Scripted(lambda request: Reply(204) if request.path == "/ping" else Reply(status, words)) as server:
+        assert says(check(server.url))["write"] == (False, told)
+
+
+def test_check_of_a_retention_policy_that_only_a_write_can_see(influxd: Influxd) -> None:
+    """A user who may not list them is told by InfluxDB's answer to a write, which is a 500."""
+    answer = check(influxd.url, username="writer", password=SECRET, retention_policy="nope")
+    words = "500 no such database, retention policy or path: retention policy not found: nope"
+    assert says(answer)["write"] == (False, words)
+
+
 def test_check_of_a_victoriametrics_that_is_taken_for_an_influxdb() -> None:
     """It answers questions by a stub, which has neither the database nor what retention policies have."""
     with VictoriaMetrics() as server:
