@@ -104,9 +104,9 @@ class MeasureShellCommand(MeasuringStep):
         """What the pattern or the parser finds, else what the whole text is."""
         if self._pattern is not None:
             found = patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
-            return self._as_meant(found, self._meaning().unit)
+            return self._as_meant(found, Meaning.read(**self._given))
         if self._adapter is not None:
-            return self._as_meant(self._adapter.parse(text))
+            return self._as_meant(self._adapter.parse(text), Meaning.read(better=self._given["better"]))
         if self._parser is not None:
             return self._parser(text)
         return self.read_plain(text)
@@ -120,12 +120,11 @@ class MeasureShellCommand(MeasuringStep):
         quantity = units.parse(text)
         return [Record(self.name, quantity.value, unit=quantity.unit, kind=quantity.kind)]
 
-    def _as_meant(self, records: Sequence[Record], unit: Optional[str] = None) -> Sequence[Record]:
-        """Those of another name than the step's with its unit and its direction where they have none."""
-        better = self._meaning().better
-        if unit is None and better is None:
+    def _as_meant(self, records: Sequence[Record], meaning: Meaning) -> Sequence[Record]:
+        """Those of another name than the step's with ``unit=`` and ``better=`` of the step where they have none."""
+        if meaning.unit is None and meaning.better is None:
             return records
-        return [record if record.name == self.name else _filled(record, unit, better) for record in records]
+        return [record if record.name == self.name else _filled(record, meaning) for record in records]
 
     def _is_text(self) -> bool:
         """Whether master.cfg says that the step's own value is a text."""
@@ -149,10 +148,10 @@ class MeasureShellCommand(MeasuringStep):
         return str(content.decode("utf-8-sig", "replace"))
 
 
-def _filled(record: Record, unit: Optional[str], better: Optional[Direction]) -> Record:
-    is_bare = record.unit == "1" and record.kind is Kind.NUMBER
-    is_open = record.better is Direction.NONE
-    return apply_meaning(record, Meaning(unit=unit if is_bare else None, better=better if is_open else None), {})
+def _filled(record: Record, meaning: Meaning) -> Record:
+    unit = meaning.unit if record.unit == "1" and record.kind is Kind.NUMBER else None
+    better = meaning.better if record.better is Direction.NONE else None
+    return apply_meaning(record, Meaning(unit=unit, better=better), {})
 
 
 def _compile(name: Any, pattern: Optional[str]) -> Optional[patterns.Pattern]:
