@@ -86,6 +86,9 @@ class SinkInstance(MeasureInstance):
         given = {name for name, value in own.items() if value is not None}
         try:
             inspect.signature(self.read_settings).bind(**own)
+            for name in own.keys() - {*self.secrets}:
+                if IRenderable.providedBy(own[name]):
+                    raise QueryError(f"{name}: expected a plain value, as {', '.join(self.secrets)} alone are rendered")
             if "token" in given and given & {"username", "password"}:
                 raise QueryError("token: expected it alone, without username and password")
             if "password" in given and "username" not in given:

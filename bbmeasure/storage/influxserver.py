@@ -68,6 +68,11 @@ class Server:
 
     def __post_init__(self) -> None:
         check_url(self.url)
+        for name, value in (("username", self.username), ("password", self.password), ("token", self.token)):
+            if value is not None and not isinstance(value, str):
+                raise StorageError(f"{name}: expected a text")
+        if self.ca_file is not None and not isinstance(self.ca_file, str):
+            raise StorageError(f"caFile {self.ca_file!r}: expected a file's path")
 
     def __repr__(self) -> str:
         database = f", database {self.database}" if self.database else ""

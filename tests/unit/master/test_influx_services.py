@@ -41,11 +41,16 @@ def settings(**more: Any) -> Settings:
         ({"url": None}, "url: expected a text"),
         ({"url": "influx.example.org"}, "url 'influx.example.org': expected one such as"),
         ({"url": f"http://me:{SECRET}@host:8086"}, "url: expected no user and password in it"),
-        ({"url": util.Secret("influx")}, "url: expected a text"),
+        ({"url": util.Secret("influx")}, "url: expected a plain value, as username, password, token alone"),
+        ({"database": util.Secret("influx")}, "database: expected a plain value"),
+        ({"retentionPolicy": util.Interpolate("x")}, "retentionPolicy: expected a plain value"),
         ({"database": ""}, "database '': expected a name"),
         ({"database": "two\nlines"}, "expected a name"),
         ({"database": 5}, "database 5: expected a name"),
         ({"retentionPolicy": " "}, "retentionPolicy ' ': expected a name"),
+        ({"token": 5}, "token: expected a text"),
+        ({"username": "me", "password": SECRET.encode()}, "password: expected a text"),
+        ({"url": "https://host:8086", "caFile": 5}, "caFile 5: expected a file's path"),
         ({"password": SECRET}, "password: expected a username with it"),
         ({"token": SECRET, "username": "me"}, "token: expected it alone"),
         ({"token": util.Secret("a"), "username": "me", "password": util.Secret("b")}, "token: expected it alone"),
@@ -235,6 +240,8 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     yield started(master, service)
     health = service.layer.sinks["InfluxDBInstance"].health()
     assert "caFile" in (health.last_error or "")
+    yield service.use_settings({"url": URL, "database": "buildbot", "token": 5})
+    assert service.layer.sinks["InfluxDBInstance"].health().last_error == "token: expected a text"
     yield capture.for_master(master).storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
 
