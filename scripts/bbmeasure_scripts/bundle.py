@@ -19,10 +19,12 @@ _PACKAGES = ("bbmeasure", "bbmeasure_scripts")
 _EMPTY = {"bbmeasure": ""}
 
 _TEXT = """\
-import sys
+import os, sys
 if sys.version_info < (3, 7):
     sys.exit("bbmeasure: Python %s: expected 3.7 or newer" % sys.version.split()[0])
-sys.path[:] = [folder for folder in sys.path if folder]  # modules of the folder measured are not the library's
+# modules of the folder measured, and of what PYTHONPATH names, are not the library's
+last = [os.path.abspath(folder) for folder in (os.environ.get("PYTHONPATH") or os.devnull).split(os.pathsep)]
+sys.path[:] = sorted([folder for folder in sys.path if folder], key=lambda folder: os.path.abspath(folder) in last)
 sources = {{
 {sources}
 }}

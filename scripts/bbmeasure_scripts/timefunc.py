@@ -29,12 +29,14 @@ from bbmeasure_scripts import options, output, processes, timing
 from bbmeasure_scripts.sources import get_source
 
 #: What the bare Python runs: it takes its program and the request from standard input, and then has none.  Modules of
-#: the current folder can be had from then on: a ``json.py`` or ``profile.py`` there is not the library's.
+#: the current folder can be had from then on: a ``json.py`` or ``profile.py`` there, or where PYTHONPATH points to, is
+#: not the library's.
 _LOADER = """\
-import sys
+import os, sys
 path = sys.path[:]
-sys.path[:] = [folder for folder in path if folder]
-import json, linecache, os
+last = [os.path.abspath(folder) for folder in (os.environ.get("PYTHONPATH") or os.devnull).split(os.pathsep)]
+sys.path[:] = sorted([folder for folder in path if folder], key=lambda folder: os.path.abspath(folder) in last)
+import json, linecache
 request = json.loads(sys.stdin.buffer.read().decode("ascii"))
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)

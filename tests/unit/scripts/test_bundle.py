@@ -137,6 +137,18 @@ def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
     assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("path", [".", ":nowhere"])
+def test_modules_of_the_python_path_are_not_the_librarys(path, program, sources):
+    """So it is where PYTHONPATH names the project's folder; an empty part of it means the current one."""
+    arguments, expected = RUNS[program]
+    arguments = ["module.py" if argument == "." else argument for argument in arguments]
+    for name in ("argparse", "json", "profile", "resource", "statistics"):
+        (sources / f"{name}.py").write_text("raise SystemExit('not of the library')\n")
+    done = kit.execute([sys.executable, "-"], sources, text=bundle(program, arguments), PYTHONPATH=path)
+    assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
+
+
 def test_the_function_sees_what_is_installed(tmp_path):
     """The measured function imports the worker's own bbmeasure, not the bundle's part of one."""
     (tmp_path / "bbmeasure.py").write_text("def answer():\n    return 42\n")
