@@ -79,7 +79,30 @@ def test_own_dashboards_come_first():
 
 @pytest.mark.parametrize(
     "url",
-    ["", "grafana.example.org", "ftp://g", "http://", "http://u:p@g", "http://u@g", None, 5, "http://g:x", "http://[g"],
+    [
+        *(
+            "",
+            "grafana.example.org",
+            "ftp://g",
+            "http://",
+            "http://u:p@g",
+            "http://u@g",
+            None,
+            5,
+            "http://g:x",
+            "http://[g",
+        ),
+        *(
+            "https://g/?orgId=1",
+            "https://g/#x",
+            "https://g?",
+            "https://g g",
+            "https://g\n",
+            " https://g",
+            "https://g/\x00",
+        ),
+        *("http://u:p#x@g", "http://u:p?x@g", "ftp://u:p@g", "https://g/u:p@x?y"),
+    ],
 )
 def test_an_address_is_checked(url):
     """What is no address of a server, or has credentials in it, is refused without showing a password."""
