@@ -131,6 +131,7 @@ class SQLiteInstance(MeasureInstance):
     """The embedded store: a file in the master's folder.
 
     ``path`` is relative to the master's folder; ``retention``, an age such as ``"400d"``, prunes what is older.
+    ``source=`` its name asks it where an InfluxDB answers by default.
     """
 
     own_arguments = ("path", "retention")
@@ -152,6 +153,7 @@ class SQLiteInstance(MeasureInstance):
         """Open the file, or another one in its place."""
         journal = yield self.use_journal(path)
         journal.retention = read_retention(retention)
+        self.layer.sources[self.name] = journal
         yield super().reconfigService(**switches)
 
     @defer.inlineCallbacks
@@ -159,6 +161,7 @@ class SQLiteInstance(MeasureInstance):
         """As every instance; a journal that another one keeps is pruned no longer."""
         if self._journal is not None:
             self._journal.retention = None
+        self.layer.sources.pop(self.name, None)
         yield super().stopService()
 
 

@@ -13,7 +13,8 @@ from buildbot.plugins import util
 from twisted.internet import reactor, task
 from twisted.logger import capturedLogs, formatEvent
 
-from bbmeasure import capture, captureData
+from bbmeasure import capture, captureData, getAverage
+from bbmeasure.errors import QueryError
 from bbmeasure.master.influx import InfluxDBInstance, Settings, VictoriaMetricsInstance
 from bbmeasure.master.instances import SQLiteInstance
 from bbmeasure.storage.base import NANOSECONDS, Point
@@ -212,6 +213,20 @@ def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -
     yield service.stopService()
     assert layer.sources == {}
     assert service.measure_links() == {"influxdb": None}
+
+
+@inlineCallbacks
+def test_the_journal_can_be_asked_by_name(master: FakeMaster, influxd: Influxd) -> Any:
+    """Where a server answers by default, ``source=`` a SQLiteInstance's name asks the journal."""
+    service, embedded = influx(url=influxd.url, database="empty", answers=True), SQLiteInstance(name="embedded")
+    for one in (service, embedded):
+        yield started(master, one)
+    yield captureData("size", 3, master=master)
+    assert (yield getAverage("size", source="embedded", master=master)) == 3
+    yield embedded.stopService()
+    with pytest.raises(QueryError, match="embedded"):
+        yield getAverage("size", source="embedded", master=master)
+    yield service.stopService()
 
 
 @inlineCallbacks
