@@ -119,7 +119,7 @@ class TestReconfig(LiveCase):
             yield self.reconfigure(builders, [sqlite(trackBuildTimes=True)])
         assert self.layer.stores == [store]
         assert BuildTracker.for_master(self.master)._consumers == consumers
-        assert len(consumers) == 3
+        assert len(consumers) == 4
         assert writer_threads() == threads
         yield self.build("plain")
         assert len((yield self.values("build_duration", JOURNAL))) == 2
