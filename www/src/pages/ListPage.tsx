@@ -119,7 +119,7 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
       {all.length === 0 ? (
         <Empty>
           <p><strong>Nothing has been measured yet.</strong></p>
-          <p>Once a build with a measuring step has ended, its numbers show up here by themselves.</p>
+          <p>Once a build with a measuring step has ended, its numbers show up here by themselves; those of builders that you may not see are left out.</p>
         </Empty>
       ) : (
         <>
