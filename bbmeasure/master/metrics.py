@@ -30,8 +30,22 @@ PREFIX = "master."
 #: The tag with the master's name.  Running totals are kept without it, so that they go on where it was not there yet.
 TAG = "master"
 
-#: What Buildbot counts up and down again: how many there are now, so a new master starts from nothing.
-GAUGES = frozenset(["active_builds", "BotMaster.attached_workers", "AbstractWorker.attached_workers"])
+
+def _active_builds(master: Any) -> int:
+    return sum(not build.finished for builder in master.botmaster.builders.values() for build in builder.building)
+
+
+def _attached_workers(master: Any) -> int:
+    return sum(worker.conn is not None for worker in master.workers.workers.values())
+
+
+#: What the master itself knows now.  Buildbot's events cannot tell: some were before anybody listened, and some it
+#: logs on the way down alone.
+KNOWN = {
+    "active_builds": _active_builds,
+    "BotMaster.attached_workers": _attached_workers,
+    "AbstractWorker.attached_workers": _attached_workers,
+}
 
 _ATTRIBUTE = "_bbmeasure_metrics"
 
@@ -43,6 +57,7 @@ class MasterMetrics:
         self.master = master
         self.overflow = 0
         self._events: deque[Any] = deque()
+        self._sums: Counter[str] = Counter()
         self._gauges: Counter[str] = Counter()
         self._alarms: dict[str, str] = {}
         self._names: set[str] = set()
@@ -67,7 +82,6 @@ class MasterMetrics:
         """Listen exactly while somebody wants to."""
         wanted = self.layer.tracked.master_metrics
         if wanted and not self._task.running:
-            self._gauges["active_builds"] = sum(len(one.building) for one in self.master.botmaster.builders.values())
             twisted_log.addObserver(self.emit)
             self._task.start(INTERVAL, now=False).addErrback(self._broken)
         elif not wanted and self._task.running:
@@ -104,7 +118,8 @@ class MasterMetrics:
             self._sort(self._events.popleft(), totals, absolutes, times)
         for name, change in totals.items():
             self._capture(name, change, kind="count", accumulate=True)
-        for name, value in {**absolutes, **self._gauges}.items():
+        known = {name: now(self.master) for name, now in KNOWN.items()}
+        for name, value in {**absolutes, **self._gauges, **known}.items():
             self._capture(name, value, kind="number")
         for name, samples in times.items():
             self._capture(name, None, unit="s", better="lower", samples=samples[-1_000:])
@@ -121,10 +136,8 @@ class MasterMetrics:
         if isinstance(metric, metrics.MetricCountEvent):
             if metric.absolute:
                 absolutes[metric.counter] = metric.count
-            elif metric.counter in GAUGES or metric.count < 0 or metric.counter in self._gauges:
-                self._gauges[metric.counter] += metric.count
-            else:
-                totals[metric.counter] += metric.count
+            elif metric.counter not in KNOWN:
+                self._count(metric, totals)
         elif isinstance(metric, metrics.MetricTimeEvent):
             times.setdefault(metric.timer, []).append(metric.elapsed)
         elif isinstance(metric, metrics.MetricAlarmEvent):
@@ -133,6 +146,19 @@ class MasterMetrics:
             if known and self._alarms.get(metric.alarm) != text:
                 self._alarms[metric.alarm] = text
                 self._capture(f"alarm.{metric.alarm}", text[:1_000])
+
+    def _count(self, metric: Any, totals: Counter[str]) -> None:
+        """A counter that goes down once is no total: how many there are now, of all that were counted till then."""
+        name = metric.counter
+        if name in self._gauges:
+            self._gauges[name] += metric.count
+        elif metric.count < 0:
+            totals.pop(name, None)
+            self._gauges[name] = self._sums.pop(name, 0) + metric.count
+        else:
+            totals[name] += metric.count
+            if name in self._sums or len(self._sums) < MOST_NAMES:
+                self._sums[name] += metric.count
 
     def _capture(self, name: str, value: Any, *, accumulate: bool = False, **record: Any) -> None:
         if name not in self._names and len(self._names) >= MOST_NAMES:

@@ -24,5 +24,7 @@ class FakeMaster:
         self.namedServices: dict[str, Any] = {}
         self.config = SimpleNamespace(services={})
         self.metrics = SimpleNamespace(enabled=True)
+        self.botmaster = SimpleNamespace(builders={})
+        self.workers = SimpleNamespace(workers={})
         requests = SimpleNamespace(getBuildRequests=lambda **_: defer.succeed([]))
         self.db = SimpleNamespace(buildrequests=requests)
