@@ -102,12 +102,15 @@ class Backfill:
         known = self.journal.records(build.buildid)
         identities = {(point.series, point.time, tuple(sorted(point.tags.items()))) for point in known}
         by_step = {(point.series, point.build.step if point.build else None) for point in known}
-        for value in self._values(build):
-            assert value.time is not None
-            point = point_of(value, value.time)
-            if (point.series, point.time, tuple(sorted(point.tags.items()))) in identities:
+        values = [(value, point_of(value, value.time)) for value in self._values(build) if value.time is not None]
+        missing = Counter(map(_measurement, (point for _, point in values)))
+        missing.subtract(map(_measurement, known))
+        for value, point in values:
+            identity = (point.series, point.time, tuple(sorted(point.tags.items())))
+            if identity in identities or missing[_measurement(point)] <= 0:  # maybe with the tags of another time
                 self.counters["known"] += 1
             elif self._fits(value):
+                missing[_measurement(point)] -= 1
                 yield point
         for value in self._from_logs(build):
             step = value.context.step if value.context else None
@@ -172,6 +175,11 @@ class Backfill:
         self.counters["refused"] += 1
         if len(self.refusals) < 100:
             self.refusals.setdefault(name, why)
+
+
+def _measurement(point: Point) -> tuple[str, Optional[str], int]:
+    """What a point of a build is, whatever its tags are."""
+    return point.series, point.build.step if point.build else None, point.time // times.NANOSECONDS
 
 
 def main(arguments: Sequence[str]) -> int:

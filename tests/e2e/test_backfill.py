@@ -29,8 +29,9 @@ add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, meas
 LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]\n'
 
 
-def everything(journal: Path) -> list[tuple[Any, ...]]:
-    """All points, as SQLite has them."""
+def everything(journal: Path, after: Any = None) -> list[tuple[Any, ...]]:
+    """All points, as SQLite has them; ``after`` a command that succeeded."""
+    assert after is None or after.returncode == 0, after.stderr
     return rows(
         journal,
         """SELECT series.name, builder, worker, tags, time, value, build FROM points JOIN streams ON streams.id = stream
@@ -82,6 +83,23 @@ def test_twice_is_once_and_live_points_stay(
         assert site.build("b")["results"] == 0
         assert run_command("backfill", "--master", str(site.master_dir), "--builder", "nobody").returncode == 1
         assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2
+
+
+def test_other_tags_double_nothing(tmp_path: Path) -> None:
+    """A build that was captured with other tags than master.cfg gives now is not captured with these as well."""
+    config = BASE_CONFIG + CONFIG + 'b = c["builders"][-1]\n'
+    track = 'b.trackStepTimes("work", series="work_time", tags={"of": "live"})\n'
+    with Site(tmp_path, config + track + LIVE) as site:
+        site.build("b")
+        site.wait_for(lambda: "work_time" in series_names(site.journal), "the live build", 10)
+        before = everything(site.journal)
+        changed = config.replace("demo", "other") + track.replace("live", "later") + track.replace("live", "second")
+        site.write_config(changed + LIVE)
+        command = ["backfill", "--master", str(site.master_dir), "--again"]
+        added = [row for row in everything(site.journal, after=run_command(*command)) if row not in before]
+        assert sorted(row[0] for row in added) == ["warnings-count", "work_time"]  # of which one alone was there
+        whole = everything(site.journal)
+        assert everything(site.journal, after=run_command(*command)) == whole
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
