@@ -19,13 +19,14 @@ from typing import Any, NoReturn, Optional
 
 from bbmeasure import patterns, times
 from bbmeasure.context import identity_time
-from bbmeasure.errors import LimitError, MeasureError, QueryError, UnknownSeriesError
+from bbmeasure.errors import LimitError, MeasureError, QueryError, StorageError, UnknownSeriesError
 from bbmeasure.layer import Switches, Value, point_of
 from bbmeasure.master import checking, stock
 from bbmeasure.master.buildrecords import Collector, FinishedStep, collect_properties, collect_times
 from bbmeasure.master.history import History, PastBuild
 from bbmeasure.master.plan import Plan
 from bbmeasure.storage.base import Point, SeriesInfo
+from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.journal import Journal
 
 #: How many builds are read and written at a time: a journal is held for a few milliseconds each.
@@ -109,15 +110,15 @@ class Backfill:
             identity = (point.series, point.time, tuple(sorted(point.tags.items())))
             if identity in identities or missing[_measurement(point)] <= 0:  # maybe with the tags of another time
                 self.counters["known"] += 1
-            elif self._fits(value):
+            elif self._fits(value, point):
                 missing[_measurement(point)] -= 1
                 yield point
         for value in self._from_logs(build):
             step = value.context.step if value.context else None
             if (value.record.name, step) in by_step:
                 self.counters["known"] += 1
-            elif value.time is not None and self._fits(value):
-                yield point_of(value, value.time)
+            elif value.time is not None and self._fits(value, point := point_of(value, value.time)):
+                yield point
 
     def _values(self, build: PastBuild) -> Sequence[Value]:
         plan = self.wanted.plans.get(build.finished.context.builder, Plan())
@@ -155,9 +156,14 @@ class Backfill:
         at = identity_time(step.second, build.finished.master, build.buildid, step.number, record.name, record.tags)
         return Value(record, context, at)
 
-    def _fits(self, value: Value) -> bool:
-        """Whether the series is what the value is; it is declared when it is met first."""
+    def _fits(self, value: Value, point: Point) -> bool:
+        """Whether a store can hold it and the series is what the value is; that is declared when it is met first."""
         record = value.record
+        try:
+            check_point(point)  # here, as the journal refuses all of a write
+        except StorageError as error:
+            self._refuse(record.name, f"build {value.context.build if value.context else ''}: {error}")
+            return False
         if record.name not in self._declared:
             said = SeriesInfo(record.name, record.kind, record.unit, record.better)
             try:
@@ -286,7 +292,9 @@ def summary(backfill: Backfill) -> str:
     """What came of it."""
     counters = backfill.counters
     lines = [f"{counters['builds']} builds read, {counters['points']} points written, {counters['known']} were there"]
-    lines += [f"{counters['refused']} values refused, such as: {why}" for why in list(backfill.refusals.values())[:3]]
+    if counters["refused"]:
+        lines.append(f"{counters['refused']} values refused, such as:")
+        lines += [f"  {why}" for why in list(backfill.refusals.values())[:3]]
     if counters["no_match"]:
         lines.append(f"the pattern found nothing in {counters['no_match']} logs")
     if counters["too_slow"]:
