@@ -128,6 +128,11 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     # the way through
 
+    def interrupt(self, reason: Any) -> Any:
+        """As every step; what the worker was asked after the command is not waited for where it is lost."""
+        remotefiles.let_go(self, reason)
+        return super().interrupt(reason)
+
     @property
     def layer(self) -> Capture:
         """The capture layer of this step's master."""
@@ -154,8 +159,8 @@ class MeasuringStep(ShellMixin, BuildStep):
             return FAILURE  # type: ignore[no-any-return]
         yield self.runCommand(command)
         result = self.success_of(command)
-        kept = result in (SUCCESS, WARNINGS) and not self.stopped
         found, refused = yield self.collect(collector, sidecar, parse=not self.stopped)
+        kept = result in (SUCCESS, WARNINGS) and not self.stopped
         outcome = yield self._keep(found, refused, store=kept)
         self._captured = outcome.values
         if kept and not outcome.kept and not outcome.unwanted:

@@ -10,6 +10,7 @@ from buildbot.process import remotecommand
 from buildbot.process.remotetransfer import StringFileWriter
 from buildbot.util import unicode2bytes
 from twisted.internet import defer
+from twisted.internet.error import ConnectionLost
 
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
@@ -34,16 +35,30 @@ class BytesWriter(StringFileWriter):
 
 @defer.inlineCallbacks
 def run(step: Any, name: str, arguments: dict[str, Any]) -> Generator[Any, Any, Any]:
-    """Run a remote command without a log, also when the step was stopped; LimitError after PATIENCE seconds."""
+    """Run a remote command without a log, also when the step was stopped; LimitError after PATIENCE seconds.
+
+    Where the worker is lost, :func:`let_go` ends it.
+    """
     command = remotecommand.RemoteCommand(name, arguments)
     command.worker = step.worker
+    step.remote_file_command = command
     running = defer.maybeDeferred(command.run, step, step.remote, step.build.builder.name)
 
     def late(_: Any, seconds: float) -> None:
         raise LimitError(f"the worker did not answer {name} within {seconds:g} s")
 
-    yield running.addTimeout(PATIENCE, step.master.reactor, late)
+    try:
+        yield running.addTimeout(PATIENCE, step.master.reactor, late)
+    finally:
+        step.remote_file_command = None
     return command
+
+
+def let_go(step: Any, reason: Any) -> None:
+    """Wait no longer for a command of :func:`run`, where ``reason`` is that the worker is lost."""
+    command = getattr(step, "remote_file_command", None)
+    if command is not None and isinstance(getattr(reason, "value", None), ConnectionLost):
+        command.interrupt(reason)
 
 
 @defer.inlineCallbacks
