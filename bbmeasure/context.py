@@ -10,6 +10,7 @@ from typing import Any, Optional, Tuple
 
 from bbmeasure.errors import RecordError
 from bbmeasure.storage.base import NANOSECONDS, BuildContext
+from bbmeasure.units import excerpt
 
 #: The longest revision, branch and project that are kept.
 LONGEST_FACT = 200
@@ -49,6 +50,8 @@ def facts_of(build_or_step: Any) -> Optional[Facts]:
         build = build_or_step
     else:
         step = str(build_or_step.name)
+    if getattr(build, "builder", None) is None:
+        raise RecordError(f"build {excerpt(repr(build))}: expected a build, a step, or what a reporter is given")
     return (
         build.builder.name,
         _worker(build),

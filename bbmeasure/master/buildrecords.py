@@ -146,7 +146,8 @@ class Collector:
                 tags={**self.tags, **meaning.tags},
             )
         except MeasureError as error:
-            self.refused.append(str(error))
+            of = f"builder {excerpt(context.builder)}" + (f", step {excerpt(step.name)}" if step else "")
+            self.refused.append(f"{excerpt(str(default))} of {of}: {error}")
             return
         tags = {**record.tags, **(master_tags or {})}
         second = step.second if step else self.build.second

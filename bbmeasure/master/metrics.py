@@ -20,6 +20,7 @@ from bbmeasure import capture
 from bbmeasure.errors import MeasureError
 from bbmeasure.layer import Capture, Value
 from bbmeasure.records import Record, check_tags
+from bbmeasure.units import excerpt
 
 #: Seconds between two samples.
 INTERVAL = 10.0
@@ -115,7 +116,11 @@ class MasterMetrics:
         absolutes: dict[str, float] = {}
         times: dict[str, list[float]] = {}
         while self._events:
-            self._sort(self._events.popleft(), totals, absolutes, times)
+            metric = self._events.popleft()
+            try:
+                self._sort(metric, totals, absolutes, times)
+            except Exception as error:  # noqa: BLE001  (whoever logged it gave what no metric has; counted)
+                self.layer.count("refused", f"metric {excerpt(repr(vars(metric)))}: {type(error).__name__}: {error}")
         for name, change in totals.items():
             self._capture(name, change, kind="count", accumulate=True)
         known = {name: now(self.master) for name, now in KNOWN.items()}

@@ -132,6 +132,7 @@ class TestCollecting(unittest.TestCase):
         assert [name for name, _, _ in told(collector)] == ["good"]
         assert len(collector.refused) == 2
         assert all("expected" in why for why in collector.refused)
+        assert collector.refused[0].startswith(f"'bad' of builder {collector.build.context.builder!r}, step 'a': ")
 
     def test_the_same_point_whoever_captures_it(self) -> None:
         """The same build gives the same times within its second; another step, tag, series or build others."""

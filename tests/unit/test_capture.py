@@ -137,6 +137,15 @@ class TestInBuilds:
         assert captured_points(master) == []
         assert capture.for_master(master).counters["failed"] == 1
 
+    @pytest.mark.parametrize("build", [5, "first_builder", object()])
+    @inlineCallbacks
+    def test_a_value_of_what_is_no_build(self, build: Any, master: Master, logged: list[str]) -> Any:
+        """It is refused with a word of what was wanted, which is no error of ours."""
+        yield captureData("size", 1, build=build, master=master)
+        assert captured_points(master) == []
+        assert capture.for_master(master).counters == {"failed": 1}
+        assert any(repr(build)[:5] in line and "expected a build, a step" in line for line in logged)
+
     @inlineCallbacks
     def test_a_value_of_nothing(self, master: Master) -> Any:
         """Without a build a point has no builder."""

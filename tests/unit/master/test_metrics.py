@@ -16,6 +16,7 @@ from bbmeasure.master.influx import InfluxDBInstance
 from bbmeasure.master.instances import SQLiteInstance
 from bbmeasure.master.metrics import MasterMetrics
 from bbmeasure.storage.base import Query
+from bbmeasure.storage.journal import Journal
 from tests.servers import Influxd
 from tests.unit.master.fakes import FakeMaster
 
@@ -63,7 +64,7 @@ def test_two_masters_in_one_database_are_told_apart(tmp_path: Path) -> Any:
         for number, master in enumerate(masters, start=1):
             yield sample(master, added(number), metrics.MetricTimeEvent("delay", number), alarm)
         end = reactor.seconds() + 10  # type: ignore[attr-defined]
-        while any(service._shipper.counters["shipped"] < 4 for service in services):
+        while any(service._shipper.counters["shipped"] < 7 for service in services):
             assert reactor.seconds() < end  # type: ignore[attr-defined]
             yield task.deferLater(reactor, 0.02)  # type: ignore[arg-type]
         for series, values in (("added_changes", [1, 2]), ("delay", [1, 2]), ("queue_length", [0, 0])):
@@ -156,3 +157,23 @@ def test_a_counter_that_goes_down_again(tmp_path: Path) -> Any:
         yield take(sampler, *[metrics.MetricCountEvent("open_doors", change) for change in changes])
         assert (yield last(master, "master.open_doors")).value == there
     yield service.stopService()
+
+
+@inlineCallbacks
+def test_a_metric_that_is_none(tmp_path: Path) -> Any:
+    """One event with a level or a count that there is not is refused and counted, and the others are kept."""
+    master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
+    yield start(service, master)
+    sampler = MasterMetrics(master, task.Clock())
+    bad = [metrics.MetricAlarmEvent("a", msg="x", level=17), metrics.MetricCountEvent("b", "x")]  # type: ignore[arg-type]
+    for event in (added(1), *bad, added(1)):
+        sampler.emit({"metric": event})
+    yield sampler.sample()
+    layer = capture.for_master(master)
+    yield layer.settle()
+    assert layer.counters["refused"] == 2
+    yield service.stopService()
+    with Journal(tmp_path / "m" / "bbmeasure.sqlite") as journal:
+        found = journal.last(Query("master.added_changes"))
+    assert found is not None
+    assert found.value == 2
