@@ -25,6 +25,9 @@ from bbmeasure.storage.lineprotocol import LineError, LineWriter, TextLeftOutErr
 
 Item = tuple[int, Point]
 
+#: The headers in which servers tell their versions.
+_VERSIONS = (("X-Influxdb-Version", "InfluxDB"), ("X-Geminidb-Version", "openGemini"))
+
 
 class _Session(requests.Session):
     """Asks the server itself, as who was said, and nobody else."""
@@ -94,11 +97,12 @@ class SyncServer:
             raise ServerError(Trouble.STRANGE, self.server.tell(str(error))) from None
 
     def ping(self) -> tuple[str, Optional[float]]:
-        """The version that the server tells, and its clock in unix seconds, to the second."""
+        """What the server says that it is, and its clock in unix seconds, to the second."""
         headers = self._request("ping", "GET", 204).headers
         date = email.utils.parsedate_tz(headers.get("Date", ""))
         clock = None if date is None else email.utils.mktime_tz(date)
-        return headers.get("X-Influxdb-Version", "of no version"), clock
+        told = next((f"{name} {headers[header]}" for header, name in _VERSIONS if header in headers), "no version told")
+        return told, clock
 
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows that one statement is answered with, of whatever series."""

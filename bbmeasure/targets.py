@@ -110,11 +110,11 @@ class _Report:
 def _check_reach(client: SyncServer, report: _Report, now: Callable[[], float]) -> bool:
     before = now()
     try:
-        version, clock = client.ping()
+        told, clock = client.ping()
     except ServerError as error:
         report.problem("reach", str(error))
         return error.trouble is not Trouble.UNREACHABLE
-    report.fine("reach", f"InfluxDB {version}")
+    report.fine("reach", told)
     middle = (before + now()) / 2
     if clock is None:
         report.fine("clock", "not told")

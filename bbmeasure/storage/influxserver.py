@@ -144,6 +144,8 @@ _BY_STATUS = {
 
 
 _SAYS_NOTHING = ("bad request", "unprocessable entity")
+#: What openGemini says with a 400 while it takes no points at all.
+_READ_ONLY = "writing is not allowed"
 
 
 def error_of(server: Server, status: int, headers: Mapping[str, str], body: bytes) -> ServerError:
@@ -160,6 +162,8 @@ def error_of(server: Server, status: int, headers: Mapping[str, str], body: byte
         trouble = Trouble.STRANGE
     if words is not None and "retention policy not found" in words:
         trouble = Trouble.NOT_FOUND
+    if words is not None and _READ_ONLY in words:
+        trouble = Trouble.FAILED
     if 300 <= status < 400:
         words = f"redirected to {headers.get('location', 'nowhere')}"
     if words is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -493,6 +494,42 @@ def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> 
         (letter,) = yield bench.journal.dead_letters("sink")
         assert letter.point.series == "bad"
         assert ("invalid column type" if version == 3 else "missing fields") in letter.why
+        assert shipper.health().last_error is None
+
+
+@inlineCallbacks
+def test_opengemini_as_its_source_says(bench: Bench) -> Any:
+    """A database that is missing is made, and the 400 of a server that is read-only for a while costs no point.
+
+    https://github.com/openGemini/openGemini/blob/main/lib/util/lifted/influx/httpd/handler.go (``serveWrite``)
+    """
+    made: list[bytes] = []
+    read_only: list[Request] = []
+
+    def answer(request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Basic {base64.b64encode(f'u:{SECRET}'.encode()).decode()}":
+            return Reply(401, {"error": "authorization failed"}, {"WWW-Authenticate": 'Basic realm="openGemini"'})
+        if request.path == "/query":
+            if b"CREATE" in request.body:
+                made.append(request.body)
+            return Reply(200, {"results": [{"statement_id": 0}]})
+        if not made:
+            return Reply(404, {"error": 'database not found: "t"'})
+        read_only.append(request)
+        if len(read_only) <= 3:
+            return Reply(400, {"error": "readonly now and writing is not allowed"})
+        if any(line.startswith("bad") for line in request.lines):
+            return Reply(400, {"error": "partial write: field type conflict dropped=1"})
+        return Reply(204)
+
+    yield bench.journal.write([*points(1), *points(1, "bad"), *points(1, start=1)])
+    with Scripted(answer) as server:
+        shipper = bench.ship(server.url, username="u", password=SECRET)
+        yield bench.shipped()
+        assert made
+        letters = yield bench.journal.dead_letters("sink")
+        assert [(letter.point.series, "field type conflict" in letter.why) for letter in letters] == [("bad", True)]
+        assert shipper.health().counters["shipped"] == 2
         assert shipper.health().last_error is None
 
 
