@@ -318,13 +318,16 @@ def read_build(
     if build is None or build["complete_at"] is None:
         return None
     rows = yield master.data.get(("builds", context.buildid, "steps"))
+    locks_are_told = any(row.get("locks_acquired_at") is not None for row in rows)
     steps = []
     for row in rows:
         if row["complete_at"] is None:
             continue
         duration = times.steps.get(row["stepid"])
         if recorded:
-            if duration is None:
+            if locks_are_told and row["locks_acquired_at"] is None:  # it waited for them, and never began its work
+                duration = None
+            elif duration is None:
                 duration = _recorded_duration(row)
             elif row["stepid"] not in times.unlocked:
                 duration = max(0.0, duration - _waited(row))

@@ -219,7 +219,8 @@ def _unpacked(stepid: int, content: bytes, compressed: int) -> bytes:
 
 
 def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> PastBuild:
-    stepids = {one.id: _step(one) for one in step_rows}
+    locks_are_told = any(one.locks_acquired_at is not None for one in step_rows)
+    stepids = {one.id: _step(one, locks_are_told) for one in step_rows}
     context = recorded_context(row.builder, row.worker or "", row.number, row.id, properties)
     started = row.started_at
     known = started is not None
@@ -237,7 +238,8 @@ def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> 
     return PastBuild(finished, properties, stepids)
 
 
-def _step(row: Any) -> FinishedStep:
-    began = row.locks_acquired_at if row.locks_acquired_at is not None else row.started_at
+def _step(row: Any, locks_are_told: bool) -> FinishedStep:
+    """A step; where its release of Buildbot tells when steps had their locks, one that never had began no work."""
+    began = row.locks_acquired_at if row.locks_acquired_at is not None or locks_are_told else row.started_at
     duration = None if began is None else float(max(0, row.complete_at - began))
     return FinishedStep(row.name, row.number, int(row.complete_at), result_word(row.results), duration)

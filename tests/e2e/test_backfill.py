@@ -199,18 +199,26 @@ c = BuildmasterConfig = {"workers": [worker.Worker("w", "x")], "protocols": {"pb
 
 
 def test_a_build_that_no_store_can_hold(tmp_path: Path) -> None:
-    """A time beyond all time is refused, counted and said, and the other builds are there."""
+    """A time beyond all time is refused, counted and said, and the other builds are there, with steps that worked."""
     folder, script = tmp_path / "master", tmp_path / "fill.py"
     script.write_text(FILL)
     subprocess.run([sys.executable, str(script), str(folder), "60", str(int(time.time()))], check=True, timeout=100)
     (folder / "master.cfg").write_text(MASTER_CFG)
     with contextlib.closing(sqlite3.connect(folder / "state.sqlite")) as connection, connection:
         connection.execute("UPDATE builds SET complete_at = 10000000000000 WHERE id = 5")
+        connection.execute("UPDATE steps SET locks_acquired_at = started_at WHERE buildid = 8 AND name = 'compile'")
     done = run_command("backfill", "--master", str(folder))
     assert done.returncode == 0, done.stderr
     assert "60 builds read" in done.stdout
     assert done.stdout.count("values refused, such as:\n  build 5: time '1000") == 1
     assert report(folder / "bbmeasure.sqlite", "build_duration")["count"] == 59
+    steps = rows(
+        folder / "bbmeasure.sqlite",
+        """SELECT builds.number, json_extract(tags, '$.step') FROM points JOIN streams ON streams.id = stream
+           JOIN series ON series.id = series JOIN builds ON builds.id = build
+           WHERE series.name = 'step_duration' AND builds.number IN (8, 9) ORDER BY 1, 2""",
+    )
+    assert steps == [(8, "compile"), (9, "compile"), (9, "test")]  # one that never had its locks did no work
 
 
 @pytest.fixture(scope="module", params=["3.7.0", "4.3.0"])

@@ -210,15 +210,16 @@ class TestLateEvents(LiveCase):
 class TestRecord(unittest.TestCase):
     """What Buildbot's record says of a build's steps."""
 
-    def read(self, recorded: bool, steps: dict[int, float], *unlocked: int) -> list[Any]:
+    def read(self, recorded: bool, steps: dict[int, float], *unlocked: int, told: bool = True) -> list[Any]:
         def at(second: int) -> datetime:
             return datetime.fromtimestamp(1_700_000_000 + second, timezone.utc)
 
         row = {"name": "a", "number": 0, "results": SUCCESS, "locks_acquired_at": None, "complete_at": at(9)}
         rows = [
-            {**row, "stepid": 1, "started_at": at(2)},
-            {**row, "stepid": 2, "started_at": at(2), "locks_acquired_at": at(5)},
+            {**row, "stepid": 1, "started_at": at(2), "locks_acquired_at": at(2) if told else None},
+            {**row, "stepid": 2, "started_at": at(2), "locks_acquired_at": at(5) if told else None},
             {**row, "stepid": 3, "started_at": None},
+            {**row, "stepid": 4, "started_at": at(2)},
         ]
         build = {"started_at": at(0), "complete_at": at(10), "results": SUCCESS}
         answers = {("builds", 7): build, ("builds", 7, "steps"): rows}
@@ -233,11 +234,16 @@ class TestRecord(unittest.TestCase):
 
     def test_steps_that_nobody_saw(self) -> None:
         """Their durations are the record's whole seconds, without waiting for locks; one that never began has none."""
-        assert self.read(True, {}) == [7, 4, None]
-        assert self.read(False, {}) == [None, None, None]
+        assert self.read(True, {}) == [7, 4, None, None]
+        assert self.read(False, {}) == [None] * 4
 
     def test_steps_seen_from_their_start(self) -> None:
         """The time that the queue saw is without that for which a step waited for its locks."""
-        assert self.read(True, {1: 7.25, 2: 7.25}) == [7.25, 4.25, None]
-        assert self.read(True, {1: 7.25, 2: 3.75}, 2) == [7.25, 3.75, None]
-        assert self.read(False, {1: 7.25, 2: 7.25}) == [7.25, 7.25, None]
+        assert self.read(True, {1: 7.25, 2: 7.25}) == [7.25, 4.25, None, None]
+        assert self.read(True, {1: 7.25, 2: 3.75}, 2) == [7.25, 3.75, None, None]
+        assert self.read(False, {1: 7.25, 2: 7.25}) == [7.25, 7.25, None, None]
+
+    def test_a_step_that_never_had_its_locks(self) -> None:
+        """What was stopped while it waited did no work; a release that does not tell leaves what was seen."""
+        assert self.read(True, {4: 7.25})[3] is None
+        assert self.read(True, {4: 7.25}, told=False) == [7, 7, None, 7.25]
