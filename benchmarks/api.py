@@ -20,8 +20,8 @@ from pathlib import Path
 
 from bbmeasure.records import Direction, Kind
 from bbmeasure.site import Site
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
-from bbmeasure.storage.journal import Journal
+from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
+from bbmeasure.storage.journal import Journal, open_reader
 from benchmarks.targets import Figures
 
 POINTS = 1_000_000
@@ -176,8 +176,8 @@ def _keep_asking(site: Site, paths: tuple[str, ...], stop: threading.Event, paus
 
 
 def _builds(site: Site) -> float:
-    """By how much the median build takes longer with fifty clients."""
-    took: dict[bool, list[float]] = {False: [], True: []}
+    """By how much the median build takes longer with fifty clients, as the master itself times builds."""
+    numbers: dict[bool, list[int]] = {False: [], True: []}
     for number in range(2 * BUILDS):
         busy, stop = bool(number % 2), threading.Event()
         paths = ("series", "statistics?series=series_1", "points?series=series_2&limit=100")
@@ -186,13 +186,16 @@ def _builds(site: Site) -> float:
         ]
         for thread in threads:
             thread.start()
-        begun = time.perf_counter()
-        site.build("b")
-        took[busy].append(time.perf_counter() - begun)
+        numbers[busy].append(site.build("b")["number"])
         stop.set()
         for thread in threads:
             thread.join()
-    return statistics.median(took[True]) / statistics.median(took[False]) - 1
+    time.sleep(1)  # until the last one's duration is kept
+    with open_reader(site.journal) as reader:
+        found = reader.points(Query("build_duration", builder="b"), 4 * BUILDS)
+    took = {point.build.build: float(point.value) for point in found if point.build is not None}
+    without, beside = (statistics.median(took[number] for number in numbers[busy]) for busy in (False, True))
+    return beside / without - 1
 
 
 if __name__ == "__main__":
