@@ -5,26 +5,24 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from statistics import median
-from typing import Any, NamedTuple, Optional
-from zlib import crc32
+from typing import Any, Optional
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure import totals
 from bbmeasure.context import Facts, facts_of
-from bbmeasure.errors import MeasureError, RecordError, SeriesConflictError, StorageFullError
+from bbmeasure.errors import MeasureError, SeriesConflictError, StorageFullError
 from bbmeasure.limits import Limits
 from bbmeasure.outgoing import Outgoing
 from bbmeasure.patience import PATIENCE, Watch
-from bbmeasure.records import Direction, Kind, Record
+from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo, Storage
 from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.switches import Switches
 from bbmeasure.times import nanoseconds
-from bbmeasure.units import excerpt
+from bbmeasure.values import Value, number_of, point_of, share_of
 
 __all__ = ["MOST_HELD", "PATIENCE", "Capture", "Switches", "Value"]
 
@@ -35,23 +33,8 @@ KNOWN_FOR = 5.0
 #: How many points that waited in memory are written at once, so that the reactor is not held up.
 CARRIED_AT_ONCE = 1_000
 _SECOND_BACK = NANOSECONDS
-#: From this unix second on (2004), a float of seconds does not tell so many nanoseconds apart.
-_SINCE, _UNTOLD = 2**30, 119
-
-
-class Value(NamedTuple):
-    """A record on its way into a series: what the master adds to it.
-
-    ``time`` in nanoseconds, None for now.  ``fixed_kind``: master.cfg gave the kind, which wins over the series'.
-    ``master_tags`` are those that only the master sets, such as ``result`` and ``step``.
-    """
-
-    record: Record
-    context: Optional[BuildContext] = None
-    time: Optional[int] = None
-    fixed_kind: bool = False
-    master_tags: Optional[Mapping[str, str]] = None
-    limited: bool = False
+#: The unix second (in 2004) from which on a time that was given takes the master's share.
+_SINCE = 2**30
 
 
 class Capture(Watch):
@@ -326,13 +309,13 @@ class Capture(Watch):
 
     def accumulate(self, value: Value, *, absolute: bool) -> defer.Deferred[None]:
         """Store the running total of what was captured of this series, builder and tags."""
-        amount = _number(value)
+        amount = number_of(value)
         amount = abs(amount) if absolute else amount
         return self._running("total", value, lambda last: (last or 0.0) + amount, lambda _, total: total)
 
     def difference(self, value: Value) -> defer.Deferred[None]:
         """Store the difference from the last reported value; the first stores nothing."""
-        amount = _number(value)
+        amount = number_of(value)
         return self._running("last", value, lambda _: amount, lambda last, _: None if last is None else amount - last)
 
     @defer.inlineCallbacks
@@ -387,36 +370,3 @@ class Capture(Watch):
         written = self._write([] if to_store is None else [point], {key: state})
         self._totals.put(key, state, written)
         return [written]
-
-
-def share_of(master: Any) -> int:
-    """Nanoseconds that each time of a master's values is later, made of the master's name.
-
-    So values of two masters in one database are two points, also where all else of them is the same.  As unix seconds
-    in a float the time is the one that was given.
-    """
-    name = getattr(master, "name", None)
-    return crc32(name.encode("utf-8", "surrogatepass")) % _UNTOLD if name else 0
-
-
-def point_of(value: Value, time: int) -> Point:
-    """The point of a value at a time in nanoseconds."""
-    record = value.record
-    tags = {**record.tags, **value.master_tags} if value.master_tags else record.tags
-    samples = len(record.samples) or 1
-    spread = _spread(record) if samples > 1 else None
-    return Point(record.name, time, record.value, tags, value.context, samples, spread)
-
-
-def _number(value: Value) -> float:
-    if isinstance(value.record.value, str):
-        raise RecordError(
-            f"series {excerpt(value.record.name)}: expected a number to accumulate or compare, got a text"
-        )
-    return value.record.value
-
-
-def _spread(record: Record) -> Optional[float]:
-    """The median absolute deviation of the samples from their median, in the base unit."""
-    middle = median(record.samples)
-    return float(median(abs(sample - middle) for sample in record.samples))

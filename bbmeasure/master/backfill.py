@@ -20,7 +20,7 @@ from typing import Any, NoReturn, Optional
 from bbmeasure import patterns, times
 from bbmeasure.context import identity_time
 from bbmeasure.errors import LimitError, MeasureError, QueryError, StorageError, UnknownSeriesError
-from bbmeasure.layer import Switches, Value, point_of
+from bbmeasure.layer import Switches, Value
 from bbmeasure.master import checking, stock
 from bbmeasure.master.buildrecords import Collector, FinishedStep, collect_properties, collect_times
 from bbmeasure.master.history import History, PastBuild
@@ -28,6 +28,7 @@ from bbmeasure.master.plan import Plan
 from bbmeasure.storage.base import Point, SeriesInfo
 from bbmeasure.storage.checks import check_point
 from bbmeasure.storage.journal import Journal
+from bbmeasure.values import point_of
 
 #: How many builds are read and written at a time: a journal is held for a few milliseconds each.
 CHUNK = 100

@@ -106,7 +106,7 @@ class SinkInstance(MeasureInstance):
 
     def read_settings(self, **kwargs: Any) -> Settings:
         """The settings that the arguments stand for; MeasureError where they are off."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no read_settings()")
 
     def rendered_settings(self, **kwargs: Any) -> Settings:
         """The same of arguments that are rendered; a name that was a secret is one in every message."""
