@@ -54,7 +54,7 @@ bench: $(READY)
 ## make clean                remove what was built; distclean: the virtual environment and node_modules too
 clean:
 	rm -rf build dist docs/_build .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf bbmeasure/master/static _trial_temp* tests.*/
+	rm -rf bbmeasure/master/www/static _trial_temp* tests.*/
 	find bbmeasure steps scripts tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean

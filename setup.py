@@ -18,7 +18,7 @@ from setuptools.command.sdist import sdist
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "www"
 MODULES = SOURCES / "node_modules"
-PAGE = HERE / "bbmeasure" / "master" / "static" / "scripts.js"
+PAGE = HERE / "bbmeasure" / "master" / "www" / "static" / "scripts.js"
 
 log = logging.getLogger("bbmeasure")
 

@@ -18,10 +18,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.site import Site
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
-from bbmeasure.storage.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 
 POINTS = 1_000_000

@@ -25,7 +25,7 @@ def main() -> int:
             [sys.executable, str(script), str(folder), builds, str(int(time.time()))], check=True, timeout=300
         )
         (folder / "master.cfg").write_text(MASTER_CFG)
-        command = [sys.executable, "-m", "bbmeasure.cli", "backfill", "--master", str(folder)]
+        command = [sys.executable, "-m", "bbmeasure", "backfill", "--master", str(folder)]
         begun = time.perf_counter()
         subprocess.run(command, check=True, timeout=600, stderr=subprocess.DEVNULL)
         took = time.perf_counter() - begun

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bbmeasure.influxd import Influxd
-from bbmeasure.site import Site
-from bbmeasure.storage.journal import open_reader
+from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.testing.influxd import Influxd
+from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 
 BUILDS = 60

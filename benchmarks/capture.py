@@ -21,8 +21,9 @@ import buildbot.master  # noqa: F401  (see above)
 import psutil
 from twisted.internet import defer, reactor, task
 
-from bbmeasure import capture, captureData
-from bbmeasure.storage.sqlite import SQLiteStorage
+from bbmeasure import captureData
+from bbmeasure.capture import api
+from bbmeasure.storage.sqlite.store import SQLiteStorage
 from benchmarks.targets import Figures
 
 SERIES = [f"series {number}" for number in range(20)]
@@ -110,7 +111,7 @@ def measure(figures: Figures) -> Generator[Any, Any, None]:
     with tempfile.TemporaryDirectory() as folder:
         master = Master()
         storage = SQLiteStorage(Path(folder, "journal.sqlite"), reactor=reactor)
-        yield capture.for_master(master).attach(storage)
+        yield api.for_master(master).attach(storage)
         yield capture_many(master, 1_000, build=build)
         costs, busy, idle = [], Lag(), Lag()
         for _ in range(ROUNDS):

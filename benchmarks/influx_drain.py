@@ -18,13 +18,13 @@ from typing import Any
 
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.storage.base import BuildContext, Point
-from bbmeasure.storage.declarations import Declarations
-from bbmeasure.storage.influxclient import InfluxClient
-from bbmeasure.storage.influxserver import Server
-from bbmeasure.storage.lineprotocol import LineWriter
-from bbmeasure.storage.sinks import Shipper
-from bbmeasure.storage.sqlite import SQLiteStorage
+from bbmeasure.export.exporter import Shipper
+from bbmeasure.export.metadata import Declarations
+from bbmeasure.model import BuildContext, Point
+from bbmeasure.storage.influxdb.client import InfluxClient
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
+from bbmeasure.storage.influxdb.server import Server
+from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.servers import Influxd
 
 POINTS = 100_000

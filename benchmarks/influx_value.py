@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 from tests.servers import Influxd
 

@@ -16,12 +16,12 @@ from typing import Any
 from influxdb import InfluxDBClient
 from twisted.internet import defer, reactor
 
-from bbmeasure.storage.base import BuildContext, Point
-from bbmeasure.storage.bodies import Item, Packer
-from bbmeasure.storage.influxclient import InfluxClient
-from bbmeasure.storage.influxserver import Server
-from bbmeasure.storage.lineprotocol import LineWriter
-from bbmeasure.storage.sinks import BATCH
+from bbmeasure.export.batch import Item, Packer
+from bbmeasure.export.exporter import BATCH
+from bbmeasure.model import BuildContext, Point
+from bbmeasure.storage.influxdb.client import InfluxClient
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
+from bbmeasure.storage.influxdb.server import Server
 from tests.servers import Influxd
 
 POINTS = 50_000

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.site import Site
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
-from bbmeasure.storage.journal import Journal
+from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.testing.site import Site
 from benchmarks.api import CONFIG, seed
 from benchmarks.targets import Figures
 from tests.browser.conftest import FLAGS

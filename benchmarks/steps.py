@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bbmeasure.site import Site
-from bbmeasure.storage.base import Query
-from bbmeasure.storage.journal import open_reader
+from bbmeasure.model import Query
+from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 
 STEPS = 10

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bbmeasure.storage import statistics
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, Query
-from bbmeasure.storage.journal import Journal, open_reader
+from bbmeasure import statistics
+from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
+from bbmeasure.storage.sqlite.journal import Journal, open_reader
 from benchmarks.targets import Figures, best_of
 
 START = 1_700_000_000 * NANOSECONDS

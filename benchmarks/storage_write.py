@@ -21,10 +21,11 @@ from typing import Any, Callable
 import psutil
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.layer import Capture, Value
+from bbmeasure.capture.identity import Value
+from bbmeasure.capture.pipeline import Capture
+from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
-from bbmeasure.storage.base import BuildContext, Point
-from bbmeasure.storage.sqlite import SQLiteStorage
+from bbmeasure.storage.sqlite.store import SQLiteStorage
 from benchmarks.targets import Figures
 
 BUILD = BuildContext("builder", "worker", 1, 1, "step", "0123456789abcdef", "main", "project")

@@ -8,6 +8,9 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Failed assertions of the stores' contract suite print what was compared.
+pytest.register_assert_rewrite("tests.unit.storage.contract")
+
 # Times differ from machine to machine: no example fails for being slow.
 settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)

@@ -41,7 +41,7 @@ export default defineConfig({
       },
     },
     target: "es2020",
-    outDir: here("../bbmeasure/master/static"),
+    outDir: here("../bbmeasure/master/www/static"),
     emptyOutDir: true,
     reportCompressedSize: true,
   },

@@ -1,1 +1,1 @@
-"""Stores: where points are kept and read back."""
+"""Stores of points."""

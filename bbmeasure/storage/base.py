@@ -1,150 +1,16 @@
-"""What every store speaks: Point, SeriesInfo, Query, Bucket and the Storage protocol."""
+"""The Storage protocol: what every store of points provides."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Optional, Protocol, Union
 
-from bbmeasure.errors import QueryError, SeriesConflictError
-from bbmeasure.records import Direction, Kind
-from bbmeasure.units import excerpt
+from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from bbmeasure.storage.statistics import Statistic
-
-#: Points are kept at nanoseconds since 1970 in UTC.
-NANOSECONDS = 10**9
-#: The most points and buckets that one answer holds.
-MOST_POINTS = 1_000_000
-MOST_BUCKETS = 2_000
-
-
-@dataclass(frozen=True)
-class BuildContext:
-    """Which build a point belongs to; the master alone fills it in.
-
-    ``build`` is the number within the builder, ``buildid`` the master's own; ``step`` is None for what the whole build
-    has.
-    """
-
-    builder: str
-    worker: str
-    build: int
-    buildid: int
-    step: Optional[str] = None
-    revision: Optional[str] = None
-    branch: Optional[str] = None
-    project: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Point:
-    """What a store keeps: a value of a series in its base unit, in its build, at a time of its own (nanoseconds).
-
-    Its identity is (series, builder, worker, tags, time): written twice, it is kept once and the later value holds.
-    ``samples`` says of how many measurements ``value`` is the median and ``spread`` their median absolute deviation.
-    """
-
-    series: str
-    time: int
-    value: Union[float, str]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    build: Optional[BuildContext] = None
-    samples: int = 1
-    spread: Optional[float] = None
-
-    @property
-    def builder(self) -> Optional[str]:
-        """The builder's name; None for a point outside builds."""
-        return self.build.builder if self.build else None
-
-    @property
-    def worker(self) -> Optional[str]:
-        """The worker's name; None for a point outside builds."""
-        return self.build.worker if self.build else None
-
-
-@dataclass(frozen=True)
-class SeriesInfo:
-    """What a series is, and for :meth:`Storage.series` what it holds (times in nanoseconds)."""
-
-    name: str
-    kind: Kind
-    unit: str = "1"
-    better: Direction = Direction.NONE
-    builders: Sequence[str] = ()
-    count: int = 0
-    first: Optional[int] = None
-    last: Optional[int] = None
-    last_value: Union[float, str, None] = None
-
-
-def reconcile(held: SeriesInfo, said: SeriesInfo, *, override: bool = False) -> SeriesInfo:
-    """What a series is after somebody said what it is; SeriesConflictError where that cannot be.
-
-    A plain number fits every kind of number, so that a script need not repeat the kind, and a count fits a series of
-    plain numbers, which it stays.  With ``override`` the kind that is said holds; a unit never changes, nor does a text
-    become a number.
-    """
-    texts = (held.kind is Kind.TEXT, said.kind is Kind.TEXT)
-    fits = said.kind in (held.kind, Kind.NUMBER) or (said.kind, held.kind) == (Kind.COUNT, Kind.NUMBER) or override
-    if said.unit != held.unit or texts[0] != texts[1] or not fits:
-        raise SeriesConflictError(
-            f"series {excerpt(held.name)}: got {said.kind.value} in {said.unit}, expected {held.kind.value} in "
-            f"{held.unit} as before; `bbmeasure forget` starts a series anew"
-        )
-    better = held.better if said.better is Direction.NONE else said.better
-    return replace(held, kind=said.kind if override else held.kind, better=better)
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which points are meant: those of ``series`` in [since, until), in nanoseconds, that match all that is given.
-
-    ``tags`` names tags and the value that each must have; a point with more tags matches too, unless ``exact_tags``.
-    A value that is empty means none: no builder, no worker, no such tag.
-    ``builders`` are the only ones whose points may be told of, ``""`` among them for points outside builds.
-    """
-
-    series: str
-    since: Optional[int] = None
-    until: Optional[int] = None
-    builder: Optional[str] = None
-    worker: Optional[str] = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    exact_tags: bool = False
-    builders: Optional[frozenset[str]] = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.series, str) or not self.series:
-            raise QueryError(f"series {excerpt(str(self.series))}: expected a name")
-        if self.since is not None and self.until is not None and self.since > self.until:
-            raise QueryError("since: expected a time that is not after until")
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """One of the equal stretches of a time range; the statistics are None where it holds no point."""
-
-    time: int
-    count: int
-    average: Optional[float]
-    minimum: Optional[float]
-    maximum: Optional[float]
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a store or sink says of itself: counters never go down while the master runs."""
-
-    name: str
-    backlog: int = 0
-    oldest: Optional[int] = None
-    last_error: Optional[str] = None
-    counters: Mapping[str, int] = field(default_factory=dict)
+    from bbmeasure.statistics import Statistic
 
 
 class Storage(Protocol):

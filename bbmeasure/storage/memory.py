@@ -12,9 +12,10 @@ from typing import Callable, Optional, TypeVar
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
+from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.storage.base import Bucket, Health, Point, Query, SeriesInfo, reconcile
-from bbmeasure.storage.checks import (
+from bbmeasure.statistics import Moments, Statistic, Value
+from bbmeasure.storage.validation import (
     answer,
     bucket_edges,
     canonical_tags,
@@ -23,10 +24,10 @@ from bbmeasure.storage.checks import (
     check_point,
     check_stream,
     check_text_statistics,
+    reconcile,
     state_series,
     tags_match,
 )
-from bbmeasure.storage.statistics import Moments, Statistic, Value
 
 Answer = TypeVar("Answer")
 StreamKey = tuple[str, str, str, str]

@@ -16,16 +16,17 @@ from buildbot.process.buildstep import BuildStep, ShellMixin
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
 from twisted.internet import defer, task
 
-from bbmeasure import capture, wire
+from bbmeasure import wire
+from bbmeasure.capture import api
+from bbmeasure.capture.parser_pool import Workshop
+from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.plan import Meaning, Plan
 from bbmeasure.errors import MeasureError
-from bbmeasure.layer import Capture
-from bbmeasure.master.plan import Meaning, Plan
 from bbmeasure.records import Direction, Kind, Record
-from bbmeasure.threads import Workshop
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import remotefiles
-from bbmeasure_steps.capturing import Captured, Outcome, StepCapture
 from bbmeasure_steps.connection import send_at_once
+from bbmeasure_steps.results import Captured, Outcome, StepCapture
 from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
 
 #: The largest output that is parsed, in characters or bytes.
@@ -136,7 +137,7 @@ class MeasuringStep(ShellMixin, BuildStep):
     @property
     def layer(self) -> Capture:
         """The capture layer of this step's master."""
-        return capture.for_master(self.master)
+        return api.for_master(self.master)
 
     @property
     def plan(self) -> Plan:

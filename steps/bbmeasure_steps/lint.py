@@ -10,7 +10,7 @@ from buildbot.process.results import FAILURE, SUCCESS
 
 from bbmeasure import adapters
 from bbmeasure.records import Record
-from bbmeasure_steps.kit import flag
+from bbmeasure_steps.program import flag
 from bbmeasure_steps.shell import MeasureShellCommand
 
 

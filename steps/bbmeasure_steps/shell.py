@@ -12,13 +12,13 @@ from twisted.internet import defer
 
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
+from bbmeasure.capture.plan import Meaning
 from bbmeasure.errors import MeasureError
-from bbmeasure.master.plan import Meaning
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
-from bbmeasure_steps.capturing import apply_meaning
-from bbmeasure_steps.kit import PYTHON, bundled_command, flag, interpreter
+from bbmeasure_steps.program import PYTHON, bundled_command, flag, interpreter
+from bbmeasure_steps.results import apply_meaning
 from bbmeasure_steps.stdout import StdoutCollector
 
 #: What ``resources=True`` adds to the name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bbmeasure_steps.kit import KitStep, as_list, flag, texts
+from bbmeasure_steps.program import KitStep, as_list, flag, texts
 
 
 class SizeOf(KitStep):

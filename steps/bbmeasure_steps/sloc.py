@@ -10,9 +10,9 @@ from buildbot.config.errors import error as config_error
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
+from bbmeasure.model import Query
 from bbmeasure.records import Record
-from bbmeasure.storage.base import Query
-from bbmeasure_steps.kit import KitStep, as_list, texts
+from bbmeasure_steps.program import KitStep, as_list, texts
 from bbmeasure_steps.stdout import StdoutCollector
 
 TOOLS = ("auto", "builtin", "scc", "tokei", "cloc", "sloccount", "pygount", "pytokei")

@@ -11,7 +11,7 @@ from buildbot.interfaces import IRenderable
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.units import excerpt
-from bbmeasure_steps.kit import KitStep, flag, seconds
+from bbmeasure_steps.program import KitStep, flag, seconds
 
 
 class TimedPythonFunction(KitStep):

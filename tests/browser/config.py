@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 
 LINUX, WINDOWS = "linux", "windows"
 #: The builder whose series have names that are out for trouble.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.browser.config import config, seed
 
 FLAGS = (
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def built() -> None:
     """The page as it is built: a test of the page that is not there would test nothing."""
-    page = ROOT / "bbmeasure" / "master" / "static" / "scripts.js"
+    page = ROOT / "bbmeasure" / "master" / "www" / "static" / "scripts.js"
     assert page.is_file(), "the page is not built: run `make www` (it needs npm)"
     sources = [path for path in (ROOT / "www" / "src").rglob("*") if path.is_file()]
     newest = max(sources, key=lambda path: path.stat().st_mtime)

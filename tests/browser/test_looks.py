@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.browser.config import HOSTILE, LINUX, WINDOWS, config
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import expect
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.browser.config import LINUX, WINDOWS, ask, config, measure, size
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.browser.config import LINUX, SECRET, config, measure, size
 
 #: The builds of SECRET are for the user ann alone.

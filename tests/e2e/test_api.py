@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.site import Site
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, SeriesInfo
-from bbmeasure.storage.journal import Journal
+from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, run_command
 from tests.servers import Influxd, wait_until
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from bbmeasure import patterns
-from bbmeasure.master import backfill
-from bbmeasure.site import Site
+from bbmeasure.master.backfill import command
+from bbmeasure.testing.site import Site
 from tests.buildbots import python_with_buildbot
 from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
@@ -45,7 +45,7 @@ def test_a_pattern_that_makes_no_sense_is_wrong_use(
     tmp_path: Path, pattern: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 2, as for each question that makes no sense, before anything is read."""
-    assert backfill.main(["--master", str(tmp_path), "--pattern", pattern]) == 2
+    assert command.main(["--master", str(tmp_path), "--pattern", pattern]) == 2
     assert f"--pattern: pattern {pattern!r}: " in capsys.readouterr().err
 
 
@@ -77,7 +77,7 @@ def test_twice_is_once_and_live_points_stay(
         assert everything(site.journal) == after
         assert "0 builds read" in run_command(*command).stdout
         monkeypatch.setattr(patterns, "PATIENCE", 0.05)
-        assert backfill.main(["--master", str(site.master_dir), "--pattern", r"(?:a|a)+(?P<n>\d)$"]) == 0
+        assert command.main(["--master", str(site.master_dir), "--pattern", r"(?:a|a)+(?P<n>\d)$"]) == 0
         said = capsys.readouterr().out
         assert "the pattern took too long for 2 logs, such as: build 2, step 'work': pattern " in said
         assert "took longer than 0.05 s at line 2" in said
@@ -277,7 +277,7 @@ def test_a_broken_off_run_goes_on(past: Path) -> None:
     """A run killed in the middle goes on where it was, and the result is the same."""
     whole = everything(past / "bbmeasure.sqlite")
     other = past.parent / "other.sqlite"
-    command = [sys.executable, "-m", "bbmeasure.cli", "backfill", "--master", str(past), "--journal", str(other)]
+    command = [sys.executable, "-m", "bbmeasure", "backfill", "--master", str(past), "--journal", str(other)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (other.exists() and _begun(other)):

@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from bbmeasure.errors import StorageUnavailableError
-from bbmeasure.master.database import Database
-from bbmeasure.master.history import History
-from bbmeasure.site import Site
+from bbmeasure.master.backfill.builds import History
+from bbmeasure.master.backfill.database import Database
+from bbmeasure.testing.site import Site
 from tests.databases import PASSWORD, QUOTED, MariaDB, PostgreSQL, SQLServer
 from tests.e2e.masters import BASE_CONFIG, report, run_command
 from tests.e2e.test_backfill import CONFIG, FILL, LIVE, MASTER_CFG, everything

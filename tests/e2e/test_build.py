@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
 CONTRACT = """
@@ -342,7 +342,7 @@ def test_master_stops_as_fast_as_without(tmp_path: Path) -> None:
 def test_demo_stops_by_itself_and_on_interrupt(tmp_path: Path) -> None:
     """``bbmeasure demo`` prints its table; interrupted, it leaves no process behind."""
     repository = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "bbmeasure.cli", "demo", "--builds", "1", "--repository", str(repository)]
+    command = [sys.executable, "-m", "bbmeasure", "demo", "--builds", "1", "--repository", str(repository)]
     done = subprocess.run([*command, "--once"], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "wheel_size" in done.stdout

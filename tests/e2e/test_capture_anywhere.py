@@ -6,7 +6,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
 
 CONFIG = r"""

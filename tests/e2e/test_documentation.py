@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests import documented
 
 PROJECT_TEST = """
@@ -61,7 +61,7 @@ def site(repository, tmp_path_factory):
 def ask(site, *arguments):
     """What the command line says while the master runs."""
     done = subprocess.run(
-        [sys.executable, "-m", "bbmeasure.cli", *arguments, "--master", str(site.master_dir), "--json"],
+        [sys.executable, "-m", "bbmeasure", *arguments, "--master", str(site.master_dir), "--json"],
         capture_output=True,
         text=True,
     )

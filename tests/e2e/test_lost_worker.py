@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, rows
 
 # A worker sends what it has of the output at once where that is 64 KiB, else after 5 s: hence the filler.

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.buildbots import OLDEST, python_with_buildbot
 from tests.e2e.masters import BASE_CONFIG, series_names
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bbmeasure.site import Process, Site, free_port
+from bbmeasure.testing.site import Process, Site, free_port
 from tests import documented
 from tests.e2e.masters import BASE_CONFIG
 from tests.servers import Influxd, make_certificate, wait_until

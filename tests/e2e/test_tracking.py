@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
 
 STOCK = r"""

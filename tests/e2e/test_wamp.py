@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.crossbar import Crossbar
 from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
 

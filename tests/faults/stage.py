@@ -9,9 +9,9 @@ from typing import Any, Optional
 
 import requests
 
-from bbmeasure.site import Site
-from bbmeasure.storage.base import Query
-from bbmeasure.storage.journal import open_reader
+from bbmeasure.model import Query
+from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.testing.site import Site
 from tests.hostile import Gateway
 from tests.servers import Influxd
 

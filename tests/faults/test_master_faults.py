@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from bbmeasure.errors import MeasureError
-from bbmeasure.site import Site
-from bbmeasure.sources import noted_journal
+from bbmeasure.storage.sqlite.location import noted_journal
+from bbmeasure.testing.site import Site
 from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.stage import (
     CONFIG,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bbmeasure.site import Site
+from bbmeasure.testing.site import Site
 from tests.faults.stage import (
     CONFIG,
     POINTS,
@@ -120,7 +120,7 @@ def ship_from(site: Site, since: str) -> int:
     command = [
         sys.executable,
         "-m",
-        "bbmeasure.cli",
+        "bbmeasure",
         "ship",
         "--master",
         str(site.master_dir),

@@ -13,9 +13,10 @@ from buildbot.process.results import SUCCESS
 from buildbot.test.util.integration import RunMasterBase
 from twisted.internet import defer, reactor, task
 
-from bbmeasure import MeasuredBuilderConfig, SQLiteInstance, capture
-from bbmeasure.storage.base import Point, Query
-from bbmeasure.storage.journal import JournalReader
+from bbmeasure import MeasuredBuilderConfig, SQLiteInstance
+from bbmeasure.capture import api
+from bbmeasure.model import Point, Query
+from bbmeasure.storage.sqlite.journal import JournalReader
 
 JOURNAL = "bbmeasure.sqlite"
 
@@ -106,7 +107,7 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
     @property
     def layer(self) -> Any:
         """The master's capture layer."""
-        return capture.for_master(self.master)
+        return api.for_master(self.master)
 
     @defer.inlineCallbacks
     def settle(self) -> Any:

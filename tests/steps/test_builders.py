@@ -14,10 +14,9 @@ from buildbot.process.properties import Property
 from twisted.trial import unittest
 
 from bbmeasure import MeasuredBuilderConfig
-from bbmeasure.layer import Switches
-from bbmeasure.master.instances import SQLiteInstance
-from bbmeasure.master.measured import MeasuredMixin, measured_class
-from bbmeasure.master.plan import ALL, Meaning, Plan, Track, check_series, read_switches, series_name
+from bbmeasure.capture.plan import ALL, Meaning, Plan, Switches, Track, check_series, read_switches, series_name
+from bbmeasure.master.services.sqlite import SQLiteInstance
+from bbmeasure.master.tracking.build_class import MeasuredMixin, measured_class
 from bbmeasure.records import Direction, Kind
 from bbmeasure_steps import MeasureShellCommand
 

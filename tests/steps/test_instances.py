@@ -18,13 +18,15 @@ from buildbot.test.reactor import TestReactorMixin
 from twisted.internet import defer, reactor
 from twisted.trial import unittest
 
-from bbmeasure import SQLiteInstance, capture, captureData
-from bbmeasure.layer import Switches
-from bbmeasure.master import journals
-from bbmeasure.master.instances import STOP_PATIENCE, read_retention
-from bbmeasure.master.tracking import BuildTracker
-from bbmeasure.storage.base import Query
-from bbmeasure.storage.sqlite import SQLiteStorage
+from bbmeasure import SQLiteInstance, captureData
+from bbmeasure.capture import api
+from bbmeasure.capture.plan import Switches
+from bbmeasure.master.services import journals
+from bbmeasure.master.services.base import STOP_PATIENCE
+from bbmeasure.master.services.sqlite import read_retention
+from bbmeasure.master.tracking.events import BuildTracker
+from bbmeasure.model import Query
+from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.steps.live import JOURNAL, Leaves, LiveCase, measured, pause, plain, read, sqlite
 
 DAY = 86_400.0
@@ -271,7 +273,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.addCleanup(self.gate.set)
         opened = SQLiteStorage._open_journal
         self.patch(SQLiteStorage, "_open_journal", lambda store: (self.gate.wait(20), opened(store))[1])
-        self.layer = capture.for_master(self.master)
+        self.layer = api.for_master(self.master)
 
     @defer.inlineCallbacks
     def make_service(self, **arguments: Any) -> Any:
@@ -332,8 +334,8 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
 
 def test_other_instances_use_the_configured_journal() -> None:
     """The journal of a configuration is its SQLiteInstance's file, whatever the order of the instances."""
-    from bbmeasure.master.instances import JOURNAL as BY_DEFAULT
-    from bbmeasure.master.instances import configured_path
+    from bbmeasure.master.services.journals import configured_path
+    from bbmeasure.storage.sqlite.location import JOURNAL as BY_DEFAULT
 
     store = SQLiteInstance(path="data/m.sqlite")
     assert configured_path([store]) == "data/m.sqlite"

@@ -18,10 +18,12 @@ from buildbot.test.util.config import ConfigErrorsMixin
 from twisted.internet import defer
 from twisted.trial import unittest
 
-from bbmeasure import Record, capture, patterns
+from bbmeasure import Record, patterns
+from bbmeasure.capture import api
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.base import BuildContext, Point, SeriesInfo
-from bbmeasure.testing import BrokenStorage, MeasuringStepMixin, _writer, sidecar_lines
+from bbmeasure.testing import BrokenStorage, MeasuringStepMixin, sidecar_lines
+from bbmeasure.testing.kit import _writer
 from bbmeasure_steps import MeasureShellCommand, remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT
 
@@ -70,7 +72,7 @@ class TestNumbers(StepTestCase):
         (point,) = self.captured_points()
         assert point.value == 0.012
         assert point.tags == {"a": "b"}
-        (info,) = self.successResultOf(capture.for_master(self.master).storage.series())
+        (info,) = self.successResultOf(api.for_master(self.master).storage.series())
         assert (info.kind, info.unit, info.better) == (Kind.DURATION, "s", Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -111,7 +113,7 @@ class TestNumbers(StepTestCase):
     @defer.inlineCallbacks
     def test_change_is_shown(self) -> Any:
         """The summary compares with the last earlier build of the builder."""
-        storage = capture.for_master(self.master).storage
+        storage = api.for_master(self.master).storage
         storage.declare(SeriesInfo("m", Kind.SIZE, "bytes"))
         storage.write([Point("m", 1, 1000.0, {}, BuildContext("Builder", "other", 12, 91))])
         storage.write([Point("m", 2, 5.0, {}, BuildContext("another", "other", 1, 90))])
@@ -126,7 +128,7 @@ class TestNumbers(StepTestCase):
     @defer.inlineCallbacks
     def test_kind_in_master_cfg_wins(self) -> Any:
         """A kind given in master.cfg wins over what the series had."""
-        storage = capture.for_master(self.master).storage
+        storage = api.for_master(self.master).storage
         storage.declare(SeriesInfo("m", Kind.RATIO))
         yield self.run_measuring("5", kind="count")
         (info,) = self.successResultOf(storage.series())
@@ -168,7 +170,7 @@ def _bad_output(text: str) -> Callable[[TestBadOutput], Any]:
         if text:
             assert repr(text[:10])[1:8] in self.log()
         assert len(self.log()) < 2_000
-        assert capture.for_master(self.master).counters["refused"] == 1
+        assert api.for_master(self.master).counters["refused"] == 1
 
     test.__doc__ = f"Output that is {text[:12]!r} is WARNINGS with a word of what was wanted."
     return test
@@ -209,7 +211,7 @@ class TestReported(StepTestCase):
         )
         assert self.captured_values() == {'quote"d': 1}
         assert self.log().count("refused: line") == 5
-        assert capture.for_master(self.master).counters["refused"] == 5
+        assert api.for_master(self.master).counters["refused"] == 5
         assert len(self.log()) < 5_000
 
     @defer.inlineCallbacks
@@ -298,7 +300,7 @@ class TestStrangers(StepTestCase):
         self.sidecar_stepid += 1
         yield self.run_measuring("crash", FAILURE, exit=1)
         assert "not read: 'crash'" in self.log()
-        assert capture.for_master(self.master).counters["refused"] == 0
+        assert api.for_master(self.master).counters["refused"] == 0
 
 
 class TestParsing(StepTestCase):
@@ -336,7 +338,7 @@ class TestParsing(StepTestCase):
         pattern = r"took (?P<took>\d+) of (?P<limit>\S+ min)"
         yield self.run_measuring("took 250 of 2 min", pattern=pattern, unit="ms", better="lower")
         assert self.captured_values() == {"took": 0.25, "limit": 120}
-        infos = {info.name: info for info in self.successResultOf(capture.for_master(self.master).storage.series())}
+        infos = {info.name: info for info in self.successResultOf(api.for_master(self.master).storage.series())}
         assert (infos["took"].kind, infos["took"].better) == (Kind.DURATION, Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -344,7 +346,7 @@ class TestParsing(StepTestCase):
         """What a tool does not say of its numbers, the step does."""
         text = '[{"name": "memory", "unit": "count", "value": 3}, {"name": "wait", "unit": "ms", "value": 5}]'
         yield self.run_measuring(text, parser="github-action-benchmark", better="higher")
-        infos = {info.name: info for info in self.successResultOf(capture.for_master(self.master).storage.series())}
+        infos = {info.name: info for info in self.successResultOf(api.for_master(self.master).storage.series())}
         assert (infos["memory"].better, infos["wait"].better) == (Direction.HIGHER, Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -358,7 +360,7 @@ class TestParsing(StepTestCase):
         """A parser's exception is a warning of the step with its text, and counted; never an EXCEPTION."""
         yield self.run_measuring("x", WARNINGS, parser=lambda text: [Record("a", 1 / 0)])
         assert "the parser failed: ZeroDivisionError" in self.log()
-        assert capture.for_master(self.master).counters["parser_errors"] == 1
+        assert api.for_master(self.master).counters["parser_errors"] == 1
 
     @defer.inlineCallbacks
     def test_parser_that_exits(self) -> Any:
@@ -441,18 +443,18 @@ class TestStoreTrouble(StepTestCase):
     @defer.inlineCallbacks
     def test_store_that_fails(self) -> Any:
         """A value that no store takes is WARNINGS, with the store's words in the log."""
-        capture.for_master(self.master).attach(BrokenStorage("fail"))
+        api.for_master(self.master).attach(BrokenStorage("fail"))
         yield self.run_measuring("5", WARNINGS)
         assert "not kept: broken: told to fail" in self.log()
 
     def test_store_that_hangs(self) -> None:
         """A store that never answers delays a step by the capture layer's patience, the next ones hardly at all."""
-        capture.for_master(self.master).attach(BrokenStorage("hang"))
+        api.for_master(self.master).attach(BrokenStorage("hang"))
         running = self.run_measuring("5", SUCCESS)
         self.assertNoResult(running)
         self.reactor.pump([0.5] * 4)
         self.successResultOf(running)
-        assert capture.for_master(self.master).counters["late"] >= 1
+        assert api.for_master(self.master).counters["late"] >= 1
         self._steps.clear()
         self.sidecar_stepid += 1
         running = self.run_measuring("5", SUCCESS)

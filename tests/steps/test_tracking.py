@@ -12,9 +12,9 @@ from buildbot.process.results import SUCCESS
 from twisted.internet import defer, reactor, task
 from twisted.trial import unittest
 
-from bbmeasure.master import tracking
-from bbmeasure.master.buildrecords import Times, read_build
-from bbmeasure.storage.base import BuildContext
+from bbmeasure.master.tracking import events
+from bbmeasure.master.tracking.finished_build import Times, read_build
+from bbmeasure.model import BuildContext
 from tests.steps.live import JOURNAL, Leaves, LiveCase, Waits, measured, pause, plain, read, sqlite
 
 STEPS = (
@@ -95,7 +95,7 @@ class TestLateEvents(LiveCase):
             assert all(0 < value < 20 and not value.is_integer() for value in values), (series, values)
         assert sorted((yield self.values("tests-failed", JOURNAL))) == [0] * 4 + [3] * 4
         assert "build_gone" not in self.layer.counters
-        assert not tracking.BuildTracker.for_master(self.master)._builds
+        assert not events.BuildTracker.for_master(self.master)._builds
 
     def test_a_turn_of_the_reactor(self) -> Any:
         """Each build is captured once and whole where its events arrive a turn of the reactor later."""
@@ -139,7 +139,7 @@ class TestLateEvents(LiveCase):
     @defer.inlineCallbacks
     def test_an_end_that_is_never_told(self) -> Any:
         """A build whose end the queue loses is captured a while later, counted, let go of, and not captured again."""
-        self.patch(tracking, "LATE", 0.2)
+        self.patch(events, "LATE", 0.2)
         yield self.start([plain(steps=STEPS), measured(steps=STEPS)], [sqlite(**ALL)])
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         for builder in ("plain", "first"):
@@ -148,7 +148,7 @@ class TestLateEvents(LiveCase):
             yield pause(0.01)
         assert (yield self.counts()) == {series: 2 * count for series, count in OF_A_BUILD.items()}
         assert self.layer.counters["build_end_untold"] == 2
-        assert not tracking.BuildTracker.for_master(self.master)._builds
+        assert not events.BuildTracker.for_master(self.master)._builds
         before = yield self.points("build_duration", JOURNAL)
         queue.lost = ()
         for build in (yield self.master.data.get(("builds",))):
@@ -162,7 +162,7 @@ class TestLateEvents(LiveCase):
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         yield self.master.data.control("force", {}, ("forceschedulers", "force-plain"))
-        tracker = tracking.BuildTracker.for_master(self.master)
+        tracker = events.BuildTracker.for_master(self.master)
         while not any(one.times.finished for one in tracker._builds.values()):
             yield pause(0.01)
         while self.master.botmaster.builders["plain"].building:
@@ -175,7 +175,7 @@ class TestLateEvents(LiveCase):
     @defer.inlineCallbacks
     def test_no_more_are_followed_than_a_bound(self) -> Any:
         """A build beyond it is captured from Buildbot's record at its end."""
-        self.patch(tracking, "MOST_RUNNING", 0)
+        self.patch(events, "MOST_RUNNING", 0)
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         yield self.build("plain")
         assert (yield self.counts()) == {**OF_A_BUILD, "tests-failed": 0}

@@ -26,7 +26,7 @@ def is_named(name):
 def help_of(*command):
     """What ``bbmeasure COMMAND --help`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "bbmeasure.cli", *command, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "bbmeasure", *command, "--help"], capture_output=True, text=True, check=True
     )
     return done.stdout
 

@@ -13,10 +13,11 @@ import pytest
 import pytest_twisted
 from twisted.internet import defer, reactor
 
-from bbmeasure import capture, wire
+from bbmeasure import wire
+from bbmeasure.capture import api
+from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Record
-from bbmeasure.storage.base import Point, SeriesInfo
-from bbmeasure.storage.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, open_reader
 from tests import documented
 
 # From GNU binutils 2.40.
@@ -103,16 +104,16 @@ def test_a_running_journal_is_backed_up_whole(tmp_path):
 @pytest_twisted.inlineCallbacks
 def test_values_can_be_captured_as_the_page_says(monkeypatch):
     """The three calls of captureData on the page keep a value, a total, and nothing for a first difference."""
-    real, calls = capture.captureData, []
+    real, calls = api.captureData, []
     master = Master()
 
     def capture_here(*values, **how):
         calls.append(real(*values, **how, master=master))
 
-    monkeypatch.setattr(capture, "captureData", capture_here)
+    monkeypatch.setattr(api, "captureData", capture_here)
     exec(documented.code_block("capture-data"), {})
     yield defer.gatherResults(calls)
-    found = yield capture.for_master(master).storage.series()
+    found = yield api.for_master(master).storage.series()
     assert {info.name: info.count for info in found} == {"queue_length": 1, "bytes_served": 1, "odometer": 0}
 
 

@@ -46,7 +46,7 @@ def _copy_checkout(target):
         text=True,
         check=True,
     ).stdout.split("\0")
-    page = [str(path.relative_to(ROOT)) for path in (ROOT / "bbmeasure" / "master" / "static").rglob("*")]
+    page = [str(path.relative_to(ROOT)) for path in (ROOT / "bbmeasure" / "master" / "www" / "static").rglob("*")]
     for name in [*listed, *page]:
         if name and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def test_there_is_one_version(built):
     assert headers["Requires-Python"] == ">=3.9"
     assert "MIT" in (headers["License"], headers["License-Expression"])
     assert [name for name in built.names if ".dist-info/" in name and name.endswith("LICENSE")]
-    assert (ROOT / "bbmeasure" / "master" / "VERSION").read_text().strip() == bbmeasure.__version__
+    assert (ROOT / "bbmeasure" / "master" / "www" / "VERSION").read_text().strip() == bbmeasure.__version__
 
 
 def test_every_entry_point_loads_from_the_wheel(installed):

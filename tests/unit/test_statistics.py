@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bbmeasure import statistics
 from bbmeasure.errors import QueryError
-from bbmeasure.storage import statistics
-from bbmeasure.storage.statistics import Moments
+from bbmeasure.statistics import Moments
 
 _VALUES = st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=1, max_size=60)
 _HUGE = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20)

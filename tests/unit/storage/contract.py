@@ -14,10 +14,10 @@ import pytest
 from pytest_twisted import blockon, inlineCallbacks
 from twisted.internet import defer
 
+from bbmeasure import statistics
 from bbmeasure.errors import QueryError, SeriesConflictError, StorageError
+from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage import statistics
-from bbmeasure.storage.base import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
 
 START = 1_700_000_000 * NANOSECONDS
 

@@ -1,0 +1,1 @@
+"""Shipping points from the journal to servers of time series."""

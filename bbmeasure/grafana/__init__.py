@@ -1,0 +1,1 @@
+"""Grafana: links, provisioning, dashboards."""

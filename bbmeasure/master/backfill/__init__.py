@@ -1,0 +1,1 @@
+"""Capturing past builds from a master's database."""

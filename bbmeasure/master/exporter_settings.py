@@ -1,0 +1,92 @@
+"""``python -m bbmeasure.master.exporter_settings DIR``: to which servers a master ships, with its secrets rendered.
+
+A process of its own, for the commands that talk to those servers, because reading a master.cfg runs it.  What it
+prints holds secrets: it goes through a pipe to the command that started it, and to nobody's terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import Any
+
+from buildbot.config.errors import ConfigErrors
+from buildbot.config.master import FileLoader
+from buildbot.process.properties import Properties
+from buildbot.scripts.base import getConfigFileFromTac
+from buildbot.secrets.manager import SecretManager
+from twisted.internet import defer, task
+
+from bbmeasure.capture.plan import split_arguments
+from bbmeasure.master.services.exporters import SinkInstance
+
+#: Seconds that the providers of secrets may take.
+PATIENCE = 60
+
+
+class _Master:
+    """As much of a master as the providers of secrets need."""
+
+    def __init__(self, config: Any, reactor: Any, basedir: str) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.basedir = basedir
+        self.namedServices: dict[str, Any] = {}
+        self.master = self
+
+
+@defer.inlineCallbacks
+def read(reactor: Any, folder: str) -> Generator[Any, Any, list[dict[str, Any]]]:
+    """The settings of each sink, or the ``problem`` that there is with them."""
+    with contextlib.redirect_stdout(sys.stderr):
+        config = FileLoader(folder, getConfigFileFromTac(folder, quiet=True)).loadConfig()
+        properties = Properties()
+        properties.master = _Master(config, reactor, folder)
+        manager = SecretManager()
+        manager.parent = properties.master
+        for provider in config.secretsProviders or ():
+            provider.parent = manager
+            yield defer.maybeDeferred(provider.reconfigService, *provider._config_args, **provider._config_kwargs)
+            manager.services.append(provider)
+        properties.master.namedServices["secrets"] = manager
+        found = []
+        for service in config.services.values():
+            if isinstance(service, SinkInstance):
+                one = yield _settings(service, properties)
+                found.append(one)
+    return found
+
+
+@defer.inlineCallbacks
+def _settings(service: SinkInstance, properties: Any) -> Generator[Any, Any, dict[str, Any]]:
+    own, _ = split_arguments(service._config_kwargs)
+    told: dict[str, Any] = {"name": service.name, "class": type(service).__name__}
+    try:
+        for name in service.secrets:
+            if name in own:
+                own[name] = yield properties.render(own[name])
+        return {**told, **asdict(service.rendered_settings(**own))}
+    except Exception as error:  # noqa: BLE001  (whatever a provider of secrets raises is told)
+        return {**told, "problem": f"{type(error).__name__}: {error}"}
+
+
+@defer.inlineCallbacks
+def main(reactor: Any, folder: str) -> Generator[Any, Any, None]:
+    """Print the settings as one line of JSON."""
+    if sys.stdout.isatty():
+        raise SystemExit("bbmeasure.master.exporter_settings prints secrets: expected a pipe, not a terminal")
+    try:
+        reading = read(reactor, folder)
+        found = yield reading.addTimeout(PATIENCE, reactor)
+    except ConfigErrors as errors:
+        found = {"problem": "; ".join(str(error) for error in errors.errors)}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    os.chdir(sys.argv[1])
+    task.react(main, [os.getcwd()])

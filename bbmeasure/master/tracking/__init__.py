@@ -1,0 +1,1 @@
+"""Capturing what Buildbot itself knows of a build: times, statistics, properties."""

@@ -1,0 +1,1 @@
+"""The web plugin: the Measurements page and the JSON API."""

@@ -1,0 +1,1 @@
+"""Reading back what was captured: statistics, and the JSON that API and command line answer."""

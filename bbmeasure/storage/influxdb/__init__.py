@@ -1,0 +1,1 @@
+"""InfluxDB as a store, and its line protocol."""

@@ -1,0 +1,1 @@
+"""The journal: the embedded store in an SQLite file."""

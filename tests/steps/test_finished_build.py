@@ -1,0 +1,353 @@
+"""What is captured of a build when it ends: durations, statistics, properties, each once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.process import results as codes
+from buildbot.process.properties import Interpolate
+from buildbot.process.results import EXCEPTION, FAILURE, SKIPPED, SUCCESS, WARNINGS
+from twisted.internet import defer, task
+from twisted.trial import unittest
+
+from bbmeasure.capture.plan import ALL, Meaning, Plan, Switches, Track
+from bbmeasure.master.tracking.finished_build import (
+    Collector,
+    Finished,
+    FinishedStep,
+    Times,
+    collect_properties,
+    collect_statistics,
+    collect_times,
+    number_of,
+    result_word,
+)
+from bbmeasure.model import NANOSECONDS, BuildContext
+from bbmeasure.records import Direction, Kind
+from bbmeasure.testing import BrokenStorage
+from tests.steps.live import JOURNAL, Leaves, LiveCase, Waits, measured, plain, sqlite
+
+CONTEXT = BuildContext("first", "bot1", 7, 107, project="proj")
+
+
+def finished(*steps: FinishedStep, **facts: Any) -> Finished:
+    known = {"second": 1_700_000_000, "result": "success", "duration": 12.5, "queued": 3.0, "locks": None, **facts}
+    return Finished(CONTEXT, "master", steps=steps, **known)
+
+
+def step(name: str = "compile", number: int = 1, duration: Any = 1.25, **more: Any) -> FinishedStep:
+    return FinishedStep(name, number, 1_699_999_990 + number, more.pop("result", "success"), duration, more)
+
+
+def times_of(build: Finished, plan: Plan = Plan(), switches: Switches = Switches()) -> Collector:  # noqa: B008
+    collector = Collector(build, plan.tags)
+    collect_times(collector, plan, switches)
+    return collector
+
+
+def told(collector: Collector) -> list[tuple[str, Any, dict[str, str]]]:
+    """Series, value and all tags of each value."""
+    return [
+        (one.record.name, one.record.value, {**one.record.tags, **(one.master_tags or {})}) for one in collector.values
+    ]
+
+
+class TestCollecting(unittest.TestCase):
+    """From a finished build to values."""
+
+    def test_words_of_results(self) -> None:
+        """Each result of Buildbot has OpenTelemetry's word, an unknown one too."""
+        words = [result_word(code) for code in range(len(codes.Results))]
+        assert dict(zip(codes.Results, words)) == {
+            "success": "success",
+            "warnings": "success",
+            "failure": "failure",
+            "skipped": "skip",
+            "exception": "error",
+            "retry": "error",
+            "cancelled": "cancellation",
+        }
+        assert (result_word(None), result_word(99)) == ("error", "error")
+
+    def test_durations_of_a_build(self) -> None:
+        """What is known of its times, in seconds, less being better."""
+        collector = times_of(finished(), switches=Switches(build_times=True))
+        tags = {"result": "success"}
+        assert told(collector) == [("build_duration", 12.5, tags), ("queue_duration", 3.0, tags)]
+        for value in collector.values:
+            assert (value.record.kind, value.record.unit, value.record.better) == (Kind.DURATION, "s", Direction.LOWER)
+            assert value.context == CONTEXT
+
+    def test_durations_of_steps(self) -> None:
+        """By name under its series, by the switch under ``step_duration``; one that did not run has none."""
+        tracks = (Track("compile"), Track("compile", Meaning("{builder}.{step}.{project}", tags={"phase": "x"})))
+        build = finished(
+            step(result="failure"), step("never", 2, None), step("skipped", 3, result="skip"), step("other", 4)
+        )
+        collector = times_of(build, Plan(step_times=tracks, tags={"on": "linux"}), Switches(step_times=True))
+        failed = {"on": "linux", "result": "failure"}
+        assert told(collector) == [
+            ("compile", 1.25, failed),
+            ("first.compile.proj", 1.25, {**failed, "phase": "x"}),
+            ("step_duration", 1.25, {**failed, "step": "compile"}),
+            ("step_duration", 1.25, {"on": "linux", "result": "success", "step": "other"}),
+        ]
+        assert {value.context.step for value in collector.values if value.context} == {"compile", "other"}
+
+    def test_statistics(self) -> None:
+        """Tracked ones of all steps or one; by the switch all, but none twice under its own name."""
+        build = finished(step("a", 1, failed=3, passed=5), step("b", 2, failed=4))
+        plan = Plan(statistics=(Track("failed"), Track("failed", Meaning("of_b"), "b")))
+        collector = Collector(build, {})
+        collect_statistics(collector, plan, Switches(statistics=True))
+        assert told(collector) == [
+            ("failed", 3, {"step": "a"}),
+            ("passed", 5, {"step": "a"}),
+            ("failed", 4, {"step": "b"}),
+            ("of_b", 4, {"step": "b"}),
+        ]
+
+    def test_properties(self) -> None:
+        """Tracked ones as they are, missing ones told; patterns take numbers alone, and none twice."""
+        properties = {"warnings-count": 7, "pylint-error": "12", "pylint-text": "x", "text": "gcc", "none": None}
+        plan = Plan(properties=(Track("warnings-count"), Track("text"), Track("none"), Track("unset")))
+        collector = Collector(finished(), {})
+        missing = list(collect_properties(collector, plan, Switches(properties=("pylint-*", "warn*")), properties))
+        assert missing == ["none", "unset"]
+        assert told(collector) == [("warnings-count", 7, {}), ("text", "gcc", {}), ("pylint-error", 12, {})]
+
+    def test_numbers(self) -> None:
+        """A number, a text that reads as one, else a text; nothing for a number that no float holds."""
+        given = [True, 5, "1_024", " 2.5 ", "1,024", "5 s", "", [1, 2], 10**400, float("nan"), "x" * 10_000]
+        assert [number_of(one) for one in given[:8]] == [1, 5, 1024, 2.5, "1,024", "5 s", "", "[1, 2]"]
+        assert number_of(given[8]) is None
+        assert number_of(given[9]) is None
+        assert isinstance(number_of(given[10]), str)
+
+    def test_one_that_cannot_be_kept_leaves_the_others(self) -> None:
+        """A statistic that is no value is refused with a word."""
+        collector = Collector(finished(step("a", 1, bad=[1], worse=float("nan"), good=1)), {})
+        collect_statistics(collector, Plan(), Switches(statistics=True))
+        assert [name for name, _, _ in told(collector)] == ["good"]
+        assert len(collector.refused) == 2
+        assert all("expected" in why for why in collector.refused)
+        assert collector.refused[0].startswith(f"'bad' of builder {collector.build.context.builder!r}, step 'a': ")
+
+    def test_the_same_point_whoever_captures_it(self) -> None:
+        """The same build gives the same times within its second; another step, tag, series or build others."""
+        plan = Plan(step_times=(Track("a"), Track("a", Meaning("x")), Track("b")))
+        build = finished(step("a", 1), step("b", 2), step("b", 3))
+        first, again = (times_of(build, plan, ALL).values for _ in range(2))
+        assert first == again
+        seconds = [value.time // NANOSECONDS for value in first if value.time]
+        assert sorted(set(seconds)) == [1_699_999_991, 1_699_999_992, 1_699_999_993, 1_700_000_000]
+        times = [value.time for value in first]
+        assert len(set(times)) == len(times) == 9
+        other = times_of(finished(step("a", 1), result="failure"), plan, ALL).values
+        assert not {value.time for value in other if value.record.name == "build_duration"} & set(times)
+
+
+class TestTimes(unittest.TestCase):
+    """When a step runs."""
+
+    def run_step(self, run: Any) -> tuple[Times, Any, task.Clock]:
+        class Step:
+            stepid = 5
+
+        clock, one = task.Clock(), Step()
+        one.run = run  # type: ignore[attr-defined]
+        times = Times(clock)
+        times.watch(one)
+        return times, one, clock
+
+    def test_a_step_that_takes_its_time(self) -> None:
+        """From the call of ``run`` until its Deferred fires, below the second."""
+        done: defer.Deferred[int] = defer.Deferred()
+        times, one, clock = self.run_step(lambda: done)
+        clock.advance(100)
+        running = one.run()
+        clock.advance(1.25)
+        done.callback(SUCCESS)
+        assert self.successResultOf(running) == SUCCESS
+        assert times.steps == {5: 1.25}
+
+    def test_a_step_that_fails(self) -> None:
+        """It took its time as well, and its exception is Buildbot's to handle."""
+
+        def run() -> int:
+            raise ZeroDivisionError("oops")
+
+        times, one, _ = self.run_step(run)
+        self.failureResultOf(one.run(), ZeroDivisionError)
+        assert times.steps == {5: 0}
+
+    def test_a_step_that_is_a_coroutine(self) -> None:
+        """``async def run`` is timed too."""
+        done: defer.Deferred[int] = defer.Deferred()
+
+        async def run() -> int:
+            return await done
+
+        times, one, clock = self.run_step(run)
+        running = one.run()
+        clock.advance(2)
+        done.callback(WARNINGS)
+        assert self.successResultOf(running) == WARNINGS
+        assert times.steps == {5: 2}
+
+    def test_a_build_ends_once(self) -> None:
+        """The first end counts."""
+        times = Times(task.Clock())
+        times.clock.advance(5)
+        times.build_started()
+        times.clock.advance(2.5)
+        times.build_finished()
+        times.clock.advance(10)
+        times.build_finished()
+        assert (times.started, times.finished) == (5, 7.5)
+
+
+STEPS = (
+    Leaves(name="test", statistics={"tests-failed": 3}, properties={"warnings-count": 7}),
+    Leaves(name="next", statistics={"tests-failed": 0}, result=WARNINGS),
+)
+
+
+class TestBuilds(LiveCase):
+    """Builds of a real master."""
+
+    @defer.inlineCallbacks
+    def test_a_measured_and_a_plain_builder(self) -> Any:
+        """Each build is captured once, by itself where its builder measures, by the message queue where it does not."""
+        first = measured(steps=STEPS, measureTags={"platform": "linux"})
+        first.trackStepTimes("test")
+        first.trackStatistics("tests-failed", series="failed")
+        first.trackProperties("warnings-count", series="{builder}.warnings")
+        yield self.start(
+            [first, plain(steps=STEPS)],
+            [sqlite(trackBuildTimes=True, trackStepTimes=True, trackStatistics=True, trackProperties=["warn*"])],
+        )
+        for builder in ("first", "plain"):
+            build = yield self.build(builder)
+            assert build["results"] == WARNINGS
+        for series in ("build_duration", "queue_duration"):
+            points = yield self.points(series, JOURNAL)
+            assert sorted(point.builder or "" for point in points) == ["first", "plain"]
+            assert {point.tags["result"] for point in points} == {"success"}
+        steps = yield self.points("step_duration", JOURNAL)
+        assert sorted((point.builder, point.tags["step"], point.tags.get("platform")) for point in steps) == [
+            ("first", "next", "linux"),
+            ("first", "test", "linux"),
+            ("plain", "next", None),
+            ("plain", "test", None),
+        ]
+        assert (yield self.values("test", JOURNAL))[0] < 5
+        assert sorted((yield self.values("failed", JOURNAL))) == [0, 3]
+        assert sorted((yield self.values("tests-failed", JOURNAL))) == [0, 0, 3, 3]
+        assert (yield self.values("first.warnings", JOURNAL)) == [7]
+        assert (yield self.values("warnings-count", JOURNAL)) == [7, 7]
+
+    @defer.inlineCallbacks
+    def test_opted_out(self) -> Any:
+        """Without an instance what is tracked is in memory, and no file is made."""
+        first = measured(steps=STEPS, trackAll=True)
+        yield self.start([first, plain(steps=STEPS)])
+        yield self.build("first")
+        yield self.build("plain")
+        assert self.layer.opted_out
+        assert sorted((yield self.values("tests-failed"))) == [0, 3]
+        assert (yield self.values("warnings-count")) == [7]
+        assert len((yield self.values("build_duration"))) == 1
+
+    @defer.inlineCallbacks
+    def test_how_builds_end(self) -> Any:
+        """A build that fails, one whose step raises, and one that is skipped are captured with their word."""
+        fails = measured("fails", [Leaves(name="a", result=FAILURE)], trackAll=True)
+        raises = measured("raises", [Leaves(name="a", result=ZeroDivisionError("oops"))], trackAll=True)
+        skips = measured("skips", [Leaves(name="a")], trackAll=True, do_build_if=lambda _: False)
+        yield self.start([fails, raises, skips], [sqlite()])
+        for builder, result, word in (
+            ("fails", FAILURE, "failure"),
+            ("skips", SKIPPED, "skip"),
+            ("raises", EXCEPTION, "error"),  # the last: Buildbot gives the worker no build for ten seconds after it
+        ):
+            build = yield self.build(builder)
+            assert build["results"] == result
+            points = yield self.points("build_duration", JOURNAL)
+            assert {(point.builder, point.tags["result"]) for point in points} >= {(builder, word)}
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    @defer.inlineCallbacks
+    def test_a_missing_property_is_said_once(self) -> Any:
+        """It is counted for each build and said once a builder."""
+        first = measured(steps=STEPS)
+        first.trackProperties("unset")
+        yield self.start([first], [sqlite()])
+        for _ in range(2):
+            yield self.build("first")
+        yield self.layer.settle()
+        assert self.layer.counters["missing_property"] == 2
+
+    @defer.inlineCallbacks
+    def test_a_store_in_trouble_is_not_the_builds(self) -> Any:
+        """A store that fails costs the values and nothing else; they are counted."""
+        yield self.start([measured(steps=STEPS, trackAll=True)])
+        for mode in ("fail", "hang"):
+            self.layer.attach(BrokenStorage(mode))
+            build = yield self.build("first")
+            assert build["results"] == WARNINGS
+            if mode == "fail":
+                yield self.settle()
+                assert self.layer.counters["failed"] > 0
+            self.layer.detach(self.layer.storage)
+
+    @defer.inlineCallbacks
+    def test_a_running_build_keeps_its_tracking(self) -> Any:
+        """What a reconfig changes holds from the next build on; the running one is captured once, as it began."""
+        Waits.close()
+
+        def builder(series: str) -> Any:
+            made = measured(steps=[Waits(name="wait"), Leaves(name="after")])
+            made.trackStepTimes("wait", "after", series=series)
+            return made
+
+        yield self.start([builder("old")], [sqlite(trackBuildTimes=True)])
+        running = self.build("first")
+        yield Waits.begun
+        yield self.reconfigure([builder("new")], [sqlite(trackBuildTimes=True)])
+        Waits.gate.callback(None)
+        yield running
+        assert len((yield self.values("old", JOURNAL))) == 2
+        assert (yield self.values("new", JOURNAL)) == []
+        Waits.close()
+        Waits.gate.callback(None)
+        yield self.build("first")
+        assert len((yield self.values("new", JOURNAL))) == 2
+        assert len((yield self.values("build_duration", JOURNAL))) == 2
+
+    @defer.inlineCallbacks
+    def test_a_plain_build_across_a_reconfig(self) -> Any:
+        """It is captured as the switch is when it ends; what was not followed from its start is Buildbot's record's."""
+        for before, after, durations in ((True, True, 1), (False, True, 2), (True, False, 2)):
+            Waits.close()
+            instances = [sqlite(trackBuildTimes=one, trackStepTimes=one) for one in (before, after)]
+            if before is after:
+                yield self.start([plain(steps=[Waits(name="wait")])], instances[:1])
+            else:
+                yield self.reconfigure([plain(steps=[Waits(name="wait")])], instances[:1])
+            running = self.build("plain")
+            yield Waits.begun
+            yield self.reconfigure([plain(steps=[Waits(name="wait")])], instances[1:])
+            Waits.gate.callback(None)
+            yield running
+            assert len((yield self.values("build_duration", JOURNAL))) == durations
+        assert len((yield self.values("step_duration", JOURNAL))) == 2
+
+    @defer.inlineCallbacks
+    def test_a_step_whose_name_is_rendered(self) -> Any:
+        """It is tracked under the name that it got in the build."""
+        first = measured(steps=[Leaves(name=Interpolate("on-%(prop:buildername)s"))])
+        first.trackStepTimes("on-first", series="time")
+        yield self.start([first], [sqlite()])
+        yield self.build("first")
+        assert len((yield self.values("time", JOURNAL))) == 1

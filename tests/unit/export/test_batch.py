@@ -1,0 +1,83 @@
+"""Requests made of the journal's rows: the quick way makes the same lines as one point after the other."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet import task
+
+from bbmeasure.export.batch import Packer, Part, lines_of
+from bbmeasure.model import BuildContext, Point
+from bbmeasure.storage.influxdb.line_protocol import LineWriter, slices
+from bbmeasure.storage.sqlite.journal import Journal
+
+NAMES = st.sampled_from(["a", "b", "x value=1.0", "c d,e=f", "bbmeasure_series"])
+TAGS = st.dictionaries(
+    st.sampled_from(["k", "step", "value", "result"]), st.sampled_from(["x", "y value=2.0", "\\ \\,z"])
+)
+BUILDS = st.none() | st.builds(
+    BuildContext,
+    st.sampled_from(["first", "second"]),
+    st.just("bot"),
+    st.integers(1, 3),
+    st.integers(101, 103),
+    st.sampled_from([None, "fetch", "compile"]),
+    st.sampled_from([None, "r1", "r\n2"]),
+)
+POINTS = st.lists(
+    st.builds(
+        Point,
+        NAMES,
+        st.integers(-(10**18), 10**18),
+        st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0) | st.just("text"),
+        TAGS,
+        BUILDS,
+        st.sampled_from([1, 1, 1, 5]),
+        st.sampled_from([None, None, 0.5]),
+    ),
+    unique_by=lambda point: point.time,
+    max_size=30,
+)
+
+
+@settings(max_examples=60)
+@given(POINTS)
+def test_rows_and_points_make_the_same_lines(points: list[Point]) -> None:
+    """Whatever waits, its lines and refusals are those of its points, in their order."""
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+        journal.attach_sink("sink")
+        journal.write(points)
+        waiting = journal.pending("sink", 100)
+    assert [point for _, point in waiting] == points
+    for options in ({}, {"tag_build_number": True}, {"numbers_only": True}):
+        writer = LineWriter(**options)
+        slow, quick = list(slices(writer, points)), list(lines_of(writer, waiting))
+        assert [lines for lines, _ in quick] == [lines for lines, _ in slow]
+        told = [[(one.at, one.point, str(one.why)) for _, refused in made for one in refused] for made in (quick, slow)]
+        assert told[0] == told[1]
+
+
+def test_a_part_of_what_waits_makes_its_own_lines(tmp_path: Path) -> None:
+    """Requests and halves of them are cut from what waits, and together have each point once."""
+    points = [Point(f"s{number % 7}", number, float(number), {}, None) for number in range(1_000)]
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.attach_sink("sink")
+        journal.write(points)
+        waiting = journal.pending("sink", 1_000)
+    clock = task.Clock()
+    packer = Packer(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
+    found: list[Part] = []
+    packer.pack(waiting, 300, 400).addCallback(found.append)
+    clock.advance(0)
+    packer.halves(found[0]).addCallback(found.extend)
+    clock.advance(0)
+    clock.advance(0)
+    whole, left, right = (zlib.decompress(part.body, 31).splitlines() for part in found)
+    assert whole == left + right
+    assert [int(line.split()[-1]) for line in whole] == list(range(300, 700))
+    assert [point for _, point in found[1].items] == points[300:500]
+    assert found[2].items[-1] == (700, points[699])

@@ -1,0 +1,198 @@
+"""What the JSON API and --json say, made of what the stores answer."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from bbmeasure.errors import QueryError
+from bbmeasure.model import Bucket, BuildContext, Health, Point, SeriesInfo
+from bbmeasure.records import Direction, Kind
+from bbmeasure.reports import serialize
+
+NOW = 1_790_000_000
+SIZE = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("a", "b"), 2, NOW * 10**9, (NOW + 1) * 10**9, 5.0)
+TEXT = SeriesInfo("version", Kind.TEXT)
+BUILD = BuildContext("a", "bot", 7, 107, "measure", "abc")
+
+
+def names(statistics):
+    return [statistic.name for statistic in statistics]
+
+
+def test_a_series_says_what_it_is_and_holds():
+    """Kind, unit and direction are words, times unix seconds, what is not there is null."""
+    assert serialize.series_answer([SIZE, TEXT]) == {
+        "series": [
+            {
+                "name": "size",
+                "kind": "size",
+                "unit": "bytes",
+                "better": "lower",
+                "builders": ["a", "b"],
+                "count": 2,
+                "first": NOW,
+                "last": NOW + 1,
+                "last_value": 5.0,
+            },
+            {
+                "name": "version",
+                "kind": "text",
+                "unit": "1",
+                "better": None,
+                "builders": [],
+                "count": 0,
+                "first": None,
+                "last": None,
+                "last_value": None,
+            },
+        ]
+    }
+
+
+def test_statistics_count_in_whole_numbers():
+    """The count is a whole number also among the statistics; what has no data is null."""
+    answer = serialize.statistics_answer(SIZE, "a", 3, {"count": 3.0, "average": 1.5, "p95": None})
+    assert answer == {
+        "series": "size",
+        "builder": "a",
+        "unit": "bytes",
+        "kind": "size",
+        "count": 3,
+        "statistics": {"count": 3, "average": 1.5, "p95": None},
+    }
+    assert json.dumps(answer["statistics"]["count"]) == "3"
+
+
+def test_a_point_has_its_build_and_its_own_tags():
+    """Builder and worker have places of their own and are not repeated among the tags."""
+    point = Point("size", NOW * 10**9 + 250_000_000, 1.5, {"opt": "O2", "builder": "a", "worker": "bot"}, BUILD)
+    assert serialize.points_answer(SIZE, [point]) == {
+        "series": "size",
+        "unit": "bytes",
+        "points": [
+            {
+                "time": NOW + 0.25,
+                "value": 1.5,
+                "builder": "a",
+                "build": 7,
+                "buildid": 107,
+                "worker": "bot",
+                "revision": "abc",
+                "tags": {"opt": "O2"},
+            }
+        ],
+    }
+
+
+def test_a_point_outside_builds_has_no_build():
+    """Builder, build, buildid, worker and revision of a point outside builds are null."""
+    told = serialize.point_answer(Point("queue", NOW * 10**9, 3.0))
+    assert [told[key] for key in ("builder", "build", "buildid", "worker", "revision")] == [None] * 5
+
+
+def test_an_empty_bucket_has_no_figures():
+    """A stretch without a point is there, with nulls."""
+    buckets = [Bucket(NOW * 10**9, 0, None, None, None), Bucket((NOW + 1) * 10**9, 2, 1.5, 1.0, 2.0)]
+    assert serialize.buckets_answer(SIZE, buckets)["buckets"] == [
+        {"time": NOW, "count": 0, "average": None, "minimum": None, "maximum": None},
+        {"time": NOW + 1, "count": 2, "average": 1.5, "minimum": 1.0, "maximum": 2.0},
+    ]
+
+
+def test_a_record_stands_beside_the_one_before():
+    """A record has its step, the previous value, and the change as a fraction of it."""
+    point, before = (Point("size", NOW * 10**9, value, {"opt": "O2"}, BUILD) for value in (110.0, 100.0))
+    assert serialize.records_answer([(point, SIZE, before)]) == {
+        "records": [
+            {
+                "series": "size",
+                "step": "measure",
+                "value": 110.0,
+                "unit": "bytes",
+                "kind": "size",
+                "better": "lower",
+                "previous": 100.0,
+                "change": 0.1,
+                "tags": {"opt": "O2"},
+            }
+        ]
+    }
+    alone = serialize.record_answer(point, SIZE, None)
+    assert (alone["previous"], alone["change"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "previous", "change"),
+    [
+        (110.0, 100.0, 0.1),
+        (90.0, 100.0, -0.1),
+        (-110.0, -100.0, -0.1),
+        (5.0, 0.0, None),
+        (5.0, None, None),
+        ("2.0", "1.0", None),
+        (2.0, "1.0", None),
+        (1e308, -1e308, None),
+        (1e308, 1e-308, None),
+    ],
+)
+def test_the_change_is_a_fraction_of_the_value_before(value, previous, change):
+    """A fall is negative also below zero; there is no change of texts, from 0, or beyond any float."""
+    found = serialize.change_of(value, previous)
+    assert found is None if change is None else math.isclose(found, change)
+
+
+def test_health_tells_ages_and_no_credentials():
+    """The oldest waiting point has an age in seconds; what looks like credentials in an address is hidden."""
+    sink = Health("InfluxDBInstance", 12, (NOW - 60) * 10**9, "POST http://user:secret@host/ failed", {"refused": 1})
+    told = serialize.health_answer(NOW, {"late": 1, "captured": 5}, [Health("journal")], [sink])
+    assert told == {
+        "counters": {"captured": 5, "late": 1},
+        "stores": [{"name": "journal", "backlog": 0, "age": None, "last_error": None, "counters": {}}],
+        "sinks": [
+            {
+                "name": "InfluxDBInstance",
+                "backlog": 12,
+                "age": 60.0,
+                "last_error": "POST http://***@host/ failed",
+                "counters": {"refused": 1},
+            }
+        ],
+    }
+
+
+def test_statistics_are_read_by_their_names():
+    """Names between commas, blanks around them, percentiles among them, each once."""
+    assert names(serialize.read_statistics("average, p95,p99.9 ,average")) == ["average", "p95", "p99.9"]
+
+
+@pytest.mark.parametrize("text", [None, "", " "])
+def test_without_a_choice_all_that_make_sense_are_told(text):
+    """Numbers have all ten statistics, texts those that texts have."""
+    assert names(serialize.read_statistics(text)) == list(serialize.DEFAULT_STATISTICS)
+    assert names(serialize.read_statistics(text, Kind.TEXT)) == ["count", "first", "last"]
+
+
+@pytest.mark.parametrize("text", ["mean", "average,", "p101", "p", "average;count", ",".join(["p1"] * 33), "p1e2"])
+def test_what_is_no_statistic_is_refused(text):
+    """An unknown name, an empty one, or too many are a QueryError."""
+    with pytest.raises(QueryError):
+        serialize.read_statistics(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "100001", "9" * 500, "\u0661", "1e3", " 5"])
+def test_a_limit_is_a_whole_number_in_bounds(text):
+    """Anything but plain digits from 1 to 100,000 is a QueryError that names the argument."""
+    with pytest.raises(QueryError, match="^limit"):
+        serialize.read_limit(text)
+
+
+def test_limits_in_bounds_are_taken():
+    """A limit and a number of buckets in bounds are what they say; there is a limit where none is given."""
+    assert serialize.read_limit("100000") == 100_000
+    assert serialize.read_limit(None) == serialize.DEFAULT_POINTS
+    assert serialize.read_buckets("2000") == 2000
+    with pytest.raises(QueryError, match="^buckets"):
+        serialize.read_buckets("2001")

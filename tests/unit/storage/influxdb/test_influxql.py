@@ -1,0 +1,96 @@
+"""Questions as InfluxQL: what is quoted, what is bound.  How InfluxDB takes them is in test_influx.py."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbmeasure.errors import QueryError
+from bbmeasure.model import Query
+from bbmeasure.statistics import find_all
+from bbmeasure.storage.influxdb import influxql
+from bbmeasure.storage.influxdb.line_protocol import EARLIEST, LATEST
+
+
+def where(query: Query, **options: object) -> str:
+    return influxql.extent(query, **options).text.split("; ")[2].split(" FROM ")[1]  # type: ignore[arg-type]
+
+
+def test_every_name_is_quoted_and_every_text_bound() -> None:
+    """Series, tags and retention policy are quoted identifiers, values are parameters, times are numbers."""
+    query = Query("size", 10, 20, "first", "bot1", {"step": "fetch"})
+    made = influxql.summarize(query, find_all(["average", "p99.9"]), policy="week")
+    assert made.text == (
+        'SELECT count("value"::field), count("text"::field), mean("value"::field), '
+        'percentile("value"::field, 99.9000000000) FROM "week"."size" WHERE "builder"::tag = $p0 '
+        'AND "step"::tag = $p1 AND "worker"::tag = $p2 AND time >= 10 AND time < 20'
+    )
+    assert made.params == {"p0": "first", "p1": "fetch", "p2": "bot1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [("a b", '"a b"'), ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"'), ("a\nb", '"a\\nb"'), ("a\\", '"a\\\\"'), ("", '""')],
+)
+def test_an_identifier_in_quotes(name: str, quoted: str) -> None:
+    """Quotes, backslashes and line breaks do not end an identifier."""
+    assert influxql.identifier(name) == quoted
+
+
+@given(st.text())
+def test_no_identifier_ends_before_its_last_quote(name: str) -> None:
+    """Whatever a name holds, its first bare quote is the last character, and there is no line break."""
+    quoted = influxql.identifier(name)
+    inside, escaped = quoted[1:-1], False
+    for char in inside:
+        assert char not in "\n\r\0"
+        assert escaped or char != '"'
+        escaped = char == "\\" and not escaped
+    assert quoted[0] == quoted[-1] == '"'
+    assert not escaped
+
+
+def test_texts_that_are_no_unicode_are_bound_as_they_are_stored() -> None:
+    """A lone surrogate becomes what UTF-8 makes of it on the way in."""
+    made = influxql.points(Query("\ud800", builder="\udcff"), 1)
+    assert made.params == {"p0": "?"}
+    assert 'FROM "?"' in made.text
+
+
+def test_no_range_is_no_condition() -> None:
+    """Without since and until nothing is said of time, as with bounds that are beyond all times."""
+    assert where(Query("size")) == '"size"'
+    assert where(Query("size", -(10**30), 10**30)) == '"size"'
+    assert where(Query("size", LATEST + 5, LATEST + 7)) == f'"size" WHERE time >= {LATEST}'
+    assert where(Query("size", EARLIEST - 7, EARLIEST - 5)) == f'"size" WHERE time < {EARLIEST + 1}'
+
+
+def test_exact_tags_exclude_the_others() -> None:
+    """All other tags must be empty; builder, worker and a tagged build number are no tags of the user's."""
+    query = Query("size", tags={"k": "v"}, exact_tags=True)
+    made = influxql.points(query, 1, tag_keys=["builder", "worker", "build", "k", "other"])
+    assert '"k"::tag = $p0 AND "other"::tag = $p1 ' in made.text
+    assert made.params == {"p0": "v", "p1": ""}
+
+
+def test_only_some_builders_may_be_told_of() -> None:
+    """The builders that may be told of are one of the conditions; of none, nothing is found."""
+    made = influxql.points(Query("size", builders=frozenset(["b", "a"])), 1)
+    assert '("builder"::tag = $p0 OR "builder"::tag = $p1)' in made.text
+    assert made.params == {"p0": "a", "p1": "b"}
+    assert (
+        "\"builder\"::tag = '' AND \"builder\"::tag != ''" in influxql.points(Query("s", builders=frozenset()), 1).text
+    )
+
+
+def test_a_tag_that_reads_like_time_is_refused() -> None:
+    """InfluxDB has no test for a tag called Time: the message says so."""
+    with pytest.raises(QueryError, match="takes this one for the time"):
+        influxql.points(Query("size", tags={"TIME": "x"}), 1)
+
+
+def test_statements_that_go_together_bind_different_names() -> None:
+    """A declaration and a question share one request, and neither takes the other's texts."""
+    made = influxql.together(influxql.declared("size"), influxql.points(Query("size", builder="first"), 1))
+    assert made.params == {"d0": "size", "p0": "first"}

@@ -1,0 +1,185 @@
+"""Whatever happens to them, the journal and the memory store answer alike: hypothesis plays with both."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbmeasure import statistics
+from bbmeasure.model import Point, Query
+from bbmeasure.storage.memory import MemoryStorage
+from bbmeasure.storage.sqlite import queries, rollup
+from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.storage.sqlite.retention import Cleanup
+from tests.unit.storage.contract import START, in_build
+
+STATISTICS = statistics.find_all(
+    ["average", "deviation", "minimum", "maximum", "median", "count", "sum", "first", "last", "p5", "p95", "p100"]
+)
+TIMES = st.integers(0, 1_500)
+NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.integers(0, 5).map(float), st.floats(1e9, 1e9 + 1e-3))
+TAGS = st.sampled_from([{}, {"k": "a"}, {"k": "b"}, {"k": "a", "other": "x"}])
+BUILDS = st.one_of(
+    st.none(),
+    st.builds(
+        in_build,
+        st.integers(1, 4),
+        st.sampled_from(["first", "second"]),
+        st.sampled_from(["bot1", "bot2"]),
+        revision=st.sampled_from([None, "r1", "r2"]),
+    ),
+)
+POINTS = st.builds(
+    Point,
+    st.sampled_from(["size", "other"]),
+    TIMES.map(lambda time: START + time),
+    NUMBERS,
+    TAGS,
+    BUILDS,
+)
+QUERIES = st.builds(
+    Query,
+    st.sampled_from(["size", "other", "unknown"]),
+    st.one_of(st.none(), st.integers(0, 700).map(lambda time: START + time)),
+    st.one_of(st.none(), st.integers(700, 1_600).map(lambda time: START + time)),
+    st.sampled_from([None, "first", "second", ""]),
+    st.sampled_from([None, "bot1", "bot3"]),
+    TAGS,
+    st.booleans(),
+)
+WRITES = st.tuples(st.just("write"), st.lists(POINTS, max_size=40))
+RUNS = st.tuples(
+    st.just("run"),
+    st.tuples(st.integers(0, 1_000), st.integers(1, 600), st.floats(-10, 10), st.sampled_from(["size", "other"])),
+)
+FORGETS = st.tuples(st.just("forget"), st.sampled_from(["size", "other"]))
+EVENTS = st.lists(st.one_of(WRITES, WRITES, RUNS, FORGETS), min_size=1, max_size=6)
+
+
+def points_of(event: tuple[str, Any]) -> list[Point]:
+    """What an event writes: its points, or a run of many, one after the other."""
+    if event[0] == "write":
+        return list(event[1])
+    first, count, value, series = event[1]
+    return [Point(series, START + first + n, value + n % 7, {}, in_build(n // 50)) for n in range(count)]
+
+
+def play(events: list[tuple[str, Any]], journal: Journal, memory: MemoryStorage) -> None:
+    """Do the same to both."""
+    for event in events:
+        if event[0] == "forget":
+            assert journal.forget(event[1]) == memory.forget(event[1]).result
+        else:
+            journal.write(points_of(event))
+            memory.write(points_of(event))
+
+
+def same(got: Any, expected: Any) -> bool:
+    """Equal, but for what rounds in the sixth digit of a deviation and the twelfth of the rest."""
+    for name, value in expected.items():
+        # a sum of numbers of both signs, and the deviation of almost equal ones, are as right as the numbers are large
+        close = pytest.approx(value, rel=1e-9, abs=1e-5) if isinstance(value, float) else value
+        if got[name] != close:
+            return False
+    return set(got) == set(expected)
+
+
+@given(EVENTS, st.lists(QUERIES, min_size=1, max_size=4), st.sampled_from([0, queries.SMALL]))
+def test_both_answer_alike(events: list[Any], asked: list[Query], small: int) -> None:
+    """Statistics, points, buckets and lists are the same after any writes, rewrites and removals, in any order.
+
+    With ``small`` at 0 the journal takes every statistic from its chunks.
+    """
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+        memory = MemoryStorage()
+        play(events, journal, memory)
+        assert journal.series() == memory.series().result
+        for builders in (frozenset(), frozenset({""}), frozenset({"first"}), frozenset({"", "second"})):
+            assert journal.series(builders) == memory.series(builders).result
+        for buildid in range(100, 106):
+            assert key(journal.records(buildid)) == key(memory.records(buildid).result)
+        for query in asked:
+            expected = memory.summarize(query, STATISTICS).result
+            assert same(queries.summarize(journal.connection, query, STATISTICS, small=small), expected)
+            assert key(journal.points(query, 2_000)) == key(memory.points(query, 2_000).result)
+            assert [point.time for point in journal.points(query, 7)] == [
+                point.time for point in memory.points(query, 7).result
+            ]
+            assert time_of(journal.last(query, 103)) == time_of(memory.last(query, 103).result)
+            got = queries.buckets(journal.connection, query, 9, small=small)
+            wanted = memory.buckets(query, 9).result
+            assert len(got) == len(wanted)
+            assert all(same(vars(one), vars(other)) for one, other in zip(got, wanted))
+
+
+def key(points: Any) -> list[Any]:
+    """Points in an order of their own: at one time, each store has its own."""
+    return sorted(points, key=lambda point: (point.time, repr(point)))
+
+
+def time_of(point: Any) -> Any:
+    return point and point.time
+
+
+@given(EVENTS, st.integers(-200, 1_800))
+def test_chunks_are_exact_after_points_expire(events: list[Any], cut: int) -> None:
+    """After a retention has deleted what is older, what is left is summed up as if nothing else had ever been."""
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+        memory = MemoryStorage()
+        play(events, journal, memory)
+        Cleanup(journal.ingest, START + cut).run()
+        for series in ("size", "other"):
+            expected = memory.summarize(Query(series, since=START + cut), STATISTICS).result
+            assert same(queries.summarize(journal.connection, Query(series), STATISTICS, small=0), expected)
+        check_chunks(journal)
+
+
+def check_chunks(journal: Journal) -> None:
+    """Chunks never overlap, none is overfull, and each point is in exactly one."""
+    connection = journal.connection
+    chunks = connection.execute(
+        "SELECT stream, start, last, count + texts FROM chunks ORDER BY stream, start"
+    ).fetchall()
+    for before, after in zip(chunks, chunks[1:]):
+        assert before[0] != after[0] or before[2] < after[1]
+    for stream, start, last, size in chunks:
+        assert 0 < size <= rollup.FULL_CHUNK
+        (held,) = connection.execute(
+            "SELECT count(*) FROM points WHERE stream = ? AND time BETWEEN ? AND ?", (stream, start, last)
+        ).fetchone()
+        assert held == size
+    (points,) = connection.execute("SELECT count(*) FROM points").fetchone()
+    assert points == sum(size for *_, size in chunks)
+
+
+@given(EVENTS)
+def test_chunks_cover_every_point_once(events: list[Any]) -> None:
+    """Chunks never overlap, none is overfull, and each point is in exactly one."""
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+        play(events, journal, MemoryStorage())
+        check_chunks(journal)
+
+
+@given(
+    st.lists(st.one_of(st.floats(-1e300, 1e300), st.sampled_from([0.0, 1.0, -1.0])), min_size=1, max_size=50),
+    st.integers(400, 1_500),
+    st.lists(st.sampled_from(["median", "p0.1", "p1", "p25", "p50", "p75", "p95", "p99.9", "p100"]), min_size=1),
+)
+def test_percentiles_without_sorting_everything(values: list[float], count: int, names: list[str]) -> None:
+    """Selection by a sample gives what sorting gives, also where most values are the same."""
+    from bbmeasure.storage.sqlite import percentiles
+
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(percentiles, "SORTED", 100)
+        with Journal(Path(folder) / "journal.sqlite") as journal:
+            points = [Point("size", START + n, values[n * 31 % len(values)]) for n in range(count)]
+            journal.write(points)
+            wanted = statistics.find_all(names)
+            got = queries.summarize(journal.connection, Query("size"), wanted, small=0)
+            numbers = [float(point.value) for point in points]
+            assert got == {one.name: one.function(numbers) for one in wanted}

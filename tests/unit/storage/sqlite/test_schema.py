@@ -1,0 +1,221 @@
+"""The journal's file: made, migrated, refused, and read where it cannot be written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.model import Point, Query
+from bbmeasure.storage.sqlite import schema
+from bbmeasure.storage.sqlite.journal import Journal, open_reader
+
+#: A made-up later version, which renames what is there and fills what it adds.
+SECOND = (
+    "ALTER TABLE series ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+    "UPDATE series SET note = 'from version 1: ' || name",
+)
+
+
+def versions(path: Path) -> tuple[int, int]:
+    """The file's application id and version."""
+    connection = sqlite3.connect(path)
+    try:
+        return tuple(connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("application_id", "user_version"))  # type: ignore[return-value]
+    finally:
+        connection.close()
+
+
+def make_journal(path: Path, values: int = 3) -> None:
+    with Journal(path) as journal:
+        journal.write([Point("size", n, float(n)) for n in range(values)])
+
+
+def test_a_new_file_says_whose_it_is_and_its_version(tmp_path: Path) -> None:
+    """The header of a journal tells its program and version from the first day."""
+    make_journal(tmp_path / "j.sqlite")
+    assert versions(tmp_path / "j.sqlite") == (schema.APPLICATION_ID, len(schema.MIGRATIONS))
+
+
+def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
+    """A file of no bytes, as touch makes it, is a new journal."""
+    (tmp_path / "j.sqlite").touch()
+    make_journal(tmp_path / "j.sqlite")
+    with open_reader(tmp_path / "j.sqlite") as reader:
+        assert len(reader.points(Query("size"), 10)) == 3
+
+
+def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
+    """A file of version 1 gets every later step, keeps its points, and is not migrated again."""
+    path = tmp_path / "j.sqlite"
+    make_journal(path)
+    migrations = (*schema.MIGRATIONS, SECOND, ("CREATE TABLE third(x)",))
+    connection = schema.open_for_writing(path, migrations=migrations)
+    assert connection.execute("SELECT name, note FROM series").fetchall() == [("size", "from version 1: size")]
+    assert connection.execute("SELECT count(*) FROM points").fetchone() == (3,)
+    assert schema.version(connection) == len(schema.MIGRATIONS) + 2
+    assert schema.migrate(connection, path, migrations) == 0
+    connection.close()
+
+
+def test_a_migration_that_breaks_off_leaves_the_older_version_whole(tmp_path: Path) -> None:
+    """A step that fails in its middle changes nothing; the file works as before."""
+    path = tmp_path / "j.sqlite"
+    make_journal(path)
+    broken = (*schema.MIGRATIONS, (*SECOND, "INSERT INTO no_such_table VALUES (1)"))
+    with pytest.raises(sqlite3.OperationalError):
+        schema.open_for_writing(path, migrations=broken)
+    with Journal(path) as journal:
+        assert journal.series()[0].count == 3
+        assert [row[1] for row in journal.connection.execute("PRAGMA table_info(series)")].count("note") == 0
+
+
+def test_two_that_migrate_at_a_time_do_it_once(tmp_path: Path) -> None:
+    """Whoever comes second finds the file up to date and goes on."""
+    path = tmp_path / "j.sqlite"
+    first = sqlite3.connect(path, isolation_level=None)
+    second = sqlite3.connect(path, isolation_level=None)
+    assert schema.migrate(first, path) == len(schema.MIGRATIONS)
+    assert schema.migrate(second, path) == 0
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("open_it", [Journal, open_reader])
+def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
+    """A file of a version that is not known yet is refused with both versions named, and not a byte of it changes."""
+    path = tmp_path / "j.sqlite"
+    schema.open_for_writing(path, migrations=(*schema.MIGRATIONS, SECOND)).close()
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=f"version {len(schema.MIGRATIONS) + 1}, expected .*newer bbmeasure"):
+        open_it(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("open_it", [Journal, open_reader])
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
+    """Neither a database with an id of its own nor one with tables but no id is taken for a journal."""
+    for name, statement in (("id", "PRAGMA application_id=77"), ("tables", "CREATE TABLE theirs(x)")):
+        path = tmp_path / name
+        connection = sqlite3.connect(path)
+        connection.execute(statement)
+        connection.commit()
+        connection.close()
+        before = path.read_bytes()
+        with pytest.raises(StorageError, match="another program"):
+            open_it(path)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("open_it", [Journal, open_reader])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
+    """Rubbish is a StorageError that names the file."""
+    path = tmp_path / "j.sqlite"
+    path.write_bytes(b"these are no tables" * 1000)
+    with pytest.raises(StorageError, match=r"j\.sqlite: file is not a database"):
+        open_it(path)
+
+
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+    """Reading where there is no journal is a StorageUnavailableError, and there is none afterwards."""
+    with pytest.raises(StorageUnavailableError, match="no such file"):
+        open_reader(tmp_path / "j.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_an_empty_file_says_so(tmp_path: Path) -> None:
+    """A journal that nothing was written to yet is unavailable, not broken."""
+    (tmp_path / "j.sqlite").touch()
+    with pytest.raises(StorageUnavailableError, match="nothing was written"):
+        open_reader(tmp_path / "j.sqlite")
+
+
+def test_a_reader_of_an_older_file_says_who_updates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading never migrates: an older file is brought up to date by the master."""
+    make_journal(tmp_path / "j.sqlite")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, SECOND))
+    with pytest.raises(StorageUnavailableError, match="when a master opens it"):
+        open_reader(tmp_path / "j.sqlite")
+
+
+def test_a_path_with_strange_characters_is_a_path(tmp_path: Path) -> None:
+    """A question mark, a hash, a percent sign and a space in the file's name are part of it."""
+    path = tmp_path / "a ?b#c%20d.sqlite"
+    make_journal(path)
+    with open_reader(path) as reader:
+        assert reader.series()[0].count == 3
+    assert path.exists()
+
+
+def as_nobody(work: Callable[[], str]) -> str:
+    """What ``work`` says in a process that owns nothing and may write nowhere."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        said = "died"
+        try:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            said = work()
+        except BaseException as error:  # noqa: BLE001  (whatever it is, the parent is told)
+            said = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(writes, said.encode())
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as answers:
+        said = answers.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.fixture
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A function that takes all rights to write from a folder and its files, for this test alone."""
+    sealed_paths: list[Path] = []
+
+    def seal(folder: Path) -> None:
+        for path in (*folder.iterdir(), folder):
+            sealed_paths.append(path)
+            path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | (0o111 if path.is_dir() else 0))
+        for parent in folder.parents:
+            if parent.stat().st_uid == os.geteuid() and parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
+                parent.chmod(parent.stat().st_mode | 0o555)
+
+    yield seal
+    for path in reversed(sealed_paths):
+        path.chmod(0o755)
+
+
+def count_points(path: Path) -> str:
+    with open_reader(path) as reader:
+        return str(len(reader.points(Query("size"), 100)))
+
+
+def test_a_journal_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path, sealed: Any) -> None:
+    """Without a master a reader needs no right to write, neither in the folder nor in the file."""
+    path = tmp_path / "j.sqlite"
+    make_journal(path)
+    sealed(tmp_path)
+    assert as_nobody(lambda: count_points(path)) == "3"
+
+
+def test_points_that_only_the_wal_file_holds_are_not_passed_over(tmp_path: Path, sealed: Any) -> None:
+    """Where the newest points cannot be read without writing, the reader says so instead of leaving them out."""
+    source, folder = tmp_path / "source", tmp_path / "copy"
+    source.mkdir()
+    folder.mkdir()
+    with Journal(source / "j.sqlite") as journal:
+        journal.write([Point("size", 1, 1.0)])
+        for name in ("j.sqlite", "j.sqlite-wal"):
+            (folder / name).write_bytes((source / name).read_bytes())
+    sealed(folder)
+    said = as_nobody(lambda: count_points(folder / "j.sqlite"))
+    assert said.startswith("StorageUnavailableError")
+    assert "copy both" in said

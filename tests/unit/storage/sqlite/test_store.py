@@ -1,0 +1,17 @@
+"""SQLiteStorage keeps the storages' contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+
+from bbmeasure.storage.sqlite.store import SQLiteStorage
+from tests.unit.storage.contract import LocalContract
+
+
+class TestSQLiteStorage(LocalContract):
+    """The contract."""
+
+    def make_storage(self, folder: Any) -> SQLiteStorage:
+        return SQLiteStorage(folder / "journal.sqlite", reactor=reactor)
