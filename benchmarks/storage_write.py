@@ -22,7 +22,7 @@ import psutil
 from twisted.internet import defer, reactor, task
 
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.storage.sqlite.store import SQLiteStorage
@@ -142,8 +142,8 @@ def writing(storage: SQLiteStorage) -> Callable[[int], defer.Deferred[Any]]:
     return lambda n: storage.write([Point(SERIES[n % 50], start + n, n * 0.5, {"target": "core"}, BUILD)])
 
 
-def capturing(capture: Capture) -> Callable[[int], defer.Deferred[Any]]:
-    """The same from a Record on, through the capture layer."""
+def capturing(capture: Pipeline) -> Callable[[int], defer.Deferred[Any]]:
+    """The same from a Record on, through the capture pipeline."""
     return lambda n: capture.capture(Value(Record(SERIES[n % 50], n * 0.5, tags={"target": "core"}), BUILD))
 
 
@@ -162,7 +162,7 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
     elif what == "many":
         count, most, pause = 100_000, 30.0, 0.002
     elif what == "capture":
-        capture = Capture(reactor)
+        capture = Pipeline(reactor)
         yield capture.attach(storage)
         write, most = capturing(capture), 50.0
     lag, idle = Lag(), Lag()

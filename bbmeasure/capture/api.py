@@ -14,21 +14,21 @@ from twisted.internet import defer
 from twisted.python import threadable
 
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.records import Direction, Kind, Record, check_number
 
 _ATTRIBUTE = "_bbmeasure_capture"
 #: The masters that capture.  Replaced as a whole, as other threads read it.
 _masters: tuple[weakref.ref[Any], ...] = ()
-_waiting: list[Capture] = []
+_waiting: list[Pipeline] = []
 
 
-def for_master(master: Any) -> Capture:
-    """The capture layer of ``master``, made at first use and hung on it."""
+def for_master(master: Any) -> Pipeline:
+    """The capture pipeline of ``master``, made at first use and hung on it."""
     global _masters
-    found: Optional[Capture] = getattr(master, _ATTRIBUTE, None)
+    found: Optional[Pipeline] = getattr(master, _ATTRIBUTE, None)
     if found is None:
-        found = Capture(master.reactor, master=master)
+        found = Pipeline(master.reactor, master=master)
         setattr(master, _ATTRIBUTE, found)
         _masters = (*(one for one in _masters if one() is not None), weakref.ref(master))
         while _waiting:
@@ -44,7 +44,7 @@ def running_master() -> Any:
     return running[0] if running else None
 
 
-def find(master: Any = None) -> Capture:
+def find(master: Any = None) -> Pipeline:
     """The capture of ``master``, or of the only running one; ValueError where several run.
 
     Before there is one, a place in memory that the first master takes over.
@@ -54,7 +54,7 @@ def find(master: Any = None) -> Capture:
     if master is not None:
         return for_master(master)
     if not _waiting:
-        _waiting.append(Capture(_reactor(None)))
+        _waiting.append(Pipeline(_reactor(None)))
     return _waiting[0]
 
 

@@ -22,7 +22,7 @@ LATE_FOR = 60.0
 MOST_SAID = 20_000
 
 
-class Watch:
+class PendingWrites:
     """Counts what goes wrong, and sees to it that what callers wait for fires in time and never fails.
 
     All that wait have the same patience, so that one timer serves them: one for each would cost more than a capture.

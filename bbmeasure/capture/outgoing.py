@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet import defer
 
-from bbmeasure.capture.deadlines import Watch
+from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.errors import StorageFullError, StorageUnavailableError
 from bbmeasure.model import Point
 
@@ -22,7 +22,7 @@ class Outgoing:
     of meanwhile is little, so that the garbage collector does not hold up the reactor.
     """
 
-    def __init__(self, write: Callable[[Sequence[Point]], defer.Deferred[None]], watch: Watch) -> None:
+    def __init__(self, write: Callable[[Sequence[Point]], defer.Deferred[None]], watch: PendingWrites) -> None:
         """``watch`` fires the answers, and is told while points wait here."""
         self._write = write
         self._watch = watch

@@ -19,7 +19,7 @@ MOST_AT_ONCE = 2
 MOST_WAITING = 1_000
 
 
-class Workshop:
+class ParserPool:
     """Runs functions in daemon threads, a few at a time.
 
     A function that passes its limit is left alone: its caller hears of it, its thread is counted in ``stuck`` and no

@@ -1,4 +1,4 @@
-"""The capture layer of one master: gives each value its series, its tags and its time, and hands it to the stores."""
+"""The capture pipeline of one master: gives each value its series, tags and time, and hands it to the stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from bbmeasure.capture import totals
 from bbmeasure.capture.cardinality import Limits
-from bbmeasure.capture.deadlines import PATIENCE, Watch
+from bbmeasure.capture.deadlines import PATIENCE, PendingWrites
 from bbmeasure.capture.identity import Facts, Value, facts_of, number_of, point_of, share_of
 from bbmeasure.capture.outgoing import Outgoing
 from bbmeasure.capture.plan import Switches
@@ -24,7 +24,7 @@ from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.validation import check_point
 from bbmeasure.times import nanoseconds
 
-__all__ = ["MOST_HELD", "PATIENCE", "Capture", "Switches", "Value"]
+__all__ = ["MOST_HELD", "PATIENCE", "Pipeline", "Switches", "Value"]
 
 #: The most values that wait for a store to say what their series are, or where their totals stand.
 MOST_HELD = 100_000
@@ -37,8 +37,8 @@ _SECOND_BACK = NANOSECONDS
 _SINCE = 2**30
 
 
-class Capture(Watch):
-    """The capture layer of one master.
+class Pipeline(PendingWrites):
+    """The capture pipeline of one master.
 
     ``stores`` holds where points go, the first of them answers questions unless ``answering`` does; ``sources`` are
     the stores that instances offer by their name, ``sinks`` what ships to servers.  ``counters`` says what was
@@ -120,7 +120,7 @@ class Capture(Watch):
         self._known.clear()
         self._totals.clear()
 
-    def take_over(self, other: Capture) -> None:
+    def take_over(self, other: Pipeline) -> None:
         """Take what another capture kept in memory before this one's master was known."""
         self.counters.update(other.counters)
         other.counters.clear()

@@ -48,7 +48,7 @@ SERIES_FIELDS = ("builder", "step", "name", "project")
 
 
 @dataclass(frozen=True)
-class Meaning:
+class SeriesOverrides:
     """What master.cfg says of a value: its series' name and what it means.  None leaves that to the value."""
 
     series: Optional[str] = None
@@ -65,8 +65,8 @@ class Meaning:
         unit: Optional[str] = None,
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
-    ) -> Meaning:
-        """A Meaning from what a person wrote; a MeasureError says what was wanted."""
+    ) -> SeriesOverrides:
+        """A SeriesOverrides from what a person wrote; a MeasureError says what was wanted."""
         if unit is not None:
             if not isinstance(unit, str):
                 raise RecordError(f"unit {units.excerpt(repr(unit))}: expected a text, such as bytes")
@@ -87,7 +87,7 @@ class Track:
     """One track call: ``subject`` is the step's, property's or statistic's name."""
 
     subject: str
-    meaning: Meaning = Meaning()
+    overrides: SeriesOverrides = SeriesOverrides()
     step: Optional[str] = None
 
 
@@ -153,11 +153,11 @@ class Plan:
     only_tracked: bool = False
     switches: Switches = Switches()
 
-    def custom_of(self, step: str) -> Optional[Meaning]:
+    def custom_of(self, step: str) -> Optional[SeriesOverrides]:
         """What trackCustomStep said last of a measuring step; None where it said nothing."""
         for track in reversed(self.custom):
             if track.subject == step:
-                return track.meaning
+                return track.overrides
         return None
 
 

@@ -92,9 +92,9 @@ class SyncServer:
             location = {"location": answer.headers.get("Location", "nowhere")}
             raise error_of(self.server, answer.status_code, location, answer.content) from None
         except (requests.RequestException, OSError) as error:
-            raise ServerError(Trouble.UNREACHABLE, self.server.tell(str(error))) from None
+            raise ServerError(Trouble.UNREACHABLE, self.server.redact(str(error))) from None
         except ValueError as error:  # the client reads what says that it is MessagePack
-            raise ServerError(Trouble.STRANGE, self.server.tell(str(error))) from None
+            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(str(error))) from None
 
     def ping(self) -> tuple[str, Optional[float]]:
         """What the server says that it is, and its clock in unix seconds, to the second."""
@@ -119,7 +119,7 @@ class SyncServer:
                 for row in series.get("values", ())
             ]
         except ODD:
-            raise ServerError(Trouble.STRANGE, self.server.tell(answer.text), 200) from None
+            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(answer.text), 200) from None
 
     def write(self, lines: Sequence[str]) -> None:
         """Send lines; only 204 is success."""

@@ -33,7 +33,7 @@ SAY_AGAIN = 86_400.0
 #: So many series are asked for by their names; of more, all there are.
 MOST_NAMED = 100
 #: Troubles that mean that what the server holds may not, or cannot, be read: then it is told without looking.
-_CANNOT_READ = (Trouble.FORBIDDEN, Trouble.STRANGE, Trouble.REFUSED, Trouble.FAILED)
+_CANNOT_READ = (Trouble.FORBIDDEN, Trouble.UNEXPECTED_RESPONSE, Trouble.REFUSED, Trouble.FAILED)
 
 
 class Declarations:

@@ -41,7 +41,7 @@ _EACH_INTERVAL = "time($__interval)"
 
 
 @dataclass(frozen=True)
-class Maker:
+class DashboardBuilder:
     """Makes the dashboards for one database and one master.
 
     ``policy`` is the retention policy that is read, None for the default one; ``master_url`` the address of Buildbot's

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from bbmeasure.grafana.dashboards import Maker
+from bbmeasure.grafana.dashboards import DashboardBuilder
 from bbmeasure.grafana.links import check_url
 from bbmeasure.grafana.panels import groups_of
 from bbmeasure.model import SeriesInfo
@@ -56,7 +56,7 @@ def write_provisioning(
         "dashboards/bbmeasure.yaml": {"apiVersion": 1, "providers": [_provider(provisioning)]},
         **{
             f"dashboards/bbmeasure/{uid}.json": dashboard
-            for uid, dashboard in Maker(groups_of(series), retention_policy, page).all().items()
+            for uid, dashboard in DashboardBuilder(groups_of(series), retention_policy, page).all().items()
         },
     }
     written = []

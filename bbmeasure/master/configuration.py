@@ -118,7 +118,7 @@ def _tracked(builder: str, plan: Plan) -> Iterator[dict[str, Any]]:
     ):
         for track in tracks:
             step = track.subject if what in ("step time", "step") else track.step
-            template = track.meaning.series
+            template = track.overrides.series
             known = template is None or not ("{project" in template or ("{step" in template and step is None))
             name = series_name(template, track.subject, builder=builder, step=step, project=None)
             shown = name if known else template

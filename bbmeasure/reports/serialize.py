@@ -179,7 +179,7 @@ def record_answer(point: Point, info: SeriesInfo, previous: Optional[Point]) -> 
 def health_answer(
     now: float, counters: Mapping[str, int], stores: Sequence[Health], sinks: Sequence[Health] = ()
 ) -> Json:
-    """``health``: the counters of the capture layer, and what each store and sink says of itself.
+    """``health``: the counters of the capture pipeline, and what each store and sink says of itself.
 
     ``now`` is unix seconds; ``age`` the seconds that the oldest point has waited, None where none waits.
     """

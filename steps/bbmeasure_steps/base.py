@@ -18,9 +18,9 @@ from twisted.internet import defer, task
 
 from bbmeasure import wire
 from bbmeasure.capture import api
-from bbmeasure.capture.parser_pool import Workshop
-from bbmeasure.capture.pipeline import Capture
-from bbmeasure.capture.plan import Meaning, Plan
+from bbmeasure.capture.parser_pool import ParserPool
+from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.plan import Plan, SeriesOverrides
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
@@ -42,11 +42,11 @@ def new_token() -> str:
     return secrets.token_hex(4)
 
 
-def find_workshop(master: Any) -> Workshop:
+def find_workshop(master: Any) -> ParserPool:
     """Where this master's parsers run."""
-    found: Optional[Workshop] = getattr(master, "_bbmeasure_workshop", None)
+    found: Optional[ParserPool] = getattr(master, "_bbmeasure_workshop", None)
     if found is None:
-        found = master._bbmeasure_workshop = Workshop(master.reactor)
+        found = master._bbmeasure_workshop = ParserPool(master.reactor)
     return found
 
 
@@ -91,7 +91,7 @@ class MeasuringStep(ShellMixin, BuildStep):
             isinstance(tags, Mapping) and any(IRenderable.providedBy(tag) for tag in tags.values())
         )
         try:
-            Meaning.read(series=fixed_series, tags=None if rendered else tags, **self._given)
+            SeriesOverrides.read(series=fixed_series, tags=None if rendered else tags, **self._given)
         except MeasureError as error:
             config_error(f"{type(self).__name__}: {error}")
 
@@ -113,7 +113,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         """Whether what the command prints on stderr is parsed as well."""
         return False
 
-    def is_by_the_way(self, record: Record) -> bool:  # noqa: ARG002  (for subclasses)
+    def is_supplementary(self, record: Record) -> bool:  # noqa: ARG002  (for subclasses)
         """Whether a reported record leaves the step's own value to be read from the output all the same."""
         return False
 
@@ -135,8 +135,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         return super().interrupt(reason)
 
     @property
-    def layer(self) -> Capture:
-        """The capture layer of this step's master."""
+    def pipeline(self) -> Pipeline:
+        """The capture pipeline of this step's master."""
         return api.for_master(self.master)
 
     @property
@@ -189,7 +189,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         try:
             send_at_once(self.remote)
         except OSError as error:
-            self.layer.count("connection_errors", f"step {self.name}: {error}")
+            self.pipeline.count("connection_errors", f"step {self.name}: {error}")
 
     def cleaned(self, text: str) -> str:
         """``text`` with the build's secrets blotted out."""
@@ -205,10 +205,10 @@ class MeasuringStep(ShellMixin, BuildStep):
         """The series of the step's own value in this build."""
         return StepCapture(self, self._meaning(), self.plan).series_of(self.name)
 
-    def _meaning(self) -> Meaning:
-        custom = self.plan.custom_of(self.name) or Meaning()
-        mine = Meaning.read(series=self.series, tags=self.measureTags, **self._given)
-        return Meaning(
+    def _meaning(self) -> SeriesOverrides:
+        custom = self.plan.custom_of(self.name) or SeriesOverrides()
+        mine = SeriesOverrides.read(series=self.series, tags=self.measureTags, **self._given)
+        return SeriesOverrides(
             custom.series or mine.series,
             custom.kind or mine.kind,
             custom.unit or mine.unit,
@@ -231,7 +231,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         refused += [f"line {one.line}: {one.why}" for one in reported if isinstance(one, Refusal)]
         refused += [*collector.dropped(), *unread, *unparsed]
         found += parsed
-        by_the_way = all(self.is_by_the_way(record) for record in found)
+        by_the_way = all(self.is_supplementary(record) for record in found)
         if by_the_way and parse and not self.wants_parse() and not unparsed:
             try:
                 found += self.read_plain(collector.plain())
@@ -256,7 +256,7 @@ class MeasuringStep(ShellMixin, BuildStep):
             return [], [str(error)]
         except Exception as error:  # noqa: BLE001  (a parser's mistake is a warning of the step, counted)
             said = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
-            self.layer.count("parser_errors", said)
+            self.pipeline.count("parser_errors", said)
             return [], [f"the parser failed: {type(error).__name__}: {error}"]
 
     def _parse_all(self, text: str) -> list[Record]:
@@ -284,7 +284,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         except MeasureError as error:
             return [], [f"sidecar file: {error}"]
         except Exception as error:  # noqa: BLE001  (a lost worker ends the build by itself; counted)
-            self.layer.count("sidecar_errors", f"step {self.name}: {type(error).__name__}: {error}")
+            self.pipeline.count("sidecar_errors", f"step {self.name}: {type(error).__name__}: {error}")
             return [], [f"sidecar file: {type(error).__name__}"]
         told = []
         if size > wire.LARGEST_FILE:

@@ -11,7 +11,7 @@ from twisted.internet import defer
 
 from bbmeasure import units
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.plan import Meaning, Plan, series_name
+from bbmeasure.capture.plan import Plan, SeriesOverrides, series_name
 from bbmeasure.errors import MeasureError, RecordError, UnitError
 from bbmeasure.model import Query
 from bbmeasure.records import Direction, Kind, Record
@@ -98,18 +98,18 @@ class Outcome:
 class StepCapture:
     """Keeps the records of one step."""
 
-    def __init__(self, step: Any, meaning: Meaning, plan: Plan) -> None:
+    def __init__(self, step: Any, overrides: SeriesOverrides, plan: Plan) -> None:
         self.step = step
-        self.layer = step.layer
-        self.meaning = meaning
+        self.pipeline = step.pipeline
+        self.overrides = overrides
         self.plan = plan
-        self.context = self.layer.context_of(step)
+        self.context = self.pipeline.context_of(step)
         self.outcome = Outcome()
 
     def refuse(self, whys: Sequence[str]) -> None:
         """Say and count what cannot be used."""
         self.outcome.refused += whys
-        self.layer.counters["refused"] += len(whys)
+        self.pipeline.counters["refused"] += len(whys)
 
     @defer.inlineCallbacks
     def keep(self, records: Sequence[Record], *, store: bool) -> Generator[Any, Any, Outcome]:
@@ -122,7 +122,7 @@ class StepCapture:
             self.outcome.values = [Captured(value.record, False, why=why) for value in values]
             return self.outcome
         asked = [self._previous(value) for value in values[:MOST_COMPARED]]
-        whys = yield defer.gatherResults([self._stored(kept) for kept in self.layer.capture_all(values)])
+        whys = yield defer.gatherResults([self._stored(kept) for kept in self.pipeline.capture_all(values)])
         previous = yield defer.gatherResults(asked)
         own = self.series_of(str(self.step.name))
         self.outcome.values = [
@@ -137,23 +137,23 @@ class StepCapture:
         if self.plan.only_tracked and self.plan.custom_of(self.step.name) is None:
             self.outcome.unwanted += 1
             return None
-        meaning = self.meaning if own else Meaning(tags=self.meaning.tags)
+        overrides = self.overrides if own else SeriesOverrides(tags=self.overrides.tags)
         try:
-            record = apply_meaning(record, meaning, {**self.plan.tags, **meaning.tags})
+            record = apply_overrides(record, overrides, {**self.plan.tags, **overrides.tags})
             series = self.series_of(record.name)
-            if not own and is_the_masters(series):
+            if not own and is_reserved_series(series):
                 raise RecordError(f"series {series!r}: expected a name that the master does not use itself")
             record = replace(record, name=series)
         except MeasureError as error:
             self.refuse([str(error)])
             return None
-        return Value(record, self.context, fixed_kind=meaning.kind is not None, limited=True)
+        return Value(record, self.context, fixed_kind=overrides.kind is not None, limited=True)
 
     def series_of(self, name: str) -> str:
         """The series of a record: the step's own value goes where master.cfg says, what derives from it beside it."""
         own = str(self.step.name)
         context = self.context
-        series = series_name(self.meaning.series, own, builder=context.builder, step=own, project=context.project)
+        series = series_name(self.overrides.series, own, builder=context.builder, step=own, project=context.project)
         if name == own:
             return series
         derives = getattr(self.step, "bbmeasure_derives", False) and name.startswith(f"{own}_")
@@ -163,52 +163,52 @@ class StepCapture:
         """None when the point is on disk, or on its way when patience ends; else why it is not."""
 
         def late(_: Any, seconds: float) -> None:
-            self.layer.late(f"step {self.step.name}", seconds)
+            self.pipeline.late(f"step {self.step.name}", seconds)
 
         def failed(why: Any) -> str:
             if why.check(MeasureError):
                 return str(why.value)
-            self.layer.count("errors", f"step {self.step.name}: {why.type.__name__}")
+            self.pipeline.count("errors", f"step {self.step.name}: {why.type.__name__}")
             return f"the store failed: {why.type.__name__}"
 
-        waiting: defer.Deferred[Any] = kept.addTimeout(self.layer.patience, self.layer.clock, late)
+        waiting: defer.Deferred[Any] = kept.addTimeout(self.pipeline.patience, self.pipeline.clock, late)
         return waiting.addErrback(failed)
 
     def _previous(self, value: Value) -> defer.Deferred[Any]:
         """The value of the last earlier build; None where there is none or the journal does not say in time."""
         assert value.context is not None
         query = Query(value.record.name, builder=value.context.builder, tags=value.record.tags, exact_tags=True)
-        asked: defer.Deferred[Any] = self.layer.within_patience(
-            self.layer.storage.last(query, before=value.context.buildid)
+        asked: defer.Deferred[Any] = self.pipeline.within_patience(
+            self.pipeline.storage.last(query, before=value.context.buildid)
         )
 
         def failed(why: Any) -> None:
-            self.layer.count("previous_unknown", f"step {self.step.name}: {why.value}")
+            self.pipeline.count("previous_unknown", f"step {self.step.name}: {why.value}")
 
         return asked.addCallbacks(lambda point: point and point.value, failed)
 
 
-def is_the_masters(series: str) -> bool:
+def is_reserved_series(series: str) -> bool:
     """Whether the master keeps values of its own under that name, with which a worker's must not mix."""
     return series in MASTER_SERIES or series.startswith(MASTER_PREFIXES)
 
 
-def apply_meaning(record: Record, meaning: Meaning, tags: Any) -> Record:
+def apply_overrides(record: Record, overrides: SeriesOverrides, tags: Any) -> Record:
     """A record with what master.cfg says of it: its own tags win, the unit is for a value that came without one.
 
     UnitError or RecordError where the two cannot go together.
     """
     changes: dict[str, Any] = {"tags": {**tags, **record.tags}}
-    if meaning.better is not None:
-        changes["better"] = meaning.better
-    if meaning.unit is not None and record.kind is not Kind.TEXT:
-        wanted = units.find(meaning.unit)
+    if overrides.better is not None:
+        changes["better"] = overrides.better
+    if overrides.unit is not None and record.kind is not Kind.TEXT:
+        wanted = units.find(overrides.unit)
         if record.unit == "1" and record.kind is Kind.NUMBER:
-            quantity = units.to_base(float(record.value), meaning.unit)
-            samples = tuple(units.to_base(sample, meaning.unit).value for sample in record.samples)
+            quantity = units.to_base(float(record.value), overrides.unit)
+            samples = tuple(units.to_base(sample, overrides.unit).value for sample in record.samples)
             changes.update(value=quantity.value, unit=quantity.unit, kind=Kind(quantity.kind), samples=samples)
         elif record.unit != wanted.base:
-            raise UnitError(f"{record.name}: got a value in {record.unit}, expected one in {meaning.unit}")
-    if meaning.kind is not None:
-        changes["kind"] = meaning.kind
+            raise UnitError(f"{record.name}: got a value in {record.unit}, expected one in {overrides.unit}")
+    if overrides.kind is not None:
+        changes["kind"] = overrides.kind
     return replace(record, **changes)

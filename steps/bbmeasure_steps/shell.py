@@ -12,13 +12,13 @@ from twisted.internet import defer
 
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
-from bbmeasure.capture.plan import Meaning
+from bbmeasure.capture.plan import SeriesOverrides
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import LARGEST_OUTPUT, MeasuringStep, Parser
 from bbmeasure_steps.program import PYTHON, bundled_command, flag, interpreter
-from bbmeasure_steps.results import apply_meaning
+from bbmeasure_steps.results import apply_overrides
 from bbmeasure_steps.stdout import StdoutCollector
 
 #: What ``resources=True`` adds to the name.
@@ -80,7 +80,7 @@ class MeasureShellCommand(MeasuringStep):
         """Whether NAME_something follows NAME into its series."""
         return self.resources
 
-    def is_by_the_way(self, record: Record) -> bool:
+    def is_supplementary(self, record: Record) -> bool:
         """What ``resources`` reports."""
         return self.resources and any(record.name == f"{self.name}_{what}" for what in RESOURCES)
 
@@ -104,9 +104,9 @@ class MeasureShellCommand(MeasuringStep):
         """What the pattern or the parser finds, else what the whole text is."""
         if self._pattern is not None:
             found = patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
-            return self._as_meant(found, Meaning.read(**self._given))
+            return self._as_meant(found, SeriesOverrides.read(**self._given))
         if self._adapter is not None:
-            return self._as_meant(self._adapter.parse(text), Meaning.read(better=self._given["better"]))
+            return self._as_meant(self._adapter.parse(text), SeriesOverrides.read(better=self._given["better"]))
         if self._parser is not None:
             return self._parser(text)
         return self.read_plain(text)
@@ -120,11 +120,11 @@ class MeasureShellCommand(MeasuringStep):
         quantity = units.parse(text)
         return [Record(self.name, quantity.value, unit=quantity.unit, kind=quantity.kind)]
 
-    def _as_meant(self, records: Sequence[Record], meaning: Meaning) -> Sequence[Record]:
+    def _as_meant(self, records: Sequence[Record], overrides: SeriesOverrides) -> Sequence[Record]:
         """Those of another name than the step's with ``unit=`` and ``better=`` of the step where they have none."""
-        if meaning.unit is None and meaning.better is None:
+        if overrides.unit is None and overrides.better is None:
             return records
-        return [record if record.name == self.name else _filled(record, meaning) for record in records]
+        return [record if record.name == self.name else _filled(record, overrides) for record in records]
 
     def _is_text(self) -> bool:
         """Whether master.cfg says that the step's own value is a text."""
@@ -148,10 +148,10 @@ class MeasureShellCommand(MeasuringStep):
         return str(content.decode("utf-8-sig", "replace"))
 
 
-def _filled(record: Record, meaning: Meaning) -> Record:
-    unit = meaning.unit if record.unit == "1" and record.kind is Kind.NUMBER else None
-    better = meaning.better if record.better is Direction.NONE else None
-    return apply_meaning(record, Meaning(unit=unit, better=better), {})
+def _filled(record: Record, overrides: SeriesOverrides) -> Record:
+    unit = overrides.unit if record.unit == "1" and record.kind is Kind.NUMBER else None
+    better = overrides.better if record.better is Direction.NONE else None
+    return apply_overrides(record, SeriesOverrides(unit=unit, better=better), {})
 
 
 def _compile(name: Any, pattern: Optional[str]) -> Optional[patterns.Pattern]:

@@ -58,9 +58,9 @@ class SLOCCount(KitStep):
         """The tool of the last earlier build of this builder; None where there is none."""
         try:
             query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
-            point = yield self.layer.within_patience(self.layer.storage.last(query))
+            point = yield self.pipeline.within_patience(self.pipeline.storage.last(query))
         except MeasureError as error:
-            self.layer.count("previous_unknown", f"step {self.name}: {error}")
+            self.pipeline.count("previous_unknown", f"step {self.name}: {error}")
             return None
         known = point is not None and point.value in TOOLS
         return str(point.value) if known else None

@@ -105,15 +105,15 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
         return build
 
     @property
-    def layer(self) -> Any:
-        """The master's capture layer."""
+    def pipeline(self) -> Any:
+        """The master's capture pipeline."""
         return api.for_master(self.master)
 
     @defer.inlineCallbacks
     def settle(self) -> Any:
         """Wait until all that was captured is on disk."""
-        yield self.layer.settle()
-        while self.layer.storage.health().backlog:
+        yield self.pipeline.settle()
+        while self.pipeline.storage.health().backlog:
             yield pause()
 
     @defer.inlineCallbacks
@@ -122,7 +122,7 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
         yield self.settle()
         if journal is not None:
             return read(f"{self.master.basedir}/{journal}", series)
-        found = yield self.layer.storage.points(Query(series), 1_000)
+        found = yield self.pipeline.storage.points(Query(series), 1_000)
         return found
 
     @defer.inlineCallbacks

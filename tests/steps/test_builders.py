@@ -14,7 +14,7 @@ from buildbot.process.properties import Property
 from twisted.trial import unittest
 
 from bbmeasure import MeasuredBuilderConfig
-from bbmeasure.capture.plan import ALL, Meaning, Plan, Switches, Track, check_series, read_switches, series_name
+from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track, check_series, read_switches, series_name
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.master.tracking.build_class import MeasuredMixin, measured_class
 from bbmeasure.records import Direction, Kind
@@ -55,7 +55,7 @@ class TestTracking(unittest.TestCase):
         """Each named step, a second of the same name too, under its own name, and less is better."""
         builder = make_builder()
         builder.trackStepTimes("fetch", "compile_1")
-        lower = Meaning(better=Direction.LOWER)
+        lower = SeriesOverrides(better=Direction.LOWER)
         assert builder.measurePlan.step_times == (Track("fetch", lower), Track("compile_1", lower))
 
     def test_a_second_call_adds_a_series(self) -> None:
@@ -63,8 +63,8 @@ class TestTracking(unittest.TestCase):
         builder = make_builder()
         builder.trackStepTimes("fetch")
         builder.trackStepTimes("fetch", series="{builder}.{step}", tags={"phase": 1}, better="higher")
-        assert [track.meaning.series for track in builder.measurePlan.step_times] == [None, "{builder}.{step}"]
-        assert builder.measurePlan.step_times[1].meaning == Meaning(
+        assert [track.overrides.series for track in builder.measurePlan.step_times] == [None, "{builder}.{step}"]
+        assert builder.measurePlan.step_times[1].overrides == SeriesOverrides(
             "{builder}.{step}", better=Direction.HIGHER, tags={"phase": "1"}
         )
 
@@ -72,8 +72,8 @@ class TestTracking(unittest.TestCase):
         """A property need not be known to anybody when the configuration is read."""
         builder = make_builder()
         builder.trackProperties("warnings-count", "other", kind="count", unit="1", better="lower", tags={"a": "b"})
-        meaning = Meaning(None, Kind.COUNT, "1", Direction.LOWER, {"a": "b"})
-        assert builder.measurePlan.properties == (Track("warnings-count", meaning), Track("other", meaning))
+        overrides = SeriesOverrides(None, Kind.COUNT, "1", Direction.LOWER, {"a": "b"})
+        assert builder.measurePlan.properties == (Track("warnings-count", overrides), Track("other", overrides))
 
     def test_statistics(self) -> None:
         """A statistic of all steps, or of one."""
@@ -82,15 +82,15 @@ class TestTracking(unittest.TestCase):
         builder.trackStatistics("warnings", step="compile", series="w")
         assert builder.measurePlan.statistics == (
             Track("tests-failed"),
-            Track("warnings", Meaning("w"), "compile"),
+            Track("warnings", SeriesOverrides("w"), "compile"),
         )
 
     def test_custom_steps(self) -> None:
         """A measuring step gets another name, tags, unit and direction."""
         builder = make_builder()
         builder.trackCustomStep("size", series="wheel", unit="bytes", better="lower", tags={"of": "wheel"})
-        meaning = builder.measurePlan.custom_of("size")
-        assert meaning == Meaning("wheel", None, "bytes", Direction.LOWER, {"of": "wheel"})
+        overrides = builder.measurePlan.custom_of("size")
+        assert overrides == SeriesOverrides("wheel", None, "bytes", Direction.LOWER, {"of": "wheel"})
         assert builder.measurePlan.custom_of("fetch") is None
 
     def test_switches_and_tags_of_the_builder(self) -> None:
@@ -224,7 +224,7 @@ class TestErrors(unittest.TestCase):
         assert "its own series has that name; give series=" in errors_of(lambda: make_builder().trackStepTimes("size"))
         builder = make_builder()
         builder.trackStepTimes("size", series="size_time")
-        assert builder.measurePlan.step_times[0].meaning.series == "size_time"
+        assert builder.measurePlan.step_times[0].overrides.series == "size_time"
 
     def test_a_custom_step_that_measures_nothing(self) -> None:
         """A stock step has no records to name."""

@@ -19,7 +19,7 @@ from twisted.internet import defer
 from twisted.trial import unittest
 
 from bbmeasure.capture import builtin_series
-from bbmeasure.capture.plan import Meaning, Plan, Switches, Track
+from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, Track
 from bbmeasure.errors import SeriesConflictError
 from bbmeasure.master.tracking import builtin_steps
 from bbmeasure.master.tracking.finished_build import (
@@ -162,7 +162,7 @@ class TestKinds(unittest.TestCase):
             record = self.told(name, 5, is_property)
             said = record.kind.value if record.unit == "1" else f"{record.kind.value} in {record.unit}"
             assert (said, record.better.word or "") == (kind, better), name
-            tracked = (Track(name, Meaning("mine")),)
+            tracked = (Track(name, SeriesOverrides("mine")),)
             named = self.told(
                 name, 5, is_property, Plan(properties=tracked) if is_property else Plan(statistics=tracked)
             )
@@ -170,8 +170,11 @@ class TestKinds(unittest.TestCase):
 
     def test_what_master_cfg_says_comes_first(self) -> None:
         """A kind or unit of a track call is taken, and a text has neither."""
-        for meaning, kind in ((Meaning(kind=Kind.RATIO), Kind.RATIO), (Meaning(unit="s"), Kind.DURATION)):
-            tracked = (Track("warnings", meaning),)
+        for overrides, kind in (
+            (SeriesOverrides(kind=Kind.RATIO), Kind.RATIO),
+            (SeriesOverrides(unit="s"), Kind.DURATION),
+        ):
+            tracked = (Track("warnings", overrides),)
             assert self.told("warnings", 5, False, Plan(statistics=tracked)).kind is kind
             assert self.told("warnings", 5, True, Plan(properties=tracked)).kind is kind
         assert self.told("warnings", "many", False).kind is Kind.TEXT

@@ -10,7 +10,7 @@ from buildbot.process.results import EXCEPTION, FAILURE, SKIPPED, SUCCESS, WARNI
 from twisted.internet import defer, task
 from twisted.trial import unittest
 
-from bbmeasure.capture.plan import ALL, Meaning, Plan, Switches, Track
+from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track
 from bbmeasure.master.tracking.finished_build import (
     Collector,
     Finished,
@@ -80,7 +80,10 @@ class TestCollecting(unittest.TestCase):
 
     def test_durations_of_steps(self) -> None:
         """By name under its series, by the switch under ``step_duration``; one that did not run has none."""
-        tracks = (Track("compile"), Track("compile", Meaning("{builder}.{step}.{project}", tags={"phase": "x"})))
+        tracks = (
+            Track("compile"),
+            Track("compile", SeriesOverrides("{builder}.{step}.{project}", tags={"phase": "x"})),
+        )
         build = finished(
             step(result="failure"), step("never", 2, None), step("skipped", 3, result="skip"), step("other", 4)
         )
@@ -97,7 +100,7 @@ class TestCollecting(unittest.TestCase):
     def test_statistics(self) -> None:
         """Tracked ones of all steps or one; by the switch all, but none twice under its own name."""
         build = finished(step("a", 1, failed=3, passed=5), step("b", 2, failed=4))
-        plan = Plan(statistics=(Track("failed"), Track("failed", Meaning("of_b"), "b")))
+        plan = Plan(statistics=(Track("failed"), Track("failed", SeriesOverrides("of_b"), "b")))
         collector = Collector(build, {})
         collect_statistics(collector, plan, Switches(statistics=True))
         assert told(collector) == [
@@ -135,7 +138,7 @@ class TestCollecting(unittest.TestCase):
 
     def test_the_same_point_whoever_captures_it(self) -> None:
         """The same build gives the same times within its second; another step, tag, series or build others."""
-        plan = Plan(step_times=(Track("a"), Track("a", Meaning("x")), Track("b")))
+        plan = Plan(step_times=(Track("a"), Track("a", SeriesOverrides("x")), Track("b")))
         build = finished(step("a", 1), step("b", 2), step("b", 3))
         first, again = (times_of(build, plan, ALL).values for _ in range(2))
         assert first == again
@@ -254,7 +257,7 @@ class TestBuilds(LiveCase):
         yield self.start([first, plain(steps=STEPS)])
         yield self.build("first")
         yield self.build("plain")
-        assert self.layer.opted_out
+        assert self.pipeline.opted_out
         assert sorted((yield self.values("tests-failed"))) == [0, 3]
         assert (yield self.values("warnings-count")) == [7]
         assert len((yield self.values("build_duration"))) == 1
@@ -285,21 +288,21 @@ class TestBuilds(LiveCase):
         yield self.start([first], [sqlite()])
         for _ in range(2):
             yield self.build("first")
-        yield self.layer.settle()
-        assert self.layer.counters["missing_property"] == 2
+        yield self.pipeline.settle()
+        assert self.pipeline.counters["missing_property"] == 2
 
     @defer.inlineCallbacks
     def test_a_store_in_trouble_is_not_the_builds(self) -> Any:
         """A store that fails costs the values and nothing else; they are counted."""
         yield self.start([measured(steps=STEPS, trackAll=True)])
         for mode in ("fail", "hang"):
-            self.layer.attach(BrokenStorage(mode))
+            self.pipeline.attach(BrokenStorage(mode))
             build = yield self.build("first")
             assert build["results"] == WARNINGS
             if mode == "fail":
                 yield self.settle()
-                assert self.layer.counters["failed"] > 0
-            self.layer.detach(self.layer.storage)
+                assert self.pipeline.counters["failed"] > 0
+            self.pipeline.detach(self.pipeline.storage)
 
     @defer.inlineCallbacks
     def test_a_running_build_keeps_its_tracking(self) -> Any:

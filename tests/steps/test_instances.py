@@ -115,11 +115,11 @@ class TestReconfig(LiveCase):
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [sqlite(trackBuildTimes=True)])
         yield self.build("plain")
-        store, threads = self.layer.storage, writer_threads()
+        store, threads = self.pipeline.storage, writer_threads()
         consumers = list(BuildTracker.for_master(self.master)._consumers)
         for _ in range(3):
             yield self.reconfigure(builders, [sqlite(trackBuildTimes=True)])
-        assert self.layer.stores == [store]
+        assert self.pipeline.stores == [store]
         assert BuildTracker.for_master(self.master)._consumers == consumers
         assert len(consumers) == 4
         assert writer_threads() == threads
@@ -136,7 +136,7 @@ class TestReconfig(LiveCase):
         assert len(self.flushLoggedErrors(ConfigErrors)) == 1
         yield self.reconfigure(builders, [Secretive(trackBuildTimes=True)])
         assert [bad for _, bad, _ in Secretive.heard] == [False, True, False]
-        assert self.layer.tracked == Switches(build_times=True)
+        assert self.pipeline.tracked == Switches(build_times=True)
         yield self.build("plain")
         assert len((yield self.values("build_duration", JOURNAL))) == 1
 
@@ -145,9 +145,9 @@ class TestReconfig(LiveCase):
         """What is tracked is what the last configuration says."""
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [sqlite(trackBuildTimes=True), sqlite(name="b", trackStatistics=True)])
-        assert self.layer.tracked == Switches(build_times=True, statistics=True)
+        assert self.pipeline.tracked == Switches(build_times=True, statistics=True)
         yield self.reconfigure(builders, [sqlite()])
-        assert self.layer.tracked == Switches()
+        assert self.pipeline.tracked == Switches()
         assert BuildTracker.for_master(self.master)._consumers == []
         yield self.build("plain")
         assert (yield self.values("build_duration", JOURNAL)) == []
@@ -191,9 +191,9 @@ class TestReconfig(LiveCase):
     def test_a_path_that_cannot_be(self) -> Any:
         """A folder that is not there is told of when the master starts, and the master starts."""
         yield self.start([plain()], [sqlite(path="nowhere/journal.sqlite")])
-        while not self.layer.counters["failed"]:
+        while not self.pipeline.counters["failed"]:
             yield pause()
-        assert "nowhere/journal.sqlite" in str(self.layer.storage.health().last_error)
+        assert "nowhere/journal.sqlite" in str(self.pipeline.storage.health().last_error)
 
     @defer.inlineCallbacks
     def test_gone_and_back(self) -> Any:
@@ -203,7 +203,7 @@ class TestReconfig(LiveCase):
         for services in ([], [sqlite()], []):
             captureData("n", 1, accumulate=True, master=self.master)
             yield self.reconfigure(builders, services)
-            assert self.layer.opted_out is (not services)
+            assert self.pipeline.opted_out is (not services)
             captureData("n", 1, accumulate=True, master=self.master)
         yield self.reconfigure(builders, [sqlite(name="another")])
         assert (yield self.values("n", JOURNAL)) == [1, 2, 3, 4, 5, 6]
@@ -212,10 +212,10 @@ class TestReconfig(LiveCase):
     def test_two_on_one_file(self) -> Any:
         """Instances that keep the same file share it, until the last of them goes."""
         yield self.start([plain()], [sqlite(retention="30d"), sqlite(name="b", path=f"./{JOURNAL}", retention="30d")])
-        assert len(self.layer.stores) == 1
-        store = self.layer.storage
+        assert len(self.pipeline.stores) == 1
+        store = self.pipeline.storage
         yield self.reconfigure([plain()], [sqlite(name="b")])
-        assert self.layer.stores == [store]
+        assert self.pipeline.stores == [store]
         yield captureData("n", 1, master=self.master)
         assert (yield self.values("n", JOURNAL)) == [1]
 
@@ -225,7 +225,7 @@ class TestReconfig(LiveCase):
         yield self.start([plain()], [sqlite(), sqlite(name="b", path="b.sqlite")])
         yield captureData("n", 1, unit="bytes", master=self.master)
         yield captureData("n", 2, accumulate=True, unit="bytes", tags={"t": 1}, master=self.master)
-        for store in list(self.layer.stores):
+        for store in list(self.pipeline.stores):
             while store.health().backlog:
                 yield pause()
         for name in (JOURNAL, "b.sqlite"):
@@ -239,7 +239,7 @@ class TestReconfig(LiveCase):
                 yield self.start([plain()], [sqlite(retention=retention)])
             else:
                 yield self.reconfigure([plain()], [sqlite(retention=retention)])
-            assert self.layer.storage.retention == seconds
+            assert self.pipeline.storage.retention == seconds
 
     @defer.inlineCallbacks
     def test_a_restart_goes_on(self) -> Any:
@@ -273,7 +273,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.addCleanup(self.gate.set)
         opened = SQLiteStorage._open_journal
         self.patch(SQLiteStorage, "_open_journal", lambda store: (self.gate.wait(20), opened(store))[1])
-        self.layer = api.for_master(self.master)
+        self.pipeline = api.for_master(self.master)
 
     @defer.inlineCallbacks
     def make_service(self, **arguments: Any) -> Any:
@@ -288,9 +288,9 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
             captureData("n", number, master=self.master)
         service = yield self.make_service()
         yield self.master.startService()
-        assert not self.layer.opted_out
+        assert not self.pipeline.opted_out
         self.gate.set()
-        while (yield self.layer.storage.points(Query("n"), 10)) == []:
+        while (yield self.pipeline.storage.points(Query("n"), 10)) == []:
             yield pause()
         yield service.disownServiceParent()
         assert [point.value for point in read(f"{self.master.basedir}/{JOURNAL}", "n")] == [0, 1, 2]
@@ -300,20 +300,20 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         """A stop takes twice its patience and no more; what is lost is counted."""
         yield self.make_service()
         yield self.master.startService()
-        store = self.layer.storage
+        store = self.pipeline.storage
         kept = [captureData("n", 1, master=self.master), captureData("n", 1, accumulate=True, master=self.master)]
         stopping = self.master.stopService()
         self.assertNoResult(stopping)
         self.reactor.pump([STOP_PATIENCE / 2] * 3)
-        assert self.layer.counters["stop_late"] == 1
+        assert self.pipeline.counters["stop_late"] == 1
         self.assertNoResult(stopping)
         self.reactor.pump([STOP_PATIENCE / 2] * 2)
         self.successResultOf(stopping)
         while not all(one.called for one in kept):
             yield pause()
-        assert self.layer.opted_out
+        assert self.pipeline.opted_out
         assert store.health().backlog == 0
-        assert journals._open(self.layer) == {}
+        assert journals._open(self.pipeline) == {}
         self.gate.set()
 
     @defer.inlineCallbacks

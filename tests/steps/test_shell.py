@@ -448,7 +448,7 @@ class TestStoreTrouble(StepTestCase):
         assert "not kept: broken: told to fail" in self.log()
 
     def test_store_that_hangs(self) -> None:
-        """A store that never answers delays a step by the capture layer's patience, the next ones hardly at all."""
+        """A store that never answers delays a step by the capture pipeline's patience, the next ones hardly at all."""
         api.for_master(self.master).attach(BrokenStorage("hang"))
         running = self.run_measuring("5", SUCCESS)
         self.assertNoResult(running)

@@ -94,7 +94,7 @@ class TestLateEvents(LiveCase):
             values = yield self.values(series, JOURNAL)
             assert all(0 < value < 20 and not value.is_integer() for value in values), (series, values)
         assert sorted((yield self.values("tests-failed", JOURNAL))) == [0] * 4 + [3] * 4
-        assert "build_gone" not in self.layer.counters
+        assert "build_gone" not in self.pipeline.counters
         assert not events.BuildTracker.for_master(self.master)._builds
 
     def test_a_turn_of_the_reactor(self) -> Any:
@@ -144,10 +144,10 @@ class TestLateEvents(LiveCase):
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         for builder in ("plain", "first"):
             yield self.master.data.control("force", {}, ("forceschedulers", f"force-{builder}"))
-        while self.layer.counters["build_end_untold"] < 2 or len((yield self.points("build_duration", JOURNAL))) < 2:
+        while self.pipeline.counters["build_end_untold"] < 2 or len((yield self.points("build_duration", JOURNAL))) < 2:
             yield pause(0.01)
         assert (yield self.counts()) == {series: 2 * count for series, count in OF_A_BUILD.items()}
-        assert self.layer.counters["build_end_untold"] == 2
+        assert self.pipeline.counters["build_end_untold"] == 2
         assert not events.BuildTracker.for_master(self.master)._builds
         before = yield self.points("build_duration", JOURNAL)
         queue.lost = ()
@@ -179,7 +179,7 @@ class TestLateEvents(LiveCase):
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         yield self.build("plain")
         assert (yield self.counts()) == {**OF_A_BUILD, "tests-failed": 0}
-        assert self.layer.counters["build_gone"] == 1
+        assert self.pipeline.counters["build_gone"] == 1
 
     @defer.inlineCallbacks
     def test_builds_that_are_gone_and_those_of_other_masters(self) -> Any:
@@ -200,7 +200,7 @@ class TestLateEvents(LiveCase):
         assert set((yield self.counts()).values()) == {0}
         tell(past[0])
         assert (yield self.counts()) == {**OF_A_BUILD, "step_duration": 1, "tests-failed": 0}
-        assert self.layer.counters["build_gone"] == 1
+        assert self.pipeline.counters["build_gone"] == 1
         (point,) = yield self.points("warnings-count", JOURNAL)
         assert (point.build.build, point.build.worker, point.build.branch) == (past[0]["number"], "local1", "b")
         tell(past[0])

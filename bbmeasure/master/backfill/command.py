@@ -50,7 +50,7 @@ class Wanted:
     def key(self) -> str:
         """The journal's key of how far such a run has come."""
         tracked = {
-            name: [[track.subject, track.meaning.series] for track in (*plan.step_times, *plan.properties)]
+            name: [[track.subject, track.overrides.series] for track in (*plan.step_times, *plan.properties)]
             for name, plan in self.plans.items()
         }
         pattern = self.pattern.pattern if self.pattern else None

@@ -15,7 +15,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from bbmeasure.capture import api
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import SWITCHES, check_names, read_switches
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.services import journals
@@ -71,15 +71,15 @@ class MeasureInstance(BuildbotService):
         return {**shown, "kwargs": {**shown["kwargs"], **hidden}}
 
     @property
-    def layer(self) -> Capture:
-        """The capture layer of this master."""
+    def pipeline(self) -> Pipeline:
+        """The capture pipeline of this master."""
         return api.for_master(self.master)
 
     @defer.inlineCallbacks
     def reconfigService(self, **switches: Any) -> Generator[Any, Any, None]:
         """Set the switches; may be called again and again."""
         wanted = read_switches(**switches)
-        self.layer.switches[self.name] = wanted
+        self.pipeline.switches[self.name] = wanted
         MasterMetrics.for_master(self.master).settle()
         yield BuildTracker.for_master(self.master).follow(self.name, wanted)
 
@@ -95,20 +95,20 @@ class MeasureInstance(BuildbotService):
         named = journals.configured_path(self.master.config.services.values()) if path is None else path
         wanted = os.path.abspath(os.path.join(self.master.basedir, named))
         before = self._journal
-        self._journal = journals.acquire(self.layer, self.master.reactor, wanted)
+        self._journal = journals.acquire(self.pipeline, self.master.reactor, wanted)
         if before is self._journal:
-            journals.release(self.layer, before)
+            journals.release(self.pipeline, before)
             return self._journal
-        self.layer.follow(self.layer.attach(self._journal), "points from before the journal was open")
-        self.layer.follow(self._journal.recall([]), f"opening {wanted}")
+        self.pipeline.follow(self.pipeline.attach(self._journal), "points from before the journal was open")
+        self.pipeline.follow(self._journal.recall([]), f"opening {wanted}")
         if before is not None:
             yield self._let_go(before)
         return self._journal
 
     @defer.inlineCallbacks
     def _let_go(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
-        if journals.release(self.layer, journal):
-            self.layer.detach(journal)
+        if journals.release(self.pipeline, journal):
+            self.pipeline.detach(journal)
             yield journal.close()
 
     @defer.inlineCallbacks
@@ -116,14 +116,14 @@ class MeasureInstance(BuildbotService):
         """Write what is on its way, at most STOP_PATIENCE seconds long, and let go."""
         yield super().stopService()
         yield BuildTracker.for_master(self.master).unfollow(self.name)
-        settled = self.layer.settle()
+        settled = self.pipeline.settle()
         settled.addTimeout(STOP_PATIENCE, self.master.reactor, self._stop_late)
         yield settled
-        self.layer.switches.pop(self.name, None)
+        self.pipeline.switches.pop(self.name, None)
         MasterMetrics.for_master(self.master).settle()
         journal, self._journal = self._journal, None
         if journal is not None:
             yield self._let_go(journal)
 
     def _stop_late(self, *_: Any) -> None:
-        self.layer.count("stop_late", "stop: values were still on their way")
+        self.pipeline.count("stop_late", "stop: values were still on their way")

@@ -15,7 +15,7 @@ from typing import Any, Optional
 from twisted.internet import defer
 from twisted.logger import Logger
 
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import Health
 from bbmeasure.storage.sqlite.location import JOURNAL, note_journal
@@ -43,38 +43,38 @@ class _Open:
         self.sinks: set[str] = set()
 
 
-def _open(layer: Capture) -> dict[str, _Open]:
+def _open(pipeline: Pipeline) -> dict[str, _Open]:
     """What is open, by path."""
-    found: dict[str, _Open] = layer.__dict__.setdefault(_ATTRIBUTE, {})
+    found: dict[str, _Open] = pipeline.__dict__.setdefault(_ATTRIBUTE, {})
     return found
 
 
-def acquire(layer: Capture, reactor: Any, path: str) -> SQLiteStorage:
+def acquire(pipeline: Pipeline, reactor: Any, path: str) -> SQLiteStorage:
     """The journal of that file, opened if it is not yet."""
-    entry = _open(layer).get(path)
+    entry = _open(pipeline).get(path)
     if entry is None:
-        entry = _open(layer)[path] = _Open(SQLiteStorage(path, reactor=reactor, close_limit=1.0))
+        entry = _open(pipeline)[path] = _Open(SQLiteStorage(path, reactor=reactor, close_limit=1.0))
     entry.users += 1
-    if path == _configured(layer.master):
-        _attach_sinks(entry, layer.master)
-        note_journal(Path(layer.master.basedir), Path(path))
+    if path == _configured(pipeline.master):
+        _attach_sinks(entry, pipeline.master)
+        note_journal(Path(pipeline.master.basedir), Path(path))
     return entry.journal
 
 
-def hold(layer: Capture, journal: SQLiteStorage) -> None:
+def hold(pipeline: Pipeline, journal: SQLiteStorage) -> None:
     """One user more of a journal that is open."""
-    for entry in _open(layer).values():
+    for entry in _open(pipeline).values():
         if entry.journal is journal:
             entry.users += 1
 
 
-def release(layer: Capture, journal: SQLiteStorage) -> bool:
+def release(pipeline: Pipeline, journal: SQLiteStorage) -> bool:
     """One user less; whether it was the last, so that the journal has to be closed."""
-    for path, entry in list(_open(layer).items()):
+    for path, entry in list(_open(pipeline).items()):
         if entry.journal is journal:
             entry.users -= 1
             if entry.users <= 0:
-                del _open(layer)[path]
+                del _open(pipeline)[path]
                 return True
     return False
 
@@ -105,16 +105,16 @@ def _attach_sinks(entry: _Open, master: Any) -> None:
 
 
 @defer.inlineCallbacks
-def left_sinks(layer: Capture) -> Generator[Any, Any, list[Health]]:
+def left_sinks(pipeline: Pipeline) -> Generator[Any, Any, list[Health]]:
     """How the sinks are that no instance ships any longer, though points are queued for them: renamed, or removed."""
     found = []
-    for journal in [store for store in layer.stores if isinstance(store, SQLiteStorage)]:
+    for journal in [store for store in pipeline.stores if isinstance(store, SQLiteStorage)]:
         try:
-            names = yield journal.sinks().addTimeout(PATIENCE, layer.clock)
-            for name in sorted({*names} - {*layer.sinks, *layer.master.config.services}):
-                backlog = yield journal.backlog(name).addTimeout(PATIENCE, layer.clock)
+            names = yield journal.sinks().addTimeout(PATIENCE, pipeline.clock)
+            for name in sorted({*names} - {*pipeline.sinks, *pipeline.master.config.services}):
+                backlog = yield journal.backlog(name).addTimeout(PATIENCE, pipeline.clock)
                 counters = {"dropped": backlog.trimmed}
                 found.append(Health(name, backlog.count, backlog.oldest_time, LEFT.format(name=name), counters))
         except (MeasureError, defer.TimeoutError) as error:
-            layer.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
+            pipeline.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
     return found

@@ -40,9 +40,9 @@ class MeasuredMixin:
         """Capture what is tracked; the build does not wait for it."""
         self._bbmeasure_times.build_finished()
         result = yield super().buildFinished(*args, **kwargs)  # type: ignore[misc]
-        layer = api.for_master(self.master)  # type: ignore[attr-defined]
-        switches = layer.tracked | self.measurePlan.switches
-        layer.follow(finished_build.capture_build(layer, self, self.measurePlan, switches, self._bbmeasure_times))
+        pipeline = api.for_master(self.master)  # type: ignore[attr-defined]
+        switches = pipeline.tracked | self.measurePlan.switches
+        pipeline.follow(finished_build.capture_build(pipeline, self, self.measurePlan, switches, self._bbmeasure_times))
         return result
 
 

@@ -11,7 +11,7 @@ from buildbot.config import BuilderConfig
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 
-from bbmeasure.capture.plan import ALL, Meaning, Plan, Switches, Track, check_flag, check_names
+from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track, check_flag, check_names
 from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.master.tracking.build_class import measured_class
 from bbmeasure.records import check_tags
@@ -72,7 +72,7 @@ class MeasuredBuilderConfig(BuilderConfig):
         """What is tracked."""
         return self._plan
 
-    def trackStepTimes(self, *steps: str, series: Optional[str] = None, **meaning: Any) -> None:
+    def trackStepTimes(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
         """Keep the duration of each of ``steps`` as a series named after the step, or by ``series``.
 
         ``tags`` and ``better`` (lower where it is not given) say more of it.  Called twice for a step, it keeps two
@@ -85,41 +85,41 @@ class MeasuredBuilderConfig(BuilderConfig):
                     f"builder {self.name!r}: trackStepTimes({step!r}): its own series has that name; give series="
                 )
         for fixed in ("kind", "unit"):
-            if fixed in meaning:
+            if fixed in overrides:
                 config_error(f"builder {self.name!r}: trackStepTimes: expected no {fixed}=, a duration is in seconds")
                 return
-        meaning.setdefault("better", "lower")
-        self._add("step_times", steps, series=series, **meaning)
+        overrides.setdefault("better", "lower")
+        self._add("step_times", steps, series=series, **overrides)
 
-    def trackProperties(self, *names: str, series: Optional[str] = None, **meaning: Any) -> None:
+    def trackProperties(self, *names: str, series: Optional[str] = None, **overrides: Any) -> None:
         """Keep each property, as it is when a build ends, as a series of its name or of ``series``.
 
         Names are taken as they are: patterns go into ``trackProperties=[...]`` of an instance.
         """
-        self._add("properties", names, series=series, **meaning)
+        self._add("properties", names, series=series, **overrides)
 
     def trackStatistics(
-        self, *names: str, step: Optional[str] = None, series: Optional[str] = None, **meaning: Any
+        self, *names: str, step: Optional[str] = None, series: Optional[str] = None, **overrides: Any
     ) -> None:
         """Keep each statistic that steps (or one ``step``) set by ``setStatistic``, tagged with the step."""
         if step is not None:
             self._step(step)
-        self._add("statistics", names, of_step=step, series=series, **meaning)
+        self._add("statistics", names, of_step=step, series=series, **overrides)
 
-    def trackCustomStep(self, *steps: str, series: Optional[str] = None, **meaning: Any) -> None:
+    def trackCustomStep(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
         """Keep what a measuring step measures, under another name or meaning where one is given."""
         for step in steps:
             found = self._step(step)
             if found is not None and not getattr(found, "bbmeasure_measures", False):
                 config_error(f"builder {self.name!r}: trackCustomStep({step!r}): expected a measuring step")
-        self._add("custom", steps, series=series, **meaning)
+        self._add("custom", steps, series=series, **overrides)
 
-    def _add(self, what: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **meaning: Any) -> None:
+    def _add(self, what: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **overrides: Any) -> None:
         call = CALLS[what]
         try:
-            check_names(meaning, ("series", "kind", "unit", "better", "tags"))
+            check_names(overrides, ("series", "kind", "unit", "better", "tags"))
             _check_subjects(what, subjects)
-            read = Meaning.read(**meaning)
+            read = SeriesOverrides.read(**overrides)
         except MeasureError as error:
             of = ", ".join(excerpt(str(subject)) for subject in subjects)
             config_error(f"builder {self.name!r}: {call}({of}): {error}")

@@ -18,7 +18,7 @@ from twisted.internet import defer
 from twisted.python import log as twisted_log
 
 from bbmeasure.capture import api
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, Switches
 from bbmeasure.master.tracking import finished_build
 from bbmeasure.master.tracking.build_class import MeasuredMixin
@@ -100,7 +100,7 @@ class BuildTracker:
             self._wait_for_late()
 
     @property
-    def _layer(self) -> Capture:
+    def _pipeline(self) -> Pipeline:
         return api.for_master(self.master)
 
     # live builds
@@ -145,7 +145,7 @@ class BuildTracker:
         for buildid, followed in list(self._builds.items()):
             if followed.times.finished is not None and followed.times.finished <= before:
                 self._untold.append(buildid)
-                self._layer.count("build_end_untold", f"build {buildid}: its end was not told on the message queue")
+                self._pipeline.count("build_end_untold", f"build {buildid}: its end was not told on the message queue")
                 self._capture(self._builds.pop(buildid))
 
     # what the queue tells
@@ -181,7 +181,7 @@ class BuildTracker:
         if followed is not None:
             self._capture(followed)
         else:
-            self._layer.follow(self._capture_gone(build))
+            self._pipeline.follow(self._capture_gone(build))
 
     # what is captured
 
@@ -189,9 +189,11 @@ class BuildTracker:
         if isinstance(followed.live, MeasuredMixin):
             return
         followed.times.build_finished()
-        layer = self._layer
-        layer.follow(
-            finished_build.capture_build(layer, followed.live, Plan(), layer.tracked, followed.times, recorded=True)
+        pipeline = self._pipeline
+        pipeline.follow(
+            finished_build.capture_build(
+                pipeline, followed.live, Plan(), pipeline.tracked, followed.times, recorded=True
+            )
         )
 
     @defer.inlineCallbacks
@@ -202,6 +204,6 @@ class BuildTracker:
         factory = builder.config.factory if builder is not None and builder.config is not None else None
         if factory is not None and issubclass(factory.buildClass, MeasuredMixin):
             return
-        layer = self._layer
-        layer.count("build_gone", f"build {build['buildid']}: gone when its end was told, so without its statistics")
-        yield finished_build.capture_recorded(layer, build, name, layer.tracked)
+        pipeline = self._pipeline
+        pipeline.count("build_gone", f"build {build['buildid']}: gone when its end was told, so without its statistics")
+        yield finished_build.capture_recorded(pipeline, build, name, pipeline.tracked)

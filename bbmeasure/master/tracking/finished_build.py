@@ -13,8 +13,8 @@ from twisted.internet import defer
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
 from bbmeasure.capture.identity import Value, context_of, identity_time, recorded_context
-from bbmeasure.capture.pipeline import Capture
-from bbmeasure.capture.plan import Meaning, Plan, Switches, series_name
+from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, series_name
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.tracking import builtin_steps
 from bbmeasure.model import BuildContext
@@ -41,7 +41,7 @@ def result_word(results: Optional[int]) -> str:
 #: Steps that Buildbot adds to a build itself.
 BOOKKEEPING = frozenset(["worker_preparation", "locks_acquire"])
 
-_NO_MEANING = Meaning()
+_NO_OVERRIDES = SeriesOverrides()
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Collector:
         self,
         default: str,
         value: Any,
-        meaning: Meaning = _NO_MEANING,
+        overrides: SeriesOverrides = _NO_OVERRIDES,
         *,
         kind: Union[Kind, str, None] = None,
         unit: Optional[str] = None,
@@ -132,7 +132,7 @@ class Collector:
         context = replace(self.build.context, step=step.name if step else None)
         try:
             name = series_name(
-                meaning.series,
+                overrides.series,
                 default,
                 builder=context.builder,
                 step=step.name if step else None,
@@ -141,10 +141,10 @@ class Collector:
             record = Record(
                 name,
                 value,
-                kind=meaning.kind or (None if meaning.unit else kind),
-                unit=meaning.unit or unit,
-                better=meaning.better or better,
-                tags={**self.tags, **meaning.tags},
+                kind=overrides.kind or (None if overrides.unit else kind),
+                unit=overrides.unit or unit,
+                better=overrides.better or better,
+                tags={**self.tags, **overrides.tags},
             )
         except MeasureError as error:
             of = f"builder {excerpt(context.builder)}" + (f", step {excerpt(step.name)}" if step else "")
@@ -154,7 +154,7 @@ class Collector:
         second = step.second if step else self.build.second
         number = step.number if step else None
         time = identity_time(second, self.build.master, context.buildid, number, record.name, tags)
-        self.values.append(Value(record, context, time, meaning.kind is not None, master_tags))
+        self.values.append(Value(record, context, time, overrides.kind is not None, master_tags))
 
 
 def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
@@ -172,7 +172,7 @@ def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
         for track in plan.step_times:
             if track.subject == step.name:
                 tags = {"result": step.result}
-                collector.add(step.name, step.duration, track.meaning, unit="s", step=step, master_tags=tags)
+                collector.add(step.name, step.duration, track.overrides, unit="s", step=step, master_tags=tags)
         if switches.step_times:
             tags = {"step": step.name, "result": step.result}
             collector.add("step_duration", step.duration, unit="s", better="lower", step=step, master_tags=tags)
@@ -187,8 +187,8 @@ def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> 
             better = builtin_series.better(str(name))
             tracked = [one for one in plan.statistics if one.subject == name and one.step in (None, step.name)]
             for track in tracked:
-                collector.add(name, value, track.meaning, kind=kind, better=better, step=step, master_tags=tags)
-            if switches.statistics and not any(track.meaning.series is None for track in tracked):
+                collector.add(name, value, track.overrides, kind=kind, better=better, step=step, master_tags=tags)
+            if switches.statistics and not any(track.overrides.series is None for track in tracked):
                 collector.add(str(name), value, kind=kind, better=better, step=step, master_tags=tags)
 
 
@@ -205,9 +205,9 @@ def collect_properties(
         kind = None if text else builtin_series.kind(track.subject)
         unit = None if text else builtin_series.UNITS.get(track.subject)
         collector.add(
-            track.subject, value, track.meaning, kind=kind, unit=unit, better=builtin_series.better(track.subject)
+            track.subject, value, track.overrides, kind=kind, unit=unit, better=builtin_series.better(track.subject)
         )
-    named = {track.subject for track in plan.properties if track.meaning.series is None}
+    named = {track.subject for track in plan.properties if track.overrides.series is None}
     for name, value in properties.items():
         if name not in named and switches.wants_property(name):
             number = number_of(value)
@@ -235,7 +235,7 @@ def number_of(value: Any) -> Any:
 
 @defer.inlineCallbacks
 def capture_build(
-    layer: Capture, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
+    pipeline: Pipeline, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
 ) -> Generator[Any, Any, None]:
     """Capture what is tracked of a build that has just ended.
 
@@ -252,11 +252,11 @@ def capture_build(
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
     context = context_of(build)
     submitted = _submitted(build)
-    finished = yield read_build(layer.master, context, live, times, submitted=submitted, recorded=recorded)
+    finished = yield read_build(pipeline.master, context, live, times, submitted=submitted, recorded=recorded)
     if finished is None:
-        layer.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
+        pipeline.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
         return
-    _capture(layer, finished, plan, switches, properties)
+    _capture(pipeline, finished, plan, switches, properties)
 
 
 @defer.inlineCallbacks
@@ -272,34 +272,36 @@ def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Opt
 
 @defer.inlineCallbacks
 def capture_recorded(
-    layer: Capture, build: Mapping[str, Any], builder: str, switches: Switches
+    pipeline: Pipeline, build: Mapping[str, Any], builder: str, switches: Switches
 ) -> Generator[Any, Any, None]:
     """Capture of a finished build, a row of the Data API's, what that knows: all but statistics, in whole seconds."""
-    get = layer.master.data.get
+    get = pipeline.master.data.get
     worker = yield get(("workers", build["workerid"]))
     request = yield get(("buildrequests", build["buildrequestid"]))
     found = yield get(("builds", build["buildid"], "properties"))
     properties = {name: value for name, (value, _) in found.items()}
     context = recorded_context(builder, worker["name"] if worker else "", build["number"], build["buildid"], properties)
     submitted = _seconds(request["submitted_at"]) if request else None
-    nothing = Times(layer.master.reactor)
-    finished = yield read_build(layer.master, context, {}, nothing, submitted=submitted, recorded=True)
+    nothing = Times(pipeline.master.reactor)
+    finished = yield read_build(pipeline.master, context, {}, nothing, submitted=submitted, recorded=True)
     if finished is not None:
-        _capture(layer, finished, Plan(), switches, properties)
+        _capture(pipeline, finished, Plan(), switches, properties)
 
 
-def _capture(layer: Capture, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]) -> None:
+def _capture(
+    pipeline: Pipeline, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]
+) -> None:
     """Turn it into values and hand them on."""
     collector = Collector(finished, plan.tags)
     collect_times(collector, plan, switches)
     collect_statistics(collector, plan, switches)
     builder = finished.context.builder
     for missing in collect_properties(collector, plan, switches, properties):
-        layer.count_once("missing_property", (builder, missing), f"property {excerpt(missing)}: not set")
+        pipeline.count_once("missing_property", (builder, missing), f"property {excerpt(missing)}: not set")
     for why in collector.refused:
-        layer.count("refused", why)
-    for value, kept in zip(collector.values, layer.capture_all(collector.values)):
-        layer.never_fail(kept, f"value of {excerpt(value.record.name)}")
+        pipeline.count("refused", why)
+    for value, kept in zip(collector.values, pipeline.capture_all(collector.values)):
+        pipeline.never_fail(kept, f"value of {excerpt(value.record.name)}")
 
 
 def _submitted(build: Any) -> Optional[float]:

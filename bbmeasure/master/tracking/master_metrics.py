@@ -18,7 +18,7 @@ from twisted.python import log as twisted_log
 
 from bbmeasure.capture import api
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record, check_tags
 from bbmeasure.units import excerpt
@@ -76,13 +76,13 @@ class MasterMetrics:
         return found
 
     @property
-    def layer(self) -> Capture:
+    def pipeline(self) -> Pipeline:
         """Where values go."""
         return api.for_master(self.master)
 
     def settle(self) -> None:
         """Listen exactly while somebody wants to."""
-        wanted = self.layer.tracked.master_metrics
+        wanted = self.pipeline.tracked.master_metrics
         if wanted and not self._task.running:
             twisted_log.addObserver(self.emit)
             self._task.start(INTERVAL, now=False).addErrback(self._broken)
@@ -92,7 +92,7 @@ class MasterMetrics:
             self._events.clear()
 
     def _broken(self, why: Any) -> None:
-        self.layer.count("metrics_broken", f"sampling the master's metrics: {why.value}")
+        self.pipeline.count("metrics_broken", f"sampling the master's metrics: {why.value}")
         self._task.start(INTERVAL, now=False).addErrback(self._broken)
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class MasterMetrics:
     def sample(self) -> Generator[Any, Any, None]:
         """Capture what came since the last sample."""
         if self.overflow:
-            self.layer.counters["metrics_overflow"] += self.overflow
+            self.pipeline.counters["metrics_overflow"] += self.overflow
             self.overflow = 0
         if not getattr(self.master.metrics, "enabled", False):
             metrics.periodicCheck(self.master.reactor)
@@ -121,7 +121,7 @@ class MasterMetrics:
             try:
                 self._sort(metric, totals, absolutes, times)
             except Exception as error:  # noqa: BLE001  (whoever logged it gave what no metric has; counted)
-                self.layer.count("refused", f"metric {excerpt(repr(vars(metric)))}: {type(error).__name__}: {error}")
+                self.pipeline.count("refused", f"metric {excerpt(repr(vars(metric)))}: {type(error).__name__}: {error}")
         for name, change in totals.items():
             self._capture(name, change, kind="count", accumulate=True)
         known = {name: now(self.master) for name, now in KNOWN.items()}
@@ -132,7 +132,7 @@ class MasterMetrics:
         try:
             waiting = yield self.master.db.buildrequests.getBuildRequests(claimed=False)
         except Exception as error:  # noqa: BLE001  (a database in trouble is Buildbot's to tell; counted)
-            self.layer.count("queue_length_unknown", f"the queue's length: {type(error).__name__}: {error}")
+            self.pipeline.count("queue_length_unknown", f"the queue's length: {type(error).__name__}: {error}")
             return
         self._capture("queue_length", len(waiting), kind="count", better="lower")
 
@@ -168,14 +168,14 @@ class MasterMetrics:
 
     def _capture(self, name: str, value: Any, *, accumulate: bool = False, **record: Any) -> None:
         if name not in self._names and len(self._names) >= MOST_NAMES:
-            self.layer.count("metrics_overflow", f"metric {name}: expected at most {MOST_NAMES} names")
+            self.pipeline.count("metrics_overflow", f"metric {name}: expected at most {MOST_NAMES} names")
             return
         self._names.add(name)
-        layer = self.layer
+        pipeline = self.pipeline
         try:
             one = Value(Record(PREFIX + name, value, **record), master_tags=check_tags({TAG: self.master.name}))
         except MeasureError as error:
-            layer.count("refused", f"metric {name}: {error}")
+            pipeline.count("refused", f"metric {name}: {error}")
             return
-        kept = layer.accumulate(one, absolute=False) if accumulate else layer.capture(one)
-        layer.never_fail(kept, f"metric {name}")
+        kept = pipeline.accumulate(one, absolute=False) if accumulate else pipeline.capture(one)
+        pipeline.never_fail(kept, f"metric {name}")

@@ -16,13 +16,13 @@ from buildbot.util import datetime2epoch
 from twisted.internet import defer
 
 from bbmeasure import statistics, times
-from bbmeasure.capture.pipeline import Capture
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
 from bbmeasure.master.www.arguments import TAG, WHERE, Arguments
 from bbmeasure.master.www.authorization import Viewer
-from bbmeasure.master.www.streaming import Parts, Scribe, items, listed, whole
+from bbmeasure.master.www.streaming import JsonWriter, Parts, items, listed, whole
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import source_of
@@ -65,10 +65,10 @@ class Endpoints:
         "links": ("builder", "series", "buildid", "since", "until"),
     }
 
-    def __init__(self, master: Any, layer: Capture, scribe: Scribe) -> None:
+    def __init__(self, master: Any, pipeline: Pipeline, json_writer: JsonWriter) -> None:
         self.master = master
-        self.layer = layer
-        self._scribe = scribe
+        self.pipeline = pipeline
+        self._json_writer = json_writer
         self._pages: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
         self._infos: dict[str, SeriesInfo] = {}
         self._infos_of: Optional[Storage] = None
@@ -80,7 +80,7 @@ class Endpoints:
 
     def _storage(self, given: Arguments) -> Storage:
         """The store that is asked; UnknownSeriesError where the master keeps nothing."""
-        if self.layer.opted_out:
+        if self.pipeline.opted_out:
             raise UnknownSeriesError("this master keeps no measurements: c['services'] has no instance of bbmeasure")
         return source_of(given.get("source"), self.master)
 
@@ -146,7 +146,7 @@ class Endpoints:
         for known, parts in self._overviews:
             if known is infos:  # nothing was written meanwhile
                 return iter(parts)
-        body = yield self._scribe.write(_overview(infos))
+        body = yield self._json_writer.write(_overview(infos))
         self._overviews.append((infos, body.parts))
         return iter(body.parts)
 
@@ -190,7 +190,7 @@ class Endpoints:
         page are kept as objects.
         """
         turns = self._pages.setdefault(storage, defer.DeferredLock())
-        most = A_PAGE if storage in self.layer.stores else A_SERVERS_PAGE
+        most = A_PAGE if storage in self.pipeline.stores else A_SERVERS_PAGE
         pages: list[list[bytes]] = []
         while limit > 0:
             wanted = min(limit, most)
@@ -204,7 +204,7 @@ class Endpoints:
                     found = [point for point in found if point.time > oldest] or found
                     query = replace(query, until=min(found[0].time, oldest + 1))
                 limit -= len(found)
-                page = yield self._scribe.write(items(found, serialize.point_answer))
+                page = yield self._json_writer.write(items(found, serialize.point_answer))
             finally:
                 turns.release()
             pages.append(page.parts)
@@ -219,8 +219,8 @@ class Endpoints:
         buildid = serialize.read_whole(given.need("buildid"), "buildid", 1, LARGEST_BUILDID)
         build = yield self._build(buildid, viewer)
         storage, found = journal, (yield journal.records(buildid))
-        if not found and self.layer.answering is not None:
-            storage, found = self.layer.answering, (yield self.layer.answering.records(buildid))
+        if not found and self.pipeline.answering is not None:
+            storage, found = self.pipeline.answering, (yield self.pipeline.answering.records(buildid))
         if build is None and not found:
             raise UnknownSeriesError(f"build {buildid}: no such build")
         if build is not None:  # another master's build may have the same id in a shared InfluxDB
@@ -273,10 +273,10 @@ class Endpoints:
         self._storage(given)
         if (yield viewer.visible()) is not None:
             raise Refused("health: for those who may see every builder")
-        stores = [store.health() for store in dict.fromkeys((*self.layer.stores, *_by_name(self.layer.sources)))]
-        left = yield journals.left_sinks(self.layer)
-        sinks = [*(sink.health() for sink in _by_name(self.layer.sinks)), *left]
-        return whole(serialize.health_answer(self._now(), self.layer.counters, stores, sinks))
+        stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.pipeline.sources)))]
+        left = yield journals.left_sinks(self.pipeline)
+        sinks = [*(sink.health() for sink in _by_name(self.pipeline.sinks)), *left]
+        return whole(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
 
     @defer.inlineCallbacks
     def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
@@ -294,7 +294,7 @@ class Endpoints:
                 raise UnknownSeriesError(f"build {buildid}: no such build")
             span = _span(build)
         found: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
-        services = () if self.layer.opted_out else _by_name(self.master.service_manager.namedServices)
+        services = () if self.pipeline.opted_out else _by_name(self.master.service_manager.namedServices)
         for service in services:
             if hasattr(service, "measure_links"):
                 links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])

@@ -20,7 +20,7 @@ from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError
 from bbmeasure.master.www.arguments import Arguments
 from bbmeasure.master.www.authorization import Access, Viewer
 from bbmeasure.master.www.endpoints import Endpoints, Refused
-from bbmeasure.master.www.streaming import Body, Parts, Scribe, send
+from bbmeasure.master.www.streaming import Body, JsonWriter, Parts, send
 from bbmeasure.reports import serialize
 
 log = Logger()
@@ -57,10 +57,10 @@ class ApiResource(Resource):
 
     def __init__(self, master: Any) -> None:
         super().__init__(master)
-        self._layer = api.for_master(master)
+        self._pipeline = api.for_master(master)
         self._access = Access(master)
-        self._scribe = Scribe(master.reactor)
-        self._endpoints = Endpoints(master, self._layer, self._scribe)
+        self._json_writer = JsonWriter(master.reactor)
+        self._endpoints = Endpoints(master, self._pipeline, self._json_writer)
         self._slots = defer.DeferredSemaphore(AT_ONCE)
 
     def render(self, request: Any) -> Any:
@@ -80,7 +80,7 @@ class ApiResource(Resource):
 
     def _gone(self, _: Failure, work: defer.Deferred[None]) -> None:
         """The client has hung up: what it asked for is not worked on any longer."""
-        self._layer.counters["api_gone"] += 1
+        self._pipeline.counters["api_gone"] += 1
         work.cancel()
 
     @defer.inlineCallbacks
@@ -108,7 +108,7 @@ class ApiResource(Resource):
         yield self._slots.acquire()
         try:
             parts = yield find(arguments, viewer).addTimeout(LIMIT, self.master.reactor, _late)
-            body: Body = yield self._scribe.write(parts)
+            body: Body = yield self._json_writer.write(parts)
             return body
         finally:
             self._slots.release()
@@ -121,11 +121,11 @@ class ApiResource(Resource):
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         message = str(error)
         if status == 500:
-            self._layer.counters["errors"] += 1
+            self._pipeline.counters["errors"] += 1
             log.failure("bbmeasure: JSON API", failure=why)
             message = "internal error, see the master's log"
         elif status == 503:
-            self._layer.count("api_unavailable", f"JSON API: {error}")
+            self._pipeline.count("api_unavailable", f"JSON API: {error}")
             request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
             if isinstance(error, StorageError):
                 message = "the store does not answer now, see health and the master's log"

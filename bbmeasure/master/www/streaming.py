@@ -66,7 +66,7 @@ class Body:
         return sum(map(len, self.parts))
 
 
-class Scribe:
+class JsonWriter:
     """Makes answers, one at a time and each in slices, so that all of them together leave the reactor its time."""
 
     def __init__(self, reactor: Any) -> None:

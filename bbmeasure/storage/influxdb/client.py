@@ -116,7 +116,7 @@ class InfluxClient:
         except Exception as failed:
             if _is_cancelled(failed):
                 raise defer.CancelledError from None
-            raise ServerError(Trouble.UNREACHABLE, self.server.tell(_reason(failed))) from failed
+            raise ServerError(Trouble.UNREACHABLE, self.server.redact(_reason(failed))) from failed
         return answer
 
     def _error(self, answer: Any, kept: list[bytes]) -> ServerError:
@@ -193,8 +193,8 @@ class _Results:
             for result in said.get("results", []) if "error" not in said else [said]:
                 self._result(result)
         except ODD:
-            words = self._server.tell(line[:500].decode("utf-8", "replace"))
-            raise ServerError(Trouble.STRANGE, words, 200) from None
+            words = self._server.redact(line[:500].decode("utf-8", "replace"))
+            raise ServerError(Trouble.UNEXPECTED_RESPONSE, words, 200) from None
 
     def _result(self, result: Mapping[str, Any]) -> None:
         if "error" in result:
@@ -242,7 +242,7 @@ class _Reader(protocol.Protocol):
             return
         self._left -= len(data)
         if self._left < 0:
-            self.done.errback(ServerError(Trouble.STRANGE, f"an answer of more than {self._most} bytes"))
+            self.done.errback(ServerError(Trouble.UNEXPECTED_RESPONSE, f"an answer of more than {self._most} bytes"))
             self._drop()
         elif self._odd is None:
             try:

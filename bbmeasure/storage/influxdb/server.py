@@ -33,7 +33,7 @@ class Trouble(enum.Enum):
     TOO_LARGE = "too much at once"
     BUSY = "server is busy"
     FAILED = "server failed"
-    STRANGE = "not the answer of an InfluxDB; is the URL right?"
+    UNEXPECTED_RESPONSE = "not the answer of an InfluxDB; is the URL right?"
 
 
 class ServerError(StorageUnavailableError):
@@ -104,7 +104,7 @@ class Server:
         place = {"db": self.database, "rp": self.retention_policy}
         return {name: value for name, value in place.items() if value}
 
-    def tell(self, words: str) -> str:
+    def redact(self, words: str) -> str:
         """A server's words without line breaks and secrets, cut short."""
         proof = self.headers().get("Authorization", "").partition(" ")[2]
         for secret in (proof, self.password, self.token, self.username if self.hide_username else None):
@@ -157,9 +157,9 @@ def error_of(server: Server, status: int, headers: Mapping[str, str], body: byte
     words = _words(body)
     trouble = _BY_STATUS.get(status)
     if trouble is None:
-        trouble = Trouble.FAILED if status >= 500 else Trouble.STRANGE
+        trouble = Trouble.FAILED if status >= 500 else Trouble.UNEXPECTED_RESPONSE
     if trouble is Trouble.REFUSED and (words is None or words.lower() in _SAYS_NOTHING):
-        trouble = Trouble.STRANGE
+        trouble = Trouble.UNEXPECTED_RESPONSE
     if words is not None and "retention policy not found" in words:
         trouble = Trouble.NOT_FOUND
     if words is not None and _READ_ONLY in words:
@@ -168,7 +168,7 @@ def error_of(server: Server, status: int, headers: Mapping[str, str], body: byte
         words = f"redirected to {headers.get('location', 'nowhere')}"
     if words is None:
         words = body[: 2 * _LONGEST_WORDS].decode("utf-8", "replace")
-    return ServerError(trouble, server.tell(words), status)
+    return ServerError(trouble, server.redact(words), status)
 
 
 def _words(body: bytes) -> Optional[str]:
@@ -196,5 +196,5 @@ def query_error(server: Server, words: str) -> StorageError:
         ("not authorized", Trouble.FORBIDDEN),
     ):
         if sign in words:
-            return ServerError(trouble, server.tell(words), 200)
-    return StorageError(f"the server could not answer: {server.tell(words)}")
+            return ServerError(trouble, server.redact(words), 200)
+    return StorageError(f"the server could not answer: {server.redact(words)}")

@@ -121,7 +121,7 @@ class InfluxStorage:
         if isinstance(error, MeasureError) or not isinstance(error, ODD):
             return failed
         self.counters["failed"] += 1
-        odd = ServerError(Trouble.STRANGE, self._server.tell(f"{type(error).__name__}: {error}"), 200)
+        odd = ServerError(Trouble.UNEXPECTED_RESPONSE, self._server.redact(f"{type(error).__name__}: {error}"), 200)
         self._last_error = str(odd)
         raise odd from error
 

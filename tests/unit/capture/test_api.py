@@ -366,9 +366,9 @@ class TestThreads:
     def test_a_foreign_thread_gets_no_answer(self, master: Master) -> Any:
         """A value from a thread is kept by the reactor's; its caller gets None and no Deferred."""
         kept_in: list[threading.Thread] = []
-        layer = api.for_master(master)
-        write = layer.memory.write
-        layer.memory.write = lambda *given: (kept_in.append(threading.current_thread()), write(*given))[1]  # type: ignore[method-assign]
+        pipeline = api.for_master(master)
+        write = pipeline.memory.write
+        pipeline.memory.write = lambda *given: (kept_in.append(threading.current_thread()), write(*given))[1]  # type: ignore[method-assign]
         for _ in range(3):
             answer = yield threads.deferToThread(captureData, "n", 1, accumulate=True, master=master)
             assert answer is None
@@ -376,7 +376,7 @@ class TestThreads:
         yield task.deferLater(reactor, 0, lambda: None)  # type: ignore[arg-type]
         assert values_of(master) == [1, 2, 3]
         assert set(kept_in) == {threading.current_thread()}
-        assert layer.counters["failed"] == 1
+        assert pipeline.counters["failed"] == 1
 
     @inlineCallbacks
     def test_a_mistake_is_raised_in_the_thread(self, master: Master) -> Any:

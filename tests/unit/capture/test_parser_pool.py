@@ -11,7 +11,7 @@ from pytest_twisted import inlineCallbacks
 from twisted.internet import defer, reactor, task
 
 from bbmeasure.capture import parser_pool
-from bbmeasure.capture.parser_pool import MOST_AT_ONCE, Workshop
+from bbmeasure.capture.parser_pool import MOST_AT_ONCE, ParserPool
 from bbmeasure.errors import LimitError
 
 
@@ -41,7 +41,7 @@ def pause() -> defer.Deferred[None]:
 @inlineCallbacks
 def test_the_result_comes_back_from_another_thread() -> Any:
     """A function runs outside of the reactor's thread and outside of its pool."""
-    result = yield Workshop(reactor).run(20, threading.current_thread)
+    result = yield ParserPool(reactor).run(20, threading.current_thread)
     assert result is not threading.main_thread()
     assert result.name == "bbmeasure-work"
     assert result.daemon
@@ -56,14 +56,14 @@ def test_an_exception_comes_back() -> Any:
             raise error
 
         with pytest.raises(type(error), match=str(error)):
-            yield Workshop(reactor).run(20, fail)
+            yield ParserPool(reactor).run(20, fail)
 
 
 @inlineCallbacks
 def test_a_few_run_at_a_time(gate: threading.Event) -> Any:
     """More work than there are slots waits, and is done in the end."""
     running: list[int] = []
-    workshop = Workshop(reactor)
+    workshop = ParserPool(reactor)
     done = [workshop.run(20, lambda n=n: (running.append(n), gate.wait(20), n)[2]) for n in range(5)]  # type: ignore[misc]
     while len(running) < MOST_AT_ONCE:
         yield pause()
@@ -78,7 +78,7 @@ def test_a_few_run_at_a_time(gate: threading.Event) -> Any:
 def test_work_that_never_ends_is_given_up(gate: threading.Event) -> Any:
     """Past its limit a function is left alone: its caller hears of it, and other work goes on."""
     clock = Hand()
-    workshop = Workshop(clock)
+    workshop = ParserPool(clock)
     heard: list[Any] = []
     hanging = workshop.run(5, lambda: gate.wait(20)).addBoth(lambda result: heard.append(result) or result)
     clock.advance(4.9)
@@ -98,7 +98,7 @@ def test_work_that_never_ends_is_given_up(gate: threading.Event) -> Any:
 def test_too_much_that_never_ends_stops_the_workshop(gate: threading.Event) -> Any:
     """Once as many threads hang no more is begun, nor is what already waited; when they end, work goes on."""
     clock = Hand()
-    workshop = Workshop(clock)
+    workshop = ParserPool(clock)
     before = threading.active_count()
     begun: list[int] = []
     done = [workshop.run(5, lambda n=n: (begun.append(n), gate.wait(20))) for n in range(MOST_AT_ONCE + 20)]  # type: ignore[misc]
@@ -120,7 +120,7 @@ def test_too_much_that_never_ends_stops_the_workshop(gate: threading.Event) -> A
 def test_a_bounded_number_waits(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Any:
     """More than MOST_WAITING pieces of work do not pile up."""
     monkeypatch.setattr(parser_pool, "MOST_WAITING", 3)
-    workshop = Workshop(reactor)
+    workshop = ParserPool(reactor)
     done = [workshop.run(20, lambda: gate.wait(20)) for _ in range(MOST_AT_ONCE + 3)]
     with pytest.raises(LimitError, match="3 wait"):
         yield workshop.run(20, lambda: None)

@@ -1,4 +1,4 @@
-"""The capture layer of a master, against stores in memory that are slow, fail or hang as they are told."""
+"""The capture pipeline of a master, against stores in memory that are slow, fail or hang as they are told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bbmeasure.capture import pipeline as module
 from bbmeasure.capture.deadlines import PATIENCE
 from bbmeasure.capture.identity import Value
 from bbmeasure.capture.outgoing import MOST_TOGETHER
-from bbmeasure.capture.pipeline import CARRIED_AT_ONCE, KNOWN_FOR, Capture
+from bbmeasure.capture.pipeline import CARRIED_AT_ONCE, KNOWN_FOR, Pipeline
 from bbmeasure.capture.plan import Switches
 from bbmeasure.errors import (
     LimitError,
@@ -80,13 +80,13 @@ def clock() -> task.Clock:
 
 
 @pytest.fixture
-def capture(clock: task.Clock) -> Capture:
-    return Capture(clock)
+def capture(clock: task.Clock) -> Pipeline:
+    return Pipeline(clock)
 
 
 @pytest.fixture
-def slow(capture: Capture) -> SlowStorage:
-    """A slow store that the capture layer writes to."""
+def slow(capture: Pipeline) -> SlowStorage:
+    """A slow store that the capture pipeline writes to."""
     storage = SlowStorage()
     capture.attach(storage)
     return storage
@@ -163,7 +163,7 @@ class TestSwitches:
         assert Switches(properties=("x",)).of_builds
         assert not Switches(master_metrics=True).of_builds
 
-    def test_tracked_is_what_all_instances_want(self, capture: Capture) -> None:
+    def test_tracked_is_what_all_instances_want(self, capture: Pipeline) -> None:
         """A layer without instances tracks nothing, else all that any of them wants."""
         assert capture.tracked == Switches()
         capture.switches.update(a=Switches(build_times=True), b=Switches(statistics=True))
@@ -173,24 +173,24 @@ class TestSwitches:
 class TestTime:
     """Each point has a time of its own."""
 
-    def test_no_two_points_share_a_time(self, capture: Capture) -> None:
+    def test_no_two_points_share_a_time(self, capture: Pipeline) -> None:
         """While the clock stands still, times go on by a nanosecond each."""
         times = [capture.now() for _ in range(100)]
         assert times == list(range(times[0], times[0] + 100))
 
-    def test_a_clock_set_back_a_little_does_not_show(self, capture: Capture, clock: task.Clock) -> None:
+    def test_a_clock_set_back_a_little_does_not_show(self, capture: Pipeline, clock: task.Clock) -> None:
         """Within a second times go on, so that the last value stays the last."""
         before = capture.now()
         clock.rightNow -= 0.9
         assert capture.now() == before + 1
 
-    def test_a_clock_set_back_for_good_is_believed(self, capture: Capture, clock: task.Clock) -> None:
+    def test_a_clock_set_back_for_good_is_believed(self, capture: Pipeline, clock: task.Clock) -> None:
         """Past a second the clock was wrong before, and is right now."""
         capture.now()
         clock.rightNow -= 3600
         assert capture.now() == int(clock.seconds() * NANOSECONDS)
 
-    def test_a_time_that_is_given_holds(self, capture: Capture) -> None:
+    def test_a_time_that_is_given_holds(self, capture: Pipeline) -> None:
         """A value that brings its time keeps it."""
         capture.capture(Value(Record("size", 1.0), BUILD, time=5))
         assert points_of(capture.memory)[0].time == 5
@@ -199,7 +199,7 @@ class TestTime:
 class TestValues:
     """Values on their way into the store."""
 
-    def test_a_value_in_its_build(self, capture: Capture) -> None:
+    def test_a_value_in_its_build(self, capture: Pipeline) -> None:
         """A point has its build, the tags of record and master, and how far the record's samples spread."""
         record = Record("size", samples=[1.0, 2.0, 9.0], unit="ms", tags={"target": "core"})
         assert result_of(capture.capture(Value(record, BUILD, master_tags={"result": "success"}))) is None
@@ -208,14 +208,14 @@ class TestValues:
         assert point.tags == {"target": "core", "result": "success"}
         assert (point.value, point.samples, point.spread) == (0.002, 3, 0.001)
 
-    def test_the_first_to_come_says_what_a_series_is(self, capture: Capture) -> None:
+    def test_the_first_to_come_says_what_a_series_is(self, capture: Pipeline) -> None:
         """Kind, unit and direction are the first record's."""
         capture.capture(value_of(unit="bytes", better="lower"))
         info = info_of(capture.memory)
         assert info is not None
         assert (info.kind, info.unit, info.better) == (Kind.SIZE, "bytes", Direction.LOWER)
 
-    def test_one_that_disagrees_is_refused(self, capture: Capture) -> None:
+    def test_one_that_disagrees_is_refused(self, capture: Pipeline) -> None:
         """Another unit or kind is refused with both named, and is not mixed in."""
         capture.capture(value_of(value=1, unit="bytes"))
         for wrong in (
@@ -229,13 +229,13 @@ class TestValues:
         assert values_in(capture.memory) == [1]
         assert capture.counters["refused"] == 3
 
-    def test_a_plain_number_fits_every_kind_of_number(self, capture: Capture) -> None:
+    def test_a_plain_number_fits_every_kind_of_number(self, capture: Pipeline) -> None:
         """A script need not repeat the kind."""
         capture.capture(value_of(value=1, kind="count"))
         assert result_of(capture.capture(value_of(value=2))) is None
         assert values_in(capture.memory) == [1, 2]
 
-    def test_a_kind_from_master_cfg_holds(self, capture: Capture) -> None:
+    def test_a_kind_from_master_cfg_holds(self, capture: Pipeline) -> None:
         """A kind that master.cfg gives replaces the one before, but makes no number of a text."""
         capture.capture(value_of(value=1, kind="count"))
         capture.capture(value_of("words", "text"))
@@ -246,7 +246,7 @@ class TestValues:
         assert info is not None
         assert info.kind is Kind.NUMBER
 
-    def test_a_direction_replaces_the_one_before(self, capture: Capture) -> None:
+    def test_a_direction_replaces_the_one_before(self, capture: Pipeline) -> None:
         """Who says which way is better is believed; who says nothing changes nothing."""
         for better, holds in ((None, "none"), ("lower", "lower"), (None, "lower"), ("higher", "higher")):
             capture.capture(value_of(better=better))
@@ -254,7 +254,7 @@ class TestValues:
             assert info is not None
             assert info.better.value == holds
 
-    def test_one_refused_value_leaves_the_others(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_refused_value_leaves_the_others(self, capture: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each value has an answer of its own, in the order of the values."""
         monkeypatch.setattr(cardinality, "MOST_SERIES", 2)
         answers = capture.capture_all([value_of("a"), value_of("b"), value_of("c"), value_of("a", 2.0)])
@@ -262,7 +262,7 @@ class TestValues:
         assert [type(result) for result in results] == [type(None), type(None), LimitError, type(None)]
         assert values_in(capture.memory, "a") == [1.0, 2.0]
 
-    def test_values_of_known_series_are_one_write(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_values_of_known_series_are_one_write(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Many values cost one write once their series are known."""
         capture.capture_all([value_of("a"), value_of("b")])
         slow.go()
@@ -272,7 +272,7 @@ class TestValues:
         slow.go()
         assert [result_of(answer) for answer in answers] == [None] * 3
 
-    def test_a_new_series_is_asked_for_once(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_new_series_is_asked_for_once(self, capture: Pipeline, slow: SlowStorage) -> None:
         """A hundred values of a series that nobody knows make one question."""
         answers = [capture.capture(value_of(value=n)) for n in range(100)]
         assert [what for what, _, _ in slow.asked] == ["declare"]
@@ -280,14 +280,14 @@ class TestValues:
         assert [result_of(answer) for answer in answers] == [None] * 100
         assert values_in(slow) == list(range(100))
 
-    def test_two_that_disagree_at_once(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_two_that_disagree_at_once(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Of two first values with different units the first holds."""
         answers = [capture.capture(value_of(value=1, unit="s")), capture.capture(value_of(value=2, unit="bytes"))]
         slow.go()
         assert result_of(answers[0]) is None
         assert isinstance(result_of(answers[1]), SeriesConflictError)
 
-    def test_a_forgotten_series_starts_anew(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
+    def test_a_forgotten_series_starts_anew(self, capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
         """What another process made the store forget may have another unit at once, and is declared again soon."""
         capture.capture(value_of(value=1, unit="bytes"))
         slow.go()
@@ -303,7 +303,7 @@ class TestValues:
         assert info is not None
         assert (info.unit, info.better) == ("s", Direction.LOWER)
 
-    def test_every_store_gets_every_point(self, capture: Capture) -> None:
+    def test_every_store_gets_every_point(self, capture: Pipeline) -> None:
         """A second store gets what the first gets; its trouble is counted and nobody else's."""
         first, second, broken = MemoryStorage(), MemoryStorage(), BrokenStorage()
         for storage in (first, second, broken):
@@ -318,7 +318,7 @@ class TestValues:
 class TestLimits:
     """A builder's series, and their tags, are bounded."""
 
-    def test_most_series_of_a_builder(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_most_series_of_a_builder(self, capture: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         """One series too many is refused with the limit; those that are known and other builders go on."""
         monkeypatch.setattr(cardinality, "MOST_SERIES", 3)
         for name in "abc":
@@ -330,7 +330,7 @@ class TestLimits:
             assert result_of(capture.capture(value)) is None
         assert capture.counters["refused"] == 1
 
-    def test_most_tags_of_a_builder(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_most_tags_of_a_builder(self, capture: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         """A tag with ever new values is refused at its limit, also where a running total is meant."""
         monkeypatch.setattr(cardinality, "MOST_STREAMS", 3)
         for number in range(3):
@@ -339,7 +339,7 @@ class TestLimits:
         assert isinstance(result_of(capture.accumulate(value_of(tags={"commit": "4"}), absolute=False)), LimitError)
         assert result_of(capture.capture(value_of(tags={"commit": "1"}))) is None
 
-    def test_what_is_remembered_of_tags_is_small(self, capture: Capture) -> None:
+    def test_what_is_remembered_of_tags_is_small(self, capture: Pipeline) -> None:
         """However long a worker's tags are, a stream costs the master a number."""
         tags = {f"key{n}": "x" * 1000 for n in range(16)}
         for number in range(50):
@@ -352,13 +352,13 @@ class TestGroups:
     """Values that come while others are on their way."""
 
     @pytest.fixture(autouse=True)
-    def known(self, capture: Capture, slow: SlowStorage) -> None:
+    def known(self, capture: Pipeline, slow: SlowStorage) -> None:
         """The store has said what the series is."""
         capture.capture(value_of(value=0))
         slow.go()
         slow.writes.clear()
 
-    def test_a_burst_is_two_writes(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_burst_is_two_writes(self, capture: Pipeline, slow: SlowStorage) -> None:
         """The first goes at once, the others together when it has arrived; each has its answer."""
         answers = [capture.capture(value_of(value=n)) for n in range(1, 100)]
         assert slow.writes == [1]
@@ -369,14 +369,14 @@ class TestGroups:
         assert all(answer.called for answer in answers)
         assert values_in(slow) == list(range(100))
 
-    def test_a_store_is_given_all_but_the_last(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_store_is_given_all_but_the_last(self, capture: Pipeline, slow: SlowStorage) -> None:
         """One that hangs knows how much waits, so that its own limit holds."""
         for number in range(2 * MOST_TOGETHER + 5):
             capture.capture(value_of(value=number))
         assert slow.writes == [1, MOST_TOGETHER, MOST_TOGETHER]
 
     def test_one_that_cannot_be_kept_fails_alone(
-        self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
+        self, capture: Pipeline, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where the store refuses one of a group the others are kept; each is counted once."""
         write = slow.write
@@ -395,7 +395,7 @@ class TestGroups:
         assert values_in(slow) == [0, 1, 3, 4]
         assert capture.counters["captured"] == 5
 
-    def test_what_no_store_can_hold_is_refused_before(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_what_no_store_can_hold_is_refused_before(self, capture: Pipeline, slow: SlowStorage) -> None:
         """It costs its group nothing, and leaves no series that is empty."""
         bad = Value(Record("new", 5.0), BUILD, time=10**30, limited=True)
         answers = [capture.capture(value) for value in (value_of(value=1), bad, value_of(value=2))]
@@ -407,7 +407,7 @@ class TestGroups:
         assert (capture.counters["captured"], capture.counters["refused"]) == (3, 1)
 
     def test_a_store_that_raises_is_asked_again(
-        self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
+        self, capture: Pipeline, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A mistake of a store fails the value, not those that come later."""
 
@@ -422,7 +422,7 @@ class TestGroups:
         assert result_of(answer) is None
         assert values_in(slow) == [0, 2]
 
-    def test_a_full_store_is_not_asked_again(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_full_store_is_not_asked_again(self, capture: Pipeline, slow: SlowStorage) -> None:
         """The whole group is told, and the next value is a new try."""
         answers = [capture.capture(value_of(value=n)) for n in range(3)]
         slow.go(1)
@@ -432,7 +432,7 @@ class TestGroups:
         capture.capture(value_of(value=9))
         assert slow.writes == [1, 2, 1]
 
-    def test_a_stop_waits_for_what_is_not_written_yet(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_stop_waits_for_what_is_not_written_yet(self, capture: Pipeline, slow: SlowStorage) -> None:
         """It is written as soon as it asks; what comes then is waited for."""
         capture.capture(value_of(value=1))
         capture.capture(value_of(value=2))
@@ -449,7 +449,7 @@ class TestGroups:
         assert result_of(settled) is None
         assert values_in(slow) == [0, 1, 2, 3, 4]
 
-    def test_a_store_that_goes_gets_what_came_before(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_store_that_goes_gets_what_came_before(self, capture: Pipeline, slow: SlowStorage) -> None:
         """A stop closes it after that; what comes later is for the one that takes its place."""
         for number in range(1, 4):
             capture.capture(value_of(value=number))
@@ -465,14 +465,14 @@ class TestGroups:
 class TestTrouble:
     """A store that fails, hangs, or answers late."""
 
-    def test_a_failing_store_is_told(self, capture: Capture) -> None:
+    def test_a_failing_store_is_told(self, capture: Pipeline) -> None:
         """Who asks hears what the store said."""
         capture.attach(BrokenStorage("fail"))
         error = result_of(capture.capture(value_of()))
         assert isinstance(error, StorageUnavailableError)
         assert str(error) == "broken: told to fail"
 
-    def test_patience_has_an_end(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
+    def test_patience_has_an_end(self, capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
         """What callers wait for fires after PATIENCE; the point goes on and gets there."""
         answer = capture.capture(value_of(), capture.promise("value of", "size"))
         clock.advance(PATIENCE - 0.1)
@@ -483,7 +483,7 @@ class TestTrouble:
         slow.go()
         assert values_in(slow) == [1.0]
 
-    def test_what_fails_after_all_is_counted(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
+    def test_what_fails_after_all_is_counted(self, capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
         """A point that nobody waits for any longer and that is lost then is not lost in silence."""
         capture.capture(value_of(), capture.promise("value of", "size"))
         capture.never_fail(capture.accumulate(value_of("total"), absolute=False), "value of")
@@ -491,7 +491,7 @@ class TestTrouble:
         slow.fail(StorageUnavailableError("gone"))
         assert capture.counters["failed_late"] == 2
 
-    def test_one_timer_for_all(self, capture: Capture, slow: SlowStorage, clock: task.Clock) -> None:
+    def test_one_timer_for_all(self, capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
         """A thousand that wait cost one timer, each is late in its own time, and none is left when nobody waits."""
         answers = []
         for _ in range(1000):
@@ -507,7 +507,7 @@ class TestTrouble:
         assert clock.getDelayedCalls() == []
         assert not capture._waiting
 
-    def test_who_stops_waiting_stops_nothing(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_who_stops_waiting_stops_nothing(self, capture: Pipeline, slow: SlowStorage) -> None:
         """A Deferred that is cancelled leaves its value on its way, be the series known or not."""
         for number in range(2):
             answer = capture.capture(value_of(value=number))
@@ -516,7 +516,7 @@ class TestTrouble:
             slow.go()
         assert values_in(slow) == [0.0, 1.0]
 
-    def test_a_caller_that_cancels_is_no_error(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_caller_that_cancels_is_no_error(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Who cancels what captureData gave hears nothing, and it is counted."""
         answer = capture.capture(value_of(), capture.promise("value of", "size"))
         answer.cancel()
@@ -525,7 +525,7 @@ class TestTrouble:
         slow.go()
 
     def test_values_that_wait_for_an_answer_are_bounded(
-        self, capture: Capture, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
+        self, capture: Pipeline, slow: SlowStorage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A store that never says what a series is, or where a total stands, holds so many values and no more."""
         monkeypatch.setattr(module, "MOST_HELD", 10)
@@ -540,13 +540,13 @@ class TestTrouble:
         assert values_in(slow, "total") == [0, 1]
         assert capture._held == 0
 
-    def test_an_unexpected_error_is_logged(self, capture: Capture, heard: list[str]) -> None:
+    def test_an_unexpected_error_is_logged(self, capture: Pipeline, heard: list[str]) -> None:
         """A mistake in a store or in here is counted apart, with its place in the log."""
         assert result_of(capture.never_fail(defer.fail(ZeroDivisionError("oops")), "value of", "size")) is None
         assert capture.counters["errors"] == 1
         assert any("ZeroDivisionError: oops" in line for line in heard)
 
-    def test_a_repeated_trouble_does_not_fill_the_log(self, capture: Capture, heard: list[str]) -> None:
+    def test_a_repeated_trouble_does_not_fill_the_log(self, capture: Pipeline, heard: list[str]) -> None:
         """The first ten are said, then each thousandth."""
         for _ in range(2_500):
             capture.count("failed", "the same again")
@@ -555,7 +555,7 @@ class TestTrouble:
         capture.count("failed", "many at once", by=10_000)
         assert heard[-1] == "bbmeasure: many at once (failed 12500)"
 
-    def test_what_is_said_once(self, capture: Capture, heard: list[str]) -> None:
+    def test_what_is_said_once(self, capture: Pipeline, heard: list[str]) -> None:
         """Counted each time, said once for each builder and property."""
         for builder in ("a", "b", "a"):
             capture.count_once("missing", (builder, "prop"), "not set")
@@ -569,10 +569,10 @@ class TestTrouble:
 class TestTotals:
     """Running totals and differences."""
 
-    def total(self, capture: Capture, value: float, name: str = "size", absolute: bool = False, **more: Any) -> Any:
+    def total(self, capture: Pipeline, value: float, name: str = "size", absolute: bool = False, **more: Any) -> Any:
         return capture.accumulate(value_of(name, value, **more), absolute=absolute)
 
-    def test_a_total_runs(self, capture: Capture) -> None:
+    def test_a_total_runs(self, capture: Pipeline) -> None:
         """Each value stores the total so far, that of absolute values where it is wanted."""
         for value in (5, -2, 4):
             self.total(capture, value)
@@ -580,13 +580,13 @@ class TestTotals:
         assert values_in(capture.memory) == [5, 3, 7]
         assert values_in(capture.memory, "absolute") == [5, 7, 11]
 
-    def test_a_difference(self, capture: Capture) -> None:
+    def test_a_difference(self, capture: Pipeline) -> None:
         """The first value stores nothing, each later one the difference from the one before."""
         for value in (10, 13, 9):
             assert result_of(capture.difference(value_of(value=value))) is None
         assert values_in(capture.memory) == [3, -4]
 
-    def test_each_series_builder_and_tags_has_its_own(self, capture: Capture) -> None:
+    def test_each_series_builder_and_tags_has_its_own(self, capture: Pipeline) -> None:
         """Totals are not mixed."""
         other = BuildContext("second", "bot1", 1, 1)
         for more in ({}, {"tags": {"a": "b"}}, {"build": other}, {"build": None}):
@@ -596,13 +596,13 @@ class TestTotals:
         assert sorted(values_in(capture.memory)) == [1] * 4 + [11] * 4
         assert values_in(capture.memory, "other") == [5]
 
-    def test_another_worker_goes_on_with_the_total(self, capture: Capture) -> None:
+    def test_another_worker_goes_on_with_the_total(self, capture: Pipeline) -> None:
         """A total is its builder's, whichever worker built."""
         self.total(capture, 1)
         self.total(capture, 1, build=BuildContext("first", "bot2", 8, 108))
         assert values_in(capture.memory) == [1, 2]
 
-    def test_values_that_come_at_once_are_added_one_after_the_other(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_values_that_come_at_once_are_added_one_after_the_other(self, capture: Pipeline, slow: SlowStorage) -> None:
         """A thousand values while the store has not yet said where the total stands make as many steps."""
         MemoryStorage.write(slow, [], {'["total", "size", "first", {}]': 100.0})
         answers = [self.total(capture, 1) for _ in range(1_000)]
@@ -610,7 +610,7 @@ class TestTotals:
         assert [result_of(answer) for answer in answers] == [None] * 1_000
         assert values_in(slow) == list(range(101, 1_101))
 
-    def test_nothing_is_remembered_that_is_on_disk(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_nothing_is_remembered_that_is_on_disk(self, capture: Pipeline, slow: SlowStorage) -> None:
         """What another process makes the store forget starts anew, and old totals take no memory."""
         for _ in range(2):
             self.total(capture, 5)
@@ -621,7 +621,7 @@ class TestTotals:
         assert not capture._totals._queues
         assert not capture._totals._unwritten
 
-    def test_a_total_whose_write_failed_is_not_lost(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_total_whose_write_failed_is_not_lost(self, capture: Pipeline, slow: SlowStorage) -> None:
         """The point is, but what it added is in the next."""
         first = self.total(capture, 5)
         slow.go(2)
@@ -631,13 +631,13 @@ class TestTotals:
         slow.go()
         assert values_in(slow) == [6]
 
-    def test_a_text_is_no_number(self, capture: Capture) -> None:
+    def test_a_text_is_no_number(self, capture: Pipeline) -> None:
         """A text has no total."""
         for call in (lambda value: capture.accumulate(value, absolute=False), capture.difference):
             with pytest.raises(MeasureError, match="expected a number to accumulate or compare"):
                 call(value_of(value="text"))
 
-    def test_a_total_stays_a_number(self, capture: Capture) -> None:
+    def test_a_total_stays_a_number(self, capture: Pipeline) -> None:
         """What no float holds is refused, and the total stays where it was."""
         self.total(capture, 1e308)
         assert isinstance(result_of(self.total(capture, 1e308)), MeasureError)
@@ -648,7 +648,7 @@ class TestTotals:
 class TestStoresComeAndGo:
     """Points wait in memory until there is a store."""
 
-    def test_what_waited_is_carried_over(self, capture: Capture) -> None:
+    def test_what_waited_is_carried_over(self, capture: Pipeline) -> None:
         """Points, what their series are, and totals are in the store, and memory is empty."""
         capture.capture(value_of(value=1, unit="bytes", better="lower"))
         capture.accumulate(value_of("total", 5), absolute=False)
@@ -663,10 +663,10 @@ class TestStoresComeAndGo:
         assert capture.memory.is_empty()
         assert not capture.opted_out
 
-    def test_totals_from_before_the_store_was_there_go_on(self, capture: Capture, clock: task.Clock) -> None:
+    def test_totals_from_before_the_store_was_there_go_on(self, capture: Pipeline, clock: task.Clock) -> None:
         """After a restart, what was captured before the journal was open counts on from what it holds."""
         storage = MemoryStorage()
-        before = Capture(clock)
+        before = Pipeline(clock)
         before.attach(storage)
         for value in (90, 10):
             before.accumulate(value_of("runs", value), absolute=False)
@@ -683,7 +683,7 @@ class TestStoresComeAndGo:
         assert values_in(storage, "runs") == [90, 100, 101, 102, 1, 103]
         assert values_in(storage, "level") == [-80, 4, -2, 8]
 
-    def test_one_series_in_conflict_loses_itself_alone(self, capture: Capture) -> None:
+    def test_one_series_in_conflict_loses_itself_alone(self, capture: Pipeline) -> None:
         """A series that the store knows as something else is refused, counted, and takes no other with it."""
         storage = MemoryStorage()
         storage.declare(SeriesInfo("a", Kind.SIZE, "bytes"))
@@ -694,7 +694,7 @@ class TestStoresComeAndGo:
         assert values_in(storage, "b") == [1]
         assert capture.counters["carry_over_failed"] == 1
 
-    def test_many_points_are_carried_in_slices(self, capture: Capture) -> None:
+    def test_many_points_are_carried_in_slices(self, capture: Pipeline) -> None:
         """The reactor gets its turn after each so many points."""
         for number in range(2 * CARRIED_AT_ONCE + 1):
             capture.capture(value_of(value=number))
@@ -704,14 +704,14 @@ class TestStoresComeAndGo:
         assert slow.writes == [CARRIED_AT_ONCE, CARRIED_AT_ONCE, 1, 0]
         assert values_in(slow) == list(range(2 * CARRIED_AT_ONCE + 1))
 
-    def test_what_cannot_be_carried_over_is_counted(self, capture: Capture) -> None:
+    def test_what_cannot_be_carried_over_is_counted(self, capture: Pipeline) -> None:
         """A store that fails loses what waited, and says how much."""
         for number in range(5):
             capture.capture(value_of(value=number))
         assert result_of(capture.attach(BrokenStorage("fail"))) is None
         assert capture.counters["carry_over_failed"] == 5
 
-    def test_totals_wait_for_what_is_carried_over(self, capture: Capture) -> None:
+    def test_totals_wait_for_what_is_carried_over(self, capture: Pipeline) -> None:
         """Values that come while memory is carried over, of however many series, are added after it."""
         capture.accumulate(value_of(value=5), absolute=False)
         slow = SlowStorage()
@@ -721,7 +721,7 @@ class TestStoresComeAndGo:
         assert [result_of(answer) for answer in answers] == [None] * 1_001
         assert values_in(slow) == [5, 6]
 
-    def test_a_store_that_goes_leaves_memory(self, capture: Capture) -> None:
+    def test_a_store_that_goes_leaves_memory(self, capture: Pipeline) -> None:
         """Without a store values wait in memory, for the next one."""
         first, second = MemoryStorage(), MemoryStorage()
         capture.attach(first)
@@ -732,7 +732,7 @@ class TestStoresComeAndGo:
         capture.attach(second)
         assert values_in(second) == [1.0]
 
-    def test_a_store_that_goes_while_it_is_asked(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_a_store_that_goes_while_it_is_asked(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Values whose series or total it was asked for go to the one that takes its place, declared there."""
         answers = [capture.capture(value_of(value=1, unit="bytes"))]
         answers.append(capture.accumulate(value_of("total", 5), absolute=False))
@@ -748,18 +748,18 @@ class TestStoresComeAndGo:
         assert info.unit == "bytes"
         assert isinstance(result_of(answers[1]), StorageUnavailableError) or values_in(other, "total") == [105]
 
-    def test_a_store_is_there_once(self, capture: Capture) -> None:
+    def test_a_store_is_there_once(self, capture: Pipeline) -> None:
         """Attached twice, it gets each point once."""
         first, storage = MemoryStorage(), MemoryStorage()
         for one in (first, storage, storage):
             capture.attach(one)
         assert capture.stores == [first, storage]
 
-    def test_take_over(self, capture: Capture, clock: task.Clock) -> None:
+    def test_take_over(self, capture: Pipeline, clock: task.Clock) -> None:
         """What was captured before there was a master is the first master's, with its counters and totals."""
         capture.accumulate(value_of(value=5), absolute=False)
         capture.counters["failed"] = 3
-        other = Capture(clock)
+        other = Pipeline(clock)
         other.take_over(capture)
         other.accumulate(value_of(value=1), absolute=False)
         assert values_in(other.storage) == [5, 6]
@@ -770,11 +770,11 @@ class TestStoresComeAndGo:
 class TestSettling:
     """What a stop waits for."""
 
-    def test_nothing_to_wait_for(self, capture: Capture) -> None:
+    def test_nothing_to_wait_for(self, capture: Pipeline) -> None:
         """With nothing on its way a stop waits for nothing."""
         assert result_of(capture.settle()) is None
 
-    def test_followed_work_is_waited_for(self, capture: Capture) -> None:
+    def test_followed_work_is_waited_for(self, capture: Pipeline) -> None:
         """Work that nobody else waits for, also that which it leads to."""
         works: list[defer.Deferred[None]] = [defer.Deferred(), defer.Deferred()]
         works[0].addCallback(lambda _: capture.follow(works[1]))
@@ -786,7 +786,7 @@ class TestSettling:
         assert result_of(settled) is None
         assert capture.counters["errors"] == 1
 
-    def test_questions_are_waited_for(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_questions_are_waited_for(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Values that are held until the store has answered reach it before a stop closes it."""
         capture.capture(value_of())
         capture.accumulate(value_of("total"), absolute=False)
@@ -799,7 +799,7 @@ class TestSettling:
         assert result_of(settled) is None
         assert slow.writes == [1, 1]
 
-    def test_waiting_may_be_given_up(self, capture: Capture, slow: SlowStorage) -> None:
+    def test_waiting_may_be_given_up(self, capture: Pipeline, slow: SlowStorage) -> None:
         """Who cancels hears no more of it."""
         capture.capture(value_of())
         settled = capture.settle()
@@ -809,14 +809,14 @@ class TestSettling:
         slow.go()
 
 
-def test_an_answer_that_does_not_come_is_an_error(capture: Capture, clock: task.Clock) -> None:
+def test_an_answer_that_does_not_come_is_an_error(capture: Pipeline, clock: task.Clock) -> None:
     """What is asked beside a build fails after PATIENCE, in words."""
     asked = capture.within_patience(defer.Deferred())
     clock.advance(PATIENCE + 0.1)
     assert str(result_of(asked)) == "no answer within 1 s"
 
 
-def test_points_of_a_bad_day_fail_alone(capture: Capture) -> None:
+def test_points_of_a_bad_day_fail_alone(capture: Pipeline) -> None:
     """A value that the store cannot hold fails, and the next one is kept."""
     impossible = Value(Record("size", 1.0), BUILD, time=10**30)
     error = result_of(capture.capture(impossible))

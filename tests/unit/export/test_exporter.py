@@ -197,7 +197,7 @@ def test_nothing_is_acknowledged_before_the_server_has_it() -> None:
         (ServerError(Trouble.NOT_FOUND, "no dbrp mapping found", 404), "404 no such database"),
         (ServerError(Trouble.FAILED, "engine is on fire", 500), "500 server failed: engine is on fire"),
         (ServerError(Trouble.BUSY, "later", 503), "503 server is busy"),
-        (ServerError(Trouble.STRANGE, "<html>", 200), "200 not the answer of an InfluxDB"),
+        (ServerError(Trouble.UNEXPECTED_RESPONSE, "<html>", 200), "200 not the answer of an InfluxDB"),
         (ServerError(Trouble.UNREACHABLE, "Connection refused"), "no answer: Connection refused"),
     ],
     ids=lambda value: value.trouble.name if isinstance(value, ServerError) else "",

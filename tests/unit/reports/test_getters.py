@@ -243,15 +243,15 @@ def test_an_age_counts_back_from_the_masters_clock() -> None:
 def test_sources() -> None:
     """``source`` asks the store of that instance; ``answering`` is asked where nobody says; a journal otherwise."""
     master = Master()
-    layer = api.for_master(master)
+    pipeline = api.for_master(master)
     server, other = MemoryStorage(), MemoryStorage()
-    for storage, value in ((layer.memory, 1.0), (server, 2.0), (other, 3.0)):
+    for storage, value in ((pipeline.memory, 1.0), (server, 2.0), (other, 3.0)):
         storage.write([point(0, value)])
-    layer.sources["InfluxDBInstance"] = server
+    pipeline.sources["InfluxDBInstance"] = server
     heard: list[Any] = []
     for source in (None, "InfluxDBInstance"):
         bbmeasure.getLast("size", source=source, master=master).addCallback(heard.append)
-    layer.answering = other
+    pipeline.answering = other
     bbmeasure.getLast("size").addCallback(heard.append)
     assert heard == [1, 2, 3]
 

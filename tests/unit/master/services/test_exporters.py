@@ -187,32 +187,32 @@ def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd
     """Only a change makes a new shipper; the same name gets what waited, and the old one is stopped."""
     service = influx(url=f"http://127.0.0.1:{free_port()}")
     yield started(master, service)
-    first = service.layer.sinks["InfluxDBInstance"]
-    layer = api.for_master(master)
-    yield layer.storage.write([Point("size", 1, 1.0)])
+    first = service.pipeline.sinks["InfluxDBInstance"]
+    pipeline = api.for_master(master)
+    yield pipeline.storage.write([Point("size", 1, 1.0)])
     yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))
-    assert service.layer.sinks["InfluxDBInstance"] is first
+    assert service.pipeline.sinks["InfluxDBInstance"] is first
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
-    assert service.layer.sinks["InfluxDBInstance"] is not first
+    assert service.pipeline.sinks["InfluxDBInstance"] is not first
     assert first._stopping
     yield until("the backlog", lambda: landed(influxd) == 1)
     yield service.stopService()
-    assert service.layer.sinks == {}
+    assert service.pipeline.sinks == {}
 
 
 @inlineCallbacks
 def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -> Any:
     """``answers=True`` has the server answer; another reconfig, or the end, gives the answers back to the journal."""
-    layer = api.for_master(master)
+    pipeline = api.for_master(master)
     service = influx(url=influxd.url, answers=True)
     yield started(master, service)
-    assert layer.answering is layer.sources["InfluxDBInstance"]
+    assert pipeline.answering is pipeline.sources["InfluxDBInstance"]
     assert service.measure_links() == {"influxdb": influxd.url}
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
-    assert layer.answering is None
-    assert list(layer.sources) == ["InfluxDBInstance"]
+    assert pipeline.answering is None
+    assert list(pipeline.sources) == ["InfluxDBInstance"]
     yield service.stopService()
-    assert layer.sources == {}
+    assert pipeline.sources == {}
     assert service.measure_links() == {"influxdb": None}
 
 
@@ -236,12 +236,12 @@ def test_two_instances_share_the_journal(master: FakeMaster, influxd: Influxd) -
     one, two = influx(url=influxd.url, database="one"), influx(url=influxd.url, database="two", name="second")
     yield started(master, one)
     yield started(master, two)
-    layer = api.for_master(master)
-    assert len(layer.stores) == 1
-    yield layer.storage.write([Point("size", number, 1.0) for number in range(10)])
+    pipeline = api.for_master(master)
+    assert len(pipeline.stores) == 1
+    yield pipeline.storage.write([Point("size", number, 1.0) for number in range(10)])
     yield until("both", lambda: landed(influxd, "one") == landed(influxd, "two") == 10)
     yield one.stopService()
-    yield layer.storage.write([Point("size", 10, 1.0)])
+    yield pipeline.storage.write([Point("size", 10, 1.0)])
     yield until("the other", lambda: landed(influxd, "two") == 11)
     assert landed(influxd, "one") == 10
     yield two.stopService()
@@ -254,10 +254,10 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     service = influx(url="https://127.0.0.1:1", caFile=str(certificate))
     certificate.unlink()
     yield started(master, service)
-    health = service.layer.sinks["InfluxDBInstance"].health()
+    health = service.pipeline.sinks["InfluxDBInstance"].health()
     assert "caFile" in (health.last_error or "")
     yield service.use_settings({"url": URL, "database": "buildbot", "token": 5})
-    assert service.layer.sinks["InfluxDBInstance"].health().last_error == "token: expected a text"
+    assert service.pipeline.sinks["InfluxDBInstance"].health().last_error == "token: expected a text"
     yield api.for_master(master).storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
 
@@ -297,7 +297,7 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
     running = {"sink": influx(url=influxd.url, database="moving")}
     configured(master, running["sink"])
     yield started(master, running["sink"])
-    layer = api.for_master(master)
+    pipeline = api.for_master(master)
     moves = [
         added(master, running),
         changed(master, running, ("sink", "store")),
@@ -313,11 +313,11 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
             yield step
             yield captureData("size", 2.0, master=master)
             count += 2
-        assert len(layer.stores) == 1
+        assert len(pipeline.stores) == 1
         yield captureData("size", 3.0, master=master)
         count += 1
         yield until("all of them", lambda wanted=count: landed(influxd, "moving") == wanted)
-        assert layer.sinks["InfluxDBInstance"].health().last_error is None
+        assert pipeline.sinks["InfluxDBInstance"].health().last_error is None
     yield running["sink"].stopService()
 
 

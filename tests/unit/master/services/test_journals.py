@@ -16,7 +16,7 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.services import journals
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.master.www.endpoints import Endpoints
-from bbmeasure.master.www.streaming import Scribe
+from bbmeasure.master.www.streaming import JsonWriter
 from bbmeasure.storage.sqlite.location import NOTE, note_journal, noted_journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.servers import free_port
@@ -87,8 +87,8 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
     yield started(master, store)
     yield started(master, sink)
     yield captureData("size", 1.0, master=master)
-    layer = api.for_master(master)
-    answering = Endpoints(master, layer, Scribe(reactor))
+    pipeline = api.for_master(master)
+    answering = Endpoints(master, pipeline, JsonWriter(reactor))
 
     def sinks() -> Any:
         told = answering.health({}, Anybody())
@@ -102,7 +102,7 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
     assert told["last_error"].startswith("no instance has that name any longer")
     assert told["last_error"].endswith("bbmeasure ship --master DIR --sink former --detach")
     assert (told["backlog"], told["counters"]) == (1, {"dropped": 0})
-    yield layer.storage.detach_sink("former")
+    yield pipeline.storage.detach_sink("former")
     assert (yield sinks()) == {}
     yield store.stopService()
     yield task.deferLater(reactor, 0.02)
@@ -117,8 +117,8 @@ def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyP
     store = SQLiteInstance()
     configured(master, store)
     yield started(master, store)
-    layer = api.for_master(master)
-    assert (yield journals.left_sinks(layer)) == []
-    assert layer.counters["unknown_sinks"] == 1
+    pipeline = api.for_master(master)
+    assert (yield journals.left_sinks(pipeline)) == []
+    assert pipeline.counters["unknown_sinks"] == 1
     yield store.stopService()
     yield task.deferLater(reactor, 0.02)

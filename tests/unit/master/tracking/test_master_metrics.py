@@ -36,11 +36,11 @@ def take(sampler: MasterMetrics, *events: Any) -> Any:
     for event in events:
         sampler.emit({"metric": event})
     yield sampler.sample()
-    layer = sampler.layer
-    yield layer.settle()
-    while layer.storage.health().backlog:
+    pipeline = sampler.pipeline
+    yield pipeline.settle()
+    while pipeline.storage.health().backlog:
         yield task.deferLater(reactor, 0)  # type: ignore[arg-type]
-    assert not layer.counters["refused"]
+    assert not pipeline.counters["refused"]
 
 
 def added(count: int) -> Any:
@@ -170,9 +170,9 @@ def test_a_metric_that_is_none(tmp_path: Path) -> Any:
     for event in (added(1), *bad, added(1)):
         sampler.emit({"metric": event})
     yield sampler.sample()
-    layer = api.for_master(master)
-    yield layer.settle()
-    assert layer.counters["refused"] == 2
+    pipeline = api.for_master(master)
+    yield pipeline.settle()
+    assert pipeline.counters["refused"] == 2
     yield service.stopService()
     with Journal(tmp_path / "m" / "bbmeasure.sqlite") as journal:
         found = journal.last(Query("master.added_changes"))

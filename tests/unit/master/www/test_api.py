@@ -277,7 +277,7 @@ def test_a_large_answer_is_sent_as_the_client_takes_it(master):
 
 def test_an_answer_is_made_in_slices(master):
     """While an answer is made, other work of the reactor has its turn."""
-    scribe = streaming.Scribe(master.reactor)
+    json_writer = streaming.JsonWriter(master.reactor)
     turns = []
 
     def parts():
@@ -287,7 +287,7 @@ def test_an_answer_is_made_in_slices(master):
             yield b"x"
 
     made = []
-    scribe.write(parts()).addCallback(made.append)
+    json_writer.write(parts()).addCallback(made.append)
     master.reactor.callLater(0, turns.append, "other work")
     assert (turns, made) == ([0], [])
     master.reactor.advance(0)

@@ -235,7 +235,7 @@ def test_http_spoken_to_a_tls_port_loses_no_points(tmp_path: Path, clients: Any)
     both, _ = make_certificate(tmp_path)
     with Influxd(tls=both) as server:
         error = yield trouble_of(clients(server.url.replace("https", "http")).write(b"m value=1 1\n"))
-        assert (error.trouble, error.status) == (Trouble.STRANGE, 400)
+        assert (error.trouble, error.status) == (Trouble.UNEXPECTED_RESPONSE, 400)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -325,9 +325,9 @@ def test_an_answer_without_end_is_cut(clients: Any, monkeypatch: pytest.MonkeyPa
         with Raw(b"HTTP/1.1 " + status + b"\r\n\r\n" + b"x" * 1_000_000) as hostile:
             client = clients(hostile.url)
             error = yield trouble_of(client.query(Statement("SELECT 1")))
-            assert (error.trouble, error.words) == (Trouble.STRANGE, "an answer of more than 100000 bytes")
+            assert (error.trouble, error.words) == (Trouble.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
             error = yield trouble_of(client.write(b"m value=1 1\n"))
-            assert (error.trouble, error.words) == (Trouble.STRANGE, "an answer of more than 100000 bytes")
+            assert (error.trouble, error.words) == (Trouble.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
 
 
 @pytest_twisted.inlineCallbacks
@@ -341,16 +341,19 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
 @pytest.mark.parametrize(
     ("reply", "trouble"),
     [
-        (Reply(200, b"<html>Please log in</html>"), Trouble.STRANGE),
-        (Reply(200, b""), Trouble.STRANGE),
-        (Reply(202, b""), Trouble.STRANGE),
-        (Reply(302, b"", {"Location": "https://login.example.org/"}), Trouble.STRANGE),
-        (Reply(400, b"<html>Bad request</html>"), Trouble.STRANGE),
-        (Reply(400, b'["not", "ours"]'), Trouble.STRANGE),
-        (Reply(405, b""), Trouble.STRANGE),
+        (Reply(200, b"<html>Please log in</html>"), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(200, b""), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(202, b""), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(302, b"", {"Location": "https://login.example.org/"}), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(400, b"<html>Bad request</html>"), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(400, b'["not", "ours"]'), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(405, b""), Trouble.UNEXPECTED_RESPONSE),
         # what gateways in front of it say, in JSON too
-        (Reply(400, {"message": "Bad Request"}), Trouble.STRANGE),
-        (Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}), Trouble.STRANGE),
+        (Reply(400, {"message": "Bad Request"}), Trouble.UNEXPECTED_RESPONSE),
+        (
+            Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}),
+            Trouble.UNEXPECTED_RESPONSE,
+        ),
         (Reply(429, b"slow down"), Trouble.BUSY),
         (Reply(503, {"error": "busy"}), Trouble.BUSY),
         (Reply(500, {"error": "oh"}), Trouble.FAILED),
