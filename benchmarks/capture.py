@@ -22,7 +22,7 @@ import psutil
 from twisted.internet import defer, reactor, task
 
 from bbmeasure import captureData
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from benchmarks.targets import Figures
 
@@ -111,7 +111,7 @@ def measure(figures: Figures) -> Generator[Any, Any, None]:
     with tempfile.TemporaryDirectory() as folder:
         master = Master()
         storage = SQLiteStorage(Path(folder, "journal.sqlite"), reactor=reactor)
-        yield api.for_master(master).attach(storage)
+        yield state_of(master).pipeline.attach(storage)
         yield capture_many(master, 1_000, build=build)
         costs, busy, idle = [], Lag(), Lag()
         for _ in range(ROUNDS):

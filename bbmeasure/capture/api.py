@@ -6,7 +6,6 @@ counted and logged and never fails its caller.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
@@ -14,56 +13,8 @@ from twisted.internet import defer
 from twisted.python import threadable
 
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.state import reactor_of, running_master, running_state
 from bbmeasure.records import Direction, Kind, Record, check_number
-
-_ATTRIBUTE = "_bbmeasure_capture"
-#: The masters that capture.  Replaced as a whole, as other threads read it.
-_masters: tuple[weakref.ref[Any], ...] = ()
-_waiting: list[Pipeline] = []
-
-
-def for_master(master: Any) -> Pipeline:
-    """The capture pipeline of ``master``, made at first use and hung on it."""
-    global _masters
-    found: Optional[Pipeline] = getattr(master, _ATTRIBUTE, None)
-    if found is None:
-        found = Pipeline(master.reactor, master=master)
-        setattr(master, _ATTRIBUTE, found)
-        _masters = (*(one for one in _masters if one() is not None), weakref.ref(master))
-        while _waiting:
-            found.take_over(_waiting.pop())
-    return found
-
-
-def running_master() -> Any:
-    """The only running master that captures, None where there is none yet; ValueError where several run."""
-    running = [one for one in (ref() for ref in _masters) if one is not None and getattr(one, "running", True)]
-    if len(running) > 1:
-        raise ValueError(f"{len(running)} masters run in this process: expected master= to say which")
-    return running[0] if running else None
-
-
-def find(master: Any = None) -> Pipeline:
-    """The capture of ``master``, or of the only running one; ValueError where several run.
-
-    Before there is one, a place in memory that the first master takes over.
-    """
-    if master is None:
-        master = running_master()
-    if master is not None:
-        return for_master(master)
-    if not _waiting:
-        _waiting.append(Pipeline(_reactor(None)))
-    return _waiting[0]
-
-
-def _reactor(master: Any) -> Any:
-    if master is not None:
-        return master.reactor
-    from twisted.internet import reactor  # imported as late as can be: that chooses it
-
-    return reactor
 
 
 def captureData(
@@ -98,7 +49,7 @@ def captureData(
         master = getattr(build, "master", None) or running_master()
     arguments = (master, name, value, build, accumulate, abs_value, diff, kind, unit, better, tags, time)
     if threadable.ioThread is not None and not threadable.isInIOThread():
-        _reactor(master).callFromThread(_capture_guarded, *arguments)
+        reactor_of(master).callFromThread(_capture_guarded, *arguments)
         return None
     return _capture_guarded(*arguments)
 
@@ -118,7 +69,7 @@ def _capture_guarded(
     time: Optional[float],
 ) -> defer.Deferred[None]:
     """captureData in the reactor's thread."""
-    capture = find(master)
+    capture = running_state(master).pipeline
     try:
         tags = {**_builder_tags(build), **tags} if tags else _builder_tags(build)
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)

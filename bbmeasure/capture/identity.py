@@ -110,8 +110,8 @@ def fact_of(found: Any) -> Optional[str]:
     return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text)
 
 
-#: So many nanoseconds a float of seconds does not tell apart since 2004.
-_UNTOLD = 119
+#: Nanoseconds below which two times since 2004 are the same float of unix seconds.
+_FLOAT_RESOLUTION = 119
 
 
 class Value(NamedTuple):
@@ -129,14 +129,13 @@ class Value(NamedTuple):
     limited: bool = False
 
 
-def share_of(master: Any) -> int:
-    """Nanoseconds that each time of a master's values is later, made of the master's name.
+def time_offset(master_name: Optional[str]) -> int:
+    """Nanoseconds added to each capture time, a hash of the master's name.
 
-    So values of two masters in one database are two points, also where all else of them is the same.  As unix seconds
-    in a float the time is the one that was given.
+    Points of two masters in one database stay apart even where all else of them is the same.  The offset is lost when
+    the time is read as unix seconds in a float.
     """
-    name = getattr(master, "name", None)
-    return crc32(name.encode("utf-8", "surrogatepass")) % _UNTOLD if name else 0
+    return crc32(master_name.encode("utf-8", "surrogatepass")) % _FLOAT_RESOLUTION if master_name else 0
 
 
 def point_of(value: Value, time: int) -> Point:

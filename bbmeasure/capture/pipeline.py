@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
@@ -13,9 +12,8 @@ from twisted.python.failure import Failure
 from bbmeasure.capture import totals
 from bbmeasure.capture.cardinality import Limits
 from bbmeasure.capture.deadlines import PATIENCE, PendingWrites
-from bbmeasure.capture.identity import Facts, Value, facts_of, number_of, point_of, share_of
+from bbmeasure.capture.identity import Facts, Value, facts_of, number_of, point_of, time_offset
 from bbmeasure.capture.outgoing import Outgoing
-from bbmeasure.capture.plan import Switches
 from bbmeasure.errors import MeasureError, SeriesConflictError, StorageFullError
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
@@ -24,7 +22,7 @@ from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.validation import check_point
 from bbmeasure.times import nanoseconds
 
-__all__ = ["MOST_HELD", "PATIENCE", "Pipeline", "Switches", "Value"]
+__all__ = ["MOST_HELD", "PATIENCE", "Pipeline", "Value"]
 
 #: The most values that wait for a store to say what their series are, or where their totals stand.
 MOST_HELD = 100_000
@@ -40,22 +38,16 @@ _SINCE = 2**30
 class Pipeline(PendingWrites):
     """The capture pipeline of one master.
 
-    ``stores`` holds where points go, the first of them answers questions unless ``answering`` does; ``sources`` are
-    the stores that instances offer by their name, ``sinks`` what ships to servers.  ``counters`` says what was
-    captured, refused, late.
+    ``stores`` are the stores that points are written to; queries go to the first of them.  ``counters`` holds how many
+    values were captured, refused or late.
     """
 
-    def __init__(self, clock: Any, *, master: Any = None) -> None:
+    def __init__(self, clock: Any, *, master_name: Optional[str] = None) -> None:
         super().__init__(clock)
-        self._master = weakref.ref(master) if master is not None else None
         self.memory = MemoryStorage()
         self.stores: list[Storage] = [self.memory]
-        self.sources: dict[str, Storage] = {}
-        self.sinks: dict[str, Any] = {}
-        self.answering: Optional[Storage] = None
-        self.switches: dict[str, Switches] = {}
         self._last_time = 0
-        self._share = share_of(master)
+        self._offset = time_offset(master_name)
         self._facts: Optional[Facts] = None
         self._context: Optional[BuildContext] = None
         self._known: dict[str, SeriesInfo] = {}
@@ -78,19 +70,6 @@ class Pipeline(PendingWrites):
     def opted_out(self) -> bool:
         """Whether no instance is configured, so that all stays in memory."""
         return self.stores == [self.memory]
-
-    @property
-    def master(self) -> Any:
-        """The master; None once it is gone, or for what is captured outside of any."""
-        return self._master() if self._master is not None else None
-
-    @property
-    def tracked(self) -> Switches:
-        """What the instances want tracked, all together."""
-        wanted = Switches()
-        for one in self.switches.values():
-            wanted = wanted | one
-        return wanted
 
     # where points go
 
@@ -120,8 +99,8 @@ class Pipeline(PendingWrites):
         self._known.clear()
         self._totals.clear()
 
-    def take_over(self, other: Pipeline) -> None:
-        """Take what another capture kept in memory before this one's master was known."""
+    def adopt(self, other: Pipeline) -> None:
+        """Take over what ``other`` captured into memory before there was a master."""
         self.counters.update(other.counters)
         other.counters.clear()
         self.memory, self._first, self._last_time = other.memory, other._first, other._last_time
@@ -170,7 +149,7 @@ class Pipeline(PendingWrites):
 
     def now(self) -> int:
         """Nanoseconds, later than any before unless the clock was set back by more than a second."""
-        now = int(self.clock.seconds() * NANOSECONDS) + self._share
+        now = int(self.clock.seconds() * NANOSECONDS) + self._offset
         if self._last_time - _SECOND_BACK < now <= self._last_time:
             now = self._last_time + 1
         self._last_time = now
@@ -178,7 +157,7 @@ class Pipeline(PendingWrites):
 
     def at(self, second: float) -> int:
         """Nanoseconds of a time that was given."""
-        return nanoseconds(second) + (self._share if second >= _SINCE else 0)
+        return nanoseconds(second) + (self._offset if second >= _SINCE else 0)
 
     def capture(self, value: Value, answer: Optional[defer.Deferred[None]] = None) -> defer.Deferred[None]:
         """Keep one value; ``answer`` fires when it is on disk, fails with a MeasureError that says why it is not.

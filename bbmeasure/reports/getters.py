@@ -14,7 +14,7 @@ from typing import Any, Optional, Union
 from twisted.internet import defer
 
 from bbmeasure import statistics, times
-from bbmeasure.capture import api
+from bbmeasure.capture.state import running_state
 from bbmeasure.errors import QueryError
 from bbmeasure.model import make_query
 from bbmeasure.statistics import Statistic
@@ -26,13 +26,13 @@ Answer = Union[float, str, None]
 
 def source_of(source: Optional[str] = None, master: Any = None) -> Storage:
     """The store that answers: the journal, or that of the instance named ``source``; QueryError where none has it."""
-    found = api.find(master)
+    state = running_state(master)
     if source is None:
-        return found.answering or found.storage
-    if source not in found.sources:
-        known = ", ".join(sorted(found.sources)) or "none"
+        return state.answering or state.pipeline.storage
+    if source not in state.sources:
+        known = ", ".join(sorted(state.sources)) or "none"
         raise QueryError(f"source {excerpt(str(source))}: expected the name of an instance that answers ({known})")
-    return found.sources[source]
+    return state.sources[source]
 
 
 def summarize(
@@ -40,7 +40,7 @@ def summarize(
 ) -> defer.Deferred[dict[str, Answer]]:
     """Several statistics of one series by their names, in one question."""
     try:
-        now = api.find(master).clock.seconds()
+        now = running_state(master).pipeline.clock.seconds()
         storage = source_of(source, master)
         return storage.summarize(make_query(series, now=now, **where), statistics_)
     except QueryError as error:

@@ -22,7 +22,7 @@ from typing import Any, Optional, Union
 from twisted.internet import defer
 
 from bbmeasure import wire
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.model import MOST_POINTS, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Record
@@ -34,7 +34,7 @@ TOKEN = "t0ken"  # noqa: S105
 
 def captured_points(master: Any) -> list[Point]:
     """Every point that ``master`` captured into memory, in the order of their time."""
-    memory = api.for_master(master).memory
+    memory = state_of(master).pipeline.memory
     points: list[Point] = []
 
     def collect(infos: list[SeriesInfo]) -> None:

@@ -17,10 +17,9 @@ from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
 from twisted.internet import defer, task
 
 from bbmeasure import wire
-from bbmeasure.capture import api
-from bbmeasure.capture.parser_pool import ParserPool
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
@@ -40,14 +39,6 @@ PARSER_PATIENCE = 30.0
 def new_token() -> str:
     """What makes the name of a sidecar file one that an earlier build cannot have guessed."""
     return secrets.token_hex(4)
-
-
-def find_workshop(master: Any) -> ParserPool:
-    """Where this master's parsers run."""
-    found: Optional[ParserPool] = getattr(master, "_bbmeasure_workshop", None)
-    if found is None:
-        found = master._bbmeasure_workshop = ParserPool(master.reactor)
-    return found
 
 
 class MeasuringStep(ShellMixin, BuildStep):
@@ -137,7 +128,7 @@ class MeasuringStep(ShellMixin, BuildStep):
     @property
     def pipeline(self) -> Pipeline:
         """The capture pipeline of this step's master."""
-        return api.for_master(self.master)
+        return state_of(self.master).pipeline
 
     @property
     def plan(self) -> Plan:
@@ -247,7 +238,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         try:
             text = yield self.text_to_parse(collector)
             text = self.cleaned(text)
-            records = yield find_workshop(self.master).run(PARSER_PATIENCE, lambda: self._parse_all(text))
+            records = yield state_of(self.master).parser_pool.run(PARSER_PATIENCE, lambda: self._parse_all(text))
             for record in records:
                 if not isinstance(record, Record):
                     raise MeasureError(f"parser gave {str(record)[:80]!r}: expected a list of Record")

@@ -14,7 +14,7 @@ from buildbot.test.util.integration import RunMasterBase
 from twisted.internet import defer, reactor, task
 
 from bbmeasure import MeasuredBuilderConfig, SQLiteInstance
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 
@@ -107,7 +107,7 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
     @property
     def pipeline(self) -> Any:
         """The master's capture pipeline."""
-        return api.for_master(self.master)
+        return state_of(self.master).pipeline
 
     @defer.inlineCallbacks
     def settle(self) -> Any:

@@ -19,8 +19,8 @@ from twisted.internet import defer, reactor
 from twisted.trial import unittest
 
 from bbmeasure import SQLiteInstance, captureData
-from bbmeasure.capture import api
 from bbmeasure.capture.plan import Switches
+from bbmeasure.capture.state import state_of
 from bbmeasure.master.services import journals
 from bbmeasure.master.services.base import STOP_PATIENCE
 from bbmeasure.master.services.sqlite import read_retention
@@ -116,11 +116,11 @@ class TestReconfig(LiveCase):
         yield self.start(builders, [sqlite(trackBuildTimes=True)])
         yield self.build("plain")
         store, threads = self.pipeline.storage, writer_threads()
-        consumers = list(BuildTracker.for_master(self.master)._consumers)
+        consumers = list(state_of(self.master).component(BuildTracker)._consumers)
         for _ in range(3):
             yield self.reconfigure(builders, [sqlite(trackBuildTimes=True)])
         assert self.pipeline.stores == [store]
-        assert BuildTracker.for_master(self.master)._consumers == consumers
+        assert state_of(self.master).component(BuildTracker)._consumers == consumers
         assert len(consumers) == 4
         assert writer_threads() == threads
         yield self.build("plain")
@@ -136,7 +136,7 @@ class TestReconfig(LiveCase):
         assert len(self.flushLoggedErrors(ConfigErrors)) == 1
         yield self.reconfigure(builders, [Secretive(trackBuildTimes=True)])
         assert [bad for _, bad, _ in Secretive.heard] == [False, True, False]
-        assert self.pipeline.tracked == Switches(build_times=True)
+        assert state_of(self.master).tracked == Switches(build_times=True)
         yield self.build("plain")
         assert len((yield self.values("build_duration", JOURNAL))) == 1
 
@@ -145,10 +145,10 @@ class TestReconfig(LiveCase):
         """What is tracked is what the last configuration says."""
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [sqlite(trackBuildTimes=True), sqlite(name="b", trackStatistics=True)])
-        assert self.pipeline.tracked == Switches(build_times=True, statistics=True)
+        assert state_of(self.master).tracked == Switches(build_times=True, statistics=True)
         yield self.reconfigure(builders, [sqlite()])
-        assert self.pipeline.tracked == Switches()
-        assert BuildTracker.for_master(self.master)._consumers == []
+        assert state_of(self.master).tracked == Switches()
+        assert state_of(self.master).component(BuildTracker)._consumers == []
         yield self.build("plain")
         assert (yield self.values("build_duration", JOURNAL)) == []
 
@@ -273,7 +273,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.addCleanup(self.gate.set)
         opened = SQLiteStorage._open_journal
         self.patch(SQLiteStorage, "_open_journal", lambda store: (self.gate.wait(20), opened(store))[1])
-        self.pipeline = api.for_master(self.master)
+        self.pipeline = state_of(self.master).pipeline
 
     @defer.inlineCallbacks
     def make_service(self, **arguments: Any) -> Any:
@@ -313,7 +313,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
             yield pause()
         assert self.pipeline.opted_out
         assert store.health().backlog == 0
-        assert journals._open(self.pipeline) == {}
+        assert journals._open(state_of(self.master)) == {}
         self.gate.set()
 
     @defer.inlineCallbacks

@@ -9,7 +9,7 @@ from buildbot.process.results import SUCCESS
 from twisted.internet import defer, task
 
 from bbmeasure import wire
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.wire import MARKER
 from bbmeasure_steps.base import READ_AT_ONCE, MeasuringStep
 from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
@@ -31,7 +31,7 @@ class TestLimits(StepTestCase):
         assert len(read) == MOST_RECORDS + 1
         assert len(self.captured_points()) == MOST_RECORDS
         assert f"sidecar file: expected at most {MOST_RECORDS} records of one step; the rest was not read" in self.log()
-        assert api.for_master(self.master).counters["refused"] == 1
+        assert state_of(self.master).pipeline.counters["refused"] == 1
 
     def test_a_megabyte_takes_turns(self) -> None:
         """While a large sidecar is read the reactor gets its turn every few milliseconds."""

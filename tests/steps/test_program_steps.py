@@ -11,7 +11,7 @@ from buildbot.plugins import steps, util
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from twisted.internet import defer
 
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.testing import sidecar_lines
@@ -53,7 +53,7 @@ class TestKitSteps(StepTestCase):
     @defer.inlineCallbacks
     def test_sloc_keeps_its_tool(self) -> Any:
         """The tool of the build before is asked for; every value is tagged with the tool that counted."""
-        storage = api.for_master(self.master).storage
+        storage = state_of(self.master).pipeline.storage
         storage.declare(SeriesInfo("sloc_tool", Kind.TEXT))
         storage.write([Point("sloc_tool", 1, "cloc", {}, BuildContext("Builder", "w", 12, 91))])
         sidecar = sidecar_lines(

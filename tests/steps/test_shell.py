@@ -19,7 +19,7 @@ from twisted.internet import defer
 from twisted.trial import unittest
 
 from bbmeasure import Record, patterns
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.testing import BrokenStorage, MeasuringStepMixin, sidecar_lines
@@ -72,7 +72,7 @@ class TestNumbers(StepTestCase):
         (point,) = self.captured_points()
         assert point.value == 0.012
         assert point.tags == {"a": "b"}
-        (info,) = self.successResultOf(api.for_master(self.master).storage.series())
+        (info,) = self.successResultOf(state_of(self.master).pipeline.storage.series())
         assert (info.kind, info.unit, info.better) == (Kind.DURATION, "s", Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -113,7 +113,7 @@ class TestNumbers(StepTestCase):
     @defer.inlineCallbacks
     def test_change_is_shown(self) -> Any:
         """The summary compares with the last earlier build of the builder."""
-        storage = api.for_master(self.master).storage
+        storage = state_of(self.master).pipeline.storage
         storage.declare(SeriesInfo("m", Kind.SIZE, "bytes"))
         storage.write([Point("m", 1, 1000.0, {}, BuildContext("Builder", "other", 12, 91))])
         storage.write([Point("m", 2, 5.0, {}, BuildContext("another", "other", 1, 90))])
@@ -128,7 +128,7 @@ class TestNumbers(StepTestCase):
     @defer.inlineCallbacks
     def test_kind_in_master_cfg_wins(self) -> Any:
         """A kind given in master.cfg wins over what the series had."""
-        storage = api.for_master(self.master).storage
+        storage = state_of(self.master).pipeline.storage
         storage.declare(SeriesInfo("m", Kind.RATIO))
         yield self.run_measuring("5", kind="count")
         (info,) = self.successResultOf(storage.series())
@@ -170,7 +170,7 @@ def _bad_output(text: str) -> Callable[[TestBadOutput], Any]:
         if text:
             assert repr(text[:10])[1:8] in self.log()
         assert len(self.log()) < 2_000
-        assert api.for_master(self.master).counters["refused"] == 1
+        assert state_of(self.master).pipeline.counters["refused"] == 1
 
     test.__doc__ = f"Output that is {text[:12]!r} is WARNINGS with a word of what was wanted."
     return test
@@ -211,7 +211,7 @@ class TestReported(StepTestCase):
         )
         assert self.captured_values() == {'quote"d': 1}
         assert self.log().count("refused: line") == 5
-        assert api.for_master(self.master).counters["refused"] == 5
+        assert state_of(self.master).pipeline.counters["refused"] == 5
         assert len(self.log()) < 5_000
 
     @defer.inlineCallbacks
@@ -300,7 +300,7 @@ class TestStrangers(StepTestCase):
         self.sidecar_stepid += 1
         yield self.run_measuring("crash", FAILURE, exit=1)
         assert "not read: 'crash'" in self.log()
-        assert api.for_master(self.master).counters["refused"] == 0
+        assert state_of(self.master).pipeline.counters["refused"] == 0
 
 
 class TestParsing(StepTestCase):
@@ -338,7 +338,7 @@ class TestParsing(StepTestCase):
         pattern = r"took (?P<took>\d+) of (?P<limit>\S+ min)"
         yield self.run_measuring("took 250 of 2 min", pattern=pattern, unit="ms", better="lower")
         assert self.captured_values() == {"took": 0.25, "limit": 120}
-        infos = {info.name: info for info in self.successResultOf(api.for_master(self.master).storage.series())}
+        infos = {info.name: info for info in self.successResultOf(state_of(self.master).pipeline.storage.series())}
         assert (infos["took"].kind, infos["took"].better) == (Kind.DURATION, Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -346,7 +346,7 @@ class TestParsing(StepTestCase):
         """What a tool does not say of its numbers, the step does."""
         text = '[{"name": "memory", "unit": "count", "value": 3}, {"name": "wait", "unit": "ms", "value": 5}]'
         yield self.run_measuring(text, parser="github-action-benchmark", better="higher")
-        infos = {info.name: info for info in self.successResultOf(api.for_master(self.master).storage.series())}
+        infos = {info.name: info for info in self.successResultOf(state_of(self.master).pipeline.storage.series())}
         assert (infos["memory"].better, infos["wait"].better) == (Direction.HIGHER, Direction.LOWER)
 
     @defer.inlineCallbacks
@@ -360,7 +360,7 @@ class TestParsing(StepTestCase):
         """A parser's exception is a warning of the step with its text, and counted; never an EXCEPTION."""
         yield self.run_measuring("x", WARNINGS, parser=lambda text: [Record("a", 1 / 0)])
         assert "the parser failed: ZeroDivisionError" in self.log()
-        assert api.for_master(self.master).counters["parser_errors"] == 1
+        assert state_of(self.master).pipeline.counters["parser_errors"] == 1
 
     @defer.inlineCallbacks
     def test_parser_that_exits(self) -> Any:
@@ -443,18 +443,18 @@ class TestStoreTrouble(StepTestCase):
     @defer.inlineCallbacks
     def test_store_that_fails(self) -> Any:
         """A value that no store takes is WARNINGS, with the store's words in the log."""
-        api.for_master(self.master).attach(BrokenStorage("fail"))
+        state_of(self.master).pipeline.attach(BrokenStorage("fail"))
         yield self.run_measuring("5", WARNINGS)
         assert "not kept: broken: told to fail" in self.log()
 
     def test_store_that_hangs(self) -> None:
         """A store that never answers delays a step by the capture pipeline's patience, the next ones hardly at all."""
-        api.for_master(self.master).attach(BrokenStorage("hang"))
+        state_of(self.master).pipeline.attach(BrokenStorage("hang"))
         running = self.run_measuring("5", SUCCESS)
         self.assertNoResult(running)
         self.reactor.pump([0.5] * 4)
         self.successResultOf(running)
-        assert api.for_master(self.master).counters["late"] >= 1
+        assert state_of(self.master).pipeline.counters["late"] >= 1
         self._steps.clear()
         self.sidecar_stepid += 1
         running = self.run_measuring("5", SUCCESS)

@@ -12,6 +12,7 @@ from buildbot.process.results import SUCCESS
 from twisted.internet import defer, reactor, task
 from twisted.trial import unittest
 
+from bbmeasure.capture.state import state_of
 from bbmeasure.master.tracking import events
 from bbmeasure.master.tracking.finished_build import Times, read_build
 from bbmeasure.model import BuildContext
@@ -95,7 +96,7 @@ class TestLateEvents(LiveCase):
             assert all(0 < value < 20 and not value.is_integer() for value in values), (series, values)
         assert sorted((yield self.values("tests-failed", JOURNAL))) == [0] * 4 + [3] * 4
         assert "build_gone" not in self.pipeline.counters
-        assert not events.BuildTracker.for_master(self.master)._builds
+        assert not state_of(self.master).component(events.BuildTracker)._builds
 
     def test_a_turn_of_the_reactor(self) -> Any:
         """Each build is captured once and whole where its events arrive a turn of the reactor later."""
@@ -148,7 +149,7 @@ class TestLateEvents(LiveCase):
             yield pause(0.01)
         assert (yield self.counts()) == {series: 2 * count for series, count in OF_A_BUILD.items()}
         assert self.pipeline.counters["build_end_untold"] == 2
-        assert not events.BuildTracker.for_master(self.master)._builds
+        assert not state_of(self.master).component(events.BuildTracker)._builds
         before = yield self.points("build_duration", JOURNAL)
         queue.lost = ()
         for build in (yield self.master.data.get(("builds",))):
@@ -162,7 +163,7 @@ class TestLateEvents(LiveCase):
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         yield self.master.data.control("force", {}, ("forceschedulers", "force-plain"))
-        tracker = events.BuildTracker.for_master(self.master)
+        tracker = state_of(self.master).component(events.BuildTracker)
         while not any(one.times.finished for one in tracker._builds.values()):
             yield pause(0.01)
         while self.master.botmaster.builders["plain"].building:

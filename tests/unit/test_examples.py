@@ -15,6 +15,7 @@ from twisted.internet import defer, reactor
 
 from bbmeasure import wire
 from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Record
 from bbmeasure.storage.sqlite.journal import Journal, open_reader
@@ -113,7 +114,7 @@ def test_values_can_be_captured_as_the_page_says(monkeypatch):
     monkeypatch.setattr(api, "captureData", capture_here)
     exec(documented.code_block("capture-data"), {})
     yield defer.gatherResults(calls)
-    found = yield api.for_master(master).storage.series()
+    found = yield state_of(master).pipeline.storage.series()
     assert {info.name: info.count for info in found} == {"queue_length": 1, "bytes_served": 1, "odometer": 0}
 
 

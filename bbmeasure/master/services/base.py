@@ -14,9 +14,9 @@ from buildbot.util.service import BuildbotService
 from twisted.internet import defer
 from twisted.logger import Logger
 
-from bbmeasure.capture import api
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import SWITCHES, check_names, read_switches
+from bbmeasure.capture.state import MasterState, state_of
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.events import BuildTracker
@@ -71,17 +71,22 @@ class MeasureInstance(BuildbotService):
         return {**shown, "kwargs": {**shown["kwargs"], **hidden}}
 
     @property
+    def state(self) -> MasterState:
+        """The state that bbmeasure keeps for this master."""
+        return state_of(self.master)
+
+    @property
     def pipeline(self) -> Pipeline:
         """The capture pipeline of this master."""
-        return api.for_master(self.master)
+        return self.state.pipeline
 
     @defer.inlineCallbacks
     def reconfigService(self, **switches: Any) -> Generator[Any, Any, None]:
         """Set the switches; may be called again and again."""
         wanted = read_switches(**switches)
-        self.pipeline.switches[self.name] = wanted
-        MasterMetrics.for_master(self.master).settle()
-        yield BuildTracker.for_master(self.master).follow(self.name, wanted)
+        self.state.switches[self.name] = wanted
+        self.state.component(MasterMetrics).settle()
+        yield self.state.component(BuildTracker).follow(self.name, wanted)
 
     @defer.inlineCallbacks
     def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:
@@ -95,9 +100,9 @@ class MeasureInstance(BuildbotService):
         named = journals.configured_path(self.master.config.services.values()) if path is None else path
         wanted = os.path.abspath(os.path.join(self.master.basedir, named))
         before = self._journal
-        self._journal = journals.acquire(self.pipeline, self.master.reactor, wanted)
+        self._journal = journals.acquire(self.state, wanted)
         if before is self._journal:
-            journals.release(self.pipeline, before)
+            journals.release(self.state, before)
             return self._journal
         self.pipeline.follow(self.pipeline.attach(self._journal), "points from before the journal was open")
         self.pipeline.follow(self._journal.recall([]), f"opening {wanted}")
@@ -107,7 +112,7 @@ class MeasureInstance(BuildbotService):
 
     @defer.inlineCallbacks
     def _let_go(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
-        if journals.release(self.pipeline, journal):
+        if journals.release(self.state, journal):
             self.pipeline.detach(journal)
             yield journal.close()
 
@@ -115,12 +120,12 @@ class MeasureInstance(BuildbotService):
     def stopService(self) -> Generator[Any, Any, None]:
         """Write what is on its way, at most STOP_PATIENCE seconds long, and let go."""
         yield super().stopService()
-        yield BuildTracker.for_master(self.master).unfollow(self.name)
+        yield self.state.component(BuildTracker).unfollow(self.name)
         settled = self.pipeline.settle()
         settled.addTimeout(STOP_PATIENCE, self.master.reactor, self._stop_late)
         yield settled
-        self.pipeline.switches.pop(self.name, None)
-        MasterMetrics.for_master(self.master).settle()
+        self.state.switches.pop(self.name, None)
+        self.state.component(MasterMetrics).settle()
         journal, self._journal = self._journal, None
         if journal is not None:
             yield self._let_go(journal)

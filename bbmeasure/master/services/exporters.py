@@ -122,7 +122,7 @@ class SinkInstance(MeasureInstance):
         """
         before = self._journal
         if before is not None:
-            journals.hold(self.pipeline, before)
+            journals.hold(self.state, before)
         try:
             journal = yield self.use_journal()
             left = before if before is not journal else None
@@ -149,7 +149,7 @@ class SinkInstance(MeasureInstance):
         except MeasureError as error:
             log.error("bbmeasure: {name}: nothing is shipped: {why}", name=self.name, why=str(error))
             yield self._let_go_of_server()
-            self.pipeline.sinks[self.name] = Unusable(self.name, str(error))
+            self.state.exporters[self.name] = Unusable(self.name, str(error))
 
     @defer.inlineCallbacks
     def _ship_rest(self, left: SQLiteStorage) -> Generator[Any, Any, None]:
@@ -204,7 +204,7 @@ class SinkInstance(MeasureInstance):
             limits=settings.limits,
         )
         self._ticker = Ticker(reactor, POLL, shipper.wake)
-        self._settings, self._shipper, self.pipeline.sinks[self.name] = settings, shipper, shipper
+        self._settings, self._shipper, self.state.exporters[self.name] = settings, shipper, shipper
         self.offer_answers(settings)
         shipper.start()
         self._ticker.start()
@@ -219,7 +219,7 @@ class SinkInstance(MeasureInstance):
     def _let_go_of_server(self) -> Generator[Any, Any, None]:
         self.take_back_answers()
         self._settings = None
-        self.pipeline.sinks.pop(self.name, None)
+        self.state.exporters.pop(self.name, None)
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop()
@@ -291,18 +291,18 @@ class InfluxDBInstance(SinkInstance):
         self._storage = InfluxStorage(
             self.name, client, clock=self.master.reactor, tag_build_number=settings.tag_build_number
         )
-        self.pipeline.sources[self.name] = self._storage
+        self.state.sources[self.name] = self._storage
         if settings.answers:
-            self.pipeline.answering = self._storage
+            self.state.answering = self._storage
 
     def take_back_answers(self) -> None:
         """The journal answers again."""
         storage, self._storage = self._storage, None
         if storage is None:
             return
-        self.pipeline.sources.pop(self.name, None)
-        if self.pipeline.answering is storage:
-            self.pipeline.answering = None
+        self.state.sources.pop(self.name, None)
+        if self.state.answering is storage:
+            self.state.answering = None
         storage.close()
 
     def measure_links(self, *_: Any, **__: Any) -> dict[str, Optional[str]]:

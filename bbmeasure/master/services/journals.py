@@ -15,7 +15,7 @@ from typing import Any, Optional
 from twisted.internet import defer
 from twisted.logger import Logger
 
-from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import Health
 from bbmeasure.storage.sqlite.location import JOURNAL, note_journal
@@ -31,11 +31,9 @@ LEFT = (
     "bbmeasure ship --master DIR --sink {name} --detach"
 )
 
-_ATTRIBUTE = "_bbmeasure_journals"
-
 
 class _Open:
-    """A journal that is open, how many use it, and which sinks it was told of."""
+    """An open journal, its number of users, and the sinks attached to it."""
 
     def __init__(self, journal: SQLiteStorage) -> None:
         self.journal = journal
@@ -43,38 +41,43 @@ class _Open:
         self.sinks: set[str] = set()
 
 
-def _open(pipeline: Pipeline) -> dict[str, _Open]:
-    """What is open, by path."""
-    found: dict[str, _Open] = pipeline.__dict__.setdefault(_ATTRIBUTE, {})
-    return found
+class _OpenJournals:
+    """The open journals of one master, by path."""
+
+    def __init__(self, _: MasterState) -> None:
+        self.by_path: dict[str, _Open] = {}
 
 
-def acquire(pipeline: Pipeline, reactor: Any, path: str) -> SQLiteStorage:
+def _open(state: MasterState) -> dict[str, _Open]:
+    return state.component(_OpenJournals).by_path
+
+
+def acquire(state: MasterState, path: str) -> SQLiteStorage:
     """The journal of that file, opened if it is not yet."""
-    entry = _open(pipeline).get(path)
+    entry = _open(state).get(path)
     if entry is None:
-        entry = _open(pipeline)[path] = _Open(SQLiteStorage(path, reactor=reactor, close_limit=1.0))
+        entry = _open(state)[path] = _Open(SQLiteStorage(path, reactor=state.master.reactor, close_limit=1.0))
     entry.users += 1
-    if path == _configured(pipeline.master):
-        _attach_sinks(entry, pipeline.master)
-        note_journal(Path(pipeline.master.basedir), Path(path))
+    if path == _configured(state.master):
+        _attach_sinks(entry, state.master)
+        note_journal(Path(state.master.basedir), Path(path))
     return entry.journal
 
 
-def hold(pipeline: Pipeline, journal: SQLiteStorage) -> None:
+def hold(state: MasterState, journal: SQLiteStorage) -> None:
     """One user more of a journal that is open."""
-    for entry in _open(pipeline).values():
+    for entry in _open(state).values():
         if entry.journal is journal:
             entry.users += 1
 
 
-def release(pipeline: Pipeline, journal: SQLiteStorage) -> bool:
+def release(state: MasterState, journal: SQLiteStorage) -> bool:
     """One user less; whether it was the last, so that the journal has to be closed."""
-    for path, entry in list(_open(pipeline).items()):
+    for path, entry in list(_open(state).items()):
         if entry.journal is journal:
             entry.users -= 1
             if entry.users <= 0:
-                del _open(pipeline)[path]
+                del _open(state)[path]
                 return True
     return False
 
@@ -105,16 +108,16 @@ def _attach_sinks(entry: _Open, master: Any) -> None:
 
 
 @defer.inlineCallbacks
-def left_sinks(pipeline: Pipeline) -> Generator[Any, Any, list[Health]]:
+def left_sinks(state: MasterState) -> Generator[Any, Any, list[Health]]:
     """How the sinks are that no instance ships any longer, though points are queued for them: renamed, or removed."""
     found = []
-    for journal in [store for store in pipeline.stores if isinstance(store, SQLiteStorage)]:
+    for journal in [store for store in state.pipeline.stores if isinstance(store, SQLiteStorage)]:
         try:
-            names = yield journal.sinks().addTimeout(PATIENCE, pipeline.clock)
-            for name in sorted({*names} - {*pipeline.sinks, *pipeline.master.config.services}):
-                backlog = yield journal.backlog(name).addTimeout(PATIENCE, pipeline.clock)
+            names = yield journal.sinks().addTimeout(PATIENCE, state.pipeline.clock)
+            for name in sorted({*names} - {*state.exporters, *state.master.config.services}):
+                backlog = yield journal.backlog(name).addTimeout(PATIENCE, state.pipeline.clock)
                 counters = {"dropped": backlog.trimmed}
                 found.append(Health(name, backlog.count, backlog.oldest_time, LEFT.format(name=name), counters))
         except (MeasureError, defer.TimeoutError) as error:
-            pipeline.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
+            state.pipeline.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
     return found

@@ -44,7 +44,7 @@ class SQLiteInstance(MeasureInstance):
         """Open the file, or another one in its place."""
         journal = yield self.use_journal(path)
         journal.retention = read_retention(retention)
-        self.pipeline.sources[self.name] = journal
+        self.state.sources[self.name] = journal
         yield super().reconfigService(**switches)
 
     @defer.inlineCallbacks
@@ -52,7 +52,7 @@ class SQLiteInstance(MeasureInstance):
         """As every instance; a journal that another one keeps is pruned no longer."""
         if self._journal is not None:
             self._journal.retention = None
-        self.pipeline.sources.pop(self.name, None)
+        self.state.sources.pop(self.name, None)
         yield super().stopService()
 
 

@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from buildbot.process import metrics
 from twisted.internet import defer
 from twisted.python import log as twisted_log
 
-from bbmeasure.capture import api
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, Switches
+from bbmeasure.capture.state import MasterState
 from bbmeasure.master.tracking import finished_build
 from bbmeasure.master.tracking.build_class import MeasuredMixin
 
-_ATTRIBUTE = "_bbmeasure_tracker"
 #: The most builds that are followed at a time, running steps of one, and builds whose end may yet be told too late.
 MOST_RUNNING = 10_000
 MOST_STEPS = 1_000
@@ -46,23 +45,15 @@ class _Followed:
 class BuildTracker:
     """Consumes the events of builds and steps while an instance wants something of them."""
 
-    def __init__(self, master: Any) -> None:
-        self.master = master
+    def __init__(self, state: MasterState) -> None:
+        self.state = state
+        self.master = state.master
         self._followers: dict[str, Switches] = {}
         self._consumers: list[Any] = []
         self._lock = defer.DeferredLock()
         self._builds: dict[int, _Followed] = {}
         self._untold: deque[int] = deque(maxlen=MOST_UNTOLD)
         self._timer: Any = None
-
-    @classmethod
-    def for_master(cls, master: Any) -> BuildTracker:
-        """The tracker of that master, made at first use."""
-        found: Optional[BuildTracker] = getattr(master, _ATTRIBUTE, None)
-        if found is None:
-            found = cls(master)
-            setattr(master, _ATTRIBUTE, found)
-        return found
 
     def follow(self, name: str, switches: Switches) -> defer.Deferred[None]:
         """The instance ``name`` wants what ``switches`` says."""
@@ -101,7 +92,7 @@ class BuildTracker:
 
     @property
     def _pipeline(self) -> Pipeline:
-        return api.for_master(self.master)
+        return self.state.pipeline
 
     # live builds
 
@@ -189,10 +180,9 @@ class BuildTracker:
         if isinstance(followed.live, MeasuredMixin):
             return
         followed.times.build_finished()
-        pipeline = self._pipeline
-        pipeline.follow(
+        self._pipeline.follow(
             finished_build.capture_build(
-                pipeline, followed.live, Plan(), pipeline.tracked, followed.times, recorded=True
+                self.state, followed.live, Plan(), self.state.tracked, followed.times, recorded=True
             )
         )
 
@@ -204,6 +194,6 @@ class BuildTracker:
         factory = builder.config.factory if builder is not None and builder.config is not None else None
         if factory is not None and issubclass(factory.buildClass, MeasuredMixin):
             return
-        pipeline = self._pipeline
-        pipeline.count("build_gone", f"build {build['buildid']}: gone when its end was told, so without its statistics")
-        yield finished_build.capture_recorded(pipeline, build, name, pipeline.tracked)
+        why = f"build {build['buildid']}: no longer in memory when its end was announced, so without its statistics"
+        self._pipeline.count("build_gone", why)
+        yield finished_build.capture_recorded(self.state, build, name, self.state.tracked)

@@ -13,8 +13,8 @@ from twisted.internet import defer
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
 from bbmeasure.capture.identity import Value, context_of, identity_time, recorded_context
-from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, series_name
+from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.tracking import builtin_steps
 from bbmeasure.model import BuildContext
@@ -235,7 +235,7 @@ def number_of(value: Any) -> Any:
 
 @defer.inlineCallbacks
 def capture_build(
-    pipeline: Pipeline, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
+    state: MasterState, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
 ) -> Generator[Any, Any, None]:
     """Capture what is tracked of a build that has just ended.
 
@@ -252,11 +252,11 @@ def capture_build(
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
     context = context_of(build)
     submitted = _submitted(build)
-    finished = yield read_build(pipeline.master, context, live, times, submitted=submitted, recorded=recorded)
+    finished = yield read_build(state.master, context, live, times, submitted=submitted, recorded=recorded)
     if finished is None:
-        pipeline.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
+        state.pipeline.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
         return
-    _capture(pipeline, finished, plan, switches, properties)
+    _capture(state, finished, plan, switches, properties)
 
 
 @defer.inlineCallbacks
@@ -272,26 +272,27 @@ def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Opt
 
 @defer.inlineCallbacks
 def capture_recorded(
-    pipeline: Pipeline, build: Mapping[str, Any], builder: str, switches: Switches
+    state: MasterState, build: Mapping[str, Any], builder: str, switches: Switches
 ) -> Generator[Any, Any, None]:
     """Capture of a finished build, a row of the Data API's, what that knows: all but statistics, in whole seconds."""
-    get = pipeline.master.data.get
+    get = state.master.data.get
     worker = yield get(("workers", build["workerid"]))
     request = yield get(("buildrequests", build["buildrequestid"]))
     found = yield get(("builds", build["buildid"], "properties"))
     properties = {name: value for name, (value, _) in found.items()}
     context = recorded_context(builder, worker["name"] if worker else "", build["number"], build["buildid"], properties)
     submitted = _seconds(request["submitted_at"]) if request else None
-    nothing = Times(pipeline.master.reactor)
-    finished = yield read_build(pipeline.master, context, {}, nothing, submitted=submitted, recorded=True)
+    nothing = Times(state.master.reactor)
+    finished = yield read_build(state.master, context, {}, nothing, submitted=submitted, recorded=True)
     if finished is not None:
-        _capture(pipeline, finished, Plan(), switches, properties)
+        _capture(state, finished, Plan(), switches, properties)
 
 
 def _capture(
-    pipeline: Pipeline, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]
+    state: MasterState, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]
 ) -> None:
     """Turn it into values and hand them on."""
+    pipeline = state.pipeline
     collector = Collector(finished, plan.tags)
     collect_times(collector, plan, switches)
     collect_statistics(collector, plan, switches)

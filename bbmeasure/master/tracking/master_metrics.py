@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Generator
-from typing import Any, Optional
+from typing import Any
 
 from buildbot.process import metrics
 from twisted.internet import defer, task
 from twisted.python import log as twisted_log
 
-from bbmeasure.capture import api
 from bbmeasure.capture.identity import Value
 from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record, check_tags
 from bbmeasure.units import excerpt
@@ -49,14 +49,13 @@ KNOWN = {
     "AbstractWorker.attached_workers": _attached_workers,
 }
 
-_ATTRIBUTE = "_bbmeasure_metrics"
-
 
 class MasterMetrics:
     """Listens while an instance wants it.  ``overflow`` counts events that came too fast to be kept."""
 
-    def __init__(self, master: Any, clock: Any = None) -> None:
-        self.master = master
+    def __init__(self, state: MasterState, clock: Any = None) -> None:
+        self.state = state
+        self.master = state.master
         self.overflow = 0
         self._events: deque[Any] = deque()
         self._sums: Counter[str] = Counter()
@@ -64,25 +63,16 @@ class MasterMetrics:
         self._alarms: dict[str, str] = {}
         self._names: set[str] = set()
         self._task = task.LoopingCall(self.sample)
-        self._task.clock = master.reactor if clock is None else clock
-
-    @classmethod
-    def for_master(cls, master: Any) -> MasterMetrics:
-        """The listener of that master, made at first use."""
-        found: Optional[MasterMetrics] = getattr(master, _ATTRIBUTE, None)
-        if found is None:
-            found = cls(master)
-            setattr(master, _ATTRIBUTE, found)
-        return found
+        self._task.clock = self.master.reactor if clock is None else clock
 
     @property
     def pipeline(self) -> Pipeline:
         """Where values go."""
-        return api.for_master(self.master)
+        return self.state.pipeline
 
     def settle(self) -> None:
         """Listen exactly while somebody wants to."""
-        wanted = self.pipeline.tracked.master_metrics
+        wanted = self.state.tracked.master_metrics
         if wanted and not self._task.running:
             twisted_log.addObserver(self.emit)
             self._task.start(INTERVAL, now=False).addErrback(self._broken)

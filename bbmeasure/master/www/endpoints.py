@@ -16,7 +16,7 @@ from buildbot.util import datetime2epoch
 from twisted.internet import defer
 
 from bbmeasure import statistics, times
-from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
@@ -65,9 +65,10 @@ class Endpoints:
         "links": ("builder", "series", "buildid", "since", "until"),
     }
 
-    def __init__(self, master: Any, pipeline: Pipeline, json_writer: JsonWriter) -> None:
+    def __init__(self, master: Any, state: MasterState, json_writer: JsonWriter) -> None:
         self.master = master
-        self.pipeline = pipeline
+        self.state = state
+        self.pipeline = state.pipeline
         self._json_writer = json_writer
         self._pages: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
         self._infos: dict[str, SeriesInfo] = {}
@@ -219,8 +220,8 @@ class Endpoints:
         buildid = serialize.read_whole(given.need("buildid"), "buildid", 1, LARGEST_BUILDID)
         build = yield self._build(buildid, viewer)
         storage, found = journal, (yield journal.records(buildid))
-        if not found and self.pipeline.answering is not None:
-            storage, found = self.pipeline.answering, (yield self.pipeline.answering.records(buildid))
+        if not found and self.state.answering is not None:
+            storage, found = self.state.answering, (yield self.state.answering.records(buildid))
         if build is None and not found:
             raise UnknownSeriesError(f"build {buildid}: no such build")
         if build is not None:  # another master's build may have the same id in a shared InfluxDB
@@ -273,9 +274,9 @@ class Endpoints:
         self._storage(given)
         if (yield viewer.visible()) is not None:
             raise Refused("health: for those who may see every builder")
-        stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.pipeline.sources)))]
-        left = yield journals.left_sinks(self.pipeline)
-        sinks = [*(sink.health() for sink in _by_name(self.pipeline.sinks)), *left]
+        stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.state.sources)))]
+        left = yield journals.left_sinks(self.state)
+        sinks = [*(sink.health() for sink in _by_name(self.state.exporters)), *left]
         return whole(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
 
     @defer.inlineCallbacks

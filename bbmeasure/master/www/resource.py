@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
 from bbmeasure.master.www.authorization import Access, Viewer
@@ -57,10 +57,11 @@ class ApiResource(Resource):
 
     def __init__(self, master: Any) -> None:
         super().__init__(master)
-        self._pipeline = api.for_master(master)
+        state = state_of(master)
+        self._pipeline = state.pipeline
         self._access = Access(master)
         self._json_writer = JsonWriter(master.reactor)
-        self._endpoints = Endpoints(master, self._pipeline, self._json_writer)
+        self._endpoints = Endpoints(master, state, self._json_writer)
         self._slots = defer.DeferredSemaphore(AT_ONCE)
 
     def render(self, request: Any) -> Any:

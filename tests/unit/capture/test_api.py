@@ -15,8 +15,9 @@ from twisted.internet import defer, reactor, task, threads
 from twisted.logger import globalLogPublisher
 
 from bbmeasure import captureData
-from bbmeasure.capture import api
+from bbmeasure.capture import state
 from bbmeasure.capture.deadlines import PATIENCE
+from bbmeasure.capture.state import state_of
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.storage.sqlite.store import SQLiteStorage
@@ -47,15 +48,14 @@ class Build:
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No master of another test is known."""
-    monkeypatch.setattr(api, "_masters", ())
-    monkeypatch.setattr(api, "_waiting", [])
+    monkeypatch.setattr(state, "_registry", state.Registry())
 
 
 @pytest.fixture
 def master() -> Master:
     """The only running master; it captures."""
     made = Master()
-    api.for_master(made)
+    state_of(made)
     return made
 
 
@@ -81,7 +81,7 @@ def with_journal(path: Any) -> Any:
     """A master whose journal is there, as after a start."""
     made = Master()
     storage = SQLiteStorage(path, reactor=reactor)
-    yield api.for_master(made).attach(storage)
+    yield state_of(made).pipeline.attach(storage)
     return made
 
 
@@ -89,7 +89,7 @@ def with_journal(path: Any) -> Any:
 def stop(master: Any) -> Any:
     """The master ends."""
     master.running = False
-    yield api.for_master(master).storage.close()
+    yield state_of(master).pipeline.storage.close()
 
 
 def read(path: Any, series: str) -> list[Point]:
@@ -136,7 +136,7 @@ class TestInBuilds:
         """A build of the Data API alone has no builder's name: it is refused, and counted."""
         yield captureData("size", 1, build={"builderid": 1, "number": 7, "buildid": 107}, master=master)
         assert captured_points(master) == []
-        assert api.for_master(master).counters["failed"] == 1
+        assert state_of(master).pipeline.counters["failed"] == 1
 
     @pytest.mark.parametrize("build", [5, "first_builder", object()])
     @inlineCallbacks
@@ -144,7 +144,7 @@ class TestInBuilds:
         """It is refused with a word of what was wanted, which is no error of ours."""
         yield captureData("size", 1, build=build, master=master)
         assert captured_points(master) == []
-        assert api.for_master(master).counters == {"failed": 1}
+        assert state_of(master).pipeline.counters == {"failed": 1}
         assert any(repr(build)[:5] in line and "expected a build, a step" in line for line in logged)
 
     @inlineCallbacks
@@ -286,14 +286,14 @@ class TestJournal:
         made = yield with_journal(tmp_path / "journal.sqlite")
         yield stop(made)
         assert (yield captureData("size", 1, master=made)) is None
-        assert api.for_master(made).counters["failed"] == 1
+        assert state_of(made).pipeline.counters["failed"] == 1
         assert any("closed" in line for line in logged)
 
     def test_a_hanging_store_keeps_nobody_waiting(self) -> None:
         """The Deferred fires after PATIENCE, whatever becomes of the value."""
         clock = task.Clock()
         made = Master(clock)
-        api.for_master(made).attach(BrokenStorage("hang"))
+        state_of(made).pipeline.attach(BrokenStorage("hang"))
         fired: list[Any] = []
         for arguments in ({}, {"accumulate": True}, {"diff": True}):
             captureData("n", 1, master=made, **arguments).addBoth(fired.append)  # type: ignore[arg-type,union-attr]
@@ -301,7 +301,7 @@ class TestJournal:
         assert fired == []
         clock.advance(0.2)
         assert fired == [None] * 3
-        assert api.for_master(made).counters["late"] == 3
+        assert state_of(made).pipeline.counters["late"] == 3
         assert clock.getDelayedCalls() == []
 
 
@@ -341,7 +341,7 @@ def test_a_bad_value_is_counted_and_logged(bad: str, master: Master, logged: lis
     arguments = {"name": "size", "value": 1, **BAD[bad]}
     assert (yield captureData(arguments.pop("name"), arguments.pop("value"), **arguments)) is None
     assert captured_points(master) == []
-    counters = api.for_master(master).counters
+    counters = state_of(master).pipeline.counters
     assert counters["failed"] + counters["errors"] == 1
     told = [line for line in logged if line.startswith("bbmeasure: value of")]
     assert told
@@ -356,7 +356,7 @@ def test_one_that_disagrees_with_its_series_is_counted(master: Master) -> Any:
     yield captureData("size", 1, unit="bytes")
     yield captureData("size", 1, unit="s")
     assert values_of(master) == [1]
-    assert api.for_master(master).counters["refused"] == 1
+    assert state_of(master).pipeline.counters["refused"] == 1
 
 
 class TestThreads:
@@ -366,7 +366,7 @@ class TestThreads:
     def test_a_foreign_thread_gets_no_answer(self, master: Master) -> Any:
         """A value from a thread is kept by the reactor's; its caller gets None and no Deferred."""
         kept_in: list[threading.Thread] = []
-        pipeline = api.for_master(master)
+        pipeline = state_of(master).pipeline
         write = pipeline.memory.write
         pipeline.memory.write = lambda *given: (kept_in.append(threading.current_thread()), write(*given))[1]  # type: ignore[method-assign]
         for _ in range(3):
@@ -384,7 +384,7 @@ class TestThreads:
         with pytest.raises(ValueError, match="expected one of them"):
             yield threads.deferToThread(captureData, "n", 1, accumulate=True, diff=True)
         other = Master()
-        api.for_master(other)
+        state_of(other)
         with pytest.raises(ValueError, match="2 masters run"):
             yield threads.deferToThread(captureData, "n", 1)
 
@@ -408,7 +408,7 @@ class TestMasters:
         yield captureData("n", math.nan)
         made = Master()
         assert values_of(made) == [5, 11]
-        assert api.for_master(made).counters["failed"] == 1
+        assert state_of(made).pipeline.counters["failed"] == 1
         yield captureData("n", 1, accumulate=True)
         assert values_of(made) == [5, 11, 12]
         assert values_of(Master()) == []
@@ -416,7 +416,7 @@ class TestMasters:
     def test_several_masters(self, master: Master) -> None:
         """Where several run, who captures must say which; a build says it, and one that has stopped does not count."""
         other = Master()
-        api.for_master(other)
+        state_of(other)
         with pytest.raises(ValueError, match="2 masters run in this process: expected master= to say which"):
             captureData("n", 1)
         captureData("n", 2, master=master)
@@ -429,7 +429,7 @@ class TestMasters:
     def test_a_master_that_is_gone_is_forgotten(self, master: Master) -> None:
         """The layer keeps no master alive."""
         other: Optional[Master] = Master()
-        api.for_master(other)
+        state_of(other)
         del other
         gc.collect()
         captureData("n", 1)

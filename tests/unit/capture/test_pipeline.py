@@ -163,12 +163,6 @@ class TestSwitches:
         assert Switches(properties=("x",)).of_builds
         assert not Switches(master_metrics=True).of_builds
 
-    def test_tracked_is_what_all_instances_want(self, capture: Pipeline) -> None:
-        """A layer without instances tracks nothing, else all that any of them wants."""
-        assert capture.tracked == Switches()
-        capture.switches.update(a=Switches(build_times=True), b=Switches(statistics=True))
-        assert capture.tracked == Switches(build_times=True, statistics=True)
-
 
 class TestTime:
     """Each point has a time of its own."""
@@ -755,12 +749,12 @@ class TestStoresComeAndGo:
             capture.attach(one)
         assert capture.stores == [first, storage]
 
-    def test_take_over(self, capture: Pipeline, clock: task.Clock) -> None:
-        """What was captured before there was a master is the first master's, with its counters and totals."""
+    def test_adopt(self, capture: Pipeline, clock: task.Clock) -> None:
+        """A pipeline adopts the points, counters and totals of another that kept them in memory."""
         capture.accumulate(value_of(value=5), absolute=False)
         capture.counters["failed"] = 3
         other = Pipeline(clock)
-        other.take_over(capture)
+        other.adopt(capture)
         other.accumulate(value_of(value=1), absolute=False)
         assert values_in(other.storage) == [5, 6]
         assert other.counters["failed"] == 3

@@ -13,7 +13,8 @@ from twisted.internet import reactor, task
 
 import bbmeasure
 from bbmeasure import statistics
-from bbmeasure.capture import api
+from bbmeasure.capture import state
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import QueryError, StorageUnavailableError
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
@@ -57,8 +58,7 @@ def build(builder: str = "first", worker: str = "bot1") -> BuildContext:
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No master of another test is known."""
-    monkeypatch.setattr(api, "_masters", ())
-    monkeypatch.setattr(api, "_waiting", [])
+    monkeypatch.setattr(state, "_registry", state.Registry())
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -66,7 +66,7 @@ def storage(request: Any, tmp_path: Any) -> Any:
     """The store of the only running master, which captured VALUES a second apart; each test once a store."""
     made = MemoryStorage() if request.param == "memory" else SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
     master = Master()
-    blockon(api.for_master(master).attach(made))
+    blockon(state_of(master).pipeline.attach(made))
     blockon(made.declare(SeriesInfo("size", Kind.SIZE, "bytes")))
     blockon(made.write([point(second, value) for second, value in enumerate(VALUES)]))
     yield made
@@ -232,7 +232,7 @@ def test_an_age_counts_back_from_the_masters_clock() -> None:
     master = Master()
     master.reactor = clock = task.Clock()
     clock.advance(START + 3600)
-    storage = api.for_master(master).storage
+    storage = state_of(master).pipeline.storage
     storage.write([point(0, 1.0), point(1800, 2.0)])
     counts: list[Any] = []
     for age in ("31m", "1h", "29m"):
@@ -243,15 +243,15 @@ def test_an_age_counts_back_from_the_masters_clock() -> None:
 def test_sources() -> None:
     """``source`` asks the store of that instance; ``answering`` is asked where nobody says; a journal otherwise."""
     master = Master()
-    pipeline = api.for_master(master)
+    master_state = state_of(master)
     server, other = MemoryStorage(), MemoryStorage()
-    for storage, value in ((pipeline.memory, 1.0), (server, 2.0), (other, 3.0)):
+    for storage, value in ((master_state.pipeline.memory, 1.0), (server, 2.0), (other, 3.0)):
         storage.write([point(0, value)])
-    pipeline.sources["InfluxDBInstance"] = server
+    master_state.sources["InfluxDBInstance"] = server
     heard: list[Any] = []
     for source in (None, "InfluxDBInstance"):
         bbmeasure.getLast("size", source=source, master=master).addCallback(heard.append)
-    pipeline.answering = other
+    master_state.answering = other
     bbmeasure.getLast("size").addCallback(heard.append)
     assert heard == [1, 2, 3]
 
@@ -264,7 +264,7 @@ def test_a_source_that_is_away() -> None:
         def summarize(self, *_: Any) -> Any:
             return self._broken()
 
-    api.for_master(master).attach(Away())
+    state_of(master).pipeline.attach(Away())
     errors: list[Any] = []
     bbmeasure.getAverage("size").addErrback(errors.append)
     assert errors[0].check(StorageUnavailableError)
@@ -274,7 +274,7 @@ def test_several_masters() -> None:
     """Where several masters run, the question must say which is meant."""
     masters = [Master(), Master()]
     for number, master in enumerate(masters):
-        api.for_master(master).storage.write([point(0, float(number))])
+        state_of(master).pipeline.storage.write([point(0, float(number))])
     with pytest.raises(ValueError, match="expected master= to say which"):
         bbmeasure.getLast("size")
     heard: list[Any] = []

@@ -14,7 +14,7 @@ from twisted.internet import reactor, task
 from twisted.logger import capturedLogs, formatEvent
 
 from bbmeasure import captureData, getAverage
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import QueryError
 from bbmeasure.master.services.exporters import InfluxDBInstance, Settings, VictoriaMetricsInstance
 from bbmeasure.master.services.sqlite import SQLiteInstance
@@ -187,32 +187,32 @@ def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd
     """Only a change makes a new shipper; the same name gets what waited, and the old one is stopped."""
     service = influx(url=f"http://127.0.0.1:{free_port()}")
     yield started(master, service)
-    first = service.pipeline.sinks["InfluxDBInstance"]
-    pipeline = api.for_master(master)
+    first = service.state.exporters["InfluxDBInstance"]
+    pipeline = state_of(master).pipeline
     yield pipeline.storage.write([Point("size", 1, 1.0)])
     yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))
-    assert service.pipeline.sinks["InfluxDBInstance"] is first
+    assert service.state.exporters["InfluxDBInstance"] is first
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
-    assert service.pipeline.sinks["InfluxDBInstance"] is not first
+    assert service.state.exporters["InfluxDBInstance"] is not first
     assert first._stopping
     yield until("the backlog", lambda: landed(influxd) == 1)
     yield service.stopService()
-    assert service.pipeline.sinks == {}
+    assert service.state.exporters == {}
 
 
 @inlineCallbacks
 def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -> Any:
     """``answers=True`` has the server answer; another reconfig, or the end, gives the answers back to the journal."""
-    pipeline = api.for_master(master)
+    state = state_of(master)
     service = influx(url=influxd.url, answers=True)
     yield started(master, service)
-    assert pipeline.answering is pipeline.sources["InfluxDBInstance"]
+    assert state.answering is state.sources["InfluxDBInstance"]
     assert service.measure_links() == {"influxdb": influxd.url}
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
-    assert pipeline.answering is None
-    assert list(pipeline.sources) == ["InfluxDBInstance"]
+    assert state.answering is None
+    assert list(state.sources) == ["InfluxDBInstance"]
     yield service.stopService()
-    assert pipeline.sources == {}
+    assert state.sources == {}
     assert service.measure_links() == {"influxdb": None}
 
 
@@ -236,7 +236,7 @@ def test_two_instances_share_the_journal(master: FakeMaster, influxd: Influxd) -
     one, two = influx(url=influxd.url, database="one"), influx(url=influxd.url, database="two", name="second")
     yield started(master, one)
     yield started(master, two)
-    pipeline = api.for_master(master)
+    pipeline = state_of(master).pipeline
     assert len(pipeline.stores) == 1
     yield pipeline.storage.write([Point("size", number, 1.0) for number in range(10)])
     yield until("both", lambda: landed(influxd, "one") == landed(influxd, "two") == 10)
@@ -254,11 +254,11 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     service = influx(url="https://127.0.0.1:1", caFile=str(certificate))
     certificate.unlink()
     yield started(master, service)
-    health = service.pipeline.sinks["InfluxDBInstance"].health()
+    health = service.state.exporters["InfluxDBInstance"].health()
     assert "caFile" in (health.last_error or "")
     yield service.use_settings({"url": URL, "database": "buildbot", "token": 5})
-    assert service.pipeline.sinks["InfluxDBInstance"].health().last_error == "token: expected a text"
-    yield api.for_master(master).storage.write([Point("size", 1, 1.0)])
+    assert service.state.exporters["InfluxDBInstance"].health().last_error == "token: expected a text"
+    yield state_of(master).pipeline.storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
 
 
@@ -297,7 +297,7 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
     running = {"sink": influx(url=influxd.url, database="moving")}
     configured(master, running["sink"])
     yield started(master, running["sink"])
-    pipeline = api.for_master(master)
+    pipeline = state_of(master).pipeline
     moves = [
         added(master, running),
         changed(master, running, ("sink", "store")),
@@ -317,7 +317,7 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
         yield captureData("size", 3.0, master=master)
         count += 1
         yield until("all of them", lambda wanted=count: landed(influxd, "moving") == wanted)
-        assert pipeline.sinks["InfluxDBInstance"].health().last_error is None
+        assert state_of(master).exporters["InfluxDBInstance"].health().last_error is None
     yield running["sink"].stopService()
 
 
@@ -342,7 +342,7 @@ def test_what_waits_in_the_journal_that_is_left_is_said(master: FakeMaster, infl
     assert [text for text in said if f"3 points wait in {old}" in text and f"--journal {old} --sink Influx" in text]
     assert _waits(old) == 3
     yield running["sink"].reconfigServiceWithSibling(influx(url=influxd.url, database="left"))
-    shipper = api.for_master(master).sinks["InfluxDBInstance"]
+    shipper = state_of(master).exporters["InfluxDBInstance"]
     yield captureData("size", 3.0, master=master)
     yield until("what waited", lambda: shipper.counters["shipped"] >= 1 and not _waits(tmp_path / "own.sqlite"))
     with capturedLogs() as logs:
@@ -358,11 +358,11 @@ def test_what_was_captured_before_any_instance_is_shipped(master: FakeMaster, in
     """The store comes first and takes what waited in memory; the sink that comes after it ships that too."""
     for number in range(5):
         captureData("size", float(number), master=master)
-    yield api.for_master(master).settle()
+    yield state_of(master).pipeline.settle()
     store, sink = SQLiteInstance(), influx(url=influxd.url, database="early")
     configured(master, store, sink)
     yield started(master, store)
-    yield api.for_master(master).settle()
+    yield state_of(master).pipeline.settle()
     yield started(master, sink)
     yield until("all of them", lambda: landed(influxd, "early") == 5)
     yield sink.stopService()
@@ -379,11 +379,11 @@ def test_points_of_two_masters_never_overwrite_each_other(tmp_path: Path, influx
     services = []
     for name in ("one", "two"):
         master = FakeMaster(tmp_path / name, f"{name}:/srv/master")
-        api.for_master(master).clock = clock
+        state_of(master).pipeline.clock = clock
         services.append(influx(url=influxd.url, database=database))
         yield started(master, services[-1])
         captureData("size", len(services), time=time, master=master)
-        yield api.for_master(master).settle()
+        yield state_of(master).pipeline.settle()
     yield until("both points", lambda: landed(influxd, database) == 2)
     rows = influxd.rows('SELECT "value" FROM "size"', database)
     assert sorted(row["value"] for row in rows) == [1, 2]

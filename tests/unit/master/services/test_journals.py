@@ -11,7 +11,7 @@ import pytest_twisted
 from twisted.internet import defer, reactor, task
 
 from bbmeasure import captureData
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.services import journals
 from bbmeasure.master.services.sqlite import SQLiteInstance
@@ -41,7 +41,7 @@ def test_the_note_follows_the_journal(tmp_path: Path) -> Any:
         yield service.reconfigServiceWithSibling(sibling)
         noted.append(noted_journal(folder))
     assert noted == [None, folder / "own.sqlite", tmp_path / "far.sqlite", tmp_path / "far.sqlite", None]
-    yield api.for_master(master).settle()
+    yield state_of(master).pipeline.settle()
     yield service.stopService()
     yield task.deferLater(reactor, 0.02)
 
@@ -87,8 +87,8 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
     yield started(master, store)
     yield started(master, sink)
     yield captureData("size", 1.0, master=master)
-    pipeline = api.for_master(master)
-    answering = Endpoints(master, pipeline, JsonWriter(reactor))
+    pipeline = state_of(master).pipeline
+    answering = Endpoints(master, state_of(master), JsonWriter(reactor))
 
     def sinks() -> Any:
         told = answering.health({}, Anybody())
@@ -117,8 +117,8 @@ def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyP
     store = SQLiteInstance()
     configured(master, store)
     yield started(master, store)
-    pipeline = api.for_master(master)
-    assert (yield journals.left_sinks(pipeline)) == []
+    pipeline = state_of(master).pipeline
+    assert (yield journals.left_sinks(state_of(master))) == []
     assert pipeline.counters["unknown_sinks"] == 1
     yield store.stopService()
     yield task.deferLater(reactor, 0.02)

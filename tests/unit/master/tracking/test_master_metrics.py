@@ -12,7 +12,7 @@ from buildbot.process import metrics
 from twisted.internet import reactor, task
 
 from bbmeasure import captureData
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.master.services.exporters import InfluxDBInstance
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.master.tracking.master_metrics import MasterMetrics
@@ -27,7 +27,7 @@ inlineCallbacks = pytest_twisted.inlineCallbacks
 @inlineCallbacks
 def sample(master: FakeMaster, *events: Any) -> Any:
     """Have these events sampled, and wait until what came of them is on disk."""
-    yield take(MasterMetrics(master, task.Clock()), *events)
+    yield take(MasterMetrics(state_of(master), task.Clock()), *events)
 
 
 @inlineCallbacks
@@ -88,7 +88,7 @@ def test_a_total_from_before_the_tag_goes_on(tmp_path: Path) -> Any:
     yield sample(master, added(2))
     master.name = "new"
     yield sample(master, added(1))
-    points = yield api.for_master(master).storage.points(Query("master.added_changes"), 9)
+    points = yield state_of(master).pipeline.storage.points(Query("master.added_changes"), 9)
     assert [(point.value, dict(point.tags)) for point in points] == [
         (5, {}),
         (7, {"master": "old"}),
@@ -103,7 +103,7 @@ def test_a_user_may_have_a_tag_of_that_name(tmp_path: Path) -> Any:
     master, service = FakeMaster(tmp_path / "m", "the master"), SQLiteInstance()
     yield start(service, master)
     yield captureData("size", 1, tags={"master": "mine"}, master=master)
-    (point,) = yield api.for_master(master).storage.points(Query("size"), 9)
+    (point,) = yield state_of(master).pipeline.storage.points(Query("size"), 9)
     assert dict(point.tags) == {"master": "mine"}
     yield service.stopService()
 
@@ -114,11 +114,11 @@ def test_a_name_that_is_no_tag(tmp_path: Path, name: str) -> Any:
     """A master whose name cannot be a tag has its metrics refused and counted, and its sampling goes on."""
     master, service = FakeMaster(tmp_path / "m", name), SQLiteInstance()
     yield start(service, master)
-    sampler = MasterMetrics(master, task.Clock())
+    sampler = MasterMetrics(state_of(master), task.Clock())
     for _ in range(2):
         sampler.emit({"metric": added(1)})
         yield sampler.sample()
-    refused = api.for_master(master).counters["refused"]
+    refused = state_of(master).pipeline.counters["refused"]
     assert refused >= 4
     assert refused % 2 == 0
     yield service.stopService()
@@ -126,7 +126,7 @@ def test_a_name_that_is_no_tag(tmp_path: Path, name: str) -> Any:
 
 def last(master: FakeMaster, series: str) -> Any:
     """The last point of a series."""
-    return api.for_master(master).storage.last(Query(series))
+    return state_of(master).pipeline.storage.last(Query(series))
 
 
 @inlineCallbacks
@@ -153,7 +153,7 @@ def test_a_counter_that_goes_down_again(tmp_path: Path) -> Any:
     """A counter of one's own is how many there are, of all that were counted before it first went down."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     yield start(service, master)
-    sampler = MasterMetrics(master, task.Clock())
+    sampler = MasterMetrics(state_of(master), task.Clock())
     for changes, there in (((1, 1, 1), 3), ((1, -1), 3), ((-1,), 2), ((1,), 3)):
         yield take(sampler, *[metrics.MetricCountEvent("open_doors", change) for change in changes])
         assert (yield last(master, "master.open_doors")).value == there
@@ -165,12 +165,12 @@ def test_a_metric_that_is_none(tmp_path: Path) -> Any:
     """One event with a level or a count that there is not is refused and counted, and the others are kept."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     yield start(service, master)
-    sampler = MasterMetrics(master, task.Clock())
+    sampler = MasterMetrics(state_of(master), task.Clock())
     bad = [metrics.MetricAlarmEvent("a", msg="x", level=17), metrics.MetricCountEvent("b", "x")]  # type: ignore[arg-type]
     for event in (added(1), *bad, added(1)):
         sampler.emit({"metric": event})
     yield sampler.sample()
-    pipeline = api.for_master(master)
+    pipeline = state_of(master).pipeline
     yield pipeline.settle()
     assert pipeline.counters["refused"] == 2
     yield service.stopService()

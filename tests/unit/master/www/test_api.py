@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.error import Error
 from twisted.web.test.requesthelper import DummyRequest
 
-from bbmeasure.capture import api
+from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
@@ -107,7 +107,7 @@ def store():
 @pytest.fixture
 def resource(master, store):
     """The API of a master whose points are in ``store``, three of them of each builder and of none."""
-    api.for_master(master).attach(store)
+    state_of(master).pipeline.attach(store)
     points = [
         Point("size", at * NANOSECONDS, float(at), {}, BuildContext(builder, "w", at, at) if builder else None)
         for at, builder in enumerate(("a", "b", None) * 3, start=1_700_000_000)
@@ -128,7 +128,7 @@ def ask(resource, path, **arguments):
 
 
 def counters(resource):
-    return api.for_master(resource.master).counters
+    return state_of(resource.master).pipeline.counters
 
 
 def test_a_store_that_takes_too_long_is_given_up(resource, store, master):
