@@ -1,4 +1,4 @@
-"""Text tables and numbers for people, as the command line prints them."""
+"""Text tables and numbers for the terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Optional
 from bbmeasure import units
 
 
-def shown(value: Any, unit: str, kind: str) -> str:
-    """A value as people write it; a dash where there is none."""
+def format_value(value: Any, unit: str, kind: str) -> str:
+    """A value with its unit; a dash for None."""
     if value is None:
         return "\u2013"
     if isinstance(value, str):
@@ -18,24 +18,24 @@ def shown(value: Any, unit: str, kind: str) -> str:
     return clean(units.format(float(value), unit, kind))
 
 
-def statistic_shown(name: str, value: Any, unit: str, kind: str) -> str:
-    """A statistic of values of that unit; how many they are has none."""
-    return shown(value, "1", "count") if name == "count" else shown(value, unit, kind)
+def format_statistic(name: str, value: Any, unit: str, kind: str) -> str:
+    """A statistic of values of that unit; a count has no unit of its own."""
+    return format_value(value, "1", "count") if name == "count" else format_value(value, unit, kind)
 
 
-def change_shown(change: Optional[float]) -> str:
-    """A change as a percentage with its sign; a dash where there is none."""
+def format_change(change: Optional[float]) -> str:
+    """A change as a percentage with its sign; a dash for None."""
     return "\u2013" if change is None else f"{change * 100:+.1f} %"
 
 
-def clean(text: str, most: int = 60) -> str:
-    """A stranger's text on one line of a terminal: no control characters, cut to size."""
+def clean(text: str, max_length: int = 60) -> str:
+    """Untrusted text on one line of a terminal: control characters are replaced, and the text is cut to length."""
     printable = "".join(char if not unicodedata.category(char).startswith("C") else "\ufffd" for char in text)
-    return printable if len(printable) <= most else printable[: most - 1] + "\u2026"
+    return printable if len(printable) <= max_length else printable[: max_length - 1] + "\u2026"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Columns under ``heads``, the first ``left`` of them to the left, the others to the right."""
+    """A table with column heads; the first ``left`` columns are aligned left, the others right."""
     cells = [list(heads), *[list(row) for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     lines = []
@@ -49,11 +49,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1)
     return "\n".join(lines)
 
 
-#: The columns of the overview that the demo prints.
+#: Columns of the demo's overview.
 OVERVIEW = ("series", "last", "change", "average", "deviation", "minimum", "maximum")
 
 
 def overview_row(name: str, unit: str, kind: str, values: Mapping[str, Any], change: Optional[float]) -> list[str]:
-    """A row of the overview from the statistics of a series."""
-    cells = [shown(values.get(key), unit, kind) for key in ("last", "average", "deviation", "minimum", "maximum")]
-    return [clean(name, 40), cells[0], change_shown(change), *cells[1:]]
+    """A row of the overview, from the statistics of a series."""
+    cells = [
+        format_value(values.get(key), unit, kind) for key in ("last", "average", "deviation", "minimum", "maximum")
+    ]
+    return [clean(name, 40), cells[0], format_change(change), *cells[1:]]

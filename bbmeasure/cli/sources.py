@@ -1,7 +1,8 @@
-"""Where the command line's answers come from: the journal in a master's folder, or a running master's JSON API."""
+"""Sources of the command line's answers: a journal, or the JSON API of a running master."""
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import time
@@ -13,40 +14,46 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bbmeasure import statistics
+from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import SeriesInfo, make_query
 from bbmeasure.reports import serialize
 from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
 from bbmeasure.units import excerpt
 
-#: Seconds that a master may take to answer.
-PATIENCE = 30.0
-#: The largest answer that is read, in bytes.
-LARGEST_ANSWER = 64 * 1024 * 1024
+#: Seconds within which a master must answer.
+TIMEOUT = 30.0
+#: Bytes of an answer that are read at most.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Source(Protocol):
-    """Gives what the JSON API answers, wherever it comes from."""
+    """Answers as the JSON API does."""
 
     def series(self) -> dict[str, Any]:
         """All series."""
         ...
 
     def statistics(self, series: str, names: Sequence[str], where: Mapping[str, Any]) -> dict[str, Any]:
-        """Statistics of one series; UnknownSeriesError where there is none."""
+        """Statistics of one series; UnknownSeriesError if there is no such series."""
         ...
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files."""
         ...
 
 
+def open_source(options: argparse.Namespace) -> Source:
+    """The source that ``--url``, ``--journal`` or ``--master`` names."""
+    if options.url is not None:
+        return UrlSource(options.url)
+    return JournalSource(config.existing_journal(options))
+
+
 class JournalSource:
-    """Reads the journal's file itself, beside a running master or without one."""
+    """The file of a journal; its master may run meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise StorageUnavailableError(f"{path}: expected a journal there; is it the folder of a measured master?")
         self._reader: JournalReader = open_reader(path)
 
     def series(self) -> dict[str, Any]:
@@ -71,12 +78,12 @@ class JournalSource:
         return serialize.statistics_answer(info, where.get("builder"), int(found["count"] or 0), shown)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._reader.close()
 
 
 class UrlSource:
-    """Asks a running master's JSON API."""
+    """The JSON API of a running master."""
 
     def __init__(self, url: str) -> None:
         wanted = f"--url {excerpt(url)}: expected the address of a master's page, http:// or https://"
@@ -101,7 +108,7 @@ class UrlSource:
         return self._get_with(expected, "statistics", {"series": series, **arguments, **tags, **named})
 
     def close(self) -> None:
-        """Nothing is open between two questions."""
+        """Do nothing: no connection stays open between two requests."""
 
     def _get_with(self, expected: Sequence[str], path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         found = self.get(path, arguments)
@@ -111,11 +118,11 @@ class UrlSource:
         return found
 
     def get(self, path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What the API says; a MeasureError with its message where it refuses."""
+        """The answer of an API path; a MeasureError with the API's message for an error status."""
         address = f"{self._base}{path}?{urllib.parse.urlencode(arguments)}"
         try:
-            with urllib.request.urlopen(address, timeout=PATIENCE) as answer:  # noqa: S310 (scheme checked above)
-                found = json.loads(answer.read(LARGEST_ANSWER))
+            with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310 (scheme checked above)
+                found = json.loads(answer.read(MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             raise _refusal(error.code, error.read(10_000)) from None
         except (OSError, ValueError, http.client.HTTPException) as error:

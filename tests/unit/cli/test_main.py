@@ -408,7 +408,7 @@ class TestUrl:
 
     def test_a_server_that_hangs(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """A server that never answers is given up."""
-        monkeypatch.setattr("bbmeasure.cli.sources.PATIENCE", 0.2)
+        monkeypatch.setattr("bbmeasure.cli.sources.TIMEOUT", 0.2)
         with Silent() as server:
             done = run("series", "--url", server.url)
         assert done.status == 1
@@ -434,7 +434,7 @@ class TestItself:
         def interrupted(*_: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("bbmeasure.cli.commands.series", interrupted)
+        monkeypatch.setattr("bbmeasure.cli.commands.series.run", interrupted)
         done = run("series", "--master", folder)
         assert (done.status, done.err) == (130, "interrupted\n")
 

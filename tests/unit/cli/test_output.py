@@ -25,13 +25,13 @@ from bbmeasure.cli import output
 )
 def test_a_value_is_shown_as_people_write_it(value: object, unit: str, kind: str, shown: str) -> None:
     """A number has its unit, a text is itself, and nothing is a dash."""
-    assert output.shown(value, unit, kind) == shown
+    assert output.format_value(value, unit, kind) == shown
 
 
 @pytest.mark.parametrize(("change", "shown"), [(None, "\u2013"), (0.008, "+0.8 %"), (-0.5, "-50.0 %"), (0.0, "+0.0 %")])
 def test_a_change_has_its_sign(change: float | None, shown: str) -> None:
     """A change is a percentage with its sign."""
-    assert output.change_shown(change) == shown
+    assert output.format_change(change) == shown
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_strangers_text_moves_no_cursor(text: str) -> None:
     """No escape sequence, line break or change of direction reaches the terminal, as text, unit or name."""
     for shown in (
         output.clean(text),
-        output.shown(text, "1", "text"),
-        output.shown(1.0, "{" + text + "}", "number"),
+        output.format_value(text, "1", "text"),
+        output.format_value(1.0, "{" + text + "}", "number"),
         output.overview_row(text, "{" + text + "}", "number", {"last": 1.0, "average": text}, None)[0],
     ):
         assert not any(unicodedata.category(char).startswith("C") for char in shown)
@@ -63,7 +63,7 @@ def test_a_strangers_text_moves_no_cursor(text: str) -> None:
 def test_a_long_text_is_cut() -> None:
     """What is too long ends in an ellipsis and keeps to its size."""
     assert output.clean("x" * 5_000, 10) == "x" * 9 + "\u2026"
-    assert len(output.shown("x" * 5_000, "1", "text")) == 60
+    assert len(output.format_value("x" * 5_000, "1", "text")) == 60
 
 
 @given(st.text(max_size=200))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from bbmeasure.cli import commands, main, ship, targets
-from bbmeasure.cli.blocking_client import SyncServer, connect
-from bbmeasure.cli.targets import Target, check_target
+from bbmeasure.cli import config, main
+from bbmeasure.cli.config import ExporterConfig
+from bbmeasure.cli.influxdb_client import BlockingClient, connect
+from bbmeasure.cli.server_checks import check_server
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
@@ -104,8 +105,8 @@ def ships_to(monkeypatch: pytest.MonkeyPatch) -> Any:
     def configured(url: str, *, name: str = "InfluxDBInstance", numbers_only: bool = False, **options: Any) -> None:
         create = options.pop("create_database", True)
         server = Server(url, **{"database": "t", "username": "both", "password": SECRET, **options})
-        target = Target(name, "", server, numbers_only=numbers_only, create_database=create)
-        monkeypatch.setattr(ship, "read_targets", lambda master: [target])
+        exporter = ExporterConfig(name, "", server, numbers_only=numbers_only, create_database=create)
+        monkeypatch.setattr(config, "read_exporters", lambda master: [exporter])
 
     return configured
 
@@ -139,7 +140,7 @@ def test_drain_says_what_series_are(
     influxd.query(f"CREATE DATABASE {database}")
     influxd.query(f"GRANT {right} ON {database} TO {user}")
     ours, theirs = ("duration", "s", "lower"), ("size", "bytes", "none")
-    SyncServer(Server(influxd.url, database, user, SECRET)).write(
+    BlockingClient(Server(influxd.url, database, user, SECRET)).write(
         ['bbmeasure_series,series=said kind="size",unit="bytes",better="none",name="said",master="m" 1']
     )
     with Journal(master / "bbmeasure.sqlite") as journal:
@@ -265,7 +266,9 @@ def says(answer: dict[str, Any]) -> dict[str, tuple[bool, str]]:
 def check(url: str, **options: Any) -> dict[str, Any]:
     more = {name: options.pop(name) for name in ("answers", "create_database", "numbers_only") if name in options}
     options.setdefault("timeout", 5.0)
-    return check_target(Target("sink", "", Server(url, options.pop("database", "t"), **options), **more), time.time)
+    return check_server(
+        ExporterConfig("sink", "", Server(url, options.pop("database", "t"), **options), **more), time.time
+    )
 
 
 def test_check_proves_each_thing(influxd: Influxd) -> None:
@@ -346,8 +349,8 @@ def test_check_over_tls(tmp_path: Path) -> None:
 def test_check_of_the_clock_and_of_what_is_no_influxdb() -> None:
     """A clock an hour off is a problem; so is a server that answers everything with a page."""
     with Scripted(lambda request: Reply(204 if request.path == "/ping" else 200, b"<html>")) as server:
-        target = Target("sink", "", Server(server.url, "t"), numbers_only=True)
-        answer = check_target(target, lambda: time.time() + 3600)
+        exporter = ExporterConfig("sink", "", Server(server.url, "t"), numbers_only=True)
+        answer = check_server(exporter, lambda: time.time() + 3600)
         assert says(answer)["clock"] == (False, "the server's clock is -3600 s from ours")
         assert "not the answer of an InfluxDB" in says(answer)["write"][1]
 
@@ -475,9 +478,9 @@ def test_a_ca_file_is_looked_for_in_the_masters_folder(
 def test_check_shows_what_it_found(master: Path, influxd: Influxd, monkeypatch: Any, capsys: Any) -> None:
     """Without --json a person reads a line for each thing that was tried."""
     server = Server(influxd.url, "t", "both", "wrong")
-    monkeypatch.setattr(targets, "read_targets", lambda master: [Target("InfluxDBInstance", "", server)])
+    monkeypatch.setattr(config, "read_exporters", lambda master: [ExporterConfig("InfluxDBInstance", "", server)])
     monkeypatch.setattr(
-        commands,
+        config,
         "read_config",
         lambda master: {
             "instances": [{"name": "InfluxDBInstance", "class": "InfluxDBInstance"}],
@@ -498,6 +501,6 @@ def test_a_configuration_that_cannot_be_read(master: Path) -> None:
     """A mistake in master.cfg is told in Buildbot's words."""
     configure(master, 'InfluxDBInstance(url="nonsense", database="t")')
     with pytest.raises(StorageUnavailableError, match="url 'nonsense': expected one such as"):
-        targets.read_targets(master)
+        config.read_exporters(master)
     with pytest.raises(StorageUnavailableError, match="expected a master's folder"):
-        targets.read_targets(master.parent)
+        config.read_exporters(master.parent)

@@ -1,8 +1,8 @@
-"""A server as code that may wait sees it: through the ``influxdb`` client, its defaults undone.
+"""Blocking InfluxDB client.
 
-The client's own are no timeout, three tries, root and root, and no look at certificates.  Its HTTP library's are the
-proxies and passwords of the environment, redirects that it follows, and certificates of its own: the master has none
-of these, and what is found out here is to be true of the master.
+It wraps :class:`influxdb.InfluxDBClient` and overrides its defaults: no timeout, three retries, user and password
+``root``, no verification of certificates.  It also disables what ``requests`` takes from the environment (proxies,
+passwords, certificates) and redirects, because the master's own client uses none of these and both must agree.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from bbmeasure.storage.influxdb.server import ODD, Server, ServerError, Trouble,
 
 Item = tuple[int, Point]
 
-#: The headers in which servers tell their versions.
-_VERSIONS = (("X-Influxdb-Version", "InfluxDB"), ("X-Geminidb-Version", "openGemini"))
+#: Response headers that hold a server's version.
+_VERSION_HEADERS = (("X-Influxdb-Version", "InfluxDB"), ("X-Geminidb-Version", "openGemini"))
 
 
 class _Session(requests.Session):
-    """Asks the server itself, as who was said, and nobody else."""
+    """HTTP session that ignores the environment, follows no redirect and keeps its last response."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        self.answer = requests.Response()
+        self.last_response = requests.Response()
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
-        """Ask, and keep the answer: the client tells of an error neither its status nor its words as they came."""
+        """Send a request and keep the response: the client's exceptions hold neither its status nor its body."""
         options["allow_redirects"] = False
-        self.answer = super().request(*args, **options)
-        return self.answer
+        self.last_response = super().request(*args, **options)
+        return self.last_response
 
 
-def _trusted(server: Server) -> Union[bool, str]:
-    """The file or folder of the certificates that are believed: those of the system as for OpenSSL, False for any."""
+def _verify(server: Server) -> Union[bool, str]:
+    """The ``verify`` argument of requests: the CA file or folder, by default OpenSSL's, or False."""
     system = ssl.get_default_verify_paths()
     return (server.ca_file or system.cafile or system.capath or True) if server.verify_tls else False
 
 
 def connect(server: Server, session: Optional[requests.Session] = None) -> InfluxDBClient:
-    """The client of that server."""
+    """An :class:`influxdb.InfluxDBClient` of that server."""
     parts = urlsplit(server.url)
     is_tls = parts.scheme == "https"
     return InfluxDBClient(
@@ -61,7 +61,7 @@ def connect(server: Server, session: Optional[requests.Session] = None) -> Influ
         server.password,
         server.database,
         ssl=is_tls,
-        verify_ssl=_trusted(server),
+        verify_ssl=_verify(server),
         timeout=server.timeout,
         retries=1,
         path=parts.path.rstrip("/"),
@@ -70,8 +70,8 @@ def connect(server: Server, session: Optional[requests.Session] = None) -> Influ
     )
 
 
-class SyncServer:
-    """Asks and writes, and waits for the answer.  Every method raises a StorageError, mostly a ServerError."""
+class BlockingClient:
+    """Client of one server.  Each method raises a StorageError, in most cases a ServerError."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -79,7 +79,7 @@ class SyncServer:
         self._client = connect(server, self._session)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._client.close()
 
     def _request(self, name: str, method: str, expected: int, **options: Any) -> Any:
@@ -88,50 +88,50 @@ class SyncServer:
                 warnings.filterwarnings("ignore", message="Unverified HTTPS request")
                 return self._client.request(name, method, expected_response_code=expected, **options)
         except (InfluxDBServerError, InfluxDBClientError):
-            answer = self._session.answer
-            location = {"location": answer.headers.get("Location", "nowhere")}
-            raise error_of(self.server, answer.status_code, location, answer.content) from None
+            response = self._session.last_response
+            location = {"location": response.headers.get("Location", "nowhere")}
+            raise error_of(self.server, response.status_code, location, response.content) from None
         except (requests.RequestException, OSError) as error:
             raise ServerError(Trouble.UNREACHABLE, self.server.redact(str(error))) from None
-        except ValueError as error:  # the client reads what says that it is MessagePack
+        except ValueError as error:  # the client decodes a body that is declared as MessagePack
             raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(str(error))) from None
 
     def ping(self) -> tuple[str, Optional[float]]:
-        """What the server says that it is, and its clock in unix seconds, to the second."""
+        """The server's product and version, and its clock in unix seconds, to the second."""
         headers = self._request("ping", "GET", 204).headers
         date = email.utils.parsedate_tz(headers.get("Date", ""))
         clock = None if date is None else email.utils.mktime_tz(date)
-        told = next((f"{name} {headers[header]}" for header, name in _VERSIONS if header in headers), "no version told")
-        return told, clock
+        versions = (f"{name} {headers[header]}" for header, name in _VERSION_HEADERS if header in headers)
+        return next(versions, "no version told"), clock
 
     def query(self, text: str) -> list[dict[str, Any]]:
-        """The rows that one statement is answered with, of whatever series."""
+        """The rows of all series in the response to one statement."""
         params = {**self.server.place(), "q": text, "epoch": "ns"}
-        answer = self._request("query", "POST", 200, params=params)
+        response = self._request("query", "POST", 200, params=params)
         try:
-            said = answer.json()
-            result = (said.get("results") or [{}])[0]
-            if "error" in said or "error" in result:
-                raise query_error(self.server, str(said.get("error") or result["error"]))
+            body = response.json()
+            result = (body.get("results") or [{}])[0]
+            if "error" in body or "error" in result:
+                raise query_error(self.server, str(body.get("error") or result["error"]))
             return [
                 dict(zip(series["columns"], row))
                 for series in result.get("series", ())
                 for row in series.get("values", ())
             ]
         except ODD:
-            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(answer.text), 200) from None
+            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(response.text), 200) from None
 
     def write(self, lines: Sequence[str]) -> None:
-        """Send lines; only 204 is success."""
+        """Write lines of line protocol; any status but 204 is an error."""
         body = ("\n".join(lines) + "\n").encode("utf-8", "replace")
         headers = {**self._client._headers, "Content-Type": "text/plain; charset=utf-8"}
         self._request("write", "POST", 204, params=self.server.place(), data=body, headers=headers)
 
     def deliver(self, writer: LineWriter, items: Sequence[Item]) -> list[tuple[Point, str]]:
-        """Send points; those that were refused for good, with the reason.
+        """Write points and return those that the server refuses for good, with its reason.
 
-        Texts for a server of numbers are passed over.  What was refused together is sent again in halves, until it is
-        known which points are at fault.
+        A text is skipped if the server stores numbers only.  A refused batch is halved and sent again until the points
+        at fault are known.
         """
         lines, sent, refused = [], [], []
         for item in items:
@@ -156,6 +156,6 @@ class SyncServer:
         return refused
 
 
-def is_missing(error: StorageError) -> bool:
-    """Whether the database is not there."""
+def is_database_missing(error: StorageError) -> bool:
+    """Whether the database does not exist."""
     return isinstance(error, ServerError) and error.trouble is Trouble.NOT_FOUND and "database" in error.words

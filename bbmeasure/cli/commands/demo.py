@@ -1,4 +1,4 @@
-"""``bbmeasure demo``: a real master and a real worker measure this project's own last commits, each build for real."""
+"""Measure this project's own last commits on a real master."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from influxdb import InfluxDBClient
 
 from bbmeasure import statistics
 from bbmeasure.cli import output
-from bbmeasure.cli.blocking_client import connect
+from bbmeasure.cli.influxdb_client import connect
 from bbmeasure.errors import MeasureError, QueryError
 from bbmeasure.model import Query, SeriesInfo
 from bbmeasure.records import Kind
@@ -29,12 +29,12 @@ from bbmeasure.testing.influxd import Influxd
 from bbmeasure.testing.site import Site
 
 BUILDER = "bbmeasure"
-#: The statistics of the table.
-COLUMNS = ("last", "average", "deviation", "minimum", "maximum")
-#: Seconds that one build of the demo may take.
-BUILD_PATIENCE = 300.0
+#: Statistics in the overview.
+STATISTICS = ("last", "average", "deviation", "minimum", "maximum")
+#: Seconds that one build may take.
+BUILD_TIMEOUT = 300.0
 
-#: The demo's master.cfg; before it stand ports and what :func:`make_config` says.
+#: The demo's master.cfg, after the assignments that :func:`make_config` and the site prepend.
 CONFIG = r"""
 from buildbot.plugins import schedulers, steps, util, worker
 
@@ -82,38 +82,47 @@ if INFLUXDB:
 """
 
 
-def main(wanted: argparse.Namespace) -> int:
-    """Run the demo; Ctrl-C ends it and leaves nothing running."""
-    if not 1 <= wanted.builds <= 50:
-        raise QueryError(f"--builds {wanted.builds}: expected 1 to 50")
-    commits = last_commits(wanted.repository, wanted.builds)
-    with _terminated_as_interrupted(), _folder(wanted.dir) as folder, contextlib.ExitStack() as stack:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``bbmeasure demo``."""
+    parser.add_argument("--once", action="store_true", help="stop when the builds are done")
+    parser.add_argument("--influx", action="store_true", help="ship to an influxd of the demo's own too, and read that")
+    parser.add_argument("--builds", metavar="N", type=int, default=4, help="how many commits (default: 4)")
+    parser.add_argument("--repository", metavar="DIR", type=Path, default=Path(), help="a git checkout of bbmeasure")
+    parser.add_argument("--dir", metavar="DIR", type=Path, help="keep the master's folder (default: a temporary one)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo; Ctrl-C stops it and every process that it started."""
+    if not 1 <= options.builds <= 50:
+        raise QueryError(f"--builds {options.builds}: expected 1 to 50")
+    commits = last_commits(options.repository, options.builds)
+    with _sigterm_interrupts(), _folder(options.dir) as folder, contextlib.ExitStack() as stack:
         try:
-            influxd = stack.enter_context(Influxd(folder / "influxdb")) if wanted.influx else None
+            influxd = stack.enter_context(Influxd(folder / "influxdb")) if options.influx else None
             url = influxd.url if influxd is not None else None
             say(f"starting a master and a worker in {folder}")
-            config = make_config(Path(wanted.repository).resolve(), url)
-            return _run(Site(folder, config), commits, url, once=wanted.once)
+            config = make_config(Path(options.repository).resolve(), url)
+            return _run_builds(Site(folder, config), commits, url, once=options.once)
         except KeyboardInterrupt:
             say("\nstopped; nothing is left running")
             return 130
 
 
 def say(text: str) -> None:
-    """A line of progress."""
+    """Print a line of progress."""
     print(text, flush=True)
 
 
 def make_config(repository: Path, influxdb: Optional[str] = None) -> str:
-    """The demo's master.cfg; ``influxdb`` is the address of a server that receives all too."""
-    said = {
+    """The demo's master.cfg; ``influxdb`` is the URL of a server to ship to."""
+    values = {
         "PYTHON": sys.executable,
         "REPOSITORY": str(repository),
         "BUILDER": BUILDER,
         "PAGE": _has_page(),
         "INFLUXDB": influxdb,
     }
-    return "".join(f"{name} = {value!r}\n" for name, value in said.items()) + CONFIG
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items()) + CONFIG
 
 
 def _has_page() -> bool:
@@ -125,7 +134,7 @@ def _has_page() -> bool:
 
 
 def last_commits(repository: Path, count: int) -> list[tuple[str, str]]:
-    """The last commits, oldest first: hash and subject.  MeasureError where there is no checkout."""
+    """Hash and subject of the last commits, oldest first; MeasureError without a checkout."""
     command = ["git", "-C", str(repository), "log", "--no-merges", f"-{count}", "--format=%H %s"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -138,18 +147,19 @@ def last_commits(repository: Path, count: int) -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def _folder(wanted: Optional[Path]) -> Iterator[Path]:
-    if wanted is not None:
-        wanted.mkdir(parents=True, exist_ok=True)
-        yield wanted.resolve()
+def _folder(path: Optional[Path]) -> Iterator[Path]:
+    """The folder of master and worker; a temporary one if ``path`` is None."""
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        yield path.resolve()
         return
-    with tempfile.TemporaryDirectory(prefix="bbmeasure-demo-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="bbmeasure-demo-") as temporary:
+        yield Path(temporary)
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: with everything it started."""
+def _sigterm_interrupts() -> Iterator[None]:
+    """Make SIGTERM raise KeyboardInterrupt, so that it stops the started processes as Ctrl-C does."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -161,7 +171,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *, once: bool) -> int:
+def _run_builds(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *, once: bool) -> int:
     failed = 0
     with site:
         say(f"the master's page: {site.url}")
@@ -169,10 +179,10 @@ def _run(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *,
             say(f"[{number}/{len(commits)}] {commit[:8]} {output.clean(subject)}")
             failed += not _build(site, commit)
         with open_reader(site.journal) as reader:
-            rows = [_row(reader, info) for info in shown_series(reader)]
+            rows = [_journal_row(reader, info) for info in overview_series(reader)]
             print(f"\n{output.table(output.OVERVIEW, rows)}\n", flush=True)
             if influxdb is not None:
-                _show_influxdb(site, influxdb, reader)
+                _print_influxdb(site, influxdb, reader)
         if once:
             return 1 if failed else 0
         say(f"the charts: {site.url}#/measurements" if _has_page() else f"the master's page: {site.url}")
@@ -184,72 +194,72 @@ def _run(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *,
 
 
 def _build(site: Site, commit: str) -> bool:
-    """One build, its steps told as they end; whether it went through."""
+    """Run one build and print its steps as they end; whether it succeeded."""
     request = site.force(BUILDER, revision=commit, reason="demo")
-    told: set[str] = set()
+    printed: set[str] = set()
 
     def finished() -> Any:
         build = site.build_of(request)
         if build is None:
             return None
         for name, step in site.steps(build).items():
-            if step["complete"] and name not in told and step["number"] > 0:
-                told.add(name)
+            if step["complete"] and name not in printed and step["number"] > 0:
+                printed.add(name)
                 say(f"      {name:<14} {output.clean(step['state_string'], 90)}")
         return build if build["complete"] else None
 
-    build = site.wait_for(finished, f"the build of {commit[:8]}", BUILD_PATIENCE)
-    with contextlib.suppress(MeasureError):  # the table then lacks this build's durations; the rest is there
-        site.wait_for(lambda: _is_kept(site.journal, build["buildid"]), "its durations", 5.0)
+    build = site.wait_for(finished, f"the build of {commit[:8]}", BUILD_TIMEOUT)
+    with contextlib.suppress(MeasureError):  # the overview then lacks the durations of this build
+        site.wait_for(lambda: _has_duration(site.journal, build["buildid"]), "its durations", 5.0)
     good = build["results"] in (0, 1)
     say(f"      build {build['number']:<8} {output.clean(build['state_string'], 90)}")
     return good
 
 
-def _is_kept(journal: Path, buildid: int) -> bool:
-    """Whether the build's duration, which is captured last, can be read."""
+def _has_duration(journal: Path, buildid: int) -> bool:
+    """Whether the journal has the build's duration, which is captured last."""
     if not journal.exists():
         return False
     with open_reader(journal) as reader:
         return any(point.series == "build_duration" for point in reader.records(buildid))
 
 
-def shown_series(reader: JournalReader) -> list[SeriesInfo]:
-    """All series of numbers that have no parts (by language, by category)."""
+def overview_series(reader: JournalReader) -> list[SeriesInfo]:
+    """The series of numbers, without those of parts (by language, by category)."""
     return [info for info in reader.series() if info.kind is not Kind.TEXT and "_by_" not in info.name]
 
 
-def _show_influxdb(site: Site, url: str, reader: JournalReader) -> None:
-    """The same table from InfluxDB, by its own client and aggregates."""
+def _print_influxdb(site: Site, url: str, reader: JournalReader) -> None:
+    """Print the overview as InfluxDB's own aggregates answer it."""
     client = connect(Server(url, "bbmeasure"))
     try:
-        wanted = {info.name: info.count for info in shown_series(reader)}
-        site.wait_for(lambda: _counts(client, wanted) == wanted, "the points in InfluxDB", 30.0)
-        rows = [_influxdb_row(client, info) for info in shown_series(reader)]
+        expected = {info.name: info.count for info in overview_series(reader)}
+        site.wait_for(lambda: _counts(client, expected) == expected, "the points in InfluxDB", 30.0)
+        rows = [_influxdb_row(client, info) for info in overview_series(reader)]
     finally:
         client.close()
     print(f"the same from InfluxDB at {url}:\n\n{output.table(output.OVERVIEW, rows)}\n", flush=True)
 
 
 def _counts(client: InfluxDBClient, names: Iterable[str]) -> dict[str, int]:
-    return {name: next(iter(_ask(client, "count(value)", name)), {"count": 0})["count"] for name in names}
+    return {name: next(iter(_select(client, "count(value)", name)), {"count": 0})["count"] for name in names}
 
 
-def _ask(client: InfluxDBClient, what: str, series: str, rest: str = "") -> list[dict[str, Any]]:
-    return list(client.query(f"SELECT {what} FROM {identifier(series)} {rest}").get_points())  # noqa: S608 (quoted)
+def _select(client: InfluxDBClient, columns: str, series: str, rest: str = "") -> list[dict[str, Any]]:
+    return list(client.query(f"SELECT {columns} FROM {identifier(series)} {rest}").get_points())  # noqa: S608 (quoted)
 
 
 def _influxdb_row(client: InfluxDBClient, info: SeriesInfo) -> list[str]:
     calls = "mean(value) AS average, stddev(value) AS deviation, min(value) AS minimum, max(value) AS maximum"
-    (values,) = _ask(client, calls, info.name)
-    newest = _ask(client, "value", info.name, "ORDER BY time DESC LIMIT 2")
+    (values,) = _select(client, calls, info.name)
+    newest = _select(client, "value", info.name, "ORDER BY time DESC LIMIT 2")
     change = serialize.change_of(newest[0]["value"], newest[1]["value"]) if len(newest) > 1 else None
     return output.overview_row(info.name, info.unit, info.kind.value, {**values, "last": newest[0]["value"]}, change)
 
 
-def _row(reader: JournalReader, info: SeriesInfo) -> list[str]:
+def _journal_row(reader: JournalReader, info: SeriesInfo) -> list[str]:
     query = Query(info.name)
-    values = reader.summarize(query, statistics.find_all(COLUMNS))
+    values = reader.summarize(query, statistics.find_all(STATISTICS))
     newest = reader.last(query)
     before = reader.last(query, newest.build.buildid) if newest is not None and newest.build is not None else None
     change = serialize.change_of(newest.value, before.value) if newest is not None and before is not None else None

@@ -1,0 +1,39 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bbmeasure.errors import QueryError
+from bbmeasure.units import excerpt
+
+
+def add_journal(parser: argparse.ArgumentParser) -> None:
+    """Add ``--master`` and ``--journal``."""
+    parser.add_argument("--master", metavar="DIR", type=Path, help="the master's folder")
+    parser.add_argument("--journal", metavar="FILE", type=Path, help="its journal, if that has another name or place")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add ``--master``, ``--journal``, ``--url`` and ``--json``."""
+    add_journal(parser)
+    parser.add_argument("--url", metavar="MASTER_URL", help="query a running master (needs its www plugin bbmeasure)")
+    parser.add_argument("--json", action="store_true", help="print what the JSON API answers")
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that select points of a series."""
+    parser.add_argument("--builder", metavar="NAME")
+    parser.add_argument("--worker", metavar="NAME")
+    parser.add_argument("--since", metavar="TIME", help="ISO 8601, unix seconds, or an age such as 7d")
+    parser.add_argument("--until", metavar="TIME", help="the end of the range, which does not include it")
+    parser.add_argument("--tag", metavar="K=V", action="append", default=[], help="may be given several times")
+
+
+def read_tag(text: str) -> tuple[str, str]:
+    """Key and value of a ``--tag``."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise QueryError(f"--tag {excerpt(text)}: expected KEY=VALUE")
+    return key, value

@@ -1,0 +1,126 @@
+"""Check what is configured, reachable and misspelt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bbmeasure.cli import config, output
+from bbmeasure.cli.sources import UrlSource
+from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``bbmeasure check``."""
+    parser.add_argument(
+        "--master", metavar="DIR", type=Path, default=Path(), help="the master's folder (default: here)"
+    )
+    parser.add_argument("--url", metavar="MASTER_URL", help="check the stores and sinks of a running master instead")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is configured and each problem; 1 if there is a problem."""
+    if options.url is not None:
+        answer = _check_running(options.url)
+        lines = []
+    else:
+        answer = _check_config(options.master)
+        lines = _format(answer) if "instances" in answer else []
+    print(json.dumps(answer) if options.json else "\n".join([*lines, *_format_problems(answer["problems"])]))
+    return 1 if answer["problems"] else 0
+
+
+def _check_running(url: str) -> dict[str, Any]:
+    """The health of a running master, and its stores' and exporters' errors as problems."""
+    answer = UrlSource(url).get("health", {})
+    parts = [*answer.get("stores", ()), *answer.get("sinks", ())]
+    problems = [f"{part.get('name')}: {part['last_error']}" for part in parts if part.get("last_error")]
+    return {**answer, "problems": problems}
+
+
+def _check_config(master: Path) -> dict[str, Any]:
+    """The configuration of a master and the problems with it; problems alone if it cannot be read."""
+    found = config.read_config(master)
+    if found["problems"]:
+        return {"problems": found["problems"]}
+    journal = _check_journal(master, found)
+    servers = _check_servers(master, found)
+    return {
+        **found,
+        "journal": journal["path"],
+        "series": journal["series"],
+        "servers": servers,
+        "problems": [*journal["problems"], *(problem for server in servers for problem in server["problems"])],
+    }
+
+
+def _check_servers(master: Path, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The checks of the server of each exporter."""
+    if not any(instance["class"] in ("InfluxDBInstance", "VictoriaMetricsInstance") for instance in found["instances"]):
+        return []
+    from bbmeasure.cli.server_checks import check_servers  # loads the influxdb client
+
+    return check_servers(config.read_exporters(master))
+
+
+def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether the journal can be read, and problems with tracked names and exporters.
+
+    A tracked name is a problem if it has no value though its builder has been measured.  An exporter is a problem if
+    points are queued for it and no instance ships them.  A step that does not exist is already an error when the
+    configuration is read.
+    """
+    path = master / found["journal"]
+    if not found["instances"]:
+        return {"path": None, "series": 0, "problems": []}
+    if not path.exists():
+        return {"path": str(path), "series": 0, "problems": []}
+    with open_reader(path) as reader:
+        known = {info.name: info for info in reader.series()}
+        problems = [*_abandoned_sinks(reader, {instance["name"] for instance in found["instances"]})]
+    builders = {builder for info in known.values() for builder in info.builders}
+    for track in found["tracked"]:
+        may_be_misspelt = track["what"] in ("property", "statistic") and track["known"]
+        if may_be_misspelt and track["builder"] in builders and track["series"] not in known:
+            problems.append(
+                f"builder {track['builder']}: {track['what']} {track['subject']!r} has never given a value; misspelt?"
+            )
+    return {"path": str(path), "series": len(known), "problems": problems}
+
+
+def _abandoned_sinks(reader: JournalReader, instances: set[str]) -> Iterator[str]:
+    """The problems of exporters that were renamed or removed, and still have points queued."""
+    for name in sorted({*reader.sinks()} - instances):
+        yield (
+            f"sink {name}: no instance has that name, and points go on to wait for it ({reader.backlog(name).count} "
+            f"do); it is given up by: bbmeasure ship --master DIR --sink {name} --detach"
+        )
+
+
+def _format_problems(problems: Sequence[str]) -> list[str]:
+    lines = (output.clean(" ".join(problem.split()), 1_000) for problem in problems)
+    return [f"PROBLEM {line}" for line in lines] or ["no problem found"]
+
+
+def _format(answer: Mapping[str, Any]) -> list[str]:
+    """Lines of what was checked, without the problems."""
+    lines = [f"instance {instance['name']} ({instance['class']})" for instance in answer["instances"]]
+    if not lines:
+        lines.append("no instance in c['services']: opted out, captured data lives in memory alone")
+    lines.append(f"page: {'on' if answer['page'] else 'off; put bbmeasure into www plugins'}")
+    if answer["journal"]:
+        lines.append(f"journal {answer['journal']}: {answer['series']} series")
+    lines += [
+        f"{server['name']}: {check['what']}: {'' if check['ok'] else 'PROBLEM '}{output.clean(check['says'])}"
+        for server in answer["servers"]
+        for check in server["checks"]
+    ]
+    lines += [f"builder {name}: measured" for name in answer["builders"]]
+    tracks = [
+        f"  {track['builder']}: {track['what']} {track['subject']} -> {track['series']}" for track in answer["tracked"]
+    ]
+    return [*lines, *tracks]

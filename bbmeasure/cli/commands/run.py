@@ -1,0 +1,5 @@
+"""Measure a command, on a worker."""
+
+from bbmeasure_scripts.run import main
+
+__all__ = ["main"]

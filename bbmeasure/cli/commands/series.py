@@ -1,0 +1,46 @@
+"""List the series: how many points, the newest value."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from typing import Any
+
+from bbmeasure.cli import arguments, output
+from bbmeasure.cli.sources import open_source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``bbmeasure series``."""
+    arguments.add_source(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a table of all series."""
+    with contextlib.closing(open_source(options)) as source:
+        answer = source.series()
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    rows = [
+        [
+            output.clean(series["name"]),
+            series["kind"],
+            str(series["count"]),
+            output.format_value(series["last_value"], series["unit"], series["kind"]),
+            _format_time(series["last"]),
+            output.clean(", ".join(series["builders"])),
+        ]
+        for series in answer["series"]
+    ]
+    if not rows:
+        print("no series yet")
+        return 0
+    print(output.table(("series", "kind", "points", "last", "at", "builders"), rows, left=2))
+    return 0
+
+
+def _format_time(seconds: Any) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,0 +1,144 @@
+"""Send points to a server again, or now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from bbmeasure import times
+from bbmeasure.cli import arguments, config, output
+from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
+from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
+from bbmeasure.export.metadata import can_say
+from bbmeasure.model import SeriesInfo
+from bbmeasure.storage.influxdb import influxql
+from bbmeasure.storage.influxdb.line_protocol import DECLARATIONS, LineWriter, clean_series
+from bbmeasure.storage.influxdb.results import declaration
+from bbmeasure.storage.influxdb.server import ServerError, Trouble
+from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.units import excerpt
+
+#: Points in a request.
+BATCH_SIZE = 5_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``bbmeasure ship``."""
+    arguments.add_journal(parser)
+    parser.add_argument("--sink", metavar="NAME", help="the instance's name, if there are several")
+    parser.add_argument("--from", dest="since", metavar="TIME", help="queue all points since then again")
+    parser.add_argument("--drain", action="store_true", help="ship what waits; a master may run beside")
+    parser.add_argument("--detach", action="store_true", help="drop the queue of a sink that is no longer configured")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Queue points again (``--from``), ship what is queued (``--drain``), or drop a queue (``--detach``)."""
+    path = config.existing_journal(options)
+    if options.detach and (options.drain or options.since is not None):
+        raise QueryError("ship: expected --detach alone, or --from and --drain")
+    since = times.read(options.since, time.time(), "--from")
+    with Journal(path) as journal:
+        sink = _find_sink(journal, options.sink)
+        result: dict[str, Any] = {"sink": sink, "queued": 0, "shipped": 0, "refused": 0, "dropped": 0}
+        if options.detach:
+            result["dropped"] = journal.backlog(sink).count
+            journal.detach_sink(sink)
+            result["waiting"] = 0
+        else:
+            if since is not None:
+                result["queued"] = journal.reship(sink, since)
+            if options.drain:
+                result["shipped"], result["refused"] = _drain(journal, sink, options.master)
+            result["waiting"] = journal.backlog(sink).count
+    print(json.dumps(result) if options.json else _format(result))
+    return 0
+
+
+def _find_sink(journal: Journal, name: Optional[str]) -> str:
+    """The sink called ``name``, or the only one; QueryError if there is no such sink or several."""
+    known = journal.sinks()
+    if name is None and len(known) == 1:
+        return known[0]
+    if name in known:
+        return str(name)
+    expected = ", ".join(known) or "none"
+    got = "no --sink" if name is None else f"--sink {excerpt(name)}"
+    raise QueryError(f"{got}: expected one of {expected}")
+
+
+def _drain(journal: Journal, sink: str, master: Optional[Path]) -> tuple[int, int]:
+    """Ship until the sink's queue is empty; the numbers of points shipped and refused."""
+    if master is None:
+        raise QueryError("--drain: expected --master DIR, whose configuration names the server")
+    exporter = {exporter.name: exporter for exporter in config.read_exporters(master)}.get(sink)
+    if exporter is None:
+        raise QueryError(f"sink {excerpt(sink)}: no service in master.cfg has that name")
+    if exporter.server is None:
+        raise StorageUnavailableError(f"{exporter.name}: {exporter.problem}")
+    client = BlockingClient(exporter.server)
+    writer = LineWriter(tag_build_number=exporter.tag_build_number, numbers_only=exporter.numbers_only)
+    try:
+        return _ship_batches(journal, sink, client, writer, create=exporter.create_database)
+    finally:
+        client.close()
+
+
+def _ship_batches(
+    journal: Journal, sink: str, client: BlockingClient, writer: LineWriter, *, create: bool
+) -> tuple[int, int]:
+    shipped = refused = 0
+    declared: frozenset[SeriesInfo] = frozenset()
+    while True:
+        items = journal.pending(sink, BATCH_SIZE)
+        if not items:
+            if not journal.backlog(sink).count:
+                return shipped, refused
+            journal.skip_deleted(sink)
+            continue
+        try:
+            if not writer.numbers_only:
+                _declare(client, items.series - declared)
+                declared |= items.series
+            letters = client.deliver(writer, items)
+        except ServerError as error:
+            if not create or not is_database_missing(error):
+                raise
+            client.query(influxql.create_database(client.server.database).text)
+            create = False
+            continue
+        journal.acknowledge(sink, items[-1][0], letters)
+        shipped += len(items) - len(letters)
+        refused += len(letters)
+        print(f"{shipped} points shipped", file=sys.stderr)
+
+
+def _declare(client: BlockingClient, infos: frozenset[SeriesInfo]) -> None:
+    """Write kind, unit and direction of the series for which the server has none."""
+    if not infos:
+        return
+    try:
+        rows = client.query(f'SHOW TAG VALUES FROM {influxql.identifier(DECLARATIONS)} WITH KEY = "series"')
+    except StorageError as error:
+        if is_database_missing(error):
+            raise
+        rows = []  # the user may only write
+    on_server = {row.get("value") for row in rows}
+    missing = [info for info in infos if clean_series(info.name) not in on_server and can_say(info)]
+    try:
+        if missing:
+            client.write([declaration(info, time.time_ns()).rstrip() for info in missing])
+    except ServerError as error:
+        if error.trouble is not Trouble.REFUSED:
+            raise
+        print(f"the server keeps no kinds and units: {error}", file=sys.stderr)
+
+
+def _format(result: Mapping[str, Any]) -> str:
+    counts = [f"{result[name]} points {name}" for name in ("queued", "shipped", "refused", "dropped") if result[name]]
+    return f"{output.clean(result['sink'])}: {', '.join([*counts, str(result['waiting']) + ' wait'])}"

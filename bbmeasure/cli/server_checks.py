@@ -1,0 +1,138 @@
+"""Checks of the servers that a master ships to: reach, clock, database, retention, write, read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Optional
+
+from bbmeasure.cli.config import ExporterConfig
+from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
+from bbmeasure.errors import StorageError
+from bbmeasure.storage.influxdb import influxql
+from bbmeasure.storage.influxdb.server import ServerError, Trouble
+
+#: Seconds by which a server's clock may differ.
+MAX_CLOCK_SKEW = 5.0
+
+
+def check_servers(exporters: Iterable[ExporterConfig]) -> list[dict[str, Any]]:
+    """The report of each exporter's server; see :func:`check_server`."""
+    return [check_server(exporter, time.time) for exporter in exporters]
+
+
+def check_server(exporter: ExporterConfig, now: Callable[[], float]) -> dict[str, Any]:
+    """The ``checks`` of one server, and as ``problems`` those that keep it from receiving points or answering."""
+    report = _Report(exporter)
+    if exporter.server is None:
+        report.problem("configuration", exporter.problem or "not readable")
+        return report.answer
+    client = BlockingClient(exporter.server)
+    try:
+        if _check_reach(client, report, now):
+            if not exporter.numbers_only:
+                _check_database(client, report, exporter)
+            _check_write(client, report)
+            if not exporter.numbers_only:
+                _check_read(client, report, exporter)
+    finally:
+        client.close()
+    return report.answer
+
+
+class _Report:
+    """The results of the checks of one server, in their order."""
+
+    def __init__(self, exporter: ExporterConfig) -> None:
+        url = exporter.server.url if exporter.server else None
+        self.answer: dict[str, Any] = {"name": exporter.name, "url": url, "checks": [], "problems": []}
+        self._name = exporter.name
+
+    def ok(self, check: str, message: str) -> None:
+        """Add a check that passed."""
+        self.answer["checks"].append({"what": check, "ok": True, "says": message})
+
+    def problem(self, check: str, message: str) -> None:
+        """Add a check that failed."""
+        self.answer["checks"].append({"what": check, "ok": False, "says": message})
+        self.answer["problems"].append(f"{self._name}: {check}: {message}")
+
+
+def _check_reach(client: BlockingClient, report: _Report, now: Callable[[], float]) -> bool:
+    """Check that the server answers and that its clock agrees with ours; whether further checks make sense."""
+    before = now()
+    try:
+        version, clock = client.ping()
+    except ServerError as error:
+        report.problem("reach", str(error))
+        return error.trouble is not Trouble.UNREACHABLE
+    report.ok("reach", version)
+    middle = (before + now()) / 2
+    if clock is None:
+        report.ok("clock", "not told")
+    elif abs(clock + 0.5 - middle) > MAX_CLOCK_SKEW:
+        report.problem("clock", f"the server's clock is {clock + 0.5 - middle:+.0f} s from ours")
+    else:
+        report.ok("clock", "agrees")
+    return True
+
+
+def _check_database(client: BlockingClient, report: _Report, exporter: ExporterConfig) -> None:
+    """Check that database and retention policy exist.
+
+    For a user who may not list them, the check of the write covers both.
+    """
+    server = client.server
+    try:
+        names = [row.get("name") for row in client.query("SHOW DATABASES")]
+        if server.database in names:
+            report.ok("database", f"{server.database} is there")
+        elif exporter.create_database:
+            report.ok("database", f"{server.database} is not there; the master makes it where it may")
+        else:
+            report.problem("database", f"{server.database} is not there, or not for this user; there are: {names}")
+        rows = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
+    except StorageError as error:
+        report.ok("retention", f"not told: {error}")
+        return
+    _check_retention(report, server.retention_policy, rows)
+
+
+def _check_retention(report: _Report, policy: Optional[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    names = [row.get("name") for row in rows]
+    if policy and policy not in names:
+        report.problem("retention", f"{policy} is not there; there are: {names}")
+    for row in rows:
+        if row.get("name") == policy or (not policy and row.get("default")):
+            duration = "for ever" if row.get("duration") in ("0s", "0") else f"for {row.get('duration')}"
+            report.ok("retention", f"{row.get('name')} keeps points {duration}")
+
+
+def _check_write(client: BlockingClient, report: _Report) -> None:
+    """Check the right to write by a comment line, which needs the same rights as points and stores nothing."""
+    try:
+        client.write(["# bbmeasure check"])
+    except ServerError as error:
+        if error.trouble is Trouble.REFUSED:
+            report.ok("write", f"allowed ({error.words})")
+        elif is_database_missing(error):
+            report.ok("write", "allowed; the database is not there yet")
+        else:
+            report.problem("write", str(error))
+    else:
+        report.ok("write", "allowed")
+
+
+def _check_read(client: BlockingClient, report: _Report, exporter: ExporterConfig) -> None:
+    """Check the right to read, which only ``answers=`` and ``source=`` need."""
+    try:
+        client.query(influxql.declared(policy=client.server.retention_policy).text)
+    except StorageError as error:
+        if is_database_missing(error):
+            report.ok("read", "not tried, as the database is not there")
+        elif exporter.answers:
+            report.problem("read", str(error))
+        else:
+            report.ok("read", f"not allowed, and needed for source= and answers= alone ({error})")
+    else:
+        report.ok("read", "allowed")
