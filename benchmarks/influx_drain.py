@@ -18,8 +18,8 @@ from typing import Any
 
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.export.exporter import Shipper
-from bbmeasure.export.metadata import Declarations
+from bbmeasure.export.exporter import Exporter
+from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
@@ -91,8 +91,8 @@ def run(told: dict[str, Any]) -> Generator[Any, Any, None]:
         yield task.deferLater(reactor, 2.0)
         told["idle"] = idle.stop()
         client = InfluxClient(reactor, Server(server.url, "bench"))
-        declarations = Declarations(client, "bench", clock=reactor, monotonic=time.monotonic)
-        shipper = Shipper(journal, "bench", client, LineWriter(), reactor=reactor, declare=declarations)
+        declarations = MetadataExporter(client, "bench", clock=reactor, monotonic=time.monotonic)
+        shipper = Exporter(journal, "bench", client, LineWriter(), reactor=reactor, declare=declarations)
         draining = Lag()
         draining.start()
         began, cpu = time.perf_counter(), time.process_time()

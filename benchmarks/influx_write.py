@@ -16,7 +16,7 @@ from typing import Any
 from influxdb import InfluxDBClient
 from twisted.internet import defer, reactor
 
-from bbmeasure.export.batch import Item, Packer
+from bbmeasure.export.batch import BatchBuilder, Item
 from bbmeasure.export.exporter import BATCH
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -91,7 +91,7 @@ def write_dicts(port: int, points: list[dict[str, Any]]) -> None:
 def write_ours(port: int, items: list[Item]) -> Generator[Any, Any, None]:
     """Points to lines to the server, as a shipper does it."""
     client = InfluxClient(reactor, Server(f"http://127.0.0.1:{port}", DATABASE))
-    packer = Packer(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
+    packer = BatchBuilder(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
     at, packing = 0, packer.pack(items, 0, BATCH)
     while at < len(items):
         part = yield packing

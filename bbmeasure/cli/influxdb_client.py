@@ -20,8 +20,8 @@ from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import Point
-from bbmeasure.storage.influxdb.line_protocol import LineError, LineWriter, TextLeftOutError
-from bbmeasure.storage.influxdb.server import ODD, Server, ServerError, Trouble, error_of, query_error
+from bbmeasure.storage.influxdb.line_protocol import LineError, LineWriter, UnsupportedTextError
+from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError, query_error, response_error
 
 Item = tuple[int, Point]
 
@@ -90,11 +90,11 @@ class BlockingClient:
         except (InfluxDBServerError, InfluxDBClientError):
             response = self._session.last_response
             location = {"location": response.headers.get("Location", "nowhere")}
-            raise error_of(self.server, response.status_code, location, response.content) from None
+            raise response_error(self.server, response.status_code, location, response.content) from None
         except (requests.RequestException, OSError) as error:
-            raise ServerError(Trouble.UNREACHABLE, self.server.redact(str(error))) from None
+            raise ServerError(ErrorKind.UNREACHABLE, self.server.redact(str(error))) from None
         except ValueError as error:  # the client decodes a body that is declared as MessagePack
-            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(str(error))) from None
+            raise ServerError(ErrorKind.UNEXPECTED_RESPONSE, self.server.redact(str(error))) from None
 
     def ping(self) -> tuple[str, Optional[float]]:
         """The server's product and version, and its clock in unix seconds, to the second."""
@@ -106,7 +106,7 @@ class BlockingClient:
 
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows of all series in the response to one statement."""
-        params = {**self.server.place(), "q": text, "epoch": "ns"}
+        params = {**self.server.database_parameters(), "q": text, "epoch": "ns"}
         response = self._request("query", "POST", 200, params=params)
         try:
             body = response.json()
@@ -118,14 +118,14 @@ class BlockingClient:
                 for series in result.get("series", ())
                 for row in series.get("values", ())
             ]
-        except ODD:
-            raise ServerError(Trouble.UNEXPECTED_RESPONSE, self.server.redact(response.text), 200) from None
+        except PARSE_ERRORS:
+            raise ServerError(ErrorKind.UNEXPECTED_RESPONSE, self.server.redact(response.text), 200) from None
 
     def write(self, lines: Sequence[str]) -> None:
         """Write lines of line protocol; any status but 204 is an error."""
         body = ("\n".join(lines) + "\n").encode("utf-8", "replace")
         headers = {**self._client._headers, "Content-Type": "text/plain; charset=utf-8"}
-        self._request("write", "POST", 204, params=self.server.place(), data=body, headers=headers)
+        self._request("write", "POST", 204, params=self.server.database_parameters(), data=body, headers=headers)
 
     def deliver(self, writer: LineWriter, items: Sequence[Item]) -> list[tuple[Point, str]]:
         """Write points and return those that the server refuses for good, with its reason.
@@ -138,7 +138,7 @@ class BlockingClient:
             try:
                 lines.append(writer.line(item[1]))
                 sent.append(item)
-            except TextLeftOutError:
+            except UnsupportedTextError:
                 continue
             except LineError as error:
                 refused.append((item[1], str(error)))
@@ -147,10 +147,10 @@ class BlockingClient:
         try:
             self.write(lines)
         except ServerError as error:
-            if error.trouble not in (Trouble.REFUSED, Trouble.TOO_LARGE):
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.TOO_LARGE):
                 raise
             if len(sent) == 1:
-                return [*refused, (sent[0][1], error.words)]
+                return [*refused, (sent[0][1], error.message)]
             middle = len(sent) // 2
             return [*refused, *self.deliver(writer, sent[:middle]), *self.deliver(writer, sent[middle:])]
         return refused
@@ -158,4 +158,4 @@ class BlockingClient:
 
 def is_database_missing(error: StorageError) -> bool:
     """Whether the database does not exist."""
-    return isinstance(error, ServerError) and error.trouble is Trouble.NOT_FOUND and "database" in error.words
+    return isinstance(error, ServerError) and error.kind is ErrorKind.NOT_FOUND and "database" in error.message

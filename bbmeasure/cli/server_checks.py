@@ -10,7 +10,7 @@ from bbmeasure.cli.config import ExporterConfig
 from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.influxdb import influxql
-from bbmeasure.storage.influxdb.server import ServerError, Trouble
+from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 
 #: Seconds by which a server's clock may differ.
 MAX_CLOCK_SKEW = 5.0
@@ -65,7 +65,7 @@ def _check_reach(client: BlockingClient, report: _Report, now: Callable[[], floa
         version, clock = client.ping()
     except ServerError as error:
         report.problem("reach", str(error))
-        return error.trouble is not Trouble.UNREACHABLE
+        return error.kind is not ErrorKind.UNREACHABLE
     report.ok("reach", version)
     middle = (before + now()) / 2
     if clock is None:
@@ -113,8 +113,8 @@ def _check_write(client: BlockingClient, report: _Report) -> None:
     try:
         client.write(["# bbmeasure check"])
     except ServerError as error:
-        if error.trouble is Trouble.REFUSED:
-            report.ok("write", f"allowed ({error.words})")
+        if error.kind is ErrorKind.REFUSED:
+            report.ok("write", f"allowed ({error.message})")
         elif is_database_missing(error):
             report.ok("write", "allowed; the database is not there yet")
         else:
@@ -126,7 +126,7 @@ def _check_write(client: BlockingClient, report: _Report) -> None:
 def _check_read(client: BlockingClient, report: _Report, exporter: ExporterConfig) -> None:
     """Check the right to read, which only ``answers=`` and ``source=`` need."""
     try:
-        client.query(influxql.declared(policy=client.server.retention_policy).text)
+        client.query(influxql.series_metadata(policy=client.server.retention_policy).text)
     except StorageError as error:
         if is_database_missing(error):
             report.ok("read", "not tried, as the database is not there")

@@ -1,4 +1,4 @@
-"""Points packed into requests: a few thousand lines, zipped, made in slices that keep the reactor free."""
+"""Points packed into requests: a few thousand lines, zipped, made in write_slices that keep the reactor free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Optional
 from twisted.internet import defer, task
 
 from bbmeasure.model import Point
-from bbmeasure.storage.influxdb.line_protocol import SLICE, LineWriter, Refused, TextLeftOutError, slices
+from bbmeasure.storage.influxdb.line_protocol import SLICE, InvalidPoint, LineWriter, UnsupportedTextError, write_slices
 from bbmeasure.storage.influxdb.server import ServerError
 from bbmeasure.storage.sqlite.outbox import Waiting
 
@@ -29,7 +29,7 @@ _DROPPED = re.compile(r"\bdropped=([0-9]+)")
 
 
 @dataclass
-class Part:
+class Batch:
     """Some points that follow each other in the outbox, and the request that they make.
 
     ``unfit`` are those that no line can carry, with the reason, by their places; ``left_out`` are the places of texts
@@ -52,7 +52,7 @@ class Part:
         return [self.unfit.get(at, (point, why)) for at, (_, point) in enumerate(self.items) if at not in self.left_out]
 
 
-class Packer:
+class BatchBuilder:
     """Makes requests of points, in turns of the reactor."""
 
     def __init__(self, writer: LineWriter, reactor: Any, *, gzip: bool, monotonic: Callable[[], float]) -> None:
@@ -67,13 +67,13 @@ class Packer:
             terminationPredicateFactory=turn, scheduler=lambda work: reactor.callLater(0, work)
         )
 
-    def pack(self, items: Sequence[Item], at: int, most: int) -> defer.Deferred[Part]:
+    def pack(self, items: Sequence[Item], at: int, most: int) -> defer.Deferred[Batch]:
         """A request of at most ``most`` points from number ``at`` on; of as many as fit where they are long."""
-        part = Part(items[at : at + most], gzipped=self._gzip)
+        part = Batch(items[at : at + most], gzipped=self._gzip)
         done = self._cooperator.coiterate(self._fill(part))
         return done.addCallback(lambda _: part)
 
-    def _fill(self, part: Part) -> Iterator[None]:
+    def _fill(self, part: Batch) -> Iterator[None]:
         zipped = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if self._gzip else None
         pieces: list[bytes] = []
         size = taken = 0
@@ -82,7 +82,7 @@ class Packer:
             taken += SLICE
             size += len(lines)
             for at, point, why in refused:
-                if isinstance(why, TextLeftOutError):
+                if isinstance(why, UnsupportedTextError):
                     part.left_out.add(at)
                 else:
                     part.unfit[at] = (point, str(why))
@@ -95,7 +95,7 @@ class Packer:
         part.body = b"".join(pieces)
 
     @defer.inlineCallbacks
-    def halves(self, part: Part) -> Generator[Any, Any, list[Part]]:
+    def halves(self, part: Batch) -> Generator[Any, Any, list[Batch]]:
         """The same points in two requests."""
         middle = len(part.items) // 2
         made = []
@@ -108,12 +108,13 @@ class Packer:
         return made
 
 
-def lines_of(writer: LineWriter, items: Sequence[Item]) -> Iterator[tuple[bytes, list[Refused]]]:
-    """As :func:`slices`; what points of one stream and what those of one build have in common is made once, which takes
-    a third of the time.
+def lines_of(writer: LineWriter, items: Sequence[Item]) -> Iterator[tuple[bytes, list[InvalidPoint]]]:
+    """Serialize as :func:`write_slices` does; what the points of a stream or of a build share is serialized once.
+
+    This takes a third of the time.
     """
     if not isinstance(items, Waiting):
-        yield from slices(writer, (point for _, point in items))
+        yield from write_slices(writer, (point for _, point in items))
         return
     heads: dict[tuple[int, Optional[int]], tuple[str, bool]] = {}
     tails: dict[tuple[Optional[int], Optional[int], bool], str] = {}
@@ -132,17 +133,17 @@ def lines_of(writer: LineWriter, items: Sequence[Item]) -> Iterator[tuple[bytes,
                 lines.append(writer.line(point))
                 if value is not None:
                     step_is_tag = "step" in point.tags
-                    head, tail = writer.frame(point)
+                    head, tail = writer.template(point)
                     heads[place] = (head, step_is_tag)
                     if "\n" not in tail:  # what becomes of it depends on the head
                         tails[build, step, step_is_tag] = tail
             except ValueError as error:
-                refused.append(Refused(at, point, error))
+                refused.append(InvalidPoint(at, point, error))
         lines.append("")
         yield "\n".join(lines).encode("utf-8", "replace"), refused
 
 
-def was_refused_whole(part: Part, error: ServerError) -> bool:
+def all_points_dropped(part: Batch, error: ServerError) -> bool:
     """Whether InfluxDB says that it dropped each line: then no smaller request has to find out which."""
-    dropped = _DROPPED.search(error.words)
+    dropped = _DROPPED.search(error.message)
     return dropped is not None and int(dropped.group(1)) == part.lines

@@ -19,25 +19,25 @@ from twisted.logger import Logger
 
 from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.export.backoff import Backoff, Sleep
-from bbmeasure.export.batch import Packer, Part, was_refused_whole
+from bbmeasure.export.batch import Batch, BatchBuilder, all_points_dropped
 from bbmeasure.model import Health, Point, SeriesInfo
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
-from bbmeasure.storage.influxdb.server import Server, ServerError, Trouble
+from bbmeasure.storage.influxdb.server import ErrorKind, Server, ServerError
 from bbmeasure.storage.sqlite.outbox import Backlog, Waiting
 
 log = Logger()
 
 #: The most points in a request, the fewest after a server was too slow, and how many are read at a time.
 BATCH = 5_000
-SMALLEST_BATCH = 50
+MIN_BATCH = 50
 READ = 2 * BATCH
 #: Seconds from one look at an empty outbox to the next, and from one look at the backlog to the next.
-POLL = 1.0
-LOOK = 5.0
+POLL_INTERVAL = 1.0
+BACKLOG_INTERVAL = 5.0
 #: Seconds that a stopping shipper waits for its own loop; it never waits for a server.
-STOP_PATIENCE = 1.0
+STOP_TIMEOUT = 1.0
 #: Seconds between two attempts to make a database that is not there; seconds of grace for a request's own deadline.
-_MAKE_AGAIN = 30.0
+_CREATE_RETRY_INTERVAL = 30.0
 _GRACE = 2.0
 
 
@@ -86,8 +86,8 @@ class Client(Protocol):
         ...
 
 
-class Declare(Protocol):
-    """Says on the server what series are, see :class:`~bbmeasure.export.metadata.Declarations`."""
+class Metadata(Protocol):
+    """Says on the server what series are, see :class:`~bbmeasure.export.metadata.MetadataExporter`."""
 
     counters: Counter[str]
 
@@ -101,14 +101,14 @@ class Declare(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class OutboxLimits:
     """How much may wait for a sink: bytes of line protocol, and seconds.  None is no limit."""
 
     max_bytes: Optional[int] = None
     max_age: Optional[float] = None
 
 
-class Shipper:
+class Exporter:
     """Ships what the journal queues for the sink ``name``, from :meth:`start` to :meth:`stop`.
 
     ``declare`` is called with series before their points go out.  Whoever calls ``wake`` now and again
@@ -125,9 +125,9 @@ class Shipper:
         writer: LineWriter,
         *,
         reactor: Any,
-        declare: Optional[Declare] = None,
+        declare: Optional[Metadata] = None,
         create_database: bool = False,
-        limits: Limits = Limits(),
+        limits: OutboxLimits = OutboxLimits(),
         gzip: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -141,7 +141,7 @@ class Shipper:
         self._create_database = create_database
         self._limits = limits
         self._monotonic = monotonic
-        self._packer = Packer(writer, reactor, gzip=gzip, monotonic=monotonic)
+        self._packer = BatchBuilder(writer, reactor, gzip=gzip, monotonic=monotonic)
         self._backoff = Backoff(chance)
         self._sleep = Sleep(reactor, monotonic)
         self._batch = BATCH
@@ -165,7 +165,7 @@ class Shipper:
     def wake(self) -> None:
         """Look at once whether there is something to ship; a pause after a failure is not cut short."""
         self._sleep.wake()
-        if self._running is not None and self._monotonic() - self._looked_at > 2 * LOOK:
+        if self._running is not None and self._monotonic() - self._looked_at > 2 * BACKLOG_INTERVAL:
             self._look()
 
     def stop(self) -> defer.Deferred[None]:
@@ -178,7 +178,7 @@ class Shipper:
             self._client.close()
             return defer.succeed(None)
         stopped: defer.Deferred[None] = defer.Deferred()
-        late = self._reactor.callLater(STOP_PATIENCE, stopped.callback, None)
+        late = self._reactor.callLater(STOP_TIMEOUT, stopped.callback, None)
 
         def ended(_: object) -> None:
             self._client.close()
@@ -217,11 +217,11 @@ class Shipper:
                 yield self._outbox.attach_sink(self.name)
                 self._attached = True
                 if not self._looking.running:
-                    self._looking.start(LOOK)
+                    self._looking.start(BACKLOG_INTERVAL)
                 yield self._make_database()
             shipped = yield self._ship_some()
         except defer.CancelledError:
-            return None if self._stopping else self._failed(ServerError(Trouble.UNREACHABLE, "no answer in time"))
+            return None if self._stopping else self._failed(ServerError(ErrorKind.UNREACHABLE, "no answer in time"))
         except ServerError as error:
             return self._failed(error)
         except StorageError as error:
@@ -230,7 +230,9 @@ class Shipper:
         except Exception as error:  # noqa: BLE001  (counted and logged; a mistake of ours must not end the shipping)
             self._surprise()
             return self._failed(StorageError(f"{type(error).__name__}: {error}"))
-        return None if shipped >= self._batch else POLL  # few at a time would cost a request and a commit for each
+        return (
+            None if shipped >= self._batch else POLL_INTERVAL
+        )  # few at a time would cost a request and a commit for each
 
     def _surprise(self) -> None:
         self.counters["errors"] += 1
@@ -239,12 +241,12 @@ class Shipper:
     def _failed(self, error: StorageError) -> float:
         """Count and tell a failure; how long to wait for the next try."""
         self.counters["failures"] += 1
-        kind = getattr(error, "trouble", type(error))
-        if kind is not getattr(self._trouble, "trouble", type(self._trouble)):
+        kind = getattr(error, "kind", type(error))
+        if kind is not getattr(self._trouble, "kind", type(self._trouble)):
             log.warn("bbmeasure: {name}: {error}; points wait in the journal", name=self.name, error=str(error))
         self._trouble = error
-        if getattr(error, "trouble", None) is Trouble.UNREACHABLE:
-            self._batch = max(SMALLEST_BATCH, self._batch // 2)
+        if getattr(error, "kind", None) is ErrorKind.UNREACHABLE:
+            self._batch = max(MIN_BATCH, self._batch // 2)
         return self._backoff.next()
 
     def _succeeded(self) -> None:
@@ -267,7 +269,7 @@ class Shipper:
         at = 0
         packing = self._packer.pack(items, 0, self._batch)
         while at < len(items) and not self._stopping:
-            part: Part = yield packing
+            part: Batch = yield packing
             at += len(part.items)
             packing = self._packer.pack(items, at, self._batch)
             try:
@@ -285,7 +287,7 @@ class Shipper:
             yield self._in_database(self._declare, infos)
 
     @defer.inlineCallbacks
-    def _send(self, whole: Part) -> Generator[Any, Any, None]:
+    def _send(self, whole: Batch) -> Generator[Any, Any, None]:
         """Send one request; where points of it are refused, ever smaller parts of it, until it is known which."""
         parts = deque([whole])
         while parts:
@@ -295,22 +297,22 @@ class Shipper:
                 if part.lines:
                     yield self._in_database(self._write, part)
             except ServerError as error:
-                if error.trouble not in (Trouble.REFUSED, Trouble.TOO_LARGE):
+                if error.kind not in (ErrorKind.REFUSED, ErrorKind.TOO_LARGE):
                     raise
-                if len(part.items) > 1 and not was_refused_whole(part, error):
+                if len(part.items) > 1 and not all_points_dropped(part, error):
                     halves = yield self._packer.halves(part)
                     parts.extendleft(reversed(halves))
                     continue
-                refused = part.refused_for(error.words)
+                refused = part.refused_for(error.message)
             yield self._settle(part, refused)
 
-    def _write(self, part: Part) -> defer.Deferred[None]:
+    def _write(self, part: Batch) -> defer.Deferred[None]:
         self.counters["requests"] += 1
         work = self._client.write(part.body, gzipped=part.gzipped)
         return self._sleep.guard(work, self._client.server.timeout + _GRACE)
 
     @defer.inlineCallbacks
-    def _settle(self, part: Part, refused: Sequence[tuple[Point, str]]) -> Generator[Any, Any, None]:
+    def _settle(self, part: Batch, refused: Sequence[tuple[Point, str]]) -> Generator[Any, Any, None]:
         yield self._outbox.acknowledge(self.name, part.items[-1][0], refused)
         self.counters["shipped"] += len(part.items) - len(refused) - len(part.left_out)
         if part.left_out:
@@ -335,7 +337,7 @@ class Shipper:
         try:
             yield work(what)
         except ServerError as error:
-            if error.trouble is not Trouble.NOT_FOUND or "database not found" not in error.words:
+            if error.kind is not ErrorKind.NOT_FOUND or "database not found" not in error.message:
                 raise
             if not (yield self._make_database_anew()):
                 raise
@@ -357,7 +359,7 @@ class Shipper:
     @defer.inlineCallbacks
     def _make_database_anew(self) -> Generator[Any, Any, bool]:
         now = self._monotonic()
-        if self._made_at is not None and now - self._made_at < _MAKE_AGAIN:
+        if self._made_at is not None and now - self._made_at < _CREATE_RETRY_INTERVAL:
             return False
         self._made_at = now
         made = yield self._make_database()

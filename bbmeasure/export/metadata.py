@@ -19,9 +19,9 @@ from bbmeasure.model import NANOSECONDS, SeriesInfo
 from bbmeasure.records import Direction
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
-from bbmeasure.storage.influxdb.line_protocol import LineError, clean_series, measurement
-from bbmeasure.storage.influxdb.results import Declared, declaration, read_declared
-from bbmeasure.storage.influxdb.server import ServerError, Trouble
+from bbmeasure.storage.influxdb.line_protocol import LineError, clean_series, measurement, metadata_line
+from bbmeasure.storage.influxdb.results import StoredMetadata, read_metadata
+from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.validation import reconcile
 
 log = Logger()
@@ -33,10 +33,10 @@ SAY_AGAIN = 86_400.0
 #: So many series are asked for by their names; of more, all there are.
 MOST_NAMED = 100
 #: Troubles that mean that what the server holds may not, or cannot, be read: then it is told without looking.
-_CANNOT_READ = (Trouble.FORBIDDEN, Trouble.UNEXPECTED_RESPONSE, Trouble.REFUSED, Trouble.FAILED)
+_CANNOT_READ = (ErrorKind.FORBIDDEN, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.REFUSED, ErrorKind.FAILED)
 
 
-class Declarations:
+class MetadataExporter:
     """What was said on a server, by ``master``.  Call it with series before their points are shipped."""
 
     def __init__(self, client: InfluxClient, master: str, *, clock: Any, monotonic: Callable[[], float]) -> None:
@@ -60,53 +60,53 @@ class Declarations:
         """Say what series are of which nothing was said lately, or which became something else."""
         if self._monotonic() - self._said_since > self._forget_after:
             self.forget()
-        news = [info for info in infos if self._said.get(info.name) != info and can_say(info)]
+        news = [info for info in infos if self._said.get(info.name) != info and is_valid_series(info)]
         if news:
             yield self._say(news)
 
     @defer.inlineCallbacks
     def _say(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
-        held: Mapping[str, Declared] = yield self._held(infos)
+        held: Mapping[str, StoredMetadata] = yield self._held(infos)
         now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
             there = held.get(clean_series(info.name))
             if there is None:
-                lines.append(declaration(info, now, self._master))
+                lines.append(metadata_line(info, now, self._master))
                 continue
             holds = self._agree(info, there)
             if _otherwise(holds, there.info) or now - there.time > SAY_AGAIN * NANOSECONDS:
-                lines.append(declaration(holds, max(now, there.time + 1), there.master or self._master))
+                lines.append(metadata_line(holds, max(now, there.time + 1), there.master or self._master))
         if lines:
             try:
                 yield self._client.write("".join(lines).encode("utf-8", "replace"))
             except ServerError as error:
-                if error.trouble is not Trouble.REFUSED:
+                if error.kind is not ErrorKind.REFUSED:
                     raise
-                self.counters["declarations_refused"] += 1
-                log.warn("bbmeasure: the server keeps no kinds and units: {why}", why=error.words)
+                self.counters["metadata_refused"] += 1
+                log.warn("bbmeasure: the server keeps no kinds and units: {why}", why=error.message)
         self._said.update((info.name, info) for info in infos)
 
     @defer.inlineCallbacks
-    def _held(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, Declared]]:
+    def _held(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, StoredMetadata]]:
         """What the server holds of these; nothing where it cannot be read."""
         names = [info.name for info in infos] if len(infos) <= MOST_NAMED else []
         policy = self._client.server.retention_policy
         self._forget_after = LOOK_AGAIN
         try:
-            answer = yield self._client.query(influxql.declared(*names, policy=policy))
+            answer = yield self._client.query(influxql.series_metadata(*names, policy=policy))
         except ServerError as error:
-            if error.trouble not in _CANNOT_READ:
+            if error.kind not in _CANNOT_READ:
                 raise
         except StorageError:
             pass
         else:
-            return read_declared(answer[0] if answer else ())
-        self.counters["declarations_unread"] += 1
+            return read_metadata(answer[0] if answer else ())
+        self.counters["metadata_unread"] += 1
         self._forget_after = SAY_AGAIN
         return {}
 
-    def _agree(self, info: SeriesInfo, there: Declared) -> SeriesInfo:
+    def _agree(self, info: SeriesInfo, there: StoredMetadata) -> SeriesInfo:
         """What holds: our word where it was ours or nobody's, else what is there, with our direction if it has none."""
         if there.master in ("", self._master):
             return info
@@ -121,7 +121,7 @@ class Declarations:
             return there.info
 
 
-def can_say(info: SeriesInfo) -> bool:
+def is_valid_series(info: SeriesInfo) -> bool:
     """Whether a series may have its name; its points are refused with the reason where it may not."""
     try:
         measurement(info.name)

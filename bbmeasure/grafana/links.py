@@ -5,30 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from bbmeasure.errors import QueryError
 from bbmeasure.grafana.dashboards import BUILDER, SERIES
 from bbmeasure.units import excerpt
-
-
-def check_url(url: Any, what: str = "url") -> str:
-    """The address of a server without a slash at its end; QueryError where it is none, or has a password in it."""
-    if not isinstance(url, str):
-        raise QueryError(f"{what} {excerpt(str(url))}: expected an address, https://grafana.example.org")
-    shown = what if "@" in url else f"{what} {excerpt(url)}"  # what is before an @ may be a password
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise QueryError(f"{shown}: expected an address, https://grafana.example.org") from None
-    if parts.username is not None or parts.password is not None:
-        raise QueryError(f"{what}: expected it without user and password, as everybody gets to see it")
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or any(char <= " " for char in url):
-        raise QueryError(f"{shown}: expected an address, https://grafana.example.org")
-    if "?" in url or "#" in url:
-        raise QueryError(f"{shown}: expected nothing behind its path")
-    return url.rstrip("/")
 
 
 def check_dashboards(dashboards: Any) -> dict[str, str]:

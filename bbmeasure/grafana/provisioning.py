@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure.grafana.dashboards import DashboardBuilder
-from bbmeasure.grafana.links import check_url
 from bbmeasure.grafana.panels import groups_of
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Kind, direction
+from bbmeasure.urls import check_url
 
 #: Where Grafana's packages look for what is provisioned.
 PROVISIONING = "/etc/grafana/provisioning"

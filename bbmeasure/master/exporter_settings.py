@@ -22,7 +22,7 @@ from buildbot.secrets.manager import SecretManager
 from twisted.internet import defer, task
 
 from bbmeasure.capture.plan import split_arguments
-from bbmeasure.master.services.exporters import SinkInstance
+from bbmeasure.master.services.exporters import ExporterInstance
 
 #: Seconds that the providers of secrets may take.
 PATIENCE = 60
@@ -55,14 +55,14 @@ def read(reactor: Any, folder: str) -> Generator[Any, Any, list[dict[str, Any]]]
         properties.master.namedServices["secrets"] = manager
         found = []
         for service in config.services.values():
-            if isinstance(service, SinkInstance):
+            if isinstance(service, ExporterInstance):
                 one = yield _settings(service, properties)
                 found.append(one)
     return found
 
 
 @defer.inlineCallbacks
-def _settings(service: SinkInstance, properties: Any) -> Generator[Any, Any, dict[str, Any]]:
+def _settings(service: ExporterInstance, properties: Any) -> Generator[Any, Any, dict[str, Any]]:
     own, _ = split_arguments(service._config_kwargs)
     told: dict[str, Any] = {"name": service.name, "class": type(service).__name__}
     try:

@@ -14,12 +14,11 @@ from bbmeasure import times
 from bbmeasure.cli import arguments, config, output
 from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
-from bbmeasure.export.metadata import can_say
+from bbmeasure.export.metadata import is_valid_series
 from bbmeasure.model import SeriesInfo
 from bbmeasure.storage.influxdb import influxql
-from bbmeasure.storage.influxdb.line_protocol import DECLARATIONS, LineWriter, clean_series
-from bbmeasure.storage.influxdb.results import declaration
-from bbmeasure.storage.influxdb.server import ServerError, Trouble
+from bbmeasure.storage.influxdb.line_protocol import METADATA, LineWriter, clean_series, metadata_line
+from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.units import excerpt
 
@@ -123,18 +122,18 @@ def _declare(client: BlockingClient, infos: frozenset[SeriesInfo]) -> None:
     if not infos:
         return
     try:
-        rows = client.query(f'SHOW TAG VALUES FROM {influxql.identifier(DECLARATIONS)} WITH KEY = "series"')
+        rows = client.query(f'SHOW TAG VALUES FROM {influxql.identifier(METADATA)} WITH KEY = "series"')
     except StorageError as error:
         if is_database_missing(error):
             raise
         rows = []  # the user may only write
     on_server = {row.get("value") for row in rows}
-    missing = [info for info in infos if clean_series(info.name) not in on_server and can_say(info)]
+    missing = [info for info in infos if clean_series(info.name) not in on_server and is_valid_series(info)]
     try:
         if missing:
-            client.write([declaration(info, time.time_ns()).rstrip() for info in missing])
+            client.write([metadata_line(info, time.time_ns()).rstrip() for info in missing])
     except ServerError as error:
-        if error.trouble is not Trouble.REFUSED:
+        if error.kind is not ErrorKind.REFUSED:
             raise
         print(f"the server keeps no kinds and units: {error}", file=sys.stderr)
 

@@ -17,12 +17,12 @@ from bbmeasure import times
 from bbmeasure.capture.plan import split_arguments
 from bbmeasure.errors import MeasureError, QueryError, StorageError
 from bbmeasure.export.backoff import Ticker
-from bbmeasure.export.exporter import POLL, Limits, Shipper
-from bbmeasure.export.metadata import Declarations
+from bbmeasure.export.exporter import POLL_INTERVAL, Exporter, OutboxLimits
+from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.master.services import journals
 from bbmeasure.master.services.base import STOP_PATIENCE, MeasureInstance
 from bbmeasure.model import Health
-from bbmeasure.storage.influxdb.client import InfluxClient, policy
+from bbmeasure.storage.influxdb.client import InfluxClient, tls_policy
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.influxdb.store import InfluxStorage
@@ -31,8 +31,8 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 log = Logger()
 
 #: Seconds that a reconfig to another journal waits for what was captured just before to be shipped.
-REST_PATIENCE = 2.0
-_LOOK_AGAIN = 0.05
+DRAIN_TIMEOUT = 2.0
+_DRAIN_POLL_INTERVAL = 0.05
 
 #: An age such as ``"30d"``, or seconds.
 Age = Union[str, float, None]
@@ -43,7 +43,7 @@ class Settings:
     """What a sink is made of; equal settings need no new one."""
 
     server: Server
-    limits: Limits
+    limits: OutboxLimits
     numbers_only: bool = False
     tag_build_number: bool = False
     create_database: bool = False
@@ -51,7 +51,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class FailedExporter:
     """A sink that could not be made: its points wait, and health says why."""
 
     name: str
@@ -62,7 +62,7 @@ class Unusable:
         return Health(self.name, last_error=self.why)
 
 
-class SinkInstance(MeasureInstance):
+class ExporterInstance(MeasureInstance):
     """What ships the journal to a server, under the instance's name: a new URL under that name gets the backlog."""
 
     secrets = ("username", "password", "token")
@@ -72,7 +72,7 @@ class SinkInstance(MeasureInstance):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settings: Optional[Settings] = None
-        self._shipper: Optional[Shipper] = None
+        self._shipper: Optional[Exporter] = None
         self._ticker: Optional[Ticker] = None
 
     def checkConfig(self, **kwargs: Any) -> None:
@@ -93,7 +93,7 @@ class SinkInstance(MeasureInstance):
                 raise QueryError("token: expected it alone, without username and password")
             if "password" in given and "username" not in given:
                 raise QueryError("password: expected a username with it")
-            policy(self.read_settings(**plain).server)  # reads caFile
+            tls_policy(self.read_settings(**plain).server)  # reads caFile
         except (MeasureError, TypeError) as error:
             config_error(f"{self.name}: {error}")
 
@@ -149,18 +149,18 @@ class SinkInstance(MeasureInstance):
         except MeasureError as error:
             log.error("bbmeasure: {name}: nothing is shipped: {why}", name=self.name, why=str(error))
             yield self._let_go_of_server()
-            self.state.exporters[self.name] = Unusable(self.name, str(error))
+            self.state.exporters[self.name] = FailedExporter(self.name, str(error))
 
     @defer.inlineCallbacks
     def _ship_rest(self, left: SQLiteStorage) -> Generator[Any, Any, None]:
         """Wait a little for what came just before the journal was left; not for a server that is in trouble."""
-        ends = time.monotonic() + REST_PATIENCE
+        ends = time.monotonic() + DRAIN_TIMEOUT
         while time.monotonic() < ends and self._shipper is not None and self._shipper.health().last_error is None:
             waits = yield self._waiting(left)
             if waits == 0:
                 return
             self._shipper.wake()
-            yield task.deferLater(self.master.reactor, _LOOK_AGAIN)
+            yield task.deferLater(self.master.reactor, _DRAIN_POLL_INTERVAL)
 
     @defer.inlineCallbacks
     def _waiting(self, journal: SQLiteStorage) -> Generator[Any, Any, Optional[int]]:
@@ -191,7 +191,7 @@ class SinkInstance(MeasureInstance):
     def _begin(self, journal: SQLiteStorage, settings: Settings) -> None:
         reactor = self.master.reactor
         client = InfluxClient(reactor, settings.server)
-        shipper = Shipper(
+        shipper = Exporter(
             journal,
             self.name,
             client,
@@ -199,25 +199,25 @@ class SinkInstance(MeasureInstance):
             reactor=reactor,
             declare=None
             if settings.numbers_only
-            else Declarations(client, self.master.name or "", clock=reactor, monotonic=time.monotonic),
+            else MetadataExporter(client, self.master.name or "", clock=reactor, monotonic=time.monotonic),
             create_database=settings.create_database,
             limits=settings.limits,
         )
-        self._ticker = Ticker(reactor, POLL, shipper.wake)
+        self._ticker = Ticker(reactor, POLL_INTERVAL, shipper.wake)
         self._settings, self._shipper, self.state.exporters[self.name] = settings, shipper, shipper
-        self.offer_answers(settings)
+        self.register_source(settings)
         shipper.start()
         self._ticker.start()
 
-    def offer_answers(self, settings: Settings) -> None:
+    def register_source(self, settings: Settings) -> None:
         """Have the server answer questions, where it can."""
 
-    def take_back_answers(self) -> None:
+    def unregister_source(self) -> None:
         """It answers no longer."""
 
     @defer.inlineCallbacks
     def _let_go_of_server(self) -> Generator[Any, Any, None]:
-        self.take_back_answers()
+        self.unregister_source()
         self._settings = None
         self.state.exporters.pop(self.name, None)
         ticker, self._ticker = self._ticker, None
@@ -235,7 +235,7 @@ class SinkInstance(MeasureInstance):
         yield stopped
 
 
-class InfluxDBInstance(SinkInstance):
+class InfluxDBInstance(ExporterInstance):
     """Ships everything to a database of an InfluxDB, through the journal in the master's folder.
 
     A user who may not create databases is no error where the database is there.  ``answers=True`` has the server answer
@@ -285,7 +285,7 @@ class InfluxDBInstance(SinkInstance):
             answers=_check_switch("answers", answers),
         )
 
-    def offer_answers(self, settings: Settings) -> None:
+    def register_source(self, settings: Settings) -> None:
         """``source=`` the instance's name; the default where ``answers`` is set."""
         client = InfluxClient(self.master.reactor, settings.server)
         self._storage = InfluxStorage(
@@ -295,7 +295,7 @@ class InfluxDBInstance(SinkInstance):
         if settings.answers:
             self.state.answering = self._storage
 
-    def take_back_answers(self) -> None:
+    def unregister_source(self) -> None:
         """The journal answers again."""
         storage, self._storage = self._storage, None
         if storage is None:
@@ -310,7 +310,7 @@ class InfluxDBInstance(SinkInstance):
         return {"influxdb": self._settings.server.url if self._settings else None}
 
 
-class VictoriaMetricsInstance(SinkInstance):
+class VictoriaMetricsInstance(ExporterInstance):
     """Ships all numbers to a VictoriaMetrics, which keeps nothing else and answers nothing here.
 
     ``url`` is what stands before ``/write``: ``http://HOST:8428``, or ``http://VMINSERT:8480/insert/0/influx`` of a
@@ -355,13 +355,13 @@ class VictoriaMetricsInstance(SinkInstance):
         )
 
 
-def read_limits(max_bytes: Optional[int], max_age: Age) -> Limits:
+def read_limits(max_bytes: Optional[int], max_age: Age) -> OutboxLimits:
     """The limits of an outbox; QueryError for what is no size or no age."""
     if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
         raise QueryError(f"outboxMaxBytes {max_bytes!r}: expected a whole number of bytes")
     if isinstance(max_age, str):
         max_age = times.read_age(max_age, "outboxMaxAge")
-    return Limits(max_bytes, None if max_age is None else _check_positive("outboxMaxAge", max_age))
+    return OutboxLimits(max_bytes, None if max_age is None else _check_positive("outboxMaxAge", max_age))
 
 
 def _check_text(what: str, value: Any) -> None:

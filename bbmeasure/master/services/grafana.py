@@ -9,8 +9,11 @@ from buildbot.config.errors import error as config_error
 
 from bbmeasure.capture.plan import check_names
 from bbmeasure.errors import MeasureError, QueryError
-from bbmeasure.grafana.links import Grafana, check_dashboards, check_url
+from bbmeasure.grafana.links import Grafana, check_dashboards
 from bbmeasure.master.services.base import MeasureInstance
+from bbmeasure.urls import check_url
+
+_EXAMPLE = "https://grafana.example.org"
 
 
 class GrafanaInstance(MeasureInstance):
@@ -27,8 +30,8 @@ class GrafanaInstance(MeasureInstance):
         try:
             check_names(given, ("url", "dashboards"))
             if "url" not in given:
-                raise QueryError("expected url=, an address such as https://grafana.example.org")
-            check_url(given["url"])
+                raise QueryError("expected url=, such as https://grafana.example.org")
+            check_url(given["url"], example=_EXAMPLE)
             _read(given.get("dashboards"))
         except MeasureError as error:
             config_error(f"{self.name}: {error}")
@@ -37,7 +40,7 @@ class GrafanaInstance(MeasureInstance):
         self, *, url: str, dashboards: Optional[Mapping[str, str]] = None
     ) -> Any:
         """Take the arguments."""
-        self.grafana = Grafana(check_url(url), _read(dashboards))
+        self.grafana = Grafana(check_url(url, example=_EXAMPLE), _read(dashboards))
 
     def measure_links(
         self,

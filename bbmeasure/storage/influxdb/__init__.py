@@ -1,1 +1,1 @@
-"""InfluxDB as a store, and its line protocol."""
+"""InfluxDB store, client and line protocol."""

@@ -1,8 +1,8 @@
-"""Talking HTTP to an InfluxDB from the reactor, through treq.
+"""Asynchronous InfluxDB client, on treq.
 
-Each request has one deadline for all of it, from the name's look-up to the last byte of the answer, so that a server
-that sends a byte a second holds nobody up; and what is read of an answer is bounded.  Nothing is retried here but a
-question whose kept connection turned out to be dead.
+One deadline covers a whole request, from name resolution to the last byte of the response, so that a server that sends
+one byte a second cannot block the caller.  The size of a response is limited.  The client retries only a query whose
+persistent connection was closed by the server.
 """
 
 from __future__ import annotations
@@ -26,85 +26,99 @@ from zope.interface import implementer
 
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.influxdb.influxql import Statement, create_database
-from bbmeasure.storage.influxdb.server import ODD, Server, ServerError, Trouble, error_of, query_error
+from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError, query_error, response_error
 
 web: Any = client  # Twisted gives it no types
 
-#: The most bytes that are read of the answer to a write, and to a question.
-MOST_OF_WRITE = 64 * 1024
-MOST_OF_QUERY = 256 * 1024 * 1024
-#: An answer comes in pieces of so many rows, each of which is read in some milliseconds.
+#: Maximum size of the response to a write and to a query, in bytes.
+MAX_WRITE_RESPONSE = 64 * 1024
+MAX_QUERY_RESPONSE = 256 * 1024 * 1024
+#: Rows per chunk of a query's response; parsing one chunk takes a few milliseconds.
 CHUNK = 1_000
-_IDLE = 20.0
+#: Seconds until an idle connection is closed.
+_IDLE_TIMEOUT = 20.0
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-#: What takes a piece of an answer: the number of the statement, and a mapping with name, tags, columns and values.
-Take = Callable[[int, Mapping[str, Any]], None]
+#: Called with each chunk of a response: the statement's index, and a mapping with name, tags, columns and values.
+ChunkHandler = Callable[[int, Mapping[str, Any]], None]
 
 
 class InfluxClient:
-    """A client of one database on one server.  Every Deferred fails with a StorageError, mostly a ServerError."""
+    """Asynchronous client of one database.
+
+    Every Deferred fails with a StorageError, for a failed request with a ServerError.
+    """
 
     def __init__(self, reactor: Any, server: Server, *, agent: Any = None) -> None:
         self.reactor = reactor
         self.server = server
         self._pool = web.HTTPConnectionPool(reactor, persistent=True)
         self._pool.retryAutomatically = False
-        self._pool.cachedConnectionTimeout = _IDLE
+        self._pool.cachedConnectionTimeout = _IDLE_TIMEOUT
         if agent is None:
-            agent = web.Agent(reactor, policy(server), connectTimeout=server.timeout, pool=self._pool)
+            agent = web.Agent(reactor, tls_policy(server), connectTimeout=server.timeout, pool=self._pool)
         self._http = HTTPClient(agent)
 
     def __repr__(self) -> str:
         return f"InfluxClient({self.server!r})"
 
     def write(self, body: bytes, *, gzipped: bool = False) -> defer.Deferred[None]:
-        """Send lines; fires when the server has said 204, which no proxy or login page says by chance."""
+        """Send lines of line protocol.
+
+        Only status 204 is success, as proxies and login pages answer 200.
+        """
         headers = {"Content-Type": "text/plain; charset=utf-8", **({"Content-Encoding": "gzip"} if gzipped else {})}
-        return self._within_deadline(self._write(body, headers))
+        return self._with_timeout(self._write(body, headers))
 
     @defer.inlineCallbacks
     def _write(self, body: bytes, headers: dict[str, str]) -> Generator[Any, Any, None]:
-        answer = yield self._request("write", params=self.server.place(), data=body, headers=headers)
-        kept: list[bytes] = []
-        yield _read(answer, MOST_OF_WRITE, kept.append)
-        if answer.code != 204:
-            raise self._error(answer, kept)
+        response = yield self._request("write", params=self.server.database_parameters(), data=body, headers=headers)
+        content: list[bytes] = []
+        yield _read(response, MAX_WRITE_RESPONSE, content.append)
+        if response.code != 204:
+            raise self._error(response, content)
 
-    def query(self, statement: Statement, take: Optional[Take] = None) -> defer.Deferred[list[list[Mapping[str, Any]]]]:
-        """The series that each statement is answered with; they go to ``take`` instead, piece by piece, where given."""
-        return self._within_deadline(self._query(statement, take))
+    def query(
+        self, statement: Statement, handle: Optional[ChunkHandler] = None
+    ) -> defer.Deferred[list[list[Mapping[str, Any]]]]:
+        """Execute a statement and return the series of each of its parts.
+
+        With ``handle`` each chunk is passed to that function as it arrives, and the returned lists are empty.
+        """
+        return self._with_timeout(self._query(statement, handle))
 
     @defer.inlineCallbacks
-    def _query(self, statement: Statement, take: Optional[Take]) -> Generator[Any, Any, list[list[Mapping[str, Any]]]]:
+    def _query(
+        self, statement: Statement, handle: Optional[ChunkHandler]
+    ) -> Generator[Any, Any, list[list[Mapping[str, Any]]]]:
         form = {"q": statement.text, "epoch": "ns", "chunked": "true", "chunk_size": str(CHUNK)}
         if statement.params:
             form["params"] = json.dumps(statement.params)
         try:
-            answer = yield self._request("query", params=self.server.place(), data=form)
-        except ServerError as broken:
-            if not isinstance(broken.__cause__, web.ResponseNeverReceived):
+            response = yield self._request("query", params=self.server.database_parameters(), data=form)
+        except ServerError as failed:
+            if not isinstance(failed.__cause__, web.ResponseNeverReceived):
                 raise
-            answer = yield self._request("query", params=self.server.place(), data=form)
-        if answer.code != 200:
-            kept: list[bytes] = []
-            yield _read(answer, MOST_OF_WRITE, kept.append)
-            failed = self._error(answer, kept)
-            raise query_error(self.server, failed.words) if failed.trouble is Trouble.REFUSED else failed
-        results = _Results(self.server, take, statement.text.count(";") + 1)
-        yield _read(answer, MOST_OF_QUERY, results.feed)
-        results.finish()
-        return results.series
+            response = yield self._request("query", params=self.server.database_parameters(), data=form)
+        if response.code != 200:
+            content: list[bytes] = []
+            yield _read(response, MAX_WRITE_RESPONSE, content.append)
+            error = self._error(response, content)
+            raise query_error(self.server, error.message) if error.kind is ErrorKind.REFUSED else error
+        parser = _ResponseParser(self.server, handle, statement.text.count(";") + 1)
+        yield _read(response, MAX_QUERY_RESPONSE, parser.feed)
+        parser.finish()
+        return parser.series
 
     def create_database(self) -> defer.Deferred[Any]:
-        """Make the database where it is not there."""
+        """Create the database unless it exists."""
         return self.query(create_database(self.server.database))
 
     @defer.inlineCallbacks
     def _request(self, name: str, **options: Any) -> Generator[Any, Any, Any]:
         headers = {**self.server.headers(), "User-Agent": "bbmeasure", **options.pop("headers", {})}
         try:
-            answer = yield self._http.request(
+            response = yield self._http.request(
                 "POST",
                 _Url.from_text(self.server.endpoint(name)),
                 headers=headers,
@@ -116,43 +130,43 @@ class InfluxClient:
         except Exception as failed:
             if _is_cancelled(failed):
                 raise defer.CancelledError from None
-            raise ServerError(Trouble.UNREACHABLE, self.server.redact(_reason(failed))) from failed
-        return answer
+            raise ServerError(ErrorKind.UNREACHABLE, self.server.redact(_reason(failed))) from failed
+        return response
 
-    def _error(self, answer: Any, kept: list[bytes]) -> ServerError:
-        location = answer.headers.getRawHeaders("location", [""])[0]
-        return error_of(self.server, answer.code, {"location": location}, b"".join(kept))
+    def _error(self, response: Any, content: list[bytes]) -> ServerError:
+        location = response.headers.getRawHeaders("location", [""])[0]
+        return response_error(self.server, response.code, {"location": location}, b"".join(content))
 
-    def _within_deadline(self, work: defer.Deferred[Any]) -> defer.Deferred[Any]:
-        def late(_: Any, seconds: float) -> None:
-            raise ServerError(Trouble.UNREACHABLE, f"not a whole answer within {seconds:g} s")
+    def _with_timeout(self, work: defer.Deferred[Any]) -> defer.Deferred[Any]:
+        def timed_out(_: Any, seconds: float) -> None:
+            raise ServerError(ErrorKind.UNREACHABLE, f"no complete answer within {seconds:g} s")
 
-        return work.addTimeout(self.server.timeout, self.reactor, late)
+        return work.addTimeout(self.server.timeout, self.reactor, timed_out)
 
     def close(self) -> None:
-        """Let go of connections; waits for nobody."""
+        """Close idle connections, without waiting for the servers."""
         self._pool.closeCachedConnections()
 
 
 class _Url(EncodedURL):
-    """A URL whose host may be an IPv6 address, which hyperlink would take for a name in another alphabet."""
+    """URL that may have an IPv6 address as its host, which hyperlink would encode as a host name."""
 
     def to_uri(self) -> Any:
-        """Everything but such a host encoded."""
+        """Return the URL with everything but such a host encoded."""
         if ":" not in self.host:
             return super().to_uri()
         return self.replace(host="address").to_uri().replace(host=self.host)
 
 
 def _is_cancelled(failed: BaseException) -> bool:
-    """Whether it is our own doing that there is no answer."""
+    """Return whether the request failed because the caller cancelled it."""
     reasons = [reason.value for reason in getattr(failed, "reasons", None) or () if isinstance(reason, Failure)]
     cancelled = (defer.CancelledError, error.ConnectingCancelledError)
     return any(isinstance(one, cancelled) for one in [failed, *reasons])
 
 
 def _reason(failed: Any) -> str:
-    """Why a request got no answer, in the words of what is deepest."""
+    """Return the message of the innermost exception of a failed request."""
     reasons = getattr(failed, "reasons", None)
     if reasons and isinstance(reasons[0], Failure):
         return _reason(reasons[0].value)
@@ -160,110 +174,110 @@ def _reason(failed: Any) -> str:
     return f"{type(failed).__name__}: {text}" if text else type(failed).__name__
 
 
-class _Results:
-    """Reads an answer in pieces: JSON documents with a line break behind each, or a single one."""
+class _ResponseParser:
+    """Incremental parser of a chunked response: newline-delimited JSON documents, or a single document."""
 
-    def __init__(self, server: Server, take: Optional[Take], most: int) -> None:
-        """There are at most so many statements."""
+    def __init__(self, server: Server, handle: Optional[ChunkHandler], statements: int) -> None:
         self.series: list[list[Mapping[str, Any]]] = []
-        self._most = most
+        self._statements = statements
         self._server = server
-        self._take = take or self._keep
-        self._rest: list[bytes] = []
+        self._handle = handle or self._collect
+        self._line: list[bytes] = []
 
-    def feed(self, piece: bytes) -> None:
-        """Read the lines that end in ``piece``."""
-        *lines, rest = piece.split(b"\n")
+    def feed(self, data: bytes) -> None:
+        """Parse the lines that end in ``data``."""
+        *lines, rest = data.split(b"\n")
         for line in lines:
-            self._rest.append(line)
+            self._line.append(line)
             self.finish()
         if rest:
-            self._rest.append(rest)
+            self._line.append(rest)
 
     def finish(self) -> None:
-        """Read what has come since the last line break."""
-        line = b"".join(self._rest)
-        self._rest = []
+        """Parse the data since the last newline."""
+        line = b"".join(self._line)
+        self._line = []
         if line.strip():
             self._document(line)
 
     def _document(self, line: bytes) -> None:
         try:
-            said = json.loads(line)
-            for result in said.get("results", []) if "error" not in said else [said]:
+            document = json.loads(line)
+            for result in document.get("results", []) if "error" not in document else [document]:
                 self._result(result)
-        except ODD:
-            words = self._server.redact(line[:500].decode("utf-8", "replace"))
-            raise ServerError(Trouble.UNEXPECTED_RESPONSE, words, 200) from None
+        except PARSE_ERRORS:
+            shown = self._server.redact(line[:500].decode("utf-8", "replace"))
+            raise ServerError(ErrorKind.UNEXPECTED_RESPONSE, shown, 200) from None
 
     def _result(self, result: Mapping[str, Any]) -> None:
         if "error" in result:
             raise query_error(self._server, str(result["error"]))
-        number = range(self._most)[result.get("statement_id", 0)]
-        while len(self.series) <= number:
+        index = range(self._statements)[result.get("statement_id", 0)]
+        while len(self.series) <= index:
             self.series.append([])
         for series in result.get("series", ()):
-            self._take(number, series)
+            self._handle(index, series)
 
-    def _keep(self, number: int, series: Mapping[str, Any]) -> None:
-        held = self.series[number]
-        before = held[-1] if held else None
-        if before and before["name"] == series["name"] and before.get("tags") == series.get("tags"):
-            before["values"].extend(series.get("values", ()))
+    def _collect(self, index: int, series: Mapping[str, Any]) -> None:
+        collected = self.series[index]
+        previous = collected[-1] if collected else None
+        if previous and previous["name"] == series["name"] and previous.get("tags") == series.get("tags"):
+            previous["values"].extend(series.get("values", ()))
         else:
-            held.append(series)
+            collected.append(series)
 
 
-def _read(answer: Any, most: int, take: Callable[[bytes], None]) -> defer.Deferred[None]:
-    """Give the body of an answer to ``take``; fires at its end, and drops the connection when it is cancelled."""
-    reader = _Reader(most, take)
-    answer.deliverBody(reader)
+def _read(response: Any, max_bytes: int, handle: Callable[[bytes], None]) -> defer.Deferred[None]:
+    """Pass the body of a response to ``handle``; cancelling the Deferred closes the connection."""
+    reader = _BodyReader(max_bytes, handle)
+    response.deliverBody(reader)
     return reader.done
 
 
-class _Reader(protocol.Protocol):
-    def __init__(self, most: int, take: Callable[[bytes], None]) -> None:
-        self.done: defer.Deferred[None] = defer.Deferred(lambda _: self._drop())
-        self._left = most
-        self._most = most
-        self._take = take
-        self._odd: Optional[Failure] = None
+class _BodyReader(protocol.Protocol):
+    def __init__(self, max_bytes: int, handle: Callable[[bytes], None]) -> None:
+        self.done: defer.Deferred[None] = defer.Deferred(lambda _: self._abort())
+        self._remaining = max_bytes
+        self._max_bytes = max_bytes
+        self._handle = handle
+        self._failure: Optional[Failure] = None
 
-    def _drop(self) -> None:
-        """Close the connection at once: a TLS server that says nothing would keep a polite farewell waiting."""
+    def _abort(self) -> None:
+        """Abort the connection: an orderly TLS shutdown would wait for a server that no longer answers."""
         producer = getattr(self.transport, "_producer", None)
-        drop = getattr(producer, "abortConnection", None) or getattr(self.transport, "loseConnection", None)
-        if drop is not None:
-            drop()
+        abort = getattr(producer, "abortConnection", None) or getattr(self.transport, "loseConnection", None)
+        if abort is not None:
+            abort()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of the body; after one that is an error the rest of it, so that the connection may be kept."""
+        """Handle a part of the body; after an error read on to its end, so that the connection can be reused."""
         if self.done.called:
             return
-        self._left -= len(data)
-        if self._left < 0:
-            self.done.errback(ServerError(Trouble.UNEXPECTED_RESPONSE, f"an answer of more than {self._most} bytes"))
-            self._drop()
-        elif self._odd is None:
+        self._remaining -= len(data)
+        if self._remaining < 0:
+            too_large = f"an answer of more than {self._max_bytes} bytes"
+            self.done.errback(ServerError(ErrorKind.UNEXPECTED_RESPONSE, too_large))
+            self._abort()
+        elif self._failure is None:
             try:
-                self._take(data)
+                self._handle(data)
             except StorageError:
-                self._odd = Failure()  # type: ignore[no-untyped-call]
+                self._failure = Failure()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
-        """The body is whole, or will never be."""
+        """Report the end of the body, or that it is incomplete."""
         if self.done.called:
             return
-        if self._odd is not None:
-            self.done.errback(self._odd)
+        if self._failure is not None:
+            self.done.errback(self._failure)
         elif isinstance(reason.value, (web.ResponseDone, http.PotentialDataLoss)):
             self.done.callback(None)
         else:
-            self.done.errback(ServerError(Trouble.UNREACHABLE, "the answer broke off"))
+            self.done.errback(ServerError(ErrorKind.UNREACHABLE, "the answer is incomplete"))
 
 
 def read_ca_file(path: str) -> Any:
-    """The certificates of a PEM file, to be trusted in place of the system's; StorageError where there are none."""
+    """Return the trust root of a PEM file, used in place of the system's; raises StorageError if it has none."""
     try:
         with open(path, "rb") as file:
             found = [ssl.Certificate.loadPEM(pem) for pem in _PEM.findall(file.read())]
@@ -282,7 +296,7 @@ class _Unverified:
         self._context = ssl.CertificateOptions(verify=False).getContext()
 
     def clientConnectionForTLS(self, _: Any) -> SSL.Connection:
-        """A connection that takes any certificate."""
+        """Return a connection that accepts any certificate."""
         connection = SSL.Connection(self._context, None)
         if not (isIPAddress(self._host) or isIPv6Address(self._host)):
             connection.set_tlsext_host_name(self._host.encode("idna"))
@@ -291,16 +305,16 @@ class _Unverified:
 
 @implementer(IPolicyForHTTPS)
 class UnverifiedPolicy:
-    """Encrypts, and believes any server: ``verifyTLS=False``."""
+    """TLS policy without verification: ``verifyTLS=False``."""
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> _Unverified:
-        """How to connect to that server."""
+        """Return the connection creator for a host."""
         del port
         return _Unverified(hostname.decode("ascii"))
 
 
-def policy(server: Server) -> Any:
-    """How a server proves who it is: by the system's certificates, those in a file, or not at all."""
+def tls_policy(server: Server) -> Any:
+    """Return the TLS policy of a server: the system's certificates, those of ``ca_file``, or no verification."""
     if not server.url.startswith("https"):
         return web.BrowserLikePolicyForHTTPS()
     if not server.verify_tls:

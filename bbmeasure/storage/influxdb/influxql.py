@@ -1,9 +1,9 @@
-"""Questions as InfluxQL: every name quoted, every text bound, so that what is asked for is all that is answered.
+"""InfluxQL statements.
 
-A reserved word or a space in a bare name is answered by 200 with an error in the body, a quote in a pasted text by
-whatever it then says (``/query`` executes DROP also for a GET): hence quoted identifiers and bound parameters (``$p0``)
-without exception.  Names are changed as :mod:`bbmeasure.storage.influxdb.line_protocol` changes them.  Columns
-name the tag or the field explicitly (``::tag``), as ``step`` may be either.
+All identifiers are quoted and all values are bound parameters (``$p0``), as a quote in a pasted value would inject
+InfluxQL and ``/query`` executes DROP.  Names are cleaned by the functions of
+:mod:`bbmeasure.storage.influxdb.line_protocol`.  Columns are declared as tag or field (``::tag``), as ``step`` can be
+either.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from bbmeasure.errors import QueryError
 from bbmeasure.model import Query
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.influxdb.line_protocol import (
-    DECLARATIONS,
     EARLIEST,
     FIELDS,
     LATEST,
+    METADATA,
     STATE,
     clean_series,
     clean_text,
 )
 
-#: What a field is called in an answer, so that no tag is taken for it.
+#: Prefix of the fields' aliases in responses, which distinguishes them from tags.
 PREFIX = "_"
-_NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
+_MATCHES_NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
 _UNWRITABLE = str.maketrans("\r\0", "  ")
-#: Records refuse a tag whose name begins so.
+#: Name that no tag has, as records refuse a leading underscore.
 _NO_TAG = "_no_tag"
 _POINT = ", ".join(f'"{name}"::field AS "{PREFIX}{name}"' for name in FIELDS) + ", *::tag"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One or more statements, and the values of the ``$names`` in them."""
+    """One or more InfluxQL statements with the values of their bound parameters."""
 
     text: str
     params: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Bound:
-    """Texts that were bound, by the names they got."""
+class _Parameters:
+    """Bound parameters, named by a letter and their index."""
 
     def __init__(self, letter: str = "p") -> None:
         self.params: dict[str, str] = {}
@@ -56,13 +56,13 @@ class _Bound:
 
 
 def identifier(name: str) -> str:
-    """A name in quotes, whatever it holds; InfluxQL has no way to write a carriage return or a NUL."""
+    """Return a quoted identifier; InfluxQL cannot represent a carriage return or a NUL."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").translate(_UNWRITABLE)
     return f'"{escaped}"'.encode("utf-8", "replace").decode()
 
 
 def source(series: str, policy: Optional[str] = None) -> str:
-    """What stands behind FROM for the points of a series."""
+    """Return the FROM clause of a series."""
     return _measurement(clean_series(series), policy)
 
 
@@ -70,12 +70,12 @@ def _measurement(name: str, policy: Optional[str]) -> str:
     return f"{identifier(policy)}.{identifier(name)}" if policy else identifier(name)
 
 
-def _everything(policy: Optional[str]) -> str:
+def _all_measurements(policy: Optional[str]) -> str:
     return f"{identifier(policy)}./.*/" if policy else "/.*/"
 
 
-def _where(query: Query, bound: _Bound, tag_keys: Iterable[str] = ()) -> list[str]:
-    """The conditions of a query; with ``exact_tags`` none of ``tag_keys`` may be set but those that are given."""
+def _where(query: Query, bound: _Parameters, tag_keys: Iterable[str] = ()) -> list[str]:
+    """Return the conditions of a query; with ``exact_tags`` the other ``tag_keys`` must be empty."""
     wanted = {clean_text(key): clean_text(value) for key, value in query.tags.items()}
     if query.exact_tags:
         wanted = {**dict.fromkeys(set(tag_keys) - {"builder", "worker", "build"}, ""), **wanted}
@@ -83,22 +83,25 @@ def _where(query: Query, bound: _Bound, tag_keys: Iterable[str] = ()) -> list[st
         if value is not None:
             wanted[key] = clean_text(value)
     conditions = [_tag_is(key, wanted[key], bound) for key in sorted(wanted)]
-    return conditions + _among(query.builders, bound) + _between(query.since, query.until)
+    return conditions + _of_builders(query.builders, bound) + _between(query.since, query.until)
 
 
-def _among(builders: Optional[frozenset[str]], bound: _Bound) -> list[str]:
-    """The condition that points are of some builders; none where they may be of any."""
+def _of_builders(builders: Optional[frozenset[str]], bound: _Parameters) -> list[str]:
+    """Return the condition on the builder, no condition for None."""
     if builders is None:
         return []
-    among = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(builders)]
-    return [f"({' OR '.join(among) or _NOTHING})"]
+    alternatives = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(builders)]
+    return [f"({' OR '.join(alternatives) or _MATCHES_NOTHING})"]
 
 
-def _tag_is(key: str, value: str, bound: _Bound) -> str:
-    """InfluxDB takes ``time``, in capitals too, for the time: no tag has that name, and one called Time has no test."""
+def _tag_is(key: str, value: str, bound: _Parameters) -> str:
+    """Return the condition on a tag.
+
+    InfluxDB reads ``time`` in any case as the timestamp: no tag has that name, and a tag ``Time`` cannot be queried.
+    """
     if key.lower() == "time":
         if key != "time":
-            raise QueryError(f"tag {key!r}: expected another name, as InfluxDB takes this one for the time")
+            raise QueryError(f"tag {key!r}: expected another name, as InfluxDB reads this one as the timestamp")
         key = _NO_TAG
     return f"{identifier(key)}::tag = {bound(value)}"
 
@@ -114,7 +117,7 @@ def _between(since: Optional[int], until: Optional[int]) -> list[str]:
 
 def _select(what: str, origin: str, conditions: Sequence[str], rest: str = "") -> str:
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {what} FROM {origin}{where}{rest}"  # noqa: S608  (every part is quoted, bound or our own)
+    return f"SELECT {what} FROM {origin}{where}{rest}"  # noqa: S608  (every part is quoted, bound or constant)
 
 
 def points(
@@ -125,8 +128,8 @@ def points(
     tag_keys: Iterable[str] = (),
     before: Optional[int] = None,
 ) -> Statement:
-    """The newest ``limit`` points, the newest first; with ``before`` only those of builds with a smaller buildid."""
-    bound = _Bound()
+    """Select the newest points, newest first; with ``before`` only those of builds with a smaller buildid."""
+    bound = _Parameters()
     conditions = _where(query, bound, tag_keys)
     if before is not None:
         conditions.append(f'"buildid"::field < {int(before)}')
@@ -135,18 +138,15 @@ def points(
 
 
 def records(buildid: int, *, policy: Optional[str] = None) -> Statement:
-    """All points of a build, of every series: InfluxDB has no index of fields and reads all its points for it."""
-    return Statement(_select(_POINT, _everything(policy), [f'"buildid"::field = {int(buildid)}']))
+    """Select all points of a build.  InfluxDB scans all its points, as fields have no index."""
+    return Statement(_select(_POINT, _all_measurements(policy), [f'"buildid"::field = {int(buildid)}']))
 
 
 def summarize(
     query: Query, statistics: Sequence[Statistic], *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()
 ) -> Statement:
-    """How many numbers and how many texts there are, then each statistic of the numbers, then each of the texts.
-
-    Of texts there are only the statistics with ``of_text``.
-    """
-    bound = _Bound()
+    """Select the counts of numbers and texts, the statistics of the numbers, and those of the texts (``of_text``)."""
+    bound = _Parameters()
     calls = ['count("value"::field)', 'count("text"::field)']
     calls += [_call(one, "value") for one in statistics]
     calls += [_call(one, "text") for one in statistics if one.of_text]
@@ -160,8 +160,8 @@ def _call(statistic: Statistic, name: str) -> str:
 
 
 def extent(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:
-    """Three statements: the first point's value, the last one's, and how many numbers and texts there are."""
-    bound = _Bound()
+    """Select, in three statements, the first point, the last point, and the counts of numbers and texts."""
+    bound = _Parameters()
     conditions = _where(query, bound, tag_keys)
     what, origin = '"value"::field, "text"::field', source(query.series, policy)
     ends = [_select(what, origin, conditions, f" ORDER BY time {order} LIMIT 1") for order in ("ASC", "DESC")]
@@ -178,8 +178,8 @@ def buckets(
     policy: Optional[str] = None,
     tag_keys: Iterable[str] = (),
 ) -> Statement:
-    """Numbers, texts, average, minimum and maximum of each ``width`` nanoseconds from ``first`` up to ``end``."""
-    bound = _Bound()
+    """Select counts, average, minimum and maximum per ``width`` nanoseconds from ``first`` to ``end``, exclusive."""
+    bound = _Parameters()
     conditions = _where(query, bound, tag_keys) + _between(first, end)
     calls = ['count("value"::field)', 'count("text"::field)']
     calls += [f'{call}("value"::field)' for call in ("mean", "min", "max")]
@@ -188,67 +188,69 @@ def buckets(
 
 
 def tag_keys(series: str, *, policy: Optional[str] = None) -> Statement:
-    """The names of all tags of a series."""
+    """Return the statement for the tag keys of a series."""
     return Statement(f"SHOW TAG KEYS FROM {source(series, policy)}")
 
 
-def declared(*series: str, policy: Optional[str] = None) -> Statement:
-    """What was said of some series last, or of each there is.  Its bound names are its own: it goes with others."""
-    bound = _Bound("d")
+def series_metadata(*series: str, policy: Optional[str] = None) -> Statement:
+    """Select the latest metadata of some series, or of all.  Its parameters can be joined with other statements'."""
+    bound = _Parameters("d")
     wanted = " OR ".join(f'"series"::tag = {bound(clean_series(name))}' for name in series)
     conditions = [wanted] if wanted else []
     what = '"kind"::field, "unit"::field, "better"::field, "name"::field, "master"::field'
     rest = ' GROUP BY "series" ORDER BY time DESC LIMIT 1'
-    return Statement(_select(what, _measurement(DECLARATIONS, policy), conditions, rest), bound.params)
+    return Statement(_select(what, _measurement(METADATA, policy), conditions, rest), bound.params)
 
 
-def together(first: Statement, then: Statement) -> Statement:
-    """Both in one request; they must not bind the same names."""
-    return Statement(f"{first.text}; {then.text}", {**first.params, **then.params})
+def join(first: Statement, second: Statement) -> Statement:
+    """Return both statements as one request; their parameters must have different names."""
+    return Statement(f"{first.text}; {second.text}", {**first.params, **second.params})
 
 
-def held(builders: Optional[frozenset[str]] = None, *, policy: Optional[str] = None) -> Statement:
-    """What every series holds, of some ``builders`` alone where they are given: six statements.
+def series_contents(builders: Optional[frozenset[str]] = None, *, policy: Optional[str] = None) -> Statement:
+    """Select the contents of every series, or their part of ``builders``, in six statements.
 
-    How many numbers and texts; all builders; the first number, the last, the first text, the last.
+    These are the counts of numbers and texts, the builders, first and last number, first and last text.
     """
-    bound = _Bound()
-    origin, among = _everything(policy), _among(builders, bound)
+    bound = _Parameters()
+    origin, conditions = _all_measurements(policy), _of_builders(builders, bound)
     texts = [
-        _select('count("value"::field), count("text"::field)', origin, among),
+        _select('count("value"::field), count("text"::field)', origin, conditions),
         f'SHOW TAG VALUES FROM {origin} WITH KEY = "builder"',
     ]
     texts += [
-        _select(f'{call}("{name}"::field)', origin, among) for name in ("value", "text") for call in ("first", "last")
+        _select(f'{call}("{name}"::field)', origin, conditions)
+        for name in ("value", "text")
+        for call in ("first", "last")
     ]
     return Statement("; ".join(texts), bound.params)
 
 
 def recall(keys: Sequence[str], *, policy: Optional[str] = None) -> Statement:
-    """The running totals under ``keys``, one statement each."""
-    bound = _Bound()
+    """Select the running totals of ``keys``, one statement each."""
+    bound = _Parameters()
     origin = _measurement(STATE, policy)
     texts = [_select('last("value"::field)', origin, [f'"key"::tag = {bound(clean_text(key))}']) for key in keys]
     return Statement("; ".join(texts), bound.params)
 
 
 def state_keys(*, policy: Optional[str] = None) -> Statement:
-    """The keys of all running totals."""
+    """Return the statement for the keys of all running totals."""
     return Statement(f'SHOW TAG VALUES FROM {_measurement(STATE, policy)} WITH KEY = "key"')
 
 
 def forget(series: str, keys: Sequence[str] = ()) -> Statement:
-    """Drop a series in all retention policies, with what was said of it and the running totals under ``keys``.
+    """Drop a series in all retention policies, its metadata, and the running totals of ``keys``.
 
-    ``DROP MEASUREMENT`` would take an administrator.
+    ``DROP MEASUREMENT`` would require an administrator.
     """
-    bound = _Bound()
+    bound = _Parameters()
     texts = [f"DROP SERIES FROM {source(series)}"]
-    texts.append(f'DROP SERIES FROM {identifier(DECLARATIONS)} WHERE "series" = {bound(clean_series(series))}')
+    texts.append(f'DROP SERIES FROM {identifier(METADATA)} WHERE "series" = {bound(clean_series(series))}')
     texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(clean_text(key))}' for key in keys]
     return Statement("; ".join(texts), bound.params)
 
 
 def create_database(name: str) -> Statement:
-    """Make a database; nothing happens where it is there."""
+    """Create a database unless it exists."""
     return Statement(f"CREATE DATABASE {identifier(name)}")

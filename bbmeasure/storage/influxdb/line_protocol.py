@@ -1,15 +1,15 @@
-"""Points as InfluxDB's line protocol, and what of a name or a value it cannot carry.
+"""Serializer of InfluxDB's line protocol.
 
-Written by hand because the ``influxdb`` client doubles backslashes, sends NaN as it is, and takes ten times as long.
-What is escaped, and how, was measured with influxd 1.6.7:
+The serializer of the ``influxdb`` client doubles backslashes, writes NaN, and takes ten times as long.  The escaping
+rules were measured with influxd 1.6.7:
 
-- A tag's key and value escape comma, equals and space by a backslash, a measurement only comma and space: with an
-  escaped equals it is kept twice, and cannot be dropped.  A backslash elsewhere stands for itself.  At the end of any
-  of them it would escape what follows: it is dropped.
-- In a measurement a backslash before one of those is lost, and a leading ``#`` makes the whole line a comment: both
-  become ``_``.  Blanks and NULs before the first character of a line are skipped.
-- A line break ends the line everywhere but in a string field, whose quotes and backslashes are escaped; and there too
-  where a tag has a backslash before a character that is escaped, as InfluxDB then loses count of the quotes.
+- In a tag's key and value, comma, equals and space are escaped by a backslash; in a measurement only comma and space,
+  as InfluxDB stores a measurement with an escaped equals twice and cannot drop it.  Any other backslash is literal.  A
+  trailing backslash would escape the next character: it is removed.
+- In a measurement InfluxDB loses a backslash before one of these characters, and a leading ``#`` starts a comment:
+  both become ``_``.  Blanks and NULs at the start of a line are skipped.
+- A newline ends a line except in a string field, where quotes and backslashes are escaped.  It ends the line in a
+  string field too if a tag has a backslash before an escaped character: InfluxDB then miscounts the quotes.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from math import isfinite
 from typing import NamedTuple, Optional
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import BuildContext, Point
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.units import excerpt
 
-#: Measurements that bbmeasure keeps its own knowledge in.
-DECLARATIONS = "bbmeasure_series"
+#: Measurements of the series' metadata and of running totals.
+METADATA = "bbmeasure_series"
 STATE = "bbmeasure_state"
-#: The fields of a point.  A tag of such a name would be read back as ``NAME_1``.
+#: Fields of a point.  InfluxDB returns a tag with the same name as ``NAME_1``.
 FIELDS = ("value", "text", "build", "buildid", "revision", "branch", "project", "step", "samples", "spread")
-#: The longest measurement with its tags, in bytes, and the range of times that InfluxDB takes.
-LONGEST_KEY = 65_535
+#: Maximum size of a measurement with its tags, in bytes, and the range of InfluxDB's timestamps.
+MAX_KEY_BYTES = 65_535
 EARLIEST, LATEST = -9_223_372_036_854_775_806, 9_223_372_036_854_775_806
-#: How many points are made into lines at one go, so that the reactor is never kept for long.
+#: Points that are serialized per turn of the reactor.
 SLICE = 100
 
 #: Step, revision, branch, project, and whether the step is a tag.
-_Facts = tuple[Optional[str], Optional[str], Optional[str], Optional[str], bool]
+_BuildKey = tuple[Optional[str], Optional[str], Optional[str], Optional[str], bool]
 
-_REFUSED_TAGS = frozenset([*FIELDS, "builder", "worker", "time"]) - {"step"}
-_MOST_CACHED = 10_000
+_RESERVED_TAGS = frozenset([*FIELDS, "builder", "worker", "time"]) - {"step"}
+_CACHE_SIZE = 10_000
 _LINE_BREAKS = str.maketrans("\r\n\0", "   ")
 _KEY = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ "})
@@ -46,20 +46,20 @@ _STRING = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 class LineError(StorageError, ValueError):
-    """A point that line protocol cannot carry."""
+    """A point that line protocol cannot represent."""
 
 
-class TextLeftOutError(LineError):
-    """A text for a server that keeps numbers alone."""
+class UnsupportedTextError(LineError):
+    """A text value for a server that stores numbers only."""
 
 
 def clean_text(text: str) -> str:
-    """A tag's key or value as it is kept: line breaks and NUL are spaces, no backslash ends it."""
+    """Return a tag's key or value as InfluxDB stores it: newlines and NULs are spaces, trailing backslashes removed."""
     return text.translate(_LINE_BREAKS).rstrip("\\")
 
 
 def clean_series(name: str) -> str:
-    """The measurement of a series; whoever asks for a series asks for this."""
+    """Return the measurement of a series, for lines and for queries."""
     cleaned = clean_text(name).replace("\\", "_")
     if cleaned[:1] in ("#", "\t"):
         cleaned = "_" + cleaned[1:]
@@ -67,58 +67,74 @@ def clean_series(name: str) -> str:
 
 
 def measurement(series: str) -> str:
-    """As :func:`clean_series`; LineError for the names that bbmeasure needs for itself."""
+    """Return the measurement of a series; raises LineError for the measurements that bbmeasure reserves."""
     cleaned = clean_series(series)
-    if cleaned in (DECLARATIONS, STATE):
-        raise LineError(f"series {series!r}: expected another name, as bbmeasure keeps its own knowledge in this one")
+    if cleaned in (METADATA, STATE):
+        raise LineError(f"series {series!r}: expected another name, as bbmeasure reserves this one")
     return cleaned
 
 
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags as they are kept, by name; what is empty is no tag.  LineError where two become one."""
+    """Return the tags as InfluxDB stores them, sorted, without empty ones; raises LineError for equal names."""
     cleaned: dict[str, str] = {}
     for key, value in tags.items():
         name, text = clean_text(key), clean_text(value)
         if not name or name in cleaned:
-            raise LineError(f"tag {excerpt(key)}: expected a name that is still its own without line breaks and a \\")
+            raise LineError(f"tag {excerpt(key)}: expected a name that is unique without newlines and trailing \\")
         cleaned[name] = text
     return {name: cleaned[name] for name in sorted(cleaned) if cleaned[name]}
 
 
 def quote_string(text: str) -> str:
-    """A string field's value, in quotes."""
+    """Return the quoted value of a string field."""
     return f'"{text.translate(_STRING)}"'
 
 
-def key(series: str, tags: Mapping[str, str]) -> str:
-    """The part of a line before its fields, for names that are clean already; LineError where it is too long."""
-    parts = [series.translate(_MEASUREMENT)]
+def series_key(measurement: str, tags: Mapping[str, str]) -> str:
+    """Return measurement and tags, escaped; raises LineError if they are too long.
+
+    The names must be clean, see :func:`clean_series` and :func:`clean_tags`.
+    """
+    parts = [measurement.translate(_MEASUREMENT)]
     parts.extend(f"{name.translate(_KEY)}={value.translate(_KEY)}" for name, value in tags.items())
     joined = ",".join(parts)
-    if len(joined.encode("utf-8", "replace")) > LONGEST_KEY:
-        raise LineError(f"series {excerpt(series)}: expected at most {LONGEST_KEY} bytes of its name and tags together")
+    if len(joined.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+        raise LineError(f"series {excerpt(measurement)}: expected at most {MAX_KEY_BYTES} bytes of name and tags")
     return joined
 
 
-class LineWriter:
-    """Makes lines of points, and remembers what they have in common.
+def metadata_line(info: SeriesInfo, time: int, master: str = "") -> str:
+    """Return the line, with its newline, that stores kind, unit and direction of a series."""
+    fields = {"kind": info.kind.value, "unit": info.unit, "better": info.better.value, "name": info.name}
+    fields.update({"master": master} if master else {})
+    written = ",".join(f"{name}={quote_string(value)}" for name, value in fields.items())
+    return f"{series_key(METADATA, {'series': clean_series(info.name)})} {written} {time}\n"
 
-    With ``tag_build_number`` the build's number is a tag and no field.  With ``numbers_only``, for servers that know
-    no text, string fields are left out and a text value is a TextLeftOutError.
+
+def state_line(key: str, value: float, time: int) -> str:
+    """Return the line, with its newline, that stores a running total."""
+    return f"{series_key(STATE, {'key': clean_text(key)})} value={float(value)!r} {time}\n"
+
+
+class LineWriter:
+    """Serializer of points, with caches for what points have in common.
+
+    With ``tag_build_number`` the build's number is a tag instead of a field.  With ``numbers_only``, for servers
+    without strings, string fields are omitted and a text value raises UnsupportedTextError.
     """
 
     def __init__(self, *, tag_build_number: bool = False, numbers_only: bool = False) -> None:
         self.tag_build_number = tag_build_number
         self.numbers_only = numbers_only
         self._keys: dict[tuple[object, ...], str] = {}
-        self._facts: dict[_Facts, str] = {}
+        self._builds: dict[_BuildKey, str] = {}
 
     def line(self, point: Point) -> str:
-        """The line of ``point``, without a line break at its end; LineError says why there is none."""
+        """Return the line of a point, without a newline; raises LineError if there is none."""
         value, time = point.value, point.time
         if isinstance(value, str):
             if self.numbers_only:
-                raise TextLeftOutError("value is a text: expected a number, as the server keeps nothing else")
+                raise UnsupportedTextError("value is a text: expected a number, as the server stores numbers only")
             first = f"text={quote_string(value)}"
         elif isfinite(value):
             first = f"value={float(value)!r}"
@@ -126,101 +142,101 @@ class LineWriter:
             raise LineError(f"value {value}: expected a finite number")
         if not EARLIEST <= time <= LATEST:
             raise LineError(f"time {time}: expected nanoseconds within 64 bits")
-        head, more = self._around(point)
-        if "\\\\" in head and ("\n" in first or "\n" in more):
+        key, more = self._key_and_fields(point)
+        if "\\\\" in key and ("\n" in first or "\n" in more):
             first, more = first.replace("\n", " "), more.replace("\n", " ")
-        return f"{head} {first}{more} {time}"
+        return f"{key} {first}{more} {time}"
 
-    def frame(self, point: Point) -> tuple[str, str]:
-        """What stands before and behind the value, a finite number, in the lines of all points that are like ``point``
-        but for value and time; the time follows.  LineError as for :meth:`line`.
+    def template(self, point: Point) -> tuple[str, str]:
+        """Return the text before and after the value in the lines of all points that differ in value and time only.
+
+        The value must be a finite number; the time follows.  Raises LineError as :meth:`line` does.
         """
-        head, more = self._around(point)
-        return f"{head} value=", f"{more} "
+        key, more = self._key_and_fields(point)
+        return f"{key} value=", f"{more} "
 
-    def _around(self, point: Point) -> tuple[str, str]:
-        """The key, and the fields behind the first with a comma before each."""
+    def _key_and_fields(self, point: Point) -> tuple[str, str]:
+        """Return the series key, and the fields after the value, each after a comma."""
         build, tags = point.build, point.tags
-        key_of: tuple[object, ...]
+        cache_key: tuple[object, ...]
         more = ""
         if build is None:
-            key_of = (point.series, *tags.items())
+            cache_key = (point.series, *tags.items())
         else:
-            more = self._of_build(build, "step" in tags)
+            more = self._build_fields(build, "step" in tags)
             number = build.build if self.tag_build_number else None
-            key_of = (point.series, build.builder, build.worker, number, *tags.items())
+            cache_key = (point.series, build.builder, build.worker, number, *tags.items())
         if point.samples != 1:
             more += f",samples={point.samples}i"
         if point.spread is not None and isfinite(point.spread):
             more += f",spread={float(point.spread)!r}"
-        return self._keys.get(key_of) or self._remember_key(key_of, point), more
+        return self._keys.get(cache_key) or self._add_key(cache_key, point), more
 
-    def _of_build(self, build: BuildContext, step_is_tag: bool) -> str:
-        """The fields that a point has of its build, each with a comma before it."""
-        facts = (build.step, build.revision, build.branch, build.project, step_is_tag)
-        known = self._facts.get(facts)
-        if known is None:
-            known = self._remember_facts(facts)
+    def _build_fields(self, build: BuildContext, step_is_tag: bool) -> str:
+        """Return the fields of a build, each after a comma."""
+        cache_key = (build.step, build.revision, build.branch, build.project, step_is_tag)
+        strings = self._builds.get(cache_key)
+        if strings is None:
+            strings = self._add_build(cache_key)
         number = "" if self.tag_build_number else f",build={build.build}i"
-        return f"{number},buildid={build.buildid}i{known}"
+        return f"{number},buildid={build.buildid}i{strings}"
 
-    def _remember_key(self, key_of: tuple[object, ...], point: Point) -> str:
-        if len(self._keys) >= _MOST_CACHED:
+    def _add_key(self, cache_key: tuple[object, ...], point: Point) -> str:
+        if len(self._keys) >= _CACHE_SIZE:
             self._keys.clear()
-        made = self._make_key(point.series, point.build, point.tags)
-        self._keys[key_of] = made
-        return made
+        key = self._make_key(point.series, point.build, point.tags)
+        self._keys[cache_key] = key
+        return key
 
     def _make_key(self, series: str, build: Optional[BuildContext], tags: Mapping[str, str]) -> str:
         for tag in tags:
             cleaned = clean_text(tag)
-            if cleaned in _REFUSED_TAGS or (cleaned in FIELDS and cleaned != tag):
-                raise LineError(f"tag {excerpt(tag)}: expected a name that no field and no tag of the master's has")
-        everything = dict(tags)
+            if cleaned in _RESERVED_TAGS or (cleaned in FIELDS and cleaned != tag):
+                raise LineError(f"tag {excerpt(tag)}: expected a name other than those of bbmeasure's fields and tags")
+        all_tags = dict(tags)
         if build is not None:
-            everything.update(builder=build.builder, worker=build.worker)
+            all_tags.update(builder=build.builder, worker=build.worker)
             if self.tag_build_number:
-                everything["build"] = str(build.build)
-        return key(measurement(series), clean_tags(everything))
+                all_tags["build"] = str(build.build)
+        return series_key(measurement(series), clean_tags(all_tags))
 
-    def _remember_facts(self, facts: _Facts) -> str:
-        step, revision, branch, project, step_is_tag = facts
-        named = {"revision": revision, "branch": branch, "project": project, "step": None if step_is_tag else step}
-        made = "".join(f",{name}={quote_string(fact)}" for name, fact in named.items() if fact)
+    def _add_build(self, cache_key: _BuildKey) -> str:
+        step, revision, branch, project, step_is_tag = cache_key
+        fields = {"revision": revision, "branch": branch, "project": project, "step": None if step_is_tag else step}
+        strings = "".join(f",{name}={quote_string(value)}" for name, value in fields.items() if value)
         if self.numbers_only:
-            made = ""
-        if len(self._facts) >= _MOST_CACHED:
-            self._facts.clear()
-        self._facts[facts] = made
-        return made
+            strings = ""
+        if len(self._builds) >= _CACHE_SIZE:
+            self._builds.clear()
+        self._builds[cache_key] = strings
+        return strings
 
 
-class Refused(NamedTuple):
-    """A point that no line can carry, where it stood among the others, and why."""
+class InvalidPoint(NamedTuple):
+    """A point that has no line, with its position and the reason."""
 
-    at: int
+    position: int
     point: Point
-    why: Exception
+    error: Exception
 
 
-def slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[bytes, list[Refused]]]:
-    """For every SLICE of ``points``: their lines, and those points that cannot be lines.
+def write_slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[bytes, list[InvalidPoint]]]:
+    """Yield, for each SLICE of ``points``, their lines and the points without a line.
 
-    A point that is none at all (a value that is neither number nor text) is refused like the others: it must not stand
-    in their way.
+    A point whose value is neither number nor text is invalid too: it must not block the points after it.
     """
     remaining = enumerate(points)
     make = writer.line
     while True:
         lines: list[str] = []
-        refused: list[Refused] = []
-        at = -1
-        for at, point in islice(remaining, SLICE):
+        invalid: list[InvalidPoint] = []
+        index = -1
+        for index, point in islice(remaining, SLICE):
             try:
                 lines.append(make(point))
             except (ValueError, TypeError, OverflowError, AttributeError) as error:
-                refused.append(Refused(at, point, error))
-        if at < 0:
+                invalid.append(InvalidPoint(index, point, error))
+        if index < 0:
             return
         lines.append("")
-        yield "\n".join(lines).encode("utf-8", "replace"), refused
+        yield "\n".join(lines).encode("utf-8", "replace"), invalid

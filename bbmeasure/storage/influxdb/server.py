@@ -1,7 +1,7 @@
-"""Which InfluxDB is meant and as whom, and how what it answers to a write or a question is told apart.
+"""Address and credentials of an InfluxDB server, and classification of its error responses.
 
-One set of endpoints serves InfluxDB 1.x, 2.x and 3, and what speaks like them: ``/write`` and ``/query``, with a user
-and password or with a token in the header.  Nothing here touches the network; no message or ``repr`` holds a secret.
+InfluxDB 1.x, 2.x, 3 and compatible servers share the endpoints ``/write`` and ``/query``, with basic authentication or
+a token in the ``Authorization`` header.  This module does no I/O.  No message and no ``repr`` contains a secret.
 """
 
 from __future__ import annotations
@@ -12,47 +12,50 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
-from urllib.parse import urlsplit
 
-from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
+from bbmeasure.urls import check_url
 
-#: What reading an answer raises that has another form than InfluxDB's.
-ODD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+#: Exceptions that reading a response of another format than InfluxDB's raises.
+PARSE_ERRORS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
-_LONGEST_WORDS = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
-class Trouble(enum.Enum):
-    """What went wrong with a request; the value says what to do about it."""
+class ErrorKind(enum.Enum):
+    """Classes of failed requests.  The value describes the class in messages."""
 
     UNREACHABLE = "no answer"
     UNAUTHORIZED = "user, password or token not accepted"
-    FORBIDDEN = "no right to do that"
+    FORBIDDEN = "permission denied"
     NOT_FOUND = "no such database, retention policy or path"
     REFUSED = "points refused"
-    TOO_LARGE = "too much at once"
+    TOO_LARGE = "request too large"
     BUSY = "server is busy"
     FAILED = "server failed"
     UNEXPECTED_RESPONSE = "not the answer of an InfluxDB; is the URL right?"
 
 
 class ServerError(StorageUnavailableError):
-    """A server that did not do what was asked of it.
+    """Failed request to a server.
 
-    ``words`` are its own, cut short; ``status`` is HTTP's, 0 where no whole answer came.
+    ``message`` is the server's own message, truncated; ``status`` is the HTTP status, 0 without a complete response.
     """
 
-    def __init__(self, trouble: Trouble, words: str, status: int = 0) -> None:
+    def __init__(self, kind: ErrorKind, message: str, status: int = 0) -> None:
         code = f"{status} " if status else ""
-        super().__init__(f"{code}{trouble.value}: {words}" if words else f"{code}{trouble.value}")
-        self.trouble = trouble
-        self.words = words
+        super().__init__(f"{code}{kind.value}: {message}" if message else f"{code}{kind.value}")
+        self.kind = kind
+        self.message = message
         self.status = status
 
 
 @dataclass(frozen=True, repr=False)
 class Server:
-    """A database on a server.  StorageError where the URL is none, or holds a password."""
+    """One database of a server, with the credentials for it.
+
+    Raises QueryError for an invalid URL or one with credentials, and for arguments of another type.
+    """
 
     url: str
     database: str
@@ -63,35 +66,37 @@ class Server:
     verify_tls: bool = True
     ca_file: Optional[str] = None
     timeout: float = 10.0
-    token_scheme: str = "Token"  # noqa: S105  (a word of HTTP)
+    token_scheme: str = "Token"  # noqa: S105  (an HTTP authentication scheme)
     hide_username: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url)
+        if not self.url.isascii():
+            raise QueryError(f"url {self.url[:200]!r}: expected ASCII only")
         for name, value in (("username", self.username), ("password", self.password), ("token", self.token)):
             if value is not None and not isinstance(value, str):
-                raise StorageError(f"{name}: expected a text")
+                raise QueryError(f"{name}: expected a text")
         if self.ca_file is not None and not isinstance(self.ca_file, str):
-            raise StorageError(f"caFile {self.ca_file!r}: expected a file's path")
+            raise QueryError(f"caFile {self.ca_file!r}: expected a file's path")
 
     def __repr__(self) -> str:
         database = f", database {self.database}" if self.database else ""
         policy = f", retention policy {self.retention_policy}" if self.retention_policy else ""
-        return f"<{self.url}{database}{policy}, {self.who}>"
+        return f"<{self.url}{database}{policy}, {self.authentication}>"
 
     @property
-    def who(self) -> str:
-        """As whom requests are made."""
+    def authentication(self) -> str:
+        """The credentials in use, described without a secret."""
         if self.token:
             return "by token"
         return f"as {'***' if self.hide_username else self.username}" if self.username else "as nobody"
 
     def endpoint(self, name: str) -> str:
-        """The URL of ``write``, ``query`` or ``ping``, behind the prefix that the server's URL may have."""
+        """Return the URL of ``write``, ``query`` or ``ping``."""
         return f"{self.url.rstrip('/')}/{name}"
 
     def headers(self) -> dict[str, str]:
-        """What proves who asks: ``Token`` is understood by InfluxDB 2 and 3, the basic scheme by all."""
+        """Return the ``Authorization`` header; InfluxDB 2 and 3 accept ``Token``, all versions accept ``Basic``."""
         if self.token:
             return {"Authorization": f"{self.token_scheme} {self.token}"}
         if self.username:
@@ -99,102 +104,85 @@ class Server:
             return {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
         return {}
 
-    def place(self) -> dict[str, str]:
-        """The parameters that name the database and, where one is chosen, its retention policy."""
-        place = {"db": self.database, "rp": self.retention_policy}
-        return {name: value for name, value in place.items() if value}
+    def database_parameters(self) -> dict[str, str]:
+        """Return the query parameters that select the database and the retention policy."""
+        parameters = {"db": self.database, "rp": self.retention_policy}
+        return {name: value for name, value in parameters.items() if value}
 
-    def redact(self, words: str) -> str:
-        """A server's words without line breaks and secrets, cut short."""
-        proof = self.headers().get("Authorization", "").partition(" ")[2]
-        for secret in (proof, self.password, self.token, self.username if self.hide_username else None):
+    def redact(self, text: str) -> str:
+        """Return ``text`` on one line, without secrets, truncated."""
+        credentials = self.headers().get("Authorization", "").partition(" ")[2]
+        for secret in (credentials, self.password, self.token, self.username if self.hide_username else None):
             if secret:
-                words = words.replace(secret, "***")
-        words = " ".join(words.split())
-        return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}\u2026"
+                text = text.replace(secret, "***")
+        text = " ".join(text.split())
+        return text if len(text) <= _MAX_MESSAGE_CHARACTERS else f"{text[:_MAX_MESSAGE_CHARACTERS]}\u2026"
 
 
-def check_url(url: str) -> None:
-    """StorageError where ``url`` is none of a server: it names what is wrong and never shows what may be a password."""
-    if not isinstance(url, str):
-        raise StorageError("url: expected a text such as https://influx.example.org:8086")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise StorageError("url: expected one such as https://influx.example.org:8086") from None
-    if parts.username is not None or parts.password is not None:
-        raise StorageError("url: expected no user and password in it; give username= and password=")
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or any(char <= " " for char in url):
-        raise StorageError(f"url {url[:200]!r}: expected one such as https://influx.example.org:8086")
-    if parts.query or parts.fragment:
-        raise StorageError("url: expected nothing behind its path")
-
-
-_BY_STATUS = {
-    400: Trouble.REFUSED,
-    401: Trouble.UNAUTHORIZED,
-    403: Trouble.FORBIDDEN,
-    404: Trouble.NOT_FOUND,
-    413: Trouble.TOO_LARGE,
-    422: Trouble.REFUSED,
-    429: Trouble.BUSY,
-    503: Trouble.BUSY,
+_KIND_BY_STATUS = {
+    400: ErrorKind.REFUSED,
+    401: ErrorKind.UNAUTHORIZED,
+    403: ErrorKind.FORBIDDEN,
+    404: ErrorKind.NOT_FOUND,
+    413: ErrorKind.TOO_LARGE,
+    422: ErrorKind.REFUSED,
+    429: ErrorKind.BUSY,
+    503: ErrorKind.BUSY,
 }
 
 
-_SAYS_NOTHING = ("bad request", "unprocessable entity")
-#: What openGemini says with a 400 while it takes no points at all.
+_GENERIC_MESSAGES = ("bad request", "unprocessable entity")
+#: Message of openGemini, with status 400, while it is read-only.
 _READ_ONLY = "writing is not allowed"
 
 
-def error_of(server: Server, status: int, headers: Mapping[str, str], body: bytes) -> ServerError:
-    """What an answer means that is not the one wished for.
+def response_error(server: Server, status: int, headers: Mapping[str, str], body: bytes) -> ServerError:
+    """Return the error for a response with an unexpected status.
 
-    A 400 is of the points only where InfluxDB itself says so, in JSON: a proxy's page, or "Client sent an HTTP request
-    to an HTTPS server", must not make anybody throw points away.
+    A 400 is REFUSED only with a JSON message of InfluxDB: the error page of a proxy, or "Client sent an HTTP request
+    to an HTTPS server", must not make the exporter discard points.
     """
-    words = _words(body)
-    trouble = _BY_STATUS.get(status)
-    if trouble is None:
-        trouble = Trouble.FAILED if status >= 500 else Trouble.UNEXPECTED_RESPONSE
-    if trouble is Trouble.REFUSED and (words is None or words.lower() in _SAYS_NOTHING):
-        trouble = Trouble.UNEXPECTED_RESPONSE
-    if words is not None and "retention policy not found" in words:
-        trouble = Trouble.NOT_FOUND
-    if words is not None and _READ_ONLY in words:
-        trouble = Trouble.FAILED
+    message = _error_message(body)
+    kind = _KIND_BY_STATUS.get(status)
+    if kind is None:
+        kind = ErrorKind.FAILED if status >= 500 else ErrorKind.UNEXPECTED_RESPONSE
+    if kind is ErrorKind.REFUSED and (message is None or message.lower() in _GENERIC_MESSAGES):
+        kind = ErrorKind.UNEXPECTED_RESPONSE
+    if message is not None and "retention policy not found" in message:
+        kind = ErrorKind.NOT_FOUND
+    if message is not None and _READ_ONLY in message:
+        kind = ErrorKind.FAILED
     if 300 <= status < 400:
-        words = f"redirected to {headers.get('location', 'nowhere')}"
-    if words is None:
-        words = body[: 2 * _LONGEST_WORDS].decode("utf-8", "replace")
-    return ServerError(trouble, server.redact(words), status)
+        message = f"redirected to {headers.get('location', 'nowhere')}"
+    if message is None:
+        message = body[: 2 * _MAX_MESSAGE_CHARACTERS].decode("utf-8", "replace")
+    return ServerError(kind, server.redact(message), status)
 
 
-def _words(body: bytes) -> Optional[str]:
-    """The message in an error's JSON, by the key of InfluxDB 1 and 3 or of 2; None where it is none."""
+def _error_message(body: bytes) -> Optional[str]:
+    """Return the message of a JSON error of InfluxDB 1 or 3 (``error``) or 2 (``message``), None for another body."""
     try:
-        said = json.loads(body)
-    except ODD:
+        document = json.loads(body)
+    except PARSE_ERRORS:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(document, dict):
         return None
-    found = said.get("error") or ("code" in said and said.get("message"))
-    if not isinstance(found, str):
+    message = document.get("error") or ("code" in document and document.get("message"))
+    if not isinstance(message, str):
         return None
-    details = said.get("data")
+    details = document.get("data")
     if isinstance(details, list) and details and isinstance(details[0], dict):
-        found = f"{found}: {details[0].get('error_message', '')}"
-    return found
+        message = f"{message}: {details[0].get('error_message', '')}"
+    return message
 
 
-def query_error(server: Server, words: str) -> StorageError:
-    """What an error inside of an answer with status 200 means."""
-    for sign, trouble in (
-        ("database not found", Trouble.NOT_FOUND),
-        ("retention policy not found", Trouble.NOT_FOUND),
-        ("not authorized", Trouble.FORBIDDEN),
+def query_error(server: Server, message: str) -> StorageError:
+    """Return the exception for an error inside a response with status 200."""
+    for sign, kind in (
+        ("database not found", ErrorKind.NOT_FOUND),
+        ("retention policy not found", ErrorKind.NOT_FOUND),
+        ("not authorized", ErrorKind.FORBIDDEN),
     ):
-        if sign in words:
-            return ServerError(trouble, server.redact(words), 200)
-    return StorageError(f"the server could not answer: {server.redact(words)}")
+        if sign in message:
+            return ServerError(kind, server.redact(message), 200)
+    return StorageError(f"query failed: {server.redact(message)}")

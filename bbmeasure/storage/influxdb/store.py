@@ -1,9 +1,9 @@
-"""InfluxStorage: an InfluxDB as a store that answers for itself, by its own aggregates.
+"""InfluxDB store: answers queries with the server's own aggregates.
 
-Several masters may write into one database and read each other's points: what each series is stands in the measurement
-``bbmeasure_series`` (tag ``series``; fields ``kind``, ``unit``, ``better``, the full ``name``, and the ``master`` that
-said it), whose last word holds.  Nothing here is needed to ship points to the server, which is
-:mod:`bbmeasure.export.exporter`' work.
+Several masters can write to one database and read each other's points.  The measurement ``bbmeasure_series`` holds the
+metadata of each series: tag ``series``; fields ``kind``, ``unit``, ``better``, the full ``name``, and the ``master``
+that wrote it.  The latest row is valid.  Exporting points does not need this module, see
+:mod:`bbmeasure.export.exporter`.
 """
 
 from __future__ import annotations
@@ -23,26 +23,24 @@ from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import (
-    DECLARATIONS,
-    STATE,
+    METADATA,
     LineWriter,
     clean_series,
-    clean_text,
-    key,
     measurement,
-    slices,
+    metadata_line,
+    state_line,
+    write_slices,
 )
 from bbmeasure.storage.influxdb.results import (
-    count_of,
-    declaration,
-    fill_in,
-    large_buckets,
-    read_declared,
+    buckets_of_points,
+    buckets_of_rows,
+    read_metadata,
     read_points,
-    small_buckets,
-    statistics_of,
+    read_series,
+    read_statistics,
+    total_count,
 )
-from bbmeasure.storage.influxdb.server import ODD, Server, ServerError, Trouble
+from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError
 from bbmeasure.storage.validation import (
     bucket_edges,
     check_buckets,
@@ -54,42 +52,48 @@ from bbmeasure.storage.validation import (
     state_series,
 )
 
-#: Points that go to the server in one request.
+#: Points per request.
 BATCH = 5_000
-#: Up to so many points are read and put into buckets here, to the nanosecond; of more the server makes buckets.
-SMALL = 2_000
-#: What was said of a series is said again after so long, so that a retention policy does not take it away.
-_SAY_AGAIN = 86_400 * NANOSECONDS
+#: Up to so many points are put into buckets here, exact to the nanosecond; for more the server computes the buckets.
+EXACT_BUCKET_POINTS = 2_000
+#: Nanoseconds after which metadata is written again, before a retention policy deletes it.
+_METADATA_REFRESH = 86_400 * NANOSECONDS
 
 
-Asking = TypeVar("Asking", bound=Callable[..., "defer.Deferred[Any]"])
+QueryMethod = TypeVar("QueryMethod", bound=Callable[..., "defer.Deferred[Any]"])
 
 
-def _understood(method: Asking) -> Asking:
-    """Have a question fail with a ServerError where its answer has another form than was asked for."""
+def _checks_response(method: QueryMethod) -> QueryMethod:
+    """Make a method fail with a ServerError if the response has an unexpected format."""
 
     @wraps(method)
-    def asking(self: InfluxStorage, *args: Any, **options: Any) -> defer.Deferred[Any]:
-        return method(self, *args, **options).addErrback(self._misunderstood)
+    def checked(self: InfluxStorage, *args: Any, **options: Any) -> defer.Deferred[Any]:
+        return method(self, *args, **options).addErrback(self._unexpected_response)
 
-    return cast("Asking", asking)
+    return cast("QueryMethod", checked)
 
 
 class InfluxStorage:
-    """The points in one database of an InfluxDB 1.x, or of a server that speaks like it.
+    """Store in one database of an InfluxDB 1.x or of a compatible server.
 
-    ``clock`` tells when something is declared.  Writes go to the server at once: there is no outbox here.
+    Writes go to the server directly, without an outbox.  ``clock`` dates metadata and running totals.
     """
 
     def __init__(
-        self, name: str, client: InfluxClient, *, clock: Any, tag_build_number: bool = False, small: int = SMALL
+        self,
+        name: str,
+        client: InfluxClient,
+        *,
+        clock: Any,
+        tag_build_number: bool = False,
+        exact_bucket_points: int = EXACT_BUCKET_POINTS,
     ) -> None:
         self.name = name
         self.client = client
         self.clock = clock
         self.counters: Counter[str] = Counter()
         self._writer = LineWriter(tag_build_number=tag_build_number)
-        self._small = small
+        self._exact_bucket_points = exact_bucket_points
         self._last_error: Optional[str] = None
 
     @property
@@ -104,73 +108,80 @@ class InfluxStorage:
         return int(self.clock.seconds() * NANOSECONDS)
 
     @defer.inlineCallbacks
-    def _ask(self, statement: influxql.Statement, take: Any = None) -> Generator[Any, Any, Any]:
-        """The series that each statement is answered with; counts what goes wrong."""
-        self.counters["asked"] += 1
+    def _query(self, statement: influxql.Statement, handle: Any = None) -> Generator[Any, Any, Any]:
+        """Execute a statement and return the series of each of its parts; counts queries and failures."""
+        self.counters["queries"] += 1
         try:
-            answer = yield self.client.query(statement, take)
+            results = yield self.client.query(statement, handle)
         except StorageError as error:
-            self.counters["failed"] += 1
+            self.counters["failures"] += 1
             self._last_error = str(error)
             raise
         self._last_error = None
-        return answer
+        return results
 
-    def _misunderstood(self, failed: Failure) -> Failure:
-        error = failed.value
-        if isinstance(error, MeasureError) or not isinstance(error, ODD):
-            return failed
-        self.counters["failed"] += 1
-        odd = ServerError(Trouble.UNEXPECTED_RESPONSE, self._server.redact(f"{type(error).__name__}: {error}"), 200)
-        self._last_error = str(odd)
-        raise odd from error
+    def _unexpected_response(self, failure: Failure) -> Failure:
+        error = failure.value
+        if isinstance(error, MeasureError) or not isinstance(error, PARSE_ERRORS):
+            return failure
+        self.counters["failures"] += 1
+        message = self._server.redact(f"{type(error).__name__}: {error}")
+        unexpected = ServerError(ErrorKind.UNEXPECTED_RESPONSE, message, 200)
+        self._last_error = str(unexpected)
+        raise unexpected from error
 
-    # what series are
+    # metadata
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Generator[Any, Any, SeriesInfo]:
-        """Say what a series is, see :class:`~bbmeasure.storage.base.Storage`."""
+        """Declare kind, unit and direction of a series, see :class:`~bbmeasure.storage.base.Storage`."""
         measurement(info.name)
-        answer = yield self._ask(influxql.declared(info.name, policy=self._policy))
-        held = read_declared(answer[0]).get(clean_series(info.name))
-        said = SeriesInfo(info.name, info.kind, info.unit, info.better)
-        result = said if held is None else reconcile(replace(held.info, name=info.name), said, override=override)
+        results = yield self._query(influxql.series_metadata(info.name, policy=self._policy))
+        stored = read_metadata(results[0]).get(clean_series(info.name))
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
+        if stored is not None:
+            declared = reconcile(replace(stored.info, name=info.name), declared, override=override)
         now = self._now()
-        if held is None or result != held.info or now - held.time > _SAY_AGAIN:
-            time = now if held is None else max(now, held.time + 1)
-            said_by = "" if held is None else held.master
-            yield self.client.write(declaration(result, time, said_by).encode("utf-8", "replace"))
-        return result
+        if stored is None or declared != stored.info or now - stored.time > _METADATA_REFRESH:
+            time = now if stored is None else max(now, stored.time + 1)
+            master = "" if stored is None else stored.master
+            yield self.client.write(metadata_line(declared, time, master).encode("utf-8", "replace"))
+        return declared
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def series(self, builders: Optional[frozenset[str]] = None) -> Generator[Any, Any, list[SeriesInfo]]:
-        """All series by name, with what they hold: those that were declared, and others that have a value or a text.
+        """Return all series that have metadata, a number or a text, sorted by name.
 
-        With ``builders`` those that have some of these, and what that is.
+        With ``builders``, only series with points of these, and counts and values of these points.
         """
-        declared, *held = yield self._ask(
-            influxql.together(influxql.declared(policy=self._policy), influxql.held(builders, policy=self._policy))
+        metadata, *contents = yield self._query(
+            influxql.join(
+                influxql.series_metadata(policy=self._policy), influxql.series_contents(builders, policy=self._policy)
+            )
         )
-        infos = {name: one.info for name, one in read_declared(declared).items()}
-        return sorted(fill_in(infos, held, builders), key=lambda info: info.name)
+        infos = {name: stored.info for name, stored in read_metadata(metadata).items()}
+        return sorted(read_series(infos, contents, builders), key=lambda info: info.name)
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def forget(self, series: str) -> Generator[Any, Any, int]:
-        """Remove a series with its points, declaration and state; how many points that were."""
-        answer = yield self._ask(
-            influxql.together(influxql.extent(Query(series)), influxql.state_keys(policy=self._policy))
+        """Delete a series with its points, metadata and running totals; returns the number of points."""
+        results = yield self._query(
+            influxql.join(influxql.extent(Query(series)), influxql.state_keys(policy=self._policy))
         )
-        keys = [row[1] for one in answer[3] for row in one["values"]]
-        yield self._ask(influxql.forget(series, [key for key in keys if state_series(key) == series]))
-        return count_of(answer[2])
+        keys = [row[1] for one in results[3] for row in one["values"]]
+        yield self._query(influxql.forget(series, [key for key in keys if state_series(key) == series]))
+        return total_count(results[2])
 
     # writing
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
-        """Send points, and running totals with them.  All or nothing as far as BATCH points go, and the server does."""
+        """Write points and running totals.
+
+        Nothing is written if a point is invalid.  Up to BATCH points are one request.
+        """
         try:
             bodies = self._bodies(points, state or {})
         except StorageError:
@@ -188,130 +199,129 @@ class InfluxStorage:
             check_stream(point)
         bodies = []
         for at in range(0, len(points), BATCH):
-            parts = []
-            for lines, refused in slices(self._writer, points[at : at + BATCH]):
-                for _, point, why in refused:
-                    raise StorageError(f"a point of {point.series!r}: {why}")
-                parts.append(lines)
-            bodies.append(b"".join(parts))
+            slices = []
+            for lines, invalid in write_slices(self._writer, points[at : at + BATCH]):
+                for _, point, error in invalid:
+                    raise StorageError(f"a point of {point.series!r}: {error}")
+                slices.append(lines)
+            bodies.append(b"".join(slices))
         now = self._now()
-        totals = "".join(
-            f"{key(STATE, {'key': clean_text(name)})} value={float(value)!r} {now}\n" for name, value in state.items()
-        )
+        totals = "".join(state_line(key, value, now) for key, value in state.items())
         if totals:
             bodies.append(totals.encode("utf-8", "replace"))
         return bodies
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def recall(self, keys: Sequence[str]) -> Generator[Any, Any, dict[str, float]]:
-        """The last ``state`` written under each of ``keys`` that has one."""
+        """Return the latest running totals of those ``keys`` that have one."""
         if not keys:
             return {}
-        answer = yield self._ask(influxql.recall(keys, policy=self._policy))
-        return {name: float(found[0]["values"][0][1]) for name, found in zip(keys, answer) if found}
+        results = yield self._query(influxql.recall(keys, policy=self._policy))
+        return {key: float(result[0]["values"][0][1]) for key, result in zip(keys, results) if result}
 
     # reading
 
     @defer.inlineCallbacks
-    def _where(self, query: Query) -> Generator[Any, Any, dict[str, Any]]:
-        """What the statements of a query need besides it."""
+    def _scope(self, query: Query) -> Generator[Any, Any, dict[str, Any]]:
+        """Return the retention policy and, for ``exact_tags``, the series' tag keys."""
         tag_keys: list[str] = []
         if query.exact_tags:
-            answer = yield self._ask(influxql.tag_keys(query.series, policy=self._policy))
-            tag_keys = [row[0] for one in answer[0] for row in one["values"]]
+            results = yield self._query(influxql.tag_keys(query.series, policy=self._policy))
+            tag_keys = [row[0] for one in results[0] for row in one["values"]]
         return {"policy": self._policy, "tag_keys": tag_keys}
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def last(self, query: Query, before: Optional[int] = None) -> Generator[Any, Any, Optional[Point]]:
-        """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        where = yield self._where(query)
+        """Return the newest point; with ``before``, the newest of a build with a smaller buildid."""
+        scope = yield self._scope(query)
         found = yield self._points(
-            influxql.points(query, 1, before=before, **where), {clean_series(query.series): query.series}
+            influxql.points(query, 1, before=before, **scope), {clean_series(query.series): query.series}
         )
         return found[0] if found else None
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def points(self, query: Query, limit: int) -> Generator[Any, Any, list[Point]]:
-        """The newest ``limit`` points, oldest first."""
+        """Return the newest ``limit`` points, oldest first."""
         check_limit(limit)
-        where = yield self._where(query)
-        found = yield self._points(influxql.points(query, limit, **where), {clean_series(query.series): query.series})
+        scope = yield self._scope(query)
+        found = yield self._points(influxql.points(query, limit, **scope), {clean_series(query.series): query.series})
         found.reverse()
         return found  # type: ignore[no-any-return]
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def records(self, buildid: int) -> Generator[Any, Any, list[Point]]:
-        """All points of a build, in the order of their time.  The server reads all it holds for it."""
+        """Return all points of a build, sorted by time.  The server scans all its points."""
         names: dict[str, str] = {}
-        statement = influxql.together(
-            influxql.declared(policy=self._policy), influxql.records(buildid, policy=self._policy)
+        statement = influxql.join(
+            influxql.series_metadata(policy=self._policy), influxql.records(buildid, policy=self._policy)
         )
         found = yield self._points(statement, names)
         return sorted(found, key=lambda point: point.time)
 
     @defer.inlineCallbacks
     def _points(self, statement: influxql.Statement, names: dict[str, str]) -> Generator[Any, Any, list[Point]]:
-        """The points in an answer, made piece by piece as it comes; ``names`` are the series' of measurements."""
+        """Return the points of a response, read chunk by chunk; ``names`` maps measurements to series."""
         found: list[Point] = []
 
-        def take(_: int, piece: Mapping[str, Any]) -> None:
-            if piece["name"] == DECLARATIONS:
-                names.update((name, one.info.name) for name, one in read_declared([piece]).items())
+        def handle(_: int, chunk: Mapping[str, Any]) -> None:
+            if chunk["name"] == METADATA:
+                names.update((name, stored.info.name) for name, stored in read_metadata([chunk]).items())
             else:
-                found.extend(read_points(names.get(piece["name"], piece["name"]), piece))
+                found.extend(read_points(names.get(chunk["name"], chunk["name"]), chunk))
 
-        yield self._ask(statement, take)
+        yield self._query(statement, handle)
         return found
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def summarize(
         self, query: Query, statistics: Sequence[Statistic]
     ) -> Generator[Any, Any, dict[str, Optional[Value]]]:
-        """Each statistic by its name; None where there is no data."""
-        where = yield self._where(query)
-        declared, answer = yield self._ask(
-            influxql.together(
-                influxql.declared(query.series, policy=self._policy), influxql.summarize(query, statistics, **where)
+        """Return each statistic by its name, None without data."""
+        scope = yield self._scope(query)
+        metadata, result = yield self._query(
+            influxql.join(
+                influxql.series_metadata(query.series, policy=self._policy),
+                influxql.summarize(query, statistics, **scope),
             )
         )
-        for held in read_declared(declared).values():
-            check_text_statistics(held.info, statistics)
-        row = answer[0]["values"][0][1:] if answer else []
-        return statistics_of(row, statistics)
+        for stored in read_metadata(metadata).values():
+            check_text_statistics(stored.info, statistics)
+        row = result[0]["values"][0][1:] if result else []
+        return read_statistics(row, statistics)
 
-    @_understood
+    @_checks_response
     @defer.inlineCallbacks
     def buckets(self, query: Query, count: int) -> Generator[Any, Any, list[Bucket]]:
-        """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data.
+        """Return ``count`` equal buckets from ``since`` or the first point to ``until`` or the last; [] without data.
 
-        Of more than SMALL points, those less than 2 microseconds before an edge may be counted behind it.
+        With more than EXACT_BUCKET_POINTS points, points within 2 microseconds before an edge can be counted after it.
         """
         check_buckets(count)
-        where = yield self._where(query)
-        oldest, newest, counted = yield self._ask(influxql.extent(query, **where))
-        points = count_of(counted)
+        scope = yield self._scope(query)
+        oldest, newest, counts = yield self._query(influxql.extent(query, **scope))
+        points = total_count(counts)
         if not points:
             return []
         first = oldest[0]["values"][0][0] if query.since is None else query.since
         end = newest[0]["values"][0][0] + 1 if query.until is None else query.until
         edges = bucket_edges(first, end, count)
-        if points <= self._small:
+        if points <= self._exact_bucket_points:
             found = yield self.points(query, points)
-            return small_buckets(edges, found)
+            return buckets_of_points(edges, found)
         width = max(1, (end - first) // count)
-        (answer,) = yield self._ask(influxql.buckets(query, first, end, width, **where))
-        return large_buckets(edges, width, answer[0]["values"])
+        (result,) = yield self._query(influxql.buckets(query, first, end, width, **scope))
+        return buckets_of_rows(edges, width, result[0]["values"])
 
     def health(self) -> Health:
-        """How it is: the counters ``asked`` and ``failed``, and what went wrong with the last question."""
+        """Return the counters ``queries`` and ``failures``, and the error of the last query."""
         return Health(self.name, last_error=self._last_error, counters=dict(self.counters))
 
     def close(self) -> defer.Deferred[None]:
-        """Let go of connections."""
+        """Close the connections."""
         self.client.close()
         return defer.succeed(None)

@@ -194,7 +194,7 @@ def test_a_missing_database_is_made(master: Path, influxd: Influxd, ships_to: An
     ships_to(influxd.url, username="both", database="made by drain")
     status, said = run(capsys, "ship", "--master", master, "--drain")
     assert status == 1
-    assert "403 no right" in said["message"]
+    assert "403 permission denied" in said["message"]
     ships_to(influxd.url, username="admin", password="secret", database="made by drain", create_database=False)
     status, said = run(capsys, "ship", "--master", master, "--drain")
     assert status == 1
@@ -291,7 +291,7 @@ def test_check_proves_each_thing(influxd: Influxd) -> None:
     ("options", "what", "words"),
     [
         ({"username": "both", "password": "wrong"}, "write", "401 user, password or token not accepted"),
-        ({"username": "reader", "password": SECRET}, "write", "403 no right to do that"),
+        ({"username": "reader", "password": SECRET}, "write", "403 permission denied"),
         ({"username": "writer", "password": SECRET, "answers": True}, "read", "403"),
         ({"username": "both", "password": SECRET, "database": "missing"}, "database", "missing is not there"),
         (
@@ -500,7 +500,7 @@ def test_check_shows_what_it_found(master: Path, influxd: Influxd, monkeypatch: 
 def test_a_configuration_that_cannot_be_read(master: Path) -> None:
     """A mistake in master.cfg is told in Buildbot's words."""
     configure(master, 'InfluxDBInstance(url="nonsense", database="t")')
-    with pytest.raises(StorageUnavailableError, match="url 'nonsense': expected one such as"):
+    with pytest.raises(StorageUnavailableError, match="url 'nonsense': expected a URL such as"):
         config.read_exporters(master)
     with pytest.raises(StorageUnavailableError, match="expected a master's folder"):
         config.read_exporters(master.parent)

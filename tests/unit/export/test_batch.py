@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import task
 
-from bbmeasure.export.batch import Packer, Part, lines_of
+from bbmeasure.export.batch import Batch, BatchBuilder, lines_of
 from bbmeasure.model import BuildContext, Point
-from bbmeasure.storage.influxdb.line_protocol import LineWriter, slices
+from bbmeasure.storage.influxdb.line_protocol import LineWriter, write_slices
 from bbmeasure.storage.sqlite.journal import Journal
 
 NAMES = st.sampled_from(["a", "b", "x value=1.0", "c d,e=f", "bbmeasure_series"])
@@ -55,9 +55,12 @@ def test_rows_and_points_make_the_same_lines(points: list[Point]) -> None:
     assert [point for _, point in waiting] == points
     for options in ({}, {"tag_build_number": True}, {"numbers_only": True}):
         writer = LineWriter(**options)
-        slow, quick = list(slices(writer, points)), list(lines_of(writer, waiting))
+        slow, quick = list(write_slices(writer, points)), list(lines_of(writer, waiting))
         assert [lines for lines, _ in quick] == [lines for lines, _ in slow]
-        told = [[(one.at, one.point, str(one.why)) for _, refused in made for one in refused] for made in (quick, slow)]
+        told = [
+            [(one.position, one.point, str(one.error)) for _, refused in made for one in refused]
+            for made in (quick, slow)
+        ]
         assert told[0] == told[1]
 
 
@@ -69,8 +72,8 @@ def test_a_part_of_what_waits_makes_its_own_lines(tmp_path: Path) -> None:
         journal.write(points)
         waiting = journal.pending("sink", 1_000)
     clock = task.Clock()
-    packer = Packer(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
-    found: list[Part] = []
+    packer = BatchBuilder(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
+    found: list[Batch] = []
     packer.pack(waiting, 300, 400).addCallback(found.append)
     clock.advance(0)
     packer.halves(found[0]).addCallback(found.extend)

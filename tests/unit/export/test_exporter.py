@@ -13,11 +13,11 @@ from twisted.internet import defer, task
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.export import batch, exporter
 from bbmeasure.export.backoff import Backoff
-from bbmeasure.export.exporter import Limits, Shipper
+from bbmeasure.export.exporter import Exporter, OutboxLimits
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
-from bbmeasure.storage.influxdb.server import Server, ServerError, Trouble
+from bbmeasure.storage.influxdb.server import ErrorKind, Server, ServerError
 from bbmeasure.storage.sqlite.outbox import Backlog
 
 BUILD = BuildContext("first", "bot1", 1, 101)
@@ -122,7 +122,7 @@ class Bench:
         self.client = FakeClient(answer)
         self.forward = 0.0
         options.setdefault("writer", LineWriter())
-        self.shipper = Shipper(
+        self.shipper = Exporter(
             self.outbox,
             "sink",
             self.client,
@@ -192,15 +192,15 @@ def test_nothing_is_acknowledged_before_the_server_has_it() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ServerError(Trouble.UNAUTHORIZED, "authorization failed", 401), "401 user, password or token not accepted"),
-        (ServerError(Trouble.FORBIDDEN, "not authorized", 403), "403 no right to do that"),
-        (ServerError(Trouble.NOT_FOUND, "no dbrp mapping found", 404), "404 no such database"),
-        (ServerError(Trouble.FAILED, "engine is on fire", 500), "500 server failed: engine is on fire"),
-        (ServerError(Trouble.BUSY, "later", 503), "503 server is busy"),
-        (ServerError(Trouble.UNEXPECTED_RESPONSE, "<html>", 200), "200 not the answer of an InfluxDB"),
-        (ServerError(Trouble.UNREACHABLE, "Connection refused"), "no answer: Connection refused"),
+        (ServerError(ErrorKind.UNAUTHORIZED, "authorization failed", 401), "401 user, password or token not accepted"),
+        (ServerError(ErrorKind.FORBIDDEN, "not authorized", 403), "403 permission denied"),
+        (ServerError(ErrorKind.NOT_FOUND, "no dbrp mapping found", 404), "404 no such database"),
+        (ServerError(ErrorKind.FAILED, "engine is on fire", 500), "500 server failed: engine is on fire"),
+        (ServerError(ErrorKind.BUSY, "later", 503), "503 server is busy"),
+        (ServerError(ErrorKind.UNEXPECTED_RESPONSE, "<html>", 200), "200 not the answer of an InfluxDB"),
+        (ServerError(ErrorKind.UNREACHABLE, "Connection refused"), "no answer: Connection refused"),
     ],
-    ids=lambda value: value.trouble.name if isinstance(value, ServerError) else "",
+    ids=lambda value: value.kind.name if isinstance(value, ServerError) else "",
 )
 def test_lasting_trouble_is_told_and_not_hammered(error: ServerError, words: str) -> None:
     """Each kind of trouble shows in health, is tried again in pauses that grow to a minute, and loses nothing."""
@@ -230,7 +230,7 @@ def test_pauses_double_with_chance_to_a_cap_and_begin_anew() -> None:
 
 def test_a_pause_is_not_cut_short_by_new_points() -> None:
     """Builds that go on while the server is away do not make the shipper hammer it."""
-    bench = Bench(points(1), lambda lines: ServerError(Trouble.UNREACHABLE, "away")).start(100)
+    bench = Bench(points(1), lambda lines: ServerError(ErrorKind.UNREACHABLE, "away")).start(100)
     before = len(bench.client.writes)
     for _ in range(20):
         bench.outbox.put(points(1))
@@ -241,7 +241,7 @@ def test_a_pause_is_not_cut_short_by_new_points() -> None:
 
 def test_a_clock_that_is_set_back_puts_nothing_off() -> None:
     """Timers go by the time of day: with one set back, a pause ends when points come after it."""
-    troubles: list[Answer] = [ServerError(Trouble.UNREACHABLE, "away")]
+    troubles: list[Answer] = [ServerError(ErrorKind.UNREACHABLE, "away")]
     bench = Bench(points(1), lambda lines: troubles[0]).start(10)
     troubles[0] = None
     bench.clock.rightNow -= 3_600
@@ -274,7 +274,7 @@ def refuse(bad: Callable[[str], bool], words: str = "partial write: field type c
     """A server that refuses a request with a bad line in it."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(Trouble.REFUSED, words, 400) if any(bad(line) for line in lines) else None
+        return ServerError(ErrorKind.REFUSED, words, 400) if any(bad(line) for line in lines) else None
 
     return answer
 
@@ -298,7 +298,9 @@ def test_a_server_that_says_it_dropped_all_is_believed() -> None:
     """Where InfluxDB counts as many dropped lines as it got, no smaller requests have to find them."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(Trouble.REFUSED, f"partial write: points beyond retention policy dropped={len(lines)}", 400)
+        return ServerError(
+            ErrorKind.REFUSED, f"partial write: points beyond retention policy dropped={len(lines)}", 400
+        )
 
     bench = Bench(points(5_000), answer).start()
     assert len(bench.client.writes) == 1
@@ -311,9 +313,9 @@ def test_trouble_in_the_middle_of_a_refusal_keeps_what_is_settled() -> None:
 
     def answer(lines: list[str]) -> Answer:
         if away:
-            return ServerError(Trouble.UNREACHABLE, "away")
+            return ServerError(ErrorKind.UNREACHABLE, "away")
         if any(line.endswith("1000000007") for line in lines):
-            return ServerError(Trouble.REFUSED, "bad", 400)
+            return ServerError(ErrorKind.REFUSED, "bad", 400)
         nonlocal_away()
         return None
 
@@ -334,7 +336,7 @@ def test_too_much_at_once_is_sent_in_pieces() -> None:
     """A server or proxy that takes small requests alone gets small requests."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(Trouble.TOO_LARGE, "too large", 413) if len(lines) > 100 else None
+        return ServerError(ErrorKind.TOO_LARGE, "too large", 413) if len(lines) > 100 else None
 
     bench = Bench(points(1_000), answer).start()
     assert len(bench.client.landed) == 1_000
@@ -346,7 +348,7 @@ def test_a_point_that_is_too_large_alone_is_refused() -> None:
 
     def answer(lines: list[str]) -> Answer:
         large = any("text=" in line for line in lines)
-        return ServerError(Trouble.TOO_LARGE, "too large", 413) if large else None
+        return ServerError(ErrorKind.TOO_LARGE, "too large", 413) if large else None
 
     large = Point("log", 5, "x" * 1000)
     bench = Bench([*points(3), large, *points(5)[3:]], answer).start()
@@ -378,7 +380,7 @@ def test_a_slow_server_gets_smaller_requests() -> None:
     """Requests that are not answered in time become smaller, down to fifty points, and grow again."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(Trouble.UNREACHABLE, "not a whole answer") if len(lines) > 300 else None
+        return ServerError(ErrorKind.UNREACHABLE, "not a whole answer") if len(lines) > 300 else None
 
     bench = Bench(points(20_000), answer).start(600)
     assert len(bench.client.landed) == 20_000
@@ -393,7 +395,7 @@ def test_long_texts_make_small_requests(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(bench.client.landed) == 1_000
 
 
-MISSING = ServerError(Trouble.NOT_FOUND, 'database not found: "t"', 404)
+MISSING = ServerError(ErrorKind.NOT_FOUND, 'database not found: "t"', 404)
 
 
 class Declares:
@@ -442,7 +444,7 @@ def test_a_database_that_keeps_missing_is_not_made_again_and_again() -> None:
 def test_a_database_that_may_not_be_made(create: bool) -> None:
     """Where the user may not make it, or nobody wants it made, the missing database stays the trouble."""
     bench = Bench(points(10), lambda lines: MISSING, create_database=create)
-    bench.client.may_make = ServerError(Trouble.FORBIDDEN, "not authorized", 403)
+    bench.client.may_make = ServerError(ErrorKind.FORBIDDEN, "not authorized", 403)
     bench.start(1)
     assert "database not found" in (bench.shipper.health().last_error or "")
     bench.client.answer = lambda lines: None
@@ -453,7 +455,7 @@ def test_a_database_that_may_not_be_made(create: bool) -> None:
 def test_a_user_who_may_not_make_a_database_that_is_there() -> None:
     """That is no error: the points land, and health shows no trouble."""
     bench = Bench(points(10), create_database=True)
-    bench.client.may_make = ServerError(Trouble.FORBIDDEN, "not authorized", 403)
+    bench.client.may_make = ServerError(ErrorKind.FORBIDDEN, "not authorized", 403)
     bench.start()
     assert len(bench.client.landed) == 10
     assert bench.shipper.health().last_error is None
@@ -463,7 +465,9 @@ def test_a_user_who_may_not_make_a_database_that_is_there() -> None:
 def test_the_backlog_and_its_limits() -> None:
     """Health tells the backlog from memory; what waits beyond a limit is dropped until nothing is left to drop."""
     bench = Bench(
-        points(10), lambda lines: ServerError(Trouble.FAILED, "oh", 500), limits=Limits(max_bytes=1_000, max_age=60.0)
+        points(10),
+        lambda lines: ServerError(ErrorKind.FAILED, "oh", 500),
+        limits=OutboxLimits(max_bytes=1_000, max_age=60.0),
     )
     bench.outbox.to_trim = [2_000, 2_000]
     bench.start(6)
@@ -503,7 +507,7 @@ def test_nothing_is_asked_of_a_journal_that_does_not_know_the_sink_yet() -> None
 
 def test_a_trouble_ends_when_nothing_waits() -> None:
     """What another process has shipped meanwhile is no trouble of ours any longer."""
-    bench = Bench(points(10), lambda lines: ServerError(Trouble.UNREACHABLE, "away")).start(5)
+    bench = Bench(points(10), lambda lines: ServerError(ErrorKind.UNREACHABLE, "away")).start(5)
     assert bench.shipper.health().last_error is not None
     bench.outbox.waiting.clear()
     bench.run(60)
@@ -548,7 +552,7 @@ def test_stop_waits_for_no_server() -> None:
 
 def test_stop_ends_a_pause() -> None:
     """A shipper that waits for its next try, or for something to ship, stops at once."""
-    for answer in (lambda lines: ServerError(Trouble.FAILED, "oh", 500), lambda lines: None):
+    for answer in (lambda lines: ServerError(ErrorKind.FAILED, "oh", 500), lambda lines: None):
         bench = Bench(points(10), answer).start(100)
         stopped: list[object] = []
         bench.shipper.stop().addCallback(stopped.append)
@@ -563,7 +567,7 @@ def test_stop_is_over_in_time_although_the_journal_hangs() -> None:
     bench.start(1)
     stopped: list[object] = []
     bench.shipper.stop().addCallback(stopped.append)
-    bench.run(exporter.STOP_PATIENCE)
+    bench.run(exporter.STOP_TIMEOUT)
     assert stopped == [None]
 
 
@@ -593,7 +597,7 @@ def test_no_turn_of_the_reactor_is_long() -> None:
         return now[0]
 
     turns = []
-    packer = batch.Packer(LineWriter(), clock, gzip=True, monotonic=monotonic)
+    packer = batch.BatchBuilder(LineWriter(), clock, gzip=True, monotonic=monotonic)
     packing = packer.pack(list(enumerate(points(5_000))), 0, 5_000)
     while not packing.called:
         before = now[0]

@@ -16,8 +16,8 @@ import requests
 from twisted.internet import defer, reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from bbmeasure.export.exporter import Limits, Shipper
-from bbmeasure.export.metadata import Declarations
+from bbmeasure.export.exporter import Exporter, OutboxLimits
+from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -45,19 +45,19 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.journal = SQLiteStorage(folder / "journal.sqlite", reactor=reactor)
-        self.shippers: list[Shipper] = []
+        self.shippers: list[Exporter] = []
         self.logged: list[LogEvent] = []
         self.forward = 0.0
 
     def ship(
         self, url: str, name: str = "sink", *, master: str = "one", writer: Optional[LineWriter] = None, **options: Any
-    ) -> Shipper:
+    ) -> Exporter:
         create = options.pop("create_database", True)
-        limits = options.pop("limits", Limits())
+        limits = options.pop("limits", OutboxLimits())
         client = InfluxClient(reactor, Server(url, options.pop("database", "t"), **options))
         clock = SimpleNamespace(seconds=lambda: reactor.seconds() + self.forward)
-        declarations = Declarations(client, master, clock=clock, monotonic=lambda: time.monotonic() + self.forward)
-        shipper = Shipper(
+        declarations = MetadataExporter(client, master, clock=clock, monotonic=lambda: time.monotonic() + self.forward)
+        shipper = Exporter(
             self.journal,
             name,
             client,
@@ -347,7 +347,7 @@ def test_a_wrong_password_is_told_and_a_right_one_ships_the_backlog(bench: Bench
         assert len(server.rows("SELECT kind FROM bbmeasure_series", "t")) == 1
         health = right.health()
         assert health.last_error is None
-        assert health.counters["declarations_unread"] == 1
+        assert health.counters["metadata_unread"] == 1
         shown = " ".join([repr(wrong.health()), repr(health), *(str(formatEvent(event)) for event in bench.logged)])
         assert "takes points" in shown or "points wait" in shown
         assert SECRET not in shown
@@ -362,7 +362,7 @@ def test_a_user_without_rights_is_told_apart(bench: Bench) -> Any:
         yield bench.journal.write(points(10))
         shipper = bench.ship(server.url, username="writer", password=SECRET)
         yield bench.until("trouble", lambda: shipper.health().last_error)
-        assert "403 no right to do that" in (shipper.health().last_error or "")
+        assert "403 permission denied" in (shipper.health().last_error or "")
         server.query("GRANT WRITE ON t TO writer")
         yield bench.shipped()
         assert shipper.health().last_error is None
@@ -403,7 +403,7 @@ def test_a_backlog_beyond_its_limits_loses_its_oldest(bench: Bench, influxd: Inf
     """While the server is away no more waits than the limit allows; what was dropped is counted, the newest arrive."""
     port = free_port()
     yield bench.journal.write(points(5_000))
-    shipper = bench.ship(f"http://127.0.0.1:{port}", limits=Limits(max_bytes=100_000))
+    shipper = bench.ship(f"http://127.0.0.1:{port}", limits=OutboxLimits(max_bytes=100_000))
     yield bench.until("the limit", lambda: 0 < shipper.health().backlog < 5_000)
     yield bench.until("what was dropped", lambda: shipper.health().counters["dropped"])
     waiting, dropped = shipper.health().backlog, shipper.health().counters["dropped"]

@@ -16,13 +16,14 @@ import yaml
 from bbmeasure.errors import QueryError
 from bbmeasure.grafana import panels
 from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
-from bbmeasure.grafana.links import Grafana, check_dashboards, check_url
+from bbmeasure.grafana.links import Grafana, check_dashboards
 from bbmeasure.grafana.provisioning import known_series, write_provisioning
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.reports import serialize
 from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_series
 from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.urls import check_url
 from tests.grafana_model import Board
 from tests.servers import Influxd
 

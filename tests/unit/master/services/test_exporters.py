@@ -40,9 +40,9 @@ def settings(**more: Any) -> Settings:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"url": None}, "url: expected a text"),
-        ({"url": "influx.example.org"}, "url 'influx.example.org': expected one such as"),
-        ({"url": f"http://me:{SECRET}@host:8086"}, "url: expected no user and password in it"),
+        ({"url": None}, "url 'None': expected a URL such as"),
+        ({"url": "influx.example.org"}, "url 'influx.example.org': expected a URL such as"),
+        ({"url": f"http://me:{SECRET}@host:8086"}, "url: expected a URL without user and password"),
         ({"url": util.Secret("influx")}, "url: expected a plain value, as username, password, token alone"),
         ({"database": util.Secret("influx")}, "database: expected a plain value"),
         ({"retentionPolicy": util.Interpolate("x")}, "retentionPolicy: expected a plain value"),
@@ -122,8 +122,8 @@ def test_victoriametrics_arguments() -> None:
     assert not got.create_database
     assert got.server.endpoint("write") == CLUSTER + "/write"
     assert got.server.headers() == {"Authorization": f"Bearer {SECRET}"}
-    assert got.server.place() == {}
-    assert service.read_settings(url=CLUSTER, database="bb").server.place() == {"db": "bb"}
+    assert got.server.database_parameters() == {}
+    assert service.read_settings(url=CLUSTER, database="bb").server.database_parameters() == {"db": "bb"}
     for argument in ({"answers": True}, {"createDatabase": True}, {"retentionPolicy": "x"}):
         with pytest.raises(ConfigErrors, match="unexpected keyword argument"):
             VictoriaMetricsInstance(url=CLUSTER, **argument)

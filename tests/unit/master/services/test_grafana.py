@@ -17,8 +17,8 @@ def test_it_is_among_buildbots_plugins():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({}, "expected url=, an address such as https://grafana.example.org"),
-        ({"url": None}, "url 'None': expected an address"),
+        ({}, "expected url=, such as https://grafana.example.org"),
+        ({"url": None}, "url 'None': expected a URL"),
         ({"url": "https://grafana.example.org", "trackBuildTimes": True}, "unknown argument trackBuildTimes: expected"),
         ({"url": "https://grafana.example.org", "dashboards": []}, "dashboards '[]': expected a mapping"),
         ({"url": "grafana.example.org"}, "url"),

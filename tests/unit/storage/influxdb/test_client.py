@@ -15,11 +15,11 @@ import pytest
 import pytest_twisted
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.errors import StorageError
+from bbmeasure.errors import QueryError, StorageError
 from bbmeasure.storage.influxdb import client as client_module
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.influxql import Statement
-from bbmeasure.storage.influxdb.server import Server, ServerError, Trouble
+from bbmeasure.storage.influxdb.server import ErrorKind, Server, ServerError
 from tests.hostile import Dripping, Raw, Reply, Request, Scripted, Silent
 from tests.servers import Influxd, free_port, make_certificate
 
@@ -106,7 +106,7 @@ def test_a_retention_policy_is_written_to(influxd: Influxd, clients: Any) -> TES
     assert influxd.rows('SELECT value FROM "my policy".policed', "t") == [{"time": 1, "value": 1}]
     assert influxd.rows("SELECT value FROM autogen.policed", "t") == []
     error = yield trouble_of(clients(influxd.url, retention_policy="other").write(b"policed value=1 1\n"))
-    assert (error.trouble, error.status) == (Trouble.NOT_FOUND, 500)
+    assert (error.kind, error.status) == (ErrorKind.NOT_FOUND, 500)
     assert "retention policy not found" in str(error)
 
 
@@ -127,10 +127,10 @@ def test_answers_in_many_pieces_are_put_together(influxd: Influxd, clients: Any)
 def test_an_error_inside_of_an_answer_is_read(influxd: Influxd, clients: Any) -> TEST:
     """InfluxDB answers a wrong question with status 200: the error is in the body, and is raised."""
     client = clients(influxd.url)
-    with pytest.raises(StorageError, match="could not answer"):
+    with pytest.raises(StorageError, match="query failed"):
         yield client.query(Statement("SELECT nonsense(value) FROM landed"))
     error = yield trouble_of(clients(influxd.url, database="missing").query(Statement("SELECT value FROM landed")))
-    assert (error.trouble, error.words) == (Trouble.NOT_FOUND, "database not found: missing")
+    assert (error.kind, error.message) == (ErrorKind.NOT_FOUND, "database not found: missing")
 
 
 @pytest_twisted.inlineCallbacks
@@ -151,35 +151,35 @@ def test_an_error_costs_the_next_question_nothing(influxd: Influxd, clients: Any
 @pytest_twisted.inlineCallbacks
 def test_a_question_that_cannot_be_read_is_an_error(influxd: Influxd, clients: Any) -> TEST:
     """What InfluxDB cannot parse it answers with 400."""
-    with pytest.raises(StorageError, match="could not answer: error parsing query"):
+    with pytest.raises(StorageError, match="query failed: error parsing query"):
         yield clients(influxd.url).query(Statement("SELECT"))
 
 
 @pytest.mark.parametrize(
     ("name", "database", "lines", "trouble"),
     [
-        ("missing", "missing", b"m value=1 1\n", Trouble.NOT_FOUND),
-        ("refused", "t", b"m value=wrong 1\n", Trouble.REFUSED),
-        ("too large", "t", b"m value=1 1\n" * 2_300_000, Trouble.TOO_LARGE),
+        ("missing", "missing", b"m value=1 1\n", ErrorKind.NOT_FOUND),
+        ("refused", "t", b"m value=wrong 1\n", ErrorKind.REFUSED),
+        ("too large", "t", b"m value=1 1\n" * 2_300_000, ErrorKind.TOO_LARGE),
     ],
 )
 @pytest_twisted.inlineCallbacks
 def test_refusals_are_told_apart(
-    influxd: Influxd, clients: Any, name: str, database: str, lines: bytes, trouble: Trouble
+    influxd: Influxd, clients: Any, name: str, database: str, lines: bytes, trouble: ErrorKind
 ) -> TEST:
     """No database, a bad line and too much at once are three things."""
     error = yield trouble_of(clients(influxd.url, database=database).write(lines))
-    assert error.trouble is trouble
+    assert error.kind is trouble
 
 
 @pytest.mark.parametrize(
     ("user", "password", "expected"),
     [
         ("writer", SECRET, None),
-        ("writer", "wr0ng-w0rd", Trouble.UNAUTHORIZED),
-        (None, None, Trouble.UNAUTHORIZED),
-        ("nobody", SECRET, Trouble.FORBIDDEN),
-        ("reader", SECRET, Trouble.FORBIDDEN),
+        ("writer", "wr0ng-w0rd", ErrorKind.UNAUTHORIZED),
+        (None, None, ErrorKind.UNAUTHORIZED),
+        ("nobody", SECRET, ErrorKind.FORBIDDEN),
+        ("reader", SECRET, ErrorKind.FORBIDDEN),
     ],
 )
 @pytest_twisted.inlineCallbacks
@@ -190,7 +190,7 @@ def test_users_and_their_rights(guarded: Influxd, clients: Any, user: Any, passw
         yield client.write(b"guarded value=1 1\n")
         return
     error = yield trouble_of(client.write(b"guarded value=1 1\n"))
-    assert error.trouble is expected
+    assert error.kind is expected
     assert SECRET not in str(error)
     assert "wr0ng-w0rd" not in str(error)
 
@@ -199,7 +199,7 @@ def test_users_and_their_rights(guarded: Influxd, clients: Any, user: Any, passw
 def test_who_may_not_make_a_database_is_told_so(guarded: Influxd, clients: Any) -> TEST:
     """Only an administrator makes databases."""
     error = yield trouble_of(clients(guarded.url, username="writer", password=SECRET).create_database())
-    assert error.trouble is Trouble.FORBIDDEN
+    assert error.kind is ErrorKind.FORBIDDEN
     yield clients(guarded.url, username="admin", password="secret", database="made here").create_database()
     assert "made here" in guarded.databases()
 
@@ -211,7 +211,7 @@ def test_tls_is_verified(tmp_path: Path, clients: Any) -> TEST:
     with Influxd(tls=both) as server:
         server.query("CREATE DATABASE t")
         error = yield trouble_of(clients(server.url).write(b"m value=1 1\n"))
-        assert error.trouble is Trouble.UNREACHABLE
+        assert error.kind is ErrorKind.UNREACHABLE
         assert "certificate verify failed" in str(error)
         yield clients(server.url, ca_file=str(certificate)).write(b"m value=1 1\n")
         yield clients(server.url, verify_tls=False).write(b"m value=2 2\n")
@@ -225,7 +225,7 @@ def test_tls_to_another_host_than_the_certificates_is_refused(tmp_path: Path, cl
     both, certificate = make_certificate(tmp_path, "127.0.0.2")
     with Influxd(tls=both) as server:
         error = yield trouble_of(clients(server.url, ca_file=str(certificate)).write(b"m value=1 1\n"))
-        assert error.trouble is Trouble.UNREACHABLE
+        assert error.kind is ErrorKind.UNREACHABLE
         assert "VerificationError" in str(error)
 
 
@@ -235,7 +235,7 @@ def test_http_spoken_to_a_tls_port_loses_no_points(tmp_path: Path, clients: Any)
     both, _ = make_certificate(tmp_path)
     with Influxd(tls=both) as server:
         error = yield trouble_of(clients(server.url.replace("https", "http")).write(b"m value=1 1\n"))
-        assert (error.trouble, error.status) == (Trouble.UNEXPECTED_RESPONSE, 400)
+        assert (error.kind, error.status) == (ErrorKind.UNEXPECTED_RESPONSE, 400)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -252,7 +252,7 @@ def test_a_ca_file_that_is_none_is_said_at_once(tmp_path: Path, content: Any) ->
 def test_a_refused_connection(clients: Any) -> TEST:
     """Nobody listens: the message says so."""
     error = yield trouble_of(clients(f"http://127.0.0.1:{free_port()}").write(b"m value=1 1\n"))
-    assert error.trouble is Trouble.UNREACHABLE
+    assert error.kind is ErrorKind.UNREACHABLE
     assert "Connection refused" in str(error) or "ConnectionRefused" in str(error)
 
 
@@ -260,7 +260,7 @@ def test_a_refused_connection(clients: Any) -> TEST:
 def test_a_host_that_is_not_there(clients: Any) -> TEST:
     """A name that nobody knows is told as such."""
     error = yield trouble_of(clients("http://no-such-host.invalid:8086").write(b"m value=1 1\n"))
-    assert error.trouble is Trouble.UNREACHABLE
+    assert error.kind is ErrorKind.UNREACHABLE
 
 
 @pytest.mark.parametrize("server", [Silent, lambda: Dripping(0.05)], ids=["silent", "dripping"])
@@ -273,8 +273,8 @@ def test_the_deadline_holds_for_all_of_a_request(clients: Any, server: Any) -> T
             began = time.monotonic()
             error = yield trouble_of(ask())
             assert time.monotonic() - began < 5
-            assert error.trouble is Trouble.UNREACHABLE
-            assert "not a whole answer within 0.4 s" in str(error)
+            assert error.kind is ErrorKind.UNREACHABLE
+            assert "no complete answer within 0.4 s" in str(error)
 
 
 @pytest_twisted.inlineCallbacks
@@ -296,7 +296,7 @@ def test_a_body_that_drips_is_given_up_and_its_connection_closed(clients: Any) -
 
     with SlowBody() as hostile:
         error = yield trouble_of(clients(hostile.url, timeout=0.3).query(Statement("SELECT 1")))
-        assert error.trouble is Trouble.UNREACHABLE
+        assert error.kind is ErrorKind.UNREACHABLE
         end = time.monotonic() + 5
         while not hostile.closed and time.monotonic() < end:
             yield _turns()
@@ -319,15 +319,15 @@ def test_a_cancelled_request_is_over_at_once(clients: Any) -> TEST:
 @pytest_twisted.inlineCallbacks
 def test_an_answer_without_end_is_cut(clients: Any, monkeypatch: pytest.MonkeyPatch) -> TEST:
     """No more is read than a bound, of an error's page as of an answer."""
-    monkeypatch.setattr(client_module, "MOST_OF_QUERY", 100_000)
-    monkeypatch.setattr(client_module, "MOST_OF_WRITE", 100_000)
+    monkeypatch.setattr(client_module, "MAX_QUERY_RESPONSE", 100_000)
+    monkeypatch.setattr(client_module, "MAX_WRITE_RESPONSE", 100_000)
     for status in (b"200 OK", b"500 Oh"):
         with Raw(b"HTTP/1.1 " + status + b"\r\n\r\n" + b"x" * 1_000_000) as hostile:
             client = clients(hostile.url)
             error = yield trouble_of(client.query(Statement("SELECT 1")))
-            assert (error.trouble, error.words) == (Trouble.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
+            assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
             error = yield trouble_of(client.write(b"m value=1 1\n"))
-            assert (error.trouble, error.words) == (Trouble.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
+            assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
 
 
 @pytest_twisted.inlineCallbacks
@@ -335,37 +335,37 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
     """An answer that ends in its middle is no answer."""
     with Raw(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"results"') as hostile:
         error = yield trouble_of(clients(hostile.url).query(Statement("SELECT 1")))
-        assert (error.trouble, error.words) == (Trouble.UNREACHABLE, "the answer broke off")
+        assert (error.kind, error.message) == (ErrorKind.UNREACHABLE, "the answer is incomplete")
 
 
 @pytest.mark.parametrize(
     ("reply", "trouble"),
     [
-        (Reply(200, b"<html>Please log in</html>"), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(200, b""), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(202, b""), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(302, b"", {"Location": "https://login.example.org/"}), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(400, b"<html>Bad request</html>"), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(400, b'["not", "ours"]'), Trouble.UNEXPECTED_RESPONSE),
-        (Reply(405, b""), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(200, b"<html>Please log in</html>"), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(200, b""), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(202, b""), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(302, b"", {"Location": "https://login.example.org/"}), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(400, b"<html>Bad request</html>"), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(400, b'["not", "ours"]'), ErrorKind.UNEXPECTED_RESPONSE),
+        (Reply(405, b""), ErrorKind.UNEXPECTED_RESPONSE),
         # what gateways in front of it say, in JSON too
-        (Reply(400, {"message": "Bad Request"}), Trouble.UNEXPECTED_RESPONSE),
+        (Reply(400, {"message": "Bad Request"}), ErrorKind.UNEXPECTED_RESPONSE),
         (
             Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}),
-            Trouble.UNEXPECTED_RESPONSE,
+            ErrorKind.UNEXPECTED_RESPONSE,
         ),
-        (Reply(429, b"slow down"), Trouble.BUSY),
-        (Reply(503, {"error": "busy"}), Trouble.BUSY),
-        (Reply(500, {"error": "oh"}), Trouble.FAILED),
-        (Reply(502, b"Bad gateway"), Trouble.FAILED),
-        (Reply(hang_up=True), Trouble.UNREACHABLE),
+        (Reply(429, b"slow down"), ErrorKind.BUSY),
+        (Reply(503, {"error": "busy"}), ErrorKind.BUSY),
+        (Reply(500, {"error": "oh"}), ErrorKind.FAILED),
+        (Reply(502, b"Bad gateway"), ErrorKind.FAILED),
+        (Reply(hang_up=True), ErrorKind.UNREACHABLE),
         # InfluxDB 2: code and message, https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/write/
-        (Reply(400, {"code": "invalid", "message": "unable to parse 'm'"}), Trouble.REFUSED),
-        (Reply(401, {"code": "unauthorized", "message": "unauthorized access"}), Trouble.UNAUTHORIZED),
-        (Reply(403, {"code": "forbidden", "message": "insufficient permissions"}), Trouble.FORBIDDEN),
-        (Reply(404, {"code": "not found", "message": "no dbrp mapping found"}), Trouble.NOT_FOUND),
-        (Reply(413, {"code": "request too large", "message": "too large"}), Trouble.TOO_LARGE),
-        (Reply(422, {"code": "unprocessable entity", "message": "partial write"}), Trouble.REFUSED),
+        (Reply(400, {"code": "invalid", "message": "unable to parse 'm'"}), ErrorKind.REFUSED),
+        (Reply(401, {"code": "unauthorized", "message": "unauthorized access"}), ErrorKind.UNAUTHORIZED),
+        (Reply(403, {"code": "forbidden", "message": "insufficient permissions"}), ErrorKind.FORBIDDEN),
+        (Reply(404, {"code": "not found", "message": "no dbrp mapping found"}), ErrorKind.NOT_FOUND),
+        (Reply(413, {"code": "request too large", "message": "too large"}), ErrorKind.TOO_LARGE),
+        (Reply(422, {"code": "unprocessable entity", "message": "partial write"}), ErrorKind.REFUSED),
         # InfluxDB 3: https://docs.influxdata.com/influxdb3/core/write-data/troubleshoot/
         (
             Reply(
@@ -375,17 +375,17 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
                     "data": [{"original_line": "m", "line_number": 1, "error_message": "no fields were provided"}],
                 },
             ),
-            Trouble.REFUSED,
+            ErrorKind.REFUSED,
         ),
     ],
     ids=lambda value: f"{value.status}-{bytes(str(value.body), 'ascii')[:20]!r}" if isinstance(value, Reply) else "",
 )
 @pytest_twisted.inlineCallbacks
-def test_what_a_write_may_be_answered_with(clients: Any, reply: Reply, trouble: Trouble) -> TEST:
+def test_what_a_write_may_be_answered_with(clients: Any, reply: Reply, trouble: ErrorKind) -> TEST:
     """Only 204 is taken for success, and only a 400 in InfluxDB's own words for the points' fault."""
     with Scripted(lambda _: reply) as server:
         error = yield trouble_of(clients(server.url).write(b"m value=1 1\n"))
-        assert error.trouble is trouble
+        assert error.kind is trouble
         assert error.status == (0 if reply.hang_up else reply.status)
 
 
@@ -482,9 +482,9 @@ def test_no_secret_in_any_message(clients: Any) -> TEST:
         None,
     ],
 )
-def test_a_url_that_is_none_is_refused(url: Any) -> None:
-    """A wrong URL is refused when it is given, with an example of a right one."""
-    with pytest.raises(StorageError, match="url"):
+def test_an_invalid_url_is_refused(url: Any) -> None:
+    """A server with an invalid URL raises QueryError."""
+    with pytest.raises(QueryError, match="url"):
         Server(url, "t")
 
 
@@ -492,8 +492,8 @@ def test_a_url_that_is_none_is_refused(url: Any) -> None:
     "url", [f"http://me:{SECRET}@host:8086", f"http://{SECRET}@host", f"http://me:{SECRET}@host:x"]
 )
 def test_a_password_in_a_url_is_refused_without_showing_it(url: str) -> None:
-    """A password has an argument of its own: a URL is shown in logs and pages."""
-    with pytest.raises(StorageError, match="url") as caught:
+    """A password in the URL raises QueryError without it, as a URL is shown in logs and pages."""
+    with pytest.raises(QueryError, match="url") as caught:
         Server(url, "t")
     assert SECRET not in str(caught.value)
 

@@ -86,11 +86,11 @@ def test_only_some_builders_may_be_told_of() -> None:
 
 def test_a_tag_that_reads_like_time_is_refused() -> None:
     """InfluxDB has no test for a tag called Time: the message says so."""
-    with pytest.raises(QueryError, match="takes this one for the time"):
+    with pytest.raises(QueryError, match="reads this one as the timestamp"):
         influxql.points(Query("size", tags={"TIME": "x"}), 1)
 
 
 def test_statements_that_go_together_bind_different_names() -> None:
     """A declaration and a question share one request, and neither takes the other's texts."""
-    made = influxql.together(influxql.declared("size"), influxql.points(Query("size", builder="first"), 1))
+    made = influxql.join(influxql.series_metadata("size"), influxql.points(Query("size", builder="first"), 1))
     assert made.params == {"d0": "size", "p0": "first"}

@@ -72,7 +72,9 @@ def make(influxd: Influxd, database: str) -> Any:
 
     def make(clock: Any = reactor, small: int = 2_000, tag_build_number: bool = False, **options: Any) -> InfluxStorage:
         client = InfluxClient(reactor, Server(influxd.url, database, **options))
-        return InfluxStorage("influx", client, clock=clock, small=small, tag_build_number=tag_build_number)
+        return InfluxStorage(
+            "influx", client, clock=clock, exact_bucket_points=small, tag_build_number=tag_build_number
+        )
 
     return make
 
@@ -197,7 +199,7 @@ def test_any_question_is_understood(influxd: Influxd) -> None:
         for made in (
             influxql.points(query, 1, policy=value),
             influxql.summarize(query, find_all(["average", "p95"]), tag_keys=[key]),
-            influxql.declared(series),
+            influxql.series_metadata(series),
             influxql.tag_keys(series),
             influxql.forget(series, [value]),
         ):
@@ -351,7 +353,7 @@ def test_a_server_that_is_away_is_said_and_counted(make: Any, database: str) -> 
         for ask in asks:
             with pytest.raises(StorageUnavailableError, match="away"):
                 yield ask()
-    assert storage.health().counters["failed"] == 9
+    assert storage.health().counters["failures"] == 9
     assert "away" in (storage.health().last_error or "")
     storage.client = good
     yield storage.series()
