@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import shutil
@@ -25,8 +26,6 @@ SOURCES = {
     "bbmeasure_steps": ROOT / "steps" / "bbmeasure_steps",
     "bbmeasure_scripts": ROOT / "scripts" / "bbmeasure_scripts",
 }
-
-pytestmark = pytest.mark.slow
 
 
 class Built(NamedTuple):
@@ -97,6 +96,31 @@ def run(python, program):
     return json.loads(done.stdout)
 
 
+def listed(section, option):
+    """The lines of an option of setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return setup[section][option].split()
+
+
+def test_setup_cfg_lists_every_package():
+    """Each folder with an ``__init__.py`` below the three roots is a package of the distribution."""
+    there = {
+        ".".join([package, *path.parent.relative_to(folder).parts])
+        for package, folder in SOURCES.items()
+        for path in folder.rglob("__init__.py")
+    }
+    assert sorted(listed("options", "packages")) == sorted(there)
+
+
+def test_make_check_needs_no_browser_and_no_database():
+    """The extras that `make check` installs name no browser and no driver of a database; `test` is all of them."""
+    quick = {*listed("options.extras_require", "lint"), *listed("options.extras_require", "unit")}
+    assert not quick & {"playwright", "psycopg2-binary", "pymysql", "pillow", "schemathesis>=4"}
+    assert listed("options.extras_require", "test") == ["bbmeasure[lint,unit,e2e]"]
+
+
+@pytest.mark.slow
 def test_the_wheel_holds_every_module(built):
     """Each module, type marker and data file of the three packages is in the wheel, and nothing else is."""
     wanted = set()
@@ -110,6 +134,7 @@ def test_the_wheel_holds_every_module(built):
     assert {f"{package}/py.typed" for package in SOURCES} <= got
 
 
+@pytest.mark.slow
 def test_the_source_distribution_builds_itself(built):
     """The source distribution, from which the wheel was built, brings tests, documentation and licence."""
     with tarfile.open(built.sdist) as archive:
@@ -119,6 +144,7 @@ def test_the_source_distribution_builds_itself(built):
     assert not [name for name in names if "__pycache__" in name or "node_modules" in name]
 
 
+@pytest.mark.slow
 def test_there_is_one_version(built):
     """Module, wheel and Buildbot's page plugin say the same version."""
     with zipfile.ZipFile(built.wheel) as archive:
@@ -131,6 +157,7 @@ def test_there_is_one_version(built):
     assert (ROOT / "bbmeasure" / "master" / "www" / "VERSION").read_text().strip() == bbmeasure.__version__
 
 
+@pytest.mark.slow
 def test_every_entry_point_loads_from_the_wheel(installed):
     """Steps, instances and commands that the wheel announces are there, and come from the wheel."""
     program = """
@@ -147,6 +174,7 @@ print(json.dumps(found))
     assert {path for path in found.values() if not path.startswith(str(installed.parents[1]))} == set()
 
 
+@pytest.mark.slow
 def test_buildbot_offers_what_the_wheel_brings(installed):
     """`from buildbot.plugins import steps, util` has every name of the entry points."""
     program = """
@@ -162,6 +190,7 @@ print(json.dumps([getattr(namespaces[point.group], point.name).__name__ == point
     assert all(offered)
 
 
+@pytest.mark.slow
 def test_every_public_name_imports_from_the_wheel(installed):
     """`from bbmeasure import ...` and `from bbmeasure_steps import ...` work with every public name."""
     program = """
@@ -175,6 +204,7 @@ print(json.dumps([bbmeasure.__file__, bbmeasure_steps.__file__, bbmeasure_script
         assert path.startswith(str(installed.parents[1]))
 
 
+@pytest.mark.slow
 def test_the_command_runs_from_the_wheel(installed):
     """The command `bbmeasure` is installed and says its version."""
     done = subprocess.run([installed.with_name("bbmeasure"), "--version"], capture_output=True, text=True, check=True)
