@@ -28,7 +28,7 @@ def example(name: str) -> str:
 def included() -> set[str]:
     """The names of all example files that some page shows."""
     names = set()
-    for page in [*DOCS.glob("*.rst"), DOCS.parent / "README.rst"]:
+    for page in [*DOCS.rglob("*.rst"), DOCS.parent / "README.rst"]:
         names.update(re.findall(r"^ *\.\. literalinclude:: +(?:docs/)?examples/(\S+)", page.read_text(), re.MULTILINE))
     return names
 
@@ -36,7 +36,7 @@ def included() -> set[str]:
 def code_block(name: str) -> str:
     """The text of the one code block that has ``:name: NAME`` on some page."""
     found = []
-    for page in sorted(DOCS.glob("*.rst")):
+    for page in sorted(DOCS.rglob("*.rst")):
         for block in _BLOCK.finditer(page.read_text()):
             if re.search(rf"^ *:name: +{re.escape(name)}$", block["options"], re.MULTILINE):
                 found.append(textwrap.dedent(block["body"]).strip("\n") + "\n")

@@ -1,0 +1,72 @@
+"""The design page: its package map and its layers are those of the code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tests import documented
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (ROOT / "bbmeasure", ROOT / "steps" / "bbmeasure_steps", ROOT / "scripts" / "bbmeasure_scripts")
+PAGE = (documented.DOCS / "design.rst").read_text()
+
+
+def mapped():
+    """The paths of the package map, by the indentation of its lines, with the texts beside them."""
+    found = {}
+    parents = []
+    for line in documented.code_block("package-map").splitlines():
+        indent, name, text = re.fullmatch(r"( *)(\S+)(?: +(\S.*))?", line).groups()
+        del parents[len(indent) // 2 :]
+        path = "".join([*parents, name])
+        assert path not in found
+        found[path] = text
+        if name.endswith("/"):
+            parents.append(name)
+    return found
+
+
+def existing():
+    """The packages, with a slash, and the modules below the three roots."""
+    for package in PACKAGES:
+        for path in package.rglob("*.py"):
+            if path.name == "__init__.py":
+                yield path.parent.relative_to(ROOT).as_posix() + "/"
+            else:
+                yield path.relative_to(ROOT).as_posix()
+
+
+def test_the_package_map_names_every_package_and_module():
+    """The map has a line for each package and module that exists, and for no other."""
+    assert sorted({*mapped()} - {"bbmeasure/__init__.py"}) == sorted(existing())
+
+
+def test_every_line_of_the_package_map_says_what_is_there():
+    """Each line but the first has a text, and fits a terminal."""
+    assert [path for path, text in mapped().items() if not text] == ["bbmeasure/"]
+    assert max(map(len, documented.code_block("package-map").splitlines())) <= 110
+
+
+def test_every_layer_is_named():
+    """Each package of the layers' contract is in the table of layers, in the same order."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
+    wanted = [re.split(r" *[|:] *", layer) for layer in layers]
+    table = re.search(r"^Layers\n-+\n(.*?)^Central types$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    cells = re.findall(r"^ {3}\* - (``.*)$", table, re.MULTILINE)
+    told = [name for cell in cells for name in re.findall(r"``([\w.]+)``", cell)]
+    assert told == [name for names in wanted for name in names]
+
+
+def test_every_file_that_the_page_names_exists():
+    """Each path with a folder in the text is there."""
+    named = re.findall(r"``((?:bbmeasure|steps|tests|scripts)/[\w/.]+)``", PAGE)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
