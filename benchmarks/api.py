@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 
@@ -191,7 +191,7 @@ def _builds(site: Site) -> float:
         for thread in threads:
             thread.join()
     time.sleep(1)  # until the last one's duration is kept
-    with open_reader(site.journal) as reader:
+    with JournalReader(site.journal) as reader:
         found = reader.points(Query("build_duration", builder="b"), 4 * BUILDS)
     took = {point.build.build: float(point.value) for point in found if point.build is not None}
     without, beside = (statistics.median(took[number] for number in numbers[busy]) for busy in (False, True))

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.influxd import Influxd
 from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
@@ -92,7 +92,7 @@ def main() -> int:
                 site.build(kind)
             for kind in order:
                 used[kind].append(_cpu_of_build(site, kind))
-            with open_reader(site.journal) as reader:
+            with JournalReader(site.journal) as reader:
                 captured = sum(info.count for info in reader.series() if "all" in info.builders)
     a_build = captured / (BUILDS + 3)
     means = {kind: statistics.fmean(values) * 1_000 for kind, values in used.items()}

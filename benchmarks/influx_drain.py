@@ -65,7 +65,7 @@ class Lag:
 @defer.inlineCallbacks
 def fill(journal: SQLiteStorage) -> Generator[Any, Any, None]:
     """A hundred thousand points that wait for the sink."""
-    yield journal.attach_sink("bench")
+    yield journal.attach_exporter("bench")
     chance = random.Random(1)
     for start in range(0, POINTS, 1_000):
         points = []

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bbmeasure.model import Query
-from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 
@@ -62,7 +62,7 @@ def main() -> int:
         for kind in [*KINDS, *order]:  # the first of each warms up
             site.build(kind, seconds=300)
         site.wait_for(lambda: _count(site) == len(order) + len(KINDS), "the durations", 20)
-        with open_reader(site.journal) as reader:
+        with JournalReader(site.journal) as reader:
             for kind in KINDS:
                 points = reader.points(Query("build_duration", builder=kind), 1 + ROUNDS)
                 times[kind] = [float(point.value) / STEPS * 1_000 for point in points[1:]]
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _count(site: Site) -> int:
-    with open_reader(site.journal) as reader:
+    with JournalReader(site.journal) as reader:
         return next((info.count for info in reader.series() if info.name == "build_duration"), 0)
 
 

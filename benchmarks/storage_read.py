@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bbmeasure import statistics
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from benchmarks.targets import Figures, best_of
 
 START = 1_700_000_000 * NANOSECONDS
@@ -52,7 +52,7 @@ def main() -> int:
         path = Path(folder) / "journal.sqlite"
         fill(path, points)
         print(f"{points} points of one series, {path.stat().st_size / (points + 50_000):.0f} bytes a point in the file")
-        with open_reader(path) as reader:
+        with JournalReader(path) as reader:
             whole = Query("big")
             part = Query("big", since=START + points // 9 * MINUTE + 1, until=START + points // 8 * 7 * MINUTE + 1)
 

@@ -157,7 +157,7 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
     if what == "write":
         beside = f"bare rows {bare(folder):.1f}"
     elif what == "sink":
-        yield storage.attach_sink("sink")
+        yield storage.attach_exporter("sink")
         most = 35.0
     elif what == "many":
         count, most, pause = 100_000, 30.0, 0.002

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from bbmeasure.errors import QueryError, StorageUnavailableError
 from bbmeasure.storage.influxdb.server import Server
-from bbmeasure.storage.sqlite.location import JOURNAL, noted_journal
+from bbmeasure.storage.sqlite.location import JOURNAL, recorded_journal
 
 #: Seconds that reading a master.cfg may take.
 CONFIG_TIMEOUT = 120
@@ -31,7 +31,7 @@ def journal_path(options: argparse.Namespace) -> Path:
         raise QueryError("expected --master DIR, --journal FILE or --url MASTER_URL")
     if not options.master.is_dir():
         raise StorageUnavailableError(f"--master {options.master}: expected a folder")
-    noted = noted_journal(options.master)
+    noted = recorded_journal(options.master)
     if noted is not None:
         return noted
     default = Path(options.master) / JOURNAL

@@ -18,7 +18,7 @@ from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import SeriesInfo, make_query
 from bbmeasure.reports import serialize
-from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.units import excerpt
 
 #: Seconds within which a master must answer.
@@ -54,7 +54,7 @@ class JournalSource:
     """The file of a journal; its master may run meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        self._reader: JournalReader = open_reader(path)
+        self._reader: JournalReader = JournalReader(path)
 
     def series(self) -> dict[str, Any]:
         """All series."""

@@ -14,7 +14,7 @@ from twisted.internet import defer, task
 from bbmeasure.model import Point
 from bbmeasure.storage.influxdb.line_protocol import SLICE, InvalidPoint, LineWriter, UnsupportedTextError, write_slices
 from bbmeasure.storage.influxdb.server import ServerError
-from bbmeasure.storage.sqlite.outbox import Waiting
+from bbmeasure.storage.sqlite.outbox import PendingPoints
 
 #: A point with its number in the outbox.
 Item = tuple[int, Point]
@@ -113,15 +113,15 @@ def lines_of(writer: LineWriter, items: Sequence[Item]) -> Iterator[tuple[bytes,
 
     This takes a third of the time.
     """
-    if not isinstance(items, Waiting):
+    if not isinstance(items, PendingPoints):
         yield from write_slices(writer, (point for _, point in items))
         return
     heads: dict[tuple[int, Optional[int]], tuple[str, bool]] = {}
     tails: dict[tuple[Optional[int], Optional[int], bool], str] = {}
-    sketches = enumerate(items.sketches())
+    raw_rows = enumerate(items.raw_rows())
     for _ in range(0, len(items), SLICE):
         lines, refused = [], []
-        for at, (stream, build, step, value, time) in islice(sketches, SLICE):
+        for at, (stream, build, step, value, time) in islice(raw_rows, SLICE):
             place = (stream, build if writer.tag_build_number else None)
             head, step_is_tag = heads.get(place, _UNKNOWN)
             tail = tails.get((build, step, step_is_tag))

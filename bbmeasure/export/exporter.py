@@ -23,7 +23,7 @@ from bbmeasure.export.batch import Batch, BatchBuilder, all_points_dropped
 from bbmeasure.model import Health, Point, SeriesInfo
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import ErrorKind, Server, ServerError
-from bbmeasure.storage.sqlite.outbox import Backlog, Waiting
+from bbmeasure.storage.sqlite.outbox import Backlog, PendingPoints
 
 log = Logger()
 
@@ -44,11 +44,11 @@ _GRACE = 2.0
 class Outbox(Protocol):
     """What of the journal a shipper uses, see :class:`~bbmeasure.storage.sqlite.store.SQLiteStorage`."""
 
-    def attach_sink(self, sink: str) -> defer.Deferred[None]:
+    def attach_exporter(self, sink: str) -> defer.Deferred[None]:
         """From now on points are queued for ``sink``."""
         ...
 
-    def pending(self, sink: str, limit: int) -> defer.Deferred[Waiting]:
+    def pending(self, sink: str, limit: int) -> defer.Deferred[PendingPoints]:
         """The oldest points that wait; each is made anew when it is looked at."""
         ...
 
@@ -214,7 +214,7 @@ class Exporter:
         """Ship what waits, as far as that goes at one go; the seconds to pause then, None for none at all."""
         try:
             if not self._attached:
-                yield self._outbox.attach_sink(self.name)
+                yield self._outbox.attach_exporter(self.name)
                 self._attached = True
                 if not self._looking.running:
                     self._looking.start(BACKLOG_INTERVAL)
@@ -259,7 +259,7 @@ class Exporter:
     @defer.inlineCallbacks
     def _ship_some(self) -> Generator[Any, Any, int]:
         """Ship what is read at one go; how many points that were.  The next request is packed while one is sent."""
-        items: Waiting = yield self._outbox.pending(self.name, min(READ, 4 * self._batch))
+        items: PendingPoints = yield self._outbox.pending(self.name, min(READ, 4 * self._batch))
         if not items:
             self._trouble = None  # nothing waits for anybody
             self._backoff.reset()

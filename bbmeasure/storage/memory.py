@@ -64,7 +64,7 @@ class _Stream:
 
 
 class MemoryStorage:
-    """Keeps the newest ``most_points`` points that were written, of at most ``most_series`` series.
+    """Keeps the newest ``max_points`` points that were written, of at most ``max_series`` series.
 
     Points beyond are dropped, the longest kept first, or refused where the series is a new one too many; both are
     counted in ``health().counters``.  Every Deferred has fired already.
@@ -74,12 +74,12 @@ class MemoryStorage:
         self,
         name: str = "memory",
         *,
-        most_points: int = 100_000,
-        most_series: int = 10_000,
-        most_streams: int = 50_000,
+        max_points: int = 100_000,
+        max_series: int = 10_000,
+        max_streams: int = 50_000,
     ) -> None:
         self.name = name
-        self._most = (most_points, most_series, most_streams)
+        self._most = (max_points, max_series, max_streams)
         self._infos: dict[str, SeriesInfo] = {}
         self._declared: set[str] = set()
         self._streams: dict[StreamKey, _Stream] = {}

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import requests
 
 from bbmeasure.model import Query
-from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.site import Site
 from tests.hostile import Gateway
 from tests.servers import Influxd
@@ -27,9 +27,9 @@ from buildbot.util.service import BuildbotService
 from twisted.internet import defer, reactor, task, threads
 
 import bbmeasure
-from bbmeasure.storage import pauses
+from bbmeasure.export import backoff
 
-pauses.LONGEST = 1.0  # the tests wait for the next try
+backoff.LONGEST = 1.0  # the tests wait for the next try
 POINTS = 200
 WAITS = True  # a build waits until its points are on disk
 
@@ -114,7 +114,7 @@ def influx(url: str, **more: Any) -> str:
 def committed(journal: Path) -> Held:
     """All that the journal holds, read beside the running master."""
     held: Held = {}
-    with open_reader(journal) as reader:
+    with JournalReader(journal) as reader:
         for info in reader.series():
             for point in reader.points(Query(info.name), 1_000_000):
                 tags = {**point.tags, "builder": point.builder or "", "worker": point.worker or ""}

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from bbmeasure.errors import MeasureError
-from bbmeasure.storage.sqlite.location import noted_journal
+from bbmeasure.storage.sqlite.location import recorded_journal
 from bbmeasure.testing.site import Site
 from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.stage import (
@@ -201,7 +201,7 @@ def test_a_journal_that_comes_and_goes(site: Site, influxd: Influxd, gateway: Ga
         build(site)
         wait_for("the points", is_whole)
         assert health(site)["last_error"] is None
-        assert noted_journal(site.master_dir) == journal
+        assert recorded_journal(site.master_dir) == journal
     assert bursts(landed(influxd)) == before + 8 * POINTS
 
 

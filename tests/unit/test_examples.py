@@ -18,7 +18,7 @@ from bbmeasure.capture import api
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Record
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from tests import documented
 
 # From GNU binutils 2.40.
@@ -98,7 +98,7 @@ def test_a_running_journal_is_backed_up_whole(tmp_path):
         assert (tmp_path / "bbmeasure.sqlite-wal").stat().st_size
         script = documented.EXAMPLES / "backup_journal.py"
         subprocess.run([sys.executable, script, "bbmeasure.sqlite", "copy.sqlite"], cwd=tmp_path, check=True)
-    with open_reader(tmp_path / "copy.sqlite") as reader:
+    with JournalReader(tmp_path / "copy.sqlite") as reader:
         assert [(info.name, info.count) for info in reader.series()] == [("a", 1000)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bbmeasure.cli import config, output
 from bbmeasure.cli.sources import UrlSource
-from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
         return {"path": None, "series": 0, "problems": []}
     if not path.exists():
         return {"path": str(path), "series": 0, "problems": []}
-    with open_reader(path) as reader:
+    with JournalReader(path) as reader:
         known = {info.name: info for info in reader.series()}
         problems = [*_abandoned_sinks(reader, {instance["name"] for instance in found["instances"]})]
     builders = {builder for info in known.values() for builder in info.builders}
@@ -94,7 +94,7 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _abandoned_sinks(reader: JournalReader, instances: set[str]) -> Iterator[str]:
     """The problems of exporters that were renamed or removed, and still have points queued."""
-    for name in sorted({*reader.sinks()} - instances):
+    for name in sorted({*reader.exporters()} - instances):
         yield (
             f"sink {name}: no instance has that name, and points go on to wait for it ({reader.backlog(name).count} "
             f"do); it is given up by: bbmeasure ship --master DIR --sink {name} --detach"

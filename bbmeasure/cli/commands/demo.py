@@ -24,7 +24,7 @@ from bbmeasure.records import Kind
 from bbmeasure.reports import serialize
 from bbmeasure.storage.influxdb.influxql import identifier
 from bbmeasure.storage.influxdb.server import Server
-from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.influxd import Influxd
 from bbmeasure.testing.site import Site
 
@@ -178,7 +178,7 @@ def _run_builds(site: Site, commits: list[tuple[str, str]], influxdb: Optional[s
         for number, (commit, subject) in enumerate(commits, start=1):
             say(f"[{number}/{len(commits)}] {commit[:8]} {output.clean(subject)}")
             failed += not _build(site, commit)
-        with open_reader(site.journal) as reader:
+        with JournalReader(site.journal) as reader:
             rows = [_journal_row(reader, info) for info in overview_series(reader)]
             print(f"\n{output.table(output.OVERVIEW, rows)}\n", flush=True)
             if influxdb is not None:
@@ -220,7 +220,7 @@ def _has_duration(journal: Path, buildid: int) -> bool:
     """Whether the journal has the build's duration, which is captured last."""
     if not journal.exists():
         return False
-    with open_reader(journal) as reader:
+    with JournalReader(journal) as reader:
         return any(point.series == "build_duration" for point in reader.records(buildid))
 
 

@@ -8,7 +8,7 @@ import sys
 
 from bbmeasure.cli import arguments, config, output
 from bbmeasure.errors import UnknownSeriesError
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.units import excerpt
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Remove a series from the journal, after a question unless ``--yes`` or ``--json`` is given."""
     path = config.existing_journal(options)
-    with open_reader(path) as reader:
+    with JournalReader(path) as reader:
         info = {info.name: info for info in reader.series()}.get(options.series)
     if info is None:
         raise UnknownSeriesError(f"series {excerpt(options.series)}: no such series in the journal")

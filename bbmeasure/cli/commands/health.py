@@ -12,7 +12,7 @@ from bbmeasure.cli import arguments, config, output
 from bbmeasure.cli.sources import UrlSource
 from bbmeasure.model import Health
 from bbmeasure.reports import serialize
-from bbmeasure.storage.sqlite.journal import JournalReader, open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 
 #: The most dead letters that are counted.
 MAX_DEAD_LETTERS = 10_000
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
     if options.url is not None:
         answer = UrlSource(options.url).get("health", {})
     else:
-        with open_reader(config.existing_journal(options)) as reader:
-            sinks = [_sink_health(reader, name) for name in reader.sinks()]
+        with JournalReader(config.existing_journal(options)) as reader:
+            sinks = [_sink_health(reader, name) for name in reader.exporters()]
         answer = serialize.health_answer(time.time(), {}, [], sinks)
     print(json.dumps(answer) if options.json else _format(answer))
     return 0
@@ -39,7 +39,7 @@ def _sink_health(reader: JournalReader, name: str) -> Health:
     """The health of one exporter as far as the journal records it; only the master knows the server's last answer."""
     backlog = reader.backlog(name)
     letters = reader.dead_letters(name, MAX_DEAD_LETTERS)
-    last_error = f"refused: {letters[0].why}" if letters else None
+    last_error = f"refused: {letters[0].reason}" if letters else None
     counters = {"dropped": backlog.trimmed, "refused": len(letters)}
     return Health(name, backlog.count, backlog.oldest_time, last_error, counters)
 

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         result: dict[str, Any] = {"sink": sink, "queued": 0, "shipped": 0, "refused": 0, "dropped": 0}
         if options.detach:
             result["dropped"] = journal.backlog(sink).count
-            journal.detach_sink(sink)
+            journal.detach_exporter(sink)
             result["waiting"] = 0
         else:
             if since is not None:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _find_sink(journal: Journal, name: Optional[str]) -> str:
     """The sink called ``name``, or the only one; QueryError if there is no such sink or several."""
-    known = journal.sinks()
+    known = journal.exporters()
     if name is None and len(known) == 1:
         return known[0]
     if name in known:

@@ -168,7 +168,7 @@ class ExporterInstance(MeasureInstance):
         reactor = self.master.reactor
         try:
             # it is attached already: that this is done says that what was captured before it is written
-            yield journal.attach_sink(self.name).addTimeout(STOP_PATIENCE, reactor)
+            yield journal.attach_exporter(self.name).addTimeout(STOP_PATIENCE, reactor)
             backlog = yield journal.backlog(self.name).addTimeout(STOP_PATIENCE, reactor)
         except (MeasureError, defer.TimeoutError):
             return None

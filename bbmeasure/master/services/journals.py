@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import Health
-from bbmeasure.storage.sqlite.location import JOURNAL, note_journal
+from bbmeasure.storage.sqlite.location import JOURNAL, record_journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 
 log = Logger()
@@ -56,11 +56,11 @@ def acquire(state: MasterState, path: str) -> SQLiteStorage:
     """The journal of that file, opened if it is not yet."""
     entry = _open(state).get(path)
     if entry is None:
-        entry = _open(state)[path] = _Open(SQLiteStorage(path, reactor=state.master.reactor, close_limit=1.0))
+        entry = _open(state)[path] = _Open(SQLiteStorage(path, reactor=state.master.reactor, close_timeout=1.0))
     entry.users += 1
     if path == _configured(state.master):
         _attach_sinks(entry, state.master)
-        note_journal(Path(state.master.basedir), Path(path))
+        record_journal(Path(state.master.basedir), Path(path))
     return entry.journal
 
 
@@ -104,7 +104,7 @@ def _attach_sinks(entry: _Open, master: Any) -> None:
     for service in master.config.services.values():
         if getattr(service, "ships", False) and service.name not in entry.sinks:
             entry.sinks.add(service.name)
-            entry.journal.attach_sink(service.name).addErrback(lambda _: None)  # the shipper does it again, and counts
+            entry.journal.attach_exporter(service.name).addErrback(lambda _: None)  # the exporter retries
 
 
 @defer.inlineCallbacks
@@ -113,7 +113,7 @@ def left_sinks(state: MasterState) -> Generator[Any, Any, list[Health]]:
     found = []
     for journal in [store for store in state.pipeline.stores if isinstance(store, SQLiteStorage)]:
         try:
-            names = yield journal.sinks().addTimeout(PATIENCE, state.pipeline.clock)
+            names = yield journal.exporters().addTimeout(PATIENCE, state.pipeline.clock)
             for name in sorted({*names} - {*state.exporters, *state.master.config.services}):
                 backlog = yield journal.backlog(name).addTimeout(PATIENCE, state.pipeline.clock)
                 counters = {"dropped": backlog.trimmed}

@@ -1,45 +1,45 @@
-"""Writing into the journal: points, what series are, running totals; plain functions of one writing connection."""
+"""Write operations of the journal: points, declarations of series, running totals."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite import outbox, queries, rollup
+from bbmeasure.storage.sqlite.connection import WriteConnection
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
 from bbmeasure.storage.validation import canonical_tags, check_stream, reconcile, state_series
 
 #: Columns of ``points`` after the stream: time, value, build, step, samples, spread, text.
 Row = tuple[Any, ...]
-#: A statement inserts as many rows as have so many columns (SQLite before 3.32 takes 999): each statement lets go of
-#: Python's lock once, not each row.
-_COLUMNS_AT_ONCE = 900
-_MOST_STREAMS_CACHED = 20_000
-_MOST_BUILDS_CACHED = 5_000
+#: The number of bound values in a statement (SQLite before 3.32 allows 999).  A statement of many rows releases the
+#: GIL once, not once a row.
+_VALUES_PER_STATEMENT = 900
+_MAX_CACHED_STREAMS = 20_000
+_MAX_CACHED_BUILDS = 5_000
 
 
 def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Insert or replace rows of the table that ``into`` names, many in a statement."""
+    """Insert or replace rows of the table ``into``, many in a statement."""
     if not rows:
         return
-    one, at_once = f"({', '.join('?' * len(rows[0]))})", _COLUMNS_AT_ONCE // len(rows[0])
-    for at in range(0, len(rows), at_once):
-        some = rows[at : at + at_once]
-        if len(some) < at_once:
+    placeholders, per_statement = f"({', '.join('?' * len(rows[0]))})", _VALUES_PER_STATEMENT // len(rows[0])
+    for at in range(0, len(rows), per_statement):
+        batch = rows[at : at + per_statement]
+        if len(batch) < per_statement:
             # few distinct statements, so that they stay prepared
-            connection.executemany(f"REPLACE INTO {into} VALUES {one}", some)
+            connection.executemany(f"REPLACE INTO {into} VALUES {placeholders}", batch)
         else:
-            values = [column for row in some for column in row]
-            connection.execute(f"REPLACE INTO {into} VALUES {', '.join([one] * len(some))}", values)
+            values = [value for row in batch for value in row]
+            connection.execute(f"REPLACE INTO {into} VALUES {', '.join([placeholders] * len(batch))}", values)
 
 
 class _Target:
-    """A stream that is written to: its number, its newest chunk, and how long its names are."""
+    """A stream that points are written to: its id, its newest chunk, the length of its names, its pending rows."""
 
     __slots__ = ("bytes", "chunk", "id", "rows")
 
@@ -50,54 +50,36 @@ class _Target:
         self.rows: list[Row] = []
 
 
-class Ingest:
-    """Writes through ``connection``, of which it is the only user.
+class Ingest(WriteConnection):
+    """Write operations of the journal, each called inside :meth:`transaction`.
 
-    What it knows of the file is cached, and forgotten when another process has written or a transaction failed.
+    Ids of the file (streams, builds, steps) are cached; ``connection`` must have no other writing user.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        super().__init__(connection, clock)
         self._targets: dict[tuple[Any, ...], _Target] = {}
         self._by_id: dict[int, _Target] = {}
         self._builds: dict[tuple[Any, ...], int] = {}
         self._steps: dict[str, int] = {}
-        self._sinks: Optional[list[outbox.Queue]] = None
-        self._seen = -1
-
-    @contextmanager
-    def transaction(self) -> Generator[None, None, None]:
-        """All or nothing; sqlite3.OperationalError where the file is locked for longer than the connection waits."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            (seen,) = self.connection.execute("PRAGMA data_version").fetchone()
-            if seen != self._seen:
-                self.clear()
-                self._seen = seen
-            yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            self.clear()
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
+        self._exporters: Optional[list[outbox.Exporter]] = None
 
     def clear(self) -> None:
-        """Forget what is cached of the file."""
+        """Drop what is cached of the file."""
         self._targets.clear()
         self._by_id.clear()
         self._builds.clear()
         self._steps.clear()
-        self._sinks = None
+        self._exporters = None
 
-    # what series are
+    # series
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
-        """Say what a series is, see :class:`~bbmeasure.storage.base.Storage`."""
-        said = SeriesInfo(info.name, info.kind, info.unit, info.better)
+        """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
         held = self.connection.execute("SELECT declared FROM series WHERE name = ?", (info.name,)).fetchone()
         known = queries.series_info(self.connection, info.name) if held and held[0] else None
-        result = said if known is None else reconcile(known, said, override=override)
+        result = declared if known is None else reconcile(known, declared, override=override)
         if result != known:
             self.connection.execute(
                 "INSERT INTO series(name, kind, unit, better, declared) VALUES (?, ?, ?, ?, 1) ON CONFLICT(name) "
@@ -107,7 +89,10 @@ class Ingest:
         return result
 
     def forget(self, series: str) -> int:
-        """Remove a series at once from every answer; its points are deleted later, see :mod:`~.cleanup`."""
+        """Hide a series at once, with its state; :mod:`~.retention` deletes its points later.
+
+        Returns the number of points.
+        """
         found = self.connection.execute("SELECT id FROM series WHERE name = ?", (series,)).fetchone()
         for (key,) in self.connection.execute("SELECT key FROM state").fetchall():
             if state_series(key) == series:
@@ -123,10 +108,10 @@ class Ingest:
 
     # points
 
-    def write(self, points: Iterable[Point], state: Mapping[str, float], now: int) -> None:
-        """Keep checked points, and running totals with them; ``now``, in seconds, is when they came, for the sinks."""
-        if len(self._targets) > _MOST_STREAMS_CACHED:
-            self.clear()  # here, where no stream has rows that wait
+    def write(self, points: Iterable[Point], state: Mapping[str, float]) -> None:
+        """Write checked points and running totals, and queue the points for every exporter."""
+        if len(self._targets) > _MAX_CACHED_STREAMS:
+            self.clear()  # no stream has pending rows here
         touched: dict[int, _Target] = {}
         queued: list[tuple[int, int, int]] = []
         for point in points:
@@ -139,26 +124,12 @@ class Ingest:
         if late:
             self._insert_late(late)
         if queued:
-            outbox.enqueue(self.connection, self.sinks(), queued, now)
+            if self._exporters is None:
+                self._exporters = outbox.attached(self.connection)
+            outbox.enqueue(self.connection, self._exporters, queued, self.now())
         if state:
             rows = [(key, float(value)) for key, value in state.items()]
             self.connection.executemany("REPLACE INTO state VALUES (?, ?)", rows)
-
-    def sinks(self) -> list[outbox.Queue]:
-        """The queues of the sinks that points go to."""
-        if self._sinks is None:
-            self._sinks = outbox.queues(self.connection)
-        return self._sinks
-
-    def attach_sink(self, name: str) -> None:
-        """Queue points for a sink from now on."""
-        outbox.attach(self.connection, name)
-        self._sinks = None
-
-    def detach_sink(self, name: str) -> None:
-        """Queue no points for a sink any longer, and forget what waits for it."""
-        outbox.detach(self.connection, name)
-        self._sinks = None
 
     def _row(self, point: Point) -> Row:
         build = step = None
@@ -188,7 +159,7 @@ class Ingest:
             sql = "INSERT INTO streams(series, builder, worker, tags) VALUES (?, ?, ?, ?)"
             found = (self.connection.execute(sql, names).lastrowid,)
         id_ = int(found[0])
-        if id_ not in self._by_id:  # spelt otherwise it may be known already, such as with a tag that is empty
+        if id_ not in self._by_id:  # it may be cached under another key: an empty tag value is no tag
             length = 80 + len(point.series) + sum(len(str(name)) for name in names[1:])
             self._by_id[id_] = _Target(id_, rollup.last_chunk(self.connection, id_), length)
         return self._by_id[id_]
@@ -209,13 +180,13 @@ class Ingest:
         key = (build.buildid, *facts)
         found = self._builds.get(key)
         if found is None:
-            if len(self._builds) >= _MOST_BUILDS_CACHED:
+            if len(self._builds) >= _MAX_CACHED_BUILDS:
                 self._builds.clear()
             found = self._builds[key] = self._find_build(build.buildid, facts)
         return found
 
     def _find_build(self, buildid: int, facts: tuple[Any, ...]) -> int:
-        """The row of a build with these facts; past the most variants the last one has to do."""
+        """The id of the row of a build with these facts; the last row when the build has the most variants."""
         first = buildid * queries.VARIANTS
         rows = self.connection.execute(
             "SELECT id, number, revision, branch, project FROM builds WHERE id BETWEEN ? AND ? ORDER BY id",
@@ -239,10 +210,10 @@ class Ingest:
             found = self._steps[name] = int(row[0])
         return found
 
-    # points into chunks
+    # points and chunks
 
     def _append(self, targets: Iterable[_Target]) -> list[tuple[_Target, Row]]:
-        """Insert the points that are newer than all of their stream, and give back the others."""
+        """Insert the points that are newer than all others of their stream; returns the other points."""
         fresh: list[Sequence[Any]] = []
         chunks: list[Sequence[Any]] = []
         late: list[tuple[_Target, Row]] = []
@@ -264,7 +235,7 @@ class Ingest:
         return late
 
     def _insert_late(self, late: Sequence[tuple[_Target, Row]]) -> None:
-        """Insert points out of their order, or in the place of what was written before under the same identity."""
+        """Insert points that are out of order, or replace those of the same identity."""
         held: dict[int, list[Chunk]] = {}
         stale: dict[tuple[int, int], Chunk] = {}
         for target, row in late:
@@ -305,7 +276,7 @@ class Ingest:
 
 
 def _extend(target: _Target, times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:
-    """The chunks that points at the end of a stream change or make; ``target.chunk`` is the newest afterwards."""
+    """The chunks that points appended to a stream change or add; ``target.chunk`` is the newest afterwards."""
     room = max(0, CHUNK - target.chunk.size) if target.chunk else 0
     if room and times and target.chunk:
         target.chunk.add(times[:room], values[:room])

@@ -1,264 +1,247 @@
-"""The journal's doors for code that may wait: the command line, tests, and the threads of SQLiteStorage."""
+"""Blocking access to the journal's file: JournalReader reads, Journal also writes.
+
+The command line, ``backfill``, tests and the threads of SQLiteStorage use them; each query and each change is a
+function of another module (:mod:`~.queries`, :mod:`~.outbox`, :mod:`~.ingest`) that is bound to a transaction here.
+"""
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import NANOSECONDS, Bucket, Point, Query, SeriesInfo
-from bbmeasure.statistics import Statistic, Value
+from bbmeasure.model import NANOSECONDS, Point, SeriesInfo
 from bbmeasure.storage.sqlite import outbox, queries, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
 
-#: What SQLite says where the same may succeed later.
-_LATER = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
 
-Door = TypeVar("Door", bound="JournalReader")
-Answer = TypeVar("Answer")
+    P = ParamSpec("P")
 
-#: What comes out of sqlite3: its own errors, and Python's for what it cannot take, such as a lone surrogate.
-_SQLITE_SAYS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+Self = TypeVar("Self", bound="JournalReader")
+Result = TypeVar("Result")
+
+#: Words in SQLite's messages for conditions that may pass.
+_TRANSIENT = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
+#: What sqlite3 raises: its own errors, and Python's for a value that it cannot bind, such as a lone surrogate.
+_SQLITE_ERRORS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
 
 def storage_error(error: Exception, path: schema.Path) -> StorageError:
-    """What a store says of an error of SQLite: StorageUnavailableError and StorageFullError where it is worth trying
-    again later.
+    """The StorageError for an error of SQLite.
+
+    StorageUnavailableError and StorageFullError are worth a retry, every other StorageError is not.
     """
     if isinstance(error, StorageError):
         return error
-    said = f"journal {path}: {error}"
+    message = f"journal {path}: {error}"
     lower = str(error).lower()
     if not isinstance(error, (sqlite3.OperationalError, OSError)):
-        return StorageError(said)
+        return StorageError(message)
     if "full" in lower or "no space" in lower:
-        return StorageFullError(said)
-    return StorageUnavailableError(said) if any(word in lower for word in _LATER) else StorageError(said)
+        return StorageFullError(message)
+    return StorageUnavailableError(message) if any(word in lower for word in _TRANSIENT) else StorageError(message)
+
+
+@contextmanager
+def _translated_errors(path: schema.Path) -> Generator[None, None, None]:
+    """Raise every error of SQLite as a StorageError."""
+    try:
+        yield
+    except MeasureError:
+        raise
+    except _SQLITE_ERRORS as error:
+        raise storage_error(error, path) from error
+
+
+def _query(
+    function: Callable[Concatenate[sqlite3.Connection, P], Result],
+) -> Callable[Concatenate[JournalReader, P], Result]:
+    """The method that runs ``function`` in a read transaction."""
+
+    @functools.wraps(function)
+    def method(self: JournalReader, /, *args: P.args, **keywords: P.kwargs) -> Result:
+        return self.read(function, *args, **keywords)
+
+    return method
 
 
 class JournalReader:
-    """Answers from a journal's file as :class:`~bbmeasure.storage.base.Storage` does, at once and without writing.
+    """Read access to a journal's file.
 
-    Works beside a running master, without one, and in a folder that cannot be written.  Each answer is of one moment.
-    StorageError where the file cannot be read.  Use it as a context manager, or :meth:`close` it.
+    Works beside a running master, without one, and in a folder that cannot be written.  Each query sees one state of
+    the file.  Raises StorageError when the file cannot be read.  A context manager that closes the file.
     """
 
     _overview: Optional[tuple[tuple[int, int], list[SeriesInfo]]] = None
 
-    def __init__(self, path: schema.Path, *, wait: float = 1.0, stop: Optional[Callable[[], bool]] = None) -> None:
-        """``wait`` seconds for a lock; ``stop`` is asked every few milliseconds whether to break off a question."""
+    def __init__(
+        self, path: schema.Path, *, busy_timeout: float = 1.0, stop: Optional[Callable[[], bool]] = None
+    ) -> None:
+        """Open the file; ``busy_timeout`` in seconds is the longest wait for a lock.
+
+        ``stop`` is called every few milliseconds of a query, which is interrupted when it returns true.
+        """
         self.path = path
-        try:
-            self.connection = schema.open_for_reading(path, wait=wait)
-        except sqlite3.Error as error:
-            raise storage_error(error, path) from error
+        with _translated_errors(path):
+            self.connection = schema.open_for_reading(path, busy_timeout=busy_timeout)
         if stop is not None:
             self.connection.set_progress_handler(stop, 100_000)
 
-    def __enter__(self: Door) -> Door:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
-    def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """What ``question`` answers of this moment; StorageError where the file cannot say."""
-        try:
+    def read(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **keywords: P.kwargs
+    ) -> Result:
+        """Call ``function`` with the connection in a read transaction."""
+        with _translated_errors(self.path):
             self.connection.execute("BEGIN")
             try:
-                return question(self.connection)
+                return function(self.connection, *args, **keywords)
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
-        except MeasureError:
-            raise
-        except _SQLITE_SAYS as error:
-            raise storage_error(error, self.path) from error
 
     def series(self, builders: Optional[frozenset[str]] = None) -> list[SeriesInfo]:
-        """All series by name, with what they hold; with ``builders``, what they hold of these.
+        """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`.
 
-        The same list again, where nothing was written meanwhile and all is asked for: many pages ask at once.
+        Without ``builders`` the list is cached until the file changes, since many pages request it.
         """
-        if builders is not None:
-            return self.ask(lambda connection: queries.series(connection, builders))
-        return self.ask(self._series)
+        return self.read(queries.series, builders) if builders is not None else self.read(self._cached_series)
 
-    def _series(self, connection: sqlite3.Connection) -> list[SeriesInfo]:
-        """data_version tells of what other connections wrote, total_changes of this one's."""
+    def _cached_series(self, connection: sqlite3.Connection) -> list[SeriesInfo]:
+        # data_version changes with commits of other connections, total_changes with those of this one
         version = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
         if self._overview is None or self._overview[0] != version:
             self._overview = version, queries.series(connection)
         return self._overview[1]
 
-    def last(self, query: Query, before: Optional[int] = None) -> Optional[Point]:
-        """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        return self.ask(lambda connection: queries.last(connection, query, before))
+    last = _query(queries.last)
+    records = _query(queries.records)
+    summarize = _query(queries.summarize)
+    points = _query(queries.points)
+    buckets = _query(queries.buckets)
+    recall = _query(queries.recall)
+    exporters = _query(outbox.exporters)
+    pending = _query(outbox.pending)
+    backlog = _query(outbox.backlog)
+    dead_letters = _query(outbox.dead_letters)
 
-    def records(self, buildid: int) -> list[Point]:
-        """All points of a build, in the order of their time."""
-        return self.ask(lambda connection: queries.records(connection, buildid))
 
-    def summarize(self, query: Query, statistics: Sequence[Statistic]) -> dict[str, Optional[Value]]:
-        """Each statistic by its name; None where there is no data."""
-        return self.ask(lambda connection: queries.summarize(connection, query, statistics))
+def _change(function: Callable[Concatenate[Ingest, P], Result]) -> Callable[Concatenate[Journal, P], Result]:
+    """The method that runs ``function`` in a write transaction."""
 
-    def points(self, query: Query, limit: int) -> list[Point]:
-        """The newest ``limit`` points, oldest first."""
-        return self.ask(lambda connection: queries.points(connection, query, limit))
+    @functools.wraps(function)
+    def method(self: Journal, /, *args: P.args, **keywords: P.kwargs) -> Result:
+        with self.transaction() as ingest:
+            return function(ingest, *args, **keywords)
 
-    def buckets(self, query: Query, count: int) -> list[Bucket]:
-        """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
-        return self.ask(lambda connection: queries.buckets(connection, query, count))
+    return method
 
-    def recall(self, keys: Sequence[str]) -> dict[str, float]:
-        """The last ``state`` written under each of ``keys`` that has one."""
-        return self.ask(lambda connection: queries.recall(connection, keys))
 
-    def sinks(self) -> list[str]:
-        """The names of the sinks that are attached."""
-        return [queue.name for queue in self.ask(outbox.queues)]
+def _change_in_steps(
+    function: Callable[Concatenate[Ingest, P], Generator[None, None, Result]],
+) -> Callable[Concatenate[Journal, P], Result]:
+    """The method that runs each step of the generator ``function`` in a write transaction of its own."""
 
-    def pending(self, sink: str, limit: int) -> outbox.Waiting:
-        """The oldest points that wait for a sink, each with its number."""
-        return self.ask(lambda connection: outbox.pending(connection, sink, limit))
+    @functools.wraps(function)
+    def method(self: Journal, /, *args: P.args, **keywords: P.kwargs) -> Result:
+        steps = function(self.ingest, *args, **keywords)
+        while True:
+            with self.transaction():
+                result = next_step(steps)
+            if result is not None:
+                return result
 
-    def backlog(self, sink: str) -> outbox.Backlog:
-        """How much waits for a sink."""
-        return self.ask(lambda connection: outbox.backlog(connection, sink))
+    return method
 
-    def dead_letters(self, sink: str, limit: int = 100) -> list[outbox.DeadLetter]:
-        """The newest points that the server of a sink refused, the newest first."""
-        return self.ask(lambda connection: outbox.dead_letters(connection, sink, limit))
+
+def next_step(steps: Generator[None, None, Result]) -> Optional[Result]:
+    """Run a generator to its next yield and return None, or to its end and return its result."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    return None
 
 
 class Journal(JournalReader):
-    """Reads and writes a journal's file, which is made where there is none; each change is on disk when it returns.
+    """Read and write access to a journal's file, which is created if it is missing.
 
-    For code that may wait.  Works beside a running master: both wait for each other's short transactions.
+    Each change is on disk when its method returns.  Works beside a running master: both wait for each other's short
+    transactions.
     """
 
-    def __init__(self, path: schema.Path, *, wait: float = 5.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: schema.Path, *, busy_timeout: float = 5.0, clock: Callable[[], float] = time.time) -> None:
+        """Open, create or migrate the file; ``clock`` returns unix seconds."""
         self.path = path
-        self._clock = clock
-        try:
-            self.connection = schema.open_for_writing(path, wait=wait)
-        except sqlite3.Error as error:
-            raise storage_error(error, path) from error
-        self.ingest = Ingest(self.connection)
-        self._cleaning: Optional[tuple[Optional[float], Cleanup]] = None
+        with _translated_errors(path):
+            self.connection = schema.open_for_writing(path, busy_timeout=busy_timeout)
+        self.ingest = Ingest(self.connection, clock)
+        self._cleanup: Optional[tuple[Optional[float], Cleanup]] = None
 
     @contextmanager
     def transaction(self) -> Generator[Ingest, None, None]:
-        """Several changes, all or nothing; StorageError where they cannot be kept."""
-        try:
-            with self.ingest.transaction():
-                yield self.ingest
-        except MeasureError:
-            raise
-        except _SQLITE_SAYS as error:
-            raise storage_error(error, self.path) from error
-
-    def now(self) -> int:
-        """Unix seconds by the clock that was given."""
-        return int(self._clock())
-
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
-        """Say what a series is; the answer is what holds.  SeriesConflictError where that disagrees."""
-        with self.transaction() as ingest:
-            return ingest.declare(info, override=override)
+        """A write transaction; raises StorageError when it cannot be committed."""
+        with _translated_errors(self.path), self.ingest.transaction() as ingest:
+            yield ingest
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> None:
-        """Keep points, and running totals with them, all or nothing."""
+        """Write points and running totals in one transaction."""
         for point in points:
             check_point(point)
         with self.transaction() as ingest:
-            ingest.write(points, state or {}, self.now())
+            ingest.write(points, state or {})
 
     def forget(self, series: str) -> int:
-        """Remove a series with its points, declaration and state; how many points that were."""
+        """Remove a series with its points, declaration and state; returns the number of points."""
         with self.transaction() as ingest:
             count = ingest.forget(series)
         self.clean()
         return count
 
-    def clean(self, retention: Optional[float] = None) -> int:
-        """Delete the points of forgotten series, and those older than ``retention`` seconds; how many those were."""
-        return self._in_words(self._cleanup(retention).run)
-
-    def clean_slice(self, retention: Optional[float] = None) -> bool:
-        """A slice of the same, one short transaction; False where nothing is left to delete."""
-        kept, self._cleaning = self._cleaning, None
-        cleanup = kept[1] if kept is not None and kept[0] == retention else self._cleanup(retention)
-        more = self._in_words(cleanup.slice)
-        if more:
-            self._cleaning = retention, cleanup
-        return more
-
-    def _cleanup(self, retention: Optional[float]) -> Cleanup:
-        return Cleanup(self.ingest, None if retention is None else int((self._clock() - retention) * NANOSECONDS))
-
-    def _in_words(self, work: Callable[[], Answer]) -> Answer:
-        try:
-            return work()
-        except sqlite3.Error as error:
-            raise storage_error(error, self.path) from error
-
-    def attach_sink(self, name: str) -> None:
-        """From now on points are queued for that sink."""
+    def detach_exporter(self, name: str) -> None:
+        """Remove an exporter with its queue and its dead letters."""
         with self.transaction() as ingest:
-            ingest.attach_sink(name)
-
-    def detach_sink(self, name: str) -> None:
-        """Nothing is queued for that sink any longer, and what was is gone."""
-        with self.transaction() as ingest:
-            ingest.detach_sink(name)
+            outbox.detach(ingest, name)
         self.clean()
 
-    def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> None:
-        """What waited up to the number ``seq`` is done with; ``refused`` points become dead letters."""
-        with self.transaction():
-            outbox.acknowledge(self.connection, sink, seq, refused, self.now())
+    declare = _change(Ingest.declare)
+    attach_exporter = _change(outbox.attach)
+    acknowledge = _change(outbox.acknowledge)
+    skip_deleted = _change(outbox.skip_deleted)
+    trim = _change_in_steps(outbox.trim)
+    reship = _change_in_steps(outbox.reship)
 
-    def skip_deleted(self, sink: str) -> None:
-        """Take the points away that were deleted before a sink came to them."""
-        with self.transaction():
-            outbox.skip_deleted(self.connection, sink)
+    def clean(self, retention: Optional[float] = None) -> int:
+        """Delete points of forgotten series and those older than ``retention`` seconds; returns their number."""
+        with _translated_errors(self.path):
+            return self._new_cleanup(retention).run()
 
-    def trim(self, sink: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> int:
-        """Drop the oldest of what waits over ``max_bytes``, or longer than ``max_age`` seconds; how many it were."""
-        return self._slices(outbox.trim(self.connection, sink, max_bytes, max_age, self.now()))
+    def clean_slice(self, retention: Optional[float] = None) -> bool:
+        """Run one short transaction of :meth:`clean`; returns false when nothing is left to delete."""
+        current, self._cleanup = self._cleanup, None
+        cleanup = current[1] if current is not None and current[0] == retention else self._new_cleanup(retention)
+        with _translated_errors(self.path):
+            more = cleanup.slice()
+        if more:
+            self._cleanup = retention, cleanup
+        return more
 
-    def reship(self, sink: str, since: int) -> int:
-        """Queue all points since a time (nanoseconds) again; how many that were."""
-        return self._slices(outbox.reship(self.connection, sink, since, self.now()))
-
-    def _slices(self, slices: Generator[None, None, int]) -> int:
-        while True:
-            with self.transaction():
-                done = next_slice(slices)
-            if done is not None:
-                return int(done)
-
-
-def next_slice(slices: Generator[None, None, Any]) -> Any:
-    """Run a generator to its next yield: None, or what it returned at its end."""
-    try:
-        next(slices)
-    except StopIteration as end:
-        return end.value
-    return None
-
-
-def open_reader(path: schema.Path) -> JournalReader:
-    """The journal at ``path`` for reading, see :class:`JournalReader`."""
-    return JournalReader(path)
+    def _new_cleanup(self, retention: Optional[float]) -> Cleanup:
+        return Cleanup(self.ingest, None if retention is None else int((self.ingest.now() - retention) * NANOSECONDS))

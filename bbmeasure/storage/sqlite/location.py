@@ -15,31 +15,31 @@ log = Logger()
 #: The journal's file in a master's folder.
 JOURNAL = "bbmeasure.sqlite"
 #: The file in a master's folder that says where its journal is, where that is not the one by default.
-NOTE = "bbmeasure.journal"
+LOCATION_FILE = "bbmeasure.journal"
 
 
-def noted_journal(folder: Path) -> Optional[Path]:
-    """The journal that the master of that folder had last, where it left a note of one; see :data:`NOTE`."""
+def recorded_journal(folder: Path) -> Optional[Path]:
+    """The journal that the master of that folder had last, where it left a note of one; see :data:`LOCATION_FILE`."""
     try:
-        said = (folder / NOTE).read_text(encoding="utf-8").strip()
+        said = (folder / LOCATION_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeError) as error:
-        raise StorageUnavailableError(f"{folder / NOTE}: {error}") from None
+        raise StorageUnavailableError(f"{folder / LOCATION_FILE}: {error}") from None
     return folder / said if said else None
 
 
-def note_journal(folder: Path, path: Path) -> None:
+def record_journal(folder: Path, path: Path) -> None:
     """Leave in the master's folder where its journal is, for the commands; nothing for the one by default."""
-    place, by_default = folder / NOTE, folder / JOURNAL
+    place, by_default = folder / LOCATION_FILE, folder / JOURNAL
     try:
-        before = noted_journal(folder) or by_default
+        before = recorded_journal(folder) or by_default
         if os.path.abspath(before) == str(path):
             return
         if os.path.abspath(by_default) == str(path):
             place.unlink()
         else:
-            made = folder / f"{NOTE}.new"
+            made = folder / f"{LOCATION_FILE}.new"
             made.write_text(f"{os.path.relpath(path, folder) if folder in path.parents else path}\n", encoding="utf-8")
             made.replace(place)
     except (OSError, UnicodeError, StorageError) as error:

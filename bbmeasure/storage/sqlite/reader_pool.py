@@ -1,4 +1,4 @@
-"""The threads that read the journal: a few, made at first use, so that a slow question holds up nobody else's."""
+"""Threads that read the journal, started on first use."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageError, StorageUnavailableError
 from bbmeasure.storage.sqlite.journal import JournalReader
 
-#: Seconds between two looks for a file that is still being made.
-_LOOK_AGAIN = 0.02
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
+
+    P = ParamSpec("P")
+
+Result = TypeVar("Result")
+
+#: Seconds between two attempts to open a file that is still being created.
+_OPEN_INTERVAL = 0.02
 
 
 @dataclass
-class _Question:
+class _Request:
     run: Callable[[JournalReader], Any]
     deferred: defer.Deferred[Any] = field(default_factory=defer.Deferred)
     cancelled: bool = False
-    until: Optional[float] = None
+    deadline: Optional[float] = None
 
 
 class ReaderPool:
-    """Answers questions in ``size`` threads, each with a connection of its own.
+    """Runs read requests in ``size`` threads, each with a connection of its own.
 
-    A question that takes longer than ``limit`` seconds fails, one whose Deferred is cancelled is broken off, and one
-    that comes while ``most_waiting`` wait is refused.
+    A request that runs longer than ``timeout`` seconds fails, one whose Deferred is cancelled is interrupted, and one
+    made while ``max_pending`` are pending is refused.
     """
 
     def __init__(
@@ -38,130 +45,136 @@ class ReaderPool:
         open_reader: Callable[[Callable[[], bool]], JournalReader],
         call: Callable[..., Any],
         clock: Callable[[], float],
-        may_come: Callable[[], bool],
+        may_appear: Callable[[], bool],
         *,
         name: str = "bbmeasure reader",
         size: int = 2,
-        limit: float = 10.0,
-        most_waiting: int = 2_000,
+        timeout: float = 10.0,
+        max_pending: int = 2_000,
     ) -> None:
-        """``open_reader(stop)`` opens the file; where it fails with StorageUnavailableError and the file
-        ``may_come``, that is tried again.
+        """``open_reader(stop)`` opens the file.
 
-        ``call(function, ...)`` has it called in the reactor, ``clock`` is a monotonic one in seconds.
+        After a StorageUnavailableError it is called again as long as ``may_appear()`` is true.  ``call(function, ...)``
+        calls a function in the reactor's thread; ``clock`` is monotonic, in seconds.
         """
         self._open = open_reader
         self._call = call
         self._clock = clock
-        self._may_come = may_come
+        self._may_appear = may_appear
         self._name = name
         self._size = size
-        self._limit = limit
-        self._most_waiting = most_waiting
-        self._questions: queue.SimpleQueue[Optional[_Question]] = queue.SimpleQueue()
-        self._waiting: set[int] = set()
+        self._timeout = timeout
+        self._max_pending = max_pending
+        self._requests: queue.SimpleQueue[Optional[_Request]] = queue.SimpleQueue()
+        self._pending: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._closed = False
-        self.counters = Counter(dict.fromkeys(("refused_questions", "cancelled_questions", "slow_questions"), 0))
-        self.counters["failed_questions"] = 0
+        self.counters = Counter(dict.fromkeys(("refused_reads", "cancelled_reads", "read_timeouts", "failed_reads"), 0))
 
-    def ask(self, run: Callable[[JournalReader], Any]) -> defer.Deferred[Any]:
-        """The answer of ``run``; fails with a MeasureError, StorageUnavailableError where there was no time for it."""
+    def run(
+        self, function: Callable[Concatenate[JournalReader, P], Result], *args: P.args, **keywords: P.kwargs
+    ) -> defer.Deferred[Result]:
+        """Call ``function`` with a reader in a thread; the Deferred fires with its result or a MeasureError.
+
+        StorageUnavailableError when it was not run within the timeout.
+        """
         if self._closed:
             return defer.fail(StorageUnavailableError("journal: closed"))
-        if len(self._waiting) >= self._most_waiting:
-            self.counters["refused_questions"] += 1
-            return defer.fail(StorageUnavailableError(f"journal: {len(self._waiting)} questions wait already"))
-        question = _Question(run)
-        question.deferred = defer.Deferred(lambda _: self._cancel(question))
-        self._waiting.add(id(question))
-        self._questions.put(question)
+        if len(self._pending) >= self._max_pending:
+            self.counters["refused_reads"] += 1
+            return defer.fail(StorageUnavailableError(f"journal: {len(self._pending)} read requests are pending"))
+        request = _Request(lambda reader: function(reader, *args, **keywords))
+        request.deferred = defer.Deferred(lambda _: self._cancel(request))
+        self._pending.add(id(request))
+        self._requests.put(request)
         if len(self._threads) < self._size:
             name = f"{self._name} {len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+            self._threads.append(threading.Thread(target=self._serve, name=name, daemon=True))
             self._threads[-1].start()
-        return question.deferred
+        return request.deferred
 
-    def _cancel(self, question: _Question) -> None:
-        question.cancelled = True
-        self._waiting.discard(id(question))
-        self.counters["cancelled_questions"] += 1
+    def _cancel(self, request: _Request) -> None:
+        request.cancelled = True
+        self._pending.discard(id(request))
+        self.counters["cancelled_reads"] += 1
 
     def close(self) -> None:
-        """Have the threads end when they are done with what they do; what waits is refused."""
+        """End the threads after their current requests; pending requests fail."""
         self._closed = True
         for _ in self._threads:
-            self._questions.put(None)
+            self._requests.put(None)
 
     # in the threads
 
-    def _run(self) -> None:
+    def _serve(self) -> None:
         reader: Optional[JournalReader] = None
-        current: list[_Question] = []
+        current: list[_Request] = []
 
         def stop() -> bool:
             return bool(current) and self._is_over(current[0])
 
         while True:
-            question = self._questions.get()
-            if question is None:
+            request = self._requests.get()
+            if request is None:
                 break
-            if question.cancelled:
+            if request.cancelled:
                 continue
-            current[:] = [question]
-            question.until = self._clock() + self._limit
-            reader, answer = self._answer(question, reader, stop)
+            current[:] = [request]
+            request.deadline = self._clock() + self._timeout
+            reader, result = self._execute(request, reader, stop)
             current.clear()
-            self._call(self._fire, question, answer)
+            self._call(self._fire, request, result)
         if reader is not None:
             reader.close()
 
-    def _answer(
-        self, question: _Question, reader: Optional[JournalReader], stop: Callable[[], bool]
+    def _execute(
+        self, request: _Request, reader: Optional[JournalReader], stop: Callable[[], bool]
     ) -> tuple[Optional[JournalReader], Any]:
-        """The answer, or the error there was, and the reader for the next question: none where this one broke."""
+        """The reader for the next request, None after a StorageError, and the result or exception of this one."""
         try:
             if reader is None:
-                reader = self._wait_for_file(question, stop)
-            return reader, question.run(reader)
+                reader = self._open_when_created(request, stop)
+            return reader, request.run(reader)
         except StorageError as error:
             if reader is not None:
                 reader.close()
-            return None, self._explain(question, error)
+            return None, self._explain(request, error)
         except MeasureError as error:
             return reader, error
-        except BaseException as error:  # noqa: BLE001  (counted, told to who asked, and the thread lives on)
-            self.counters["failed_questions"] += 1
+        except BaseException as error:  # noqa: BLE001  (counted, reported to the caller, and the thread goes on)
+            self.counters["failed_reads"] += 1
             return reader, StorageError(f"journal: {error!r}")
 
-    def _is_over(self, question: _Question) -> bool:
-        return question.cancelled or self._closed or (question.until is not None and self._clock() > question.until)
+    def _is_over(self, request: _Request) -> bool:
+        expired = request.deadline is not None and self._clock() > request.deadline
+        return request.cancelled or self._closed or expired
 
-    def _wait_for_file(self, question: _Question, stop: Callable[[], bool]) -> JournalReader:
+    def _open_when_created(self, request: _Request, stop: Callable[[], bool]) -> JournalReader:
         while True:
             try:
                 return self._open(stop)
             except StorageUnavailableError:
-                if self._is_over(question) or not self._may_come():
+                if self._is_over(request) or not self._may_appear():
                     raise
-            threading.Event().wait(_LOOK_AGAIN)
+            threading.Event().wait(_OPEN_INTERVAL)
 
-    def _explain(self, question: _Question, error: StorageError) -> StorageError:
-        if self._closed or question.cancelled:
-            return StorageUnavailableError("journal: closed, or the question was taken back")
-        if self._is_over(question):
-            self.counters["slow_questions"] += 1
-            return StorageUnavailableError(f"journal: no answer within {self._limit:g} s ({error})")
-        self.counters["failed_questions"] += 1
+    def _explain(self, request: _Request, error: StorageError) -> StorageError:
+        """The error to report for one that was raised, perhaps by an interrupt."""
+        if self._closed or request.cancelled:
+            return StorageUnavailableError("journal: closed, or the request was cancelled")
+        if self._is_over(request):
+            self.counters["read_timeouts"] += 1
+            return StorageUnavailableError(f"journal: no answer within {self._timeout:g} s ({error})")
+        self.counters["failed_reads"] += 1
         return error
 
     # in the reactor
 
-    def _fire(self, question: _Question, answer: Any) -> None:
-        self._waiting.discard(id(question))
-        if question.deferred.called:
-            return  # it was cancelled
-        if isinstance(answer, Exception):
-            question.deferred.errback(answer)
+    def _fire(self, request: _Request, result: Any) -> None:
+        self._pending.discard(id(request))
+        if request.deferred.called:
+            return  # cancelled
+        if isinstance(result, Exception):
+            request.deferred.errback(result)
         else:
-            question.deferred.callback(answer)
+            request.deferred.callback(result)

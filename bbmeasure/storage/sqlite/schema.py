@@ -69,15 +69,15 @@ Path = Union[str, "os.PathLike[str]"]
 def open_for_writing(
     path: Path,
     *,
-    wait: float = 1.0,
+    busy_timeout: float = 1.0,
     migrations: Sequence[Sequence[str]] = MIGRATIONS,
 ) -> sqlite3.Connection:
-    """A connection that may write, to a file that is made or migrated where needed; ``wait`` seconds for a lock.
+    """A writing connection to a file, which is created or migrated if needed; ``busy_timeout`` in seconds.
 
     Every commit is synced (``synchronous=FULL``): 3 ms in the writer's thread, shared by all points that came
     meanwhile, and neither a killed process nor a power cut loses what was acknowledged.
     """
-    connection = sqlite3.connect(os.fspath(path), timeout=wait, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(os.fspath(path), timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         check_owner(connection, path)
         if version(connection) > len(migrations):
@@ -91,7 +91,7 @@ def open_for_writing(
     return connection
 
 
-def open_for_reading(path: Path, *, wait: float = 1.0) -> sqlite3.Connection:
+def open_for_reading(path: Path, *, busy_timeout: float = 1.0) -> sqlite3.Connection:
     """A connection that cannot write, whether or not a master has the file open.
 
     In a folder that cannot be written SQLite cannot make the ``-shm`` file that readers share; the file is then read
@@ -102,7 +102,7 @@ def open_for_reading(path: Path, *, wait: float = 1.0) -> sqlite3.Connection:
     if not os.path.exists(name):
         raise StorageUnavailableError(f"journal {name}: no such file")
     try:
-        return _connect_for_reading(name, wait, "mode=ro")
+        return _connect_for_reading(name, busy_timeout, "mode=ro")
     except sqlite3.OperationalError as error:
         waiting = f"{name}-wal"
         if "unable to open" not in str(error) and "readonly" not in str(error):
@@ -112,12 +112,12 @@ def open_for_reading(path: Path, *, wait: float = 1.0) -> sqlite3.Connection:
                 f"journal {name}: its folder cannot be written and {waiting} holds points that are not in the file "
                 "yet; copy both to a folder of your own and read them there"
             ) from error
-        return _connect_for_reading(name, wait, "immutable=1")
+        return _connect_for_reading(name, busy_timeout, "immutable=1")
 
 
-def _connect_for_reading(name: str, wait: float, mode: str) -> sqlite3.Connection:
+def _connect_for_reading(name: str, busy_timeout: float, mode: str) -> sqlite3.Connection:
     uri = f"file:{quote(os.path.abspath(name))}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         check_owner(connection, name)
         connection.execute("PRAGMA temp_store=MEMORY")

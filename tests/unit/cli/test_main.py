@@ -533,8 +533,8 @@ print("a master.cfg that prints")
         """One that was renamed or removed is a problem until it is given up: points are queued for it all the time."""
         self.write(tmp_path, self.CONFIG)
         with Journal(tmp_path / "other.sqlite") as journal:
-            journal.attach_sink("SQLiteInstance")  # not a sink's class, but somebody's name
-            journal.attach_sink("former")
+            journal.attach_exporter("SQLiteInstance")  # not a sink's class, but somebody's name
+            journal.attach_exporter("former")
             journal.write([point(1, 3.0, "wheel_size"), point(2, 3.0, "wheel_size")])
         done = run("check", "--master", tmp_path)
         assert done.status == 1

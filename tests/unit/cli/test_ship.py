@@ -88,7 +88,7 @@ def master(tmp_path: Path) -> Path:
     (folder / "secrets" / "influx").write_text(SECRET + "\n")
     os.chmod(folder / "secrets" / "influx", 0o600)
     with Journal(folder / "bbmeasure.sqlite") as journal:
-        journal.attach_sink("InfluxDBInstance")
+        journal.attach_exporter("InfluxDBInstance")
         journal.write(points(10))
     return folder
 
@@ -173,7 +173,7 @@ def test_what_is_refused_becomes_dead_letters_that_health_tells(
     """A type conflict costs the points at fault alone; health shows how many they are and the server's words."""
     influxd.query("DROP MEASUREMENT size", "t")
     with Journal(master / "bbmeasure.sqlite") as journal:
-        journal.attach_sink("conflict")
+        journal.attach_exporter("conflict")
         journal.write([*points(5, "mixed"), Point("mixed", NOW + 1, "text", {"value": "x"})])
     ships_to(influxd.url, name="conflict")
     _, done = run(capsys, "ship", "--master", master, "--sink", "conflict", "--drain")
@@ -221,7 +221,7 @@ def test_wrong_uses_are_said(master: Path, influxd: Influxd, ships_to: Any, caps
     status, said = run(capsys, "ship", "--master", master, "--sink", "other")
     assert (status, said["message"]) == (2, "--sink 'other': expected one of InfluxDBInstance")
     with Journal(master / "bbmeasure.sqlite") as journal:
-        journal.attach_sink("second")
+        journal.attach_exporter("second")
     assert run(capsys, "ship", "--master", master)[1]["message"].startswith("no --sink: expected one of")
     status, said = run(capsys, "ship", "--master", master, "--sink", "second", "--drain")
     assert (status, said["message"]) == (2, "sink 'second': no service in master.cfg has that name")

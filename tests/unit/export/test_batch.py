@@ -49,7 +49,7 @@ POINTS = st.lists(
 def test_rows_and_points_make_the_same_lines(points: list[Point]) -> None:
     """Whatever waits, its lines and refusals are those of its points, in their order."""
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
-        journal.attach_sink("sink")
+        journal.attach_exporter("sink")
         journal.write(points)
         waiting = journal.pending("sink", 100)
     assert [point for _, point in waiting] == points
@@ -68,7 +68,7 @@ def test_a_part_of_what_waits_makes_its_own_lines(tmp_path: Path) -> None:
     """Requests and halves of them are cut from what waits, and together have each point once."""
     points = [Point(f"s{number % 7}", number, float(number), {}, None) for number in range(1_000)]
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.attach_sink("sink")
+        journal.attach_exporter("sink")
         journal.write(points)
         waiting = journal.pending("sink", 1_000)
     clock = task.Clock()

@@ -54,7 +54,7 @@ class FakeOutbox:
             self.waiting.append((self.next, point))
             self.next += 1
 
-    def attach_sink(self, sink: str) -> defer.Deferred[None]:
+    def attach_exporter(self, sink: str) -> defer.Deferred[None]:
         self.attached.append(sink)
         return defer.succeed(None)
 
@@ -494,7 +494,7 @@ def test_nothing_is_asked_of_a_journal_that_does_not_know_the_sink_yet() -> None
     """A new sink's backlog is looked at when the journal has it: health begins without a trouble that is none."""
     bench = Bench()
     attached: defer.Deferred[None] = defer.Deferred()
-    bench.outbox.attach_sink = lambda sink: attached  # type: ignore[method-assign]
+    bench.outbox.attach_exporter = lambda sink: attached  # type: ignore[method-assign]
     bench.outbox.broken = StorageError("sink 'sink': expected one that is attached")
     bench.start()
     bench.outbox.broken = None

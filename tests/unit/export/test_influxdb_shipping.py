@@ -104,7 +104,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
-    pytest_twisted.blockon(made.journal.attach_sink("sink"))
+    pytest_twisted.blockon(made.journal.attach_exporter("sink"))
     globalLogPublisher.addObserver(made.logged.append)
     yield made
     pytest_twisted.blockon(made.close())
@@ -218,7 +218,7 @@ def test_a_type_conflict_costs_only_the_points_at_fault(bench: Bench, influxd: I
     assert len(landed(influxd)) == 100
     letters = yield bench.journal.dead_letters("sink")
     assert [letter.point.series for letter in letters] == ["taken", "taken"]
-    assert "field type conflict" in letters[0].why
+    assert "field type conflict" in letters[0].reason
     assert shipper.health().counters["refused"] == 2
     assert shipper.health().last_error is None
 
@@ -234,7 +234,7 @@ def test_points_beyond_a_retention_policy_are_dead_letters(bench: Bench, influxd
     assert len(landed(influxd)) == 10
     letters = yield bench.journal.dead_letters("sink", 1_000)
     assert len(letters) == 300
-    assert "beyond retention policy" in letters[0].why
+    assert "beyond retention policy" in letters[0].reason
 
 
 @inlineCallbacks
@@ -242,7 +242,7 @@ def test_the_cost_of_tagged_build_numbers(bench: Bench) -> Any:
     """With build numbers as tags, InfluxDB refuses every build past its max-values-per-tag; as fields it takes all."""
     with Influxd(max_values_per_tag=20) as server:
         builds = [Point("size", NOW + number, 1.0, {}, BuildContext("b", "w", number, number)) for number in range(30)]
-        yield bench.journal.attach_sink("tagged")
+        yield bench.journal.attach_exporter("tagged")
         bench.ship(server.url, "tagged", database="tagged", writer=LineWriter(tag_build_number=True))
         bench.ship(server.url)
         for part in (builds[:20], builds[20:]):
@@ -251,7 +251,7 @@ def test_the_cost_of_tagged_build_numbers(bench: Bench) -> Any:
             yield bench.shipped()
         letters = yield bench.journal.dead_letters("tagged")
         assert len(letters) == 10
-        assert "max-values-per-tag limit exceeded" in letters[0].why
+        assert "max-values-per-tag limit exceeded" in letters[0].reason
         assert len(landed(server, database="tagged")) == 20
         assert len(landed(server)) == 30
 
@@ -424,7 +424,7 @@ def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -
         folder.mkdir()
         one = Bench(folder)
         benches.append(one)
-        yield one.journal.attach_sink("sink")
+        yield one.journal.attach_exporter("sink")
         kind = Kind.SIZE if unit == "bytes" else Kind.DURATION
         yield one.journal.declare(SeriesInfo("size", kind, unit))
         build = BuildContext(f"builder{number}", "w", 1, 1)
@@ -493,7 +493,7 @@ def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> 
         assert all(request.query == {"db": "t", "rp": "autogen"} for request in server.requests)
         (letter,) = yield bench.journal.dead_letters("sink")
         assert letter.point.series == "bad"
-        assert ("invalid column type" if version == 3 else "missing fields") in letter.why
+        assert ("invalid column type" if version == 3 else "missing fields") in letter.reason
         assert shipper.health().last_error is None
 
 
@@ -528,7 +528,7 @@ def test_opengemini_as_its_source_says(bench: Bench) -> Any:
         yield bench.shipped()
         assert made
         letters = yield bench.journal.dead_letters("sink")
-        assert [(letter.point.series, "field type conflict" in letter.why) for letter in letters] == [("bad", True)]
+        assert [(letter.point.series, "field type conflict" in letter.reason) for letter in letters] == [("bad", True)]
         assert shipper.health().counters["shipped"] == 2
         assert shipper.health().last_error is None
 

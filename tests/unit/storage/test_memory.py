@@ -22,7 +22,7 @@ class TestMemoryStorage(LocalContract):
 @inlineCallbacks
 def test_the_oldest_points_make_room() -> Any:
     """Past its bound the store drops what it has kept the longest, and counts it."""
-    storage = MemoryStorage(most_points=5)
+    storage = MemoryStorage(max_points=5)
     yield fill(storage, range(8))
     assert values_of((yield storage.points(Query("size"), 10))) == [3.0, 4.0, 5.0, 6.0, 7.0]
     assert storage.health().counters["dropped"] == 3
@@ -31,7 +31,7 @@ def test_the_oldest_points_make_room() -> Any:
 @inlineCallbacks
 def test_a_rewritten_point_takes_no_room() -> Any:
     """A point in the place of another drops none."""
-    storage = MemoryStorage(most_points=2)
+    storage = MemoryStorage(max_points=2)
     for value in (1.0, 2.0, 3.0):
         yield storage.write([Point("size", at(0), value), Point("size", at(1), value)])
     assert values_of((yield storage.points(Query("size"), 10))) == [3.0, 3.0]
@@ -41,7 +41,7 @@ def test_a_rewritten_point_takes_no_room() -> Any:
 @inlineCallbacks
 def test_an_emptied_series_leaves_no_trace() -> Any:
     """A series whose last point was dropped is gone, unless somebody declared it."""
-    storage = MemoryStorage(most_points=1)
+    storage = MemoryStorage(max_points=1)
     yield storage.declare(SeriesInfo("b", Kind.COUNT))
     for name in ("a", "b", "c"):
         yield storage.write([Point(name, at(0), 1.0)])
@@ -51,7 +51,7 @@ def test_an_emptied_series_leaves_no_trace() -> Any:
 @inlineCallbacks
 def test_too_many_series_are_refused_and_counted() -> Any:
     """Points of one series too many are left out, those of known series are not."""
-    storage = MemoryStorage(most_series=2)
+    storage = MemoryStorage(max_series=2)
     for name in ("a", "b", "c", "a"):
         yield storage.write([Point(name, at(len((yield storage.series()))), 1.0)])
     yield storage.declare(SeriesInfo("d", Kind.COUNT))
@@ -62,7 +62,7 @@ def test_too_many_series_are_refused_and_counted() -> Any:
 @inlineCallbacks
 def test_running_totals_have_a_bound() -> Any:
     """Past as many as there may be streams, the totals that were kept the longest go, and are counted."""
-    storage = MemoryStorage(most_streams=2)
+    storage = MemoryStorage(max_streams=2)
     yield storage.write([], {"a": 1.0, "b": 2.0})
     yield storage.write([], {"c": 3.0})
     assert (yield storage.recall(["a", "b", "c"])) == {"b": 2.0, "c": 3.0}

@@ -19,7 +19,7 @@ from bbmeasure.errors import QueryError
 from bbmeasure.master.services.exporters import InfluxDBInstance, Settings, VictoriaMetricsInstance
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.model import NANOSECONDS, Point
-from bbmeasure.storage.sqlite.journal import open_reader
+from bbmeasure.storage.sqlite.journal import JournalReader
 from tests.servers import Influxd, free_port, make_certificate
 from tests.unit.master.fakes import FakeMaster
 
@@ -322,7 +322,7 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
 
 
 def _waits(journal: Path) -> int:
-    with open_reader(journal) as reader:
+    with JournalReader(journal) as reader:
         return reader.backlog("InfluxDBInstance").count
 
 

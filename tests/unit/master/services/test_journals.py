@@ -17,7 +17,7 @@ from bbmeasure.master.services import journals
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.master.www.endpoints import Endpoints
 from bbmeasure.master.www.streaming import JsonWriter
-from bbmeasure.storage.sqlite.location import NOTE, note_journal, noted_journal
+from bbmeasure.storage.sqlite.location import LOCATION_FILE, record_journal, recorded_journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.servers import free_port
 from tests.unit.master.services.test_exporters import FakeMaster, configured, influx, started
@@ -34,12 +34,12 @@ def test_the_note_follows_the_journal(tmp_path: Path) -> Any:
     service = SQLiteInstance()
     configured(master, service)
     yield started(master, service)
-    noted = [noted_journal(folder)]
+    noted = [recorded_journal(folder)]
     for path in ("sub/../own.sqlite", str(tmp_path / "far.sqlite"), "../far.sqlite", "./bbmeasure.sqlite"):
         sibling = SQLiteInstance(path=path)
         configured(master, sibling)
         yield service.reconfigServiceWithSibling(sibling)
-        noted.append(noted_journal(folder))
+        noted.append(recorded_journal(folder))
     assert noted == [None, folder / "own.sqlite", tmp_path / "far.sqlite", tmp_path / "far.sqlite", None]
     yield state_of(master).pipeline.settle()
     yield service.stopService()
@@ -54,7 +54,7 @@ def test_the_first_of_two_stores_is_noted(tmp_path: Path) -> Any:
     configured(master, first, second)
     yield started(master, first)
     yield started(master, second)
-    assert (tmp_path / NOTE).read_text() == "a.sqlite\n"
+    assert (tmp_path / LOCATION_FILE).read_text() == "a.sqlite\n"
     yield first.stopService()
     yield second.stopService()
     yield task.deferLater(reactor, 0.02)
@@ -62,13 +62,13 @@ def test_the_first_of_two_stores_is_noted(tmp_path: Path) -> Any:
 
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     """The note is a help to the commands and no reason for a master not to start."""
-    (tmp_path / f"{NOTE}.new").mkdir()
-    note_journal(tmp_path, tmp_path / "own.sqlite")
-    assert noted_journal(tmp_path) is None
-    (tmp_path / NOTE).mkdir()
-    note_journal(tmp_path, tmp_path / "own.sqlite")
+    (tmp_path / f"{LOCATION_FILE}.new").mkdir()
+    record_journal(tmp_path, tmp_path / "own.sqlite")
+    assert recorded_journal(tmp_path) is None
+    (tmp_path / LOCATION_FILE).mkdir()
+    record_journal(tmp_path, tmp_path / "own.sqlite")
     with pytest.raises(StorageUnavailableError, match="bbmeasure.journal"):
-        noted_journal(tmp_path)
+        recorded_journal(tmp_path)
 
 
 class Anybody:
@@ -102,7 +102,7 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
     assert told["last_error"].startswith("no instance has that name any longer")
     assert told["last_error"].endswith("bbmeasure ship --master DIR --sink former --detach")
     assert (told["backlog"], told["counters"]) == (1, {"dropped": 0})
-    yield pipeline.storage.detach_sink("former")
+    yield pipeline.storage.detach_exporter("former")
     assert (yield sinks()) == {}
     yield store.stopService()
     yield task.deferLater(reactor, 0.02)
@@ -112,7 +112,7 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
 def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A journal that does not say which sinks it has is counted, and the rest is told."""
     monkeypatch.setattr(journals, "PATIENCE", 0.01)
-    monkeypatch.setattr(SQLiteStorage, "sinks", lambda self: defer.Deferred())
+    monkeypatch.setattr(SQLiteStorage, "exporters", lambda self: defer.Deferred())
     master = FakeMaster(tmp_path)
     store = SQLiteInstance()
     configured(master, store)

@@ -34,7 +34,7 @@ class Disk(SQLiteStorage):
     full = False
 
     def _open_journal(self) -> Journal:
-        journal = Journal(self.path, wait=0.01)
+        journal = Journal(self.path, busy_timeout=0.01)
         (pages,) = journal.connection.execute("PRAGMA page_count").fetchone()
         if self.full:
             journal.connection.execute(f"PRAGMA max_page_count={pages}")
@@ -111,11 +111,11 @@ def test_points_wait_for_room_on_a_full_disk(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_what_does_not_fit_into_the_waiting_room_is_refused_and_counted(open_storage: Any) -> Any:
     """Past the most that may wait a write fails at once with a StorageFullError that says why; others are kept."""
-    storage = open_storage(Disk, most_waiting=60)
+    storage = open_storage(Disk, max_pending=60)
     storage.full = True
     written = [storage.write([point]) for point in large(50)]
     yield until(lambda: storage.health().last_error)
-    with pytest.raises(StorageFullError, match=r"50 points wait already .*full"):
+    with pytest.raises(StorageFullError, match=r"50 points are pending .*full"):
         yield storage.write(large(20))
     assert storage.health().counters["dropped"] == 20
     written.append(storage.write([Point("size", at(0), 1.0)]))
@@ -285,12 +285,12 @@ def test_a_long_change_that_fails_is_told(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_changes_do_not_pile_up_without_a_bound(open_storage: Any) -> Any:
     """While the file takes nothing, declarations too are refused past the most that may wait."""
-    storage = open_storage(Disk, most_waiting=5)
+    storage = open_storage(Disk, max_pending=5)
     storage.full = True
     waiting = [storage.write(large(5))]
     yield until(lambda: storage.health().last_error)
     waiting += [storage.declare(SeriesInfo(f"s{n}", Kind.COUNT)) for n in range(5)]
-    with pytest.raises(StorageFullError, match="5 changes wait"):
+    with pytest.raises(StorageFullError, match="5 changes are pending"):
         yield storage.declare(SeriesInfo("one more", Kind.COUNT))
     storage.full = False
     yield defer.gatherResults(waiting)
@@ -302,26 +302,26 @@ def test_changes_do_not_pile_up_without_a_bound(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_a_question_without_end_is_broken_off(open_storage: Any) -> Any:
     """A question that takes longer than its limit fails, and says so; the next one is answered."""
-    storage = open_storage(read_limit=0.05)
+    storage = open_storage(read_timeout=0.05)
     yield fill(storage, [1.0])
     with pytest.raises(StorageUnavailableError, match=r"no answer within 0\.05 s"):
-        yield storage._ask(lambda reader: reader.ask(endlessly))
-    assert storage.health().counters["slow_questions"] == 1
+        yield storage._read(lambda reader: reader.read(endlessly))
+    assert storage.health().counters["read_timeouts"] == 1
     assert (yield storage.last(Query("size"))).value == 1.0
 
 
 @inlineCallbacks
 def test_a_cancelled_question_is_broken_off(open_storage: Any) -> Any:
     """Cancelling its Deferred frees the thread: both threads can be freed so, and answer again."""
-    storage = open_storage(read_limit=1000.0)
+    storage = open_storage(read_timeout=1000.0)
     yield fill(storage, [1.0])
     started = threading.Semaphore(0)
 
     def ask_endlessly(reader: JournalReader) -> Any:
         started.release()
-        return reader.ask(endlessly)
+        return reader.read(endlessly)
 
-    endless = [storage._ask(ask_endlessly) for _ in range(2)]
+    endless = [storage._read(ask_endlessly) for _ in range(2)]
     yield until(lambda: started.acquire(blocking=False))
     yield until(lambda: started.acquire(blocking=False))
     for asked in endless:
@@ -329,15 +329,15 @@ def test_a_cancelled_question_is_broken_off(open_storage: Any) -> Any:
         with pytest.raises(defer.CancelledError):
             yield asked
     assert len((yield storage.points(Query("size"), 5))) == 1
-    assert storage.health().counters["cancelled_questions"] == 2
+    assert storage.health().counters["cancelled_reads"] == 2
 
 
 @inlineCallbacks
 def test_a_slow_question_holds_up_no_other(open_storage: Any) -> Any:
     """While one thread is busy with a long question, the other answers."""
-    storage = open_storage(read_limit=1000.0)
+    storage = open_storage(read_timeout=1000.0)
     yield fill(storage, [1.0])
-    slow = storage._ask(lambda reader: reader.ask(endlessly))
+    slow = storage._read(lambda reader: reader.read(endlessly))
     for _ in range(20):
         assert len((yield storage.points(Query("size"), 5))) == 1
     assert not slow.called
@@ -349,10 +349,10 @@ def test_a_slow_question_holds_up_no_other(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_people_hold_up_no_step_and_no_sink(open_storage: Any) -> Any:
     """However many questions of the page wait, what steps, totals and sinks ask is answered."""
-    storage = open_storage(read_limit=1000.0)
-    yield storage.attach_sink("sink")
+    storage = open_storage(read_timeout=1000.0)
+    yield storage.attach_exporter("sink")
     yield fill(storage, [1.0])
-    slow = [storage._ask(lambda reader: reader.ask(endlessly)) for _ in range(20)]
+    slow = [storage._read(lambda reader: reader.read(endlessly)) for _ in range(20)]
     assert (yield storage.last(Query("size"))).value == 1.0
     assert (yield storage.recall(["total"])) == {}
     assert len((yield storage.pending("sink", 10))) == 1
@@ -366,16 +366,16 @@ def test_people_hold_up_no_step_and_no_sink(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_too_many_questions_are_refused(open_storage: Any) -> Any:
     """Where as many wait as may, the next one fails at once and is counted."""
-    storage = open_storage(most_questions=3)
+    storage = open_storage(max_requests=3)
     yield fill(storage, [1.0])
     free = threading.Event()
-    waiting = [storage._ask(lambda _: free.wait()) for _ in range(3)]
-    with pytest.raises(StorageUnavailableError, match="3 questions wait"):
+    waiting = [storage._read(lambda _: free.wait()) for _ in range(3)]
+    with pytest.raises(StorageUnavailableError, match="3 read requests are pending"):
         yield storage.points(Query("size"), 5)
     free.set()
     yield defer.gatherResults(waiting)
     assert len((yield storage.points(Query("size"), 5))) == 1
-    assert storage.health().counters["refused_questions"] == 1
+    assert storage.health().counters["refused_reads"] == 1
 
 
 @inlineCallbacks
@@ -385,9 +385,9 @@ def test_a_question_that_fails_inside_fails_as_a_storage_error(open_storage: Any
     yield fill(storage, [1.0])
     for _ in range(4):
         with pytest.raises(StorageError, match="ZeroDivisionError"):
-            yield storage._ask(lambda _: 1 / 0)
+            yield storage._read(lambda _: 1 / 0)
     assert (yield storage.last(Query("size"))).value == 1.0
-    assert storage.health().counters["failed_questions"] == 4
+    assert storage.health().counters["failed_reads"] == 4
 
 
 # the end
@@ -438,7 +438,7 @@ def test_closing_does_not_wait_for_a_thread_that_hangs(open_storage: Any) -> Any
             free.wait()
             return super()._open_journal()
 
-    storage = open_storage(Hanging, close_limit=0.05)
+    storage = open_storage(Hanging, close_timeout=0.05)
     written = storage.write([Point("size", at(0), 1.0)])
     asked = storage.last(Query("size"))
     yield storage.close()

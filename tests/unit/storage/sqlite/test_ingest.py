@@ -54,8 +54,8 @@ def test_what_could_not_come_back_is_refused(journal: Journal, bad: Point, said:
 
 def test_more_streams_than_are_cached(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where more streams are written to than are remembered, each point is in its own all the same."""
-    monkeypatch.setattr(ingest, "_MOST_STREAMS_CACHED", 3)
-    monkeypatch.setattr(ingest, "_MOST_BUILDS_CACHED", 2)
+    monkeypatch.setattr(ingest, "_MAX_CACHED_STREAMS", 3)
+    monkeypatch.setattr(ingest, "_MAX_CACHED_BUILDS", 2)
     for second in range(5):
         journal.write([Point(f"s{n}", at(second), float(n), {}, in_build(n)) for n in range(10)])
     assert [(info.name, info.count, info.last_value) for info in journal.series()] == [

@@ -11,7 +11,7 @@ from pathlib import Path
 from bbmeasure import statistics
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.model import Point, Query
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
 ROOT = Path(__file__).parents[4]
 
@@ -55,7 +55,7 @@ def test_another_process_reads_while_the_master_writes(tmp_path: Path) -> None:
     with writing(path, 0) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with open_reader(path) as reader:
+        with JournalReader(path) as reader:
             seen = 0
             while seen < 3_000:
                 found = reader.points(Query("size"), 1_000_000)
@@ -73,7 +73,7 @@ def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
     with writing(path, 0) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with Journal(path, wait=30.0) as journal:
+        with Journal(path, busy_timeout=30.0) as journal:
             for number in range(1, 100):
                 journal.write([Point("size", -number, -1.0, {"k": "v"}), Point(f"mine {number}", 1, 1.0)])
             journal.forget("mine 1")
@@ -118,7 +118,7 @@ def test_a_series_that_another_process_forgets_starts_anew(tmp_path: Path) -> No
 def test_a_locked_file_is_said_to_be(tmp_path: Path) -> None:
     """A writer that does not get its turn in time fails with a StorageUnavailableError, and a reader is not held up."""
     path = tmp_path / "j.sqlite"
-    with Journal(path) as first, Journal(path, wait=0.01) as second, open_reader(path) as reader:
+    with Journal(path) as first, Journal(path, busy_timeout=0.01) as second, JournalReader(path) as reader:
         first.write([Point("size", 1, 1.0)])
         first.connection.execute("BEGIN IMMEDIATE")
         try:

@@ -13,7 +13,7 @@ import pytest
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite import schema
-from bbmeasure.storage.sqlite.journal import Journal, open_reader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
 #: A made-up later version, which renames what is there and fills what it adds.
 SECOND = (
@@ -46,7 +46,7 @@ def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
     """A file of no bytes, as touch makes it, is a new journal."""
     (tmp_path / "j.sqlite").touch()
     make_journal(tmp_path / "j.sqlite")
-    with open_reader(tmp_path / "j.sqlite") as reader:
+    with JournalReader(tmp_path / "j.sqlite") as reader:
         assert len(reader.points(Query("size"), 10)) == 3
 
 
@@ -86,7 +86,7 @@ def test_two_that_migrate_at_a_time_do_it_once(tmp_path: Path) -> None:
     second.close()
 
 
-@pytest.mark.parametrize("open_it", [Journal, open_reader])
+@pytest.mark.parametrize("open_it", [Journal, JournalReader])
 def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
     """A file of a version that is not known yet is refused with both versions named, and not a byte of it changes."""
     path = tmp_path / "j.sqlite"
@@ -97,7 +97,7 @@ def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, open_it: Callabl
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("open_it", [Journal, open_reader])
+@pytest.mark.parametrize("open_it", [Journal, JournalReader])
 def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
     """Neither a database with an id of its own nor one with tables but no id is taken for a journal."""
     for name, statement in (("id", "PRAGMA application_id=77"), ("tables", "CREATE TABLE theirs(x)")):
@@ -112,7 +112,7 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, ope
         assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("open_it", [Journal, open_reader])
+@pytest.mark.parametrize("open_it", [Journal, JournalReader])
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
     """Rubbish is a StorageError that names the file."""
     path = tmp_path / "j.sqlite"
@@ -124,7 +124,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, open_it: Callable
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     """Reading where there is no journal is a StorageUnavailableError, and there is none afterwards."""
     with pytest.raises(StorageUnavailableError, match="no such file"):
-        open_reader(tmp_path / "j.sqlite")
+        JournalReader(tmp_path / "j.sqlite")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,7 +132,7 @@ def test_a_reader_of_an_empty_file_says_so(tmp_path: Path) -> None:
     """A journal that nothing was written to yet is unavailable, not broken."""
     (tmp_path / "j.sqlite").touch()
     with pytest.raises(StorageUnavailableError, match="nothing was written"):
-        open_reader(tmp_path / "j.sqlite")
+        JournalReader(tmp_path / "j.sqlite")
 
 
 def test_a_reader_of_an_older_file_says_who_updates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +140,14 @@ def test_a_reader_of_an_older_file_says_who_updates_it(tmp_path: Path, monkeypat
     make_journal(tmp_path / "j.sqlite")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, SECOND))
     with pytest.raises(StorageUnavailableError, match="when a master opens it"):
-        open_reader(tmp_path / "j.sqlite")
+        JournalReader(tmp_path / "j.sqlite")
 
 
 def test_a_path_with_strange_characters_is_a_path(tmp_path: Path) -> None:
     """A question mark, a hash, a percent sign and a space in the file's name are part of it."""
     path = tmp_path / "a ?b#c%20d.sqlite"
     make_journal(path)
-    with open_reader(path) as reader:
+    with JournalReader(path) as reader:
         assert reader.series()[0].count == 3
     assert path.exists()
 
@@ -194,7 +194,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def count_points(path: Path) -> str:
-    with open_reader(path) as reader:
+    with JournalReader(path) as reader:
         return str(len(reader.points(Query("size"), 100)))
 
 
