@@ -1,7 +1,7 @@
-"""Finding values in text by a regular expression of a user's.
+"""Records from text by the regular expression of a user.
 
-The text is a stranger's, and a pattern may need for ever to find nothing in it: Python's re would stand still with all
-threads meanwhile.  So the library regex matches, which can give up, and lets other threads run.
+The text is not trusted, and a pattern may need exponential time on it.  Python's re would block all threads meanwhile:
+this module uses the library regex, which has a timeout and can release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from bbmeasure import units
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.records import Record
 
-#: The longest line that a pattern is tried on: a worker cuts lines at 4,095 bytes anyhow.
+#: The part of a line that is searched, in characters: a worker cuts lines at 4,095 bytes.
 LONGEST_LINE = 4_096
-#: Seconds that a pattern may take for a text.
-PATIENCE = 10.0
-#: Seconds that it may take for a line while no other thread runs, as Python lets any code do: to hand over for each
-#: line would make a text of many lines wait for a busy reactor as often.
-AT_ONCE = 0.005
+#: The time limit of a pattern for a text, in seconds.
+TIME_LIMIT = 10.0
+#: Seconds for which matching a line may hold the interpreter lock.  Releasing the lock for each line would make a text
+#: of many lines wait for a busy reactor as often.
+MAX_BLOCKING_SECONDS = 0.005
 
-# What regex reads otherwise than re: its fuzzy {e<=1}, where re has a brace as it is, and [[:alpha:]] within a set.
+# Syntax that regex interprets unlike re: its fuzzy {e<=1}, a literal brace to re, and [[:alpha:]] within a set.
 _PIECE = re.compile(
     r"\\N\{[^}]*\}|\\.|\(\?#[^)]*\)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<brace>\{(?!\d+(?:,\d*)?\}|,\d*\}))",
     re.DOTALL,
@@ -35,7 +35,7 @@ _IN_SET = re.compile(r"\\.|(?P<bracket>\[)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Pattern:
-    """An expression: as the user wrote it, compiled, and the number of each group that is a series."""
+    """A regular expression: its source, its compiled form, and the number of each named group."""
 
     pattern: str
     compiled: regex.Pattern[str]
@@ -43,12 +43,12 @@ class Pattern:
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """The expression, in re's syntax; MeasureError where it is none, or has neither named groups nor a single one."""
+    """Compile an expression in the syntax of re; MeasureError where it is invalid or has no named or single group."""
     try:
         re.compile(pattern)
         if not isinstance(pattern, str):
-            raise TypeError("expected a text")
-        compiled = regex.compile(_PIECE.sub(_as_re_reads, pattern), regex.VERSION0)
+            raise TypeError("expected a string")
+        compiled = regex.compile(_PIECE.sub(_to_re_syntax, pattern), regex.VERSION0)
     except (re.error, regex.error, TypeError, RecursionError, OverflowError) as error:
         raise MeasureError(f"pattern {pattern!r}: {error}") from None
     if not compiled.groupindex and compiled.groups != 1:
@@ -56,53 +56,52 @@ def compile_pattern(pattern: str) -> Pattern:
     return Pattern(pattern, compiled, dict(compiled.groupindex))
 
 
-def _as_re_reads(piece: re.Match[str]) -> str:
+def _to_re_syntax(piece: re.Match[str]) -> str:
     if piece["brace"]:
         return r"\{"
     if piece["set"]:
-        return "[" + _IN_SET.sub(lambda found: r"\[" if found["bracket"] else found[0], piece["set"][1:])
+        return "[" + _IN_SET.sub(lambda match: r"\[" if match["bracket"] else match[0], piece["set"][1:])
     return piece[0]
 
 
 def parse(pattern: Pattern, text: str, own_name: str, *, own_is_text: bool = False) -> list[Record]:
-    """A record of the last match of each named group, or of the only group under ``own_name``, tried line by line.
+    """A record of the last match of each named group, or of the only group under ``own_name``, searched line by line.
 
-    What the group of ``own_name`` matches is a text where ``own_is_text`` says so, all else is a number.
-
-    MeasureError where nothing matches or no number stands there; LimitError where it takes longer than PATIENCE.
+    A match is a number with an optional unit; with ``own_is_text`` that of the group ``own_name`` is a text.  Raises
+    MeasureError where nothing matches or a match is no number, LimitError after TIME_LIMIT.
     """
     texts: dict[str, str] = {}
     names = list((pattern.groups or {own_name: 1}).items())
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIME_LIMIT
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            for match in _matches(pattern.compiled, line[:LONGEST_LINE], until):
+            for match in _matches(pattern.compiled, line[:LONGEST_LINE], deadline):
                 for name, group in names:
                     if match.group(group) is not None:
                         texts[name] = match.group(group)
         except TimeoutError:
             raise LimitError(
-                f"pattern {pattern.pattern!r}: took longer than {PATIENCE:g} s at line {number}, "
-                f"{units.excerpt(line)}: expected one that fails sooner"
+                f"pattern {pattern.pattern!r}: took longer than {TIME_LIMIT:g} s at line {number}, "
+                f"{units.excerpt(line)}: expected a pattern without exponential backtracking"
             ) from None
     if not texts:
-        raise MeasureError(f"pattern {pattern.pattern!r}: expected a line that matches, got {units.excerpt(text)}")
+        raise MeasureError(f"pattern {pattern.pattern!r}: expected a matching line, got {units.excerpt(text)}")
     records = []
-    for name, found in texts.items():
+    for name, match_text in texts.items():
         if own_is_text and name == own_name:
-            records.append(Record(name, found))
+            records.append(Record(name, match_text))
             continue
-        quantity = units.parse(found)
+        quantity = units.parse(match_text)
         records.append(Record(name, quantity.value, unit=quantity.unit, kind=quantity.kind))
     return records
 
 
-def _matches(pattern: regex.Pattern[str], line: str, until: float) -> list[regex.Match[str]]:
-    """All matches in the line; TimeoutError after ``until``, on the clock of time.monotonic."""
-    left = until - time.monotonic()
-    if left <= 0:
+def _matches(pattern: regex.Pattern[str], line: str, deadline: float) -> list[regex.Match[str]]:
+    """All matches in the line; TimeoutError at ``deadline``, on the clock of time.monotonic."""
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise TimeoutError
     try:
-        return list(pattern.finditer(line, concurrent=False, timeout=min(AT_ONCE, left)))
+        return list(pattern.finditer(line, concurrent=False, timeout=min(MAX_BLOCKING_SECONDS, remaining)))
     except TimeoutError:
-        return list(pattern.finditer(line, concurrent=True, timeout=left))
+        return list(pattern.finditer(line, concurrent=True, timeout=remaining))

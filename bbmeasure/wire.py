@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Dict, Iterator, List, NamedTuple, NoReturn, Union
 
 from bbmeasure import units
+from bbmeasure.ansi import strip_ansi
 from bbmeasure.errors import MeasureError, WireError
 from bbmeasure.records import Direction, Record
 
@@ -36,8 +36,6 @@ _WORD = "bbmeasure"
 _LONGEST_PAINT = 64
 #: The most of a line on stdout that is looked at, in characters.
 _LONGEST_KEPT = 2 * LONGEST_MARKER_LINE
-
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
 class Refusal(NamedTuple):
@@ -154,11 +152,6 @@ def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
         yield found
 
 
-def strip_ansi(text: str) -> str:
-    """``text`` without the control sequences of a terminal."""
-    return _ANSI.sub("", text) if "\x1b" in text else text
-
-
 class MarkerScanner:
     """Finds marked lines in a stream of text that arrives in pieces; keeps no more than one line of it.
 
@@ -206,7 +199,7 @@ class MarkerScanner:
 
     def _read_line(self, line: str) -> Iterator[Union[Record, Refusal]]:
         """The records of a line from its first marker on; two programs may have written into one line."""
-        parts = _ANSI.sub("", line[:_LONGEST_KEPT]).split(MARKER)[1:]
+        parts = strip_ansi(line[:_LONGEST_KEPT]).split(MARKER)[1:]
         self._number += bool(parts)
         if parts and len(line) > _LONGEST_KEPT:
             why = f"marked line of more than {_LONGEST_KEPT} characters: expected less than {LONGEST_MARKER_LINE}"

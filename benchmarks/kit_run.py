@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from bbmeasure_scripts import processes  # noqa: E402
+from bbmeasure_scripts import process_tree  # noqa: E402
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
 BURN = "import time\nx = 0\nwhile time.process_time() < 1: x += 1\nprint(time.process_time())"
@@ -27,7 +27,7 @@ def sample_cost(count: int = 11, samples: int = 200) -> float:
     """Milliseconds a sample, with that many descendants."""
     children = [subprocess.Popen(["sleep", "60"]) for _ in range(count)]
     try:
-        tree = processes.ProcTree(os.getpid())
+        tree = process_tree.ProcTree(os.getpid())
         tree.sample()
         start = time.perf_counter()
         for _ in range(samples):

@@ -8,23 +8,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bbmeasure import units
+from bbmeasure.ansi import strip_ansi
 from bbmeasure.errors import ParseError, UnitError
 from bbmeasure.records import LONGEST_NAME, LONGEST_TAG_KEY, LONGEST_TAG_VALUE, MOST_TAGS, RESERVED_TAGS
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LARGEST_LINE_NUMBER = 2**31
 
 
-def plain(text: str) -> str:
-    """``text`` without the codes that colour a terminal."""
-    return _ANSI.sub("", text) if "\x1b" in text else text
-
-
 def lines(text: str) -> Iterator[tuple[int, str]]:
     """Each line that is not blank with its number from 1, without colours; only a line feed ends a line."""
-    for number, line in enumerate(io.StringIO(plain(text), newline="\n"), start=1):
+    for number, line in enumerate(io.StringIO(strip_ansi(text), newline="\n"), start=1):
         stripped = line.rstrip("\r\n \t\0")
         if stripped:
             yield number, stripped

@@ -77,9 +77,10 @@ class MeasuringStepMixin:
         """
         from buildbot.test.steps import ExpectRmfile, ExpectShell, ExpectStat, ExpectUploadFile
 
-        from bbmeasure_steps import base, remotefiles
+        from bbmeasure_steps import remotefiles
+        from bbmeasure_steps import sidecar as sidecar_file
 
-        self.patch(base, "new_token", lambda: TOKEN)  # type: ignore[attr-defined]
+        self.patch(sidecar_file, "new_token", lambda: TOKEN)  # type: ignore[attr-defined]
         step = self.get_nth_step(-1)  # type: ignore[attr-defined]
         path = self.sidecar_path()
         expected = ExpectShell(workdir="wkdir", command=command, env={**(env or {}), wire.FILE_VARIABLE: path}, **shell)

@@ -9,7 +9,7 @@ import ast
 from functools import cache
 from typing import Dict, Iterator, List, Sequence, Tuple
 
-from bbmeasure_scripts.sources import get_source
+from bbmeasure_scripts.module_source import get_source
 
 #: The programs that can be bundled.
 PROGRAMS = ("emit", "run", "size", "sloc", "timefunc")
@@ -28,9 +28,9 @@ sys.path[:] = sorted([folder for folder in sys.path if folder], key=lambda folde
 sources = {{
 {sources}
 }}
-bootstrap = {{"__name__": "bootstrap"}}
-exec(compile(sources[{bootstrap!r}], "<bundle>/bootstrap.py", "exec"), bootstrap)
-bootstrap["run"]({program!r}, {argv}, sources)
+loader = {{"__name__": "bundle_loader"}}
+exec(compile(sources[{loader!r}], "<bundle>/bundle_loader.py", "exec"), loader)
+loader["run"]({program!r}, {argv}, sources)
 """
 
 
@@ -41,7 +41,7 @@ def bundle(program: str, argv: Sequence[str]) -> str:
     sources = "\n".join(f"    {name!r}: {ascii(source)}," for name, source in _sources(f"bbmeasure_scripts.{program}"))
     return _TEXT.format(
         sources=sources,
-        bootstrap="bbmeasure_scripts.bootstrap",
+        loader="bbmeasure_scripts.bundle_loader",
         program=program,
         argv=ascii([str(argument) for argument in argv]),
     )
@@ -51,7 +51,7 @@ def bundle(program: str, argv: Sequence[str]) -> str:
 def _sources(main: str) -> Tuple[Tuple[str, str], ...]:
     """The modules that ``main`` needs, by name."""
     found: Dict[str, str] = dict(_EMPTY)
-    wanted: List[str] = [main, "bbmeasure_scripts.bootstrap", "bbmeasure_scripts"]
+    wanted: List[str] = [main, "bbmeasure_scripts.bundle_loader", "bbmeasure_scripts"]
     while wanted:
         name = wanted.pop()
         if name in found:

@@ -9,19 +9,19 @@ from typing import Dict, List, Optional, Sequence
 from bbmeasure import units
 from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.records import Record
-from bbmeasure_scripts import options, output
+from bbmeasure_scripts import command_line, record_writer
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report what the command line says: 0, 1 where it could not be handed over, 2 where it makes no record."""
     parser = _parser()
-    wanted = options.read(parser, argv)
+    wanted = command_line.read(parser, argv)
     try:
         record = make(wanted.name, wanted.value, wanted.unit, wanted.kind, wanted.better, wanted.tag)
     except MeasureError as error:
-        output.say(f"{parser.prog}: {error}")
+        record_writer.say(f"{parser.prog}: {error}")
         return 2
-    return 0 if output.deliver([record], [output.human(record)]) else 1
+    return 0 if record_writer.deliver([record], [record_writer.human(record)]) else 1
 
 
 def make(
@@ -64,7 +64,7 @@ def read_tags(texts: Sequence[str]) -> Dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure emit",
-        formatter_class=options.formatter,
+        formatter_class=command_line.formatter,
         description="Report one value to the Buildbot step that runs this.",
         epilog="Outside a measuring step a marked line is printed, which any step of bbmeasure finds in the log.",
     )

@@ -27,7 +27,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from bbmeasure import units
 from bbmeasure.errors import StorageError, UnitError, WireError
 from bbmeasure.records import Record
-from bbmeasure_scripts import output
+from bbmeasure_scripts import record_writer
 
 #: The environment variable that asks for marked lines on stdout where there is no file.
 STDOUT_VARIABLE = "BBMEASURE_STDOUT"
@@ -35,17 +35,17 @@ STDOUT_VARIABLE = "BBMEASURE_STDOUT"
 
 def record(what: Record) -> bool:
     """Report a record that is already made; True where it was handed over."""
-    path = output.sidecar()
+    path = record_writer.sidecar()
     try:
         if path:
-            output.append(what, path)
+            record_writer.append(what, path)
             return True
         if os.environ.get(STDOUT_VARIABLE, "") in ("", "0") or sys.stdout is None:
             return False
-        sys.stdout.write(output.marked(what) + "\n")
+        sys.stdout.write(record_writer.marked(what) + "\n")
         sys.stdout.flush()
     except (StorageError, WireError, OSError) as error:
-        output.say(f"bbmeasure: {what.name} is not reported: {error}")
+        record_writer.say(f"bbmeasure: {what.name} is not reported: {error}")
         return False
     return True
 

@@ -9,19 +9,39 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from bbmeasure import units
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import emit, options, output, watch
+from bbmeasure_scripts import command_line, emit, record_writer, resource_usage
+
+
+class Resource(NamedTuple):
+    """A resource that a command uses: the field of Usage, the unit, and the word in the summary."""
+
+    field: str
+    unit: str
+    label: str
+
+
+#: The resources by the suffix of their series.
+RESOURCES: Dict[str, Resource] = {
+    "wall": Resource("wall", "s", "wall"),
+    "cpu": Resource("cpu", "s", "CPU"),
+    "max_rss": Resource("max_rss", "bytes", "largest process"),
+    "tree_rss": Resource("tree_rss", "bytes", "tree"),
+    "read": Resource("read", "bytes", "read"),
+    "written": Resource("written", "bytes", "written"),
+    "context_switches": Resource("switches", "count", "context switches"),
+}
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command: its exit status; 126 or 127 where it cannot be run, 2 for a wrong command line."""
     ours, rest = split(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    wanted = options.read(parser, ours)
+    wanted = command_line.read(parser, ours)
     command = wanted.command + rest if wanted.command else rest[1:]  # a -- behind the command is its own
     if not command:
         parser.error("expected a command behind --")
@@ -33,12 +53,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except MeasureError as error:
         parser.error(str(error))
     try:
-        usage = watch.measure(command)
-    except watch.NotStartedError as error:
-        output.say(f"{parser.prog}: {error}")
+        usage = resource_usage.measure(command)
+    except resource_usage.NotStartedError as error:
+        record_writer.say(f"{parser.prog}: {error}")
         return error.status
     people = [describe(name, usage), *(f"{parser.prog}: {note}" for note in usage.notes)]
-    output.deliver(records(name, usage, wanted.tag), people, stdout_is_ours=False)
+    record_writer.deliver(records(name, usage, wanted.tag), people, stdout_is_ours=False)
     return usage.status
 
 
@@ -51,46 +71,36 @@ def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
     return listed[:at], listed[at:]
 
 
-def records(name: str, usage: watch.Usage, tags: Sequence[str] = ()) -> List[Record]:
-    """What was seen, a record each."""
-    values = [
-        ("wall", usage.wall, "s"),
-        ("cpu", usage.cpu, "s"),
-        ("max_rss", usage.max_rss, "bytes"),
-        ("tree_rss", usage.tree_rss, "bytes"),
-        ("read", usage.read, "bytes"),
-        ("written", usage.written, "bytes"),
-        ("context_switches", usage.switches, "count"),
-    ]
-    read = emit.read_tags(tags)
+def records(name: str, usage: resource_usage.Usage, tags: Sequence[str] = ()) -> List[Record]:
+    """A record of each known resource."""
+    parsed_tags = emit.read_tags(tags)
     return [
-        Record(f"{name}_{what}", value, unit=unit, better="lower", tags=read)
-        for what, value, unit in values
-        if value is not None
+        Record(f"{name}_{suffix}", value, unit=resource.unit, better="lower", tags=parsed_tags)
+        for suffix, resource, value in _known(usage)
     ]
 
 
-def describe(name: str, usage: watch.Usage) -> str:
-    """One line for people."""
-    values = [
-        ("wall", usage.wall, "s"),
-        ("CPU", usage.cpu, "s"),
-        ("largest process", usage.max_rss, "bytes"),
-        ("tree", usage.tree_rss, "bytes"),
-        ("read", usage.read, "bytes"),
-        ("written", usage.written, "bytes"),
-        ("context switches", usage.switches, "1"),
+def describe(name: str, usage: resource_usage.Usage) -> str:
+    """The summary for people, in one line."""
+    parts = [
+        f"{units.format(value, units.find(resource.unit).base)} {resource.label}"
+        for _, resource, value in _known(usage)
     ]
-    parts = [f"{units.format(value, unit)} {what}" for what, value, unit in values if value is not None]
     if usage.orphans:
         parts.append(f"{usage.orphans} orphan{'s' * (usage.orphans != 1)}")
     return f"{name}: {', '.join(parts)}, exit status {usage.status}"
 
 
+def _known(usage: resource_usage.Usage) -> List[Tuple[str, Resource, float]]:
+    """The suffix, the resource and the value of each resource that this system accounts for."""
+    values = [(suffix, resource, getattr(usage, resource.field)) for suffix, resource in RESOURCES.items()]
+    return [(suffix, resource, value) for suffix, resource, value in values if value is not None]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure run",
-        formatter_class=options.formatter,
+        formatter_class=command_line.formatter,
         usage="%(prog)s [-h] [--name NAME] [--tag KEY=VALUE] -- COMMAND ...",
         description="Run a command and report its time, CPU, memory, bytes read and written and context switches.",
         epilog="The exit status is the command's, or 128 and the number of the signal that ended it.",

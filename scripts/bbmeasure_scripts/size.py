@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import options, output, paths
+from bbmeasure_scripts import command_line, file_walk, record_writer
 
 #: POSIX gives st_blocks in units of this many bytes, whatever the file system's own block is.
 BLOCK = 512
@@ -30,11 +30,11 @@ class Sizes(NamedTuple):
 
 def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: bool = False) -> Sizes:
     """The size of all regular files that ``patterns`` mean."""
-    notes = paths.Notes()
-    roots = paths.expand_all(patterns, notes)
+    notes = file_walk.Notes()
+    roots = file_walk.expand_all(patterns, notes)
     size = count = 0
     length = attrgetter("st_blocks" if allocated else "st_size")
-    for _, _, statuses in paths.walk(roots, paths.Excluded(exclude), notes):
+    for _, _, statuses in file_walk.walk(roots, file_walk.Excluded(exclude), notes):
         count += len(statuses)
         size += sum(map(length, statuses))
     return Sizes(size * BLOCK if allocated else size, count, notes.lines())
@@ -43,14 +43,14 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the size: 0, 1 where nothing was found or it could not be handed over, 2 for a wrong command line."""
     parser = _parser()
-    wanted = options.read(parser, argv)
+    wanted = command_line.read(parser, argv)
     if wanted.allocated and not hasattr(os.stat_result, "st_blocks"):
         parser.error("--allocated: this system does not tell what a file takes on the disk")
     sizes = measure(wanted.path, wanted.exclude, wanted.allocated)
     for line in sizes.notes:
-        output.say(f"{parser.prog}: {line}")
+        record_writer.say(f"{parser.prog}: {line}")
     if not sizes.files:
-        output.say(f"{parser.prog}: no file found in {', '.join(wanted.path)} (from {os.getcwd()})")
+        record_writer.say(f"{parser.prog}: no file found in {', '.join(wanted.path)} (from {os.getcwd()})")
         return 1
     try:
         records = [
@@ -58,16 +58,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             Record(f"{wanted.name}_files", sizes.files, kind="count"),
         ]
     except MeasureError as error:
-        output.say(f"{parser.prog}: {error}")
+        record_writer.say(f"{parser.prog}: {error}")
         return 2
-    people = f"{output.human(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"
-    return 0 if output.deliver(records, [people]) else 1
+    people = f"{record_writer.human(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"
+    return 0 if record_writer.deliver(records, [people]) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-size",
-        formatter_class=options.formatter,
+        formatter_class=command_line.formatter,
         description="Report how many bytes files, patterns and folders hold, and how many files they are.",
         epilog="Hard links of one file count once; symbolic links are not followed. Exit status 1: nothing was found.",
     )

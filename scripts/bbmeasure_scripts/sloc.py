@@ -13,10 +13,12 @@ from typing import List, Optional, Sequence
 
 from bbmeasure.errors import MeasureError, ParseError
 from bbmeasure.records import Record
-from bbmeasure_scripts import options, output, paths, sloc_count, sloc_tools
+from bbmeasure_scripts import command_line, file_walk, record_writer, sloc_counter, sloc_tools
 from bbmeasure_scripts.sloc_tools import Counted
 
 BUILTIN = "builtin"
+#: The accepted values of ``--tool``.
+TOOLS = ("auto", BUILTIN, *sloc_tools.TOOLS)
 #: Raised whenever the bundled counter counts the same text differently.
 BUILTIN_VERSION = "1"
 BUILTIN_DEFINITION = "neither blank nor comment; docstrings are comments"
@@ -33,12 +35,12 @@ def count(
     patterns: Sequence[str], exclude: Sequence[str] = (), tool: str = "auto", keep: Optional[str] = None
 ) -> Counted:
     """Lines by language; NothingFoundError where there are none, ParseError where an insisted tool fails."""
-    notes = paths.Notes()
-    roots = paths.expand_all(patterns, notes)
+    notes = file_walk.Notes()
+    roots = file_walk.expand_all(patterns, notes)
     if roots:
         counted = _by_tool(roots, exclude, tool, keep) or _builtin(roots, exclude, notes)
         for line in notes.lines():
-            output.say(f"bbmeasure-sloc: {line}")
+            record_writer.say(f"bbmeasure-sloc: {line}")
         if counted.lines:
             return counted
     raise NothingFoundError(f"no source code found in {', '.join(patterns)} (from {os.getcwd()})")
@@ -53,17 +55,19 @@ def _by_tool(roots: Sequence[str], exclude: Sequence[str], tool: str, keep: Opti
     names = sloc_tools.available(exclude, keep)
     if keep and keep not in names:
         now = names[0] if names else BUILTIN
-        output.say(f"bbmeasure-sloc: {keep}, which counted before, cannot: {now} does, and may count differently")
+        record_writer.say(
+            f"bbmeasure-sloc: {keep}, which counted before, cannot: {now} does, and may count differently"
+        )
     for name in names:
         try:
             return sloc_tools.run(name, roots, exclude)
         except ParseError as error:
-            output.say(f"bbmeasure-sloc: {error}; trying another tool, which may count differently")
+            record_writer.say(f"bbmeasure-sloc: {error}; trying another tool, which may count differently")
     return None
 
 
-def _builtin(roots: Sequence[str], exclude: Sequence[str], notes: paths.Notes) -> Counted:
-    counted = sloc_count.count_tree(roots, paths.Excluded(exclude), notes)
+def _builtin(roots: Sequence[str], exclude: Sequence[str], notes: file_walk.Notes) -> Counted:
+    counted = sloc_counter.count_tree(roots, file_walk.Excluded(exclude), notes)
     return Counted(counted.lines, BUILTIN, BUILTIN_VERSION)
 
 
@@ -98,15 +102,15 @@ def describe(name: str, counted: Counted) -> List[str]:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the lines: 0, 1 where none were found or the tool fails, 2 for a wrong command line."""
     parser = _parser()
-    wanted = options.read(parser, argv)
+    wanted = command_line.read(parser, argv)
     keep = wanted.keep or None
     if keep and keep != BUILTIN and keep not in sloc_tools.TOOLS:
-        output.say(f"{parser.prog}: --keep {keep}: not a tool that is known; it is not kept")
+        record_writer.say(f"{parser.prog}: --keep {keep}: not a tool that is known; it is not kept")
         keep = None
     if wanted.tool in sloc_tools.TOOLS and not sloc_tools.TOOLS[wanted.tool].can_leave_out(wanted.exclude):
         parser.error(f"--exclude: {wanted.tool} cannot leave that out; --tool {BUILTIN} and cloc can")
     if wanted.tool in sloc_tools.TOOLS and not sloc_tools.is_there(wanted.tool):
-        output.say(f"{parser.prog}: {wanted.tool} is not on this worker")
+        record_writer.say(f"{parser.prog}: {wanted.tool} is not on this worker")
         return 1
     try:
         for series in (wanted.name, f"{wanted.name}_by_language"):
@@ -116,16 +120,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         counted = count(wanted.path, wanted.exclude, wanted.tool, keep)
     except (NothingFoundError, ParseError) as error:
-        output.say(f"{parser.prog}: {error}")
+        record_writer.say(f"{parser.prog}: {error}")
         return 1
-    return 0 if output.deliver(records(wanted.name, counted), describe(wanted.name, counted)) else 1
+    return 0 if record_writer.deliver(records(wanted.name, counted), describe(wanted.name, counted)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    tools = ["auto", BUILTIN, *sloc_tools.TOOLS]
     parser = argparse.ArgumentParser(
         prog="bbmeasure-sloc",
-        formatter_class=options.formatter,
+        formatter_class=command_line.formatter,
         description="Report how many lines of source code there are, by language, and which tool counted them.",
         epilog="Exit status 1: no source code was found, or the tool failed.",
     )
@@ -133,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="sloc", help="the name of the series (default: sloc)")
     parser.add_argument(
         "--tool",
-        choices=tools,
+        choices=TOOLS,
         default="auto",
         help="what counts; auto is the first of these that the worker has, builtin comes with bbmeasure",
     )

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from bbmeasure.errors import ParseError
 from bbmeasure.records import LONGEST_TAG_VALUE, check_number, check_text
-from bbmeasure_scripts import paths
+from bbmeasure_scripts import file_walk
 
 #: No more of a tool's output is read.
 LARGEST_OUTPUT = 64 * 1024 * 1024
@@ -140,7 +140,7 @@ def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
-        for folder, names, _ in paths.walk(roots, paths.Excluded(exclude), paths.Notes()):
+        for folder, names, _ in file_walk.walk(roots, file_walk.Excluded(exclude), file_walk.Notes()):
             listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
         listed.flush()
         return _numbers("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={listed.name}"])))

@@ -25,8 +25,8 @@ from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence
 from bbmeasure import units, wire
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import options, output, processes, timing
-from bbmeasure_scripts.sources import get_source
+from bbmeasure_scripts import command_line, process_tree, record_writer, timefunc_child
+from bbmeasure_scripts.module_source import get_source
 
 #: What the bare Python runs: it takes its program and the request from standard input, and then has none.  Modules of
 #: the current folder can be had from then on: a ``json.py`` or ``profile.py`` there, or where PYTHONPATH points to, is
@@ -41,14 +41,14 @@ request = json.loads(sys.stdin.buffer.read().decode("ascii"))
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.close(nothing)
-source, name = request.pop("source"), "<bbmeasure>/timing.py"
+source, name = request.pop("source"), "<bbmeasure>/timefunc_child.py"
 linecache.cache[name] = (len(source), None, source.splitlines(True), name)
 if request.get("calls"):
     import cProfile
-timing = {"__name__": "bbmeasure_timing", "__file__": name}
-exec(compile(source, name, "exec", dont_inherit=True), timing)
+child = {"__name__": "timefunc_child", "__file__": name}
+exec(compile(source, name, "exec", dont_inherit=True), child)
 sys.path[:] = path
-timing["main"](request)
+child["main"](request)
 """
 #: At its deadline a process shows where it is and ends itself; one that does not is killed so many seconds later.
 _GRACE = 1.0
@@ -112,9 +112,9 @@ def measure(plan: Plan, calls: bool = False) -> Timing:
 
 def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[str, Any]:
     """The answer of one process."""
-    request = {**plan._asdict(), "kwargs": plan.kwargs or {}, "source": get_source(timing.__name__), **more}
+    request = {**plan._asdict(), "kwargs": plan.kwargs or {}, "source": get_source(timefunc_child.__name__), **more}
     request["deadline"] = deadline
-    before = processes.descendants()
+    before = process_tree.descendants()
     descriptor, path = tempfile.mkstemp(prefix="bbmeasure-")
     os.close(descriptor)
     try:
@@ -122,7 +122,7 @@ def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[st
         status = _run({**request, "answer": path}, left)
         written = _read(path)
     finally:
-        ended = processes.kill_new(before)
+        ended = process_tree.kill_new(before)
         with suppress(FileNotFoundError):
             os.unlink(path)
     try:
@@ -187,7 +187,7 @@ def describe(name: str, taken: Timing) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the time: 0, 1 where the function could not be measured, 2 for a wrong command line."""
     parser = _parser()
-    wanted = options.read(parser, argv)
+    wanted = command_line.read(parser, argv)
     plan = _plan(parser, wanted)
     name = wanted.name or plan.target.rpartition(":")[2]
     try:
@@ -195,12 +195,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             Record(series, 0)
     except MeasureError as error:
         parser.error(str(error))
-    processes.adopt_orphans()
+    process_tree.adopt_orphans()
     before = signal.signal(signal.SIGTERM, _end)
     try:
         taken = measure(plan, wanted.calls)
     except FunctionError as error:
-        output.say(f"{parser.prog}: {error}")
+        record_writer.say(f"{parser.prog}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -210,8 +210,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if taken.calls is not None:
         records.append(Record(f"{name}_calls", taken.calls, kind="count", better="lower"))
     for note in taken.notes:
-        output.say(f"{parser.prog}: {note}")
-    return 0 if output.deliver(records, [describe(name, taken)]) else 1
+        record_writer.say(f"{parser.prog}: {note}")
+    return 0 if record_writer.deliver(records, [describe(name, taken)]) else 1
 
 
 def _end(number: int, _frame: Any) -> NoReturn:
@@ -265,7 +265,7 @@ def _seconds(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-timefunc",
-        formatter_class=options.formatter,
+        formatter_class=command_line.formatter,
         description="Report how long a Python function takes: the median of all values, which are kept as samples.",
         epilog="Exit status 1: the function raised (its traceback is shown), did not return or ended its process.",
     )

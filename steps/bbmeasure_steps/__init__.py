@@ -1,4 +1,4 @@
-"""Buildbot steps that measure.  ``from buildbot.plugins import steps`` has them too."""
+"""Buildbot steps that measure, also available as ``buildbot.plugins.steps``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PUBLIC = {
     "TimedPythonFunction": "timed",
 }
 
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are listed once)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,7 @@
-"""What all measuring steps share: from a command's output and sidecar file to records, a summary and a log.
-
-A step of one's own overrides :meth:`MeasuringStep.parse` and nothing else.
-"""
+"""Base class of the measuring steps: runs a command, reads its records, and captures them."""
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Optional, Union
 
@@ -14,46 +9,48 @@ from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 from buildbot.process.buildstep import BuildStep, ShellMixin
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
-from twisted.internet import defer, task
+from twisted.internet import defer
 
-from bbmeasure import wire
+from bbmeasure import adapters, wire
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
-from bbmeasure_steps import remotefiles
-from bbmeasure_steps.connection import send_at_once
-from bbmeasure_steps.results import Captured, Outcome, StepCapture
-from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
+from bbmeasure_steps import remotefiles, sidecar
+from bbmeasure_steps.arguments import contains_renderable
+from bbmeasure_steps.results import CapturedRecord, StepCapture, StepResults
+from bbmeasure_steps.stdout import StdoutCollector
+from bbmeasure_steps.tcp_nodelay import set_tcp_nodelay
 
-#: The largest output that is parsed, in characters or bytes.
-LARGEST_OUTPUT = 16 * 1024 * 1024
-#: Seconds that reading a sidecar file may hold up the reactor.
-READ_AT_ONCE = 0.01
-#: Seconds that a parser may take.
-PARSER_PATIENCE = 30.0
+#: The largest output that is parsed, in characters or bytes: what an adapter accepts.
+MAX_OUTPUT = adapters.LONGEST_TEXT
+#: The deadline of a parser, in seconds.
+PARSER_TIMEOUT = 30.0
+#: How many values a summary shows.
+MAX_SUMMARY_VALUES = 3
 
-
-def new_token() -> str:
-    """What makes the name of a sidecar file one that an earlier build cannot have guessed."""
-    return secrets.token_hex(4)
+#: A parser: from the text of an output to its records.
+Parser = Callable[[str], Sequence[Record]]
 
 
 class MeasuringStep(ShellMixin, BuildStep):
-    """A command whose output is read as records.
+    """Runs a command and captures the records that it reports, and those that :meth:`parse` reads in its output.
 
-    ``series`` names the step's own value (a format with ``{builder} {step} {name} {project}``), ``kind``, ``unit``,
-    ``better`` and ``tags`` say what it means.  A command that succeeded without a usable value is WARNINGS, one that
-    failed is FAILURE; its records are logged, not kept.
+    ``series`` names the step's own value (a format with ``{builder} {step} {name} {project}``); ``kind``, ``unit``,
+    ``better`` and ``tags`` override those of the record.  The step is FAILURE if the command fails: its records are
+    logged, not stored.  It is WARNINGS if the command succeeds without a usable value.
+
+    A subclass overrides :meth:`parse`, and rarely another of the hooks below it.
     """
 
+    #: Marks a measuring step for MeasuredBuilderConfig.
     bbmeasure_measures = True
     warnOnWarnings = True
     renderables: Sequence[str] = ("series", "measureTags")
-    #: The most of the output that :meth:`parse` is given; beyond, it is cut.
-    largest_output = LARGEST_OUTPUT
+    #: The largest output that :meth:`parse` receives, in characters; a longer one is truncated.
+    max_output = MAX_OUTPUT
 
     def __init__(
         self,
@@ -67,63 +64,121 @@ class MeasuringStep(ShellMixin, BuildStep):
     ) -> None:
         self.series = series
         self.measureTags = tags
-        self._given: dict[str, Any] = {"kind": kind, "unit": unit, "better": better}
-        self._check_meaning()
+        self._fixed_overrides: dict[str, Any] = {"kind": kind, "unit": unit, "better": better}
+        self._check_overrides()
         kwargs = self.setupShellMixin(kwargs)
         super().__init__(**kwargs)
-        self._captured: Sequence[Captured] = ()
+        self._captured: Sequence[CapturedRecord] = ()
         self._problem: Optional[str] = None
         self.notes: list[str] = []
 
-    def _check_meaning(self) -> None:
-        fixed_series = None if IRenderable.providedBy(self.series) else self.series
-        tags = self.measureTags
-        rendered = IRenderable.providedBy(tags) or (
-            isinstance(tags, Mapping) and any(IRenderable.providedBy(tag) for tag in tags.values())
-        )
-        try:
-            SeriesOverrides.read(series=fixed_series, tags=None if rendered else tags, **self._given)
-        except MeasureError as error:
-            config_error(f"{type(self).__name__}: {error}")
-
-    # what subclasses override
+    # ---- hooks for subclasses ------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Sequence[Record]:
-        """Records of the output; an empty list where it has none.  Runs in a thread; may raise a MeasureError."""
+        """Return the records in the output; an empty list where there are none.
+
+        Runs in a thread.  A MeasureError is the reason why there is no value.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no parse()")
 
-    def wants_parse(self) -> bool:
-        """Whether :meth:`parse` is asked; else records are only what the command reports itself."""
+    def has_parser(self) -> bool:
+        """Whether the output is passed to :meth:`parse`; by default, whether the class overrides it."""
         return type(self).parse is not MeasuringStep.parse
 
-    def read_plain(self, text: str) -> Sequence[Record]:  # noqa: ARG002  (for subclasses)
-        """Records of an output that nobody parsed, where the command reported none: none here."""
+    def text_to_parse(self, collector: StdoutCollector) -> Any:
+        """Return the text for :meth:`parse`, or a Deferred of it; by default the output of the command."""
+        return collector.text()
+
+    def parses_stderr(self) -> bool:
+        """Whether the text for :meth:`parse` includes stderr."""
+        return False
+
+    def parse_plain(self, text: str) -> Sequence[Record]:  # noqa: ARG002  (for subclasses)
+        """Return the records in an output without a parser and without reported records; none by default."""
         return ()
 
-    def reads_stderr(self) -> bool:
-        """Whether what the command prints on stderr is parsed as well."""
-        return False
-
     def is_supplementary(self, record: Record) -> bool:  # noqa: ARG002  (for subclasses)
-        """Whether a reported record leaves the step's own value to be read from the output all the same."""
+        """Whether :meth:`parse_plain` is called although the command reported ``record``."""
         return False
-
-    def success_of(self, command: Any) -> int:
-        """The result of the command alone."""
-        return command.results()  # type: ignore[no-any-return]
 
     @defer.inlineCallbacks
     def make_command(self) -> Generator[Any, Any, Any]:
-        """The remote command that measures; MeasureError where a rendered argument makes none."""
+        """Make the remote command; a MeasureError, such as of a rendered argument, fails the step."""
         command = yield self.makeRemoteShellCommand()
         return command
 
-    # the way through
+    def command_result(self, command: Any) -> int:
+        """Return the result of the finished command, such as SUCCESS for an exit status other than 0."""
+        return command.results()  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def collect(
+        self, collector: StdoutCollector, sidecar_path: str, *, parse: bool
+    ) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
+        """Return all records, reported and parsed, and the reasons why others were refused."""
+        collector.finish()
+        reading = sidecar.read(self, sidecar_path)
+        parsing = self._parse_output(collector) if parse else defer.succeed(([], []))
+        reported, sidecar_errors = yield reading
+        parsed, parse_errors = yield parsing
+        records = [item for item in (*collector.marked, *reported) if isinstance(item, Record)]
+        errors = [f"marked line {item.line}: {item.why}" for item in collector.marked if isinstance(item, Refusal)]
+        errors += [f"line {item.line}: {item.why}" for item in reported if isinstance(item, Refusal)]
+        errors += [*collector.limit_errors(), *sidecar_errors, *parse_errors]
+        records += parsed
+        supplementary_only = all(self.is_supplementary(record) for record in records)
+        if supplementary_only and parse and not self.has_parser() and not parse_errors:
+            try:
+                records += self.parse_plain(collector.plain_text())
+            except MeasureError as error:
+                errors.append(str(error))
+        return records, errors
+
+    # ---- BuildStep -----------------------------------------------------------------------------------------------
+
+    @defer.inlineCallbacks
+    def run(self) -> Generator[Any, Any, int]:
+        """Run the command, collect its records, capture them, and add the log ``measurements``."""
+        collector = StdoutCollector(self.max_output, stderr=self.parses_stderr())
+        self.addLogObserver("stdio", collector)
+        sidecar_path = sidecar.path_of(self)
+        self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar_path}
+        self._disable_nagle()
+        try:
+            command = yield self.make_command()
+        except MeasureError as error:
+            self._problem = str(error)
+            yield self.addCompleteLog("measurements", self.cleaned(f"{error}\n"))
+            return FAILURE  # type: ignore[no-any-return]
+        yield self.runCommand(command)
+        result = self.command_result(command)
+        records, errors = yield self.collect(collector, sidecar_path, parse=not self.stopped)
+        store = result in (SUCCESS, WARNINGS) and not self.stopped
+        results = yield self._capture(records, errors, store=store)
+        self._captured = results.captured
+        if store and not results.stored_count and not results.untracked:
+            self._problem = results.first_error or "no value"
+        yield self.addCompleteLog("measurements", self.cleaned(results.log_text()))
+        return WARNINGS if self._problem and result == SUCCESS else result
 
     def interrupt(self, reason: Any) -> Any:
-        """As every step; what the worker was asked after the command is not waited for where it is lost."""
-        remotefiles.let_go(self, reason)
+        """Interrupt the step; if the worker is lost, stop waiting for the sidecar file too."""
+        remotefiles.interrupt(self, reason)
         return super().interrupt(reason)
+
+    def getResultSummary(self) -> dict[str, str]:
+        """The values and their changes, or the reason why there are none."""
+        stored = [captured for captured in self._captured if captured.is_stored]
+        own = [captured for captured in stored if captured.is_own]
+        shown = [captured.summary() for captured in (own or stored)[:MAX_SUMMARY_VALUES]]
+        if not shown and self._problem is None:
+            return super().getResultSummary()  # type: ignore[no-any-return]
+        text = ", ".join(shown) or f"{self.name}: {self._problem}"
+        if self.results != SUCCESS:
+            text += f" ({statusToString(self.results)})"
+        return {"step": self.cleaned(text)}
+
+    # ---- for the step and its helpers ----------------------------------------------------------------------------
 
     @property
     def pipeline(self) -> Pipeline:
@@ -135,184 +190,82 @@ class MeasuringStep(ShellMixin, BuildStep):
         """What the builder tracks."""
         return getattr(self.build, "measurePlan", None) or Plan()
 
-    @defer.inlineCallbacks
-    def run(self) -> Generator[Any, Any, int]:
-        """Run the command, read what it measured, keep it, say it."""
-        collector = StdoutCollector(self.largest_output, stderr=self.reads_stderr())
-        self.addLogObserver("stdio", collector)
-        sidecar = self._sidecar_path()
-        self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar}
-        self._hasten()
-        try:
-            command = yield self.make_command()
-        except MeasureError as error:
-            self._problem = str(error)
-            yield self.addCompleteLog("measurements", self.cleaned(f"{error}\n"))
-            return FAILURE  # type: ignore[no-any-return]
-        yield self.runCommand(command)
-        result = self.success_of(command)
-        found, refused = yield self.collect(collector, sidecar, parse=not self.stopped)
-        kept = result in (SUCCESS, WARNINGS) and not self.stopped
-        outcome = yield self._keep(found, refused, store=kept)
-        self._captured = outcome.values
-        if kept and not outcome.kept and not outcome.unwanted:
-            self._problem = outcome.problem or "no value"
-        yield self.addCompleteLog("measurements", self.cleaned(outcome.text()))
-        return WARNINGS if self._problem and result == SUCCESS else result
-
-    @defer.inlineCallbacks
-    def _keep(self, found: list[Record], refused: list[str], *, store: bool) -> Generator[Any, Any, Outcome]:
-        """Keep the records under what master.cfg says of them; where that cannot be rendered, nothing is kept."""
-        try:
-            step_capture = StepCapture(self, self._meaning(), self.plan)
-        except MeasureError as error:
-            return Outcome(refused=[f"{error} (a rendered argument of the step)", *refused], notes=self.notes)
-        if store:
-            step_capture.refuse(refused)
-        else:
-            self.notes += [f"not read: {why}" for why in refused]
-        step_capture.outcome.notes = self.notes
-        outcome: Outcome = yield step_capture.keep(found, store=store)
-        return outcome
-
-    def _hasten(self) -> None:
-        """What is asked of the worker after the command shall not wait."""
-        try:
-            send_at_once(self.remote)
-        except OSError as error:
-            self.pipeline.count("connection_errors", f"step {self.name}: {error}")
-
     def cleaned(self, text: str) -> str:
-        """``text`` with the build's secrets blotted out."""
+        """``text`` with the build's secrets redacted."""
         return str(self.build.properties.cleanupTextFromSecrets(text))
-
-    def _sidecar_path(self) -> str:
-        """An absolute path beside the build's directory: nothing that the build checks out can be there before."""
-        name = f".bbmeasure-{self.build.buildid}-{self.stepid}-{new_token()}"
-        folder = self.build.getProperty("builddir")
-        return str(self.build.path_module.join(folder, name)) if folder else name
 
     def own_series(self) -> str:
         """The series of the step's own value in this build."""
-        return StepCapture(self, self._meaning(), self.plan).series_of(self.name)
+        return StepCapture(self, self.overrides(), self.plan).series_of(self.name)
 
-    def _meaning(self) -> SeriesOverrides:
-        custom = self.plan.custom_of(self.name) or SeriesOverrides()
-        mine = SeriesOverrides.read(series=self.series, tags=self.measureTags, **self._given)
+    def overrides(self) -> SeriesOverrides:
+        """The overrides of the step's own value: those of trackCustomStep, then the step's arguments."""
+        tracked = self.plan.custom_of(self.name) or SeriesOverrides()
+        given = SeriesOverrides.read(series=self.series, tags=self.measureTags, **self._fixed_overrides)
         return SeriesOverrides(
-            custom.series or mine.series,
-            custom.kind or mine.kind,
-            custom.unit or mine.unit,
-            custom.better or mine.better,
-            {**custom.tags, **mine.tags},
+            tracked.series or given.series,
+            tracked.kind or given.kind,
+            tracked.unit or given.unit,
+            tracked.better or given.better,
+            {**tracked.tags, **given.tags},
         )
 
-    @defer.inlineCallbacks
-    def collect(
-        self, collector: StdoutCollector, sidecar: str, *, parse: bool
-    ) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
-        """All records, reported and parsed, and why others were refused."""
-        collector.finish()
-        reading = self._read_sidecar(sidecar)
-        parsing = self._parse(collector) if parse else defer.succeed(([], []))
-        reported, unread = yield reading
-        parsed, unparsed = yield parsing
-        found = [one for one in (*collector.found, *reported) if isinstance(one, Record)]
-        refused = [f"marked line {one.line}: {one.why}" for one in collector.found if isinstance(one, Refusal)]
-        refused += [f"line {one.line}: {one.why}" for one in reported if isinstance(one, Refusal)]
-        refused += [*collector.dropped(), *unread, *unparsed]
-        found += parsed
-        by_the_way = all(self.is_supplementary(record) for record in found)
-        if by_the_way and parse and not self.wants_parse() and not unparsed:
-            try:
-                found += self.read_plain(collector.plain())
-            except MeasureError as error:
-                refused.append(str(error))
-        return found, refused
+    def _check_overrides(self) -> None:
+        """Report a configuration error for arguments that are wrong before they are rendered."""
+        series = None if IRenderable.providedBy(self.series) else self.series
+        tags = None if contains_renderable(self.measureTags) else self.measureTags
+        try:
+            SeriesOverrides.read(series=series, tags=tags, **self._fixed_overrides)
+        except MeasureError as error:
+            config_error(f"{type(self).__name__}: {error}")
+
+    def _disable_nagle(self) -> None:
+        """Let the remote commands that read files follow each other without delay."""
+        try:
+            set_tcp_nodelay(self.remote)
+        except OSError as error:
+            self.pipeline.count("connection_errors", f"step {self.name}: {error}")
 
     @defer.inlineCallbacks
-    def _parse(self, collector: StdoutCollector) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
-        """What :meth:`parse` finds, in a thread and within its time."""
-        if not self.wants_parse():
+    def _capture(self, records: list[Record], errors: list[str], *, store: bool) -> Generator[Any, Any, StepResults]:
+        """Capture the records under the overrides; where these cannot be rendered, nothing is captured."""
+        try:
+            capture = StepCapture(self, self.overrides(), self.plan)
+        except MeasureError as error:
+            return StepResults(refused=[f"{error} (a rendered argument of the step)", *errors], notes=self.notes)
+        if store:
+            capture.refuse(errors)
+        else:
+            self.notes += [f"not read: {error}" for error in errors]
+        capture.results.notes = self.notes
+        results: StepResults = yield capture.capture(records, store=store)
+        return results
+
+    @defer.inlineCallbacks
+    def _parse_output(self, collector: StdoutCollector) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
+        """The records that :meth:`parse` returns before its deadline, and error messages."""
+        if not self.has_parser():
             return [], []
         try:
             text = yield self.text_to_parse(collector)
             text = self.cleaned(text)
-            records = yield state_of(self.master).parser_pool.run(PARSER_PATIENCE, lambda: self._parse_all(text))
+            records = yield state_of(self.master).parser_pool.run(PARSER_TIMEOUT, lambda: self._call_parse(text))
             for record in records:
                 if not isinstance(record, Record):
-                    raise MeasureError(f"parser gave {str(record)[:80]!r}: expected a list of Record")
+                    raise MeasureError(f"the parser returned {str(record)[:80]!r}: expected a list of Record")
             return records, []
         except MeasureError as error:
             return [], [str(error)]
-        except Exception as error:  # noqa: BLE001  (a parser's mistake is a warning of the step, counted)
-            said = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
-            self.pipeline.count("parser_errors", said)
+        except Exception as error:  # noqa: BLE001  (an error in a parser is a warning of the step, counted)
+            message = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
+            self.pipeline.count("parser_errors", message)
             return [], [f"the parser failed: {type(error).__name__}: {error}"]
 
-    def _parse_all(self, text: str) -> list[Record]:
-        """What :meth:`parse` gives.  Where it exits that is an error like another: nothing above would end the step."""
+    def _call_parse(self, text: str) -> list[Record]:
+        """Call :meth:`parse`; SystemExit and the like become a RuntimeError, as they would not end the step."""
         try:
             return list(self.parse(text))
         except Exception:
             raise
         except BaseException as error:
             raise RuntimeError(repr(error)) from error
-
-    def text_to_parse(self, collector: StdoutCollector) -> Any:
-        """The text that :meth:`parse` gets; may be a Deferred."""
-        return collector.text()
-
-    @defer.inlineCallbacks
-    def _read_sidecar(self, path: str) -> Generator[Any, Any, tuple[list[Union[Record, Refusal]], list[str]]]:
-        """What the sidecar file holds; it is removed."""
-        try:
-            size = yield remotefiles.size_of(self, path, None)
-            if size is None:
-                return [], []
-            content = yield remotefiles.read(self, path, None, wire.LARGEST_FILE) if size else b""
-            yield remotefiles.remove(self, path)
-        except MeasureError as error:
-            return [], [f"sidecar file: {error}"]
-        except Exception as error:  # noqa: BLE001  (a lost worker ends the build by itself; counted)
-            self.pipeline.count("sidecar_errors", f"step {self.name}: {type(error).__name__}: {error}")
-            return [], [f"sidecar file: {type(error).__name__}"]
-        told = []
-        if size > wire.LARGEST_FILE:
-            content = content[: content.rfind(b"\n") + 1]
-            told = [f"sidecar file: {size} bytes, expected at most {wire.LARGEST_FILE}; the rest was not read"]
-        found = yield self._read_lines(self.cleaned(content.decode("utf-8", "replace")).encode())
-        if len(found) > MOST_RECORDS:
-            told.append(f"sidecar file: expected at most {MOST_RECORDS} records of one step; the rest was not read")
-        return found[:MOST_RECORDS], told
-
-    @defer.inlineCallbacks
-    def _read_lines(self, content: bytes) -> Generator[Any, Any, list[Union[Record, Refusal]]]:
-        """What the lines hold, one more than a step may have, a little at a time: a megabyte can take a second."""
-        reactor = self.master.reactor
-        found: list[Union[Record, Refusal]] = []
-        began = reactor.seconds()
-        for one in itertools.islice(wire.read_file(content), MOST_RECORDS + 1):
-            found.append(one)
-            if reactor.seconds() - began > READ_AT_ONCE:
-                yield task.deferLater(reactor, 0, lambda: None)
-                began = reactor.seconds()
-        return found
-
-    # what people see
-
-    def getResultSummary(self) -> dict[str, str]:
-        """The value and its change from the build before; what was wrong where there is none."""
-        kept = [one for one in self._captured if one.kept]
-        own = [one for one in kept if one.own]
-        shown = [captured.summary() for captured in (own or kept)[:3]]
-        if not shown and self._problem is None:
-            return super().getResultSummary()  # type: ignore[no-any-return]
-        text = ", ".join(shown) or f"{self.name}: {self._problem}"
-        if self.results != SUCCESS:
-            text += f" ({statusToString(self.results)})"
-        return {"step": self.cleaned(text)}
-
-
-#: What a callable parser is: the text of an output to its records.
-Parser = Callable[[str], Sequence[Record]]

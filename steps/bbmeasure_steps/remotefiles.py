@@ -1,4 +1,4 @@
-"""Reading a file of the worker, which is not trusted: a regular file only, capped, within a time limit."""
+"""Reads files of a worker, which is not trusted: regular files only, up to a size limit, within a deadline."""
 
 from __future__ import annotations
 
@@ -15,47 +15,48 @@ from twisted.internet.error import ConnectionLost
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 
-#: Seconds that one command about a file may take on the worker.
-PATIENCE = 60
+#: The deadline of a remote command, in seconds.
+TIMEOUT = 60
+#: The size of the blocks in which a worker sends a file, in bytes.
 BLOCK_SIZE = 256 * 1024
 
 
 class BytesWriter(StringFileWriter):
-    """Collects what a worker sends, as bytes and up to ``most`` of them; a character may straddle two blocks."""
+    """Collects at most ``max_size`` bytes of a file; unlike its base class it does not decode each block alone."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_size: int) -> None:
         super().__init__()
         self.content = bytearray()
-        self.most = most
+        self.max_size = max_size
 
     def remote_write(self, data: Any) -> None:
-        """Called by the worker with the next block."""
-        self.content += unicode2bytes(data)[: self.most - len(self.content)]
+        """Add a block that the worker sends."""
+        self.content += unicode2bytes(data)[: self.max_size - len(self.content)]
 
 
 @defer.inlineCallbacks
 def run(step: Any, name: str, arguments: dict[str, Any]) -> Generator[Any, Any, Any]:
-    """Run a remote command without a log, also when the step was stopped; LimitError after PATIENCE seconds.
+    """Run a remote command without a log, even if the step was stopped; LimitError after TIMEOUT seconds.
 
-    Where the worker is lost, :func:`let_go` ends it.
+    :func:`interrupt` ends it if the worker is lost.
     """
     command = remotecommand.RemoteCommand(name, arguments)
     command.worker = step.worker
     step.remote_file_command = command
     running = defer.maybeDeferred(command.run, step, step.remote, step.build.builder.name)
 
-    def late(_: Any, seconds: float) -> None:
+    def on_timeout(_: Any, seconds: float) -> None:
         raise LimitError(f"the worker did not answer {name} within {seconds:g} s")
 
     try:
-        yield running.addTimeout(PATIENCE, step.master.reactor, late)
+        yield running.addTimeout(TIMEOUT, step.master.reactor, on_timeout)
     finally:
         step.remote_file_command = None
     return command
 
 
-def let_go(step: Any, reason: Any) -> None:
-    """Wait no longer for a command of :func:`run`, where ``reason`` is that the worker is lost."""
+def interrupt(step: Any, reason: Any) -> None:
+    """Interrupt the running command of :func:`run` if ``reason`` is a lost connection."""
     command = getattr(step, "remote_file_command", None)
     if command is not None and isinstance(getattr(reason, "value", None), ConnectionLost):
         command.interrupt(reason)
@@ -63,7 +64,7 @@ def let_go(step: Any, reason: Any) -> None:
 
 @defer.inlineCallbacks
 def size_of(step: Any, path: str, workdir: Optional[str]) -> Generator[Any, Any, Optional[int]]:
-    """The size of a regular file in bytes, None where nothing is there; MeasureError for anything else."""
+    """The size of a regular file in bytes, None where it does not exist; MeasureError where it is no regular file."""
     arguments = {"file": path} if workdir is None else {"file": path, "workdir": workdir}
     command = yield run(step, "stat", arguments)
     if command.didFail():
@@ -72,23 +73,25 @@ def size_of(step: Any, path: str, workdir: Optional[str]) -> Generator[Any, Any,
         fields = command.updates["stat"][-1]
         mode, size = int(fields[0]), int(fields[6])
     except (KeyError, IndexError, TypeError, ValueError):
-        raise MeasureError(f"{excerpt(path)}: the worker's stat cannot be read") from None
+        raise MeasureError(
+            f"{excerpt(path)}: got {excerpt(repr(command.updates))}, expected the fields of os.stat"
+        ) from None
     if not stat.S_ISREG(mode):
         raise MeasureError(f"{excerpt(path)}: expected a regular file, got {_kind(mode)}")
     return size
 
 
 def _kind(mode: int) -> str:
-    for test, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISCHR, "a device")):
-        if test(mode):
+    for is_kind, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISCHR, "a device")):
+        if is_kind(mode):
             return word
     return f"mode {mode:o}"
 
 
 @defer.inlineCallbacks
-def read(step: Any, path: str, workdir: Optional[str], most: int) -> Generator[Any, Any, bytes]:
-    """The first ``most`` bytes of a file; MeasureError where it cannot be read."""
-    writer = BytesWriter(most)
+def read(step: Any, path: str, workdir: Optional[str], max_size: int) -> Generator[Any, Any, bytes]:
+    """The first ``max_size`` bytes of a file; MeasureError where it cannot be read."""
+    writer = BytesWriter(max_size)
     command = yield run(
         step,
         "uploadFile",
@@ -96,17 +99,17 @@ def read(step: Any, path: str, workdir: Optional[str], most: int) -> Generator[A
             "workersrc": path,
             "workdir": workdir or step.workdir,
             "writer": writer,
-            "maxsize": most,
+            "maxsize": max_size,
             "blocksize": BLOCK_SIZE,
             "keepstamp": False,
         },
     )
-    if command.didFail() and len(writer.content) < most:
-        raise MeasureError(f"{excerpt(path)}: the worker could not read it")
+    if command.didFail() and len(writer.content) < max_size:
+        raise MeasureError(f"{excerpt(path)}: the worker cannot read the file")
     return bytes(writer.content)
 
 
 @defer.inlineCallbacks
 def remove(step: Any, path: str) -> Generator[Any, Any, None]:
-    """Remove a file of the worker."""
+    """Remove a file."""
     yield run(step, "rmfile", {"path": path})

@@ -1,4 +1,4 @@
-"""A step's records on their way into series: what master.cfg says of them, the value before, log and summary."""
+"""Brings the records of a step into their series, and describes them in its log and summary."""
 
 from __future__ import annotations
 
@@ -12,91 +12,94 @@ from twisted.internet import defer
 from bbmeasure import units
 from bbmeasure.capture.identity import Value
 from bbmeasure.capture.plan import Plan, SeriesOverrides, series_name
+from bbmeasure.capture.reserved_series import is_reserved_series
 from bbmeasure.errors import MeasureError, RecordError, UnitError
 from bbmeasure.model import Query
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.reports.serialize import change_of
-from bbmeasure_steps.stdout import MOST_RECORDS
+from bbmeasure_steps.stdout import MAX_RECORDS
 
-#: How many records of a step are compared with the build before.
-MOST_COMPARED = 20
-#: Series that the master fills itself.
-MASTER_SERIES = frozenset(["build_duration", "queue_duration", "lock_duration", "step_duration"])
-MASTER_PREFIXES = ("master.", "bbmeasure_")
-#: How many refusals a log shows; the rest is counted.
-MOST_TOLD = 200
+#: How many records of a step are compared with the previous build.
+MAX_COMPARED = 20
+#: How many refusals the log lists.
+MAX_LISTED_REFUSALS = 200
 
 
 @dataclass(frozen=True)
-class Captured:
-    """A record as it was captured: ``previous`` is the last earlier build's value, ``why`` says why it is not kept."""
+class CapturedRecord:
+    """A record in its series: stored or not, and the value of the last earlier build.
+
+    ``error`` is the reason why it is not stored; ``is_own`` marks the step's own value.
+    """
 
     record: Record
-    kept: bool
+    is_stored: bool
     previous: Any = None
-    why: Optional[str] = None
-    own: bool = False
+    error: Optional[str] = None
+    is_own: bool = False
 
     @property
     def change(self) -> Optional[float]:
-        """The change from ``previous`` as a fraction of it; None where there is none or it is 0."""
+        """The change from ``previous`` as a fraction of it; None where there is no previous value or it is 0."""
         return change_of(self.record.value, self.previous)
 
     def summary(self) -> str:
-        """``build_size: 1.42 MiB (+0.8 %)``."""
+        """The value and its change, such as ``build_size: 1.42 MiB (+0.8 %)``."""
         change = self.change
         shown = "" if change is None else f" ({change * 100:+.3g} %)" if abs(change) < 10 else f" (x{change + 1:.3g})"
-        return f"{self.record.name}: {self._value()}{shown}"
+        return f"{self.record.name}: {self._formatted_value()}{shown}"
 
-    def _value(self) -> str:
+    def _formatted_value(self) -> str:
         value = self.record.value
         if isinstance(value, str):
-            return " ".join(value[:60].split())  # one line, also of a text that has several
+            return " ".join(value[:60].split())
         return units.format(value, self.record.unit, self.record.kind.value)
 
-    def line(self) -> str:
-        """The line of the log."""
+    def log_line(self) -> str:
+        """The line of the log ``measurements``."""
         tags = "".join(f" {key}={value}" for key, value in self.record.tags.items())
         better = "" if self.record.better is Direction.NONE else f", {self.record.better.value} is better"
         exact = "" if isinstance(self.record.value, str) else f" = {self.record.value!r} {self.record.unit}"
-        state = "kept" if self.kept else f"not kept: {self.why}"
+        state = "stored" if self.is_stored else f"not stored: {self.error}"
         return f"{self.summary()}{exact}{tags} ({self.record.kind.value}{better}): {state}"
 
 
 @dataclass
-class Outcome:
-    """What became of a step's records."""
+class StepResults:
+    """The captured records of a step, and the reasons why others were refused."""
 
-    values: list[Captured] = field(default_factory=list)
+    captured: list[CapturedRecord] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    unwanted: int = 0
+    #: How many records were left out because the builder stores only what it tracks.
+    untracked: int = 0
+    #: Further lines of the log.
     notes: list[str] = field(default_factory=list)
 
     @property
-    def kept(self) -> int:
-        """How many are in the store."""
-        return sum(captured.kept for captured in self.values)
+    def stored_count(self) -> int:
+        """How many records were stored."""
+        return sum(captured.is_stored for captured in self.captured)
 
     @property
-    def problem(self) -> Optional[str]:
-        """Why there is nothing, in one line."""
-        whys = [*self.refused, *(captured.why for captured in self.values if captured.why)]
-        return whys[0] if whys else None
+    def first_error(self) -> Optional[str]:
+        """The first reason why a record was refused or not stored."""
+        errors = [*self.refused, *(captured.error for captured in self.captured if captured.error)]
+        return errors[0] if errors else None
 
-    def text(self) -> str:
-        """The log ``measurements``."""
-        lines = [captured.line() for captured in self.values]
+    def log_text(self) -> str:
+        """The text of the log ``measurements``."""
+        lines = [captured.log_line() for captured in self.captured]
         lines += self.notes
-        lines += [f"refused: {why}" for why in self.refused[:MOST_TOLD]]
-        if len(self.refused) > MOST_TOLD:
-            lines.append(f"refused: {len(self.refused) - MOST_TOLD} more")
-        if self.unwanted:
-            lines.append(f"{self.unwanted} not kept: the builder keeps only what is tracked (onlyTracked=True)")
+        lines += [f"refused: {error}" for error in self.refused[:MAX_LISTED_REFUSALS]]
+        if len(self.refused) > MAX_LISTED_REFUSALS:
+            lines.append(f"refused: {len(self.refused) - MAX_LISTED_REFUSALS} more")
+        if self.untracked:
+            lines.append(f"{self.untracked} not stored: the builder stores only what it tracks (onlyTracked=True)")
         return "\n".join(lines or ["nothing was measured"]) + "\n"
 
 
 class StepCapture:
-    """Keeps the records of one step."""
+    """Captures the records of one step through the pipeline of its master."""
 
     def __init__(self, step: Any, overrides: SeriesOverrides, plan: Plan) -> None:
         self.step = step
@@ -104,45 +107,45 @@ class StepCapture:
         self.overrides = overrides
         self.plan = plan
         self.context = self.pipeline.context_of(step)
-        self.outcome = Outcome()
+        self.results = StepResults()
 
-    def refuse(self, whys: Sequence[str]) -> None:
-        """Say and count what cannot be used."""
-        self.outcome.refused += whys
-        self.pipeline.counters["refused"] += len(whys)
+    def refuse(self, errors: Sequence[str]) -> None:
+        """Log and count refused records."""
+        self.results.refused += errors
+        self.pipeline.counters["refused"] += len(errors)
 
     @defer.inlineCallbacks
-    def keep(self, records: Sequence[Record], *, store: bool) -> Generator[Any, Any, Outcome]:
-        """Bring records into their series; with ``store=False`` they are only logged."""
-        if len(records) > MOST_RECORDS:
-            self.refuse([f"{len(records) - MOST_RECORDS} records more: expected at most {MOST_RECORDS} of one step"])
-        values = [value for record in records[:MOST_RECORDS] if (value := self._value(record)) is not None]
+    def capture(self, records: Sequence[Record], *, store: bool) -> Generator[Any, Any, StepResults]:
+        """Capture records under their series; with ``store=False`` they are only logged."""
+        if len(records) > MAX_RECORDS:
+            self.refuse([f"{len(records) - MAX_RECORDS} more records: expected at most {MAX_RECORDS} of one step"])
+        values = [value for record in records[:MAX_RECORDS] if (value := self._value(record)) is not None]
         if not store:
-            why = "the command did not succeed"
-            self.outcome.values = [Captured(value.record, False, why=why) for value in values]
-            return self.outcome
-        asked = [self._previous(value) for value in values[:MOST_COMPARED]]
-        whys = yield defer.gatherResults([self._stored(kept) for kept in self.pipeline.capture_all(values)])
-        previous = yield defer.gatherResults(asked)
+            error = "the command did not succeed"
+            self.results.captured = [CapturedRecord(value.record, False, error=error) for value in values]
+            return self.results
+        lookups = [self._previous(value) for value in values[:MAX_COMPARED]]
+        errors = yield defer.gatherResults([self._store_error(stored) for stored in self.pipeline.capture_all(values)])
+        previous = yield defer.gatherResults(lookups)
         own = self.series_of(str(self.step.name))
-        self.outcome.values = [
-            Captured(value.record, why is None, before, why, own=value.record.name == own)
-            for value, before, why in zip_longest(values, previous, whys)
+        self.results.captured = [
+            CapturedRecord(value.record, error is None, before, error, is_own=value.record.name == own)
+            for value, before, error in zip_longest(values, previous, errors)
         ]
-        return self.outcome
+        return self.results
 
     def _value(self, record: Record) -> Optional[Value]:
-        """A record as master.cfg wants it; None where that cannot be or is not wanted."""
-        own = record.name == self.step.name
+        """The value to capture, with the overrides of master.cfg; None where it is refused or not tracked."""
+        is_own = record.name == self.step.name
         if self.plan.only_tracked and self.plan.custom_of(self.step.name) is None:
-            self.outcome.unwanted += 1
+            self.results.untracked += 1
             return None
-        overrides = self.overrides if own else SeriesOverrides(tags=self.overrides.tags)
+        overrides = self.overrides if is_own else SeriesOverrides(tags=self.overrides.tags)
         try:
             record = apply_overrides(record, overrides, {**self.plan.tags, **overrides.tags})
             series = self.series_of(record.name)
-            if not own and is_reserved_series(series):
-                raise RecordError(f"series {series!r}: expected a name that the master does not use itself")
+            if not is_own and is_reserved_series(series):
+                raise RecordError(f"series {series!r}: expected a name that is not reserved for the master")
             record = replace(record, name=series)
         except MeasureError as error:
             self.refuse([str(error)])
@@ -150,7 +153,7 @@ class StepCapture:
         return Value(record, self.context, fixed_kind=overrides.kind is not None, limited=True)
 
     def series_of(self, name: str) -> str:
-        """The series of a record: the step's own value goes where master.cfg says, what derives from it beside it."""
+        """The series of a record: ``series=`` for the step's own value, with the same suffix for derived records."""
         own = str(self.step.name)
         context = self.context
         series = series_name(self.overrides.series, own, builder=context.builder, step=own, project=context.project)
@@ -159,55 +162,51 @@ class StepCapture:
         derives = getattr(self.step, "bbmeasure_derives", False) and name.startswith(f"{own}_")
         return f"{series}{name[len(own) :]}" if derives else name
 
-    def _stored(self, kept: defer.Deferred[None]) -> defer.Deferred[Optional[str]]:
-        """None when the point is on disk, or on its way when patience ends; else why it is not."""
+    def _store_error(self, stored: defer.Deferred[None]) -> defer.Deferred[Optional[str]]:
+        """None when the point is on disk, or still queued at the deadline; else the reason why it was not stored."""
 
-        def late(_: Any, seconds: float) -> None:
+        def on_timeout(_: Any, seconds: float) -> None:
             self.pipeline.late(f"step {self.step.name}", seconds)
 
-        def failed(why: Any) -> str:
-            if why.check(MeasureError):
-                return str(why.value)
-            self.pipeline.count("errors", f"step {self.step.name}: {why.type.__name__}")
-            return f"the store failed: {why.type.__name__}"
+        def on_failure(failure: Any) -> str:
+            if failure.check(MeasureError):
+                return str(failure.value)
+            self.pipeline.count("errors", f"step {self.step.name}: {failure.type.__name__}")
+            return f"the store failed: {failure.type.__name__}"
 
-        waiting: defer.Deferred[Any] = kept.addTimeout(self.pipeline.patience, self.pipeline.clock, late)
-        return waiting.addErrback(failed)
+        waiting: defer.Deferred[Any] = stored.addTimeout(self.pipeline.patience, self.pipeline.clock, on_timeout)
+        return waiting.addErrback(on_failure)
 
     def _previous(self, value: Value) -> defer.Deferred[Any]:
-        """The value of the last earlier build; None where there is none or the journal does not say in time."""
+        """The value of the last earlier build; None where there is none or the journal misses the deadline."""
         assert value.context is not None
         query = Query(value.record.name, builder=value.context.builder, tags=value.record.tags, exact_tags=True)
-        asked: defer.Deferred[Any] = self.pipeline.within_patience(
+        lookup: defer.Deferred[Any] = self.pipeline.within_patience(
             self.pipeline.storage.last(query, before=value.context.buildid)
         )
 
-        def failed(why: Any) -> None:
-            self.pipeline.count("previous_unknown", f"step {self.step.name}: {why.value}")
+        def on_failure(failure: Any) -> None:
+            self.pipeline.count("previous_unknown", f"step {self.step.name}: {failure.value}")
 
-        return asked.addCallbacks(lambda point: point and point.value, failed)
-
-
-def is_reserved_series(series: str) -> bool:
-    """Whether the master keeps values of its own under that name, with which a worker's must not mix."""
-    return series in MASTER_SERIES or series.startswith(MASTER_PREFIXES)
+        return lookup.addCallbacks(lambda point: point and point.value, on_failure)
 
 
 def apply_overrides(record: Record, overrides: SeriesOverrides, tags: Any) -> Record:
-    """A record with what master.cfg says of it: its own tags win, the unit is for a value that came without one.
+    """``record`` with the overrides of master.cfg.
 
-    UnitError or RecordError where the two cannot go together.
+    The record's own tags win over ``tags``; the unit applies to a number without one.  Raises UnitError or RecordError
+    where the overrides contradict the record.
     """
     changes: dict[str, Any] = {"tags": {**tags, **record.tags}}
     if overrides.better is not None:
         changes["better"] = overrides.better
     if overrides.unit is not None and record.kind is not Kind.TEXT:
-        wanted = units.find(overrides.unit)
+        expected = units.find(overrides.unit)
         if record.unit == "1" and record.kind is Kind.NUMBER:
             quantity = units.to_base(float(record.value), overrides.unit)
             samples = tuple(units.to_base(sample, overrides.unit).value for sample in record.samples)
             changes.update(value=quantity.value, unit=quantity.unit, kind=Kind(quantity.kind), samples=samples)
-        elif record.unit != wanted.base:
+        elif record.unit != expected.base:
             raise UnitError(f"{record.name}: got a value in {record.unit}, expected one in {overrides.unit}")
     if overrides.kind is not None:
         changes["kind"] = overrides.kind

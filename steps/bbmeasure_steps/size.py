@@ -1,19 +1,21 @@
-"""SizeOf: how many bytes files, patterns and folders hold."""
+"""SizeOf: the size of files and folders in bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from bbmeasure_steps.program import KitStep, as_list, flag, texts
+from bbmeasure_steps.arguments import check_boolean, check_strings, rendered_strings
+from bbmeasure_steps.program import ProgramStep
 
 
-class SizeOf(KitStep):
-    """Bytes of what ``path`` names, as the series ``name``, and how many files that are, as ``{name}_files``.
+class SizeOf(ProgramStep):
+    """Measures the size of ``path`` in bytes as the series ``name``, and the number of files as ``{name}_files``.
 
     ``path`` is a file, a folder, a pattern such as ``dist/**/*.whl``, or a list of these; ``exclude`` leaves out names
-    or paths.  Lengths are apparent ones; ``allocated=True`` takes what the disk gives.  Hard links count once, symbolic
-    links are not followed, what cannot be read is counted and said.  Where nothing is found the step is FAILURE.
+    or paths.  The size is the apparent one, with ``allocated=True`` that of the blocks on the disk.  Hard links count
+    once, and symbolic links are not followed.  Unreadable files are counted and logged.  The step is FAILURE if no file
+    is found.
     """
 
     name = "size"
@@ -21,14 +23,14 @@ class SizeOf(KitStep):
     renderables: Sequence[str] = ("path", "exclude")
 
     def __init__(self, path: Any = None, *, exclude: Any = (), allocated: bool = False, **kwargs: Any) -> None:
-        self.path = texts("SizeOf", "path", path, required=True)
-        self.exclude = texts("SizeOf", "exclude", exclude)
-        self.allocated = flag("SizeOf", "allocated", allocated)
+        self.path = check_strings("SizeOf", "path", path, required=True)
+        self.exclude = check_strings("SizeOf", "exclude", exclude)
+        self.allocated = check_boolean("SizeOf", "allocated", allocated)
         kwargs.setdefault("better", "lower")
         super().__init__(**kwargs)
 
-    def arguments(self) -> list[Any]:
-        """What the program ``size`` is asked."""
-        excludes = [f"--exclude={pattern}" for pattern in as_list("exclude", self.exclude or [])]
-        how = ["--allocated"] if self.allocated else []
-        return [f"--name={self.name}", *excludes, *how, "--", *as_list("path", self.path or None)]
+    def program_arguments(self) -> list[Any]:
+        """The command line of the program ``size``."""
+        excludes = [f"--exclude={pattern}" for pattern in rendered_strings("exclude", self.exclude or [])]
+        allocated = ["--allocated"] if self.allocated else []
+        return [f"--name={self.name}", *excludes, *allocated, "--", *rendered_strings("path", self.path or None)]

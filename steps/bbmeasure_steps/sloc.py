@@ -1,4 +1,4 @@
-"""SLOCCount: lines of source, by language."""
+"""SLOCCount: source lines of code by language."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from twisted.internet import defer
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import Query
 from bbmeasure.records import Record
-from bbmeasure_steps.program import KitStep, as_list, texts
+from bbmeasure_scripts.sloc import TOOLS
+from bbmeasure_steps.arguments import check_strings, rendered_strings
+from bbmeasure_steps.program import ProgramStep
 from bbmeasure_steps.stdout import StdoutCollector
 
-TOOLS = ("auto", "builtin", "scc", "tokei", "cloc", "sloccount", "pygount", "pytokei")
 
+class SLOCCount(ProgramStep):
+    """Counts the lines of source below ``path`` as the series ``name``, and ``{name}_by_language`` tagged ``language``.
 
-class SLOCCount(KitStep):
-    """Lines of source below ``path`` as the series ``name``, and ``{name}_by_language`` tagged ``language``.
-
-    ``tool`` insists on one of scc, tokei, cloc, sloccount, pygount, pytokei or the bundled counter (``builtin``);
-    ``auto`` takes what the worker has.  Tools count differently, and a change of tool is not a change of code: a series
-    keeps the tool it had, and every value is tagged ``tool``, so that values of two tools are never compared.
+    ``tool`` is scc, tokei, cloc, sloccount, pygount, pytokei or the bundled counter (``builtin``); ``auto`` uses what
+    the worker has.  Tools count differently: with ``auto`` a series keeps the tool of its last build, and every value
+    is tagged ``tool``, so that values of two tools are never compared.
     """
 
     name = "sloc"
@@ -31,30 +31,30 @@ class SLOCCount(KitStep):
     renderables: Sequence[str] = ("path", "exclude")
 
     def __init__(self, path: Any = ".", tool: str = "auto", *, exclude: Any = (), **kwargs: Any) -> None:
-        self.path = texts("SLOCCount", "path", path, required=True)
-        self.exclude = texts("SLOCCount", "exclude", exclude)
+        self.path = check_strings("SLOCCount", "path", path, required=True)
+        self.exclude = check_strings("SLOCCount", "exclude", exclude)
         self.tool = tool
         if tool not in TOOLS:
             config_error(f"SLOCCount: tool {tool!r}: expected one of {', '.join(TOOLS)}")
-        self._kept: Optional[str] = None
+        self._previous_tool: Optional[str] = None
         super().__init__(**kwargs)
 
-    def arguments(self) -> list[Any]:
-        """What the program ``sloc`` is asked."""
-        excludes = [f"--exclude={pattern}" for pattern in as_list("exclude", self.exclude or [])]
-        keep = [f"--keep={self._kept}"] if self._kept is not None and self.tool == "auto" else []
-        paths = as_list("path", self.path or None)
+    def program_arguments(self) -> list[Any]:
+        """The command line of the program ``sloc``."""
+        excludes = [f"--exclude={pattern}" for pattern in rendered_strings("exclude", self.exclude or [])]
+        keep = [f"--keep={self._previous_tool}"] if self._previous_tool is not None and self.tool == "auto" else []
+        paths = rendered_strings("path", self.path or None)
         return [f"--name={self.name}", f"--tool={self.tool}", *keep, *excludes, "--", *paths]
 
     @defer.inlineCallbacks
     def make_command(self) -> Generator[Any, Any, Any]:
-        """The program, told which tool the series had."""
-        self._kept = yield self._tool_before()
+        """Make the command, with the tool of the last build as an argument."""
+        self._previous_tool = yield self._find_previous_tool()
         command = yield super().make_command()
         return command
 
     @defer.inlineCallbacks
-    def _tool_before(self) -> Generator[Any, Any, Optional[str]]:
+    def _find_previous_tool(self) -> Generator[Any, Any, Optional[str]]:
         """The tool of the last earlier build of this builder; None where there is none."""
         try:
             query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
@@ -67,15 +67,18 @@ class SLOCCount(KitStep):
 
     @defer.inlineCallbacks
     def collect(
-        self, collector: StdoutCollector, sidecar: str, *, parse: bool
+        self, collector: StdoutCollector, sidecar_path: str, *, parse: bool
     ) -> Generator[Any, Any, tuple[list[Record], list[str]]]:
         """The records, each tagged with the tool that counted."""
-        found, refused = yield super().collect(collector, sidecar, parse=parse)
-        named = {record.name: record.value for record in found}
-        tool = named.get(f"{self.name}_tool")
+        records, errors = yield super().collect(collector, sidecar_path, parse=parse)
+        values = {record.name: record.value for record in records}
+        tool = values.get(f"{self.name}_tool")
         if tool is None:
-            return found, refused
-        if self._kept is not None and tool != self._kept:
-            self.notes.append(f"{tool} counted, {self._kept} did before: their values are not compared")
+            return records, errors
+        if self._previous_tool is not None and tool != self._previous_tool:
+            self.notes.append(f"counted by {tool}, before by {self._previous_tool}: the values are not compared")
         tags = {"tool": str(tool)}
-        return [one if one.value == tool else replace(one, tags={**one.tags, **tags}) for one in found], refused
+        tagged = [
+            record if record.value == tool else replace(record, tags={**record.tags, **tags}) for record in records
+        ]
+        return tagged, errors

@@ -1,92 +1,95 @@
-"""Collecting what a command prints: the records that it marked, and the text, within limits."""
+"""Log observer that collects the output of a command: marked records, and the text, within limits."""
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Callable, Union
 
 from buildbot.process.logobserver import LogObserver
 from twisted.logger import Logger
 
 from bbmeasure import wire
+from bbmeasure.ansi import strip_ansi
 from bbmeasure.records import Record
 from bbmeasure.wire import MarkerScanner, Refusal
 
 log = Logger()
 
-#: The most records of one step; what is more is counted.
-MOST_RECORDS = 1_000
+#: The most records of one step; further ones are counted.
+MAX_RECORDS = 1_000
 
 
 class StdoutCollector(LogObserver):
-    """Hears a step's stdout.  Keeps at most ``most`` characters of it and MOST_RECORDS records; never raises.
+    """Collects at most ``max_text`` characters of the output of a step, and MAX_RECORDS marked records.
 
-    An exception in an observer would turn the step into EXCEPTION, so one here is kept as a refusal.
+    Never raises: an exception in an observer would turn the step into EXCEPTION.  It is kept as a refusal instead.
     """
 
-    def __init__(self, most: int, *, stderr: bool = False) -> None:
+    def __init__(self, max_text: int, *, stderr: bool = False) -> None:
         super().__init__()
         self._stderr = stderr
-        self.found: list[Union[Record, Refusal]] = []
-        self.overflow = 0
-        self.cut = 0
-        self._most = most
-        self._kept = 0
+        #: The marked records, and the refusals of marked lines that are no record.
+        self.marked: list[Union[Record, Refusal]] = []
+        #: How many marked records were dropped.
+        self.dropped_records = 0
+        #: How many characters of the text were dropped.
+        self.dropped_text = 0
+        self._max_text = max_text
+        self._text_length = 0
         self._pieces: list[str] = []
         self._scanner = MarkerScanner()
 
     def outReceived(self, data: str) -> None:
-        """Called with each piece of stdout."""
-        self._keep(data)
-        self._take(self._scanner.feed, data)
+        """Collect a piece of stdout."""
+        self._add_text(data)
+        self._scan(self._scanner.feed, data)
 
     def errReceived(self, data: str) -> None:
-        """Called with each piece of stderr."""
+        """Collect a piece of stderr, if it is collected at all."""
         if self._stderr:
-            self._keep(data)
+            self._add_text(data)
 
-    def _keep(self, data: str) -> None:
-        room = self._most - self._kept
-        if room > 0:
-            self._pieces.append(data[:room])
-            self._kept += min(room, len(data))
-        self.cut += max(0, len(data) - max(0, room))
+    def _add_text(self, data: str) -> None:
+        free = self._max_text - self._text_length
+        if free > 0:
+            self._pieces.append(data[:free])
+            self._text_length += min(free, len(data))
+        self.dropped_text += max(0, len(data) - max(0, free))
 
     def finish(self) -> None:
-        """The output has ended."""
-        self._take(lambda _: self._scanner.finish(), "")
+        """Scan the last line, at the end of the output."""
+        self._scan(lambda _: self._scanner.finish(), "")
 
-    def _take(self, scan: Any, data: str) -> None:
-        if len(self.found) >= MOST_RECORDS:  # whoever prints without end shall not keep the master reading
-            self.overflow += data.count(wire.MARKER)
+    def _scan(self, scan: Callable[[str], list[Union[Record, Refusal]]], data: str) -> None:
+        if len(self.marked) >= MAX_RECORDS:  # endless output must not keep the master decoding
+            self.dropped_records += data.count(wire.MARKER)
             return
         try:
-            for one in scan(data):
-                if len(self.found) < MOST_RECORDS:
-                    self.found.append(one)
-                else:
-                    self.overflow += 1
+            items = scan(data)
         except Exception as error:  # noqa: BLE001  (see the class)
             log.failure("bbmeasure: scanning stdout")
-            self.found.append(Refusal(0, f"{type(error).__name__}: {error}", data[:80]))
+            items = [Refusal(0, f"{type(error).__name__}: {error}", data[:80])]
+        free = MAX_RECORDS - len(self.marked)
+        self.marked += items[:free]
+        self.dropped_records += len(items[free:])
 
     def text(self) -> str:
-        """What was printed, as far as it was kept."""
+        """The collected text."""
         joined = "".join(self._pieces)
         self._pieces = [joined]
         return joined
 
-    def plain(self) -> str:
-        """What was printed without marked lines and colours."""
+    def plain_text(self) -> str:
+        """The collected text without marked lines and terminal control sequences."""
         if wire.MARKER not in self.text():
-            return wire.strip_ansi(self.text())
+            return strip_ansi(self.text())
         lines = self.text().split("\n")
-        return wire.strip_ansi("\n".join(line for line in lines if wire.MARKER not in line))
+        return strip_ansi("\n".join(line for line in lines if wire.MARKER not in line))
 
-    def dropped(self) -> list[str]:
-        """What did not fit, in words."""
-        told = []
-        if self.overflow:
-            told.append(f"{self.overflow} records more: expected at most {MOST_RECORDS} of one step")
-        if self.cut:
-            told.append(f"stdout: {self.cut} characters more than the {self._most} that are looked at")
-        return told
+    def limit_errors(self) -> list[str]:
+        """A message for each limit that was exceeded."""
+        errors = []
+        if self.dropped_records:
+            errors.append(f"{self.dropped_records} more records: expected at most {MAX_RECORDS} of one step")
+        if self.dropped_text:
+            errors.append(f"stdout: {self.dropped_text} characters were not read: expected at most {self._max_text}")
+        return errors

@@ -1,8 +1,7 @@
-"""A worker that reports without end: the master reads what a step may have, and says so."""
+"""Limits on the records of a worker that reports endlessly."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from buildbot.process.results import SUCCESS
@@ -11,33 +10,33 @@ from twisted.internet import defer, task
 from bbmeasure import wire
 from bbmeasure.capture.state import state_of
 from bbmeasure.wire import MARKER
-from bbmeasure_steps.base import READ_AT_ONCE, MeasuringStep
-from bbmeasure_steps.stdout import MOST_RECORDS, StdoutCollector
-from tests.steps.test_shell import StepTestCase
+from bbmeasure_steps import sidecar
+from bbmeasure_steps.stdout import MAX_RECORDS, StdoutCollector
+from tests.steps.case import StepTestCase
 
 LINE = '{"name":"a","value":1}\n'
 
 
 class TestLimits(StepTestCase):
-    """One step's records are bounded before they are read."""
+    """The number of records is limited before they are decoded."""
 
     @defer.inlineCallbacks
     def test_a_sidecar_full_of_records(self) -> Any:
-        """Of a megabyte of small records as many are read as a step may have."""
+        """Of a megabyte of small records only as many are decoded as a step may have."""
         read: list[int] = []
         self.patch(wire, "read", lambda line, number, before=wire.read: (read.append(number), before(line, number))[1])
         content = LINE.encode() * (wire.LARGEST_FILE // len(LINE))
         yield self.run_measuring("", SUCCESS, sidecar=content)
-        assert len(read) == MOST_RECORDS + 1
-        assert len(self.captured_points()) == MOST_RECORDS
-        assert f"sidecar file: expected at most {MOST_RECORDS} records of one step; the rest was not read" in self.log()
+        assert len(read) == MAX_RECORDS + 1
+        assert len(self.captured_points()) == MAX_RECORDS
+        assert f"sidecar file: expected at most {MAX_RECORDS} records of one step; the rest was not read" in self.log()
         assert state_of(self.master).pipeline.counters["refused"] == 1
 
-    def test_a_megabyte_takes_turns(self) -> None:
-        """While a large sidecar is read the reactor gets its turn every few milliseconds."""
+    def test_decoding_yields_to_the_reactor(self) -> None:
+        """Decoding a large sidecar file yields to the reactor every few milliseconds."""
 
         class Ticking(task.Clock):
-            """Each look at it takes a millisecond."""
+            """A clock on which each reading takes a millisecond."""
 
             turns = 0
 
@@ -50,18 +49,17 @@ class TestLimits(StepTestCase):
                 return super().callLater(*what)
 
         clock = Ticking()
-        step = SimpleNamespace(master=SimpleNamespace(reactor=clock))
-        reading = MeasuringStep._read_lines(step, LINE.encode() * 900)
+        reading = sidecar.decode(LINE.encode() * 900, clock)
         assert not reading.called
         clock.advance(0)
-        assert clock.turns >= 900 * 0.001 // (2 * READ_AT_ONCE)
+        assert clock.turns >= 900 * 0.001 // (2 * sidecar.MAX_BLOCKING_SECONDS)
         assert len(self.successResultOf(reading)) == 900
 
     def test_stdout_full_of_records(self) -> None:
-        """Past what a step may have, marked lines are counted and no longer read."""
+        """Marked lines beyond the limit are counted and not decoded."""
         collector = StdoutCollector(10_000)
         for _ in range(10):
             collector.outReceived(f"{MARKER} {LINE}" * 500)
         collector.finish()
-        assert len(collector.found) == MOST_RECORDS
-        assert collector.dropped()[0] == f"4000 records more: expected at most {MOST_RECORDS} of one step"
+        assert len(collector.marked) == MAX_RECORDS
+        assert collector.limit_errors()[0] == f"4000 more records: expected at most {MAX_RECORDS} of one step"

@@ -1,4 +1,4 @@
-"""The steps that run a program of the worker's kit, and LintMetrics, in Buildbot's own kit for steps."""
+"""Steps that run a bundled program, and LintMetrics."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bbmeasure.records import Kind
 from bbmeasure.testing import sidecar_lines
 from bbmeasure_scripts.bundle import bundle
 from bbmeasure_steps import LintMetrics, MeasureShellCommand, SizeOf, SLOCCount, TimedPythonFunction
-from tests.steps.test_shell import StepTestCase
+from tests.steps.case import StepTestCase
 
 
-class TestKitSteps(StepTestCase):
-    """What each step asks of the worker's Python, and what it makes of the answer."""
+class TestProgramSteps(StepTestCase):
+    """The command line of each program, and the captured records."""
 
-    def run_kit(self, step: Any, program: str, argv: list[str], sidecar: bytes | None, **expected: Any) -> Any:
-        """Run ``step``, which must feed ``program`` with ``argv`` to the worker's Python."""
+    def run_program(self, step: Any, program: str, argv: list[str], sidecar: bytes | None, **expected: Any) -> Any:
+        """Run ``step``, which must send ``program`` with ``argv`` to the worker's Python."""
         self.setup_step(step)
         python = expected.pop("python", "python3")
         shell = {"initial_stdin": bundle(program, argv), **expected.pop("shell", {})}
@@ -34,25 +34,25 @@ class TestKitSteps(StepTestCase):
 
     @defer.inlineCallbacks
     def test_size(self) -> Any:
-        """SizeOf hands paths and patterns over, and what derives from its name follows it into its series."""
+        """SizeOf passes paths and patterns on; derived records get the series of the step with their suffix."""
         step = SizeOf(name="wheel", path=["dist/*.whl"], exclude=["*.pyc"], series="{builder}/size", python="py")
         sidecar = sidecar_lines(
             {"name": "wheel", "value": 2048, "unit": "bytes"}, {"name": "wheel_files", "value": 1, "kind": "count"}
         )
         argv = ["--name=wheel", "--exclude=*.pyc", "--", "dist/*.whl"]
-        yield self.run_kit(step, "size", argv, sidecar, python="py", state="Builder/size: 2 KiB")
+        yield self.run_program(step, "size", argv, sidecar, python="py", state="Builder/size: 2 KiB")
         assert self.captured_values() == {"Builder/size": 2048, "Builder/size_files": 1}
 
     @defer.inlineCallbacks
     def test_nothing_found(self) -> Any:
-        """A program that fails makes the step FAILURE under its name, not under the interpreter's."""
+        """A program that fails is FAILURE; the summary shows the name of the step, not the command line."""
         step = SizeOf(path="nothing", allocated=True)
         argv = ["--name=size", "--allocated", "--", "nothing"]
-        yield self.run_kit(step, "size", argv, None, exit=1, result=FAILURE, state="size (failure)")
+        yield self.run_program(step, "size", argv, None, exit=1, result=FAILURE, state="size (failure)")
 
     @defer.inlineCallbacks
     def test_sloc_keeps_its_tool(self) -> Any:
-        """The tool of the build before is asked for; every value is tagged with the tool that counted."""
+        """The tool of the previous build is passed on; every value is tagged with the tool that counted."""
         storage = state_of(self.master).pipeline.storage
         storage.declare(SeriesInfo("sloc_tool", Kind.TEXT))
         storage.write([Point("sloc_tool", 1, "cloc", {}, BuildContext("Builder", "w", 12, 91))])
@@ -62,26 +62,26 @@ class TestKitSteps(StepTestCase):
             {"name": "sloc_tool", "value": "builtin"},
         )
         argv = ["--name=sloc", "--tool=auto", "--keep=cloc", "--", "src"]
-        yield self.run_kit(SLOCCount(path="src"), "sloc", argv, sidecar, state="sloc: 10")
+        yield self.run_program(SLOCCount(path="src"), "sloc", argv, sidecar, state="sloc: 10")
         tags = {(point.series, tuple(point.tags.items())) for point in self.captured_points()}
         assert ("sloc", (("tool", "builtin"),)) in tags
-        assert "builtin counted, cloc did before: their values are not compared" in self.log()
+        assert "counted by builtin, before by cloc: the values are not compared" in self.log()
 
     @defer.inlineCallbacks
     def test_timed_function(self) -> Any:
-        """TimedPythonFunction hands arguments over as JSON; the samples' median is the value."""
+        """TimedPythonFunction passes arguments on as JSON; the median of the samples is the value."""
         step = TimedPythonFunction(
             name="foo", function="a:foo", args=[1, "x"], kwargs={"n": 2}, setup="b = 1", calls=True, timeout=10
         )
         argv = ["--name=foo", '--args=[1, "x"]', '--kwargs={"n": 2}', "--setup=b = 1", "--calls", "--timeout=10"]
         sidecar = sidecar_lines({"name": "foo", "samples": [1, 2, 30], "unit": "ms"}, {"name": "foo_calls", "value": 7})
         shell = {"timeout": 40, "max_time": 70}
-        yield self.run_kit(step, "timefunc", [*argv, "--", "a:foo"], sidecar, shell=shell, state="foo: 2 ms")
+        yield self.run_program(step, "timefunc", [*argv, "--", "a:foo"], sidecar, shell=shell, state="foo: 2 ms")
         assert self.captured_values() == {"foo": 0.002, "foo_calls": 7}
 
     @defer.inlineCallbacks
-    def test_resources_leave_the_own_value_to_stdout(self) -> Any:
-        """With ``resources=True`` the command runs under the kit's ``run``, and its stdout is still its value."""
+    def test_resources(self) -> Any:
+        """With ``resources=True`` the command runs under the program ``run``; its stdout is still parsed."""
         step = MeasureShellCommand(name="m", command="echo 5", resources=True)
         sidecar = sidecar_lines({"name": "m_wall", "value": 1, "unit": "s"})
         self.setup_step(step)
@@ -93,23 +93,23 @@ class TestKitSteps(StepTestCase):
 
     @defer.inlineCallbacks
     def test_rendered_lists_and_names(self) -> Any:
-        """A list within a list of paths is taken flat, an exclude that nobody set is none, a name may begin with -."""
+        """Nested lists are flattened, an exclude of None is empty, and a name may begin with ``-``."""
         parts = util.Transform(lambda: ["a", "b"])
         step = SizeOf(name="-x", path=[parts, "c"], exclude=util.Property("missing"))
         argv = ["--name=-x", "--", "a", "b", "c"]
-        yield self.run_kit(step, "size", argv, sidecar_lines({"name": "-x", "value": 5}), state="-x: 5")
+        yield self.run_program(step, "size", argv, sidecar_lines({"name": "-x", "value": 5}), state="-x: 5")
 
-    def test_rendered_arguments_that_cannot_be(self) -> Any:
-        """What is known in the build alone, and wrong, is FAILURE that says what was got and what was wanted."""
+    def test_invalid_rendered_arguments(self) -> Any:
+        """An argument that is invalid after rendering is FAILURE; log and summary name the expected value."""
         missing, text = util.Property("missing"), util.Transform(lambda: "abc")
         wrong: list[tuple[Any, str]] = [
-            (SizeOf(path=missing), "path None: expected a text or a list of texts (it was rendered)"),
-            (SizeOf(path=["a", missing]), "path ['a', None]: expected a text or a list of texts (it was rendered)"),
-            (SLOCCount(path=missing), "path None: expected a text or a list of texts (it was rendered)"),
+            (SizeOf(path=missing), "path None: expected a string or a list of strings after rendering"),
+            (SizeOf(path=["a", missing]), "path ['a', None]: expected a string or a list of strings after rendering"),
+            (SLOCCount(path=missing), "path None: expected a string or a list of strings after rendering"),
             (SizeOf(path="a", python=missing), "python None: expected the name or path of an interpreter"),
             (TimedPythonFunction(function=missing), "function 'None': expected module:function or path.py:function"),
             (TimedPythonFunction(function="a:b", args=text), "args \"'abc'\": expected a list"),
-            (TimedPythonFunction(function="a:b", args=[util.Transform(lambda: {1})]), "what JSON can carry"),
+            (TimedPythonFunction(function="a:b", args=[util.Transform(lambda: {1})]), "expected JSON values"),
         ]
         for step, _ in wrong:
             self.setup_step(step)
@@ -129,10 +129,10 @@ ISSUES = '[{"code":"F401","filename":"/a.py","location":{"row":1,"column":1},"me
 
 
 class TestLintMetrics(StepTestCase):
-    """Issues are no failure; a crash is."""
+    """Issues are no failure of the step; a crash of the linter is."""
 
     def run_lint(self, stdout: str, exit: int, result: int, state: str, stderr: str = "", tool: str = "ruff") -> Any:
-        """Run a linter that ends so."""
+        """Run a linter with that output and exit status."""
         self.setup_step(LintMetrics(name="lint", tool=tool, command=["c"]))
         self.expect_measuring(["c"], stdout=stdout, stderr=stderr, exit=exit)
         self.expect_outcome(result=result, state_string=state)
@@ -140,55 +140,55 @@ class TestLintMetrics(StepTestCase):
 
     @defer.inlineCallbacks
     def test_issues_found(self) -> Any:
-        """The exit status that says "issues found" is SUCCESS."""
+        """The exit status for "issues found" is SUCCESS."""
         yield self.run_lint(ISSUES, 1, SUCCESS, "lint: 1")
         assert {(p.series, tuple(p.tags.values())) for p in self.captured_points()} >= {("lint", ())}
 
     def test_no_issues(self) -> Any:
-        """No issues are the value 0."""
+        """Without issues the value is 0."""
         return self.run_lint("[]", 0, SUCCESS, "lint: 0")
 
     def test_crash(self) -> Any:
         """Another exit status is FAILURE."""
         return self.run_lint("", 2, FAILURE, "'c' (failure)")
 
-    def test_output_that_cannot_be_read(self) -> Any:
-        """Success with rubbish for output is WARNINGS."""
+    def test_invalid_output(self) -> Any:
+        """Success with invalid output is WARNINGS."""
         self.setup_step(LintMetrics(name="lint", tool="ruff", command=["c"]))
         self.expect_measuring(["c"], stdout="{rubbish")
         self.expect_outcome(result=WARNINGS)
         return self.run_step()
 
     @defer.inlineCallbacks
-    def test_a_log_that_is_too_long(self) -> Any:
-        """Of a log that is longer than what is looked at nothing is counted: a part would be a wrong number."""
-        self.patch(MeasureShellCommand, "largest_output", 50)
-        why = "stdout: 28 characters more than the 50 that are looked at"
+    def test_output_beyond_the_limit(self) -> Any:
+        """A truncated output is not parsed: its number of issues would be wrong."""
+        self.patch(MeasureShellCommand, "max_output", 50)
+        why = "stdout: 28 characters were not read: expected at most 50"
         stderr = "a.c:1:2: warning: unused [-Wunused]\n"
         yield self.run_lint(
             "", 0, WARNINGS, f"lint: {why} (warnings)", stderr=stderr + "b" + stderr + "more\n", tool="gcc"
         )
-        assert "gcc: expected its whole output: a part gives a wrong number" in self.log()
+        assert "gcc: expected the complete output, lost 28 characters" in self.log()
         assert self.captured_points() == []
 
-    def test_compilers_speak_on_stderr(self) -> Any:
-        """gcc's warnings are found where gcc writes them."""
+    def test_stderr_of_compilers(self) -> Any:
+        """The warnings of gcc are parsed from stderr."""
         return self.run_lint("", 0, SUCCESS, "lint: 1", stderr="a.c:1:2: warning: unused [-Wunused]\n", tool="gcc")
 
 
-#: Those of the adapters that have issues.
+#: The adapters of linters.
 LINTERS = "checkstyle, clang, cppcheck, eslint, flake8, gcc, mypy, pylint, ruff, sarif, shellcheck"
 
 
 def test_wrong_arguments_are_configuration_errors() -> None:
-    """Each wrong argument is said when master.cfg is read."""
+    """Each invalid argument is a configuration error."""
     wrong: list[tuple[Any, str]] = [
-        (lambda: SizeOf(), "expected a text or a list of texts"),
-        (lambda: SizeOf(path="x", command="y"), "expected no command="),
-        (lambda: SizeOf(path=5), "SizeOf: path 5: expected a text or a list of texts"),
-        (lambda: SizeOf(path={"a": "b"}), "expected a text or a list of texts"),
-        (lambda: SizeOf(path="x", exclude=b"ab"), "SizeOf: exclude b'ab': expected a text or a list of texts"),
-        (lambda: SizeOf(path="x", exclude=0), "SizeOf: exclude 0: expected a text or a list of texts"),
+        (lambda: SizeOf(), "expected a string or a list of strings"),
+        (lambda: SizeOf(path="x", command="y"), "unexpected command="),
+        (lambda: SizeOf(path=5), "SizeOf: path 5: expected a string or a list of strings"),
+        (lambda: SizeOf(path={"a": "b"}), "expected a string or a list of strings"),
+        (lambda: SizeOf(path="x", exclude=b"ab"), "SizeOf: exclude b'ab': expected a string or a list of strings"),
+        (lambda: SizeOf(path="x", exclude=0), "SizeOf: exclude 0: expected a string or a list of strings"),
         (lambda: SizeOf(path="x", allocated="no"), "SizeOf: allocated 'no': expected True or False"),
         (lambda: SLOCCount(path=5), "SLOCCount: path 5: expected"),
         (lambda: SLOCCount(tool="wc"), "expected one of auto, builtin"),
@@ -200,12 +200,12 @@ def test_wrong_arguments_are_configuration_errors() -> None:
         (lambda: LintMetrics(tool=["ruff"], command=["x"]), f"tool ['ruff']: expected a linter, one of {LINTERS}"),
         (lambda: LintMetrics(tool="ruff", command=["x"], byFile="no"), "byFile 'no': expected True or False"),
         (lambda: TimedPythonFunction(function="nocolon"), "expected module:function"),
-        (lambda: TimedPythonFunction(function="a:b", args=[object()]), "what JSON can carry"),
-        (lambda: TimedPythonFunction(function="a:b", kwargs=[1]), "kwargs '[1]': expected a dict with texts as keys"),
-        (lambda: TimedPythonFunction(function="a:b", kwargs={1: 2}), "expected a dict with texts as keys"),
+        (lambda: TimedPythonFunction(function="a:b", args=[object()]), "expected JSON values"),
+        (lambda: TimedPythonFunction(function="a:b", kwargs=[1]), "kwargs '[1]': expected a dict with strings as keys"),
+        (lambda: TimedPythonFunction(function="a:b", kwargs={1: 2}), "expected a dict with strings as keys"),
         (lambda: TimedPythonFunction(function="a:b", args=5), "TimedPythonFunction: args '5': expected a list"),
         (lambda: TimedPythonFunction(function="a:b", args="ab"), "expected a list"),
-        (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a text"),
+        (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a string"),
         (lambda: TimedPythonFunction(function="a:b", calls="no"), "calls 'no': expected True or False"),
         (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
         (lambda: TimedPythonFunction(function="a:b", timeout=float("nan")), "timeout nan: expected seconds above 0"),
@@ -214,7 +214,10 @@ def test_wrong_arguments_are_configuration_errors() -> None:
         (lambda: MeasureShellCommand(name="m", command="x", python=5), "python 5: expected the name or path of"),
         (lambda: MeasureShellCommand(name="m", command="x", outputFile=["a"]), "outputFile ['a']: expected the path"),
         (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),
-        (lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"), "expected one of them"),
+        (
+            lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"),
+            "expected only one of them",
+        ),
     ]
     for make, message in wrong:
         with pytest.raises(ConfigErrors) as caught:
@@ -223,7 +226,7 @@ def test_wrong_arguments_are_configuration_errors() -> None:
 
 
 def test_the_documented_steps_can_be_configured() -> None:
-    """The documentation's example is a configuration that Buildbot takes."""
+    """The example of the documentation is a valid configuration."""
     f = util.BuildFactory()
     text = (Path(__file__).parents[2] / "docs" / "examples" / "steps.cfg").read_text()
     exec(compile(text, "steps.cfg", "exec"), {"f": f, "steps": steps})

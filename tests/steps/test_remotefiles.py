@@ -1,4 +1,4 @@
-"""Files of a worker that is lost while it is asked for one."""
+"""Remote file commands of a worker that is lost while one runs."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from bbmeasure_steps.shell import MeasureShellCommand
 from tests.steps.live import LiveCase, plain
 
 
-class Silent(Command):  # type: ignore[misc]
-    """A worker's command that never answers; :attr:`begun` fires when it has begun."""
+class NeverCompletes(Command):  # type: ignore[misc]
+    """A command of a worker that never completes; :attr:`started` fires when it starts."""
 
-    begun: defer.Deferred[None]
+    started: defer.Deferred[None]
 
     def start(self) -> Any:
-        self.begun.callback(None)
+        self.started.callback(None)
         return defer.Deferred()
 
 
-class TestLost(LiveCase):
-    """A real local worker."""
+class TestLostWorker(LiveCase):
+    """With a real local worker."""
 
     timeout = 20
 
     @defer.inlineCallbacks
-    def test_a_worker_lost_between_command_and_file(self) -> Any:
-        """The build ends at once, and does not wait for what the worker will never say."""
-        self.patch(remotefiles, "PATIENCE", 40)
-        self.patch(registry, "commandRegistry", {**registry.commandRegistry, "stat": Silent})
-        Silent.begun = defer.Deferred()
+    def test_the_worker_is_lost_before_the_file_is_read(self) -> Any:
+        """The build ends without waiting for the timeout of the remote command."""
+        self.patch(remotefiles, "TIMEOUT", 40)
+        self.patch(registry, "commandRegistry", {**registry.commandRegistry, "stat": NeverCompletes})
+        NeverCompletes.started = defer.Deferred()
         yield self.start([plain(steps=[MeasureShellCommand(name="size", command=["echo", "3"])])])
         ended: defer.Deferred[Any] = defer.Deferred()
         consumer = yield self.master.mq.startConsuming(
             lambda _, build: ended.callback(build), ("builds", None, "finished")
         )
         yield self.master.data.control("force", {}, ("forceschedulers", "force-plain"))
-        yield Silent.begun
+        yield NeverCompletes.started
         (build,) = self.master.botmaster.builders["plain"].building
         build.workerforbuilder.worker.conn.loseConnection()
         assert (yield ended)["results"] == RETRY

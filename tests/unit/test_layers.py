@@ -26,7 +26,7 @@ PACKAGES = {
     "bbmeasure_scripts": ROOT / "scripts" / "bbmeasure_scripts",
 }
 #: The modules that a worker's bundle is made of, beside the programs.
-WORKER_MODULES = ["bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"]
+WORKER_MODULES = ["bbmeasure.ansi", "bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"]
 #: What in the worker's package is run by the master: it makes the bundle.
 MASTER_SIDE = {"bbmeasure_scripts.bundle"}
 

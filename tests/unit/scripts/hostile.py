@@ -27,17 +27,17 @@ from bbmeasure.records import Record
 from bbmeasure_scripts import (
     bundle,
     emit,
-    processes,
+    process_tree,
     report,
+    resource_usage,
     run,
     size,
     sloc,
-    sloc_count,
+    sloc_counter,
     sloc_languages,
     sloc_tools,
     timefunc,
-    timing,
-    watch,
+    timefunc_child,
 )
 from tests.unit.scripts import kit
 
@@ -148,7 +148,7 @@ def check_report(content: bytes) -> None:
     assert last.name == name
 
 
-USAGE = watch.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note",))
+USAGE = resource_usage.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note",))
 
 
 def check_run(content: bytes) -> None:
@@ -159,15 +159,15 @@ def check_run(content: bytes) -> None:
     argv = words(content)
     started: list[list[str]] = []
 
-    def measure(command: list[str]) -> watch.Usage:
+    def measure(command: list[str]) -> resource_usage.Usage:
         started.append(list(command))
         if "x" in command[0]:
-            raise watch.NotStartedError(command[0], len(command))
+            raise resource_usage.NotStartedError(command[0], len(command))
         return USAGE
 
     for in_step in (True, False):
         started.clear()
-        with mock.patch.object(watch, "measure", measure):
+        with mock.patch.object(resource_usage, "measure", measure):
             answer = call(run.main, argv, in_step=in_step)
         if not started:
             assert answer.status == 2 or answer.is_help
@@ -206,24 +206,24 @@ def check_processes(content: bytes) -> None:
             put(f"{name}/stat", stat)
             put(f"{name}/statm", statm)
             listed.add(name)
-        with mock.patch.object(processes, "PROC", folder):
+        with mock.patch.object(process_tree, "PROC", folder):
             _check_tree(listed)
-            moved = watch._bytes_of_children()
+            moved = resource_usage._bytes_of_children()
             assert moved is None or all(isinstance(number, int) for number in moved)
-            assert set(watch._dropped_variables()) <= {"LC_CTYPE"}
+            assert set(resource_usage._dropped_variables()) <= {"LC_CTYPE"}
 
 
 def _check_tree(listed: set[str]) -> None:
     """Two samples of the tree, as ``run`` takes them, and the questions that ``timefunc`` asks."""
-    tree = processes.ProcTree(1)
+    tree = process_tree.ProcTree(1)
     for _ in range(2):
         sample = tree.sample()
         assert 0 <= sample.largest <= sample.total
         assert sample.processes == len(tree.members()) <= len(listed)
     for name in listed:
-        assert isinstance(processes.parent_of(name), str)
+        assert isinstance(process_tree.parent_of(name), str)
         if name.isascii() and name.isdecimal():
-            assert processes._is_zombie(int(name)) in (True, False)
+            assert process_tree._is_zombie(int(name)) in (True, False)
 
 
 def _inside(path: str) -> str:
@@ -278,7 +278,7 @@ def check_sloc_count(content: bytes) -> None:
     """No text has more lines of code than lines; the first byte chooses its language."""
     language, text = content[:1], content[1:]
     if language:
-        lines = sloc_count.count_lines(sloc_count.normalize(text), SYNTAXES[language[0] % len(SYNTAXES)])
+        lines = sloc_counter.count_lines(sloc_counter.normalize(text), SYNTAXES[language[0] % len(SYNTAXES)])
         assert 0 <= lines <= text.count(b"\n") + text.count(b"\r") + 1
 
 
@@ -338,10 +338,10 @@ def check_timefunc(content: bytes) -> None:
 def _check_target(target: str) -> None:
     """A target is looked for where it says, and a name that is no function is told of."""
     nowhere = types.SimpleNamespace(import_module=_refuse, util=types.SimpleNamespace(spec_from_file_location=_nothing))
-    with mock.patch.object(timing, "importlib", nowhere), pytest.raises(ImportError):
-        timing.load(target)
+    with mock.patch.object(timefunc_child, "importlib", nowhere), pytest.raises(ImportError):
+        timefunc_child.load(target)
     with suppress(AttributeError, TypeError):
-        assert callable(timing.resolve(MODULE, target.rpartition(":")[2]))
+        assert callable(timefunc_child.resolve(MODULE, target.rpartition(":")[2]))
 
 
 def _refuse(name: str) -> types.ModuleType:

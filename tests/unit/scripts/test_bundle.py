@@ -13,7 +13,7 @@ import pytest
 
 from bbmeasure_scripts import bundle as bundling
 from bbmeasure_scripts.bundle import PROGRAMS, bundle
-from bbmeasure_scripts.sources import get_source
+from bbmeasure_scripts.module_source import get_source
 from tests.unit.scripts import kit
 
 VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bbmeasure.errors import RecordError, StorageError, UnitError
 from bbmeasure.records import Direction, Kind, Record
-from bbmeasure_scripts import output, report
+from bbmeasure_scripts import record_writer, report
 from tests.unit.scripts import kit
 
 
@@ -183,7 +183,7 @@ def test_samples_that_make_a_line_too_long_are_thinned(sidecar, capsys):
 @given(samples=st.lists(st.floats(0, 1e6, width=32), max_size=2000), name=st.text("ab\u00e9", min_size=1, max_size=400))
 def test_marked_lines_are_never_too_long(samples, name):
     """Whatever a record holds, its marked line is shorter than what a worker cuts, and can be read."""
-    line = output.marked(Record(name, 3, samples=samples))
+    line = record_writer.marked(Record(name, 3, samples=samples))
     assert len(line.encode()) < 4000
     (record,) = kit.marked(line)
     assert (record.name, record.value) == (name, 3.0)
@@ -202,7 +202,7 @@ def test_a_record_that_fits_no_line_is_said(outside, monkeypatch, capsys):
 def test_a_path_with_a_nul_is_refused(tmp_path):
     """A path that no file can have is a storage error as any other."""
     with pytest.raises(StorageError, match="expected a file"):
-        output.append(Record("x", 1), "a\0b")
+        record_writer.append(Record("x", 1), "a\0b")
 
 
 class Closed:
@@ -216,12 +216,12 @@ class Closed:
 
 def test_what_a_stream_does_not_take_goes_to_stderr(capsys):
     """A closed standard output is no reason to fail: people are told on the other stream, in its encoding."""
-    output.say("a \u00b5 b", Closed())
+    record_writer.say("a \u00b5 b", Closed())
     assert capsys.readouterr().err == "a \u00b5 b (closed)\n"
 
 
 def test_nobody_hears_where_both_are_closed(monkeypatch):
     """With both streams closed the program goes on."""
     monkeypatch.setattr(sys, "stderr", None)
-    output.say("text", Closed())
+    record_writer.say("text", Closed())
     assert sys.stderr is None

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from bbmeasure_scripts import processes, run, watch
+from bbmeasure_scripts import process_tree, resource_usage, run
 from tests.unit.scripts import kit
 
 PYTHON = sys.executable
@@ -242,8 +242,8 @@ def test_a_process_that_outlives_the_command_is_told_of(tmp_path):
 
 PLAIN = """
 import sys
-from bbmeasure_scripts import processes, run
-processes.adopt_orphans = lambda: False
+from bbmeasure_scripts import process_tree, run
+process_tree.adopt_orphans = lambda: False
 sys.exit(run.main(sys.argv[1:]))
 """
 
@@ -258,17 +258,17 @@ def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
 
 def test_where_no_small_python_can_be_started_it_runs_all_the_same(tmp_path):
     """An interpreter that is gone from the disk is no reason to fail."""
-    code = PLAIN.replace("processes.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
+    code = PLAIN.replace("process_tree.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
     done = kit.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
 
 
 def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
     """Without the kernel's accounts there is no record of bytes, without /proc and psutil none of the tree."""
-    monkeypatch.setattr(watch, "_bytes_of_children", lambda: None)
-    monkeypatch.setattr(processes, "tree", lambda: None)
-    monkeypatch.setattr(processes, "adopt_orphans", lambda: False)
-    usage = watch.measure(["true"])
+    monkeypatch.setattr(resource_usage, "_bytes_of_children", lambda: None)
+    monkeypatch.setattr(process_tree, "tree", lambda: None)
+    monkeypatch.setattr(process_tree, "adopt_orphans", lambda: False)
+    usage = resource_usage.measure(["true"])
     assert (usage.read, usage.written, usage.tree_rss) == (None, None, None)
     assert len(usage.notes) >= 3
     names = {record.name for record in run.records("x", usage)}
@@ -277,24 +277,26 @@ def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
 
 def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
     """Where there is no wait4 the time and what psutil samples are reported, and the rest is said."""
-    monkeypatch.setattr(processes, "tree", lambda: processes.PsutilTree(os.getpid()))
-    usage = watch._measure_portable([PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"])
+    monkeypatch.setattr(process_tree, "tree", lambda: process_tree.PsutilTree(os.getpid()))
+    usage = resource_usage._measure_portable(
+        [PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"]
+    )
     assert usage.status == 0
     assert usage.wall > 0.6
     assert usage.max_rss > 50e6
     assert {record.name for record in run.records("x", usage)} == {"x_wall", "x_max_rss", "x_tree_rss"}
-    monkeypatch.setattr(processes, "tree", lambda: None)
-    bare = watch._measure_portable(["sh", "-c", "kill -9 $$"])
+    monkeypatch.setattr(process_tree, "tree", lambda: None)
+    bare = resource_usage._measure_portable(["sh", "-c", "kill -9 $$"])
     assert (bare.status, bare.max_rss) == (137, None)
-    with pytest.raises(watch.NotStartedError, match="No such file"):
-        watch._measure_portable(["nosuch"])
+    with pytest.raises(resource_usage.NotStartedError, match="No such file"):
+        resource_usage._measure_portable(["nosuch"])
 
 
 def test_both_ways_to_see_a_tree_agree():
     """/proc and psutil see the same processes and much the same memory."""
     code = "import subprocess, sys; subprocess.run(['cat'])"
     with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE) as child:
-        trees = processes.ProcTree(os.getpid()), processes.PsutilTree(os.getpid())
+        trees = process_tree.ProcTree(os.getpid()), process_tree.PsutilTree(os.getpid())
         deadline = time.monotonic() + 20
         while trees[0].sample().processes < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -307,7 +309,7 @@ def test_both_ways_to_see_a_tree_agree():
 
 def test_a_number_used_again_is_seen():
     """A process that was none of ours is looked at again after a while."""
-    tree = processes.ProcTree(os.getpid())
+    tree = process_tree.ProcTree(os.getpid())
     with subprocess.Popen(["sleep", "60"]) as child:
         tree._others.add(str(child.pid))
         seen = [child.pid in tree.members() for _ in range(60)]
@@ -317,6 +319,6 @@ def test_a_number_used_again_is_seen():
 
 def test_a_process_that_is_gone_has_no_parent_and_no_memory():
     """What ends between two reads is no error."""
-    assert processes.parent_of("999999999") == ""
-    processes.kill(999999999)
-    assert processes.ProcTree(os.getpid())._resident(999999999) == 0
+    assert process_tree.parent_of("999999999") == ""
+    process_tree.kill(999999999)
+    assert process_tree.ProcTree(os.getpid())._resident(999999999) == 0

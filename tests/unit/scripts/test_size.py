@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbmeasure_scripts import paths, size
+from bbmeasure_scripts import file_walk, size
 from tests.unit.scripts import kit
 
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_counted(tree, monkeypatch):
             raise errors[os.path.basename(path)]
         return real(path, *arguments)
 
-    monkeypatch.setattr(paths.os, "open", refuse)
+    monkeypatch.setattr(file_walk.os, "open", refuse)
     sizes = size.measure([str(tree)])
     assert sizes == size.Sizes(3, 1, [f"1 unreadable (Permission denied), such as {tree / 'sub'}"])
 
@@ -139,8 +139,8 @@ def test_files_that_vanish_while_walking_are_left_out(tmp_path):
     with os.scandir(tmp_path) as entries:
         files = list(entries)
     (tmp_path / "gone").unlink()
-    notes = paths.Notes()
-    names, states = paths._states(str(tmp_path), files, notes)
+    notes = file_walk.Notes()
+    names, states = file_walk._states(str(tmp_path), files, notes)
     assert (list(names), [state.st_size for state in states]) == (["here"], [3])
     assert notes.counts == {}
 
@@ -176,8 +176,8 @@ def test_entries_without_a_type_are_asked_one_by_one():
         Untyped("l", "link"),
         Untyped("s", "socket"),
     ]
-    notes, within = paths.Notes(), []
-    assert [entry.name for entry in paths._files("at", entries, notes, within)] == ["f"]
+    notes, within = file_walk.Notes(), []
+    assert [entry.name for entry in file_walk._files("at", entries, notes, within)] == ["f"]
     assert within == ["d"]
     assert notes.counts == {"unreadable (Permission denied)": 1, "no regular file": 1}
 
@@ -218,12 +218,12 @@ def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):
 
 def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
     """The files of one large folder are handed on in parts, none lost."""
-    monkeypatch.setattr(paths, "_MOST", 7)
+    monkeypatch.setattr(file_walk, "_MOST", 7)
     for number in range(40):
         (tmp_path / f"{number}").write_bytes(b"x")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "f").write_bytes(b"x")
-    parts = list(paths.walk([str(tmp_path)], paths.Excluded(), paths.Notes()))
+    parts = list(file_walk.walk([str(tmp_path)], file_walk.Excluded(), file_walk.Notes()))
     assert max(len(states) for _, _, states in parts) == 7
     assert found(tmp_path) == (41, 41)
 
@@ -258,7 +258,7 @@ def test_patterns_match_what_glob_matches(files, pattern):
                 continue  # a file where this one wants a folder
         listed = glob.glob(os.path.join(folder, pattern), recursive=True)
         expected = {os.path.normpath(path) for path in listed if os.path.lexists(path)}
-        got = {os.path.normpath(path) for path in paths.expand(os.path.join(folder, pattern), paths.Notes())}
+        got = {os.path.normpath(path) for path in file_walk.expand(os.path.join(folder, pattern), file_walk.Notes())}
         assert got == expected
 
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from bbmeasure_scripts import timefunc, timing
+from bbmeasure_scripts import timefunc, timefunc_child
 from tests.unit.scripts import kit
 
 FUNCTIONS = """
@@ -252,7 +252,7 @@ def test_what_goes_wrong_is_shown_and_is_a_failure(function, said, project):
     done = timed(*function.split(), folder=project, PYTHONIOENCODING="utf-8")
     assert (done.status, done.all) == (1, [])
     assert said in done.stderr
-    assert "timing.py" not in done.stderr
+    assert "timefunc_child.py" not in done.stderr
 
 
 def test_a_traceback_shows_the_function_and_what_it_printed(project):
@@ -367,17 +367,17 @@ class Calls:
 def test_loops_double_until_they_take_the_least_time(each, loops):
     """The number of calls is the smallest power of two that takes 0.1 s, as in pyperf."""
     timer = Calls(each)
-    assert timing.calibrate(timer, each, 0.1) == loops
+    assert timefunc_child.calibrate(timer, each, 0.1) == loops
     assert timer.asked == ([] if loops == 1 else [2**power for power in range(loops.bit_length())])
 
 
 def test_a_value_is_the_time_of_one_call(monkeypatch):
     """The time of a loop is taken around all of its calls."""
     clock = iter([0.0, 1.0, 10.0, 14.0])
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(timefunc_child.time, "perf_counter", lambda: next(clock))
     called = []
-    assert timing.Timer(called.append, [1], {}).time(4) == 1.0
-    assert timing.Timer(lambda: called.append(2), [], {}).time(2) == 4.0
+    assert timefunc_child.Timer(called.append, [1], {}).time(4) == 1.0
+    assert timefunc_child.Timer(lambda: called.append(2), [], {}).time(2) == 4.0
     assert called == [1, 1, 1, 1, 2, 2]
 
 

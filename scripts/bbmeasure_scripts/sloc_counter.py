@@ -15,7 +15,7 @@ from itertools import chain
 from operator import itemgetter, methodcaller
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from bbmeasure_scripts import paths, sloc_languages
+from bbmeasure_scripts import file_walk, sloc_languages
 from bbmeasure_scripts.sloc_languages import Span, Syntax
 
 #: Files that are larger are no source that anyone wrote.
@@ -44,10 +44,10 @@ class Count:
         self.files[language] = self.files.get(language, 0) + 1
 
 
-def count_tree(roots: Sequence[str], excluded: paths.Excluded, notes: paths.Notes) -> Count:
+def count_tree(roots: Sequence[str], excluded: file_walk.Excluded, notes: file_walk.Notes) -> Count:
     """The source lines of all files below ``roots`` whose language is known."""
     count = Count()
-    for folder, names, statuses in paths.walk(roots, excluded, notes):
+    for folder, names, statuses in file_walk.walk(roots, excluded, notes):
         for name, status in zip(names, statuses):
             language = sloc_languages.by_name(name)
             if language is None and not sloc_languages.may_be_script(name):
@@ -60,11 +60,11 @@ def count_tree(roots: Sequence[str], excluded: paths.Excluded, notes: paths.Note
             try:
                 _count_file(path, language, count, notes)
             except OSError as error:
-                paths.note(error, path, notes)
+                file_walk.note(error, path, notes)
     return count
 
 
-def _count_file(path: str, language: Optional[str], count: Count, notes: paths.Notes) -> None:
+def _count_file(path: str, language: Optional[str], count: Count, notes: file_walk.Notes) -> None:
     with open(path, "rb", buffering=0) as file:
         begins = file.read(_LOOK_AT if language is None else LARGEST_FILE) or b""
         if language is None:

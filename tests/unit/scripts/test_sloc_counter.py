@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbmeasure_scripts import paths, sloc_count, sloc_languages
+from bbmeasure_scripts import file_walk, sloc_counter, sloc_languages
 
 
 def lines(language, text):
     """The source lines of a text."""
     content = text if isinstance(text, bytes) else text.encode()
-    return sloc_count.count_lines(sloc_count.normalize(content), sloc_languages.SYNTAXES[language])
+    return sloc_counter.count_lines(sloc_counter.normalize(content), sloc_languages.SYNTAXES[language])
 
 
 CASES = [
@@ -135,7 +135,7 @@ def test_it_agrees_with_pythons_tokenizer():
     ours = theirs = 0
     for path in standard_library("email", "json", "asyncio", "unittest", "xml", "tkinter"):
         content = path.read_bytes()
-        ours += lines("Python", sloc_count.normalize(content))
+        ours += lines("Python", sloc_counter.normalize(content))
         theirs += code_lines(content)
     assert theirs > 15_000
     assert abs(ours - theirs) <= theirs / 2000
@@ -193,7 +193,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=60).map(b"".join), st.sampled_from(sorted(sloc_languages.SYNTAXES)))
 def test_no_text_has_more_code_than_lines(text, language):
     """Broken texts of any language are counted too: never an error, never more than the lines that are not blank."""
-    clean = sloc_count.normalize(text)
+    clean = sloc_counter.normalize(text)
     assert 0 <= lines(language, clean) <= sum(bool(line.strip()) for line in clean.split(b"\n"))
 
 
@@ -253,8 +253,8 @@ def test_a_first_line_tells_the_language(text, language):
 
 def count(folder):
     """Lines by language, and what was left out."""
-    notes = paths.Notes()
-    return sloc_count.count_tree([str(folder)], paths.Excluded(), notes).lines, notes.counts
+    notes = file_walk.Notes()
+    return sloc_counter.count_tree([str(folder)], file_walk.Excluded(), notes).lines, notes.counts
 
 
 def test_encodings_are_read(tmp_path):
@@ -273,7 +273,7 @@ def test_encodings_are_read(tmp_path):
 
 def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
     """Binary files, huge ones, XML under another name and files that cannot be opened are counted by reason."""
-    monkeypatch.setattr(sloc_count, "LARGEST_FILE", 1 << 20)
+    monkeypatch.setattr(sloc_counter, "LARGEST_FILE", 1 << 20)
     (tmp_path / "binary.c").write_bytes(b"int a;\0")
     (tmp_path / "huge.js").write_bytes(b"a\n" * 600_000)
     (tmp_path / "huge").write_bytes(b"a\n" * 600_000)
@@ -289,7 +289,7 @@ def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return real(path, *arguments, **options)
 
-    monkeypatch.setattr(sloc_count, "open", refuse, raising=False)
+    monkeypatch.setattr(sloc_counter, "open", refuse, raising=False)
     found, left_out = count(tmp_path)
     assert found == {"Python": 1, "Shell": 3000}
     assert left_out == {
@@ -304,6 +304,6 @@ def test_a_file_that_vanishes_is_left_out(tmp_path, monkeypatch):
     """A file that goes between walk and reading is not there, and nothing is said."""
     (tmp_path / "a.py").write_bytes(b"x = 1\n")
     monkeypatch.setattr(
-        sloc_count, "open", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError(2, "")), raising=False
+        sloc_counter, "open", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError(2, "")), raising=False
     )
     assert count(tmp_path) == ({}, {})

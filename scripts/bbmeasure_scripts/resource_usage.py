@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from bbmeasure import units
-from bbmeasure_scripts import processes, starter
-from bbmeasure_scripts.sources import get_source
+from bbmeasure_scripts import launcher, process_tree
+from bbmeasure_scripts.module_source import get_source
 
 #: Signals that are passed on to the command.
 _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -61,7 +61,7 @@ def measure(command: Sequence[str]) -> Usage:
 def _dropped_variables() -> List[str]:
     """Variables that Python itself put into the environment: LC_CTYPE in the C locale (PEP 538)."""
     try:
-        with open(f"{processes.PROC}/self/environ", "rb") as file:
+        with open(f"{process_tree.PROC}/self/environ", "rb") as file:
             began_with = {variable.partition(b"=")[0] for variable in file.read().split(b"\0")}
     except OSError:
         return []
@@ -74,7 +74,7 @@ def _bytes_of_children() -> Optional[Tuple[int, int]]:
     The process's account holds its children's, the thread's account does not.
     """
     accounts = []
-    for path in (f"{processes.PROC}/self/io", f"{processes.PROC}/self/task/{os.getpid()}/io"):
+    for path in (f"{process_tree.PROC}/self/io", f"{process_tree.PROC}/self/task/{os.getpid()}/io"):
         try:
             with open(path, "rb") as file:
                 lines = dict(line.split(b":") for line in file.read().splitlines())
@@ -88,8 +88,8 @@ class _Watch:
     """One run of a command, on a POSIX system."""
 
     def __init__(self) -> None:
-        self._adopts = processes.adopt_orphans()
-        self._tree = processes.tree()
+        self._adopts = process_tree.adopt_orphans()
+        self._tree = process_tree.tree()
         self._command = 0
         self._start = 0.0
         self._cpu = 0.0
@@ -154,7 +154,7 @@ class _Watch:
     def _start_small(command: Sequence[str], writer: int) -> None:
         """Through the starter; nothing is said on ``writer`` where there is no Python to run it."""
         flags = ["-S", "-s"] if "PYTHONHOME" in os.environ else ["-I", "-S"]
-        source = get_source(starter.__name__) + "\nmain()\n"
+        source = get_source(launcher.__name__) + "\nmain()\n"
         arguments = [sys.executable, *flags, "-c", source, str(writer), " ".join(_dropped_variables()), *command]
         os.set_inheritable(writer, True)
         try:
@@ -168,7 +168,7 @@ class _Watch:
     def _fork(command: Sequence[str], writer: int) -> None:
         if os.fork() == 0:
             signal.set_wakeup_fd(-1)
-            starter.become(writer, _dropped_variables(), command)
+            launcher.become(writer, _dropped_variables(), command)
 
     def _hear(self, command: Sequence[str], said: bytes) -> None:
         """Which process the command is, when it began, how large it was then, and what went wrong."""
@@ -211,7 +211,7 @@ class _Watch:
         for number in pending:
             if signal.Signals(number).name in _FROM_TERMINAL and _has_terminal():
                 continue
-            processes.kill(self._command, number)
+            process_tree.kill(self._command, number)
 
     def _reap(self) -> Optional[int]:
         """Wait for every child that has ended; the command's wait status if it was among them."""
@@ -292,7 +292,7 @@ def _measure_portable(command: Sequence[str]) -> Usage:
         child = subprocess.Popen(list(command))
     except OSError as error:
         raise NotStartedError(command[0], error.errno or 0) from None
-    tree = processes.tree()
+    tree = process_tree.tree()
     peak = largest = 0
     while True:
         try:
