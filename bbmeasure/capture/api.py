@@ -1,20 +1,55 @@
-"""captureData: keep a value from anywhere in the master's process.
+"""captureData: stores a value from anywhere in the master's process.
 
-The master alone says which builder, build, worker and revision a point belongs to.  A value that cannot be kept is
-counted and logged and never fails its caller.
+The master alone decides which builder, build, worker and revision a point belongs to.  An error is counted and logged,
+and never raised in the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from twisted.internet import defer
 from twisted.python import threadable
 
 from bbmeasure.capture.identity import Value
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.state import reactor_of, running_master, running_state
 from bbmeasure.records import Direction, Kind, Record, check_number
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of captureData: ``record`` holds the arguments of the Record, not yet checked."""
+
+    record: Mapping[str, Any]
+    build: Any
+    time: Optional[float]
+    accumulate: bool
+    absolute: bool
+    diff: bool
+
+    def run(self, master: Any) -> defer.Deferred[None]:
+        """Capture the value; must run in the reactor's thread."""
+        pipeline = running_state(master).pipeline
+        what, name = "value of", self.record["name"]
+        try:
+            value = self._value(pipeline)
+            if self.accumulate:
+                return pipeline.suppress_errors(pipeline.accumulate(value, absolute=self.absolute), what, name)
+            if self.diff:
+                return pipeline.suppress_errors(pipeline.difference(value), what, name)
+            return pipeline.capture(value, pipeline.pending(what, name))
+        except Exception:  # noqa: BLE001  (counted and logged, whatever it is)
+            return pipeline.suppress_errors(defer.fail(), what, str(name))
+
+    def _value(self, pipeline: Pipeline) -> Value:
+        tags = _builder_tags(self.build)
+        if self.record["tags"]:
+            tags = {**tags, **self.record["tags"]}
+        time = None if self.time is None else pipeline.at(check_number(self.time, "time"))
+        return Value(Record(**{**self.record, "tags": tags}), pipeline.context_of(self.build), time, limited=True)
 
 
 def captureData(
@@ -32,58 +67,27 @@ def captureData(
     time: Optional[float] = None,
     master: Any = None,
 ) -> Optional[defer.Deferred[None]]:
-    """Keep a value of the series ``name``, from anywhere in the master's process and from any thread.
+    """Store a value of the series ``name``, from anywhere in the master's process and from any thread.
 
-    ``build`` is a build, a step of it, or the build that a reporter is given; else the point has no builder.
+    ``build`` is a build, a step of it, or the build that a reporter is given; without it the point has no builder.
     ``accumulate`` stores the running total (with ``abs_value`` of absolute values), ``diff`` the difference from the
-    last reported value (the first stores nothing); both per series, builder and tags, and both go on after a restart.
-    ``time`` is unix seconds, now where it is None.
+    last reported value (the first stores nothing); both per series, builder and tags, and both continue after a
+    restart.  ``time`` is unix seconds, by default now.
 
-    The Deferred fires with None when the point is on disk, and in every other case too: what could not be kept is
-    counted and logged.  From a foreign thread the answer is None.  ValueError for ``accumulate`` with ``diff``, and
-    where ``master`` is needed to say which of several running masters is meant.
+    The returned Deferred fires with None when the point is on disk, and in every other case too: a value that cannot
+    be stored is counted and logged.  In a thread other than the reactor's the function returns None.  It raises
+    ValueError for ``accumulate`` with ``diff``, and where several masters run and ``master`` does not name one.
     """
     if accumulate and diff:
         raise ValueError("accumulate and diff together: expected one of them")
     if master is None:
         master = getattr(build, "master", None) or running_master()
-    arguments = (master, name, value, build, accumulate, abs_value, diff, kind, unit, better, tags, time)
+    record = {"name": name, "value": value, "kind": kind, "unit": unit, "better": better, "tags": tags}
+    call = _Call(record, build, time, accumulate, abs_value, diff)
     if threadable.ioThread is not None and not threadable.isInIOThread():
-        reactor_of(master).callFromThread(_capture_guarded, *arguments)
+        reactor_of(master).callFromThread(call.run, master)
         return None
-    return _capture_guarded(*arguments)
-
-
-def _capture_guarded(
-    master: Any,
-    name: str,
-    value: Union[float, str],
-    build: Any,
-    accumulate: bool,
-    absolute: bool,
-    diff: bool,
-    kind: Union[Kind, str, None],
-    unit: Optional[str],
-    better: Union[Direction, str, None],
-    tags: Optional[Mapping[str, Any]],
-    time: Optional[float],
-) -> defer.Deferred[None]:
-    """captureData in the reactor's thread."""
-    capture = running_state(master).pipeline
-    try:
-        tags = {**_builder_tags(build), **tags} if tags else _builder_tags(build)
-        record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
-        at = None if time is None else capture.at(check_number(time, "time"))
-        one = Value(record, capture.context_of(build), at, limited=True)
-        if accumulate:
-            kept = capture.never_fail(capture.accumulate(one, absolute=absolute), "value of", name)
-        elif diff:
-            kept = capture.never_fail(capture.difference(one), "value of", name)
-        else:
-            kept = capture.capture(one, capture.promise("value of", name))
-    except Exception:  # noqa: BLE001  (counted and logged, whatever it was)
-        kept = capture.never_fail(defer.fail(), "value of", str(name))
-    return kept
+    return call.run(master)
 
 
 def _builder_tags(build: Any) -> Mapping[str, str]:

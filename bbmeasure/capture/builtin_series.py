@@ -1,4 +1,4 @@
-"""Kind, unit and direction of the statistics and properties that Buildbot's own steps set."""
+"""Kind, unit and direction of the statistics and properties of Buildbot's own steps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Optional
 
 from bbmeasure.records import Kind
 
-#: Properties of stock steps that are numbers.
+#: Numeric properties of stock steps.
 PROPERTIES = ("warnings-count", "tree-size-KiB", "pylint-*", "pyflakes-*", "cppcheck-*")
 
-#: The unit of a stock statistic or property that has one.
+#: The units of stock properties.
 UNITS = {"tree-size-KiB": "KiB"}
 
-#: Statistics and properties that count something, whatever the step.
+#: Statistics and properties that are counts.
 COUNTS = (
     "tests-total",
     "tests-failed",
@@ -42,10 +42,10 @@ _BETTER = (
 
 
 def better(name: str) -> Optional[str]:
-    """Which way of a stock statistic or property is good; None where neither is or it is not known."""
+    """The better direction of a stock statistic or property; None for none and for unknown names."""
     return next((direction for pattern, direction in _BETTER if fnmatchcase(name, pattern)), None)
 
 
 def kind(name: str) -> Optional[Kind]:
-    """COUNT for a stock statistic or property that counts; None where its unit or nobody says what it is."""
+    """COUNT for a stock statistic or property that is a count; None for others."""
     return Kind.COUNT if any(fnmatchcase(name, pattern) for pattern in COUNTS) else None

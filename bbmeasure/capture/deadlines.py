@@ -1,9 +1,9 @@
-"""Work that nobody may wait for too long: its end, its failures, and who counts them."""
+"""PendingWrites: the Deferreds of callers that wait for a store, their timeouts, and the counters of what fails."""
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from twisted.internet import defer
 from twisted.logger import Logger
@@ -13,181 +13,186 @@ from bbmeasure.units import excerpt
 
 log = Logger()
 
-#: Seconds that a caller waits for a store before its Deferred fires all the same.
-PATIENCE = 1.0
-#: The same after one waited in vain, and for how long: a store that hangs must not cost each of many callers a second.
-IMPATIENCE = 0.05
-LATE_FOR = 60.0
-#: The most things that are said once each.
-MOST_SAID = 20_000
+#: Seconds after which the Deferred of a caller fires although the store has not answered.
+WRITE_TIMEOUT = 1.0
+#: The timeout while the store is slow, that is for SLOW_FOR seconds after a timeout, so that a store that hangs does
+#: not delay each of many callers by a second.
+SLOW_WRITE_TIMEOUT = 0.05
+SLOW_FOR = 60.0
+#: The most subjects for which :meth:`PendingWrites.count_once` remembers that they are logged.
+MAX_LOGGED = 20_000
+
+
+class _Pending(NamedTuple):
+    """A Deferred's deadline, and the subject that is logged when it passes."""
+
+    deadline: float
+    what: str
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return f"{self.what} {excerpt(self.name)}" if self.name else self.what
 
 
 class PendingWrites:
-    """Counts what goes wrong, and sees to it that what callers wait for fires in time and never fails.
+    """Callers that wait for a store: each Deferred fires before its deadline and never fails; errors are counted.
 
-    All that wait have the same patience, so that one timer serves them: one for each would cost more than a capture.
+    All deadlines are equally far away, so that one timer serves them; a timer each would cost more than a capture.
     """
 
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.counters: Counter[str] = Counter()
-        self._said: set[tuple[str, tuple[str, ...]]] = set()
-        self._waiting: OrderedDict[defer.Deferred[None], tuple[float, str, str]] = OrderedDict()
+        self._logged: set[tuple[str, tuple[str, ...]]] = set()
+        self._pending: OrderedDict[defer.Deferred[None], _Pending] = OrderedDict()
         self._timer: Any = None
-        self._late_until = 0.0
-        self._busy = 0
-        self._settling: list[defer.Deferred[None]] = []
+        self._slow_until = 0.0
+        self._begun = 0
+        self._settled: list[defer.Deferred[None]] = []
         self._canceller = self._cancelled
 
     def count(self, counter: str, why: str, by: int = 1) -> None:
-        """Count, and say it the first times and then now and again."""
+        """Add to a counter; logs the first ten events and then one in a thousand."""
         before = self.counters[counter]
         self.counters[counter] += by
         if before < 10 or before // 1000 != self.counters[counter] // 1000:
             log.warn("bbmeasure: {why} ({counter} {count})", why=why, counter=counter, count=before + by)
 
-    def count_once(self, counter: str, of: tuple[str, ...], why: str) -> None:
-        """Count, and say it once for each of ``of``."""
+    def count_once(self, counter: str, subject: tuple[str, ...], why: str) -> None:
+        """Add one to a counter; logs it once for each ``subject``."""
         self.counters[counter] += 1
-        if (counter, of) not in self._said and len(self._said) < MOST_SAID:
-            self._said.add((counter, of))
-            log.warn("bbmeasure: {of}: {why}", of=" ".join(of), why=why)
+        if (counter, subject) not in self._logged and len(self._logged) < MAX_LOGGED:
+            self._logged.add((counter, subject))
+            log.warn("bbmeasure: {subject}: {why}", subject=" ".join(subject), why=why)
 
-    # what a caller waits for
+    # timeouts
 
     @property
-    def patience(self) -> float:
-        """Seconds that a caller waits now."""
-        return IMPATIENCE if self.clock.seconds() < self._late_until else PATIENCE
+    def timeout(self) -> float:
+        """Seconds until the deadline of a caller that starts to wait now."""
+        return SLOW_WRITE_TIMEOUT if self.clock.seconds() < self._slow_until else WRITE_TIMEOUT
 
-    def late(self, what: str, seconds: float) -> None:
-        """Count that somebody waited in vain."""
-        self._late_until = self.clock.seconds() + LATE_FOR
+    def count_timeout(self, what: str, seconds: float) -> None:
+        """Count a timeout of ``seconds``; the next callers wait SLOW_WRITE_TIMEOUT only."""
+        self._slow_until = self.clock.seconds() + SLOW_FOR
         self.count("late", f"{what}: not on disk after {seconds:g} s, still on its way")
 
-    def within_patience(self, asked: defer.Deferred[Any]) -> defer.Deferred[Any]:
-        """``asked`` itself, which fails with a StorageUnavailableError where no answer comes within the patience."""
+    def with_timeout(self, answer: defer.Deferred[Any]) -> defer.Deferred[Any]:
+        """``answer`` itself, which fails with StorageUnavailableError at its deadline."""
 
-        def late(_: Any, seconds: float) -> None:
+        def timed_out(_: Any, seconds: float) -> None:
             raise StorageUnavailableError(f"no answer within {seconds:g} s")
 
-        return asked.addTimeout(self.patience, self.clock, late)
+        return answer.addTimeout(self.timeout, self.clock, timed_out)
 
-    def never_fail(self, wait: defer.Deferred[Any], what: str, of: str = "") -> defer.Deferred[None]:
-        """A Deferred that fires with None as ``wait`` does, and within PATIENCE; what goes wrong is counted and logged.
+    def suppress_errors(self, work: defer.Deferred[Any], what: str, name: str = "") -> defer.Deferred[None]:
+        """A Deferred that fires with None when ``work`` ends or at the deadline; errors are counted and logged.
 
-        ``wait`` itself is left alone, so that what it stands for goes on.
+        ``work`` is not cancelled.
         """
-        answer = self.promise(what, of)
-        wait.addCallbacks(self.succeed, self.fail, callbackArgs=([answer],), errbackArgs=([answer],))
+        answer = self.pending(what, name)
+        work.addCallbacks(self.succeed, self.fail, callbackArgs=([answer],), errbackArgs=([answer],))
         return answer
 
-    def promise(self, what: str, of: str = "") -> defer.Deferred[None]:
-        """The same for what is to be fired by :meth:`succeed` or :meth:`fail`, and may be cancelled.
+    def pending(self, what: str, name: str = "") -> defer.Deferred[None]:
+        """A Deferred that :meth:`succeed`, :meth:`fail`, its deadline or its canceller fires with None.
 
-        Many thousands may wait: it has no callbacks of ours, which keeps the garbage collector quick.
+        It has no callbacks of ours, since many thousands may be pending and the garbage collector visits each of them.
         """
         answer: defer.Deferred[None] = defer.Deferred(self._canceller)
-        patience = self.patience
-        self._waiting[answer] = (self.clock.seconds() + patience, what, of)
+        timeout = self.timeout
+        self._pending[answer] = _Pending(self.clock.seconds() + timeout, what, name)
         if self._timer is None:
-            self._timer = self.clock.callLater(patience, self._look)
+            self._timer = self.clock.callLater(timeout, self._expire)
         return answer
 
     def succeed(self, _: Any, answers: list[defer.Deferred[None]]) -> None:
-        """Fire those answers that nobody has given up."""
+        """Fire those of ``answers`` that have not fired yet."""
         for answer in answers:
             if not answer.called:
-                self._leave(answer)
+                self._remove(answer)
                 answer.callback(None)
 
     def fail(self, why: Any, answers: list[defer.Deferred[None]]) -> None:
-        """Fail those answers that nobody has given up; what failed later than anybody waited is counted here."""
-        late = 0
+        """Fail those of ``answers`` that have not fired yet; pending ones fire with None, and the error is counted."""
+        expired = 0
         for answer in answers:
             if answer.called:
-                late += 1
+                expired += 1
                 continue
-            promised = self._leave(answer)
-            if promised is None:
+            pending = self._remove(answer)
+            if pending is None:
                 answer.errback(why)
             else:
-                self._failed(why, *promised[1:])
+                self._count_failure(why, pending.subject)
                 answer.callback(None)
-        if late:
-            self.count("failed_late", f"what was still on its way failed: {_said(why)}", late)
+        if expired:
+            self.count("failed_late", f"failed after its deadline: {why.type.__name__}: {why.value}", expired)
 
-    def _leave(self, answer: defer.Deferred[None]) -> Optional[tuple[float, str, str]]:
-        """What it waited for; None where nothing was promised, or it was given up."""
-        entry = self._waiting.pop(answer, None)
-        if not self._waiting and self._timer is not None:
+    def _remove(self, answer: defer.Deferred[None]) -> Optional[_Pending]:
+        """Remove a pending Deferred; None where it is not pending."""
+        pending = self._pending.pop(answer, None)
+        if not self._pending and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return entry
+        return pending
 
     def _cancelled(self, answer: defer.Deferred[None]) -> None:
-        self._leave(answer)
+        self._remove(answer)
         self.counters["cancelled"] += 1
         answer.callback(None)
 
-    def _look(self) -> None:
-        """Give up on those that have waited long enough."""
+    def _expire(self) -> None:
+        """Fire the Deferreds whose deadline has passed."""
         self._timer = None
         now = self.clock.seconds()
-        given_up = []
-        for answer, (until, what, of) in self._waiting.items():
-            if until > now:
+        expired = []
+        for answer, pending in self._pending.items():
+            if pending.deadline > now:
                 break
-            given_up.append((answer, _named(what, of)))
-        for answer, what in given_up:
-            if self._waiting.pop(answer, None) is not None:
-                self.late(what, self.patience)
+            expired.append(answer)
+        for answer in expired:
+            pending_then = self._pending.pop(answer, None)
+            if pending_then is not None:
+                self.count_timeout(pending_then.subject, self.timeout)
                 answer.callback(None)
-        if self._waiting and self._timer is None:
-            until = next(iter(self._waiting.values()))[0]
-            self._timer = self.clock.callLater(max(0.0, until - now), self._look)
+        if self._pending and self._timer is None:
+            deadline = next(iter(self._pending.values())).deadline
+            self._timer = self.clock.callLater(max(0.0, deadline - now), self._expire)
 
-    def _failed(self, why: Any, what: str, of: str) -> None:
+    def _count_failure(self, why: Any, subject: str) -> None:
         if why.check(defer.CancelledError):
             self.counters["cancelled"] += 1
         elif why.check(MeasureError):
-            self.count("failed", f"{_named(what, of)}: {why.value}")
+            self.count("failed", f"{subject}: {why.value}")
         else:
-            self.count("errors", f"{_named(what, of)}: {_said(why)}")
-            log.failure("bbmeasure: {what}", failure=why, what=_named(what, of))
+            self.count("errors", f"{subject}: {why.type.__name__}: {why.value}")
+            log.failure("bbmeasure: {subject}", failure=why, subject=subject)
 
-    # what a stop waits for
+    # background work
 
-    def follow(self, work: defer.Deferred[Any], what: str = "tracking a build") -> None:
-        """Remember work that nobody waits for, so that a stop can; what goes wrong in it is counted and logged."""
+    def in_background(self, work: defer.Deferred[Any], what: str = "tracking a build") -> None:
+        """Have :meth:`settle` wait for ``work``; its errors are counted and logged."""
         self.begin()
-        self.never_fail(work, what).addBoth(lambda _: self.end())
+        self.suppress_errors(work, what).addBoth(lambda _: self.end())
 
     def begin(self) -> None:
-        """Something has begun that a stop waits for."""
-        self._busy += 1
+        """Have :meth:`settle` wait until :meth:`end` is called."""
+        self._begun += 1
 
     def end(self) -> None:
-        """It has ended."""
-        self._busy -= 1
-        if not self._busy:
-            settling, self._settling = self._settling, []
-            self.succeed(None, settling)
+        """The counterpart of :meth:`begin`."""
+        self._begun -= 1
+        if not self._begun:
+            settled, self._settled = self._settled, []
+            self.succeed(None, settled)
 
     def settle(self) -> defer.Deferred[None]:
-        """Fires when nothing is on its way to a store any longer."""
+        """A Deferred that fires when all background work and all writes that were begun have ended."""
         settled: defer.Deferred[None] = defer.Deferred()
-        if self._busy:
-            self._settling.append(settled)
+        if self._begun:
+            self._settled.append(settled)
         else:
             settled.callback(None)
         return settled
-
-
-def _named(what: str, of: str) -> str:
-    return f"{what} {excerpt(of)}" if of else what
-
-
-def _said(why: Any) -> str:
-    """What a failure says."""
-    return f"{why.type.__name__}: {why.value}"

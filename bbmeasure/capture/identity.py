@@ -1,4 +1,4 @@
-"""Who measured: the build of a point, and the time that makes a point of Buildbot's own records the same each time."""
+"""The identity of a point: its build, and its time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from bbmeasure.model import NANOSECONDS, BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
 
-#: The longest revision, branch and project that are kept.
-LONGEST_FACT = 200
+#: The most characters of a revision, branch or project that are kept.
+MAX_FIELD_LENGTH = 200
 
-Facts = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str]]
+#: The fields of a BuildContext, in their order.
+BuildFields = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str]]
 
 
 def identity_time(
     second: float, master: str, buildid: int, step: Optional[int], series: str, tags: Mapping[str, str]
 ) -> int:
-    """Nanoseconds of a point that Buildbot's own record of a build can give again.
+    """The time in nanoseconds of a value that can be read again from Buildbot's own record of a build.
 
-    The completion second plus a hash of what it is, so that live and back-filled points are the same point.
+    It is the completion second plus a hash of the value's identity, so that live and back-filled points are equal.
     """
     identity = json.dumps([master, buildid, step, series, sorted(tags.items())], separators=(",", ":"))
     digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
@@ -34,20 +35,20 @@ def identity_time(
 
 
 def context_of(build_or_step: Any) -> Optional[BuildContext]:
-    """The build that a Buildbot Build or BuildStep stands for; None for None."""
-    facts = facts_of(build_or_step)
-    return None if facts is None else BuildContext(*facts)
+    """The BuildContext of a Buildbot Build or BuildStep; None for None."""
+    fields = build_fields(build_or_step)
+    return None if fields is None else BuildContext(*fields)
 
 
-def facts_of(build_or_step: Any) -> Optional[Facts]:
-    """What a BuildContext is made of, in its order; None for None.
+def build_fields(build_or_step: Any) -> Optional[BuildFields]:
+    """The fields of the BuildContext of a build or a step; None for None.
 
-    A mapping is what a reporter is given: a build of the Data API with its builder and properties.
+    A mapping is the build that a reporter gets: a build of the Data API with its builder and properties.
     """
     if build_or_step is None:
         return None
     if isinstance(build_or_step, Mapping):
-        return _reported(build_or_step)
+        return _reported_fields(build_or_step)
     build, step = getattr(build_or_step, "build", None), None
     if build is None:
         build = build_or_step
@@ -61,50 +62,53 @@ def facts_of(build_or_step: Any) -> Optional[Facts]:
         build.number,
         build.buildid,
         step,
-        fact_of(build.getProperty("got_revision")) or fact_of(build.getProperty("revision")),
-        fact_of(build.getProperty("branch")),
-        fact_of(build.getProperty("project")),
+        text_property(build.getProperty("got_revision")) or text_property(build.getProperty("revision")),
+        text_property(build.getProperty("branch")),
+        text_property(build.getProperty("project")),
     )
 
 
-def _reported(build: Mapping[str, Any]) -> Facts:
+def _reported_fields(build: Mapping[str, Any]) -> BuildFields:
     builder, properties = build.get("builder"), build.get("properties", {})
     if not isinstance(builder, Mapping):
         raise RecordError("build: got a mapping without builder, expected a build, a step, or what a reporter is given")
     worker, source = properties.get("workername", ("", ""))
-    named = worker if source == "Worker" else ""  # else a step set it, perhaps to what its command printed
+    trusted = worker if source == "Worker" else ""  # a step may set the property to what its command prints
     values = {name: value for name, (value, _) in properties.items()}
-    return astuple(recorded_context(builder["name"], named, build["number"], build["buildid"], values))
+    return astuple(recorded_context(builder["name"], trusted, build["number"], build["buildid"], values))
 
 
 def recorded_context(
     builder: str, worker: str, build: int, buildid: int, properties: Mapping[str, Any]
 ) -> BuildContext:
-    """The build of Buildbot's record, whose ``properties`` are given by name."""
+    """The BuildContext of a build in Buildbot's database, with its properties by name."""
     return BuildContext(
         builder,
         worker,
         build,
         buildid,
-        revision=fact_of(properties.get("got_revision")) or fact_of(properties.get("revision")),
-        branch=fact_of(properties.get("branch")),
-        project=fact_of(properties.get("project")),
+        revision=text_property(properties.get("got_revision")) or text_property(properties.get("revision")),
+        branch=text_property(properties.get("branch")),
+        project=text_property(properties.get("project")),
     )
 
 
 def _worker(build: Any) -> str:
-    """The worker's name; the builds of Buildbot's test kit know it only as a property."""
-    named = build.getWorkerName() if hasattr(build, "getWorkerName") else build.getProperty("workername")
-    return named or ""
+    """The worker's name; builds of Buildbot's test kit have it only as a property."""
+    name = build.getWorkerName() if hasattr(build, "getWorkerName") else build.getProperty("workername")
+    return name or ""
 
 
-def fact_of(found: Any) -> Optional[str]:
-    """A property that is a text, cut to size; of a mapping by codebase, the only or the unnamed one."""
-    if isinstance(found, dict):
-        found = found.get("") or (next(iter(found.values())) if len(found) == 1 else None)
-    if not isinstance(found, str) or not found:
+def text_property(value: Any) -> Optional[str]:
+    """The text of a property, at most MAX_FIELD_LENGTH characters; None for a property that is not a text.
+
+    Of a mapping by codebase it is the unnamed codebase's, or that of the only codebase.
+    """
+    if isinstance(value, dict):
+        value = value.get("") or (next(iter(value.values())) if len(value) == 1 else None)
+    if not isinstance(value, str) or not value:
         return None
-    text = str(found[:LONGEST_FACT])
+    text = str(value[:MAX_FIELD_LENGTH])
     if text.isprintable():
         return text
     return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text)
@@ -115,10 +119,11 @@ _FLOAT_RESOLUTION = 119
 
 
 class Value(NamedTuple):
-    """A record on its way into a series: what the master adds to it.
+    """A record to capture, with what the master adds to it.
 
-    ``time`` in nanoseconds, None for now.  ``fixed_kind``: master.cfg gave the kind, which wins over the series'.
-    ``master_tags`` are those that only the master sets, such as ``result`` and ``step``.
+    ``time`` is in nanoseconds, None for now.  With ``fixed_kind`` master.cfg gives the kind, and the series takes it.
+    ``master_tags`` are tags that only the master sets, such as ``result`` and ``step``.  With ``limited`` the value
+    counts against the :class:`~bbmeasure.capture.cardinality.SeriesLimits` of its builder.
     """
 
     record: Record
@@ -148,7 +153,7 @@ def point_of(value: Value, time: int) -> Point:
 
 
 def number_of(value: Value) -> float:
-    """Its number; RecordError where it is a text."""
+    """The number of a value; RecordError for a text."""
     if isinstance(value.record.value, str):
         raise RecordError(
             f"series {excerpt(value.record.name)}: expected a number to accumulate or compare, got a text"

@@ -1,4 +1,4 @@
-"""The capture pipeline of one master: gives each value its series, tags and time, and hands it to the stores."""
+"""The capture pipeline of one master: gives each value its series, tags and time, and writes it to the stores."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure.capture import totals
-from bbmeasure.capture.cardinality import Limits
-from bbmeasure.capture.deadlines import PATIENCE, PendingWrites
-from bbmeasure.capture.identity import Facts, Value, facts_of, number_of, point_of, time_offset
-from bbmeasure.capture.outgoing import Outgoing
-from bbmeasure.errors import MeasureError, SeriesConflictError, StorageFullError
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
-from bbmeasure.records import Direction, Kind
+from bbmeasure.capture.cardinality import SeriesLimits
+from bbmeasure.capture.deadlines import PendingWrites
+from bbmeasure.capture.declarations import SeriesDeclarations
+from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
+from bbmeasure.capture.migration import migrate
+from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
+from bbmeasure.model import NANOSECONDS, BuildContext, Point
+from bbmeasure.records import Record
 from bbmeasure.storage.base import Storage
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.validation import check_point
+from bbmeasure.storage.validation import check_time
 from bbmeasure.times import nanoseconds
 
-__all__ = ["MOST_HELD", "PATIENCE", "Pipeline", "Value"]
+#: The most values that wait for a store to answer where their totals stand.
+MAX_QUEUED = 100_000
+#: A batch that has grown so large is written although the one before it is not on disk: a store limits what it queues.
+MAX_BATCH = 1_000
+#: Times go on rising when the clock is set back by less than this, in nanoseconds.
+_CLOCK_TOLERANCE = NANOSECONDS
+#: The unix second (in 2004) from which on a given time gets the master's offset.
+_OFFSET_FROM = 2**30
 
-#: The most values that wait for a store to say what their series are, or where their totals stand.
-MOST_HELD = 100_000
-#: Seconds after which the store is asked again what a series is: another process may have made it forget.
-KNOWN_FOR = 5.0
-#: How many points that waited in memory are written at once, so that the reactor is not held up.
-CARRIED_AT_ONCE = 1_000
-_SECOND_BACK = NANOSECONDS
-#: The unix second (in 2004) from which on a time that was given takes the master's share.
-_SINCE = 2**30
+#: The next state of a running total, from the last one.
+NextState = Callable[[Optional[float]], float]
+#: The value that is stored, from the last state and the next; None stores nothing.
+StoredValue = Callable[[Optional[float], float], Optional[float]]
 
 
 class Pipeline(PendingWrites):
@@ -48,156 +51,123 @@ class Pipeline(PendingWrites):
         self.stores: list[Storage] = [self.memory]
         self._last_time = 0
         self._offset = time_offset(master_name)
-        self._facts: Optional[Facts] = None
+        self._build_fields: Optional[BuildFields] = None
         self._context: Optional[BuildContext] = None
-        self._known: dict[str, SeriesInfo] = {}
-        self._known_since = 0.0
-        self._asking: dict[tuple[SeriesInfo, bool], list[defer.Deferred[SeriesInfo]]] = {}
-        self._held = 0
+        self._series = SeriesDeclarations(self, lambda: self.stores)
+        self._queued = 0
         self._totals = totals.Totals()
-        self._first: dict[str, Point] = {}
-        self._carrying = 0
-        self._carried: list[defer.Deferred[None]] = []
-        self._limits = Limits(clock)
-        self._outgoing = Outgoing(self._write, self)
+        self._first_values: dict[str, Point] = {}
+        self._migrations = 0
+        self._migrated: list[defer.Deferred[None]] = []
+        self._limits = SeriesLimits(clock)
+        self._batches = _Batches(self._write, self)
 
     @property
     def storage(self) -> Storage:
-        """The store that answers questions."""
+        """The store that answers queries."""
         return self.stores[0]
 
     @property
     def opted_out(self) -> bool:
-        """Whether no instance is configured, so that all stays in memory."""
+        """Whether no instance is configured, so that all points stay in memory."""
         return self.stores == [self.memory]
 
-    # where points go
+    # stores
 
     def attach(self, storage: Storage) -> defer.Deferred[None]:
-        """Points go to ``storage`` from now on; fires when those that waited in memory are there too.
+        """Write points to ``storage`` from now on; fires when those in memory are migrated to it.
 
-        That may be never where the store hangs: a service that starts must not wait for it.
+        It may never fire where the store hangs: a service must not wait for it to start.
         """
         if self.opted_out:
-            self._take([storage])
+            self._replace_stores([storage])
             memory, self.memory = self.memory, MemoryStorage()
-            self._carrying += 1
-            return self._carry_over(memory, storage).addBoth(self._carry_ended)
+            first_values, self._first_values = self._first_values, {}
+            self._migrations += 1
+            return migrate(memory, storage, first_values, self).addBoth(self._migration_ended)
         if storage not in self.stores:
-            self._take([*self.stores, storage])
+            self._replace_stores([*self.stores, storage])
         return defer.succeed(None)
 
     def detach(self, storage: Storage) -> None:
-        """Points go there no longer; with no store left, memory takes them."""
-        self._take([other for other in self.stores if other is not storage] or [self.memory])
+        """Write no more points to ``storage``; without a store they go to memory."""
+        self._replace_stores([other for other in self.stores if other is not storage] or [self.memory])
 
-    def _take(self, stores: list[Storage]) -> None:
-        """Points go to these from now on, those that wait still to the ones before; what is known of them is not."""
-        self._outgoing.send()
-        self._outgoing = Outgoing(self._write, self)
+    def _replace_stores(self, stores: list[Storage]) -> None:
+        """Write to ``stores`` from now on; points of the current batch still go to the stores before."""
+        self._batches.send()
+        self._batches = _Batches(self._write, self)
         self.stores = stores
-        self._known.clear()
+        self._series.clear()
         self._totals.clear()
 
     def adopt(self, other: Pipeline) -> None:
         """Take over what ``other`` captured into memory before there was a master."""
         self.counters.update(other.counters)
         other.counters.clear()
-        self.memory, self._first, self._last_time = other.memory, other._first, other._last_time
+        self.memory, self._first_values, self._last_time = other.memory, other._first_values, other._last_time
         self.stores = [self.memory]
 
-    @defer.inlineCallbacks
-    def _carry_over(self, memory: MemoryStorage, storage: Storage) -> Generator[Any, Any, None]:
-        """Bring what memory held into the store; running totals go on from where they stand there."""
-        first, self._first = self._first, {}
-        if memory.is_empty():
-            return
-        infos, points, state = memory.drain()
-        left = len(points)
-        try:
-            known = yield storage.recall(list(state))
-            refused = yield self._declare_each(storage, infos)
-            points = [point for point in points if point.series not in refused]
-            points, state = totals.go_on(points, state, first, known)
-            for begin in range(0, len(points), CARRIED_AT_ONCE):
-                yield storage.write(points[begin : begin + CARRIED_AT_ONCE])
-                left -= CARRIED_AT_ONCE
-            yield storage.write([], state)
-        except MeasureError as error:
-            self.count("carry_over_failed", f"{left} points from before the store was there are lost: {error}", left)
-
-    def _carry_ended(self, result: Any) -> Any:
-        self._carrying -= 1
-        if not self._carrying:
-            carried, self._carried = self._carried, []
-            self.succeed(None, carried)
+    def _migration_ended(self, result: Any) -> Any:
+        self._migrations -= 1
+        if not self._migrations:
+            migrated, self._migrated = self._migrated, []
+            self.succeed(None, migrated)
         return result
 
-    @defer.inlineCallbacks
-    def _declare_each(self, storage: Storage, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, set[str]]:
-        """Say what each series is; the names of those that are something else already."""
-        refused = set()
-        for info in infos:
-            try:
-                yield storage.declare(info)
-            except SeriesConflictError as error:
-                refused.add(info.name)
-                self.count("carry_over_failed", f"points from before the store was there are lost: {error}")
-        return refused
-
-    # values in
+    # values
 
     def now(self) -> int:
-        """Nanoseconds, later than any before unless the clock was set back by more than a second."""
+        """A time in nanoseconds, later than any before unless the clock was set back by more than a second."""
         now = int(self.clock.seconds() * NANOSECONDS) + self._offset
-        if self._last_time - _SECOND_BACK < now <= self._last_time:
+        if self._last_time - _CLOCK_TOLERANCE < now <= self._last_time:
             now = self._last_time + 1
         self._last_time = now
         return now
 
     def at(self, second: float) -> int:
-        """Nanoseconds of a time that was given."""
-        return nanoseconds(second) + (self._offset if second >= _SINCE else 0)
+        """Nanoseconds of a given time in unix seconds."""
+        return nanoseconds(second) + (self._offset if second >= _OFFSET_FROM else 0)
 
     def capture(self, value: Value, answer: Optional[defer.Deferred[None]] = None) -> defer.Deferred[None]:
-        """Keep one value; ``answer`` fires when it is on disk, fails with a MeasureError that says why it is not.
+        """Store one value; ``answer`` fires when it is on disk, or fails with the MeasureError that prevents that.
 
-        Who stops waiting for it may cancel it: the value stays on its way.
+        Cancelling the Deferred does not cancel the write.
         """
         answer = defer.Deferred() if answer is None else answer
-        point = self._accepted(value, answer)
+        point = self._accept(value, answer)
         if point is not None:
-            self._outgoing.add([point], [answer])
+            self._batches.add([point], [answer])
         return answer
 
     def capture_all(self, values: Sequence[Value]) -> list[defer.Deferred[None]]:
-        """The same for each of ``values``, in one write as far as their series are known."""
+        """:meth:`capture` for each of ``values``, in one batch where their series are known."""
         answers: list[defer.Deferred[None]] = [defer.Deferred() for _ in values]
         accepted = [
             (point, answer)
             for value, answer in zip(values, answers)
-            if (point := self._accepted(value, answer)) is not None
+            if (point := self._accept(value, answer)) is not None
         ]
-        self._outgoing.add([point for point, _ in accepted], [answer for _, answer in accepted])
+        self._batches.add([point for point, _ in accepted], [answer for _, answer in accepted])
         return answers
 
-    def _accepted(self, value: Value, answer: defer.Deferred[None]) -> Optional[Point]:
-        """The point to write now; None where the value is refused, or the store must first say what its series is."""
+    def _accept(self, value: Value, answer: defer.Deferred[None]) -> Optional[Point]:
+        """The point to write now; None where the value is refused or its series has to be declared first."""
         try:
             point = self._point(value)
         except MeasureError:
             self.counters["refused"] += 1
             self.fail(Failure(), [answer])  # type: ignore[no-untyped-call]
             return None
-        if self._is_known(value):
+        if self._series.accepts(value):
             return point
-        self._ask(value).addCallbacks(
-            self._write_later, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
+        self._series.declare(value).addCallbacks(
+            self._write_declared, self.fail, callbackArgs=(point, answer), errbackArgs=([answer],)
         )
         return None
 
-    def _write_later(self, _: SeriesInfo, point: Point, answer: defer.Deferred[None]) -> None:
-        self._outgoing.add([point], [answer])
+    def _write_declared(self, _: Any, point: Point, answer: defer.Deferred[None]) -> None:
+        self._batches.add([point], [answer])
 
     def _write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
         for store in self.stores[1:]:
@@ -207,87 +177,34 @@ class Pipeline(PendingWrites):
         return self.storage.write(points, state or {})
 
     def _point(self, value: Value) -> Point:
-        """The point of a value; StorageError where no store can hold it, LimitError where its builder has too many.
+        """The point of a value; StorageError for a time that no store holds, LimitError over the builder's limits.
 
-        What the master makes itself is not counted: nothing that a worker sends can keep it out.
+        The Record has checked the rest.  Values that the master itself makes are not limited, so that nothing a worker
+        sends can displace them.
         """
         point = point_of(value, self.now() if value.time is None else value.time)
-        check_point(point)  # here, as a store refuses all of a write
+        check_time(point.time)
         if value.limited:
             self._limits.check(point)
         return point
 
     def context_of(self, build_or_step: Any) -> Optional[BuildContext]:
-        """The build of a value: the same object as long as no other comes, as many thousands of points may wait."""
-        facts = facts_of(build_or_step)
-        if facts != self._facts:
-            self._facts = facts
-            self._context = None if facts is None else BuildContext(*facts)
+        """The BuildContext of a build or step: the same object for one build's values, to save memory."""
+        fields = build_fields(build_or_step)
+        if fields != self._build_fields:
+            self._build_fields = fields
+            self._context = None if fields is None else BuildContext(*fields)
         return self._context
 
     def settle(self) -> defer.Deferred[None]:
-        """Fires when nothing is on its way to a store any longer; what could be written is, at once."""
-        self._outgoing.send()
+        """Write the current batch; fires when all background work and all writes that were begun have ended."""
+        self._batches.send()
         return super().settle()
-
-    # what series are
-
-    def _is_known(self, value: Value) -> bool:
-        """Whether the store said not long ago that the series is what ``value`` is, so that nothing need be asked."""
-        now = self.clock.seconds()
-        if not 0 <= now - self._known_since < KNOWN_FOR:
-            self._known.clear()
-            self._known_since = now
-        record = value.record
-        held = self._known.get(record.name)
-        if held is None or record.unit != held.unit or record.better not in (Direction.NONE, held.better):
-            return False
-        plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
-        return record.kind is held.kind or plain
-
-    def _ask(self, value: Value) -> defer.Deferred[SeriesInfo]:
-        """What the store says the series is; SeriesConflictError where it is something else."""
-        if self._held >= MOST_HELD:
-            return defer.fail(StorageFullError(f"{self._held} values wait for a store that does not answer"))
-        record = value.record
-        wanted = (SeriesInfo(record.name, record.kind, record.unit, record.better), value.fixed_kind)
-        answer: defer.Deferred[SeriesInfo] = defer.Deferred()
-        self._held += 1
-        if wanted in self._asking:
-            self._asking[wanted].append(answer)
-            return answer
-        self._asking[wanted] = [answer]
-        self.begin()
-        self._declare(wanted)
-        return answer
-
-    def _declare(self, wanted: tuple[SeriesInfo, bool]) -> None:
-        info, override = wanted
-        for other in self.stores[1:]:
-            other.declare(info, override=override).addErrback(
-                lambda why: self.count("copy_failed", f"a second store refused a series: {why.value}")
-            )
-        self.storage.declare(info, override=override).addBoth(self._declared, self.storage, wanted)
-
-    def _declared(self, result: Any, storage: Storage, wanted: tuple[SeriesInfo, bool]) -> None:
-        if storage is not self.storage:  # another took its place meanwhile
-            self._declare(wanted)
-            return
-        waiting = self._asking.pop(wanted)
-        self._held -= len(waiting)
-        failed = isinstance(result, Failure)
-        if failed:
-            self.counters["refused"] += len(waiting)
-        else:
-            self._known[result.name] = replace(result, builders=())
-        for answer in waiting:
-            (answer.errback if failed else answer.callback)(result)
-        self.end()
 
     # running totals
 
     def accumulate(self, value: Value, *, absolute: bool) -> defer.Deferred[None]:
-        """Store the running total of what was captured of this series, builder and tags."""
+        """Store the running total of this series, builder and tags."""
         amount = number_of(value)
         amount = abs(amount) if absolute else amount
         return self._running("total", value, lambda last: (last or 0.0) + amount, lambda _, total: total)
@@ -299,53 +216,108 @@ class Pipeline(PendingWrites):
 
     @defer.inlineCallbacks
     def _running(
-        self,
-        mode: str,
-        value: Value,
-        next_state: Callable[[Optional[float]], float],
-        stored: Callable[[Optional[float], float], Optional[float]],
+        self, mode: str, value: Value, next_state: NextState, stored: StoredValue
     ) -> Generator[Any, Any, None]:
-        """One step of a running total or difference, one after the other for each key."""
-        if self._held >= MOST_HELD:
-            raise StorageFullError(f"{self._held} values wait for a store that does not answer")
-        key = totals.key_of(
-            mode, value.record.name, value.context.builder if value.context else None, value.record.tags
-        )
-        self._held += 1
+        """One step of a running total or difference; the steps of one key run one after the other."""
+        if self._queued >= MAX_QUEUED:
+            raise StorageFullError(f"{self._queued} values wait for a store that does not answer")
+        builder = value.context.builder if value.context else None
+        key = totals.key_of(mode, value.record.name, builder, value.record.tags)
+        self._queued += 1
         self.begin()
         try:
             written = yield self._totals.run(key, lambda: self._step(key, value, next_state, stored))
         finally:
-            self._held -= 1
+            self._queued -= 1
             self.end()
         yield written[0]
 
     @defer.inlineCallbacks
     def _step(
-        self,
-        key: str,
-        value: Value,
-        next_state: Callable[[Optional[float]], float],
-        stored: Callable[[Optional[float], float], Optional[float]],
+        self, key: str, value: Value, next_state: NextState, stored: StoredValue
     ) -> Generator[Any, Any, list[defer.Deferred[None]]]:
-        """The Deferred of the write, in a list so that nobody waits for it."""
+        """The Deferred of the write, in a list so that the next step does not wait for it."""
         storage = None
-        while storage is not self.storage:  # until the same store answered both questions
+        while storage is not self.storage:  # until the same store has answered both questions
             storage = self.storage
-            if self._carrying:
-                self._carried.append(defer.Deferred())
-                yield self._carried[-1]
+            if self._migrations:
+                self._migrated.append(defer.Deferred())
+                yield self._migrated[-1]
             last = yield self._totals.recall(key, storage)
             state = next_state(last)
             to_store = stored(last, state)
-            stored_value = state if to_store is None else to_store
-            one = value._replace(record=replace(value.record, value=stored_value, samples=()))
-            if not self._is_known(one):
-                yield self._ask(one)
-        point = self._point(one)
+            value = value._replace(record=_with_value(value.record, state if to_store is None else to_store))
+            if not self._series.accepts(value):
+                yield self._series.declare(value)
+        point = self._point(value)
         if to_store is None and self.opted_out:
-            self._first[key] = point
+            self._first_values[key] = point
         self.counters["captured"] += to_store is not None
         written = self._write([] if to_store is None else [point], {key: state})
         self._totals.put(key, state, written)
         return [written]
+
+
+def _with_value(record: Record, value: float) -> Record:
+    return replace(record, value=value, samples=())
+
+
+class _Batches:
+    """Writes a point at once when no write is under way, and else in one batch with those that arrive until it ends.
+
+    A store runs one write after the other, so that no point waits longer for this.  A burst of many thousands of points
+    costs few objects until it is on disk: without batches the garbage collector stops the reactor for longer.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Point]], defer.Deferred[None]], pending: PendingWrites) -> None:
+        self._write = write
+        self._pending = pending
+        self._under_way = 0
+        self._holds = False
+        self._points: list[Point] = []
+        self._answers: list[defer.Deferred[None]] = []
+
+    def add(self, points: Sequence[Point], answers: Sequence[defer.Deferred[None]]) -> None:
+        """Write points; the Deferred of each fires when it is on disk."""
+        self._pending.counters["captured"] += len(points)
+        self._points += points
+        self._answers += answers
+        if not self._under_way or len(self._points) >= MAX_BATCH:
+            self.send()
+        elif not self._holds and points:
+            self._holds = True
+            self._pending.begin()
+
+    def send(self) -> None:
+        """Write the current batch now."""
+        points, self._points = self._points, []
+        answers, self._answers = self._answers, []
+        if points:
+            self._send(points, answers)
+        if self._holds:
+            self._holds = False
+            self._pending.end()
+
+    def _send(self, points: list[Point], answers: list[defer.Deferred[None]]) -> None:
+        self._under_way += 1
+        defer.maybeDeferred(self._write, points).addCallbacks(
+            self._written, self._failed, callbackArgs=(answers,), errbackArgs=(points, answers)
+        )
+
+    def _written(self, _: Any, answers: list[defer.Deferred[None]]) -> None:
+        self._next()
+        self._pending.succeed(None, answers)
+
+    def _failed(self, why: Any, points: list[Point], answers: list[defer.Deferred[None]]) -> None:
+        """Write each point of a refused batch alone, so that only the bad ones fail."""
+        self._next()
+        if len(points) == 1 or why.check(StorageUnavailableError, StorageFullError):
+            self._pending.fail(why, answers)
+            return
+        for point, answer in zip(points, answers):
+            self._send([point], [answer])
+
+    def _next(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self.send()

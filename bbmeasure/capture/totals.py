@@ -1,16 +1,14 @@
-"""Running totals and last reported values: one change after the other for each, and none lost on its way to disk."""
+"""Totals: the state of running totals and differences between its change and its write."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Optional
 
 from twisted.internet import defer
 
-from bbmeasure.model import Point
 from bbmeasure.storage.base import Storage
 
 #: One change of a total.
@@ -18,12 +16,12 @@ Step = Callable[[], defer.Deferred[Any]]
 
 
 def key_of(mode: str, series: str, builder: Optional[str], tags: Mapping[str, str]) -> str:
-    """What a running total (``mode`` total) or a last value (last) is kept under."""
+    """The store's key of a running total (``mode`` total) or a last reported value (last)."""
     return json.dumps([mode, series, builder, dict(tags)], sort_keys=True)
 
 
 class _Unwritten:
-    """What is not on disk yet: the newest state, and how many writes of it are on their way."""
+    """The newest state of a total that is not on disk, and how many of its writes are under way."""
 
     __slots__ = ("state", "writes")
 
@@ -33,16 +31,19 @@ class _Unwritten:
 
 
 class Totals:
-    """Remembers of each total only what is not on disk, so that what another process forgets there starts anew."""
+    """Runs the changes of each total one after the other.
+
+    A state is kept here only until it is on disk, so that a total that another process deletes starts from zero.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[tuple[Step, defer.Deferred[Any]]]] = {}
         self._unwritten: dict[str, _Unwritten] = {}
 
     def run(self, key: str, step: Step) -> defer.Deferred[Any]:
-        """What ``step`` gives, once no other changes that total.
+        """The result of ``step``, run when no other step of the same key is.
 
-        A queue and not a lock, which would go one call deeper for each that waited.
+        A DeferredLock would recurse once for each step that waits.
         """
         answer: defer.Deferred[Any] = defer.Deferred()
         queue = self._queues.get(key)
@@ -60,7 +61,7 @@ class Totals:
             step, answer = queue.popleft()
             try:
                 result = yield step()
-            except Exception:  # noqa: BLE001  (it is the caller's)
+            except Exception:  # noqa: BLE001  (the caller gets it, whatever it is)
                 answer.errback()
             else:
                 answer.callback(result)
@@ -68,7 +69,7 @@ class Totals:
 
     @defer.inlineCallbacks
     def recall(self, key: str, storage: Storage) -> Generator[Any, Any, Optional[float]]:
-        """Where the total stands; None where it has not begun."""
+        """The state of a total; None for a new one."""
         unwritten = self._unwritten.get(key)
         if unwritten is not None:
             return unwritten.state
@@ -76,7 +77,7 @@ class Totals:
         return known.get(key)  # type: ignore[no-any-return]
 
     def put(self, key: str, state: float, written: defer.Deferred[None]) -> None:
-        """The total stands there, and is on disk when ``written`` fires; where that fails, the next write brings it."""
+        """Keep ``state`` until ``written`` fires; where that fails, until a later write of the key succeeds."""
         unwritten = self._unwritten.setdefault(key, _Unwritten(state))
         unwritten.state = state
         unwritten.writes += 1
@@ -94,23 +95,5 @@ class Totals:
         written.addCallbacks(succeeded, failed)
 
     def clear(self) -> None:
-        """Ask the store of all of them."""
+        """Forget all states, for another store."""
         self._unwritten.clear()
-
-
-def go_on(
-    points: Sequence[Point], state: Mapping[str, float], first: Mapping[str, Point], known: Mapping[str, float]
-) -> tuple[list[Point], dict[str, float]]:
-    """What was kept where nothing was known of the past, as a store that knows it would have: points and state.
-
-    ``known`` is where the totals stood before.  ``first`` holds by their keys the points of first reported values,
-    whose difference from the last one before can be told now.
-    """
-    begun = {key: stood for key, stood in known.items() if json.loads(key)[0] == "total"}
-    moved = [replace(point, value=point.value - known[key]) for key, point in first.items() if key in known]  # type: ignore[operator]
-    for point in points:
-        stood = begun.get(key_of("total", point.series, point.builder, point.tags)) if begun else None
-        moved.append(
-            point if stood is None or isinstance(point.value, str) else replace(point, value=point.value + stood)
-        )
-    return moved, {key: reached + begun.get(key, 0.0) for key, reached in state.items()}

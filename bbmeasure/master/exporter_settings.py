@@ -25,7 +25,7 @@ from bbmeasure.capture.plan import split_arguments
 from bbmeasure.master.services.exporters import ExporterInstance
 
 #: Seconds that the providers of secrets may take.
-PATIENCE = 60
+SECRETS_TIMEOUT = 60
 
 
 class _Master:
@@ -81,7 +81,7 @@ def main(reactor: Any, folder: str) -> Generator[Any, Any, None]:
         raise SystemExit("bbmeasure.master.exporter_settings prints secrets: expected a pipe, not a terminal")
     try:
         reading = read(reactor, folder)
-        found = yield reading.addTimeout(PATIENCE, reactor)
+        found = yield reading.addTimeout(SECRETS_TIMEOUT, reactor)
     except ConfigErrors as errors:
         found = {"problem": "; ".join(str(error) for error in errors.errors)}
     sys.stdout.write(json.dumps(found) + "\n")

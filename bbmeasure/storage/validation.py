@@ -26,13 +26,18 @@ def check_point(point: Point) -> None:
         _check_text("value", value)
     elif not isinstance(value, (int, float)) or not _is_finite(value):
         raise StorageError(f"value {excerpt(str(value))} of {excerpt(str(point.series))}: expected a finite number")
-    if not isinstance(point.time, int) or not -_LATEST < point.time < _LATEST:
-        raise StorageError(f"time {excerpt(str(point.time))}: expected nanoseconds since 1970")
+    check_time(point.time)
     if not point.series:
         raise StorageError("series '': expected a name")
     build = point.build
     if build is not None and not (abs(build.buildid) < _LARGEST_BUILD and abs(build.build) < _LATEST):
         raise StorageError(f"build {build.build} with id {build.buildid}: expected numbers below {_LARGEST_BUILD}")
+
+
+def check_time(time: Any) -> None:
+    """StorageError for a time that is not an integer number of nanoseconds which a store can hold."""
+    if not isinstance(time, int) or not -_LATEST < time < _LATEST:
+        raise StorageError(f"time {excerpt(str(time))}: expected nanoseconds since 1970")
 
 
 def _is_finite(value: float) -> bool:

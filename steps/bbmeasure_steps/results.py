@@ -166,7 +166,7 @@ class StepCapture:
         """None when the point is on disk, or still queued at the deadline; else the reason why it was not stored."""
 
         def on_timeout(_: Any, seconds: float) -> None:
-            self.pipeline.late(f"step {self.step.name}", seconds)
+            self.pipeline.count_timeout(f"step {self.step.name}", seconds)
 
         def on_failure(failure: Any) -> str:
             if failure.check(MeasureError):
@@ -174,14 +174,14 @@ class StepCapture:
             self.pipeline.count("errors", f"step {self.step.name}: {failure.type.__name__}")
             return f"the store failed: {failure.type.__name__}"
 
-        waiting: defer.Deferred[Any] = stored.addTimeout(self.pipeline.patience, self.pipeline.clock, on_timeout)
+        waiting: defer.Deferred[Any] = stored.addTimeout(self.pipeline.timeout, self.pipeline.clock, on_timeout)
         return waiting.addErrback(on_failure)
 
     def _previous(self, value: Value) -> defer.Deferred[Any]:
         """The value of the last earlier build; None where there is none or the journal misses the deadline."""
         assert value.context is not None
         query = Query(value.record.name, builder=value.context.builder, tags=value.record.tags, exact_tags=True)
-        lookup: defer.Deferred[Any] = self.pipeline.within_patience(
+        lookup: defer.Deferred[Any] = self.pipeline.with_timeout(
             self.pipeline.storage.last(query, before=value.context.buildid)
         )
 

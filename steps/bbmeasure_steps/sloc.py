@@ -58,7 +58,7 @@ class SLOCCount(ProgramStep):
         """The tool of the last earlier build of this builder; None where there is none."""
         try:
             query = Query(f"{self.own_series()}_tool", builder=self.build.builder.name)
-            point = yield self.pipeline.within_patience(self.pipeline.storage.last(query))
+            point = yield self.pipeline.with_timeout(self.pipeline.storage.last(query))
         except MeasureError as error:
             self.pipeline.count("previous_unknown", f"step {self.name}: {error}")
             return None

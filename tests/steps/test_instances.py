@@ -22,7 +22,7 @@ from bbmeasure import SQLiteInstance, captureData
 from bbmeasure.capture.plan import Switches
 from bbmeasure.capture.state import state_of
 from bbmeasure.master.services import journals
-from bbmeasure.master.services.base import STOP_PATIENCE
+from bbmeasure.master.services.base import STOP_TIMEOUT
 from bbmeasure.master.services.sqlite import read_retention
 from bbmeasure.master.tracking.events import BuildTracker
 from bbmeasure.model import Query
@@ -304,10 +304,10 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         kept = [captureData("n", 1, master=self.master), captureData("n", 1, accumulate=True, master=self.master)]
         stopping = self.master.stopService()
         self.assertNoResult(stopping)
-        self.reactor.pump([STOP_PATIENCE / 2] * 3)
+        self.reactor.pump([STOP_TIMEOUT / 2] * 3)
         assert self.pipeline.counters["stop_late"] == 1
         self.assertNoResult(stopping)
-        self.reactor.pump([STOP_PATIENCE / 2] * 2)
+        self.reactor.pump([STOP_TIMEOUT / 2] * 2)
         self.successResultOf(stopping)
         while not all(one.called for one in kept):
             yield pause()
@@ -323,7 +323,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         yield self.master.startService()
         lost = captureData("n", 1, master=self.master)
         changing = service.reconfigServiceWithSibling(SQLiteInstance(path="other.sqlite"))
-        self.reactor.pump([STOP_PATIENCE])
+        self.reactor.pump([STOP_TIMEOUT])
         self.gate.set()
         yield changing
         yield lost

@@ -26,7 +26,7 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 log = Logger()
 
 #: Seconds that a stopping master waits for what is on its way.
-STOP_PATIENCE = 1.0
+STOP_TIMEOUT = 1.0
 
 
 class MeasureInstance(BuildbotService):
@@ -104,8 +104,8 @@ class MeasureInstance(BuildbotService):
         if before is self._journal:
             journals.release(self.state, before)
             return self._journal
-        self.pipeline.follow(self.pipeline.attach(self._journal), "points from before the journal was open")
-        self.pipeline.follow(self._journal.recall([]), f"opening {wanted}")
+        self.pipeline.in_background(self.pipeline.attach(self._journal), "points from before the journal was open")
+        self.pipeline.in_background(self._journal.recall([]), f"opening {wanted}")
         if before is not None:
             yield self._let_go(before)
         return self._journal
@@ -118,11 +118,11 @@ class MeasureInstance(BuildbotService):
 
     @defer.inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
-        """Write what is on its way, at most STOP_PATIENCE seconds long, and let go."""
+        """Write what is on its way, at most STOP_TIMEOUT seconds long, and let go."""
         yield super().stopService()
         yield self.state.component(BuildTracker).unfollow(self.name)
         settled = self.pipeline.settle()
-        settled.addTimeout(STOP_PATIENCE, self.master.reactor, self._stop_late)
+        settled.addTimeout(STOP_TIMEOUT, self.master.reactor, self._stop_late)
         yield settled
         self.state.switches.pop(self.name, None)
         self.state.component(MasterMetrics).settle()

@@ -20,7 +20,7 @@ from bbmeasure.export.backoff import Ticker
 from bbmeasure.export.exporter import POLL_INTERVAL, Exporter, OutboxLimits
 from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.master.services import journals
-from bbmeasure.master.services.base import STOP_PATIENCE, MeasureInstance
+from bbmeasure.master.services.base import STOP_TIMEOUT, MeasureInstance
 from bbmeasure.model import Health
 from bbmeasure.storage.influxdb.client import InfluxClient, tls_policy
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
@@ -168,8 +168,8 @@ class ExporterInstance(MeasureInstance):
         reactor = self.master.reactor
         try:
             # it is attached already: that this is done says that what was captured before it is written
-            yield journal.attach_exporter(self.name).addTimeout(STOP_PATIENCE, reactor)
-            backlog = yield journal.backlog(self.name).addTimeout(STOP_PATIENCE, reactor)
+            yield journal.attach_exporter(self.name).addTimeout(STOP_TIMEOUT, reactor)
+            backlog = yield journal.backlog(self.name).addTimeout(STOP_TIMEOUT, reactor)
         except (MeasureError, defer.TimeoutError):
             return None
         return int(backlog.count)

@@ -24,7 +24,7 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 log = Logger()
 
 #: Seconds that a journal may take to say which sinks it has.
-PATIENCE = 1.0
+JOURNAL_TIMEOUT = 1.0
 #: What is wrong with a sink that no instance ships.
 LEFT = (
     "no instance has that name any longer, and points go on to wait for it; it is given up by: "
@@ -113,9 +113,9 @@ def left_sinks(state: MasterState) -> Generator[Any, Any, list[Health]]:
     found = []
     for journal in [store for store in state.pipeline.stores if isinstance(store, SQLiteStorage)]:
         try:
-            names = yield journal.exporters().addTimeout(PATIENCE, state.pipeline.clock)
+            names = yield journal.exporters().addTimeout(JOURNAL_TIMEOUT, state.pipeline.clock)
             for name in sorted({*names} - {*state.exporters, *state.master.config.services}):
-                backlog = yield journal.backlog(name).addTimeout(PATIENCE, state.pipeline.clock)
+                backlog = yield journal.backlog(name).addTimeout(JOURNAL_TIMEOUT, state.pipeline.clock)
                 counters = {"dropped": backlog.trimmed}
                 found.append(Health(name, backlog.count, backlog.oldest_time, LEFT.format(name=name), counters))
         except (MeasureError, defer.TimeoutError) as error:

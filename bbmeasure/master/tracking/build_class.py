@@ -41,7 +41,7 @@ class MeasuredMixin:
         state = state_of(self.master)  # type: ignore[attr-defined]
         switches = state.tracked | self.measurePlan.switches
         captured = finished_build.capture_build(state, self, self.measurePlan, switches, self._measure_times)
-        state.pipeline.follow(captured)
+        state.pipeline.in_background(captured)
         return result
 
 

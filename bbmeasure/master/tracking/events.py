@@ -172,7 +172,7 @@ class BuildTracker:
         if followed is not None:
             self._capture(followed)
         else:
-            self._pipeline.follow(self._capture_gone(build))
+            self._pipeline.in_background(self._capture_gone(build))
 
     # what is captured
 
@@ -180,7 +180,7 @@ class BuildTracker:
         if isinstance(followed.live, MeasuredMixin):
             return
         followed.times.build_finished()
-        self._pipeline.follow(
+        self._pipeline.in_background(
             finished_build.capture_build(
                 self.state, followed.live, Plan(), self.state.tracked, followed.times, recorded=True
             )

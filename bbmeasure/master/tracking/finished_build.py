@@ -302,7 +302,7 @@ def _capture(
     for why in collector.refused:
         pipeline.count("refused", why)
     for value, kept in zip(collector.values, pipeline.capture_all(collector.values)):
-        pipeline.never_fail(kept, f"value of {excerpt(value.record.name)}")
+        pipeline.suppress_errors(kept, f"value of {excerpt(value.record.name)}")
 
 
 def _submitted(build: Any) -> Optional[float]:

@@ -168,4 +168,4 @@ class MasterMetrics:
             pipeline.count("refused", f"metric {name}: {error}")
             return
         kept = pipeline.accumulate(one, absolute=False) if accumulate else pipeline.capture(one)
-        pipeline.never_fail(kept, f"metric {name}")
+        pipeline.suppress_errors(kept, f"metric {name}")

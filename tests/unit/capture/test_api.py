@@ -16,7 +16,7 @@ from twisted.logger import globalLogPublisher
 
 from bbmeasure import captureData
 from bbmeasure.capture import state
-from bbmeasure.capture.deadlines import PATIENCE
+from bbmeasure.capture.deadlines import WRITE_TIMEOUT
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
@@ -290,14 +290,14 @@ class TestJournal:
         assert any("closed" in line for line in logged)
 
     def test_a_hanging_store_keeps_nobody_waiting(self) -> None:
-        """The Deferred fires after PATIENCE, whatever becomes of the value."""
+        """The Deferred fires after WRITE_TIMEOUT, whatever becomes of the value."""
         clock = task.Clock()
         made = Master(clock)
         state_of(made).pipeline.attach(BrokenStorage("hang"))
         fired: list[Any] = []
         for arguments in ({}, {"accumulate": True}, {"diff": True}):
             captureData("n", 1, master=made, **arguments).addBoth(fired.append)  # type: ignore[arg-type,union-attr]
-        clock.advance(PATIENCE - 0.1)
+        clock.advance(WRITE_TIMEOUT - 0.1)
         assert fired == []
         clock.advance(0.2)
         assert fired == [None] * 3

@@ -1,4 +1,4 @@
-"""Work in threads, and what becomes of work that never ends."""
+"""ParserPool: threads, time limits, stuck threads."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_twisted import inlineCallbacks
 from twisted.internet import defer, reactor, task
 
 from bbmeasure.capture import parser_pool
-from bbmeasure.capture.parser_pool import MOST_AT_ONCE, ParserPool
+from bbmeasure.capture.parser_pool import MAX_THREADS, ParserPool
 from bbmeasure.errors import LimitError
 
 
-class Hand(task.Clock):
-    """Time that goes on by hand, with the real reactor's threads."""
+class ThreadClock(task.Clock):
+    """A fake clock with the real reactor's threads."""
 
     def getThreadPool(self) -> Any:
         return reactor.getThreadPool()  # type: ignore[attr-defined]
@@ -27,29 +27,29 @@ class Hand(task.Clock):
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What work that hangs waits for; opened at the end."""
-    opened = threading.Event()
-    yield opened
-    opened.set()
+    """An event that hanging functions wait for; set at the end."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def pause() -> defer.Deferred[None]:
-    """A moment of the reactor's time."""
+    """Let the reactor run."""
     return task.deferLater(reactor, 0.005, lambda: None)  # type: ignore[arg-type]
 
 
 @inlineCallbacks
-def test_the_result_comes_back_from_another_thread() -> Any:
-    """A function runs outside of the reactor's thread and outside of its pool."""
+def test_runs_in_a_daemon_thread() -> Any:
+    """A function runs neither in the reactor's thread nor in its pool."""
     result = yield ParserPool(reactor).run(20, threading.current_thread)
     assert result is not threading.main_thread()
-    assert result.name == "bbmeasure-work"
+    assert result.name == "bbmeasure-parser"
     assert result.daemon
 
 
 @inlineCallbacks
-def test_an_exception_comes_back() -> Any:
-    """What the function raises is what the caller gets, be it SystemExit."""
+def test_exception() -> Any:
+    """The caller gets the exception of the function, also SystemExit."""
     for error in (ValueError("no"), SystemExit(3)):
 
         def fail(error: BaseException = error) -> None:
@@ -60,69 +60,69 @@ def test_an_exception_comes_back() -> Any:
 
 
 @inlineCallbacks
-def test_a_few_run_at_a_time(gate: threading.Event) -> Any:
-    """More work than there are slots waits, and is done in the end."""
+def test_number_of_threads(gate: threading.Event) -> Any:
+    """Functions over MAX_THREADS wait, and run in the end."""
     running: list[int] = []
-    workshop = ParserPool(reactor)
-    done = [workshop.run(20, lambda n=n: (running.append(n), gate.wait(20), n)[2]) for n in range(5)]  # type: ignore[misc]
-    while len(running) < MOST_AT_ONCE:
+    pool = ParserPool(reactor)
+    done = [pool.run(20, lambda n=n: (running.append(n), gate.wait(20), n)[2]) for n in range(5)]  # type: ignore[misc]
+    while len(running) < MAX_THREADS:
         yield pause()
     for _ in range(5):
         yield pause()
-    assert sorted(running) == list(range(MOST_AT_ONCE))
+    assert sorted(running) == list(range(MAX_THREADS))
     gate.set()
     assert (yield defer.gatherResults(done)) == [0, 1, 2, 3, 4]
 
 
 @inlineCallbacks
-def test_work_that_never_ends_is_given_up(gate: threading.Event) -> Any:
-    """Past its limit a function is left alone: its caller hears of it, and other work goes on."""
-    clock = Hand()
-    workshop = ParserPool(clock)
-    heard: list[Any] = []
-    hanging = workshop.run(5, lambda: gate.wait(20)).addBoth(lambda result: heard.append(result) or result)
+def test_time_limit(gate: threading.Event) -> Any:
+    """A function that passes its limit fails with LimitError, and others run."""
+    clock = ThreadClock()
+    pool = ParserPool(clock)
+    results: list[Any] = []
+    hanging = pool.run(5, lambda: gate.wait(20)).addBoth(lambda result: results.append(result) or result)
     clock.advance(4.9)
-    assert not heard
+    assert not results
     clock.advance(0.2)
-    assert heard
+    assert results
     with pytest.raises(LimitError, match="not done after 5 s"):
         yield hanging
-    assert workshop.stuck == 1
-    assert (yield workshop.run(5, lambda: "other")) == "other"
+    assert pool.stuck == 1
+    assert (yield pool.run(5, lambda: "other")) == "other"
     gate.set()
-    while workshop.stuck:
+    while pool.stuck:
         yield pause()
 
 
 @inlineCallbacks
-def test_too_much_that_never_ends_stops_the_workshop(gate: threading.Event) -> Any:
-    """Once as many threads hang no more is begun, nor is what already waited; when they end, work goes on."""
-    clock = Hand()
-    workshop = ParserPool(clock)
+def test_stuck_threads(gate: threading.Event) -> Any:
+    """With MAX_THREADS stuck threads nothing is started, not even what waits; when they end, functions run again."""
+    clock = ThreadClock()
+    pool = ParserPool(clock)
     before = threading.active_count()
-    begun: list[int] = []
-    done = [workshop.run(5, lambda n=n: (begun.append(n), gate.wait(20))) for n in range(MOST_AT_ONCE + 20)]  # type: ignore[misc]
+    started: list[int] = []
+    done = [pool.run(5, lambda n=n: (started.append(n), gate.wait(20))) for n in range(MAX_THREADS + 20)]  # type: ignore[misc]
     clock.pump([6, 6])
-    for one in done:
+    for result in done:
         with pytest.raises(LimitError):
-            yield one
-    assert len(begun) < 2 * MOST_AT_ONCE
-    assert threading.active_count() < before + 2 * MOST_AT_ONCE
-    with pytest.raises(LimitError, match="3 pieces of work never ended"):
-        yield workshop.run(5, lambda: None)
+            yield result
+    assert len(started) < 2 * MAX_THREADS
+    assert threading.active_count() < before + 2 * MAX_THREADS
+    with pytest.raises(LimitError, match="3 parsers never ended"):
+        yield pool.run(5, lambda: None)
     gate.set()
-    while workshop.stuck:
+    while pool.stuck:
         yield pause()
-    assert (yield workshop.run(5, lambda: "again")) == "again"
+    assert (yield pool.run(5, lambda: "again")) == "again"
 
 
 @inlineCallbacks
-def test_a_bounded_number_waits(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """More than MOST_WAITING pieces of work do not pile up."""
-    monkeypatch.setattr(parser_pool, "MOST_WAITING", 3)
-    workshop = ParserPool(reactor)
-    done = [workshop.run(20, lambda: gate.wait(20)) for _ in range(MOST_AT_ONCE + 3)]
+def test_queue_is_bounded(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """At most MAX_QUEUED functions wait."""
+    monkeypatch.setattr(parser_pool, "MAX_QUEUED", 3)
+    pool = ParserPool(reactor)
+    done = [pool.run(20, lambda: gate.wait(20)) for _ in range(MAX_THREADS + 3)]
     with pytest.raises(LimitError, match="3 wait"):
-        yield workshop.run(20, lambda: None)
+        yield pool.run(20, lambda: None)
     gate.set()
     yield defer.gatherResults(done)

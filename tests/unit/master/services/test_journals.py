@@ -111,7 +111,7 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
 @inlineCallbacks
 def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A journal that does not say which sinks it has is counted, and the rest is told."""
-    monkeypatch.setattr(journals, "PATIENCE", 0.01)
+    monkeypatch.setattr(journals, "JOURNAL_TIMEOUT", 0.01)
     monkeypatch.setattr(SQLiteStorage, "exporters", lambda self: defer.Deferred())
     master = FakeMaster(tmp_path)
     store = SQLiteInstance()

@@ -1,0 +1,98 @@
+"""SeriesDeclarations: what the store holds a series to be, cached for a few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import defer
+from twisted.python.failure import Failure
+
+from bbmeasure.capture.deadlines import PendingWrites
+from bbmeasure.capture.identity import Value
+from bbmeasure.errors import StorageFullError
+from bbmeasure.model import SeriesInfo
+from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.base import Storage
+
+#: Seconds after which a series is declared again: another process may have deleted it.
+CACHED_FOR = 5.0
+#: The most values that wait for their series to be declared.
+MAX_QUEUED = 100_000
+
+#: A series to declare, and whether its kind overrides the one that the store holds.
+Declaration = tuple[SeriesInfo, bool]
+
+
+class SeriesDeclarations:
+    """Declares the series of values in all stores; the first store decides whether a value fits its series."""
+
+    def __init__(self, pending: PendingWrites, stores: Callable[[], Sequence[Storage]]) -> None:
+        """``stores`` returns the stores that points are written to now."""
+        self._pending = pending
+        self._stores = stores
+        self._known: dict[str, SeriesInfo] = {}
+        self._known_since = 0.0
+        self._queued = 0
+        self._waiting: dict[Declaration, list[defer.Deferred[SeriesInfo]]] = {}
+
+    def clear(self) -> None:
+        """Forget what is cached, for another store."""
+        self._known.clear()
+
+    def accepts(self, value: Value) -> bool:
+        """Whether the cached declaration of its series accepts a value; else it has to be declared."""
+        now = self._pending.clock.seconds()
+        if not 0 <= now - self._known_since < CACHED_FOR:
+            self._known.clear()
+            self._known_since = now
+        record = value.record
+        held = self._known.get(record.name)
+        if held is None or record.unit != held.unit or record.better not in (Direction.NONE, held.better):
+            return False
+        plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
+        return record.kind is held.kind or plain
+
+    def declare(self, value: Value) -> defer.Deferred[SeriesInfo]:
+        """Declare the series of a value; SeriesConflictError where the store holds it to be something else.
+
+        Equal declarations that are under way share one question to the store.
+        """
+        if self._queued >= MAX_QUEUED:
+            return defer.fail(StorageFullError(f"{self._queued} values wait for a store that does not answer"))
+        record = value.record
+        declaration = (SeriesInfo(record.name, record.kind, record.unit, record.better), value.fixed_kind)
+        answer: defer.Deferred[SeriesInfo] = defer.Deferred()
+        self._queued += 1
+        if declaration in self._waiting:
+            self._waiting[declaration].append(answer)
+            return answer
+        self._waiting[declaration] = [answer]
+        self._pending.begin()
+        self._declare(declaration)
+        return answer
+
+    def _declare(self, declaration: Declaration) -> None:
+        info, override = declaration
+        first, *others = self._stores()
+        for other in others:
+            other.declare(info, override=override).addErrback(
+                lambda why: self._pending.count("copy_failed", f"a second store refused a series: {why.value}")
+            )
+        first.declare(info, override=override).addBoth(self._declared, first, declaration)
+
+    def _declared(self, result: Any, storage: Storage, declaration: Declaration) -> None:
+        if storage is not self._stores()[0]:  # it was replaced meanwhile
+            self._declare(declaration)
+            return
+        waiting = self._waiting.pop(declaration)
+        self._queued -= len(waiting)
+        failed = isinstance(result, Failure)
+        if failed:
+            self._pending.counters["refused"] += len(waiting)
+        else:
+            self._known[result.name] = replace(result, builders=())
+        for answer in waiting:
+            (answer.errback if failed else answer.callback)(result)
+        self._pending.end()

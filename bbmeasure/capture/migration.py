@@ -1,0 +1,78 @@
+"""Moves the points that were captured into memory to the store that is attached later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import defer
+
+from bbmeasure.capture.deadlines import PendingWrites
+from bbmeasure.capture.totals import key_of
+from bbmeasure.errors import MeasureError, SeriesConflictError
+from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.storage.base import Storage
+from bbmeasure.storage.memory import MemoryStorage
+
+#: How many points are written at once, so that the reactor runs in between.
+BATCH = 1_000
+
+
+@defer.inlineCallbacks
+def migrate(
+    memory: MemoryStorage, storage: Storage, first_values: Mapping[str, Point], pending: PendingWrites
+) -> Generator[Any, Any, None]:
+    """Write the content of ``memory`` to ``storage``; what cannot be written is counted and lost.
+
+    Running totals continue from those in the store.  ``first_values`` holds by their key the points of first reported
+    values, whose difference from the last value in the store is written now.
+    """
+    if memory.is_empty():
+        return
+    infos, points, state = memory.drain()
+    left = len(points)
+    try:
+        known = yield storage.recall(list(state))
+        refused = yield _declare(storage, infos, pending)
+        points = [point for point in points if point.series not in refused]
+        points, state = continue_totals(points, state, first_values, known)
+        for begin in range(0, len(points), BATCH):
+            yield storage.write(points[begin : begin + BATCH])
+            left -= BATCH
+        yield storage.write([], state)
+    except MeasureError as error:
+        pending.count("migration_failed", f"{left} points from before the store was open are lost: {error}", left)
+
+
+@defer.inlineCallbacks
+def _declare(storage: Storage, infos: Sequence[SeriesInfo], pending: PendingWrites) -> Generator[Any, Any, set[str]]:
+    """Declare each series; returns the names of those that the store refuses."""
+    refused = set()
+    for info in infos:
+        try:
+            yield storage.declare(info)
+        except SeriesConflictError as error:
+            refused.add(info.name)
+            pending.count("migration_failed", f"points from before the store was open are lost: {error}")
+    return refused
+
+
+def continue_totals(
+    points: Sequence[Point], state: Mapping[str, float], first_values: Mapping[str, Point], known: Mapping[str, float]
+) -> tuple[list[Point], dict[str, float]]:
+    """Points and state as they had been with the totals ``known`` in the store from the beginning."""
+    offsets = {key: value for key, value in known.items() if json.loads(key)[0] == "total"}
+    migrated = [
+        replace(point, value=point.value - known[key])  # type: ignore[operator]
+        for key, point in first_values.items()
+        if key in known
+    ]
+    for point in points:
+        offset = offsets.get(key_of("total", point.series, point.builder, point.tags)) if offsets else None
+        if offset is None or isinstance(point.value, str):
+            migrated.append(point)
+        else:
+            migrated.append(replace(point, value=point.value + offset))
+    return migrated, {key: value + offsets.get(key, 0.0) for key, value in state.items()}

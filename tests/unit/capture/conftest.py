@@ -1,0 +1,48 @@
+"""A capture pipeline with a fake clock, a slow store, and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet import task
+from twisted.logger import globalLogPublisher
+
+from bbmeasure.capture.pipeline import Pipeline
+from tests.unit.capture.stores import SlowStorage
+
+
+@pytest.fixture
+def clock() -> task.Clock:
+    """A clock in 2023."""
+    clock = task.Clock()
+    clock.advance(1_700_000_000.0)
+    return clock
+
+
+@pytest.fixture
+def capture(clock: task.Clock) -> Pipeline:
+    """A pipeline without a store."""
+    return Pipeline(clock)
+
+
+@pytest.fixture
+def slow(capture: Pipeline) -> SlowStorage:
+    """A slow store that the pipeline writes to."""
+    storage = SlowStorage()
+    capture.attach(storage)
+    return storage
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The messages that are logged."""
+    lines: list[str] = []
+
+    def observe(event: Any) -> None:
+        lines.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
