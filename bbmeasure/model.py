@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 
 from bbmeasure import times
 from bbmeasure.errors import QueryError
 from bbmeasure.records import Direction, Kind, check_tags
+from bbmeasure.times import NANOSECONDS as NANOSECONDS  # the unit of every time here
 from bbmeasure.units import excerpt
 
-#: Points are kept at nanoseconds since 1970 in UTC.
-NANOSECONDS = 10**9
-#: The most points and buckets that one answer holds.
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+#: The most points and buckets of one answer of a store.
 MOST_POINTS = 1_000_000
 MOST_BUCKETS = 2_000
 
 
 @dataclass(frozen=True)
 class BuildContext:
-    """Which build a point belongs to; the master alone fills it in.
+    """The build that a point belongs to; only the master sets it.
 
-    ``build`` is the number within the builder, ``buildid`` the master's own; ``step`` is None for what the whole build
-    has.
+    ``build`` is the number within the builder, ``buildid`` the master's own; ``step`` is None for a value of the whole
+    build.
     """
 
     builder: str
@@ -38,10 +40,10 @@ class BuildContext:
 
 @dataclass(frozen=True)
 class Point:
-    """What a store keeps: a value of a series in its base unit, in its build, at a time of its own (nanoseconds).
+    """A stored value of a series, in the series' base unit, with its time (nanoseconds) and its build.
 
-    Its identity is (series, builder, worker, tags, time): written twice, it is kept once and the later value holds.
-    ``samples`` says of how many measurements ``value`` is the median and ``spread`` their median absolute deviation.
+    Its identity is (series, builder, worker, tags, time): a store keeps one point of an identity, with the value that
+    was written last.  ``value`` is the median of ``samples`` measurements, ``spread`` their median absolute deviation.
     """
 
     series: str
@@ -65,7 +67,10 @@ class Point:
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """What a series is, and for :meth:`~bbmeasure.storage.base.Storage.series` what it holds (times in nanoseconds)."""
+    """Kind, unit and direction of a series.
+
+    :meth:`~bbmeasure.storage.base.Storage.series` also sets the fields about its points (times in nanoseconds).
+    """
 
     name: str
     kind: Kind
@@ -80,11 +85,11 @@ class SeriesInfo:
 
 @dataclass(frozen=True)
 class Query:
-    """Which points are meant: those of ``series`` in [since, until), in nanoseconds, that match all that is given.
+    """A selection of the points of ``series`` in [since, until), in nanoseconds, that match every field.
 
-    ``tags`` names tags and the value that each must have; a point with more tags matches too, unless ``exact_tags``.
-    A value that is empty means none: no builder, no worker, no such tag.
-    ``builders`` are the only ones whose points may be told of, ``""`` among them for points outside builds.
+    A point matches ``tags`` if it has these values; it may have further tags unless ``exact_tags`` is set.  An empty
+    builder, worker or tag value matches points that have none.  ``builders`` are the builders whose points may be
+    shown, with ``""`` for points outside builds; None is all.
     """
 
     series: str
@@ -105,7 +110,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Bucket:
-    """One of the equal stretches of a time range; the statistics are None where it holds no point."""
+    """One of the equal intervals of a time range; its statistics are None if it has no point."""
 
     time: int
     count: int
@@ -116,7 +121,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Health:
-    """What a store or sink says of itself: counters never go down while the master runs."""
+    """The state of a store or exporter; counters do not decrease while the master runs."""
 
     name: str
     backlog: int = 0
@@ -125,23 +130,33 @@ class Health:
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
-def make_query(
-    series: str,
-    *,
-    now: float,
-    since: times.When = None,
-    until: times.When = None,
-    builder: Optional[str] = None,
-    worker: Optional[str] = None,
-    tags: Optional[Mapping[str, Any]] = None,
-) -> Query:
-    """The Query for what a person wrote; ``now`` in unix seconds.  QueryError says which argument was off."""
-    for what, got in (("builder", builder), ("worker", worker)):
-        if got is not None and not isinstance(got, str):
-            raise QueryError(f"{what} {excerpt(str(got))}: expected a name")
+class Filters(TypedDict, total=False):
+    """The keyword arguments that select points of a series, as a person writes them."""
+
+    since: times.When
+    until: times.When
+    builder: Optional[str]
+    worker: Optional[str]
+    tags: Optional[Mapping[str, Any]]
+
+
+#: The names of the filters with one value each.
+SCALAR_FILTERS = tuple(name for name in Filters.__annotations__ if name != "tags")
+
+
+def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
+    """The Query of filters that a person wrote; ``now`` in unix seconds.  QueryError names an invalid argument."""
+    unknown = filters.keys() - Filters.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unknown arguments {sorted(unknown)}: expected some of {', '.join(Filters.__annotations__)}")
+    builder, worker, tags = filters.get("builder"), filters.get("worker"), filters.get("tags")
+    for argument, name in (("builder", builder), ("worker", worker)):
+        if name is not None and not isinstance(name, str):
+            raise QueryError(f"{argument} {excerpt(str(name))}: expected a name")
     try:
-        checked = check_tags(tags, reserved=False) if tags else {}
+        checked_tags = check_tags(tags, reserved=False) if tags else {}
     except ValueError as error:
         raise QueryError(f"tags: {error}") from None
-    begin, end = times.read(since, now, "since"), times.read(until, now, "until")
-    return Query(series, begin, end, builder or None, worker or None, checked)
+    since = times.read(filters.get("since"), now, "since")
+    until = times.read(filters.get("until"), now, "until")
+    return Query(series, since, until, builder or None, worker or None, checked_tags)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bbmeasure.errors import QueryError
+from bbmeasure.model import Filters
 from bbmeasure.units import excerpt
 
 
@@ -31,8 +32,18 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", metavar="K=V", action="append", default=[], help="may be given several times")
 
 
-def read_tag(text: str) -> tuple[str, str]:
-    """Key and value of a ``--tag``."""
+def read_filters(options: argparse.Namespace) -> Filters:
+    """The filters of a command that calls :func:`add_filters`."""
+    return {
+        "builder": options.builder,
+        "worker": options.worker,
+        "since": options.since,
+        "until": options.until,
+        "tags": dict(_read_tag(tag) for tag in options.tag),
+    }
+
+
+def _read_tag(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise QueryError(f"--tag {excerpt(text)}: expected KEY=VALUE")

@@ -1,31 +1,44 @@
-"""Statistics over what was captured: one function each, and what the page, the API and the command line ask for.
+"""Getters: one function for each statistic of a series.
 
-Each getter takes ``(series, *, since, until, builder, worker, tags, source, master)``: ``since`` and ``until`` as unix
-seconds, ISO 8601, an age such as ``"7d"`` or a datetime, the range being [since, until).  Each returns a Deferred of a
-number, None where there is no data; it fails with a QueryError for a question that makes no sense and with a
-StorageUnavailableError where the source does not answer.
+Each getter takes ``(series, *, since, until, builder, worker, tags, source, master)``.  ``since`` and ``until`` are
+unix seconds, ISO 8601, an age such as ``"7d"`` or a datetime; the range is [since, until).  ``source`` is the name of
+an instance whose server answers in place of the journal; ``master`` is needed if several masters run.
+
+Each returns a Deferred of a number, or of None if no point matches.  It fails with QueryError for an invalid argument
+and with StorageUnavailableError if the store does not answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Optional, Union
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
 
-from bbmeasure import statistics, times
+from bbmeasure import statistics
 from bbmeasure.capture.state import running_state
 from bbmeasure.errors import QueryError
-from bbmeasure.model import make_query
-from bbmeasure.statistics import Statistic
+from bbmeasure.model import Filters, make_query
+from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
 
-Answer = Union[float, str, None]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Getter = TypeVar("Getter", bound=Callable[..., Any])
 
 
-def source_of(source: Optional[str] = None, master: Any = None) -> Storage:
-    """The store that answers: the journal, or that of the instance named ``source``; QueryError where none has it."""
+class GetterArguments(Filters, total=False):
+    """The keyword arguments of each getter."""
+
+    source: Optional[str]
+    master: Any
+
+
+def select_storage(source: Optional[str] = None, master: Any = None) -> Storage:
+    """The store of the instance named ``source``, by default the journal; QueryError if that instance has none."""
     state = running_state(master)
     if source is None:
         return state.answering or state.pipeline.storage
@@ -36,88 +49,97 @@ def source_of(source: Optional[str] = None, master: Any = None) -> Storage:
 
 
 def summarize(
-    series: str, statistics_: Sequence[Statistic], *, source: Optional[str] = None, master: Any = None, **where: Any
-) -> defer.Deferred[dict[str, Answer]]:
-    """Several statistics of one series by their names, in one question."""
+    series: str,
+    requested: Sequence[Statistic],
+    *,
+    source: Optional[str] = None,
+    master: Any = None,
+    **filters: Unpack[Filters],
+) -> defer.Deferred[dict[str, Optional[Value]]]:
+    """Several statistics of one series by their names, computed from the same points."""
     try:
         now = running_state(master).pipeline.clock.seconds()
-        storage = source_of(source, master)
-        return storage.summarize(make_query(series, now=now, **where), statistics_)
+        return select_storage(source, master).summarize(make_query(series, now=now, **filters), requested)
     except QueryError as error:
         return defer.fail(error)
 
 
-def _getter(name: str, statistic: Statistic, what: str) -> Callable[..., defer.Deferred[Answer]]:
-    def get(
-        series: str,
-        *,
-        since: times.When = None,
-        until: times.When = None,
-        builder: Optional[str] = None,
-        worker: Optional[str] = None,
-        tags: Optional[Mapping[str, Any]] = None,
-        source: Optional[str] = None,
-        master: Any = None,
-    ) -> defer.Deferred[Answer]:
-        return _one(
-            statistic,
-            series,
-            since=since,
-            until=until,
-            builder=builder,
-            worker=worker,
-            tags=tags,
-            source=source,
-            master=master,
-        )
-
-    get.__name__ = get.__qualname__ = name
-    get.__doc__ = what
-    return get
+def _getter(function: Getter) -> Getter:
+    """Show the fields of GetterArguments in the signature of a getter."""
+    signature = inspect.signature(function)
+    parameters = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    for name, reference in GetterArguments.__annotations__.items():
+        annotation = getattr(reference, "__forward_arg__", reference)
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
 
 
-def _one(statistic: Statistic, series: str, **where: Any) -> defer.Deferred[Answer]:
-    asked = summarize(series, [statistic], **where)
-    return asked.addCallback(lambda answers: answers.get(statistic.name))
+def _get(statistic: Statistic, series: str, arguments: GetterArguments) -> defer.Deferred[Optional[Value]]:
+    return summarize(series, [statistic], **arguments).addCallback(lambda values: values.get(statistic.name))
 
 
-_ALL = statistics.STATISTICS
-getAverage = _getter("getAverage", _ALL["average"], "The arithmetic mean, in the series' base unit.")
-getDeviation = _getter("getDeviation", _ALL["deviation"], "The sample's standard deviation (n - 1).")
-getMinimum = _getter("getMinimum", _ALL["minimum"], "The smallest value.")
-getMaximum = _getter("getMaximum", _ALL["maximum"], "The largest value.")
-getMedian = _getter("getMedian", _ALL["median"], "The middle value, or the mean of the two in the middle.")
-getCount = _getter("getCount", _ALL["count"], "How many points there are; 0 where there is none.")
-getSum = _getter("getSum", _ALL["sum"], "The sum of all values.")
-getFirst = _getter("getFirst", _ALL["first"], "The oldest value, a text for a series of texts.")
-getLast = _getter("getLast", _ALL["last"], "The newest value, a text for a series of texts.")
+@_getter
+def getAverage(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the arithmetic mean, in the series' base unit."""
+    return _get(statistics.STATISTICS["average"], series, arguments)
 
 
+@_getter
+def getDeviation(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the sample standard deviation (n - 1)."""
+    return _get(statistics.STATISTICS["deviation"], series, arguments)
+
+
+@_getter
+def getMinimum(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the smallest value."""
+    return _get(statistics.STATISTICS["minimum"], series, arguments)
+
+
+@_getter
+def getMaximum(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the largest value."""
+    return _get(statistics.STATISTICS["maximum"], series, arguments)
+
+
+@_getter
+def getMedian(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the middle value, or the mean of the two values in the middle."""
+    return _get(statistics.STATISTICS["median"], series, arguments)
+
+
+@_getter
+def getCount(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the number of points, 0 if there is none."""
+    return _get(statistics.STATISTICS["count"], series, arguments)
+
+
+@_getter
+def getSum(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the sum of all values."""
+    return _get(statistics.STATISTICS["sum"], series, arguments)
+
+
+@_getter
+def getFirst(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the oldest value, a text for a series of texts."""
+    return _get(statistics.STATISTICS["first"], series, arguments)
+
+
+@_getter
+def getLast(series: str, **arguments: Unpack[GetterArguments]) -> defer.Deferred[Optional[Value]]:
+    """Return the newest value, a text for a series of texts."""
+    return _get(statistics.STATISTICS["last"], series, arguments)
+
+
+@_getter
 def getPercentile(
-    series: str,
-    percentile: float,
-    *,
-    since: times.When = None,
-    until: times.When = None,
-    builder: Optional[str] = None,
-    worker: Optional[str] = None,
-    tags: Optional[Mapping[str, Any]] = None,
-    source: Optional[str] = None,
-    master: Any = None,
-) -> defer.Deferred[Answer]:
-    """The item at floor(n*p/100 + .5) of the sorted values, for ``percentile`` from 0 to 100; None where that is 0."""
+    series: str, percentile: float, **arguments: Unpack[GetterArguments]
+) -> defer.Deferred[Optional[Value]]:
+    """Return the item at floor(n*p/100 + .5) of the sorted values, None if that is 0; ``percentile`` is 0 to 100."""
     try:
         statistic = statistics.percentile(percentile)
     except QueryError as error:
         return defer.fail(error)
-    return _one(
-        statistic,
-        series,
-        since=since,
-        until=until,
-        builder=builder,
-        worker=worker,
-        tags=tags,
-        source=source,
-        master=master,
-    )
+    return _get(statistic, series, arguments)

@@ -7,9 +7,8 @@ import json
 import sys
 
 from bbmeasure.cli import arguments, config, output
-from bbmeasure.errors import UnknownSeriesError
+from bbmeasure.reports.summary import find_series
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
-from bbmeasure.units import excerpt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +23,7 @@ def run(options: argparse.Namespace) -> int:
     """Remove a series from the journal, after a question unless ``--yes`` or ``--json`` is given."""
     path = config.existing_journal(options)
     with JournalReader(path) as reader:
-        info = {info.name: info for info in reader.series()}.get(options.series)
-    if info is None:
-        raise UnknownSeriesError(f"series {excerpt(options.series)}: no such series in the journal")
+        info = find_series(reader.series(), options.series)
     if not options.yes and not options.json:
         print(f"remove {info.count} points of {output.clean(info.name)}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -20,11 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a table of statistics; 1 if no point matches."""
-    tags = dict(arguments.read_tag(tag) for tag in options.tag)
-    filters = {key: getattr(options, key) for key in ("builder", "worker", "since", "until")}
-    names = [name.strip() for name in options.statistics.split(",") if name.strip()]
+    names = ",".join(filter(None, (name.strip() for name in options.statistics.split(","))))
     with contextlib.closing(open_source(options)) as source:
-        answer = source.statistics(options.series, names, {**filters, "tags": tags})
+        answer = source.statistics(options.series, names, arguments.read_filters(options))
     if options.json:
         print(json.dumps(answer))
     else:

@@ -1,70 +1,109 @@
-"""The arguments in the address of one question to the JSON API, each of them known, bounded and given once."""
+"""Parsing and validation of the arguments in the URL of a request."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Optional
 
 from bbmeasure.errors import QueryError
-from bbmeasure.model import Query, make_query
+from bbmeasure.model import MOST_BUCKETS, SCALAR_FILTERS, Filters, Query, make_query
 from bbmeasure.records import LONGEST_NAME, MOST_TAGS
 from bbmeasure.units import excerpt
 
-TAG = "tag."
-#: What narrows a question down to some points of a series.
-WHERE = ("builder", "worker", "since", "until")
-_LONGEST = {"since": 40, "until": 40, "statistics": 1000, "limit": 20, "buckets": 20, "buildid": 20}
+#: Prefix of the arguments that filter by a tag.
+TAG_PREFIX = "tag."
+#: The arguments that select points of a series.
+FILTERS = (*SCALAR_FILTERS, TAG_PREFIX)
+#: The number of points of an answer by default and at most; a larger range is read in parts by ``until``.
+DEFAULT_POINTS = 10_000
+MAX_POINTS = 100_000
+#: The largest id of a build.
+MAX_BUILDID = 2**31 - 1
+
+_MAX_LENGTHS = {"since": 40, "until": 40, "statistics": 1000, "limit": 20, "buckets": 20, "buildid": 20}
+_DIGITS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
 class Arguments:
-    """What was asked; QueryError where it is not among ``known`` (``tag.`` stands for every tag) or given twice.
+    """The arguments of one request.
 
-    An argument without a value is as if it were left out.
+    QueryError for an argument that is not in ``known`` (where TAG_PREFIX stands for every tag) or is repeated.  An
+    argument without a value counts as left out.
     """
 
-    def __init__(self, given: Mapping[bytes, Sequence[bytes]], known: Sequence[str]) -> None:
+    def __init__(self, raw_arguments: Mapping[bytes, Sequence[bytes]], known: Sequence[str]) -> None:
         self._texts: dict[str, str] = {}
         self.tags: dict[str, str] = {}
-        for raw, values in given.items():
-            name = _decode("argument", raw)
-            is_tag = name.startswith(TAG) and TAG in known
+        for raw_name, raw_values in raw_arguments.items():
+            name = _decode("argument", raw_name)
+            is_tag = name.startswith(TAG_PREFIX) and TAG_PREFIX in known
             if not is_tag and name not in known:
-                listed = ", ".join(one + "KEY" if one == TAG else one for one in known) or "none"
-                raise QueryError(f"argument {excerpt(name)}: expected one of {listed}")
-            if len(values) != 1:
-                raise QueryError(f"{excerpt(name)}: got it {len(values)} times, expected it once")
-            text = _decode(name, values[0])
-            longest = _LONGEST.get(name, LONGEST_NAME)
-            if len(text) > longest:
-                raise QueryError(f"{excerpt(name)}: got {len(text)} characters, expected at most {longest}")
+                expected = ", ".join(each + "KEY" if each == TAG_PREFIX else each for each in known) or "none"
+                raise QueryError(f"argument {excerpt(name)}: expected one of {expected}")
+            if len(raw_values) != 1:
+                raise QueryError(f"{excerpt(name)}: got it {len(raw_values)} times, expected it once")
+            text = _decode(name, raw_values[0])
+            max_length = _MAX_LENGTHS.get(name, LONGEST_NAME)
+            if len(text) > max_length:
+                raise QueryError(f"{excerpt(name)}: got {len(text)} characters, expected at most {max_length}")
             if is_tag:
-                self.tags[name[len(TAG) :]] = text
+                self.tags[name[len(TAG_PREFIX) :]] = text
             elif text:
                 self._texts[name] = text
         if len(self.tags) > MOST_TAGS:
             raise QueryError(f"{len(self.tags)} tags: expected at most {MOST_TAGS}")
 
     def get(self, name: str) -> Optional[str]:
-        """The text of an argument; None where it was not given."""
+        """The text of an argument; None if it is missing."""
         return self._texts.get(name)
 
-    def need(self, name: str) -> str:
-        """The text of an argument; QueryError where it was not given."""
+    def require(self, name: str) -> str:
+        """The text of an argument; QueryError if it is missing."""
         text = self._texts.get(name)
         if text is None:
             raise QueryError(f"{name}: expected it to be given")
         return text
 
     def query(self, now: float, builders: Optional[frozenset[str]]) -> Query:
-        """Which points are meant, of those that may be told of; ``now`` in unix seconds."""
-        where: dict[str, Any] = {name: self.get(name) for name in WHERE}
-        return replace(make_query(self.need("series"), now=now, tags=self.tags, **where), builders=builders)
+        """The query for the points of ``builders`` that match the filters; ``now`` in unix seconds."""
+        filters: Filters = {
+            "since": self.get("since"),
+            "until": self.get("until"),
+            "builder": self.get("builder"),
+            "worker": self.get("worker"),
+            "tags": self.tags,
+        }
+        return replace(make_query(self.require("series"), now=now, **filters), builders=builders)
+
+    def limit(self) -> int:
+        """The maximum number of points."""
+        text = self.get("limit")
+        return DEFAULT_POINTS if text is None else read_integer(text, "limit", 1, MAX_POINTS)
+
+    def buckets(self) -> Optional[int]:
+        """The number of buckets; None if points are requested."""
+        text = self.get("buckets")
+        return None if text is None else read_integer(text, "buckets", 1, MOST_BUCKETS)
+
+    def buildid(self) -> Optional[int]:
+        """The id of a build."""
+        text = self.get("buildid")
+        return None if text is None else read_integer(text, "buildid", 1, MAX_BUILDID)
 
 
-def _decode(what: str, raw: bytes) -> str:
+def read_integer(text: str, name: str, minimum: int, maximum: int) -> int:
+    """An integer in plain digits; QueryError if it is not from ``minimum`` to ``maximum``."""
+    number = int(text) if _DIGITS.match(text) else -1
+    if not minimum <= number <= maximum:
+        raise QueryError(f"{name} {excerpt(text)}: expected a whole number from {minimum} to {maximum}")
+    return number
+
+
+def _decode(name: str, raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        shown = excerpt(raw.decode("utf-8", "backslashreplace"))
-        raise QueryError(f"{excerpt(what)} {shown}: expected UTF-8") from None
+        escaped = excerpt(raw.decode("utf-8", "backslashreplace"))
+        raise QueryError(f"{excerpt(name)} {escaped}: expected UTF-8") from None

@@ -1,7 +1,7 @@
-"""Who may see what: a builder's data is for whoever may GET its builds by the rules of the master's own ``authz``.
+"""Authorization by the master's own ``authz``: a builder's points are shown to a user who may GET its builds.
 
-Points outside builds, and those of builders that the master's database does not have, are for whoever may see every
-builder.
+Points outside builds, and points of builders that the master's database does not have, are shown to a user who may see
+every builder.
 """
 
 from __future__ import annotations
@@ -12,86 +12,87 @@ from typing import Any, Optional
 from twisted.internet import defer, task
 from twisted.web.error import Error
 
-#: Seconds for which the builders' ids are remembered.
-REMEMBERED = 5.0
-#: Builders that are checked in one turn of the reactor.
-A_TURN = 20
+#: Seconds for which the ids of the builders are cached.
+BUILDER_IDS_TTL = 5.0
+#: Builders that are checked in one iteration of the reactor.
+BUILDERS_PER_ITERATION = 20
+
 _FORBIDDEN = 403
 
 
-class Access:
+class Authorizer:
     """Makes a :class:`Viewer` for each request to one master."""
 
     def __init__(self, master: Any) -> None:
         self.master = master
-        self._ids: dict[str, int] = {}
-        self._until = 0.0
+        self._builder_ids: dict[str, int] = {}
+        self._expires = 0.0
 
     @defer.inlineCallbacks
-    def builders(self, name: Optional[str] = None) -> Generator[Any, Any, dict[str, int]]:
-        """The ids of all builders in the master's database by name, asked for anew where ``name`` is not known."""
+    def builder_ids(self, name: Optional[str] = None) -> Generator[Any, Any, dict[str, int]]:
+        """The ids of the master's builders by name; the cache is refreshed if it does not have ``name``."""
         now = self.master.reactor.seconds()
-        if now >= self._until or (name is not None and name not in self._ids):
-            found = yield self.master.data.get(("builders",))
-            self._ids = {builder["name"]: builder["builderid"] for builder in found}
-            self._until = now + REMEMBERED
-        return self._ids
+        if now >= self._expires or (name is not None and name not in self._builder_ids):
+            builders = yield self.master.data.get(("builders",))
+            self._builder_ids = {builder["name"]: builder["builderid"] for builder in builders}
+            self._expires = now + BUILDER_IDS_TTL
+        return self._builder_ids
 
     def viewer(self, request: Any) -> Viewer:
-        """Who made that request."""
+        """The user who made the request."""
         return Viewer(self, request)
 
 
 class Viewer:
-    """Who made one request.  What the rules said is remembered for that request alone."""
+    """The user who made one request, with the decisions of ``authz`` for that request."""
 
-    def __init__(self, access: Access, request: Any) -> None:
-        self._access = access
-        self._master = access.master
+    def __init__(self, authorizer: Authorizer, request: Any) -> None:
+        self._authorizer = authorizer
+        self._master = authorizer.master
         self._request = request
-        self._said: dict[int, bool] = {}
+        self._decisions: dict[int, bool] = {}
         self._visible: Optional[frozenset[str]] = None
-        self._asked = False
+        self._has_visible = False
 
     @defer.inlineCallbacks
     def may_see_id(self, builderid: int) -> Generator[Any, Any, bool]:
-        """Whether the builder of that id may be shown."""
-        if builderid not in self._said:
+        """Whether the user may see the builder with that id."""
+        if builderid not in self._decisions:
             endpoint = ("builders", str(builderid), "builds")
             try:
                 yield self._master.www.assertUserAllowed(self._request, endpoint, "GET", {})
-                self._said[builderid] = True
+                self._decisions[builderid] = True
             except Error as error:
                 if int(error.status) != _FORBIDDEN:
                     raise
-                self._said[builderid] = False
-        return self._said[builderid]
+                self._decisions[builderid] = False
+        return self._decisions[builderid]
 
     @defer.inlineCallbacks
     def may_see(self, builder: str) -> Generator[Any, Any, bool]:
-        """Whether the builder of that name may be shown."""
+        """Whether the user may see the builder with that name."""
         if not self._has_rules:
             return True
-        ids = yield self._access.builders(builder)
-        if builder in ids:
-            allowed: bool = yield self.may_see_id(ids[builder])
+        builder_ids = yield self._authorizer.builder_ids(builder)
+        if builder in builder_ids:
+            allowed: bool = yield self.may_see_id(builder_ids[builder])
             return allowed
         visible = yield self.visible()
         return visible is None
 
     @defer.inlineCallbacks
     def visible(self) -> Generator[Any, Any, Optional[frozenset[str]]]:
-        """The names of the builders that may be shown; None where all may, and with them all else."""
-        if not self._asked and self._has_rules:
-            ids = yield self._access.builders()
-            seen = set()
-            for number, (name, builderid) in enumerate(ids.items(), start=1):
+        """The names of the builders that the user may see; None if that is everything."""
+        if not self._has_visible and self._has_rules:
+            builder_ids = yield self._authorizer.builder_ids()
+            visible = set()
+            for number, (name, builderid) in enumerate(builder_ids.items(), start=1):
                 if (yield self.may_see_id(builderid)):
-                    seen.add(name)
-                if number % A_TURN == 0:
+                    visible.add(name)
+                if number % BUILDERS_PER_ITERATION == 0:
                     yield task.deferLater(self._master.reactor, 0)
-            self._visible = None if len(seen) == len(ids) and ids else frozenset(seen)
-        self._asked = True
+            self._visible = None if len(visible) == len(builder_ids) and builder_ids else frozenset(visible)
+        self._has_visible = True
         return self._visible
 
     @property

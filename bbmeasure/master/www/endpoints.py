@@ -1,6 +1,6 @@
-"""What each path of the JSON API answers, for the person who asks: texts of JSON, made as they are sent.
+"""The endpoints of the JSON API: one method a path.
 
-Nothing that a person may not see is in an answer; asked for by its name, it is :class:`Refused`.
+An answer holds nothing that its user may not see; a request for it by name fails with :class:`AccessDeniedError`.
 """
 
 from __future__ import annotations
@@ -15,51 +15,49 @@ from weakref import WeakKeyDictionary
 from buildbot.util import datetime2epoch
 from twisted.internet import defer
 
-from bbmeasure import statistics, times
+from bbmeasure import times
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
-from bbmeasure.master.www.arguments import TAG, WHERE, Arguments
+from bbmeasure.master.www.arguments import FILTERS, Arguments
 from bbmeasure.master.www.authorization import Viewer
-from bbmeasure.master.www.streaming import JsonWriter, Parts, items, listed, whole
+from bbmeasure.master.www.series_cache import SeriesCache
+from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.reports import serialize
-from bbmeasure.reports.getters import source_of
+from bbmeasure.reports.getters import select_storage
+from bbmeasure.reports.summary import SummaryRequest, read_statistics
 from bbmeasure.storage.base import Storage
-from bbmeasure.storage.influxdb.line_protocol import clean_series
 from bbmeasure.units import excerpt
 
-#: Seconds for which kinds and units of series are remembered.
-REMEMBERED = 2.0
-#: Overviews whose JSON is kept: each thread that reads the journal gives its own list of the same series.
-OVERVIEWS = 2
-#: The largest id of a build that is looked for.
-LARGEST_BUILDID = 2**31 - 1
-#: Questions to the store that one request has open at a time.
-AT_ONCE = 8
-#: Points that one question is for.  Two objects each stay below the 700 new ones after which Python looks for garbage,
-#: which among all of a master's objects takes 100 ms now and then.  A server is asked for more at a time.
-A_PAGE = 250
-A_SERVERS_PAGE = 5_000
-#: Seconds before and after a build that a link to a dashboard shows.
-MARGIN = 300.0
+#: Encoded lists of series that are cached; each thread that reads the journal returns its own list of the same series.
+MAX_CACHED_LISTS = 2
+#: Queries that one request has running at a time.
+MAX_PARALLEL_QUERIES = 8
+#: Points of one query to the journal.  With two objects a point, a page stays below the 700 new objects at which Python
+#: starts a garbage collection, which takes up to 100 ms among all objects of a master.
+PAGE_SIZE = 250
+#: Points of one query to a server.
+SERVER_PAGE_SIZE = 5_000
+#: Seconds before and after a build in a link to a dashboard.
+LINK_MARGIN = 300.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Refused(MeasureError):
-    """Something that the person may not see."""
+class AccessDeniedError(MeasureError):
+    """A request for something that the user may not see."""
 
 
 class Endpoints:
-    """Answers for one master.  Each method is a path and takes the arguments in :data:`ARGUMENTS` of its name."""
+    """The endpoints of one master.  Each method is a path and takes the arguments in :data:`ARGUMENTS` of its name."""
 
     ARGUMENTS = {
         "series": ("source",),
-        "statistics": ("series", *WHERE, TAG, "source", "statistics"),
-        "points": ("series", *WHERE, TAG, "source", "limit", "buckets"),
+        "statistics": ("series", *FILTERS, "source", "statistics"),
+        "points": ("series", *FILTERS, "source", "limit", "buckets"),
         "records": ("buildid",),
         "health": (),
         "links": ("builder", "series", "buildid", "since", "until"),
@@ -70,270 +68,249 @@ class Endpoints:
         self.state = state
         self.pipeline = state.pipeline
         self._json_writer = json_writer
-        self._pages: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
-        self._infos: dict[str, SeriesInfo] = {}
-        self._infos_of: Optional[Storage] = None
-        self._until = 0.0
-        self._overviews: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=OVERVIEWS)
+        self._page_locks: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
+        self._series = SeriesCache(master.reactor)
+        self._encoded_lists: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=MAX_CACHED_LISTS)
 
     def _now(self) -> float:
         return float(self.master.reactor.seconds())
 
-    def _storage(self, given: Arguments) -> Storage:
-        """The store that is asked; UnknownSeriesError where the master keeps nothing."""
+    def _storage(self, arguments: Arguments) -> Storage:
+        """The store that answers; UnknownSeriesError if the master has no instance."""
         if self.pipeline.opted_out:
             raise UnknownSeriesError("this master keeps no measurements: c['services'] has no instance of bbmeasure")
-        return source_of(given.get("source"), self.master)
+        return select_storage(arguments.get("source"), self.master)
 
-    # what there is
+    def _find_series(self, storage: Storage, arguments: Arguments) -> defer.Deferred[SeriesInfo]:
+        """The series that the arguments name."""
+        return self._series.find(storage, arguments.require("series"))
 
-    @defer.inlineCallbacks
-    def _known(self, storage: Storage, name: Optional[str] = None) -> Generator[Any, Any, dict[str, SeriesInfo]]:
-        """What series there are, asked for anew after a while and where ``name`` is not among them."""
-        stale = storage is not self._infos_of or self._now() >= self._until
-        if stale or (name is not None and name not in self._infos):
-            yield self._all(storage)
-        return self._infos
-
-    @defer.inlineCallbacks
-    def _all(self, storage: Storage) -> Generator[Any, Any, list[SeriesInfo]]:
-        """All series as they are now."""
-        found: list[SeriesInfo] = yield storage.series()
-        self._infos = {info.name: info for info in found}
-        self._infos_of, self._until = storage, self._now() + REMEMBERED
-        return found
+    def _check_not_forgotten(self, storage: Storage, arguments: Arguments) -> defer.Deferred[SeriesInfo]:
+        """Raise UnknownSeriesError if the series was removed since it was cached."""
+        self._series.expire()
+        return self._find_series(storage, arguments)
 
     @defer.inlineCallbacks
-    def _info(self, storage: Storage, given: Arguments) -> Generator[Any, Any, SeriesInfo]:
-        """The series that is asked about; UnknownSeriesError where there is none."""
-        name = given.need("series")
-        known = yield self._known(storage, name)
-        info: Optional[SeriesInfo] = known.get(name) or known.get(clean_series(name))
-        if info is None:
-            raise UnknownSeriesError(f"series {excerpt(name)}: no such series")
-        return info
-
-    def _check_still_there(self, storage: Storage, given: Arguments) -> defer.Deferred[SeriesInfo]:
-        """Where there is nothing, the series may just have been forgotten: UnknownSeriesError."""
-        self._until = 0.0
-        return self._info(storage, given)
-
-    @defer.inlineCallbacks
-    def _query(self, info: SeriesInfo, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Query]:
-        """What is asked for, without what may not be seen; Refused where nothing would be left."""
-        builder = given.get("builder")
-        query = given.query(self._now(), None)
+    def _query(self, info: SeriesInfo, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Query]:
+        """The query for the points that the user may see; AccessDeniedError if there can be none."""
+        builder = arguments.get("builder")
+        query = arguments.query(self._now(), None)
         if builder is not None:
             yield self._check_builder(builder, viewer)
             return query
         visible = yield viewer.visible()
         if visible is not None and visible.isdisjoint(info.builders):
-            raise Refused(f"series {excerpt(info.name)}: you may not see it")
-        return given.query(self._now(), visible)
+            raise AccessDeniedError(f"series {excerpt(info.name)}: you may not see it")
+        return replace(query, builders=visible)
 
     @defer.inlineCallbacks
     def _check_builder(self, builder: str, viewer: Viewer) -> Generator[Any, Any, None]:
         if not (yield viewer.may_see(builder)):
-            raise Refused(f"builder {excerpt(builder)}: you may not see its builds")
+            raise AccessDeniedError(f"builder {excerpt(builder)}: you may not see its builds")
 
     @defer.inlineCallbacks
-    def series(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
-        """All series; those of which only a part may be seen tell of that part."""
-        storage = self._storage(given)
+    def series(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """All series, with counts and times of the visible builders only."""
+        storage = self._storage(arguments)
         visible = yield viewer.visible()
         if visible is not None:
-            return _overview((yield storage.series(visible)))
-        infos = yield self._all(storage)
-        for known, parts in self._overviews:
-            if known is infos:  # nothing was written meanwhile
-                return iter(parts)
-        body = yield self._json_writer.write(_overview(infos))
-        self._overviews.append((infos, body.parts))
-        return iter(body.parts)
+            return _encode_series((yield storage.series(visible)))
+        infos = yield self._series.refresh(storage)
+        for cached, fragments in self._encoded_lists:
+            if cached is infos:  # a store returns the same list until something is written
+                return iter(fragments)
+        body = yield self._json_writer.write(_encode_series(infos))
+        self._encoded_lists.append((infos, body.fragments))
+        return iter(body.fragments)
 
     @defer.inlineCallbacks
-    def statistics(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
+    def statistics(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """Statistics of one series."""
-        storage = self._storage(given)
-        info = yield self._info(storage, given)
-        wanted = serialize.read_statistics(given.get("statistics"), info.kind)
-        query = yield self._query(info, given, viewer)
-        found = yield storage.summarize(query, (*wanted, statistics.STATISTICS["count"]))
-        if not found["count"]:
-            yield self._check_still_there(storage, given)
-        told = {one.name: found[one.name] for one in wanted}
-        return whole(serialize.statistics_answer(info, query.builder, int(found["count"] or 0), told))
+        storage = self._storage(arguments)
+        info = yield self._find_series(storage, arguments)
+        statistics = read_statistics(arguments.get("statistics"), info.kind)
+        query = yield self._query(info, arguments, viewer)
+        request = SummaryRequest(info, query, statistics)
+        values = yield storage.summarize(request.query, request.statistics)
+        if not values["count"]:
+            yield self._check_not_forgotten(storage, arguments)
+        return encode(request.answer(values))
 
     @defer.inlineCallbacks
-    def points(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
+    def points(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """Points of one series, or buckets of them."""
-        storage = self._storage(given)
-        limit = serialize.read_limit(given.get("limit"))
-        cut = given.get("buckets")
-        buckets = None if cut is None else serialize.read_buckets(cut)
-        info = yield self._info(storage, given)
-        query = yield self._query(info, given, viewer)
-        if buckets is not None:
-            found = yield storage.buckets(query, buckets)
-            answer = listed(serialize.buckets_answer(info, ()), "buckets", items(found, serialize.bucket_answer))
+        storage = self._storage(arguments)
+        limit, bucket_count = arguments.limit(), arguments.buckets()
+        info = yield self._find_series(storage, arguments)
+        query = yield self._query(info, arguments, viewer)
+        if bucket_count is not None:
+            found = yield storage.buckets(query, bucket_count)
+            items = encode_items(found, serialize.bucket_answer)
+            answer = encode_with_list(serialize.buckets_answer(info, ()), "buckets", items)
         else:
-            found = yield self._points(storage, query, limit)
-            answer = listed(serialize.points_answer(info, ()), "points", found)
+            found = yield self._encode_points(storage, query, limit)
+            answer = encode_with_list(serialize.points_answer(info, ()), "points", found)
         if not found:
-            yield self._check_still_there(storage, given)
+            yield self._check_not_forgotten(storage, arguments)
         return answer
 
     @defer.inlineCallbacks
-    def _points(self, storage: Storage, query: Query, limit: int) -> Generator[Any, Any, list[bytes]]:
+    def _encode_points(self, storage: Storage, query: Query, limit: int) -> Generator[Any, Any, list[bytes]]:
         """The JSON of the newest points, oldest first.
 
-        Fetched a page at a time from the newest backwards, and for one request at a time, so that never more than a
-        page are kept as objects.
+        Pages are read from the newest backwards, for one request at a time, so that no more than one page is in memory
+        as objects.
         """
-        turns = self._pages.setdefault(storage, defer.DeferredLock())
-        most = A_PAGE if storage in self.pipeline.stores else A_SERVERS_PAGE
+        lock = self._page_locks.setdefault(storage, defer.DeferredLock())
+        page_size = PAGE_SIZE if storage in self.pipeline.stores else SERVER_PAGE_SIZE
         pages: list[list[bytes]] = []
         while limit > 0:
-            wanted = min(limit, most)
-            yield turns.acquire()
+            requested = min(limit, page_size)
+            yield lock.acquire()
             try:
-                found = yield storage.points(query, wanted)
-                if len(found) < wanted:
+                points = yield storage.points(query, requested)
+                if len(points) < requested:
                     limit = 0
-                elif limit > wanted:  # the next page begins with all that share the time of the oldest of this one
-                    oldest = found[0].time
-                    found = [point for point in found if point.time > oldest] or found
-                    query = replace(query, until=min(found[0].time, oldest + 1))
-                limit -= len(found)
-                page = yield self._json_writer.write(items(found, serialize.point_answer))
+                elif limit > requested:  # the next page starts with all points at the oldest time of this one
+                    oldest = points[0].time
+                    points = [point for point in points if point.time > oldest] or points
+                    query = replace(query, until=min(points[0].time, oldest + 1))
+                limit -= len(points)
+                page = yield self._json_writer.write(encode_items(points, serialize.point_answer))
             finally:
-                turns.release()
-            pages.append(page.parts)
-        return [part for page in reversed(pages) for part in page]
-
-    # one build
+                lock.release()
+            pages.append(page.fragments)
+        return [fragment for page in reversed(pages) for fragment in page]
 
     @defer.inlineCallbacks
-    def records(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
-        """What a build measured, each beside what the build before it did."""
-        journal = self._storage(given)
-        buildid = serialize.read_whole(given.need("buildid"), "buildid", 1, LARGEST_BUILDID)
-        build = yield self._build(buildid, viewer)
-        storage, found = journal, (yield journal.records(buildid))
-        if not found and self.state.answering is not None:
-            storage, found = self.state.answering, (yield self.state.answering.records(buildid))
-        if build is None and not found:
+    def records(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The points of one build, each with the value of the previous build."""
+        storage = self._storage(arguments)
+        arguments.require("buildid")
+        buildid: int = arguments.buildid() or 0
+        build = yield self._find_build(buildid, viewer)
+        points = yield storage.records(buildid)
+        if not points and self.state.answering is not None:
+            storage = self.state.answering
+            points = yield storage.records(buildid)
+        if build is None and not points:
             raise UnknownSeriesError(f"build {buildid}: no such build")
-        if build is not None:  # another master's build may have the same id in a shared InfluxDB
-            builder = yield builder_of(self.master, build)
-            found = [point for point in found if builder is None or point.builder == builder["name"]]
-        visible = yield viewer.visible()
-        if visible is not None:
-            shown = [point for point in found if point.builder in visible]
-            if build is None and not shown:
-                raise Refused(f"build {buildid}: you may not see it")
-            found = shown
-        known = yield self._known(storage)
-        if any(point.series not in known for point in found):
-            known = yield self._known(storage, "")
-        previous = yield self._previous(storage, found, buildid)
-        records = [(point, known[point.series], previous[_key(point)]) for point in found if point.series in known]
-        return listed(
-            serialize.records_answer(()), "records", items(records, lambda record: serialize.record_answer(*record))
-        )
+        points = yield self._visible_records(points, buildid, build, viewer)
+        infos = yield self._series.get(storage)
+        if any(point.series not in infos for point in points):
+            infos = yield self._series.get(storage, *(point.series for point in points))
+        previous = yield self._previous_points(storage, points, buildid)
+        records = [
+            (point, infos[point.series], previous[_line_key(point)]) for point in points if point.series in infos
+        ]
+        items = encode_items(records, lambda record: serialize.record_answer(*record))
+        return encode_with_list(serialize.records_answer(()), "records", items)
 
     @defer.inlineCallbacks
-    def _build(self, buildid: int, viewer: Viewer) -> Generator[Any, Any, Any]:
-        """The build as Buildbot knows it; None where it does not.  Refused where it may not be seen."""
+    def _visible_records(
+        self, points: list[Point], buildid: int, build: Any, viewer: Viewer
+    ) -> Generator[Any, Any, list[Point]]:
+        """The points of this master's build that the user may see.
+
+        In an InfluxDB that several masters share, another master's build may have the same id.
+        """
+        if build is not None:
+            builder = yield builder_of(self.master, build)
+            points = [point for point in points if builder is None or point.builder == builder["name"]]
+        visible = yield viewer.visible()
+        if visible is None:
+            return points
+        shown = [point for point in points if point.builder in visible]
+        if build is None and not shown:
+            raise AccessDeniedError(f"build {buildid}: you may not see it")
+        return shown
+
+    @defer.inlineCallbacks
+    def _find_build(self, buildid: int, viewer: Viewer) -> Generator[Any, Any, Any]:
+        """Buildbot's data of a build, None if it has none; AccessDeniedError if the user may not see it."""
         build = yield self.master.data.get(("builds", buildid))
         if build is not None and not (yield viewer.may_see_id(build["builderid"])):
-            raise Refused(f"build {buildid}: you may not see it")
+            raise AccessDeniedError(f"build {buildid}: you may not see it")
         return build
 
     @defer.inlineCallbacks
-    def _previous(
-        self, storage: Storage, found: Sequence[Point], buildid: int
+    def _previous_points(
+        self, storage: Storage, points: Sequence[Point], buildid: int
     ) -> Generator[Any, Any, dict[str, Optional[Point]]]:
-        """The last earlier point of each series, builder and tags."""
-        wanted = list({_key(point): point for point in found}.items())
+        """The newest point of an earlier build for each series, builder and tags."""
+        lines = {_line_key(point): point for point in points}
 
-        def ask(item: tuple[str, Point]) -> defer.Deferred[Optional[Point]]:
-            point = item[1]
-            return storage.last(
-                Query(point.series, builder=point.builder, tags=point.tags, exact_tags=True), before=buildid
-            )
+        def last(point: Point) -> defer.Deferred[Optional[Point]]:
+            query = Query(point.series, builder=point.builder, tags=point.tags, exact_tags=True)
+            return storage.last(query, before=buildid)
 
-        before = yield _in_turns(wanted, ask)
-        return {key: point for (key, _), point in zip(wanted, before)}
-
-    # the rest
+        return dict(zip(lines, (yield _map_parallel(last, list(lines.values())))))
 
     @defer.inlineCallbacks
-    def health(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
-        """How the stores and sinks are, for whoever may see every builder: errors tell of names."""
-        self._storage(given)
+    def health(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The state of stores and exporters, for users who may see every builder because errors hold names."""
+        self._storage(arguments)
         if (yield viewer.visible()) is not None:
-            raise Refused("health: for those who may see every builder")
+            raise AccessDeniedError("health: for those who may see every builder")
         stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.state.sources)))]
-        left = yield journals.left_sinks(self.state)
-        sinks = [*(sink.health() for sink in _by_name(self.state.exporters)), *left]
-        return whole(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
+        abandoned = yield journals.left_sinks(self.state)
+        sinks = [*(exporter.health() for exporter in _by_name(self.state.exporters)), *abandoned]
+        return encode(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
 
     @defer.inlineCallbacks
-    def links(self, given: Arguments, viewer: Viewer) -> Generator[Any, Any, Parts]:
-        """Where the instances' servers show the same; None where there is none, or where the master has opted out."""
+    def links(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The URLs at which the instances' servers show the same; None if there is no such server."""
         now = self._now()
-        builder = given.get("builder")
-        since, until = (times.read(given.get(name), now, name) for name in ("since", "until"))
-        span = [None if at is None else times.seconds(at) for at in (since, until)]
+        builder = arguments.get("builder")
+        bounds = (times.read(arguments.get(name), now, name) for name in ("since", "until"))
+        since, until = (None if bound is None else times.seconds(bound) for bound in bounds)
         if builder is not None:
             yield self._check_builder(builder, viewer)
-        buildid = given.get("buildid")
+        buildid = arguments.buildid()
         if buildid is not None:
-            build = yield self._build(serialize.read_whole(buildid, "buildid", 1, LARGEST_BUILDID), viewer)
+            build = yield self._find_build(buildid, viewer)
             if build is None:
                 raise UnknownSeriesError(f"build {buildid}: no such build")
-            span = _span(build)
-        found: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
+            since, until = _range_around(build)
+        urls: dict[str, Optional[str]] = {"grafana": None, "influxdb": None}
         services = () if self.pipeline.opted_out else _by_name(self.master.service_manager.namedServices)
         for service in services:
             if hasattr(service, "measure_links"):
-                links = service.measure_links(builder=builder, series=given.get("series"), since=span[0], until=span[1])
-                found.update((name, link) for name, link in links.items() if found.get(name, "") is None)
-        return whole(found)
+                links = service.measure_links(builder=builder, series=arguments.get("series"), since=since, until=until)
+                urls.update((name, url) for name, url in links.items() if urls.get(name, "") is None)
+        return encode(urls)
 
 
-def _overview(infos: Sequence[SeriesInfo]) -> Parts:
-    """The JSON of all these."""
-    return listed(serialize.series_answer(()), "series", items(infos, serialize.info_answer))
+def _encode_series(infos: Sequence[SeriesInfo]) -> Fragments:
+    return encode_with_list(serialize.series_answer(()), "series", encode_items(infos, serialize.info_answer))
 
 
-def _by_name(things: Mapping[str, Any]) -> list[Any]:
-    """Values in the order of their names: Buildbot starts its services in any."""
-    return [things[name] for name in sorted(things)]
+def _by_name(values: Mapping[str, Any]) -> list[Any]:
+    """The values sorted by their names, as Buildbot starts its services in any order."""
+    return [values[name] for name in sorted(values)]
 
 
-def _key(point: Point) -> str:
+def _line_key(point: Point) -> str:
     return json.dumps([point.series, point.builder, sorted(point.tags.items())])
 
 
-def _span(build: Any) -> list[Optional[float]]:
-    """Unix seconds around a build; open where it still runs."""
-    began, ended = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
-    return [began and began - MARGIN, ended and ended + MARGIN]
+def _range_around(build: Any) -> tuple[Optional[float], Optional[float]]:
+    """Unix seconds before the start and after the end of a build; None for the end of a running build."""
+    started, completed = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
+    return started and started - LINK_MARGIN, completed and completed + LINK_MARGIN
 
 
 @defer.inlineCallbacks
-def _in_turns(
-    items: Sequence[Item], ask: Callable[[Item], defer.Deferred[Result]]
+def _map_parallel(
+    function: Callable[[Item], defer.Deferred[Result]], items: Sequence[Item]
 ) -> Generator[Any, Any, list[Result]]:
-    """The answers for ``items`` in their order, AT_ONCE questions at a time; the first error ends it."""
-    found: list[Result] = []
-    for at in range(0, len(items), AT_ONCE):
-        asked = [ask(item) for item in items[at : at + AT_ONCE]]
+    """The results for ``items`` in their order, MAX_PARALLEL_QUERIES at a time; the first error is raised."""
+    results: list[Result] = []
+    for start in range(0, len(items), MAX_PARALLEL_QUERIES):
+        batch = [function(item) for item in items[start : start + MAX_PARALLEL_QUERIES]]
         try:
-            found += yield defer.gatherResults(asked, consumeErrors=True)
+            results += yield defer.gatherResults(batch, consumeErrors=True)
         except defer.FirstError as error:
-            why: Any = error.subFailure.value
-            raise why from None
-    return found
+            cause: Any = error.subFailure.value
+            raise cause from None
+    return results

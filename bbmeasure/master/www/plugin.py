@@ -1,7 +1,7 @@
-"""The Measurements page in Buildbot's web interface: what ``c["www"]["plugins"] = {"bbmeasure": {}}`` turns on.
+"""Buildbot www plugin ``bbmeasure``: the Measurements page and the JSON API.
 
-The page itself is built from ``www/`` into ``static/`` beside this module.  Where it was not built (a checkout
-installed on a machine without npm) the JSON API is served all the same, and the log says once why the page is missing.
+The page is built from ``www/`` into ``static/`` beside this module.  If it was not built (installation from a checkout
+without npm), only the JSON API is served, and the reason is logged once.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from twisted.web.static import Data, File
 
 
 class _Static(File):
-    """Files that a browser asks about again each time, so that an upgraded page is seen at once."""
+    """Static files that a browser must revalidate, so that an upgraded page is shown at once."""
 
     def render_GET(self, request: Any) -> Any:
-        """As its base does, with one header more."""
+        """Serve the file with ``Cache-Control: no-cache``."""
         request.setHeader(b"cache-control", b"no-cache")
         return super().render_GET(request)  # type: ignore[no-untyped-call]  # Twisted's has no types
 
 
-#: What is served for a page that was not built: the AngularJS page of Buildbot 3 insists on a module of each plugin.
-_NO_PAGE = b'window.angular && angular.module("bbmeasure", []);'
+#: Served as scripts.js if the page was not built: the AngularJS page of Buildbot 3 requires a module of each plugin.
+_EMPTY_MODULE = b'window.angular && angular.module("bbmeasure", []);'
 
 
 class MeasurementsPage(Application):
-    """Buildbot keeps one of these a process, imports it before it forks and hands it its master at each reconfig."""
+    """The plugin.  Buildbot creates one a process, before twistd forks, and sets its master at each reconfiguration."""
 
     def __init__(self) -> None:
         super().__init__("bbmeasure.master.www", "Measurements of what Buildbot builds")
         self.resource = _Static(str(self.static_dir))
-        self._served: Any = None
+        self._served_master: Any = None
 
     @property
     def is_built(self) -> bool:
-        """Whether there is a page to serve beside the API."""
+        """Whether the page was built."""
         return os.path.isfile(os.path.join(self.static_dir, "scripts.js"))
 
     def setMaster(self, master: Any) -> None:
-        """Serve the API of ``master``; a master that is served already keeps what it has."""
+        """Serve the API of ``master``; a reconfiguration sets the same master again and changes nothing."""
         super().setMaster(master)
-        if master is self._served:
+        if master is self._served_master:
             return
-        from bbmeasure.master.www.resource import ApiResource  # not before twistd has forked
+        from bbmeasure.master.www.resource import ApiResource  # must be imported after twistd has forked
 
-        self._served = master
+        self._served_master = master
         self.resource.putChild(b"api", ApiResource(master))
         self._serve_below_plugins(master.www)
         if not self.is_built:
-            self._stand_in(b"scripts.js", _NO_PAGE, "text/javascript")
-            self._stand_in(b"styles.css", b"", "text/css")
+            self._serve_fallback(b"scripts.js", _EMPTY_MODULE, "text/javascript")
+            self._serve_fallback(b"styles.css", b"", "text/css")
             log.msg(
                 "bbmeasure: the Measurements page was not built when bbmeasure was installed, only its JSON API is "
                 "there; with npm on the machine, install bbmeasure again, or run `make www` in its checkout"
             )
 
     def _serve_below_plugins(self, www: Any) -> None:
-        """Buildbot 3 serves a plugin as ``/NAME`` alone; Buildbot 4 has ``/plugins/`` by now and puts it there."""
+        """Serve the plugin below ``/plugins/``, as Buildbot 4 does itself; Buildbot 3 serves it at ``/NAME`` only."""
         root = www.apps.get(www.base_plugin_name).resource
         if b"plugins" not in root.children:
             resource: Any = Resource
@@ -68,10 +68,11 @@ class MeasurementsPage(Application):
             plugins.putChild(b"bbmeasure", self.resource)
             root.putChild(b"plugins", plugins)
 
-    def _stand_in(self, name: bytes, content: bytes, kind: str) -> None:
-        """Serve ``content`` where the built page would be."""
+    def _serve_fallback(self, name: bytes, content: bytes, kind: str) -> None:
+        """Serve ``content`` in place of a file of the page."""
         static: Any = Data
         self.resource.putChild(name, static(content, kind))
 
 
+#: The entry point; Buildbot's own plugins have this name too.
 ep = MeasurementsPage()

@@ -1,6 +1,7 @@
-"""The JSON API under ``/plugins/bbmeasure/api/v1/``: read-only, in the master's own web server, by its rules.
+"""The JSON API under ``/plugins/bbmeasure/api/v1/``: a read-only resource of the master's own web server.
 
-An answer is private to its reader and comes with an ETag.  An error is ``{"message"}`` with 400, 403, 404, 405 or 503.
+An answer is cacheable by its client alone and has an ETag.  An error is ``{"message"}`` with status 400, 403, 404, 405
+or 503.
 """
 
 from __future__ import annotations
@@ -18,40 +19,41 @@ from twisted.web.server import NOT_DONE_YET
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
-from bbmeasure.master.www.authorization import Access, Viewer
-from bbmeasure.master.www.endpoints import Endpoints, Refused
-from bbmeasure.master.www.streaming import Body, JsonWriter, Parts, send
+from bbmeasure.master.www.authorization import Authorizer, Viewer
+from bbmeasure.master.www.endpoints import AccessDeniedError, Endpoints
+from bbmeasure.master.www.streaming import Body, Fragments, JsonWriter, send
 from bbmeasure.reports import serialize
 
 log = Logger()
 
-#: Seconds that an answer may take to be found, questions that are answered at a time, and that may wait.
-LIMIT = 20.0
-AT_ONCE = 8
-MOST_WAITING = 200
-#: Seconds after which a client that was turned away may ask again.
+#: Seconds within which an answer must be computed.
+ANSWER_TIMEOUT = 20.0
+#: Requests that are answered in parallel, and that may wait for their turn.
+MAX_PARALLEL = 8
+MAX_QUEUED = 200
+#: Seconds in the Retry-After header of status 503.
 RETRY_AFTER = 2
 
 _VERSION = b"v1"
 _PATHS = {name.encode(): name for name in Endpoints.ARGUMENTS}
 
 
-class TryLater(MeasureError):
-    """No answer now: too many questions, or one that takes too long."""
+class OverloadedError(MeasureError):
+    """Too many requests, or a request that takes too long."""
 
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
-    (Refused, 403),
+    (AccessDeniedError, 403),
     (UnknownSeriesError, 404),
     (QueryError, 400),
     (RecordError, 400),
-    (TryLater, 503),
+    (OverloadedError, 503),
     (StorageError, 503),
 )
 
 
 class ApiResource(Resource):
-    """Everything below ``api/``; knows its master and nothing of the page."""
+    """The resource for everything below ``api/``."""
 
     isLeaf = True
 
@@ -59,13 +61,13 @@ class ApiResource(Resource):
         super().__init__(master)
         state = state_of(master)
         self._pipeline = state.pipeline
-        self._access = Access(master)
+        self._authorizer = Authorizer(master)
         self._json_writer = JsonWriter(master.reactor)
         self._endpoints = Endpoints(master, state, self._json_writer)
-        self._slots = defer.DeferredSemaphore(AT_ONCE)
+        self._slots = defer.DeferredSemaphore(MAX_PARALLEL)
 
     def render(self, request: Any) -> Any:
-        """Answer, later."""
+        """Start to answer."""
         for header, value in (
             (b"content-type", b"application/json; charset=utf-8"),
             (b"cache-control", b"private, no-cache"),
@@ -73,72 +75,71 @@ class ApiResource(Resource):
             (b"x-content-type-options", b"nosniff"),
         ):
             request.setHeader(header, value)
-        ended = request.notifyFinish()
-        work = self._work(request)
-        ended.addErrback(self._gone, work)
-        work.addErrback(self._explain, request)
+        disconnected = request.notifyFinish()
+        work = self._answer(request)
+        disconnected.addErrback(self._cancel, work)
+        work.addErrback(self._send_failure, request)
         return NOT_DONE_YET
 
-    def _gone(self, _: Failure, work: defer.Deferred[None]) -> None:
-        """The client has hung up: what it asked for is not worked on any longer."""
+    def _cancel(self, _: Failure, work: defer.Deferred[None]) -> None:
+        """Cancel the work for a client that has disconnected."""
         self._pipeline.counters["api_gone"] += 1
         work.cancel()
 
     @defer.inlineCallbacks
-    def _work(self, request: Any) -> Generator[Any, Any, None]:
-        """Find the answer and send it."""
+    def _answer(self, request: Any) -> Generator[Any, Any, None]:
+        """Compute the answer and send it."""
         name = _PATHS.get(request.postpath[1]) if len(request.postpath) == 2 else None
         if name is None or request.postpath[0] != _VERSION:
             raise UnknownSeriesError(f"no such path: expected v1/ and one of {', '.join(Endpoints.ARGUMENTS)}")
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"allow", b"GET, HEAD")
-            _refuse(request, 405, "expected GET: nothing can be changed here")
+            _send_error(request, 405, "expected GET: nothing can be changed here")
             return
         arguments = Arguments(request.args, Endpoints.ARGUMENTS[name])
-        find = getattr(self._endpoints, name)
-        body = yield self._find(find, arguments, self._access.viewer(request))
+        endpoint = getattr(self._endpoints, name)
+        body = yield self._compute(endpoint, arguments, self._authorizer.viewer(request))
         send(request, body, self.master.reactor)
 
     @defer.inlineCallbacks
-    def _find(
-        self, find: Callable[[Arguments, Viewer], defer.Deferred[Parts]], arguments: Arguments, viewer: Viewer
+    def _compute(
+        self, endpoint: Callable[[Arguments, Viewer], defer.Deferred[Fragments]], arguments: Arguments, viewer: Viewer
     ) -> Generator[Any, Any, Body]:
-        """The answer, with no more than AT_ONCE looked for at a time."""
-        if len(self._slots.waiting) >= MOST_WAITING:
-            raise TryLater(f"{MOST_WAITING} questions wait already: expected fewer at once")
+        """The body of an answer, computed when one of MAX_PARALLEL slots is free."""
+        if len(self._slots.waiting) >= MAX_QUEUED:
+            raise OverloadedError(f"{MAX_QUEUED} questions wait already: expected fewer at once")
         yield self._slots.acquire()
         try:
-            parts = yield find(arguments, viewer).addTimeout(LIMIT, self.master.reactor, _late)
-            body: Body = yield self._json_writer.write(parts)
+            fragments = yield endpoint(arguments, viewer).addTimeout(ANSWER_TIMEOUT, self.master.reactor, _on_timeout)
+            body: Body = yield self._json_writer.write(fragments)
             return body
         finally:
             self._slots.release()
 
-    def _explain(self, why: Failure, request: Any) -> None:
-        """Say what went wrong, unless nobody listens any longer; where a store is at fault, the log says how."""
-        error = why.value
+    def _send_failure(self, failure: Failure, request: Any) -> None:
+        """Send an error status.  What went wrong in a store is only written to the log, as it may hold paths."""
+        error = failure.value
         if isinstance(error, defer.CancelledError):
             return
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         message = str(error)
         if status == 500:
             self._pipeline.counters["errors"] += 1
-            log.failure("bbmeasure: JSON API", failure=why)
+            log.failure("bbmeasure: JSON API", failure=failure)
             message = "internal error, see the master's log"
         elif status == 503:
             self._pipeline.count("api_unavailable", f"JSON API: {error}")
             request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
             if isinstance(error, StorageError):
                 message = "the store does not answer now, see health and the master's log"
-        _refuse(request, status, message)
+        _send_error(request, status, message)
 
 
-def _late(_: Any, seconds: float) -> None:
-    raise TryLater(f"no answer within {seconds:g} s: ask for less")
+def _on_timeout(_: Any, seconds: float) -> None:
+    raise OverloadedError(f"no answer within {seconds:g} s: ask for less")
 
 
-def _refuse(request: Any, status: int, message: str) -> None:
-    """An error instead of an answer."""
+def _send_error(request: Any, status: int, message: str) -> None:
     body = json.dumps(serialize.error_answer(message)).encode()
     request.setResponseCode(status)
     request.setHeader(b"content-length", b"%d" % len(body))

@@ -1,4 +1,4 @@
-"""JSON over HTTP without holding the reactor up: made in short slices, sent as fast as the client takes it."""
+"""Encoding and sending of JSON answers without blocking the reactor."""
 
 from __future__ import annotations
 
@@ -13,145 +13,148 @@ from twisted.internet import defer, interfaces, task
 from zope.interface import implementer
 
 Item = TypeVar("Item")
-Parts = Iterator[bytes]
+#: Consecutive parts of a JSON text.
+Fragments = Iterator[bytes]
 
-#: Items that are made into JSON between two looks at the clock, and the seconds after which others have their turn.
-A_PIECE = 50
-A_SLICE = 0.003
-#: Bytes that are handed over at a time.
-A_CHUNK = 32 * 1024
-#: Seconds that a client may take to receive one answer.
-SENDING = 60.0
+#: Items that are encoded as one fragment.
+ITEMS_PER_FRAGMENT = 50
+#: Seconds of encoding after which the reactor runs other work.
+SLICE_SECONDS = 0.003
+#: Bytes that are written to the transport at a time.
+CHUNK_BYTES = 32 * 1024
+#: Seconds within which a client must receive an answer.
+SEND_TIMEOUT = 60.0
 
-NOT_MODIFIED = 304
+_NOT_MODIFIED = 304
 
 
-def items(found: Iterable[Item], one: Callable[[Item], Any]) -> Parts:
-    """The JSON of some items of a list, each made by ``one``, in short parts without what stands between them."""
-    remaining = iter(found)
+def encode_items(items: Iterable[Item], serialize: Callable[[Item], Any]) -> Fragments:
+    """The JSON of the items of a list, without brackets and without the commas between fragments."""
+    remaining = iter(items)
     while True:
-        made = json.dumps([one(item) for item in islice(remaining, A_PIECE)], allow_nan=False)[1:-1]
-        if not made:
+        encoded = json.dumps([serialize(item) for item in islice(remaining, ITEMS_PER_FRAGMENT)], allow_nan=False)[1:-1]
+        if not encoded:
             return
-        yield made.encode()
+        yield encoded.encode()
 
 
-def listed(head: Mapping[str, Any], key: str, parts: Iterable[bytes]) -> Parts:
-    """The JSON of ``head`` with a list under ``key``, of whose items ``parts`` are the JSON."""
-    rest = {name: value for name, value in head.items() if name != key}
-    opened = json.dumps(rest, allow_nan=False)[:-1] + (", " if rest else "")
-    yield f"{opened}{json.dumps(key)}: [".encode()
+def encode_with_list(fields: Mapping[str, Any], key: str, items: Iterable[bytes]) -> Fragments:
+    """The JSON of an object with ``fields``, and under ``key`` a list of already encoded ``items``."""
+    others = {name: value for name, value in fields.items() if name != key}
+    start = json.dumps(others, allow_nan=False)[:-1] + (", " if others else "")
+    yield f"{start}{json.dumps(key)}: [".encode()
     separator = b""
-    for part in parts:
-        yield separator + part
+    for item in items:
+        yield separator + item
         separator = b", "
     yield b"]}"
 
 
-def whole(answer: Mapping[str, Any]) -> Parts:
+def encode(answer: Mapping[str, Any]) -> Fragments:
     """The JSON of a small answer."""
     yield json.dumps(answer, allow_nan=False).encode()
 
 
 @dataclass(frozen=True)
 class Body:
-    """An answer as it is sent, with its ETag."""
+    """The body of a response, with its ETag."""
 
-    parts: list[bytes]
-    tag: bytes
+    fragments: list[bytes]
+    etag: bytes
 
     @property
     def size(self) -> int:
-        """How many bytes that is."""
-        return sum(map(len, self.parts))
+        """Length in bytes."""
+        return sum(map(len, self.fragments))
 
 
 class JsonWriter:
-    """Makes answers, one at a time and each in slices, so that all of them together leave the reactor its time."""
+    """Encodes bodies one after another, in slices of SLICE_SECONDS, so that together they do not block the reactor."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._lock = defer.DeferredLock()
 
-    def write(self, parts: Parts) -> defer.Deferred[Body]:
-        """All ``parts`` together."""
-        return self._lock.run(self._write, parts)
+    def write(self, fragments: Fragments) -> defer.Deferred[Body]:
+        """The body of all fragments."""
+        return self._lock.run(self._write, fragments)
 
     @defer.inlineCallbacks
-    def _write(self, parts: Parts) -> Generator[Any, Any, Body]:
-        made: list[bytes] = []
+    def _write(self, fragments: Fragments) -> Generator[Any, Any, Body]:
+        written: list[bytes] = []
         digest = hashlib.blake2b(digest_size=12)
-        end = self._reactor.seconds() + A_SLICE
-        for part in parts:
-            made.append(part)
-            digest.update(part)
-            if self._reactor.seconds() >= end:
+        slice_end = self._reactor.seconds() + SLICE_SECONDS
+        for fragment in fragments:
+            written.append(fragment)
+            digest.update(fragment)
+            if self._reactor.seconds() >= slice_end:
                 yield task.deferLater(self._reactor, 0)
-                end = self._reactor.seconds() + A_SLICE
-        return Body(made, b'"%s"' % digest.hexdigest().encode())
+                slice_end = self._reactor.seconds() + SLICE_SECONDS
+        return Body(written, b'"%s"' % digest.hexdigest().encode())
 
 
-def _is_known(request: Any, tag: bytes) -> bool:
-    """Whether the client says that it has that already, through a proxy that compresses (``W/``) or not."""
-    known = request.getHeader(b"if-none-match") or b""
-    tags = [one.strip() for one in known.split(b",")]
-    return b"*" in tags or tag in [one[2:] if one.startswith(b"W/") else one for one in tags]
+def _has_etag(request: Any, etag: bytes) -> bool:
+    """Whether If-None-Match has the ETag; a proxy that compresses makes it a weak one (``W/``)."""
+    header = request.getHeader(b"if-none-match") or b""
+    etags = [each.strip() for each in header.split(b",")]
+    return b"*" in etags or etag in [each[2:] if each.startswith(b"W/") else each for each in etags]
 
 
 def send(request: Any, body: Body, reactor: Any) -> None:
-    """Send a body under the status and headers that the request has by now, and finish.
+    """Send a body with the status and headers that are set on the request, and finish the request.
 
-    One that the client has already is not sent again.  A client that takes longer than SENDING is let go.
+    A client that has the body already gets status 304.  The connection of a client that needs longer than SEND_TIMEOUT
+    is closed.
     """
-    request.setHeader(b"etag", body.tag)
-    if _is_known(request, body.tag):
-        request.setResponseCode(NOT_MODIFIED)
+    request.setHeader(b"etag", body.etag)
+    if _has_etag(request, body.etag):
+        request.setResponseCode(_NOT_MODIFIED)
         request.finish()
         return
     request.setHeader(b"content-length", b"%d" % body.size)
     if request.method == b"HEAD":
         request.finish()
-    elif body.size <= A_CHUNK:
-        request.write(b"".join(body.parts))
+    elif body.size <= CHUNK_BYTES:
+        request.write(b"".join(body.fragments))
         request.finish()
     else:
-        _Sender(request, body.parts, reactor).start()
+        _BodyProducer(request, body.fragments, reactor).start()
 
 
 @implementer(interfaces.IPullProducer)
-class _Sender:
-    """Hands a body over piece by piece, each when the one before is gone."""
+class _BodyProducer:
+    """Pull producer that writes a body in chunks."""
 
-    def __init__(self, request: Any, body: list[bytes], reactor: Any) -> None:
+    def __init__(self, request: Any, fragments: list[bytes], reactor: Any) -> None:
         self._request = request
-        self._parts = body[::-1]
+        self._reversed_fragments = fragments[::-1]
         self._reactor = reactor
         self._timer: Optional[Any] = None
 
     def start(self) -> None:
-        """Begin."""
-        self._timer = self._reactor.callLater(SENDING, self._give_up)
+        """Register with the request."""
+        self._timer = self._reactor.callLater(SEND_TIMEOUT, self._abort)
         self._request.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
-        """The next piece."""
+        """Write the next chunk."""
         chunk: list[bytes] = []
         size = 0
-        while self._parts and size < A_CHUNK:
-            chunk.append(self._parts.pop())
+        while self._reversed_fragments and size < CHUNK_BYTES:
+            chunk.append(self._reversed_fragments.pop())
             size += len(chunk[-1])
         self._request.write(b"".join(chunk))
-        if not self._parts:
+        if not self._reversed_fragments:
             self.stopProducing()
             self._request.unregisterProducer()
             self._request.finish()
 
     def stopProducing(self) -> None:
-        """All is sent, or the client is gone."""
-        self._parts.clear()
+        """Stop: the body is sent, or the client has disconnected."""
+        self._reversed_fragments.clear()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def _give_up(self) -> None:
-        self._parts.clear()
+    def _abort(self) -> None:
+        self._reversed_fragments.clear()
         self._request.channel.transport.abortConnection()

@@ -223,9 +223,9 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "tag without a key": (["report", "size", "--master", "{folder}", "--tag", "=core"], "expected KEY=VALUE"),
     "since": (["report", "size", "--master", "{folder}", "--since", "soon"], "since 'soon': expected ISO 8601"),
     "range": (["report", "size", "--master", "{folder}", "--since", "5", "--until", "4"], "since: expected"),
-    "scheme": (["series", "--url", "file:///etc/passwd"], "expected the address of a master's page"),
-    "no address": (["series", "--url", "http://["], "expected the address of a master's page"),
-    "no host": (["series", "--url", "http:///x"], "expected the address of a master's page"),
+    "scheme": (["series", "--url", "file:///etc/passwd"], "expected a URL such as http://localhost:8010/"),
+    "no address": (["series", "--url", "http://["], "expected a URL such as http://localhost:8010/"),
+    "no host": (["series", "--url", "http:///x"], "expected a URL such as http://localhost:8010/"),
 }
 
 

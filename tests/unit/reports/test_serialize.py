@@ -7,7 +7,6 @@ import math
 
 import pytest
 
-from bbmeasure.errors import QueryError
 from bbmeasure.model import Bucket, BuildContext, Health, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.reports import serialize
@@ -16,10 +15,6 @@ NOW = 1_790_000_000
 SIZE = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("a", "b"), 2, NOW * 10**9, (NOW + 1) * 10**9, 5.0)
 TEXT = SeriesInfo("version", Kind.TEXT)
 BUILD = BuildContext("a", "bot", 7, 107, "measure", "abc")
-
-
-def names(statistics):
-    return [statistic.name for statistic in statistics]
 
 
 def test_a_series_says_what_it_is_and_holds():
@@ -161,38 +156,3 @@ def test_health_tells_ages_and_no_credentials():
             }
         ],
     }
-
-
-def test_statistics_are_read_by_their_names():
-    """Names between commas, blanks around them, percentiles among them, each once."""
-    assert names(serialize.read_statistics("average, p95,p99.9 ,average")) == ["average", "p95", "p99.9"]
-
-
-@pytest.mark.parametrize("text", [None, "", " "])
-def test_without_a_choice_all_that_make_sense_are_told(text):
-    """Numbers have all ten statistics, texts those that texts have."""
-    assert names(serialize.read_statistics(text)) == list(serialize.DEFAULT_STATISTICS)
-    assert names(serialize.read_statistics(text, Kind.TEXT)) == ["count", "first", "last"]
-
-
-@pytest.mark.parametrize("text", ["mean", "average,", "p101", "p", "average;count", ",".join(["p1"] * 33), "p1e2"])
-def test_what_is_no_statistic_is_refused(text):
-    """An unknown name, an empty one, or too many are a QueryError."""
-    with pytest.raises(QueryError):
-        serialize.read_statistics(text)
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "100001", "9" * 500, "\u0661", "1e3", " 5"])
-def test_a_limit_is_a_whole_number_in_bounds(text):
-    """Anything but plain digits from 1 to 100,000 is a QueryError that names the argument."""
-    with pytest.raises(QueryError, match="^limit"):
-        serialize.read_limit(text)
-
-
-def test_limits_in_bounds_are_taken():
-    """A limit and a number of buckets in bounds are what they say; there is a limit where none is given."""
-    assert serialize.read_limit("100000") == 100_000
-    assert serialize.read_limit(None) == serialize.DEFAULT_POINTS
-    assert serialize.read_buckets("2000") == 2000
-    with pytest.raises(QueryError, match="^buckets"):
-        serialize.read_buckets("2001")

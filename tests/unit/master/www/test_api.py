@@ -17,6 +17,7 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import NANOSECONDS, BuildContext, Point
+from bbmeasure.reports.summary import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 
 
@@ -135,7 +136,7 @@ def test_a_store_that_takes_too_long_is_given_up(resource, store, master):
     """After the limit the client gets 503 with when to come back, and the question to the store is cancelled."""
     request = ask(resource, "statistics", series="size")
     assert not request.finished
-    master.reactor.advance(resource_module.LIMIT + 1)
+    master.reactor.advance(resource_module.ANSWER_TIMEOUT + 1)
     assert (request.responseCode, request.json["message"]) == (503, "no answer within 20 s: ask for less")
     assert request.responseHeaders.getRawHeaders("retry-after") == ["2"]
     assert store.cancelled == 1
@@ -150,23 +151,27 @@ def test_a_client_that_hangs_up_cancels_its_question(resource, store):
 
 def test_only_some_questions_run_at_a_time(resource, store):
     """Of many questions a few are put to the store; the others follow as those end, also where one was cancelled."""
-    requests = [ask(resource, "statistics", series="size") for _ in range(resource_module.AT_ONCE + 5)]
-    assert len(store.open) == resource_module.AT_ONCE
+    requests = [ask(resource, "statistics", series="size") for _ in range(resource_module.MAX_PARALLEL + 5)]
+    assert len(store.open) == resource_module.MAX_PARALLEL
     requests[0].hang_up()
     requests[-1].hang_up()
-    assert len(store.open) == resource_module.AT_ONCE + 1
-    for number in range(resource_module.AT_ONCE + 4):
+    assert len(store.open) == resource_module.MAX_PARALLEL + 1
+    for number in range(resource_module.MAX_PARALLEL + 4):
         if number:
-            store.open[number].callback({**dict.fromkeys(endpoints.serialize.DEFAULT_STATISTICS), "count": 0.0})
-    assert [bool(request.finished) for request in requests] == [False, *[True] * (resource_module.AT_ONCE + 3), False]
+            store.open[number].callback({**dict.fromkeys(DEFAULT_STATISTICS), "count": 0.0})
+    assert [bool(request.finished) for request in requests] == [
+        False,
+        *[True] * (resource_module.MAX_PARALLEL + 3),
+        False,
+    ]
 
 
 def test_too_many_questions_are_turned_away(resource, store):
     """Where too many wait, the next is told so at once."""
-    for _ in range(resource_module.AT_ONCE + resource_module.MOST_WAITING):
+    for _ in range(resource_module.MAX_PARALLEL + resource_module.MAX_QUEUED):
         ask(resource, "statistics", series="size")
     request = ask(resource, "statistics", series="size")
-    assert (request.responseCode, len(store.open)) == (503, resource_module.AT_ONCE)
+    assert (request.responseCode, len(store.open)) == (503, resource_module.MAX_PARALLEL)
     assert "200 questions wait" in request.json["message"]
 
 
@@ -188,7 +193,7 @@ def test_the_words_of_a_store_stay_in_the_log(resource, store):
 
 def test_pages_of_points_are_put_together(resource, store, monkeypatch):
     """More points than a page come out whole and in order, however pages fall, points of one time among them too."""
-    monkeypatch.setattr(endpoints, "A_PAGE", 3)
+    monkeypatch.setattr(endpoints, "PAGE_SIZE", 3)
     store.write(
         [Point("burst", at // 2 * NANOSECONDS, float(at), {"n": str(at % 2)}) for at in range(2, 25)],
     )
@@ -271,7 +276,7 @@ def test_a_large_answer_is_sent_as_the_client_takes_it(master):
     streaming.send(request, body, master.reactor)
     request.producer.resumeProducing()
     assert len(b"".join(request.written)) == 40_000
-    master.reactor.advance(streaming.SENDING)
+    master.reactor.advance(streaming.SEND_TIMEOUT)
     assert aborted == [True]
 
 
@@ -282,7 +287,7 @@ def test_an_answer_is_made_in_slices(master):
 
     def parts():
         for number in range(4):
-            master.reactor.rightNow += streaming.A_SLICE
+            master.reactor.rightNow += streaming.SLICE_SECONDS
             turns.append(number)
             yield b"x"
 
@@ -298,7 +303,7 @@ def test_an_answer_is_made_in_slices(master):
 def test_lists_are_json(master):
     """Parts of lists, empty ones too, are JSON when they are put together, whatever stands beside them."""
     for count in (0, 1, 49, 50, 51, 120):
-        parts = streaming.items(range(count), lambda item: {"n": item})
-        made = b"".join(streaming.listed({"a": 1, "l": []}, "l", parts))
+        parts = streaming.encode_items(range(count), lambda item: {"n": item})
+        made = b"".join(streaming.encode_with_list({"a": 1, "l": []}, "l", parts))
         assert json.loads(made) == {"a": 1, "l": [{"n": number} for number in range(count)]}
-    assert json.loads(b"".join(streaming.listed({"l": []}, "l", []))) == {"l": []}
+    assert json.loads(b"".join(streaming.encode_with_list({"l": []}, "l", []))) == {"l": []}
