@@ -22,7 +22,7 @@ def rows():
     found = {}
     name = ""
     for row in re.split(r"^   \* - ?", PAGE, flags=re.MULTILINE)[1:]:
-        named = re.match(r"``([a-z0-9-]+)``|adapter", row)
+        named = re.match(r"``([a-z0-9-]+)``|Adapter", row)
         name = (named[1] or "") if named else name
         found[name] = found.get(name, "") + row.partition("\n\n")[0]
     del found[""]  # the heads of the tables
@@ -67,10 +67,10 @@ def test_the_silent_linters_and_those_that_speak_on_stderr_are_told():
         except ParseError:
             return False
 
-    (silent,) = re.findall(r"prints nothing where it finds nothing \(([^)]*)\)", PAGE)
+    (silent,) = re.findall(r"output is empty if they find no issue \(([^)]*)\)", PAGE)
     assert sorted(silent.split(", ")) == [name for name in adapters.linters() if is_silent(name)]
     for name in ("time", "cppcheck"):
-        assert "speaks on stderr" in rows()[name]
+        assert "writes to stderr" in rows()[name]
 
 
 def test_the_example_is_an_adapter():
