@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 class Storage(Protocol):
     """A store of points.
 
-    Each Deferred fails with a StorageError, a QueryError or, of :meth:`declare`, a SeriesConflictError, and with
-    nothing else; cancelling the Deferred of a question breaks the question off.
+    Every Deferred fails with a StorageError, a QueryError or, from :meth:`declare`, a SeriesConflictError, and with no
+    other exception.  Cancelling the Deferred of a query interrupts the query.
     """
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Deferred[SeriesInfo]:
-        """Say what a series is; the answer is what holds.
+        """Declare the kind, unit and direction of a series; fires with the declaration in effect.
 
-        The first to declare a series decides.  SeriesConflictError where kind or unit differ from what holds, unless
-        ``override``: then the new kind holds (a unit never changes).  A direction that is given replaces one before it.
+        The first declaration of a series decides.  A later one with another kind or unit fails with
+        SeriesConflictError; with ``override`` its kind replaces the former (the unit never changes).  A direction, if
+        given, replaces the former.
         """
         ...
 
     def write(self, points: Sequence[Point], state: Mapping[str, float] = ...) -> Deferred[None]:
-        """Keep points, and the running totals ``state`` with them, all or nothing; fires when they are safe.
+        """Write points and the running totals ``state`` in one transaction; fires when they are durable.
 
         A key of ``state`` is a JSON list whose second item is the name of its series, so that :meth:`forget` finds it.
-        Who cancels the Deferred waits no longer; the points are kept all the same.
+        Cancelling the Deferred does not undo the write.
         """
         ...
 
@@ -41,26 +42,25 @@ class Storage(Protocol):
         ...
 
     def series(self, builders: Optional[frozenset[str]] = None) -> Deferred[list[SeriesInfo]]:
-        """All series by name, with what they hold.
+        """All series by name, with counts, times and last values.
 
-        With ``builders`` only those that hold something of these, and what that is: nothing of the answer is of others.
-        ``""`` among them stands for points outside builds.
+        With ``builders`` only the series that have points of these builders, described by these points alone.  ``""``
+        stands for points outside builds.
         """
         ...
 
     def last(self, query: Query, before: Optional[int] = None) -> Deferred[Optional[Point]]:
-        """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
+        """The newest point; with ``before``, the newest of another build with a smaller buildid."""
         ...
 
     def records(self, buildid: int) -> Deferred[list[Point]]:
-        """All points of a build, in the order of their time."""
+        """All points of a build, ordered by time."""
         ...
 
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> Deferred[dict[str, Union[float, str, None]]]:
-        """Each statistic by its name; None where there is no data.
+        """The statistics by name; None for those that no point defines.
 
-        Points in the order of their time make ``first`` and ``last``.  QueryError where a statistic makes no sense for
-        text.
+        ``first`` and ``last`` are by the time of the points.  QueryError for a statistic that texts do not have.
         """
         ...
 
@@ -69,17 +69,20 @@ class Storage(Protocol):
         ...
 
     def buckets(self, query: Query, count: int) -> Deferred[list[Bucket]]:
-        """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
+        """``count`` intervals of equal length; empty when no point matches.
+
+        They reach from the query's ``since``, or the first point, to its ``until``, or the last point.
+        """
         ...
 
     def forget(self, series: str) -> Deferred[int]:
-        """Remove a series with its points, declaration and state; how many points that were."""
+        """Remove a series with its points, declaration and state; fires with the number of points."""
         ...
 
     def health(self) -> Health:
-        """How it is, from memory alone."""
+        """Counters and the last error, from memory."""
         ...
 
     def close(self) -> Deferred[None]:
-        """Write what waits and let go of threads and files; fires within its own time limit."""
+        """Write what is pending, and end threads and connections; fires within the store's own timeout."""
         ...

@@ -1,4 +1,4 @@
-"""MemoryStorage: the store of a master that keeps nothing, bounded in points, streams and series."""
+"""MemoryStorage: a store in memory, bounded in points, streams and series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.validation import (
-    answer,
     bucket_edges,
     canonical_tags,
     check_buckets,
@@ -24,18 +23,19 @@ from bbmeasure.storage.validation import (
     check_point,
     check_stream,
     check_text_statistics,
+    compute,
     reconcile,
     state_series,
     tags_match,
 )
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 StreamKey = tuple[str, str, str, str]
 
 
 @dataclass
 class _Stream:
-    """The points of one series, builder, worker and tags, in the order of their time."""
+    """The points of one series, builder, worker and set of tags, ordered by time."""
 
     number: int
     key: StreamKey
@@ -44,7 +44,7 @@ class _Stream:
     points: list[Point] = field(default_factory=list)
 
     def put(self, point: Point) -> bool:
-        """Keep a point; False where it took the place of one."""
+        """Insert a point; returns false when it replaced one of the same time."""
         at = bisect_left(self.times, point.time)
         if at < len(self.times) and self.times[at] == point.time:
             self.points[at] = point
@@ -64,10 +64,10 @@ class _Stream:
 
 
 class MemoryStorage:
-    """Keeps the newest ``max_points`` points that were written, of at most ``max_series`` series.
+    """A store of the ``max_points`` points written last, of at most ``max_series`` series.
 
-    Points beyond are dropped, the longest kept first, or refused where the series is a new one too many; both are
-    counted in ``health().counters``.  Every Deferred has fired already.
+    Excess points are dropped in the order of their arrival; points of a series or stream beyond the limits are refused.
+    ``health().counters`` counts both.  Every Deferred has fired when it is returned.
     """
 
     def __init__(
@@ -79,46 +79,47 @@ class MemoryStorage:
         max_streams: int = 50_000,
     ) -> None:
         self.name = name
-        self._most = (max_points, max_series, max_streams)
+        self._max_points, self._max_series, self._max_streams = max_points, max_series, max_streams
         self._infos: dict[str, SeriesInfo] = {}
         self._declared: set[str] = set()
         self._streams: dict[StreamKey, _Stream] = {}
         self._by_series: dict[str, list[_Stream]] = {}
         self._order: deque[tuple[_Stream, int]] = deque()
         self._state: dict[str, float] = {}
-        self._made = 0
+        self._streams_created = 0
         self.counters: Counter[str] = Counter()
 
     def is_empty(self) -> bool:
-        """Whether nothing is kept: no point, no declaration, no running total."""
+        """Whether it has no point, no declaration and no running total."""
         return not (self._order or self._infos or self._state)
 
     def drain(self) -> tuple[list[SeriesInfo], list[Point], dict[str, float]]:
-        """Everything that is kept, points in the order in which they came, and forget it."""
+        """Remove and return all declarations, points (in the order of their arrival) and running totals."""
         infos = [self._infos[name] for name in sorted(self._declared)]
         points = [stream.points[bisect_left(stream.times, time)] for stream, time in self._order]
         state = dict(self._state)
-        for kept in (self._infos, self._declared, self._streams, self._by_series, self._order, self._state):
-            kept.clear()
+        for content in (self._infos, self._declared, self._streams, self._by_series, self._order, self._state):
+            content.clear()
         return infos, points, state
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> defer.Deferred[SeriesInfo]:
-        """Say what a series is, see :class:`~bbmeasure.storage.base.Storage`."""
-        return _answer(lambda: self._declare(info, override))
+        """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
+        return _result(lambda: self._declare(info, override))
 
     def _declare(self, info: SeriesInfo, override: bool) -> SeriesInfo:
-        said = SeriesInfo(info.name, info.kind, info.unit, info.better)
-        held = reconcile(self._infos[info.name], said, override=override) if info.name in self._declared else said
-        if info.name not in self._infos and len(self._infos) >= self._most[1]:
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
+        if info.name in self._declared:
+            declared = reconcile(self._infos[info.name], declared, override=override)
+        if info.name not in self._infos and len(self._infos) >= self._max_series:
             self.counters["refused_series"] += 1
-            return held
-        self._infos[info.name] = held
+            return declared
+        self._infos[info.name] = declared
         self._declared.add(info.name)
-        return held
+        return declared
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
-        """Keep points, and the running totals ``state`` with them."""
-        return _answer(lambda: self._write(points, state or {}))
+        """Write points and the running totals ``state``."""
+        return _result(lambda: self._write(points, state or {}))
 
     def _write(self, points: Sequence[Point], state: Mapping[str, float]) -> None:
         for point in points:
@@ -135,30 +136,32 @@ class MemoryStorage:
                 point = replace(point, tags=stream.tags)
             if stream.put(point):
                 self._order.append((stream, point.time))
-        while len(self._order) > self._most[0]:
+        while len(self._order) > self._max_points:
             oldest, time = self._order.popleft()
             oldest.drop(time)
             self.counters["dropped"] += 1
             if not oldest.times:
                 self._remove(oldest)
         self._state.update({key: float(value) for key, value in state.items()})
-        while len(self._state) > self._most[2]:
+        while len(self._state) > self._max_streams:
             del self._state[next(iter(self._state))]
             self.counters["dropped_state"] += 1
 
     def _stream(self, point: Point) -> Optional[_Stream]:
-        """The stream of a point, made where there is room for one."""
+        """The stream of a point, created if necessary; None beyond the limits."""
         key = (point.series, point.builder or "", point.worker or "", canonical_tags(point.tags))
         stream = self._streams.get(key)
         if stream is None:
             is_new = point.series not in self._infos
-            if len(self._streams) >= self._most[2] or (is_new and len(self._infos) >= self._most[1]):
+            if len(self._streams) >= self._max_streams or (is_new and len(self._infos) >= self._max_series):
                 return None
             if is_new:
                 kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
                 self._infos[point.series] = SeriesInfo(point.series, kind)
-            self._made += 1
-            stream = _Stream(self._made, key, {tag: value for tag, value in sorted(point.tags.items()) if value})
+            self._streams_created += 1
+            stream = _Stream(
+                self._streams_created, key, {tag: value for tag, value in sorted(point.tags.items()) if value}
+            )
             self._streams[key] = stream
             self._by_series.setdefault(point.series, []).append(stream)
         return stream
@@ -177,7 +180,7 @@ class MemoryStorage:
         return defer.succeed({key: self._state[key] for key in keys if key in self._state})
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
-        """All series by name, with what they hold, see :class:`~bbmeasure.storage.base.Storage`."""
+        """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
         infos = (self._info(name, builders) for name in sorted(self._infos))
         return defer.succeed([info for info in infos if info.count or builders is None])
 
@@ -198,29 +201,29 @@ class MemoryStorage:
         )
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
-        """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-        found: Optional[Point] = None
-        for stream in self._meant(query):
-            for point in reversed(_between(stream, query)):
-                if found is not None and point.time < found.time:
+        """The newest point; with ``before``, the newest of another build with a smaller buildid."""
+        newest: Optional[Point] = None
+        for stream in self._matching_streams(query):
+            for point in reversed(stream.between(query.since, query.until)):
+                if newest is not None and point.time < newest.time:
                     break
                 if before is None or (point.build is not None and point.build.buildid < before):
-                    found = point
+                    newest = point
                     break
-        return defer.succeed(found)
+        return defer.succeed(newest)
 
-    def _found(self, query: Query, limit: Optional[int] = None) -> list[Point]:
-        """All points that are meant, or the newest ``limit``, in the order of their time."""
-        parts = [_between(stream, query) for stream in self._meant(query)]
+    def _matching_points(self, query: Query, limit: Optional[int] = None) -> list[Point]:
+        """All matching points, or the newest ``limit``, ordered by time."""
+        parts = [stream.between(query.since, query.until) for stream in self._matching_streams(query)]
         if limit is not None:
             parts = [part[-limit:] for part in parts]
         if len(parts) == 1:
             return list(parts[0])
-        found = [point for part in parts for point in part]
-        found.sort(key=attrgetter("time"))  # a stable one: at one time the older stream is first
-        return found if limit is None else found[-limit:]
+        points = [point for part in parts for point in part]
+        points.sort(key=attrgetter("time"))  # stable: of points of the same time, that of the older stream comes first
+        return points if limit is None else points[-limit:]
 
-    def _meant(self, query: Query) -> Iterator[_Stream]:
+    def _matching_streams(self, query: Query) -> Iterator[_Stream]:
         for stream in self._by_series.get(query.series, ()):
             if query.builder not in (None, stream.key[1]) or query.worker not in (None, stream.key[2]):
                 continue
@@ -230,54 +233,54 @@ class MemoryStorage:
                 yield stream
 
     def records(self, buildid: int) -> defer.Deferred[list[Point]]:
-        """All points of a build, in the order of their time."""
-        found = [
+        """All points of a build, ordered by time."""
+        points = [
             (point.time, stream.number, point)
             for stream in self._streams.values()
             for point in stream.points
             if point.build is not None and point.build.buildid == buildid
         ]
-        return defer.succeed([point for _, _, point in sorted(found, key=lambda item: item[:2])])
+        return defer.succeed([point for _, _, point in sorted(points, key=lambda item: item[:2])])
 
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> defer.Deferred[dict[str, Optional[Value]]]:
-        """Each statistic by its name; None where there is no data."""
-        return _answer(lambda: self._summarize(query, statistics))
+        """The statistics by name; None for those that no point defines."""
+        return _result(lambda: self._summarize(query, statistics))
 
     def _summarize(self, query: Query, statistics: Sequence[Statistic]) -> dict[str, Optional[Value]]:
         info = self._infos.get(query.series)
         if info is not None:
             check_text_statistics(info, statistics)
-        values = [point.value for point in self._found(query)]
+        values = [point.value for point in self._matching_points(query)]
         numbers = [value for value in values if not isinstance(value, str)]
-        return {one.name: answer(one, values, numbers) for one in statistics}
+        return {statistic.name: compute(statistic, values, numbers) for statistic in statistics}
 
     def points(self, query: Query, limit: int) -> defer.Deferred[list[Point]]:
         """The newest ``limit`` points, oldest first."""
-        return _answer(lambda: self._found(query, check_limit(limit)))
+        return _result(lambda: self._matching_points(query, check_limit(limit)))
 
     def buckets(self, query: Query, count: int) -> defer.Deferred[list[Bucket]]:
-        """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
-        return _answer(lambda: self._buckets(query, check_buckets(count)))
+        """``count`` intervals of equal length, see :meth:`~bbmeasure.storage.base.Storage.buckets`."""
+        return _result(lambda: self._buckets(query, check_buckets(count)))
 
     def _buckets(self, query: Query, count: int) -> list[Bucket]:
-        found = self._found(query)
-        if not found:
+        points = self._matching_points(query)
+        if not points:
             return []
-        first = found[0].time if query.since is None else query.since
-        end = found[-1].time + 1 if query.until is None else query.until
-        times = [point.time for point in found]
+        first = points[0].time if query.since is None else query.since
+        end = points[-1].time + 1 if query.until is None else query.until
+        times = [point.time for point in points]
         edges = bucket_edges(first, end, count)
         marks = [bisect_left(times, edge) for edge in edges]
-        return [_bucket(edges[at], found[marks[at] : marks[at + 1]]) for at in range(count)]
+        return [_bucket(edges[at], points[marks[at] : marks[at + 1]]) for at in range(count)]
 
     def forget(self, series: str) -> defer.Deferred[int]:
-        """Remove a series with its points, declaration and state; how many points that were."""
+        """Remove a series with its points, declaration and state; fires with the number of points."""
         streams = self._by_series.pop(series, [])
-        gone = {stream.number for stream in streams}
+        removed = {stream.number for stream in streams}
         for stream in streams:
             del self._streams[stream.key]
-        if gone:
-            self._order = deque(item for item in self._order if item[0].number not in gone)
+        if removed:
+            self._order = deque(item for item in self._order if item[0].number not in removed)
         self._infos.pop(series, None)
         self._declared.discard(series)
         for key in [key for key in self._state if state_series(key) == series]:
@@ -285,24 +288,20 @@ class MemoryStorage:
         return defer.succeed(sum(len(stream.times) for stream in streams))
 
     def health(self) -> Health:
-        """How it is: what was ``dropped`` to make room, and ``refused`` for want of it."""
+        """``dropped`` counts points removed to make room, ``refused`` those beyond the limits of series and streams."""
         return Health(self.name, counters=dict(self.counters))
 
     def close(self) -> defer.Deferred[None]:
-        """Nothing waits here."""
+        """Do nothing: no write is ever pending."""
         return defer.succeed(None)
 
 
-def _answer(question: Callable[[], Answer]) -> defer.Deferred[Answer]:
-    """A Deferred that has fired with the answer, or failed with the MeasureError there was."""
+def _result(function: Callable[[], Result]) -> defer.Deferred[Result]:
+    """A Deferred that has fired with the result of ``function``, or failed with its MeasureError."""
     try:
-        return defer.succeed(question())
+        return defer.succeed(function())
     except MeasureError:
         return defer.fail()
-
-
-def _between(stream: _Stream, query: Query) -> Sequence[Point]:
-    return stream.between(query.since, query.until)
 
 
 def _bucket(time: int, points: Sequence[Point]) -> Bucket:

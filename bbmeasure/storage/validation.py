@@ -1,4 +1,4 @@
-"""What a store takes: the last check before a point is kept, alike in every store."""
+"""Checks and rules that every store applies alike: points, tags, limits, declarations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.units import excerpt
 
-#: Times are 64-bit integers, with room for arithmetic.
-_LATEST = 2**62
-_LARGEST_BUILD = 2**54
+#: The bound of times, nanoseconds: 64-bit integers with room for arithmetic.
+_MAX_TIME = 2**62
+_MAX_BUILD = 2**54
 
 
 def check_point(point: Point) -> None:
-    """StorageError where a store could not give the point back as it is: no number, no time, a name that is no text."""
+    """Raise StorageError for a point that a store could not return unchanged: its value, time, names or build."""
     value = point.value
     if isinstance(value, str):
         _check_text("value", value)
@@ -30,25 +30,25 @@ def check_point(point: Point) -> None:
     if not point.series:
         raise StorageError("series '': expected a name")
     build = point.build
-    if build is not None and not (abs(build.buildid) < _LARGEST_BUILD and abs(build.build) < _LATEST):
-        raise StorageError(f"build {build.build} with id {build.buildid}: expected numbers below {_LARGEST_BUILD}")
+    if build is not None and not (abs(build.buildid) < _MAX_BUILD and abs(build.build) < _MAX_TIME):
+        raise StorageError(f"build {build.build} with id {build.buildid}: expected numbers below {_MAX_BUILD}")
 
 
 def check_time(time: Any) -> None:
-    """StorageError for a time that is not an integer number of nanoseconds which a store can hold."""
-    if not isinstance(time, int) or not -_LATEST < time < _LATEST:
+    """Raise StorageError unless the time is an integer number of nanoseconds that a store can hold."""
+    if not isinstance(time, int) or not -_MAX_TIME < time < _MAX_TIME:
         raise StorageError(f"time {excerpt(str(time))}: expected nanoseconds since 1970")
 
 
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond any float
+    except OverflowError:  # an integer that no float can hold
         return False
 
 
 def check_stream(point: Point) -> None:
-    """The same for the names and tags that a whole stream of points has in common."""
+    """Raise StorageError for the names and tags of a point, which all points of its stream share."""
     _check_text("series", point.series)
     for text in (point.builder, point.worker):
         if text is not None:
@@ -69,19 +69,19 @@ def _check_text(what: str, text: Any) -> None:
 
 
 def canonical_tags(tags: Mapping[str, str]) -> str:
-    """Tags as one text: equal tags are equal texts, whatever their order; a tag without a value is no tag."""
+    """Tags as JSON, equal for equal tags in any order; tags with an empty value are left out."""
     return json.dumps({key: tags[key] for key in sorted(tags) if tags[key]}, ensure_ascii=False) if tags else "{}"
 
 
 def tags_match(tags: Mapping[str, str], wanted: Mapping[str, str], exact: bool) -> bool:
-    """Whether a point with ``tags`` is meant; a wanted value that is empty means that there is no such tag."""
+    """Whether a point with ``tags`` matches; an empty wanted value matches points without that tag."""
     if any(tags.get(key, "") != value for key, value in wanted.items()):
         return False
     return not exact or set(tags) <= set(wanted)
 
 
 def state_series(key: str) -> Optional[str]:
-    """The series that a key of ``state`` belongs to: the second item of a JSON list; None for another key."""
+    """The series of a key of ``state``, the second item of a JSON list; None for any other key."""
     try:
         items = json.loads(key)
     except ValueError:
@@ -90,53 +90,53 @@ def state_series(key: str) -> Optional[str]:
 
 
 def check_limit(limit: int) -> int:
-    """How many points an answer may hold; QueryError where that is not 1 to MOST_POINTS."""
+    """The limit of returned points; raises QueryError unless it is from 1 to MOST_POINTS."""
     return _check_range("limit", limit, MOST_POINTS)
 
 
 def check_buckets(count: int) -> int:
-    """How many buckets a range may be cut in; QueryError where that is not 1 to MOST_BUCKETS."""
+    """The number of buckets; raises QueryError unless it is from 1 to MOST_BUCKETS."""
     return _check_range("buckets", count, MOST_BUCKETS)
 
 
-def _check_range(what: str, number: int, most: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
-        raise QueryError(f"{what} {excerpt(str(number))}: expected a whole number from 1 to {most}")
+def _check_range(name: str, number: int, maximum: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= maximum:
+        raise QueryError(f"{name} {excerpt(str(number))}: expected an integer from 1 to {maximum}")
     return number
 
 
 def bucket_edges(first: int, end: int, count: int) -> Sequence[int]:
-    """``count + 1`` times, in nanoseconds, that cut [first, end) in equal stretches."""
+    """``count + 1`` times, in nanoseconds, that divide [first, end) into intervals of equal length."""
     return [first + (end - first) * index // count for index in range(count + 1)]
 
 
 def check_text_statistics(info: SeriesInfo, statistics: Sequence[Statistic]) -> None:
-    """QueryError where the series is one of texts and a statistic makes sense for numbers alone."""
-    wrong = [one.name for one in statistics if not one.of_text]
+    """Raise QueryError for a statistic of numbers on a series of texts."""
+    wrong = [statistic.name for statistic in statistics if not statistic.of_text]
     if info.kind is Kind.TEXT and wrong:
         raise QueryError(
-            f"{', '.join(wrong)} of {excerpt(info.name)}: a series of texts has count, first and last alone"
+            f"{', '.join(wrong)} of {excerpt(info.name)}: a series of texts has only count, first and last"
         )
 
 
-def answer(statistic: Statistic, values: Sequence[Value], numbers: Sequence[float]) -> Optional[Value]:
-    """A statistic of points in the order of their time, ``numbers`` being those ``values`` that are no texts."""
+def compute(statistic: Statistic, values: Sequence[Value], numbers: Sequence[float]) -> Optional[Value]:
+    """A statistic of ``values`` ordered by time, of which ``numbers`` are those that are not texts."""
     return statistic.function(cast("Sequence[float]", values) if statistic.of_text else numbers)
 
 
-def reconcile(held: SeriesInfo, said: SeriesInfo, *, override: bool = False) -> SeriesInfo:
-    """What a series is after somebody said what it is; SeriesConflictError where that cannot be.
+def reconcile(current: SeriesInfo, new: SeriesInfo, *, override: bool = False) -> SeriesInfo:
+    """The declaration in effect after a new one; raises SeriesConflictError when they disagree.
 
-    A plain number fits every kind of number, so that a script need not repeat the kind, and a count fits a series of
-    plain numbers, which it stays.  With ``override`` the kind that is said holds; a unit never changes, nor does a text
-    become a number.
+    NUMBER agrees with every kind of number, so that a script need not repeat the kind, and COUNT with a series of
+    NUMBER, which keeps its kind.  With ``override`` the new kind replaces the current one.  A unit never changes, and
+    a text never becomes a number.
     """
-    texts = (held.kind is Kind.TEXT, said.kind is Kind.TEXT)
-    fits = said.kind in (held.kind, Kind.NUMBER) or (said.kind, held.kind) == (Kind.COUNT, Kind.NUMBER) or override
-    if said.unit != held.unit or texts[0] != texts[1] or not fits:
+    is_text, was_text = new.kind is Kind.TEXT, current.kind is Kind.TEXT
+    agrees = new.kind in (current.kind, Kind.NUMBER) or (new.kind, current.kind) == (Kind.COUNT, Kind.NUMBER)
+    if new.unit != current.unit or is_text != was_text or not (agrees or override):
         raise SeriesConflictError(
-            f"series {excerpt(held.name)}: got {said.kind.value} in {said.unit}, expected {held.kind.value} in "
-            f"{held.unit} as before; `bbmeasure forget` starts a series anew"
+            f"series {excerpt(current.name)}: got {new.kind.value} in {new.unit}, expected {current.kind.value} in "
+            f"{current.unit} as before; `bbmeasure forget` starts a series anew"
         )
-    better = held.better if said.better is Direction.NONE else said.better
-    return replace(held, kind=said.kind if override else held.kind, better=better)
+    better = current.better if new.better is Direction.NONE else new.better
+    return replace(current, kind=new.kind if override else current.kind, better=better)

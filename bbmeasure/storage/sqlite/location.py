@@ -1,4 +1,4 @@
-"""Where the journal of a master is: a file in the master's folder, or the one that a note there names."""
+"""The location of a master's journal: the default file, or the one recorded in the master's folder."""
 
 from __future__ import annotations
 
@@ -12,43 +12,45 @@ from bbmeasure.errors import StorageError, StorageUnavailableError
 
 log = Logger()
 
-#: The journal's file in a master's folder.
+#: The default file of the journal, in the master's folder.
 JOURNAL = "bbmeasure.sqlite"
-#: The file in a master's folder that says where its journal is, where that is not the one by default.
+#: The file in the master's folder that records the path of a journal elsewhere.
 LOCATION_FILE = "bbmeasure.journal"
 
 
 def recorded_journal(folder: Path) -> Optional[Path]:
-    """The journal that the master of that folder had last, where it left a note of one; see :data:`LOCATION_FILE`."""
+    """The path of the journal that the master in ``folder`` used last; None when none is recorded."""
     try:
-        said = (folder / LOCATION_FILE).read_text(encoding="utf-8").strip()
+        recorded = (folder / LOCATION_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeError) as error:
         raise StorageUnavailableError(f"{folder / LOCATION_FILE}: {error}") from None
-    return folder / said if said else None
+    return folder / recorded if recorded else None
 
 
 def record_journal(folder: Path, path: Path) -> None:
-    """Leave in the master's folder where its journal is, for the commands; nothing for the one by default."""
-    place, by_default = folder / LOCATION_FILE, folder / JOURNAL
+    """Record the path of the journal in the master's folder, for the commands; remove the record of the default."""
+    record, default = folder / LOCATION_FILE, folder / JOURNAL
     try:
-        before = recorded_journal(folder) or by_default
-        if os.path.abspath(before) == str(path):
+        previous = recorded_journal(folder) or default
+        if os.path.abspath(previous) == str(path):
             return
-        if os.path.abspath(by_default) == str(path):
-            place.unlink()
+        if os.path.abspath(default) == str(path):
+            record.unlink()
         else:
-            made = folder / f"{LOCATION_FILE}.new"
-            made.write_text(f"{os.path.relpath(path, folder) if folder in path.parents else path}\n", encoding="utf-8")
-            made.replace(place)
+            new = folder / f"{LOCATION_FILE}.new"
+            new.write_text(f"{os.path.relpath(path, folder) if folder in path.parents else path}\n", encoding="utf-8")
+            new.replace(record)
     except (OSError, UnicodeError, StorageError) as error:
-        log.warn("bbmeasure: {place} was not written, so commands need --journal: {why}", place=place, why=error)
+        log.warn(
+            "bbmeasure: {record} could not be written, so commands need --journal: {error}", record=record, error=error
+        )
         return
-    if before.exists():
+    if previous.exists():
         log.info(
-            "bbmeasure: the journal is {path} from now on, and no longer {before}; whether anything waits there for a "
-            "server is told by: bbmeasure health --journal {before}",
+            "bbmeasure: the journal is {path} from now on, no longer {previous}; points still pending there are shown "
+            "by: bbmeasure health --journal {previous}",
             path=path,
-            before=before,
+            previous=previous,
         )

@@ -80,7 +80,7 @@ def _exporter_id(connection: sqlite3.Connection, name: str) -> int:
     found = connection.execute("SELECT id FROM sinks WHERE name = ?", (name,)).fetchone()
     if found is None:
         known = ", ".join(exporters(connection)) or "none"
-        raise StorageError(f"sink {excerpt(name)}: expected an attached one ({known})")
+        raise StorageError(f"exporter {excerpt(name)}: expected one of {known}")
     return int(found[0])
 
 

@@ -1,9 +1,9 @@
-"""Percentiles and the median of many points, exactly, without sorting them all.
+"""Exact percentiles and the median of many points, without sorting all of them.
 
-A sample of the values gives bounds that a wanted rank very likely lies between; one pass counts what is below them, and
-only the values between are sorted (Floyd and Rivest, *Expected Time Bounds for Selection*, 1975).  Where the sample
-misled, everything is sorted.  All of it runs inside of SQLite, which lets go of Python's lock meanwhile, so that the
-reactor is not held up.
+A sample of the values gives bounds that very likely contain a wanted rank.  One pass counts the values below them, and
+only the values between them are sorted (Floyd and Rivest, *Expected Time Bounds for Selection*, 1975).  If a rank lies
+outside its bounds, all values are sorted.  It all runs inside SQLite, which releases the GIL, so that the reactor is
+not blocked.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Optional
 from bbmeasure.statistics import Statistic, percentile_rank
 from bbmeasure.storage.sqlite.rollup import CHUNK
 
-#: Up to so many values are sorted as they are.
+#: The number of values up to which all are sorted.
 SORTED = 20_000
-#: The sample is the first and the last point of about so many chunks.
+#: The sample consists of the first and the last point of about so many chunks.
 _SAMPLED_CHUNKS = 5_000
-#: How far from its expected place in the sample a bound is, in standard deviations of the median's place.
+#: The distance of a bound from the expected position in the sample, in standard deviations of the median's position.
 _MARGIN = 5.0
 
 _RANGE = """FROM json_each(:streams) m CROSS JOIN points p
@@ -39,18 +39,20 @@ def percentiles(
     count: int,
     wanted: Sequence[Statistic],
 ) -> dict[str, Optional[float]]:
-    """The ``wanted`` percentiles (the median among them) of the ``count`` numbers in a range, by their names.
+    """The ``wanted`` percentiles and median of the ``count`` numbers in a range, by name.
 
-    ``where`` holds the range: ``streams`` (numbers as JSON), ``since`` and ``until``.
+    ``where`` is the range: ``streams`` (ids as JSON), ``since`` and ``until``.
     """
-    ranks = {one.name: _ranks(one, count) for one in wanted}
-    values = _Values(connection, where, count)
-    found = values.at(sorted({rank for some in ranks.values() for rank in some}))
-    return {name: sum(found[rank] / len(some) for rank in some) if some else None for name, some in ranks.items()}
+    ranks_of = {statistic.name: _ranks(statistic, count) for statistic in wanted}
+    selection = _Selection(connection, where, count)
+    values = selection.at(sorted({rank for ranks in ranks_of.values() for rank in ranks}))
+    return {
+        name: sum(values[rank] / len(ranks) for rank in ranks) if ranks else None for name, ranks in ranks_of.items()
+    }
 
 
 def _ranks(statistic: Statistic, count: int) -> Sequence[int]:
-    """The ranks, from 1, whose values the statistic is the mean of."""
+    """The ranks, from 1, of the values whose mean is the statistic."""
     if statistic.percentile is not None:
         rank = percentile_rank(count, statistic.percentile)
         return [rank] if rank else []
@@ -60,20 +62,20 @@ def _ranks(statistic: Statistic, count: int) -> Sequence[int]:
 
 
 @dataclass
-class _Stretch:
-    """Values from ``low`` to ``high``, ``size`` of them, with ``below`` smaller ones."""
+class _Interval:
+    """The ``size`` values from ``low`` to ``high``; ``below`` values are smaller."""
 
     low: float
     high: float
     below: int = 0
     size: int = 0
 
-    def has(self, rank: int) -> bool:
+    def contains(self, rank: int) -> bool:
         return self.below < rank <= self.below + self.size
 
 
-class _Values:
-    """The numbers of a range, to be asked for those of some ranks."""
+class _Selection:
+    """Selects values of a range by rank."""
 
     def __init__(self, connection: sqlite3.Connection, where: Mapping[str, Any], count: int) -> None:
         self._connection = connection
@@ -81,79 +83,79 @@ class _Values:
         self._count = count
 
     def at(self, ranks: Sequence[int]) -> dict[int, float]:
-        """The values of ``ranks``, which ascend."""
+        """The values of ``ranks``, which must ascend."""
         if not ranks:
             return {}
         if self._count <= SORTED:
             ordered = sorted(value for (value,) in self._execute(f"SELECT p.value {_RANGE}"))
             return {rank: ordered[rank - 1] for rank in ranks}
-        found = self._look_up(self._stretches(ranks), ranks)
-        missed = [rank for rank in ranks if rank not in found]
+        values = self._select(self._intervals(ranks), ranks)
+        missed = [rank for rank in ranks if rank not in values]
         if missed:
-            found.update(self._look_up([_Stretch(-math.inf, math.inf, 0, self._count)], missed))
-        return found
+            values.update(self._select([_Interval(-math.inf, math.inf, 0, self._count)], missed))
+        return values
 
-    def _execute(self, sql: str, **given: Any) -> sqlite3.Cursor:
-        return self._connection.execute(sql, {**self._where, **given})
+    def _execute(self, sql: str, **parameters: Any) -> sqlite3.Cursor:
+        return self._connection.execute(sql, {**self._where, **parameters})
 
-    def _stretches(self, ranks: Sequence[int]) -> list[_Stretch]:
-        """Where the values of ``ranks`` very likely are; none overlaps another."""
+    def _intervals(self, ranks: Sequence[int]) -> list[_Interval]:
+        """Disjoint intervals that very likely contain the values of ``ranks``."""
         every = max(1, self._count // CHUNK // _SAMPLED_CHUNKS)
         sample = [-math.inf, *(value for (value,) in self._execute(_SAMPLE, every=every)), math.inf]
         margin = 1 + int(_MARGIN * math.sqrt(len(sample)) / 2)
-        stretches: list[_Stretch] = []
+        intervals: list[_Interval] = []
         for rank in ranks:
-            place = rank * len(sample) // self._count
-            low, high = sample[max(0, place - margin)], sample[min(len(sample) - 1, place + margin)]
-            if stretches and low <= stretches[-1].high:
-                stretches[-1].high = high
+            position = rank * len(sample) // self._count
+            low, high = sample[max(0, position - margin)], sample[min(len(sample) - 1, position + margin)]
+            if intervals and low <= intervals[-1].high:
+                intervals[-1].high = high
             else:
-                stretches.append(_Stretch(low, high))
-        self._count_stretches(stretches)
-        return stretches
+                intervals.append(_Interval(low, high))
+        self._count_values(intervals)
+        return intervals
 
-    def _count_stretches(self, stretches: Sequence[_Stretch]) -> None:
-        counted = ", ".join(f"total(p.value < :low{at}), total(p.value <= :high{at})" for at in range(len(stretches)))
-        counts = self._execute(f"SELECT {counted} {_RANGE}", **_bounds(stretches)).fetchone()
-        for at, stretch in enumerate(stretches):
-            stretch.below = int(counts[2 * at])
-            stretch.size = int(counts[2 * at + 1]) - stretch.below
+    def _count_values(self, intervals: Sequence[_Interval]) -> None:
+        columns = ", ".join(f"total(p.value < :low{at}), total(p.value <= :high{at})" for at in range(len(intervals)))
+        counts = self._execute(f"SELECT {columns} {_RANGE}", **_bounds(intervals)).fetchone()
+        for at, interval in enumerate(intervals):
+            interval.below = int(counts[2 * at])
+            interval.size = int(counts[2 * at + 1]) - interval.below
 
-    def _look_up(self, stretches: Sequence[_Stretch], ranks: Sequence[int]) -> dict[int, float]:
-        """The values of those ``ranks`` that lie in one of the stretches."""
-        found: dict[int, float] = {}
-        to_sort: list[_Stretch] = []
-        places: dict[int, int] = {}
+    def _select(self, intervals: Sequence[_Interval], ranks: Sequence[int]) -> dict[int, float]:
+        """The values of those ``ranks`` that one of the intervals contains."""
+        values: dict[int, float] = {}
+        to_sort: list[_Interval] = []
+        rank_at: dict[int, int] = {}
         sorted_before = 0
-        for stretch in stretches:
-            inside = [rank for rank in ranks if stretch.has(rank)]
-            if stretch.low == stretch.high:
-                found.update(dict.fromkeys(inside, stretch.low))
+        for interval in intervals:
+            inside = [rank for rank in ranks if interval.contains(rank)]
+            if interval.low == interval.high:
+                values.update(dict.fromkeys(inside, interval.low))
             elif inside:
-                places.update({sorted_before + rank - stretch.below: rank for rank in inside})
-                sorted_before += stretch.size
-                to_sort.append(stretch)
+                rank_at.update({sorted_before + rank - interval.below: rank for rank in inside})
+                sorted_before += interval.size
+                to_sort.append(interval)
         if to_sort:
-            found.update({places[place]: value for place, value in self._sorted(to_sort, list(places))})
-        return found
+            values.update({rank_at[position]: value for position, value in self._sorted(to_sort, list(rank_at))})
+        return values
 
-    def _sorted(self, stretches: Sequence[_Stretch], places: Sequence[int]) -> list[tuple[int, float]]:
-        """What stands at ``places``, from 1, of all values of the stretches in order."""
-        within = " OR ".join(f"p.value BETWEEN :low{at} AND :high{at}" for at in range(len(stretches)))
+    def _sorted(self, intervals: Sequence[_Interval], positions: Sequence[int]) -> list[tuple[int, float]]:
+        """The values at ``positions``, from 1, in the sorted values of all intervals."""
+        within = " OR ".join(f"p.value BETWEEN :low{at} AND :high{at}" for at in range(len(intervals)))
         self._connection.execute("DROP TABLE IF EXISTS temp.ordered")
         self._execute(
             f"CREATE TEMP TABLE ordered AS SELECT p.value {_RANGE} AND ({within}) ORDER BY p.value",
-            **_bounds(stretches),
+            **_bounds(intervals),
         )
         rows = self._connection.execute(
             "SELECT rowid, value FROM temp.ordered WHERE rowid IN (SELECT value FROM json_each(?))",
-            (json.dumps(places),),
+            (json.dumps(positions),),
         ).fetchall()
         self._connection.execute("DROP TABLE temp.ordered")
         return rows
 
 
-def _bounds(stretches: Sequence[_Stretch]) -> dict[str, float]:
-    bounds = {f"low{at}": stretch.low for at, stretch in enumerate(stretches)}
-    bounds.update({f"high{at}": stretch.high for at, stretch in enumerate(stretches)})
+def _bounds(intervals: Sequence[_Interval]) -> dict[str, float]:
+    bounds = {f"low{at}": interval.low for at, interval in enumerate(intervals)}
+    bounds.update({f"high{at}": interval.high for at, interval in enumerate(intervals)})
     return bounds

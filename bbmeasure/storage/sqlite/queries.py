@@ -1,6 +1,6 @@
-"""What the journal answers: plain functions over a connection, for the master's reader threads and other processes.
+"""Queries of the journal, functions of a connection.
 
-Each is called inside of one read transaction, so that all its statements see the same points.
+Each is called inside a read transaction, so that all its statements see the same state of the file.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.statistics import Moments, Statistic, Value, needs_only_moments
 from bbmeasure.storage.sqlite import rollup
 from bbmeasure.storage.sqlite.percentiles import percentiles
-from bbmeasure.storage.validation import answer as answer_of
 from bbmeasure.storage.validation import (
     bucket_edges,
     canonical_tags,
     check_buckets,
     check_limit,
     check_text_statistics,
+    compute,
     tags_match,
 )
 
-#: Up to so many points are read and summed up as they are, so that small answers are rounded once.
+#: Statistics of up to so many points are computed from the points instead of the chunks, with one rounding.
 SMALL = 2_000
-#: ``builds.id`` is the buildid times this plus the number of a variant of the build's facts.
+#: ``builds.id`` is the buildid times VARIANTS, plus the number of a variant of revision, branch and project.
 VARIANTS = 256
 
 _POINT = """p.time, p.value, p.text, p.samples, p.spread, p.build, b.number, t.name, b.revision, b.branch, b.project"""
@@ -40,7 +40,7 @@ _NEWEST = f"""SELECT {_POINT} FROM points p {_JOINED}
     WHERE p.stream = ? AND p.time >= ? AND p.time < ? ORDER BY p.time DESC LIMIT ?"""
 _NEWEST_BEFORE = f"""SELECT {_POINT} FROM points p {_JOINED}
     WHERE p.stream = ? AND p.time >= ? AND p.time < ? AND p.build < ? ORDER BY p.time DESC LIMIT ?"""
-#: Streams with the last time of their newest chunk in a range: no point of the range is later.
+#: Streams with the last time of their newest chunk in a range, after which no point of the range can be.
 _ENDS = """SELECT m.value, (SELECT c.last FROM chunks c WHERE c.stream = m.value AND c.start < :until
         ORDER BY c.start DESC LIMIT 1) AS end
     FROM json_each(:streams) m WHERE end >= :since"""
@@ -55,15 +55,15 @@ _EXTENT = """SELECT
         max((SELECT time FROM points WHERE stream = m.value AND time >= :since AND time < :until
             ORDER BY time DESC LIMIT 1))
     FROM json_each(:streams) m"""
-_STRETCH = """SELECT count(*), count(p.value), total(p.value), min(p.value), max(p.value)
+_INTERVAL = """SELECT count(*), count(p.value), total(p.value), min(p.value), max(p.value)
     FROM json_each(:streams) m CROSS JOIN points p ON p.stream = m.value AND p.time >= :since AND p.time < :until"""
 
-#: What waits for a sink and is still there: its number, and the point as its table has it.
+#: The pending points of an exporter that still exist: sequence number, and the columns of ``points``.
 QUEUED = """SELECT o.seq, o.stream, p.time, p.value, p.text, p.samples, p.spread, p.build, p.step
     FROM outbox o CROSS JOIN points p ON p.stream = o.stream AND p.time = o.time
     JOIN streams m ON m.id = o.stream JOIN series s ON s.id = m.series
     WHERE o.sink = ? AND s.name IS NOT NULL ORDER BY o.seq LIMIT ?"""
-#: The points since a time, stream by stream, behind one that was reached: stream, time and estimated bytes.
+#: The points since a time, ordered by stream and time, after a given stream and time: stream, time, estimated bytes.
 SINCE = """SELECT p.stream, p.time, 80 + length(s.name) + length(m.builder) + length(m.worker) + length(m.tags)
         + ifnull(length(p.text), 0)
     FROM streams m JOIN series s ON s.id = m.series AND s.name IS NOT NULL CROSS JOIN points p
@@ -73,7 +73,7 @@ SINCE = """SELECT p.stream, p.time, 80 + length(s.name) + length(m.builder) + le
 
 @dataclass(frozen=True)
 class Stream:
-    """A series with one builder, worker and set of tags, by its number in the file."""
+    """A series with one builder, worker and set of tags, and its id in the file."""
 
     id: int
     series: str
@@ -82,7 +82,7 @@ class Stream:
     tags: Mapping[str, str]
 
     def point(self, row: Sequence[Any]) -> Point:
-        """The point in a row of ``_POINT``."""
+        """The point of a row with the columns ``_POINT``."""
         time, value, text, samples, spread, build, number, step, revision, branch, project = row
         context = None
         if build is not None:
@@ -93,7 +93,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Range:
-    """Streams and the times in them that a query means."""
+    """The streams and the time range that a query matches."""
 
     streams: Sequence[Stream]
     since: int
@@ -101,35 +101,35 @@ class Range:
 
     @property
     def where(self) -> dict[str, Any]:
-        """It as the parameters that the statements over many streams have."""
+        """The parameters of the statements over several streams."""
         return {"streams": json.dumps([stream.id for stream in self.streams]), "since": self.since, "until": self.until}
 
 
 def series_info(connection: sqlite3.Connection, name: str) -> Optional[SeriesInfo]:
-    """What was said of a series, without what it holds."""
+    """The declaration of a series."""
     found = connection.execute("SELECT kind, unit, better FROM series WHERE name = ?", (name,)).fetchone()
     return info_of(name, *found) if found else None
 
 
-def info_of(name: str, kind: str, unit: str, better: str, **held: Any) -> SeriesInfo:
-    """What a row of the file says of a series."""
-    return SeriesInfo(name, Kind(kind), unit, Direction(better), **held)
+def info_of(name: str, kind: str, unit: str, better: str, **content: Any) -> SeriesInfo:
+    """The SeriesInfo of a row of ``series``; ``content`` are its counts, times and last value."""
+    return SeriesInfo(name, Kind(kind), unit, Direction(better), **content)
 
 
 def find(connection: sqlite3.Connection, query: Query) -> Range:
-    """What ``query`` means in this file."""
-    wanted, given = "s.name = ?", [query.series]
+    """The streams and time range of ``query`` in this file."""
+    condition, parameters = "s.name = ?", [query.series]
     for column, name in (("builder", query.builder), ("worker", query.worker)):
         if name is not None:
-            wanted += f" AND m.{column} = ?"
-            given.append(name)
+            condition += f" AND m.{column} = ?"
+            parameters.append(name)
     if query.exact_tags:
-        wanted += " AND m.tags = ?"
-        given.append(canonical_tags(query.tags))
+        condition += " AND m.tags = ?"
+        parameters.append(canonical_tags(query.tags))
     rows = connection.execute(
         "SELECT m.id, m.builder, m.worker, m.tags FROM streams m JOIN series s ON s.id = m.series "
-        f"WHERE {wanted} ORDER BY m.id",
-        given,
+        f"WHERE {condition} ORDER BY m.id",
+        parameters,
     ).fetchall()
     streams = [Stream(id_, query.series, builder, worker, json.loads(tags)) for id_, builder, worker, tags in rows]
     if query.builders is not None:
@@ -141,8 +141,8 @@ def find(connection: sqlite3.Connection, query: Query) -> Range:
     return Range(streams, min(since, rollup.LATEST), max(until, rollup.EARLIEST))
 
 
-class _Walk:
-    """The points of one stream from the newest to the oldest, read a block at a time."""
+class _StreamCursor:
+    """Iterates over the points of one stream from the newest to the oldest, reading a block at a time."""
 
     def __init__(self, connection: sqlite3.Connection, stream: Stream, since: int, before: Optional[int]) -> None:
         self._connection = connection
@@ -152,47 +152,47 @@ class _Walk:
         self._rows: list[Sequence[Any]] = []
 
     def read(self, until: int, block: int) -> Optional[int]:
-        """Read the newest points before ``until``, at most ``block``; the time of the first, None for no point."""
-        given = (self._stream.id, self._since, until)
+        """Read the newest points before ``until``, at most ``block``; returns the time of the newest or None."""
+        where = (self._stream.id, self._since, until)
         if self._before is None:
-            self._rows = self._connection.execute(_NEWEST, (*given, block)).fetchall()
+            self._rows = self._connection.execute(_NEWEST, (*where, block)).fetchall()
         else:
-            self._rows = self._connection.execute(_NEWEST_BEFORE, (*given, self._before, block)).fetchall()
+            self._rows = self._connection.execute(_NEWEST_BEFORE, (*where, self._before, block)).fetchall()
         self._rows.reverse()
         return self.time
 
     @property
     def time(self) -> Optional[int]:
-        """The time of the next point of those that were read."""
+        """The time of the next point read; None at the end of the block."""
         return self._rows[-1][0] if self._rows else None
 
     def take(self) -> Point:
-        """The next point of those that were read."""
+        """Remove and return the next point read."""
         return self._stream.point(self._rows.pop())
 
 
 def newest(connection: sqlite3.Connection, found: Range, limit: int, before: Optional[int] = None) -> list[Point]:
-    """The newest ``limit`` points, the newest first; with ``before`` only those of builds with a smaller buildid.
+    """The newest ``limit`` points, newest first; with ``before`` only those of builds with a smaller buildid.
 
-    Streams are walked from their newest points, and one whose chunks say that it ends earlier is not touched.
+    A merge of the streams from their newest points; a stream whose chunks end earlier is not read.
     """
     ends = connection.execute(_ENDS, found.where).fetchall()
     block = min(limit, 2 * limit // max(1, len(ends)) + 1) if len(ends) > 1 else limit
     streams = {stream.id: stream for stream in found.streams}
-    waiting = [(-end, -id_, _Walk(connection, streams[id_], found.since, before)) for id_, end in ends]
-    heapq.heapify(waiting)
+    heap = [(-end, -id_, _StreamCursor(connection, streams[id_], found.since, before)) for id_, end in ends]
+    heapq.heapify(heap)
     taken: list[Point] = []
-    while waiting and len(taken) < limit:
-        bound, id_, walk = -waiting[0][0], waiting[0][1], waiting[0][2]
-        if walk.time == bound:
-            taken.append(walk.take())
-            time = walk.time if walk.time is not None else walk.read(bound, block)
+    while heap and len(taken) < limit:
+        bound, id_, cursor = -heap[0][0], heap[0][1], heap[0][2]
+        if cursor.time == bound:
+            taken.append(cursor.take())
+            time = cursor.time if cursor.time is not None else cursor.read(bound, block)
         else:
-            time = walk.read(min(found.until, bound + 1), block)
+            time = cursor.read(min(found.until, bound + 1), block)
         if time is None:
-            heapq.heappop(waiting)
+            heapq.heappop(heap)
         else:
-            heapq.heapreplace(waiting, (-time, id_, walk))
+            heapq.heapreplace(heap, (-time, id_, cursor))
     return taken
 
 
@@ -202,13 +202,13 @@ def points(connection: sqlite3.Connection, query: Query, limit: int) -> list[Poi
 
 
 def last(connection: sqlite3.Connection, query: Query, before: Optional[int] = None) -> Optional[Point]:
-    """The newest point; with ``before``, the newest of another build whose buildid is smaller than that."""
-    found = newest(connection, find(connection, query), 1, before)
-    return found[0] if found else None
+    """The newest point; with ``before``, the newest of another build with a smaller buildid."""
+    taken = newest(connection, find(connection, query), 1, before)
+    return taken[0] if taken else None
 
 
 def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
-    """All points of a build, in the order of their time."""
+    """All points of a build, ordered by time."""
     if abs(buildid) >= 2**54:
         return []
     rows = connection.execute(
@@ -221,25 +221,25 @@ def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
 
 
 def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] = None) -> list[SeriesInfo]:
-    """All series by name, with what they hold: no point is read but the last of each.
+    """All series by name, with counts, times and last values; reads the chunks and the last point of each.
 
-    With ``builders`` only those that hold something of these, and what that is.
+    With ``builders`` only the series that have points of these builders, described by these points alone.
     """
-    held: dict[int, list[tuple[int, int, int, int, str]]] = {}
-    among = "" if builders is None else "WHERE m.builder IN (SELECT value FROM json_each(?)) "
+    streams_of: dict[int, list[tuple[int, int, int, int, str]]] = {}
+    condition = "" if builders is None else "WHERE m.builder IN (SELECT value FROM json_each(?)) "
     for series_id, *stream in connection.execute(
         "SELECT m.series, max(c.last), c.stream, sum(c.count + c.texts), min(c.start), m.builder "
-        f"FROM chunks c JOIN streams m ON m.id = c.stream {among}GROUP BY c.stream",
+        f"FROM chunks c JOIN streams m ON m.id = c.stream {condition}GROUP BY c.stream",
         () if builders is None else (json.dumps(sorted(builders)),),
     ):
-        held.setdefault(series_id, []).append(tuple(stream))
+        streams_of.setdefault(series_id, []).append(tuple(stream))
     infos = []
-    declared = "SELECT id, name, kind, unit, better FROM series WHERE name IS NOT NULL ORDER BY name"
-    for series_id, *what in connection.execute(declared).fetchall():
-        streams = held.get(series_id)
+    all_series = "SELECT id, name, kind, unit, better FROM series WHERE name IS NOT NULL ORDER BY name"
+    for series_id, *declaration in connection.execute(all_series).fetchall():
+        streams = streams_of.get(series_id)
         if not streams:
             if builders is None:
-                infos.append(info_of(*what))
+                infos.append(info_of(*declaration))
             continue
         time, stream, *_ = max(streams)
         newest_value = connection.execute(
@@ -247,7 +247,7 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
         ).fetchone()
         infos.append(
             info_of(
-                *what,
+                *declaration,
                 builders=tuple(sorted({builder for *_, builder in streams} - {""})),
                 count=sum(count for _, _, count, _, _ in streams),
                 first=min(first for _, _, _, first, _ in streams),
@@ -260,42 +260,49 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
 
 def recall(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, float]:
     """The last ``state`` written under each of ``keys`` that has one."""
-    found = {}
+    values = {}
     for key in keys:
         row = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         if row is not None:
-            found[key] = row[0]
-    return found
+            values[key] = row[0]
+    return values
 
 
 def summarize(
     connection: sqlite3.Connection, query: Query, statistics: Sequence[Statistic], *, small: int = SMALL
 ) -> dict[str, Optional[Value]]:
-    """Each statistic by its name; None where there is no data.  Up to ``small`` points are read as they are."""
+    """The statistics by name; None for those that no point defines.  See :data:`SMALL` for ``small``."""
     info = series_info(connection, query.series)
     if info is not None:
         check_text_statistics(info, statistics)
     found = find(connection, query)
-    held = rollup.totals(connection, found.where)
-    if held.points <= small:
+    totals = rollup.totals(connection, found.where)
+    if totals.points <= small:
         values = [value for _, value in _values(connection, found)]
         numbers = [value for value in values if not isinstance(value, str)]
-        return {one.name: answer_of(one, values, numbers) for one in statistics}
-    if any(one.name == "deviation" for one in statistics):
-        held = rollup.with_spread(connection, found.where, held)
-    wanted = [one for one in statistics if one.is_percentile]
-    ranked = percentiles(connection, found.where, held.moments.count, wanted) if wanted else {}
-    return {one.name: ranked[one.name] if one in wanted else _large(connection, found, held, one) for one in statistics}
+        return {statistic.name: compute(statistic, values, numbers) for statistic in statistics}
+    if any(statistic.name == "deviation" for statistic in statistics):
+        totals = rollup.with_spread(connection, found.where, totals)
+    ranked = [statistic for statistic in statistics if statistic.is_percentile]
+    results: dict[str, Optional[Value]] = {}
+    if ranked:
+        results.update(percentiles(connection, found.where, totals.moments.count, ranked))
+    for statistic in statistics:
+        if not statistic.is_percentile:
+            results[statistic.name] = _from_totals(connection, found, totals, statistic)
+    return {statistic.name: results[statistic.name] for statistic in statistics}
 
 
-def _large(connection: sqlite3.Connection, found: Range, held: rollup.Totals, statistic: Statistic) -> Optional[Value]:
-    """One statistic of more points than are read for it."""
+def _from_totals(
+    connection: sqlite3.Connection, found: Range, totals: rollup.Totals, statistic: Statistic
+) -> Optional[Value]:
+    """One statistic of many points, read from the points only where the totals do not suffice."""
     if statistic.name == "count":
-        return float(held.points)
+        return float(totals.points)
     if statistic.name == "sum":
-        return Moments(1, held.total).answer(statistic) if held.moments.count else None
+        return Moments(1, totals.total).answer(statistic) if totals.moments.count else None
     if needs_only_moments(statistic):
-        return held.moments.answer(statistic)
+        return totals.moments.answer(statistic)
     if statistic.name == "last":
         return newest(connection, found, 1)[0].value
     if statistic.name == "first":
@@ -310,7 +317,7 @@ def _first(connection: sqlite3.Connection, found: Range) -> Value:
 
 
 def _values(connection: sqlite3.Connection, found: Range) -> list[tuple[int, Value]]:
-    """Times and values of all points of a range, in the order of their time."""
+    """Times and values of all points of a range, ordered by time."""
     rows = [
         (time, stream.id, text if value is None else value)
         for stream in found.streams
@@ -324,20 +331,20 @@ def _values(connection: sqlite3.Connection, found: Range) -> list[tuple[int, Val
 
 
 def buckets(connection: sqlite3.Connection, query: Query, count: int, *, small: int = SMALL) -> list[Bucket]:
-    """``count`` equal stretches from the first point (or ``since``) to the last (or ``until``); [] for no data."""
+    """``count`` intervals of equal length, see :meth:`~bbmeasure.storage.base.Storage.buckets`."""
     check_buckets(count)
     found = find(connection, query)
-    held = rollup.totals(connection, found.where)
-    if not held.points:
+    totals = rollup.totals(connection, found.where)
+    if not totals.points:
         return []
     low, high = connection.execute(_EXTENT, found.where).fetchone()
     first = low if query.since is None else query.since
     end = high + 1 if query.until is None else query.until
     edges = bucket_edges(first, end, count)
-    if held.points <= small:
+    if totals.points <= small:
         return _small_buckets(edges, _values(connection, found))
-    # chunks help where whole ones lie inside of a bucket
-    read = rollup.totals if held.points > 2 * rollup.CHUNK * count * len(found.streams) else _stretch
+    # chunks pay only when a bucket contains whole ones
+    read = rollup.totals if totals.points > 2 * rollup.CHUNK * count * len(found.streams) else _totals_of_points
     made = []
     for low, high in zip(edges, edges[1:]):
         inside = replace(found, since=max(low, found.since), until=min(high, found.until))
@@ -345,9 +352,9 @@ def buckets(connection: sqlite3.Connection, query: Query, count: int, *, small: 
     return made
 
 
-def _stretch(connection: sqlite3.Connection, where: Mapping[str, Any]) -> rollup.Totals:
-    """The same as :func:`rollup.totals`, from the points alone."""
-    points, count, total, minimum, maximum = connection.execute(_STRETCH, where).fetchone()
+def _totals_of_points(connection: sqlite3.Connection, where: Mapping[str, Any]) -> rollup.Totals:
+    """The result of :func:`rollup.totals`, computed from the points."""
+    points, count, total, minimum, maximum = connection.execute(_INTERVAL, where).fetchone()
     if not count:
         return rollup.Totals(Moments(), 0.0, points)
     total = math.inf if total is None else total
@@ -365,8 +372,8 @@ def _small_buckets(edges: Sequence[int], values: Sequence[tuple[int, Value]]) ->
     return made
 
 
-def _bucket(time: int, held: rollup.Totals) -> Bucket:
-    moments = held.moments
+def _bucket(time: int, totals: rollup.Totals) -> Bucket:
+    moments = totals.moments
     if not moments.count:
-        return Bucket(time, held.points, None, None, None)
-    return Bucket(time, held.points, moments.mean, moments.minimum, moments.maximum)
+        return Bucket(time, totals.points, None, None, None)
+    return Bucket(time, totals.points, moments.mean, moments.minimum, moments.maximum)

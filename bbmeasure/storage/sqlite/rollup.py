@@ -1,9 +1,9 @@
-"""Chunks: the moments of some 256 consecutive points each, so that years of them are summed up in milliseconds.
+"""Chunks: the moments of about 256 consecutive points each, which summarize millions of points in milliseconds.
 
-A chunk covers the points of one stream from its ``start`` to its ``last``; chunks of a stream never overlap, and every
-point is in one.  A range takes the moments of the chunks that lie inside it and reads the points of the two at its
-edges, so an answer is as right as one over all points, whatever the range.  A new point is merged into its chunk; where
-a point was changed or deleted, the chunk is computed again from its points.
+A chunk covers the points of one stream from its ``start`` to its ``last``.  Chunks of a stream never overlap, and every
+point is in one.  The statistics of a range merge the moments of the chunks inside it and read the points of the two
+chunks at its edges, so that they are exact for any range.  A new point is merged into its chunk; when a point is
+replaced or deleted, its chunk is computed again from the points.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Optional
 
 from bbmeasure.statistics import Moments
 
-#: How many points a chunk holds when it is made, and how many at most before it is cut.
+#: The number of points of a new chunk, and the number beyond which a chunk is split.
 CHUNK = 256
 FULL_CHUNK = 4 * CHUNK
-#: Beyond every time that a point can have.
+#: Bounds of the times that points can have, exclusive.
 EARLIEST, LATEST = -(2**62), 2**62
 
 _PIECES = """
@@ -46,7 +46,7 @@ SELECT total(count * (mean - :mean)), total(m2 + count * (mean - :mean) * (mean 
 
 @dataclass
 class Chunk:
-    """One row of ``chunks``; ``moments`` are of the numbers among its points, ``texts`` counts the others."""
+    """A row of ``chunks``; ``moments`` are of the numbers among its points, ``texts`` counts the others."""
 
     start: int
     last: int
@@ -56,11 +56,11 @@ class Chunk:
 
     @property
     def size(self) -> int:
-        """How many points it covers."""
+        """The number of points."""
         return self.moments.count + self.texts
 
     def add(self, times: Sequence[int], values: Sequence[Optional[float]]) -> None:
-        """Take in points, in the order of their time; a value of None is a text."""
+        """Add points ordered by time; the value of a text is None."""
         self.start, self.last = min(self.start, times[0]), max(self.last, times[-1])
         numbers = [value for value in values if value is not None]
         self.texts += len(values) - len(numbers)
@@ -74,14 +74,14 @@ class Chunk:
             self.total = math.inf
 
     def row(self, stream: int) -> tuple[float, ...]:
-        """Its columns, in the order of the table."""
-        held = self.moments
-        columns = (held.count, self.texts, held.mean, held.m2, held.minimum, held.maximum, self.total)
+        """The row, in the order of the table's columns."""
+        moments = self.moments
+        columns = (moments.count, self.texts, moments.mean, moments.m2, moments.minimum, moments.maximum, self.total)
         return (stream, self.start, self.last, *columns)
 
     @classmethod
     def of(cls, times: Sequence[int], values: Sequence[Optional[float]]) -> Chunk:
-        """The chunk of some points, in the order of their time."""
+        """The chunk of points ordered by time."""
         made = cls(times[0], times[-1])
         made.add(times, values)
         return made
@@ -110,7 +110,7 @@ def last_chunk(connection: sqlite3.Connection, stream: int) -> Optional[Chunk]:
 
 
 def chunk_at(connection: sqlite3.Connection, stream: int, time: int) -> Optional[Chunk]:
-    """The chunk that a point at ``time`` belongs to: the newest that does not start after it, else the oldest."""
+    """The chunk of a point at ``time``: the newest that does not start after it, else the oldest."""
     before = f"SELECT {_COLUMNS} FROM chunks WHERE stream = ? AND start <= ? ORDER BY start DESC LIMIT 1"
     found = _chunk(connection.execute(before, (stream, time)).fetchone())
     if found is None:
@@ -120,13 +120,13 @@ def chunk_at(connection: sqlite3.Connection, stream: int, time: int) -> Optional
 
 
 def cut(times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:
-    """The chunks of some points, in the order of their time."""
+    """The new chunks of points ordered by time."""
     for at in range(0, len(times), CHUNK):
         yield Chunk.of(times[at : at + CHUNK], values[at : at + CHUNK])
 
 
 def rebuild(connection: sqlite3.Connection, stream: int, start: int, last: int) -> None:
-    """Compute the chunks from ``start`` to ``last`` again from their points, none where there is none."""
+    """Compute the chunks from ``start`` to ``last`` again from their points."""
     points = connection.execute(
         "SELECT time, value FROM points WHERE stream = ? AND time BETWEEN ? AND ? ORDER BY time", (stream, start, last)
     ).fetchall()
@@ -137,7 +137,7 @@ def rebuild(connection: sqlite3.Connection, stream: int, start: int, last: int) 
 
 @dataclass(frozen=True)
 class Totals:
-    """What is known of a range without reading all of its points."""
+    """The totals of a range."""
 
     moments: Moments
     total: float
@@ -145,12 +145,12 @@ class Totals:
 
     @property
     def points(self) -> int:
-        """How many points there are, texts among them."""
+        """The number of points, texts included."""
         return self.moments.count + self.texts
 
 
 def totals(connection: sqlite3.Connection, where: Mapping[str, Any]) -> Totals:
-    """What is known of all points of ``streams`` (numbers as JSON) in [since, until); the M2 of their moments is 0."""
+    """The totals of ``streams`` (ids as JSON) in [since, until); the M2 of their moments is 0."""
     count, texts, weighted, minimum, maximum, total = connection.execute(_FIRST_PASS, where).fetchone()
     if not count:
         return Totals(Moments(), 0.0, int(texts))
@@ -159,20 +159,20 @@ def totals(connection: sqlite3.Connection, where: Mapping[str, Any]) -> Totals:
 
 
 def with_spread(connection: sqlite3.Connection, where: Mapping[str, Any], known: Totals) -> Totals:
-    """What :func:`totals` answered, with its M2: a second pass, about the mean of the first.
+    """The totals with their M2, from a second pass about the mean of the first.
 
-    What that mean is off, by the rounding of a long sum, is found and corrected.
+    The second pass also corrects the rounding error of that mean.
     """
     moments = known.moments
     if not moments.count or not math.isfinite(moments.mean):
         return replace(known, moments=replace(moments, m2=math.inf if moments.count else 0.0))
     about = {**where, "mean": moments.mean}
-    off, squares = (_number(one) for one in connection.execute(_SECOND_PASS, about).fetchone())
-    m2 = max(0.0, squares - off * (off / moments.count))
+    error, squares = (_number(value) for value in connection.execute(_SECOND_PASS, about).fetchone())
+    m2 = max(0.0, squares - error * (error / moments.count))
     m2 = math.inf if math.isnan(m2) else m2
-    return replace(known, moments=replace(moments, mean=moments.mean + off / moments.count, m2=m2))
+    return replace(known, moments=replace(moments, mean=moments.mean + error / moments.count, m2=m2))
 
 
 def _number(value: Optional[float]) -> float:
-    """SQLite's answer as a float: what no float can hold comes as NULL."""
+    """A float of SQLite, which returns NULL for a sum that no float can hold."""
     return math.inf if value is None else value

@@ -1,20 +1,20 @@
-"""The journal's file: how it is opened, what tables it has, and how an older one is brought up to date.
+"""The schema of the journal's file: its tables, its versions, opening and migrating it.
 
-The version is ``PRAGMA user_version``; ``MIGRATIONS[n]`` brings version n to n + 1, each in one transaction, so that a
-master killed in the middle finds the older version whole.  A file of a newer version, or of another program, is
-refused and left as it is.
+The version is ``PRAGMA user_version``.  ``MIGRATIONS[n]`` migrates version n to n + 1, each in one transaction, so that
+a master killed during a migration leaves the older version intact.  A file of a newer version, or of another program,
+is refused and not changed.
 
-The tables, and why they are so:
+The tables:
 
-- ``series`` and ``streams`` give every (series, builder, worker, tags) a small number; no builder and no worker is an
-  empty text.  A series without a name was forgotten and waits for its points to be deleted.
-- ``builds`` holds what is true of a whole build, once.  Its key is ``buildid * 256 + variant`` (the revision may become
-  known in the middle of a build), so that an earlier build has a smaller key and no join is needed to tell.
-- ``points`` is clustered by (stream, time): a range of one series is one stretch of the file.  A text is in ``text``
-  with NULL in ``value``, so that SQL's aggregates pass over it.
-- ``chunks`` holds the moments of some 256 consecutive points each: see :mod:`bbmeasure.storage.sqlite.rollup`.
-- ``sinks``, ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  A sink
-  without a name was detached.
+- ``series`` and ``streams`` give every (series, builder, worker, tags) a small id; no builder and no worker is an empty
+  text.  A series whose name is NULL was forgotten; its points are yet to be deleted.
+- ``builds`` has one row for each build and variant of its facts (the revision may become known during the build).  Its
+  key is ``buildid * 256 + variant``, so that earlier builds have smaller keys and are found without a join.
+- ``points`` is clustered by (stream, time), so that a range of one stream is contiguous.  A text is in ``text`` with
+  NULL in ``value``, which SQL's aggregate functions skip.
+- ``chunks`` has the moments of about 256 consecutive points in each row, see :mod:`bbmeasure.storage.sqlite.rollup`.
+- ``sinks`` (the exporters), ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  An exporter
+  whose name is NULL was detached.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from urllib.parse import quote
 
 from bbmeasure.errors import StorageError, StorageUnavailableError
 
-#: "bbme", in the file's header, says whose file it is.
+#: "bbme", the application id in the file's header.
 APPLICATION_ID = 0x62626D65
 
-_FIRST = (
+_VERSION_1 = (
     """CREATE TABLE series(
         id INTEGER PRIMARY KEY, name TEXT UNIQUE, kind TEXT NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL,
         declared INTEGER NOT NULL)""",
@@ -60,8 +60,8 @@ _FIRST = (
     "CREATE INDEX dead_letters_sink ON dead_letters(sink, id)",
 )
 
-#: Element n brings version n to n + 1.  Released ones are never edited.
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+#: The statements that migrate version n to n + 1.  Those of released versions are never changed.
+MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1,)
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -74,14 +74,14 @@ def open_for_writing(
 ) -> sqlite3.Connection:
     """A writing connection to a file, which is created or migrated if needed; ``busy_timeout`` in seconds.
 
-    Every commit is synced (``synchronous=FULL``): 3 ms in the writer's thread, shared by all points that came
-    meanwhile, and neither a killed process nor a power cut loses what was acknowledged.
+    Every commit is synced (``synchronous=FULL``), so that neither a killed process nor a power cut loses acknowledged
+    points.  That takes about 3 ms in the writer's thread, once for all points that arrived meanwhile.
     """
     connection = sqlite3.connect(os.fspath(path), timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         check_owner(connection, path)
         if version(connection) > len(migrations):
-            raise _wrong_version(path, version(connection), len(migrations))
+            raise _version_error(path, version(connection), len(migrations))
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         migrate(connection, path, migrations)
@@ -92,11 +92,11 @@ def open_for_writing(
 
 
 def open_for_reading(path: Path, *, busy_timeout: float = 1.0) -> sqlite3.Connection:
-    """A connection that cannot write, whether or not a master has the file open.
+    """A read-only connection, whether or not a master has the file open.
 
-    In a folder that cannot be written SQLite cannot make the ``-shm`` file that readers share; the file is then read
-    as one that nobody changes, which holds where no ``-wal`` file waits beside it.  StorageUnavailableError where
-    there is no such file.
+    In a read-only folder SQLite cannot create the ``-shm`` file that readers share.  The file is then opened as
+    immutable, provided that there is no ``-wal`` file with points beside it.  Raises StorageUnavailableError when the
+    file does not exist.
     """
     name = os.fspath(path)
     if not os.path.exists(name):
@@ -104,13 +104,13 @@ def open_for_reading(path: Path, *, busy_timeout: float = 1.0) -> sqlite3.Connec
     try:
         return _connect_for_reading(name, busy_timeout, "mode=ro")
     except sqlite3.OperationalError as error:
-        waiting = f"{name}-wal"
+        wal = f"{name}-wal"
         if "unable to open" not in str(error) and "readonly" not in str(error):
             raise
-        if os.path.exists(waiting) and os.path.getsize(waiting):
+        if os.path.exists(wal) and os.path.getsize(wal):
             raise StorageUnavailableError(
-                f"journal {name}: its folder cannot be written and {waiting} holds points that are not in the file "
-                "yet; copy both to a folder of your own and read them there"
+                f"journal {name}: its folder is read-only and {wal} has points that are not in the file yet; copy both "
+                "to a writable folder and read them there"
             ) from error
         return _connect_for_reading(name, busy_timeout, "immutable=1")
 
@@ -121,9 +121,9 @@ def _connect_for_reading(name: str, busy_timeout: float, mode: str) -> sqlite3.C
     try:
         check_owner(connection, name)
         connection.execute("PRAGMA temp_store=MEMORY")
-        found = version(connection)
-        if found != len(MIGRATIONS):
-            raise _wrong_version(name, found, len(MIGRATIONS))
+        actual = version(connection)
+        if actual != len(MIGRATIONS):
+            raise _version_error(name, actual, len(MIGRATIONS))
     except BaseException:
         connection.close()
         raise
@@ -136,30 +136,30 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
-    """StorageError where the file belongs to another program."""
-    # in this order: where another process is just making the journal, its tables do not come before its id
+    """Raise StorageError when the file belongs to another program."""
+    # in this order: a process that is creating the journal commits the id together with the tables
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if owner != APPLICATION_ID and (owner or tables):
         raise StorageError(
-            f"journal {os.fspath(path)}: a database of another program (application id {owner}, {tables} tables), "
+            f"journal {os.fspath(path)}: got a database of another program (application id {owner}, {tables} tables), "
             "expected a journal of bbmeasure or no file"
         )
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
-    """Bring the file to the last version, one committed step after the other; how many steps that took."""
+    """Migrate the file to the last version, one transaction a version; returns the number of versions migrated."""
     steps = 0
     while version(connection) != len(migrations):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            found = version(connection)  # again, now that no other process can be migrating
-            if found > len(migrations):
-                raise _wrong_version(path, found, len(migrations))
-            for statement in migrations[found] if found < len(migrations) else ():
+            actual = version(connection)  # again, now that no other process can migrate it
+            if actual > len(migrations):
+                raise _version_error(path, actual, len(migrations))
+            for statement in migrations[actual] if actual < len(migrations) else ():
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={min(found + 1, len(migrations))}")
+            connection.execute(f"PRAGMA user_version={min(actual + 1, len(migrations))}")
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -168,15 +168,15 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Seq
     return steps
 
 
-def _wrong_version(path: Path, found: int, known: int) -> StorageError:
+def _version_error(path: Path, actual: int, known: int) -> StorageError:
     name = os.fspath(path)
-    if found > known:
+    if actual > known:
         return StorageError(
-            f"journal {name}: version {found}, expected at most {known}: it was written by a newer bbmeasure, "
-            "which is the one to read it with"
+            f"journal {name}: version {actual}, expected at most {known}: it was written by a newer bbmeasure, "
+            "which is needed to read it"
         )
-    if found == 0:
-        return StorageUnavailableError(f"journal {name}: nothing was written to it yet")
+    if actual == 0:
+        return StorageUnavailableError(f"journal {name}: an empty file, nothing was written to it yet")
     return StorageUnavailableError(
-        f"journal {name}: version {found}, expected {known}: it is brought up to date when a master opens it"
+        f"journal {name}: version {actual}, expected {known}: it is migrated when a master opens it"
     )

@@ -194,7 +194,7 @@ class TestReport:
         assert "gcc 12" in run("report", "compiler", "--master", folder).out
         wrong = run("report", "compiler", "--master", folder, "--statistics", "average")
         assert wrong.status == 2
-        assert "a series of texts has count, first and last alone" in wrong.err
+        assert "a series of texts has only count, first and last" in wrong.err
 
 
 ABSENT: dict[str, tuple[list[str], str]] = {

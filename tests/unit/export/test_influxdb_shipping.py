@@ -26,7 +26,7 @@ from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.hostile import Reply, Request, Scripted, losing_answers
 from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
-from tests.unit.storage.contract import HOSTILE_NAMES
+from tests.unit.storage.examples import HOSTILE_NAMES
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
 SECRET = "s3cr3t-w0rd"

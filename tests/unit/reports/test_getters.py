@@ -214,7 +214,7 @@ def test_texts(storage: Any) -> Any:
     assert (yield bbmeasure.getFirst("compiler")) == "gcc"
     assert (yield bbmeasure.getLast("compiler", until=START + 2)) == "clang"
     for name in ("Average", "Deviation", "Minimum", "Maximum", "Median", "Sum"):
-        with pytest.raises(QueryError, match="a series of texts has count, first and last alone"):
+        with pytest.raises(QueryError, match="a series of texts has only count, first and last"):
             yield getter(name)("compiler")
     with pytest.raises(QueryError, match="a series of texts"):
         yield bbmeasure.getPercentile("compiler", 95)

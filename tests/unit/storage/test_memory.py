@@ -1,4 +1,4 @@
-"""MemoryStorage keeps the storages' contract within its bounds."""
+"""MemoryStorage fulfils the contract of stores within its limits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pytest_twisted import inlineCallbacks
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.storage.memory import MemoryStorage
-from tests.unit.storage.contract import LocalContract, at, fill, values_of
+from tests.unit.storage.contract import LocalContract
+from tests.unit.storage.examples import at, fill, values_of
 
 
 class TestMemoryStorage(LocalContract):
-    """The contract."""
+    """MemoryStorage fulfils the contract."""
 
     def make_storage(self, folder: Any) -> MemoryStorage:
         return MemoryStorage()
 
 
 @inlineCallbacks
-def test_the_oldest_points_make_room() -> Any:
-    """Past its bound the store drops what it has kept the longest, and counts it."""
+def test_points_beyond_the_limit_are_dropped() -> Any:
+    """Beyond ``max_points`` the points written first are dropped and counted."""
     storage = MemoryStorage(max_points=5)
     yield fill(storage, range(8))
     assert values_of((yield storage.points(Query("size"), 10))) == [3.0, 4.0, 5.0, 6.0, 7.0]
@@ -29,8 +30,8 @@ def test_the_oldest_points_make_room() -> Any:
 
 
 @inlineCallbacks
-def test_a_rewritten_point_takes_no_room() -> Any:
-    """A point in the place of another drops none."""
+def test_a_replaced_point_does_not_count_twice() -> Any:
+    """A point that replaces another drops none."""
     storage = MemoryStorage(max_points=2)
     for value in (1.0, 2.0, 3.0):
         yield storage.write([Point("size", at(0), value), Point("size", at(1), value)])
@@ -39,8 +40,8 @@ def test_a_rewritten_point_takes_no_room() -> Any:
 
 
 @inlineCallbacks
-def test_an_emptied_series_leaves_no_trace() -> Any:
-    """A series whose last point was dropped is gone, unless somebody declared it."""
+def test_an_empty_undeclared_series_is_removed() -> Any:
+    """A series whose last point was dropped is removed unless it is declared."""
     storage = MemoryStorage(max_points=1)
     yield storage.declare(SeriesInfo("b", Kind.COUNT))
     for name in ("a", "b", "c"):
@@ -49,8 +50,8 @@ def test_an_emptied_series_leaves_no_trace() -> Any:
 
 
 @inlineCallbacks
-def test_too_many_series_are_refused_and_counted() -> Any:
-    """Points of one series too many are left out, those of known series are not."""
+def test_series_beyond_the_limit_are_refused() -> Any:
+    """Points and declarations of series beyond ``max_series`` are refused and counted."""
     storage = MemoryStorage(max_series=2)
     for name in ("a", "b", "c", "a"):
         yield storage.write([Point(name, at(len((yield storage.series()))), 1.0)])
@@ -60,8 +61,8 @@ def test_too_many_series_are_refused_and_counted() -> Any:
 
 
 @inlineCallbacks
-def test_running_totals_have_a_bound() -> Any:
-    """Past as many as there may be streams, the totals that were kept the longest go, and are counted."""
+def test_running_totals_beyond_the_limit_are_dropped() -> Any:
+    """Beyond ``max_streams`` the oldest running totals are dropped and counted."""
     storage = MemoryStorage(max_streams=2)
     yield storage.write([], {"a": 1.0, "b": 2.0})
     yield storage.write([], {"c": 3.0})
@@ -70,8 +71,8 @@ def test_running_totals_have_a_bound() -> Any:
 
 
 @inlineCallbacks
-def test_drain_gives_everything_and_forgets_it() -> Any:
-    """What a store takes over is all there was, in the order in which it came."""
+def test_drain_returns_everything_and_empties_the_store() -> Any:
+    """``drain`` returns declarations, points in the order of their arrival and running totals, and removes them."""
     storage = MemoryStorage()
     assert storage.is_empty()
     yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes"))

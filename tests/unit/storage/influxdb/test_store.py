@@ -27,7 +27,8 @@ from bbmeasure.storage.influxdb.store import InfluxStorage
 from bbmeasure.storage.memory import MemoryStorage
 from tests.hostile import Reply, Scripted
 from tests.servers import Influxd
-from tests.unit.storage.contract import HOSTILE_NAMES, KeeperContract, at, in_build
+from tests.unit.storage.contract import StateContract
+from tests.unit.storage.examples import HOSTILE_NAMES, at, in_build
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
 _NUMBERS = itertools.count()
@@ -79,7 +80,7 @@ def make(influxd: Influxd, database: str) -> Any:
     return make
 
 
-class TestInfluxStorage(KeeperContract):
+class TestInfluxStorage(StateContract):
     """The contract."""
 
     # a series' name cannot keep a backslash
@@ -93,7 +94,7 @@ class TestInfluxStorage(KeeperContract):
         return self.make()  # type: ignore[no-any-return]
 
 
-class TestInfluxStorageInAPolicyWithTaggedBuilds(KeeperContract):
+class TestInfluxStorageInAPolicyWithTaggedBuilds(StateContract):
     """The contract, in a retention policy and with build numbers as tags, where the server makes all buckets."""
 
     hostile_names = TestInfluxStorage.hostile_names

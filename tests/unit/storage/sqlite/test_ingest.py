@@ -1,4 +1,4 @@
-"""What the journal takes and refuses, at the bounds of its caches and of a build's facts."""
+"""Points that the journal refuses, the limits of its caches and of the variants of a build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bbmeasure.statistics import Statistic
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.sqlite import ingest, queries
 from bbmeasure.storage.sqlite.journal import Journal
-from tests.unit.storage.contract import START, at, in_build
+from tests.unit.storage.examples import START, at, in_build
 
 GOOD = Point("size", START, 1.0, {"k": "v"}, in_build())
 
@@ -27,7 +27,7 @@ def journal(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "message"),
     [
         (replace(GOOD, time=1.5), "time '1.5'"),
         (replace(GOOD, time=2**63), "time '9223372036854775808'"),
@@ -43,17 +43,17 @@ def journal(tmp_path: Path) -> Any:
         (replace(GOOD, build=BuildContext(5, "bot1", 1, 1)), "builder or worker '5'"),  # type: ignore[arg-type]
     ],
 )
-def test_what_could_not_come_back_is_refused(journal: Journal, bad: Point, said: str) -> None:
-    """A point that no store could give back as it is fails its write with what was got, and nothing of it is kept."""
+def test_a_point_that_could_not_be_returned_unchanged_is_refused(journal: Journal, bad: Point, message: str) -> None:
+    """The StorageError has the invalid value, and no point of the write is stored."""
     for write in (journal.write, lambda points: MemoryStorage().write(points).result.raiseException()):
         with pytest.raises(StorageError) as refused:
             write([GOOD, bad])
-        assert said in str(refused.value)
+        assert message in str(refused.value)
     assert journal.points(Query("size"), 10) == []
 
 
-def test_more_streams_than_are_cached(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where more streams are written to than are remembered, each point is in its own all the same."""
+def test_more_streams_and_builds_than_are_cached(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points are stored in the right stream and build when the caches are too small."""
     monkeypatch.setattr(ingest, "_MAX_CACHED_STREAMS", 3)
     monkeypatch.setattr(ingest, "_MAX_CACHED_BUILDS", 2)
     for second in range(5):
@@ -64,8 +64,8 @@ def test_more_streams_than_are_cached(journal: Journal, monkeypatch: pytest.Monk
     assert [point.build for point in journal.points(Query("s7"), 9)] == [in_build(7)] * 5
 
 
-def test_a_build_with_endless_facts_keeps_its_id(journal: Journal) -> None:
-    """Past the most variants of a build's facts, points keep builder, number and buildid, and the last facts hold."""
+def test_more_variants_of_a_build_than_are_stored(journal: Journal) -> None:
+    """Beyond the maximum of variants, points keep builder, number and buildid and have the last variant's revision."""
     journal.write([Point("size", at(n), 1.0, {}, in_build(1, revision=f"r{n}")) for n in range(queries.VARIANTS + 50)])
     found = journal.records(101)
     assert len(found) == queries.VARIANTS + 50
@@ -75,8 +75,8 @@ def test_a_build_with_endless_facts_keeps_its_id(journal: Journal) -> None:
     assert journal.last(Query("size"), before=101) is None
 
 
-def test_facts_may_change_without_the_value(journal: Journal) -> None:
-    """A point that is written again with other facts has those; its statistics stay."""
+def test_a_point_may_be_replaced_with_the_same_value(journal: Journal) -> None:
+    """Samples, spread and revision of the later point are stored; the count does not change."""
     journal.write([replace(GOOD, samples=3)])
     later = replace(GOOD, samples=5, spread=0.5, build=in_build(revision="abc"))
     journal.write([later])
@@ -84,8 +84,8 @@ def test_facts_may_change_without_the_value(journal: Journal) -> None:
     assert journal.series()[0].count == 1
 
 
-def test_a_text_may_be_rewritten(journal: Journal) -> None:
-    """A text takes the place of a text, and a number that of a text, in points and counts."""
+def test_a_text_may_be_replaced(journal: Journal) -> None:
+    """A text replaces a text or a number, and a number a text, in points and counts."""
     for value in ("gcc 11", "gcc 12", 1.0, "clang"):
         journal.write([Point("compiler", START, value)])
         (point,) = journal.points(Query("compiler"), 10)
@@ -93,15 +93,15 @@ def test_a_text_may_be_rewritten(journal: Journal) -> None:
     assert journal.series()[0].count == 1
 
 
-def test_a_statistic_of_ones_own_gets_all_values(journal: Journal) -> None:
-    """A statistic that no store has a shortcut for is its function, over as many points as there are."""
+def test_an_unknown_statistic_is_computed_from_all_values(journal: Journal) -> None:
+    """A statistic that cannot be computed from chunks calls its function with all values."""
     journal.write([Point("size", at(n), float(n)) for n in range(queries.SMALL + 10)])
     spread = Statistic("spread", lambda values: max(values) - min(values), "spread")
     assert journal.summarize(Query("size"), [spread]) == {"spread": queries.SMALL + 9.0}
 
 
-def test_buckets_of_many_texts_count_them(journal: Journal) -> None:
-    """Texts have no average, but there are so many in each stretch."""
+def test_buckets_of_many_texts(journal: Journal) -> None:
+    """Buckets of texts have a count and no average."""
     journal.write([Point("compiler", at(n), "gcc") for n in range(3_000)])
     got = journal.buckets(Query("compiler"), 3)
     assert [(bucket.count, bucket.average) for bucket in got] == [(1_000, None)] * 3

@@ -1,4 +1,4 @@
-"""Whatever happens to them, the journal and the memory store answer alike: hypothesis plays with both."""
+"""Property tests: after the same operations the journal and MemoryStorage return the same results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.sqlite import queries, rollup
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.sqlite.retention import Cleanup
-from tests.unit.storage.contract import START, in_build
+from tests.unit.storage.examples import START, in_build
 
 STATISTICS = statistics.find_all(
     ["average", "deviation", "minimum", "maximum", "median", "count", "sum", "first", "last", "p5", "p95", "p100"]
@@ -62,15 +62,15 @@ EVENTS = st.lists(st.one_of(WRITES, WRITES, RUNS, FORGETS), min_size=1, max_size
 
 
 def points_of(event: tuple[str, Any]) -> list[Point]:
-    """What an event writes: its points, or a run of many, one after the other."""
+    """The points that an event writes: a list, or a run of consecutive points."""
     if event[0] == "write":
         return list(event[1])
     first, count, value, series = event[1]
     return [Point(series, START + first + n, value + n % 7, {}, in_build(n // 50)) for n in range(count)]
 
 
-def play(events: list[tuple[str, Any]], journal: Journal, memory: MemoryStorage) -> None:
-    """Do the same to both."""
+def apply(events: list[tuple[str, Any]], journal: Journal, memory: MemoryStorage) -> None:
+    """Apply the events to both stores."""
     for event in events:
         if event[0] == "forget":
             assert journal.forget(event[1]) == memory.forget(event[1]).result
@@ -80,9 +80,9 @@ def play(events: list[tuple[str, Any]], journal: Journal, memory: MemoryStorage)
 
 
 def same(got: Any, expected: Any) -> bool:
-    """Equal, but for what rounds in the sixth digit of a deviation and the twelfth of the rest."""
+    """Whether all statistics are equal within the rounding of floats."""
     for name, value in expected.items():
-        # a sum of numbers of both signs, and the deviation of almost equal ones, are as right as the numbers are large
+        # the error of a sum of both signs, and of a deviation of almost equal numbers, is relative to the numbers
         close = pytest.approx(value, rel=1e-9, abs=1e-5) if isinstance(value, float) else value
         if got[name] != close:
             return False
@@ -90,14 +90,14 @@ def same(got: Any, expected: Any) -> bool:
 
 
 @given(EVENTS, st.lists(QUERIES, min_size=1, max_size=4), st.sampled_from([0, queries.SMALL]))
-def test_both_answer_alike(events: list[Any], asked: list[Query], small: int) -> None:
-    """Statistics, points, buckets and lists are the same after any writes, rewrites and removals, in any order.
+def test_the_journal_and_memory_return_the_same(events: list[Any], asked: list[Query], small: int) -> None:
+    """Statistics, points, buckets and series are the same after any writes, replacements and removals.
 
-    With ``small`` at 0 the journal takes every statistic from its chunks.
+    With ``small`` 0 the journal computes every statistic from its chunks.
     """
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         memory = MemoryStorage()
-        play(events, journal, memory)
+        apply(events, journal, memory)
         assert journal.series() == memory.series().result
         for builders in (frozenset(), frozenset({""}), frozenset({"first"}), frozenset({"", "second"})):
             assert journal.series(builders) == memory.series(builders).result
@@ -114,11 +114,11 @@ def test_both_answer_alike(events: list[Any], asked: list[Query], small: int) ->
             got = queries.buckets(journal.connection, query, 9, small=small)
             wanted = memory.buckets(query, 9).result
             assert len(got) == len(wanted)
-            assert all(same(vars(one), vars(other)) for one, other in zip(got, wanted))
+            assert all(same(vars(mine), vars(theirs)) for mine, theirs in zip(got, wanted))
 
 
 def key(points: Any) -> list[Any]:
-    """Points in an order of their own: at one time, each store has its own."""
+    """Points in a total order: stores may return points of the same time in any order."""
     return sorted(points, key=lambda point: (point.time, repr(point)))
 
 
@@ -127,11 +127,11 @@ def time_of(point: Any) -> Any:
 
 
 @given(EVENTS, st.integers(-200, 1_800))
-def test_chunks_are_exact_after_points_expire(events: list[Any], cut: int) -> None:
-    """After a retention has deleted what is older, what is left is summed up as if nothing else had ever been."""
+def test_statistics_are_exact_after_points_expire(events: list[Any], cut: int) -> None:
+    """Statistics after the retention deleted older points are those of the points left."""
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         memory = MemoryStorage()
-        play(events, journal, memory)
+        apply(events, journal, memory)
         Cleanup(journal.ingest, START + cut).run()
         for series in ("size", "other"):
             expected = memory.summarize(Query(series, since=START + cut), STATISTICS).result
@@ -140,7 +140,7 @@ def test_chunks_are_exact_after_points_expire(events: list[Any], cut: int) -> No
 
 
 def check_chunks(journal: Journal) -> None:
-    """Chunks never overlap, none is overfull, and each point is in exactly one."""
+    """Chunks do not overlap, none is too large, and each point is in exactly one."""
     connection = journal.connection
     chunks = connection.execute(
         "SELECT stream, start, last, count + texts FROM chunks ORDER BY stream, start"
@@ -159,9 +159,9 @@ def check_chunks(journal: Journal) -> None:
 
 @given(EVENTS)
 def test_chunks_cover_every_point_once(events: list[Any]) -> None:
-    """Chunks never overlap, none is overfull, and each point is in exactly one."""
+    """Chunks do not overlap, none is too large, and each point is in exactly one."""
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
-        play(events, journal, MemoryStorage())
+        apply(events, journal, MemoryStorage())
         check_chunks(journal)
 
 
@@ -171,7 +171,7 @@ def test_chunks_cover_every_point_once(events: list[Any]) -> None:
     st.lists(st.sampled_from(["median", "p0.1", "p1", "p25", "p50", "p75", "p95", "p99.9", "p100"]), min_size=1),
 )
 def test_percentiles_without_sorting_everything(values: list[float], count: int, names: list[str]) -> None:
-    """Selection by a sample gives what sorting gives, also where most values are the same."""
+    """Selection by a sample returns the same as sorting, also when most values are equal."""
     from bbmeasure.storage.sqlite import percentiles
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -182,4 +182,4 @@ def test_percentiles_without_sorting_everything(values: list[float], count: int,
             wanted = statistics.find_all(names)
             got = queries.summarize(journal.connection, Query("size"), wanted, small=0)
             numbers = [float(point.value) for point in points]
-            assert got == {one.name: one.function(numbers) for one in wanted}
+            assert got == {statistic.name: statistic.function(numbers) for statistic in wanted}

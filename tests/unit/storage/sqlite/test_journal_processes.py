@@ -1,4 +1,4 @@
-"""The journal with several processes: killed in the middle of a write, read meanwhile, written by two."""
+"""The journal and several processes: a killed writer, concurrent readers, two writers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from bbmeasure import statistics
 from bbmeasure.errors import StorageUnavailableError
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 
 @contextmanager
 def writing(path: Path, first: int) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes into ``path`` until this is left, when it is killed with SIGKILL."""
+    """A process that writes to ``path`` and is killed with SIGKILL on exit."""
     command = [sys.executable, "-m", "tests.unit.storage.sqlite.writing_process", str(path), str(first)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
@@ -27,30 +29,32 @@ def writing(path: Path, first: int) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """Killed with SIGKILL five times while it writes, the file is whole and holds every point that was told of."""
+def test_a_killed_writer_loses_no_acknowledged_point(tmp_path: Path) -> None:
+    """After five SIGKILLs during writes the file is intact and has every acknowledged point."""
     path = tmp_path / "j.sqlite"
-    told: set[int] = set()
+    acknowledged: set[int] = set()
     for _ in range(5):
-        with writing(path, len(told) + 1000 * len(told)) as process:
+        with writing(path, len(acknowledged) + 1000 * len(acknowledged)) as process:
             assert process.stdout is not None
             for _ in range(300):
-                told.add(int(process.stdout.readline()))
+                acknowledged.add(int(process.stdout.readline()))
             process.kill()
-            # what the pipe holds was acknowledged too; the last line may be cut
-            told.update(int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n"))
+            # lines in the pipe were acknowledged too; the last may be incomplete
+            acknowledged.update(
+                int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")
+            )
         with Journal(path) as journal:
             kept = {int(point.value) for point in journal.points(Query("size"), 1_000_000)}
-            assert told <= kept
+            assert acknowledged <= kept
             assert journal.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            # running totals are those of a transaction that was committed whole
+            # running totals and points were committed together
             assert journal.recall(["last"])["last"] == max(kept)
             counted = journal.summarize(Query("size"), statistics.find_all(["count", "sum"]))
             assert counted == {"count": float(len(kept)), "sum": float(sum(kept))}
 
 
-def test_another_process_reads_while_the_master_writes(tmp_path: Path) -> None:
-    """A reader sees a growing journal, at each moment without a gap, and statistics of that moment."""
+def test_a_reader_beside_a_writing_process(tmp_path: Path) -> None:
+    """Each query sees a consistent state: no gap in the points, and statistics of the same points."""
     path = tmp_path / "j.sqlite"
     with writing(path, 0) as process:
         assert process.stdout is not None
@@ -68,7 +72,7 @@ def test_another_process_reads_while_the_master_writes(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
-    """What another process writes, declares and forgets meanwhile is neither lost nor overwritten."""
+    """Concurrent writes, declarations and removals of two processes are all effective."""
     path = tmp_path / "j.sqlite"
     with writing(path, 0) as process:
         assert process.stdout is not None
@@ -77,21 +81,23 @@ def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
             for number in range(1, 100):
                 journal.write([Point("size", -number, -1.0, {"k": "v"}), Point(f"mine {number}", 1, 1.0)])
             journal.forget("mine 1")
-        told = int(process.stdout.readline())
+        acknowledged = int(process.stdout.readline())
     with Journal(path) as journal:
         assert journal.summarize(Query("size", until=0), statistics.find_all(["count", "sum"])) == {
             "count": 99.0,
             "sum": -99.0,
         }
-        assert journal.summarize(Query("size", since=0, until=told + 1), statistics.find_all(["count", "sum"])) == {
-            "count": told + 1.0,
-            "sum": told * (told + 1) / 2,
+        assert journal.summarize(
+            Query("size", since=0, until=acknowledged + 1), statistics.find_all(["count", "sum"])
+        ) == {
+            "count": acknowledged + 1.0,
+            "sum": acknowledged * (acknowledged + 1) / 2,
         }
         assert len(journal.series()) == 99
 
 
-def test_the_list_of_series_is_read_again_where_anybody_wrote(tmp_path: Path) -> None:
-    """As long as nobody writes it is the same list; what this or another connection writes is in the next one."""
+def test_the_list_of_series_is_cached_until_a_write(tmp_path: Path) -> None:
+    """Without a write the same list is returned; a write of any connection is in the next list."""
     path = tmp_path / "j.sqlite"
     with Journal(path) as master, Journal(path) as command_line:
         for at, writer in enumerate((master, command_line, master), start=1):
@@ -104,8 +110,8 @@ def test_the_list_of_series_is_read_again_where_anybody_wrote(tmp_path: Path) ->
         assert (master.series(), command_line.series()) == ([], [])
 
 
-def test_a_series_that_another_process_forgets_starts_anew(tmp_path: Path) -> None:
-    """A running writer that knew the series writes on, into the new one."""
+def test_a_series_that_another_process_forgets_is_created_again(tmp_path: Path) -> None:
+    """A writer that had cached the forgotten series writes to the new one."""
     path = tmp_path / "j.sqlite"
     with Journal(path) as master, Journal(path) as command_line:
         master.write([Point("size", 1, 1.0), Point("size", 2, 2.0)])
@@ -115,17 +121,14 @@ def test_a_series_that_another_process_forgets_starts_anew(tmp_path: Path) -> No
         assert command_line.summarize(Query("size"), statistics.find_all(["count"])) == {"count": 1.0}
 
 
-def test_a_locked_file_is_said_to_be(tmp_path: Path) -> None:
-    """A writer that does not get its turn in time fails with a StorageUnavailableError, and a reader is not held up."""
+def test_a_locked_file_is_unavailable_to_writers_only(tmp_path: Path) -> None:
+    """A writer fails with a StorageUnavailableError after its busy timeout; a reader is not blocked."""
     path = tmp_path / "j.sqlite"
     with Journal(path) as first, Journal(path, busy_timeout=0.01) as second, JournalReader(path) as reader:
         first.write([Point("size", 1, 1.0)])
         first.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with pytest.raises(StorageUnavailableError, match="locked"):
             second.write([Point("size", 2, 2.0)])
-        except StorageUnavailableError as error:
-            said = str(error)
-        assert "locked" in said
         assert len(reader.points(Query("size"), 10)) == 1
         first.connection.execute("ROLLBACK")
         second.write([Point("size", 2, 2.0)])

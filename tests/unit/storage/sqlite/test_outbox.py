@@ -16,7 +16,7 @@ from bbmeasure.storage.sqlite import outbox
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader, next_step
 from bbmeasure.storage.sqlite.outbox import Backlog
 from bbmeasure.storage.sqlite.store import SQLiteStorage
-from tests.unit.storage.contract import START, at, in_build
+from tests.unit.storage.examples import START, at, in_build
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""The journal's file: made, migrated, refused, and read where it cannot be written."""
+"""The journal's file: created, migrated, refused, and read in a read-only folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite import schema
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
-#: A made-up later version, which renames what is there and fills what it adds.
+#: A fictitious later version, which adds a column and fills it.
 SECOND = (
     "ALTER TABLE series ADD COLUMN note TEXT NOT NULL DEFAULT ''",
     "UPDATE series SET note = 'from version 1: ' || name",
@@ -36,22 +36,22 @@ def make_journal(path: Path, values: int = 3) -> None:
         journal.write([Point("size", n, float(n)) for n in range(values)])
 
 
-def test_a_new_file_says_whose_it_is_and_its_version(tmp_path: Path) -> None:
-    """The header of a journal tells its program and version from the first day."""
+def test_a_new_file_has_application_id_and_version(tmp_path: Path) -> None:
+    """The header of a new journal has the application id and the version."""
     make_journal(tmp_path / "j.sqlite")
     assert versions(tmp_path / "j.sqlite") == (schema.APPLICATION_ID, len(schema.MIGRATIONS))
 
 
 def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
-    """A file of no bytes, as touch makes it, is a new journal."""
+    """An empty file is used as a new journal."""
     (tmp_path / "j.sqlite").touch()
     make_journal(tmp_path / "j.sqlite")
     with JournalReader(tmp_path / "j.sqlite") as reader:
         assert len(reader.points(Query("size"), 10)) == 3
 
 
-def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
-    """A file of version 1 gets every later step, keeps its points, and is not migrated again."""
+def test_an_older_file_is_migrated(tmp_path: Path) -> None:
+    """A file of version 1 is migrated through every version, keeps its points, and is not migrated again."""
     path = tmp_path / "j.sqlite"
     make_journal(path)
     migrations = (*schema.MIGRATIONS, SECOND, ("CREATE TABLE third(x)",))
@@ -63,8 +63,8 @@ def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_migration_that_breaks_off_leaves_the_older_version_whole(tmp_path: Path) -> None:
-    """A step that fails in its middle changes nothing; the file works as before."""
+def test_a_failed_migration_leaves_the_older_version_intact(tmp_path: Path) -> None:
+    """A failing statement undoes the migration; the file can be used as before."""
     path = tmp_path / "j.sqlite"
     make_journal(path)
     broken = (*schema.MIGRATIONS, (*SECOND, "INSERT INTO no_such_table VALUES (1)"))
@@ -75,8 +75,8 @@ def test_a_migration_that_breaks_off_leaves_the_older_version_whole(tmp_path: Pa
         assert [row[1] for row in journal.connection.execute("PRAGMA table_info(series)")].count("note") == 0
 
 
-def test_two_that_migrate_at_a_time_do_it_once(tmp_path: Path) -> None:
-    """Whoever comes second finds the file up to date and goes on."""
+def test_concurrent_migrations_run_once(tmp_path: Path) -> None:
+    """The second process finds the file migrated and changes nothing."""
     path = tmp_path / "j.sqlite"
     first = sqlite3.connect(path, isolation_level=None)
     second = sqlite3.connect(path, isolation_level=None)
@@ -87,8 +87,8 @@ def test_two_that_migrate_at_a_time_do_it_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("open_it", [Journal, JournalReader])
-def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
-    """A file of a version that is not known yet is refused with both versions named, and not a byte of it changes."""
+def test_a_newer_file_is_refused_and_not_changed(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
+    """The error names both versions, and the file does not change."""
     path = tmp_path / "j.sqlite"
     schema.open_for_writing(path, migrations=(*schema.MIGRATIONS, SECOND)).close()
     before = path.read_bytes()
@@ -98,8 +98,10 @@ def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, open_it: Callabl
 
 
 @pytest.mark.parametrize("open_it", [Journal, JournalReader])
-def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
-    """Neither a database with an id of its own nor one with tables but no id is taken for a journal."""
+def test_a_database_of_another_program_is_refused_and_not_changed(
+    tmp_path: Path, open_it: Callable[[Path], Any]
+) -> None:
+    """A database with another application id, or with tables and no id, is not taken for a journal."""
     for name, statement in (("id", "PRAGMA application_id=77"), ("tables", "CREATE TABLE theirs(x)")):
         path = tmp_path / name
         connection = sqlite3.connect(path)
@@ -113,37 +115,37 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, ope
 
 
 @pytest.mark.parametrize("open_it", [Journal, JournalReader])
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
-    """Rubbish is a StorageError that names the file."""
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
+    """The StorageError names the file."""
     path = tmp_path / "j.sqlite"
     path.write_bytes(b"these are no tables" * 1000)
     with pytest.raises(StorageError, match=r"j\.sqlite: file is not a database"):
         open_it(path)
 
 
-def test_a_reader_makes_no_file(tmp_path: Path) -> None:
-    """Reading where there is no journal is a StorageUnavailableError, and there is none afterwards."""
+def test_a_reader_creates_no_file(tmp_path: Path) -> None:
+    """A missing journal is unavailable, and still missing afterwards."""
     with pytest.raises(StorageUnavailableError, match="no such file"):
         JournalReader(tmp_path / "j.sqlite")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_of_an_empty_file_says_so(tmp_path: Path) -> None:
-    """A journal that nothing was written to yet is unavailable, not broken."""
+def test_an_empty_file_is_unavailable_to_a_reader(tmp_path: Path) -> None:
+    """The error for an empty file says that nothing was written to it."""
     (tmp_path / "j.sqlite").touch()
     with pytest.raises(StorageUnavailableError, match="nothing was written"):
         JournalReader(tmp_path / "j.sqlite")
 
 
-def test_a_reader_of_an_older_file_says_who_updates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading never migrates: an older file is brought up to date by the master."""
+def test_an_older_file_is_unavailable_to_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader does not migrate; the error says that the master does."""
     make_journal(tmp_path / "j.sqlite")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, SECOND))
     with pytest.raises(StorageUnavailableError, match="when a master opens it"):
         JournalReader(tmp_path / "j.sqlite")
 
 
-def test_a_path_with_strange_characters_is_a_path(tmp_path: Path) -> None:
+def test_a_path_with_special_characters_of_urls(tmp_path: Path) -> None:
     """A question mark, a hash, a percent sign and a space in the file's name are part of it."""
     path = tmp_path / "a ?b#c%20d.sqlite"
     make_journal(path)
@@ -153,31 +155,31 @@ def test_a_path_with_strange_characters_is_a_path(tmp_path: Path) -> None:
 
 
 def as_nobody(work: Callable[[], str]) -> str:
-    """What ``work`` says in a process that owns nothing and may write nowhere."""
+    """The result of ``work``, or its exception, in a process without any right to write."""
     reads, writes = os.pipe()
     child = os.fork()
     if not child:
-        said = "died"
+        result = "died"
         try:
             if os.geteuid() == 0:
                 os.setgid(65534)
                 os.setuid(65534)
-            said = work()
-        except BaseException as error:  # noqa: BLE001  (whatever it is, the parent is told)
-            said = f"{type(error).__name__}: {error}"
+            result = work()
+        except BaseException as error:  # noqa: BLE001  (reported to the parent)
+            result = f"{type(error).__name__}: {error}"
         finally:
-            os.write(writes, said.encode())
+            os.write(writes, result.encode())
             os._exit(0)
     os.close(writes)
     with os.fdopen(reads) as answers:
-        said = answers.read()
+        result = answers.read()
     os.waitpid(child, 0)
-    return said
+    return result
 
 
 @pytest.fixture
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A function that takes all rights to write from a folder and its files, for this test alone."""
+    """A function that makes a folder and its files read-only for the duration of the test."""
     sealed_paths: list[Path] = []
 
     def seal(folder: Path) -> None:
@@ -198,16 +200,16 @@ def count_points(path: Path) -> str:
         return str(len(reader.points(Query("size"), 100)))
 
 
-def test_a_journal_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path, sealed: Any) -> None:
-    """Without a master a reader needs no right to write, neither in the folder nor in the file."""
+def test_a_journal_in_a_read_only_folder_is_read(tmp_path: Path, sealed: Any) -> None:
+    """A reader needs write permission neither for the folder nor for the file."""
     path = tmp_path / "j.sqlite"
     make_journal(path)
     sealed(tmp_path)
     assert as_nobody(lambda: count_points(path)) == "3"
 
 
-def test_points_that_only_the_wal_file_holds_are_not_passed_over(tmp_path: Path, sealed: Any) -> None:
-    """Where the newest points cannot be read without writing, the reader says so instead of leaving them out."""
+def test_points_in_the_wal_file_of_a_read_only_folder(tmp_path: Path, sealed: Any) -> None:
+    """When points in the WAL file cannot be read without writing, the reader fails instead of omitting them."""
     source, folder = tmp_path / "source", tmp_path / "copy"
     source.mkdir()
     folder.mkdir()
@@ -216,6 +218,6 @@ def test_points_that_only_the_wal_file_holds_are_not_passed_over(tmp_path: Path,
         for name in ("j.sqlite", "j.sqlite-wal"):
             (folder / name).write_bytes((source / name).read_bytes())
     sealed(folder)
-    said = as_nobody(lambda: count_points(folder / "j.sqlite"))
-    assert said.startswith("StorageUnavailableError")
-    assert "copy both" in said
+    message = as_nobody(lambda: count_points(folder / "j.sqlite"))
+    assert message.startswith("StorageUnavailableError")
+    assert "copy both" in message

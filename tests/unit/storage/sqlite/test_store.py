@@ -1,4 +1,4 @@
-"""SQLiteStorage keeps the storages' contract."""
+"""SQLiteStorage fulfils the contract of stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.storage.contract import LocalContract
 
 
 class TestSQLiteStorage(LocalContract):
-    """The contract."""
+    """SQLiteStorage fulfils the contract."""
 
     def make_storage(self, folder: Any) -> SQLiteStorage:
         return SQLiteStorage(folder / "journal.sqlite", reactor=reactor)

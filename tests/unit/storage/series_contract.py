@@ -1,0 +1,120 @@
+"""The contract of every store: declarations and the list of series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pytest_twisted import inlineCallbacks
+
+from bbmeasure.errors import SeriesConflictError
+from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.records import Direction, Kind
+from tests.unit.storage.examples import at, fill, in_build
+
+
+class SeriesContract:
+    """Declarations of series, and their list."""
+
+    @inlineCallbacks
+    def test_the_first_declaration_of_a_series_decides(self, storage: Any) -> Any:
+        """``declare`` returns the declaration in effect; another unit or kind fails with a SeriesConflictError."""
+        info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)
+        assert (yield storage.declare(info)) == info
+        assert (yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes"))) == info
+        assert (yield storage.declare(SeriesInfo("size", Kind.NUMBER, "bytes"))) == info
+        with pytest.raises(SeriesConflictError, match="bytes"):
+            yield storage.declare(SeriesInfo("size", Kind.SIZE, "s"))
+        with pytest.raises(SeriesConflictError, match="count"):
+            yield storage.declare(SeriesInfo("size", Kind.COUNT, "bytes"))
+
+    @inlineCallbacks
+    def test_a_direction_may_be_declared_later(self, storage: Any) -> Any:
+        """A direction replaces the former one; a declaration without a direction keeps it."""
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+        later = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)
+        assert (yield storage.declare(later)) == later
+        turned = SeriesInfo("size", Kind.SIZE, "bytes", Direction.HIGHER)
+        assert (yield storage.declare(turned)) == turned
+
+    @inlineCallbacks
+    def test_a_kind_may_be_overridden(self, storage: Any) -> Any:
+        """``override`` replaces the kind, but never the unit."""
+        yield storage.declare(SeriesInfo("size", Kind.NUMBER))
+        counted = SeriesInfo("size", Kind.COUNT)
+        assert (yield storage.declare(counted, override=True)) == counted
+        assert (yield storage.declare(SeriesInfo("size", Kind.NUMBER))) == counted
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(SeriesInfo("size", Kind.DURATION, "s"), override=True)
+
+    @inlineCallbacks
+    def test_series_have_counts_times_and_last_values(self, storage: Any) -> Any:
+        """``series`` returns kind, builders, count, times and last value of each series, ordered by name."""
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+        yield storage.declare(SeriesInfo("compiler", Kind.TEXT))
+        yield fill(storage, [1.0, 2.0], build=in_build(builder="second"))
+        yield fill(storage, [3.0, 4.0, 5.0], build=in_build(builder="first"))
+        yield fill(storage, ["gcc"], "compiler")
+        assert (yield storage.series()) == [
+            SeriesInfo("compiler", Kind.TEXT, "1", Direction.NONE, (), 1, at(0), at(0), "gcc"),
+            SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first", "second"), 5, at(0), at(2), 5.0),
+        ]
+
+    @inlineCallbacks
+    def test_series_of_some_builders_exclude_all_others(self, storage: Any) -> Any:
+        """Count, times and last value are of the given builders alone; series without points of them are left out.
+
+        The access control of the page depends on it.
+        """
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+        yield storage.declare(SeriesInfo("empty", Kind.SIZE, "bytes"))
+        shown = [
+            Point("size", at(seconds), value, {"a": str(value)}, in_build(7)) for seconds, value in ((5, 1.0), (3, 2.0))
+        ]
+        other = [Point("size", at(4), 4.0, {}, in_build(builder=name)) for name in ("fir", "First", 'first" OR 1=1 --')]
+        hidden = [
+            Point(series, at(seconds), 99.0 if series != "compiler" else "x", {}, in_build(builder="hidden"))
+            for series in ("size", "theirs", "compiler")
+            for seconds in (0, 9)
+        ]
+        outside = [Point("size", at(8), 50.0), Point("loose", at(0), 1.0)]
+        yield storage.write([*shown, *hidden, *other, *outside, Point("compiler", at(2), "gcc", {}, in_build())])
+        first = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",), 2, at(3), at(5), 1.0)
+        compiler = SeriesInfo("compiler", Kind.TEXT, "1", Direction.NONE, ("first",), 1, at(2), at(2), "gcc")
+        assert (yield storage.series(frozenset({"first", "no such builder"}))) == [compiler, first]
+        assert (yield storage.series(frozenset())) == []
+        assert (yield storage.series(frozenset({"no such builder"}))) == []
+        with_more = yield storage.series(frozenset({"first", "fir", ""}))
+        assert [(info.name, info.builders, info.count, info.last_value) for info in with_more] == [
+            ("compiler", ("first",), 1, "gcc"),
+            ("loose", (), 1, 1.0),
+            ("size", ("fir", "first"), 4, 50.0),
+        ]
+        assert [info.name for info in (yield storage.series())] == ["compiler", "empty", "loose", "size", "theirs"]
+
+    @inlineCallbacks
+    def test_an_undeclared_series_is_a_number_or_a_text(self, storage: Any) -> Any:
+        """A series that was written without a declaration is listed, and may be declared later."""
+        yield fill(storage, [1.0])
+        yield fill(storage, ["gcc"], "compiler")
+        kinds = {info.name: info.kind for info in (yield storage.series())}
+        assert kinds == {"size": Kind.NUMBER, "compiler": Kind.TEXT}
+        info = SeriesInfo("size", Kind.SIZE, "bytes")
+        assert (yield storage.declare(info)) == info
+
+    @inlineCallbacks
+    def test_a_declared_series_is_listed_without_points(self, storage: Any) -> Any:
+        """A series without points has a count of 0 and no times."""
+        info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)
+        yield storage.declare(info)
+        assert (yield storage.series()) == [info]
+
+    @inlineCallbacks
+    def test_health_has_the_name_and_counters(self, storage: Any) -> Any:
+        """The health of a working store has a name, no error, no backlog and nothing dropped."""
+        yield fill(storage, [1.0])
+        health = storage.health()
+        assert health.name
+        assert health.last_error is None
+        assert health.backlog == 0
+        assert not health.counters.get("dropped")

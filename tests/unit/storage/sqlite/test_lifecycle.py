@@ -1,0 +1,103 @@
+"""SQLiteStorage: what exists before its first use and after its end."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import inlineCallbacks
+from twisted.internet import defer, reactor
+
+from bbmeasure.errors import StorageUnavailableError
+from bbmeasure.model import Point, Query
+from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.storage.sqlite.store import SQLiteStorage
+from tests.unit.storage.examples import at, fill
+from tests.unit.storage.sqlite.helpers import LimitedStorage, large, until
+
+
+def test_an_unused_store_opens_nothing(tmp_path: Path) -> None:
+    """A new store has no thread and no file: it is created before twistd forks."""
+    before = threading.enumerate()
+    storage = SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
+    assert storage.health().backlog == 0
+    assert threading.enumerate() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@inlineCallbacks
+def test_an_unused_store_closes(open_storage: Any, tmp_path: Path) -> Any:
+    """Closing an unused store creates no file."""
+    yield open_storage().close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@inlineCallbacks
+def test_closing_writes_pending_points(open_storage: Any) -> Any:
+    """Points accepted before the store was closed are on disk afterwards."""
+    storage = open_storage()
+    written = [storage.write([Point("size", at(n), 1.0)]) for n in range(5_000)]
+    yield storage.close()
+    yield defer.gatherResults(written)
+    assert (yield open_storage().series())[0].count == 5_000
+
+
+@inlineCallbacks
+def test_a_closed_store_fails_every_operation(open_storage: Any) -> Any:
+    """Writes, queries and changes fail; closing again succeeds."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    yield storage.close()
+    yield storage.close()
+    for operation in (storage.write([Point("size", at(0), 1.0)]), storage.series(), storage.forget("size")):
+        with pytest.raises(StorageUnavailableError, match="closed"):
+            yield operation
+
+
+@inlineCallbacks
+def test_closing_leaves_no_thread(open_storage: Any) -> Any:
+    """All threads of the store end."""
+    before = set(threading.enumerate())
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    yield defer.gatherResults([storage.series(), storage.series(), storage.series()])
+    assert len(set(threading.enumerate()) - before) == 3
+    yield storage.close()
+    yield until(lambda: not set(threading.enumerate()) - before)
+    gc.collect()
+
+
+@inlineCallbacks
+def test_closing_does_not_wait_for_a_hanging_thread(open_storage: Any) -> Any:
+    """While the writer hangs, close fires after its timeout and fails the pending operations."""
+    free = threading.Event()
+
+    class Hanging(SQLiteStorage):
+        def _open_journal(self) -> Journal:
+            free.wait()
+            return super()._open_journal()
+
+    storage = open_storage(Hanging, close_timeout=0.05)
+    written = storage.write([Point("size", at(0), 1.0)])
+    query = storage.last(Query("size"))
+    yield storage.close()
+    with pytest.raises(StorageUnavailableError, match="closing"):
+        yield written
+    with pytest.raises(StorageUnavailableError):
+        yield query
+    free.set()
+
+
+@inlineCallbacks
+def test_closing_on_a_full_disk(open_storage: Any) -> Any:
+    """Points that cannot be written when the store is closed fail, and close does not wait for free space."""
+    storage = open_storage(LimitedStorage)
+    storage.full = True
+    written = storage.write(large(50))
+    yield until(lambda: storage.health().last_error)
+    yield storage.close()
+    with pytest.raises(StorageUnavailableError):
+        yield written

@@ -1,0 +1,107 @@
+"""SQLiteStorage: timeouts, cancellation and limits of read requests."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from pytest_twisted import inlineCallbacks
+from twisted.internet import defer
+
+from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.model import Query
+from bbmeasure.storage.sqlite.journal import JournalReader
+from tests.unit.storage.examples import fill
+from tests.unit.storage.sqlite.helpers import endlessly, until
+
+
+@inlineCallbacks
+def test_an_endless_query_times_out(open_storage: Any) -> Any:
+    """A query that runs longer than the timeout fails and is counted; the next query succeeds."""
+    storage = open_storage(read_timeout=0.05)
+    yield fill(storage, [1.0])
+    with pytest.raises(StorageUnavailableError, match=r"no answer within 0\.05 s"):
+        yield storage._read(lambda reader: reader.read(endlessly))
+    assert storage.health().counters["read_timeouts"] == 1
+    assert (yield storage.last(Query("size"))).value == 1.0
+
+
+@inlineCallbacks
+def test_a_cancelled_query_is_interrupted(open_storage: Any) -> Any:
+    """Cancelling the Deferreds of endless queries frees both threads."""
+    storage = open_storage(read_timeout=1000.0)
+    yield fill(storage, [1.0])
+    started = threading.Semaphore(0)
+
+    def read_endlessly(reader: JournalReader) -> Any:
+        started.release()
+        return reader.read(endlessly)
+
+    endless = [storage._read(read_endlessly) for _ in range(2)]
+    yield until(lambda: started.acquire(blocking=False))
+    yield until(lambda: started.acquire(blocking=False))
+    for query in endless:
+        query.cancel()
+        with pytest.raises(defer.CancelledError):
+            yield query
+    assert len((yield storage.points(Query("size"), 5))) == 1
+    assert storage.health().counters["cancelled_reads"] == 2
+
+
+@inlineCallbacks
+def test_a_slow_query_does_not_block_others(open_storage: Any) -> Any:
+    """While one thread runs an endless query, the other serves requests."""
+    storage = open_storage(read_timeout=1000.0)
+    yield fill(storage, [1.0])
+    slow = storage._read(lambda reader: reader.read(endlessly))
+    for _ in range(20):
+        assert len((yield storage.points(Query("size"), 5))) == 1
+    assert not slow.called
+    slow.cancel()
+    with pytest.raises(defer.CancelledError):
+        yield slow
+
+
+@inlineCallbacks
+def test_queries_do_not_block_steps_and_exporters(open_storage: Any) -> Any:
+    """Requests of steps, totals and exporters succeed while endless queries keep the pool busy."""
+    storage = open_storage(read_timeout=1000.0)
+    yield storage.attach_exporter("exporter")
+    yield fill(storage, [1.0])
+    slow = [storage._read(lambda reader: reader.read(endlessly)) for _ in range(20)]
+    assert (yield storage.last(Query("size"))).value == 1.0
+    assert (yield storage.recall(["total"])) == {}
+    assert len((yield storage.pending("exporter", 10))) == 1
+    assert (yield storage.backlog("exporter")).count == 1
+    assert not any(query.called for query in slow)
+    for query in slow:
+        query.addErrback(lambda _: None)
+        query.cancel()
+
+
+@inlineCallbacks
+def test_requests_beyond_the_limit_are_refused(open_storage: Any) -> Any:
+    """A request made while ``max_requests`` are pending fails at once and is counted."""
+    storage = open_storage(max_requests=3)
+    yield fill(storage, [1.0])
+    free = threading.Event()
+    pending = [storage._read(lambda _: free.wait()) for _ in range(3)]
+    with pytest.raises(StorageUnavailableError, match="3 read requests are pending"):
+        yield storage.points(Query("size"), 5)
+    free.set()
+    yield defer.gatherResults(pending)
+    assert len((yield storage.points(Query("size"), 5))) == 1
+    assert storage.health().counters["refused_reads"] == 1
+
+
+@inlineCallbacks
+def test_an_exception_in_a_reader_thread(open_storage: Any) -> Any:
+    """An unexpected exception fails the request with a StorageError, and the thread goes on."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    for _ in range(4):
+        with pytest.raises(StorageError, match="ZeroDivisionError"):
+            yield storage._read(lambda _: 1 / 0)
+    assert (yield storage.last(Query("size"))).value == 1.0
+    assert storage.health().counters["failed_reads"] == 4
