@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 from bbmeasure import times
 from bbmeasure.errors import QueryError
 from bbmeasure.records import Direction, Kind, check_tags
-from bbmeasure.times import NANOSECONDS as NANOSECONDS  # the unit of every time here
 from bbmeasure.units import excerpt
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Optional, Union
 from bbmeasure.errors import QueryError
 from bbmeasure.units import excerpt
 
+#: Nanoseconds of a second: points have times in nanoseconds since 1970 in UTC.
 NANOSECONDS = 10**9
 #: What a person may give for a time: unix seconds, ISO 8601, an age such as ``7d``, or a datetime.
 When = Union[float, int, str, datetime, None]

@@ -18,10 +18,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query, SeriesInfo
+from bbmeasure.model import BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.testing.site import Site
+from bbmeasure.times import NANOSECONDS
 from benchmarks.targets import Figures
 
 POINTS = 1_000_000

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
+from bbmeasure.times import NANOSECONDS
 from benchmarks.api import CONFIG, seed
 from benchmarks.targets import Figures
 from tests.browser.conftest import FLAGS

@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 from bbmeasure import statistics
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
+from bbmeasure.model import BuildContext, Point, Query
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from bbmeasure.times import NANOSECONDS
 from benchmarks.targets import Figures, best_of
 
 START = 1_700_000_000 * NANOSECONDS

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Optional, Tuple
 from zlib import crc32
 
 from bbmeasure.errors import RecordError
-from bbmeasure.model import NANOSECONDS, BuildContext, Point
+from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
+from bbmeasure.times import NANOSECONDS
 from bbmeasure.units import excerpt
 
 #: The most characters of a revision, branch or project that are kept.

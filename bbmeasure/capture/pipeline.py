@@ -16,12 +16,12 @@ from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
 from bbmeasure.capture.migration import migrate
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import NANOSECONDS, BuildContext, Point
+from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.storage.base import Storage
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.validation import check_time
-from bbmeasure.times import nanoseconds
+from bbmeasure.times import NANOSECONDS, nanoseconds
 
 #: The most values that wait for a store to answer where their totals stand.
 MAX_QUEUED = 100_000

@@ -15,7 +15,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from bbmeasure.errors import SeriesConflictError, StorageError
-from bbmeasure.model import NANOSECONDS, SeriesInfo
+from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -23,6 +23,7 @@ from bbmeasure.storage.influxdb.line_protocol import LineError, clean_series, me
 from bbmeasure.storage.influxdb.results import StoredMetadata, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.validation import reconcile
+from bbmeasure.times import NANOSECONDS
 
 log = Logger()
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
+from bbmeasure.times import NANOSECONDS
 from tests.e2e.masters import BASE_CONFIG, run_command
 from tests.servers import Influxd, wait_until
 

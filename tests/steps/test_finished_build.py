@@ -22,9 +22,10 @@ from bbmeasure.master.tracking.finished_build import (
     number_of,
     result_word,
 )
-from bbmeasure.model import NANOSECONDS, BuildContext
+from bbmeasure.model import BuildContext
 from bbmeasure.records import Direction, Kind
 from bbmeasure.testing import BrokenStorage
+from bbmeasure.times import NANOSECONDS
 from tests.steps.live import JOURNAL, Leaves, LiveCase, Waits, measured, plain, sqlite
 
 CONTEXT = BuildContext("first", "bot1", 7, 107, project="proj")

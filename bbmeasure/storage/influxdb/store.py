@@ -18,7 +18,7 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure.errors import MeasureError, StorageError
-from bbmeasure.model import NANOSECONDS, Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -51,6 +51,7 @@ from bbmeasure.storage.validation import (
     reconcile,
     state_series,
 )
+from bbmeasure.times import NANOSECONDS
 
 #: Points per request.
 BATCH = 5_000

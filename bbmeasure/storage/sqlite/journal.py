@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import NANOSECONDS, Point, SeriesInfo
+from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.storage.sqlite import outbox, queries, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
+from bbmeasure.times import NANOSECONDS
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec

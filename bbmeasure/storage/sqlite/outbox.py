@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional, Union, overload
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.storage.sqlite import queries
 from bbmeasure.storage.sqlite.connection import WriteConnection
+from bbmeasure.times import NANOSECONDS
 from bbmeasure.units import excerpt
 
 #: The number of dead letters kept of each exporter, the newest.

@@ -18,10 +18,11 @@ from bbmeasure import captureData
 from bbmeasure.capture import state
 from bbmeasure.capture.deadlines import WRITE_TIMEOUT
 from bbmeasure.capture.state import state_of
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
+from bbmeasure.model import BuildContext, Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from bbmeasure.testing import BrokenStorage, captured_points
+from bbmeasure.times import NANOSECONDS
 
 
 class Master:

@@ -13,10 +13,10 @@ from bbmeasure.errors import (
     MeasureError,
     StorageUnavailableError,
 )
-from bbmeasure.model import NANOSECONDS
 from bbmeasure.records import Record
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.testing import BrokenStorage
+from bbmeasure.times import NANOSECONDS
 from tests.unit.capture.stores import BUILD, SlowStorage, info_of, points_of, result_of, value_of, values_in
 
 

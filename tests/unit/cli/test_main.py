@@ -17,9 +17,10 @@ import pytest
 
 from bbmeasure import __version__
 from bbmeasure.cli.main import main
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from bbmeasure.times import NANOSECONDS
 from tests.hostile import Raw, Reply, Request, Scripted, Silent
 
 START = 1_700_000_000

@@ -16,12 +16,13 @@ from bbmeasure import statistics
 from bbmeasure.capture import state
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import QueryError, StorageUnavailableError
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.reports import getters
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from bbmeasure.testing import BrokenStorage
+from bbmeasure.times import NANOSECONDS
 
 GETTERS = {
     "Average": standard.mean,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from bbmeasure import statistics
-from bbmeasure.model import NANOSECONDS, BuildContext, Point, Query
+from bbmeasure.model import BuildContext, Point, Query
+from bbmeasure.times import NANOSECONDS
 
 START = 1_700_000_000 * NANOSECONDS
 

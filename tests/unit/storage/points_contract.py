@@ -9,7 +9,8 @@ import pytest
 from pytest_twisted import inlineCallbacks
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import NANOSECONDS, Point, Query
+from bbmeasure.model import Point, Query
+from bbmeasure.times import NANOSECONDS
 from tests.unit.storage.examples import START, at, fill, in_build, summarize, values_of
 
 

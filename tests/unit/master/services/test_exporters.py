@@ -18,8 +18,9 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.errors import QueryError
 from bbmeasure.master.services.exporters import InfluxDBInstance, Settings, VictoriaMetricsInstance
 from bbmeasure.master.services.sqlite import SQLiteInstance
-from bbmeasure.model import NANOSECONDS, Point
+from bbmeasure.model import Point
 from bbmeasure.storage.sqlite.journal import JournalReader
+from bbmeasure.times import NANOSECONDS
 from tests.servers import Influxd, free_port, make_certificate
 from tests.unit.master.fakes import FakeMaster
 

@@ -16,9 +16,10 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
-from bbmeasure.model import NANOSECONDS, BuildContext, Point
+from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports.summary import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
+from bbmeasure.times import NANOSECONDS
 
 
 class Clock(task.Clock):

@@ -11,11 +11,12 @@ from pytest_twisted import inlineCallbacks
 from twisted.internet import reactor
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import NANOSECONDS, Point, Query
+from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite import outbox
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader, next_step
 from bbmeasure.storage.sqlite.outbox import Backlog
 from bbmeasure.storage.sqlite.store import SQLiteStorage
+from bbmeasure.times import NANOSECONDS
 from tests.unit.storage.examples import START, at, in_build
 
 
