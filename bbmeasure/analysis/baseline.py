@@ -1,0 +1,137 @@
+"""Baseline: the accepted values of a line, their level, and what is usual for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import comb, inf, sqrt
+from typing import Any, Optional
+
+from bbmeasure.analysis import robust
+
+#: Accepted values that a baseline needs; fewer after a confirmed change.
+NEEDED = 10
+NEEDED_AFTER_CHANGE = 5
+#: A line is exact where so many of its newest accepted values are equal.
+EXACT_VALUES = 10
+#: Spreads off the level at which a value is unusual.
+UNUSUAL = 4.0
+#: Dominance of one full baseline over another between which a line has drifted.
+DRIFT_DOMINANCE = 0.8
+#: A value belongs to a mode where it lies this far on the way from the level to it.
+MODE_REACH = 0.7
+
+
+class Baseline:
+    """The newest accepted values of one level of a line.
+
+    The level is their median m, the spread s = max(1.4826 c(n) MAD, spread of successive differences, 1e-4 |m|)
+    sqrt(1 + 1.57 / n): the last factor is the error of m itself (variance of a median, pi / 2 sigma^2 / n).
+    """
+
+    def __init__(self, values: Iterable[float] = (), *, needed: int = NEEDED, history: int = 40) -> None:
+        self.needed = needed
+        self.history = history
+        self.values = list(values)[-history:]
+        self._summary: Optional[tuple[int, float, float]] = None
+
+    def copy(self) -> Baseline:
+        """An independent baseline of the same values."""
+        other = Baseline(self.values, needed=self.needed, history=self.history)
+        other._summary = self._summary
+        return other
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values as data that JSON can hold."""
+        return {"values": list(self.values), "needed": self.needed}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any], history: int) -> Baseline:
+        """The baseline of that state."""
+        return cls(state["values"], needed=state["needed"], history=history)
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Accept ``values``; the oldest leave where there are more than ``history``."""
+        self.values = [*self.values, *values][-self.history :]
+        self._summary = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are enough values to judge by."""
+        return len(self.values) >= self.needed
+
+    def exact(self, change: float) -> bool:
+        """Whether the newest accepted values are equal, and none is off by that fraction: another value is a change."""
+        newest = self.values[-EXACT_VALUES:]
+        if len(newest) < EXACT_VALUES or newest.count(newest[0]) < EXACT_VALUES:
+            return False
+        return not any(value != newest[0] and self.off(value, change) for value in self.values)
+
+    def _summarize(self) -> tuple[int, float, float]:
+        """Power of two that the values are scaled by, and their level and spread at that scale."""
+        if self._summary is None:
+            power = robust.exponent(self.values)
+            values = [robust.scaled(value, power) for value in self.values]
+            ordered = sorted(values)
+            level = robust.middle(ordered)
+            sigma = max(
+                robust.mad_sigma(ordered, level),
+                robust.difference_sigma(values),
+                robust.LEAST_SPREAD * abs(level),
+            )
+            self._summary = power, level, sigma * sqrt(1.0 + robust.MEDIAN_VARIANCE / len(values))
+        return self._summary
+
+    @property
+    def level(self) -> float:
+        """Median of the accepted values."""
+        power, level, _ = self._summarize()
+        return robust.finite(level, -power)
+
+    def deviation(self, value: float) -> float:
+        """How many spreads ``value`` is above the level; infinite where the line has no spread."""
+        power, level, spread = self._summarize()
+        difference = robust.scaled(value, power) - level
+        if spread:
+            return difference / spread
+        return inf * difference if difference else 0.0
+
+    def usual(self, change: float) -> tuple[float, float]:
+        """Least and largest usual value, where a change below that fraction is usual too."""
+        power, level, spread = self._summarize()
+        width = max(UNUSUAL * spread, change * abs(level))
+        return robust.finite(level - width, -power), robust.finite(level + width, -power)
+
+    def off(self, value: float, change: float) -> bool:
+        """Whether ``value`` differs from the level by at least that fraction of it."""
+        power, level, _ = self._summarize()
+        difference = abs(robust.scaled(value, power) - level)
+        return difference > 0.0 and difference >= change * abs(level)
+
+    def chance(self, values: Sequence[float], center: float) -> float:
+        """Chance that so many of ``values`` lie most of the way to ``center`` as do, drawn from the accepted values.
+
+        Upper tail of the binomial distribution with the share of the accepted values that lie there.
+        """
+        power, level, _ = self._summarize()
+        edge = level + MODE_REACH * (robust.scaled(center, power) - level)
+
+        def inside(value: float) -> bool:
+            return robust.scaled(value, power) >= edge if edge > level else robust.scaled(value, power) <= edge
+
+        share = sum(map(inside, self.values)) / len(self.values)
+        count = len(values)
+        least = sum(map(inside, values))
+        tail = (comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1))
+        return min(1.0, sum(tail))
+
+    def drifted(self, now: Baseline, change: float) -> bool:
+        """Whether the level ``now`` is off by that fraction, unusual for both, and few values of both overlap."""
+        level = now.level
+        if not self.off(level, change) or min(abs(self.deviation(level)), abs(now.deviation(self.level))) < UNUSUAL:
+            return False
+        return abs(robust.dominance(sorted(self.values), sorted(now.values))) >= DRIFT_DOMINANCE
+
+
+def nearest(levels: Sequence[Baseline], value: float) -> Baseline:
+    """The level that ``value`` deviates least from."""
+    return levels[0] if len(levels) == 1 else min(levels, key=lambda level: abs(level.deviation(value)))

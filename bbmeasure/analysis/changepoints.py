@@ -1,0 +1,177 @@
+"""Change points: where the level of a line changed, looking back over the whole line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from math import sqrt
+from typing import Optional
+
+from bbmeasure.analysis import robust
+from bbmeasure.analysis.partition import LEAST_SIDE, candidates, divide, statistic
+from bbmeasure.analysis.verdict import number_of, numbers_of
+from bbmeasure.errors import QueryError
+
+#: Builds on each side of a change that are compared at most.
+MOST_SIDE = 60
+#: What the statistic of two neighbouring levels must reach.
+LEAST_SCORE = 6.0
+#: Share of pairs of two levels that rise, less the share that fall, or the reverse.
+LEAST_DOMINANCE = 0.6
+#: Mann and Whitney 1947: standardised rank sum of two levels.
+LEAST_RANK = 3.1
+#: Builds on each side that show whether a change is a step, and the part of it that they must show.
+STEP_BUILDS = 8
+STEP_PART = 0.6
+#: Share of a side whose deviations its spread covers, and Phi^-1((1 + share) / 2); for sides of enough builds.
+COVERED = 0.85
+COVERED_SIGMA = 1.4395
+COVERED_BUILDS = 20
+#: Builds by which a fit may move a change.
+REACH = 8
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of level: ``index`` is the first value of the new one.
+
+    ``before`` and ``after`` are the medians of both levels, at most 60 values of each; ``change`` is their difference
+    as a fraction of ``before``, None where that is zero; ``score`` is the difference in standard errors.
+    """
+
+    index: int
+    before: float
+    after: float
+    change: Optional[float]
+    score: float
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Values brought near one, the noise of their successive differences, and the least change that counts."""
+
+    values: Sequence[float]
+    noise: float
+    minimum_change: float
+
+    def sides(self, before: int, at: int, after: int) -> tuple[Sequence[float], Sequence[float]]:
+        """The values on both sides of a split, up to the neighbouring ones."""
+        return self.values[max(before, at - MOST_SIDE) : at], self.values[at : min(after, at + MOST_SIDE)]
+
+
+def change_points(values: Iterable[float], *, minimum_change: float = 0.02) -> list[Change]:
+    """The changes of level of ``values``, oldest first; those below ``minimum_change`` are left out.
+
+    Candidates are tested after a division into levels that fits the whole line best: a split that is tested while
+    wrong ones beside it still cut its level short would be lost.
+    """
+    numbers = numbers_of(values if isinstance(values, (list, tuple)) else list(values))
+    if number_of(minimum_change, "minimum_change") < 0:
+        raise QueryError(f"minimum_change {minimum_change!r}: expected a fraction of at least 0, such as 0.02 for 2 %")
+    if len(numbers) < 2 * LEAST_SIDE:
+        return []
+    power = robust.exponent(numbers)
+    near_one = [robust.scaled(number, power) for number in numbers]
+    noise = max(robust.difference_sigma(near_one), robust.LEAST_SPREAD * abs(robust.median(near_one)))
+    line = _Line(near_one, noise, minimum_change)
+    splits = _keep(line, divide(near_one, candidates(near_one, noise), noise))
+    splits = _keep(line, _refit(line, splits))
+    return [_change(numbers, line, *neighbours) for neighbours in _neighbours(splits, len(numbers))]
+
+
+def _neighbours(splits: Sequence[int], count: int) -> Iterable[tuple[int, int, int]]:
+    """Each split between the ones beside it."""
+    return zip([0, *splits], splits, [*splits[1:], count])
+
+
+def _change(numbers: Sequence[float], line: _Line, before: int, at: int, after: int) -> Change:
+    left, right = _Line(numbers, 0.0, 0.0).sides(before, at, after)
+    was, now = robust.median(left), robust.median(right)
+    return Change(at, was, now, robust.fraction(now, was), _test(line, before, at, after)[0])
+
+
+def _keep(line: _Line, splits: Sequence[int]) -> list[int]:
+    """The splits that pass every test, after the weakest that do not were removed one by one.
+
+    A removal joins two levels, so its neighbours are tested again.
+    """
+    count = len(line.values)
+    before = dict(zip(splits, [0, *splits]))
+    after = dict(zip(splits, [*splits[1:], count]))
+    tested = {at: _test(line, before[at], at, after[at]) for at in splits}
+    weakest = [(score, at) for at, (score, passed) in tested.items() if not passed]
+    heapify(weakest)
+    while weakest:
+        score, at = heappop(weakest)
+        if at not in tested or tested[at] != (score, False):
+            continue
+        del tested[at]
+        for other, neighbours, beyond in ((before[at], after, after[at]), (after[at], before, before[at])):
+            if other not in tested:
+                continue
+            neighbours[other] = beyond
+            tested[other] = _test(line, before[other], other, after[other])
+            if not tested[other][1]:
+                heappush(weakest, (tested[other][0], other))
+    return sorted(tested)
+
+
+def _test(line: _Line, before: int, at: int, after: int) -> tuple[float, bool]:
+    """Score of a split between its neighbours, and whether it is a change."""
+    left, right = line.sides(before, at, after)
+    if len(left) < LEAST_SIDE or len(right) < LEAST_SIDE:
+        return 0.0, False
+    ordered1, ordered2 = sorted(left), sorted(right)
+    was, now = robust.middle(ordered1), robust.middle(ordered2)
+    score = statistic((was, _spread(ordered1, was), len(left)), (now, _spread(ordered2, now), len(right)), line.noise)
+    passed = (
+        score >= LEAST_SCORE
+        and was != now
+        and abs(now - was) >= line.minimum_change * abs(was)
+        and _is_step(left, right, now - was)
+        and _dominates(ordered1, ordered2)
+    )
+    return score, passed
+
+
+def _spread(ordered: Sequence[float], center: float) -> float:
+    """Spread of one side: its median absolute deviation, or what covers most of it where it has two modes."""
+    deviations = sorted([abs(value - center) for value in ordered])
+    spread = robust.MAD_TO_SIGMA * robust.mad_factor(len(ordered)) * robust.middle(deviations)
+    if len(ordered) < COVERED_BUILDS:
+        return spread
+    return max(spread, deviations[round(COVERED * (len(deviations) - 1))] / COVERED_SIGMA)
+
+
+def _is_step(left: Sequence[float], right: Sequence[float], change: float) -> bool:
+    """Whether the builds next to the split show most of the change: it is no slope."""
+    near = robust.median(right[:STEP_BUILDS]) - robust.median(left[-STEP_BUILDS:])
+    return near / change >= STEP_PART
+
+
+def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether sorted sides overlap as little as two levels do, and by more than chance."""
+    count1, count2 = len(left), len(right)
+    dominance = abs(robust.dominance(left, right))
+    rank = dominance * sqrt(3.0 * count1 * count2 / (count1 + count2 + 1))
+    return dominance >= LEAST_DOMINANCE and rank >= LEAST_RANK
+
+
+def _refit(line: _Line, splits: Sequence[int]) -> list[int]:
+    """Each split moved to where the absolute deviations from the medians of both sides are least."""
+    moved: list[int] = []
+    for before, at, after in _neighbours(splits, len(line.values)):
+        before = moved[-1] if moved else before
+        left, right = line.sides(before, at, after)
+        was, now = robust.median(left), robust.median(right)
+        best, place = 0.0, at
+        for step, edge in ((1, min(at + REACH, after - LEAST_SIDE)), (-1, max(at - REACH, before + LEAST_SIDE))):
+            gain = 0.0
+            for split in range(at, edge, step):
+                value = line.values[split if step > 0 else split - 1]
+                gain += step * (abs(value - was) - abs(value - now))
+                if gain < best:
+                    best, place = gain, split + step
+        moved.append(place)
+    return moved
