@@ -91,18 +91,18 @@ def run(told: dict[str, Any]) -> Generator[Any, Any, None]:
         yield task.deferLater(reactor, 2.0)
         told["idle"] = idle.stop()
         client = InfluxClient(reactor, Server(server.url, "bench"))
-        declarations = MetadataExporter(client, "bench", clock=reactor, monotonic=time.monotonic)
-        shipper = Exporter(journal, "bench", client, LineWriter(), reactor=reactor, declare=declarations)
+        metadata = MetadataExporter(client, "bench", clock=reactor, monotonic=time.monotonic)
+        exporter = Exporter(journal, "bench", client, LineWriter(), reactor=reactor, metadata=metadata)
         draining = Lag()
         draining.start()
         began, cpu = time.perf_counter(), time.process_time()
-        shipper.start()
-        while shipper.health().counters["shipped"] < POINTS:
+        exporter.start()
+        while exporter.health().counters["shipped"] < POINTS:
             yield task.deferLater(reactor, 0.05)
         took, used = time.perf_counter() - began, time.process_time() - cpu
         told["draining"] = draining.stop()
         told["rate"], told["cpu"] = POINTS / took, used / POINTS * 1e6
-        yield shipper.stop()
+        yield exporter.stop()
         yield journal.close()
         told["landed"] = sum(row["count"] for row in server.rows("SELECT count(value) FROM /series.*/", "bench"))
 
@@ -121,12 +121,12 @@ def main() -> int:
         failures[0].printTraceback()
         return 1
     for name in ("idle", "draining"):
-        print(f"{name:<10} " + "  ".join(f"{part} {value:6.2f} ms" for part, value in told[name].items()))
+        print(f"{name:<10} " + "  ".join(f"{batch} {value:6.2f} ms" for batch, value in told[name].items()))
     print(f"{told['rate']:,.0f} points/s, {told['cpu']:.1f} us of CPU a point, {told['landed']} landed")
     print(f"p99.9 at most {MOST_P999:g} ms, at most {MOST:g} ms")
     missed = any(
-        told["draining"][part] > max(most, 2 * told["idle"][part])
-        for part, most in (("p99.9", MOST_P999), ("most", MOST))
+        told["draining"][batch] > max(most, 2 * told["idle"][batch])
+        for batch, most in (("p99.9", MOST_P999), ("most", MOST))
     )
     return 1 if missed or told["landed"] != POINTS else 0
 

@@ -16,8 +16,9 @@ from typing import Any
 from influxdb import InfluxDBClient
 from twisted.internet import defer, reactor
 
-from bbmeasure.export.batch import BatchBuilder, Item
-from bbmeasure.export.exporter import BATCH
+from bbmeasure.export.batch import BatchBuilder
+from bbmeasure.export.exporter import MAX_BATCH
+from bbmeasure.export.interfaces import Item
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
@@ -83,21 +84,21 @@ def write_raw(port: int, bodies: list[bytes]) -> None:
 def write_dicts(port: int, points: list[dict[str, Any]]) -> None:
     """The client's own way."""
     with InfluxDBClient("127.0.0.1", port, database=DATABASE, timeout=30) as client:
-        for at in range(0, len(points), BATCH):
-            client.write_points(points[at : at + BATCH], time_precision="n")
+        for at in range(0, len(points), MAX_BATCH):
+            client.write_points(points[at : at + MAX_BATCH], time_precision="n")
 
 
 @defer.inlineCallbacks
 def write_ours(port: int, items: list[Item]) -> Generator[Any, Any, None]:
-    """Points to lines to the server, as a shipper does it."""
+    """Points to lines to the server, as a exporter does it."""
     client = InfluxClient(reactor, Server(f"http://127.0.0.1:{port}", DATABASE))
-    packer = BatchBuilder(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
-    at, packing = 0, packer.pack(items, 0, BATCH)
+    builder = BatchBuilder(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
+    at, building = 0, builder.build(items, 0, MAX_BATCH)
     while at < len(items):
-        part = yield packing
-        at += len(part.items)
-        packing = packer.pack(items, at, BATCH)
-        yield client.write(part.body, gzipped=part.gzipped)
+        batch = yield building
+        at += len(batch.items)
+        building = builder.build(items, at, MAX_BATCH)
+        yield client.write(batch.body, gzipped=batch.gzipped)
     client.close()
 
 
@@ -107,7 +108,7 @@ def run(best: dict[str, float]) -> Generator[Any, Any, None]:
     items = make_points()
     writer = LineWriter()
     lines = [writer.line(point) + "\n" for _, point in items]
-    bodies = ["".join(lines[at : at + BATCH]).encode() for at in range(0, POINTS, BATCH)]
+    bodies = ["".join(lines[at : at + MAX_BATCH]).encode() for at in range(0, POINTS, MAX_BATCH)]
     dicts = [as_dict(point) for _, point in items]
     with Influxd() as server:
         server.query(f"CREATE DATABASE {DATABASE}")

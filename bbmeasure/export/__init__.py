@@ -1,1 +1,1 @@
-"""Shipping points from the journal to servers of time series."""
+"""Export of points from the journal to time series servers."""

@@ -1,7 +1,7 @@
-"""Waiting without hammering, and without trust in a clock that may be set back.
+"""Backoff with jitter, and timers that do not depend on the wall clock.
 
-Twisted's timers go by the time of day: a clock that is set back by an hour puts every one of them off by an hour.  Who
-is woken now and then by something else looks at a clock that only goes forward.
+Twisted's timers use the time of day: a clock that is set back by an hour delays all of them by an hour.  Sleep compares
+deadlines with a monotonic clock whenever a Ticker wakes it.
 """
 
 from __future__ import annotations
@@ -14,76 +14,76 @@ from twisted.internet import defer
 
 Result = TypeVar("Result")
 
-#: Seconds: the longest first pause after a failure, and the longest of all.
-FIRST = 1.0
-LONGEST = 60.0
+#: Maximum delay after the first failure and after any number of failures, in seconds.
+FIRST_DELAY = 1.0
+MAX_DELAY = 60.0
 
 
 class Backoff:
-    """Pauses that double from FIRST to LONGEST, each a chance part of that ("full jitter")."""
+    """Backoff with full jitter: a random part of a delay that doubles from FIRST_DELAY to MAX_DELAY."""
 
-    def __init__(self, chance: Callable[[], float]) -> None:
-        self._chance = chance
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
         self._failures = 0
 
     def next(self) -> float:
-        """The pause after one more failure, in seconds."""
-        most = min(LONGEST, FIRST * 2.0 ** min(self._failures, 30))
+        """Return the delay after one more failure, in seconds."""
+        delay = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return most * self._chance()
+        return delay * self._random()
 
     def reset(self) -> None:
-        """There was a success."""
+        """Start again at FIRST_DELAY, after a success."""
         self._failures = 0
 
 
 class Sleep:
-    """One sleeper, who can be woken, and one request whose deadline is looked after."""
+    """Interruptible timer, and deadline of one request, on a monotonic clock."""
 
     def __init__(self, reactor: Any, monotonic: Callable[[], float]) -> None:
         self._reactor = reactor
         self._monotonic = monotonic
         self._waiting: Optional[defer.Deferred[None]] = None
         self._timer: Any = None
-        self._until = 0.0
-        self._wakeable = False
-        self._work: Optional[defer.Deferred[Any]] = None
-        self._late = 0.0
+        self._ends = 0.0
+        self._interruptible = False
+        self._request: Optional[defer.Deferred[Any]] = None
+        self._deadline = 0.0
 
-    def until_woken(self, seconds: float) -> defer.Deferred[None]:
-        """Fires after ``seconds``, or when somebody wakes."""
-        return self._begin(seconds, wakeable=True)
+    def interruptible(self, seconds: float) -> defer.Deferred[None]:
+        """Return a Deferred that fires after ``seconds``, or at the next :meth:`wake`."""
+        return self._begin(seconds, interruptible=True)
 
-    def until_done(self, seconds: float) -> defer.Deferred[None]:
-        """Fires after ``seconds``, by the clock that only goes forward where somebody wakes after them."""
-        return self._begin(seconds, wakeable=False)
+    def uninterruptible(self, seconds: float) -> defer.Deferred[None]:
+        """Return a Deferred that fires after ``seconds``, or at the first :meth:`wake` after them."""
+        return self._begin(seconds, interruptible=False)
 
-    def _begin(self, seconds: float, *, wakeable: bool) -> defer.Deferred[None]:
+    def _begin(self, seconds: float, *, interruptible: bool) -> defer.Deferred[None]:
         waiting: defer.Deferred[None] = defer.Deferred(lambda _: self._clear())
-        self._waiting, self._wakeable = waiting, wakeable
-        self._until = self._monotonic() + seconds
+        self._waiting, self._interruptible = waiting, interruptible
+        self._ends = self._monotonic() + seconds
         self._timer = self._reactor.callLater(seconds, self.end)
         return waiting
 
-    def guard(self, work: defer.Deferred[Result], seconds: float) -> defer.Deferred[Result]:
-        """``work``, which is cancelled where somebody wakes after ``seconds``: its own timer should have done that."""
-        self._work, self._late = work, self._monotonic() + seconds
+    def with_deadline(self, request: defer.Deferred[Result], seconds: float) -> defer.Deferred[Result]:
+        """Cancel ``request`` at the first :meth:`wake` after ``seconds``, in case that its own timer is delayed."""
+        self._request, self._deadline = request, self._monotonic() + seconds
 
-        def over(result: Any) -> Any:
-            self._work = None
+        def done(result: Any) -> Any:
+            self._request = None
             return result
 
-        return work.addBoth(over)
+        return request.addBoth(done)
 
     def wake(self) -> None:
-        """End the sleep, unless it is one that has its reason and its time is not over."""
-        if self._work is not None and self._monotonic() > self._late:
-            self._work.cancel()
-        if self._waiting is not None and (self._wakeable or self._monotonic() >= self._until):
+        """End an interruptible sleep, and whatever is past its deadline."""
+        if self._request is not None and self._monotonic() > self._deadline:
+            self._request.cancel()
+        if self._waiting is not None and (self._interruptible or self._monotonic() >= self._ends):
             self.end()
 
     def end(self) -> None:
-        """End the sleep, whatever it is for."""
+        """End any sleep."""
         waiting = self._waiting
         self._clear()
         if waiting is not None:
@@ -96,26 +96,26 @@ class Sleep:
 
 
 class Ticker:
-    """Has something called in the reactor now and again, by a thread whose clock only goes forward."""
+    """Thread that calls a function in the reactor at an interval of the monotonic clock."""
 
     def __init__(self, reactor: Any, seconds: float, call: Callable[[], None]) -> None:
         self._reactor = reactor
         self._seconds = seconds
         self._call = call
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Begin; the thread is made now, as one that twistd's fork finds is dead afterwards."""
+        """Start the thread, which must happen after twistd has forked."""
         threading.Thread(target=self._run, name="bbmeasure ticker", daemon=True).start()
 
     def stop(self) -> None:
-        """End, without waiting for the thread."""
-        self._ended.set()
+        """Stop, without waiting for the thread."""
+        self._stopped.set()
 
     def _run(self) -> None:
-        while not self._ended.wait(self._seconds):
+        while not self._stopped.wait(self._seconds):
             self._reactor.callFromThread(self._tick)
 
     def _tick(self) -> None:
-        if not self._ended.is_set():
+        if not self._stopped.is_set():
             self._call()

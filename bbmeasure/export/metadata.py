@@ -1,7 +1,7 @@
-"""Saying on the server what the journal's series are, for Grafana, for people and for other masters.
+"""Export of series metadata: kind, unit and direction, for Grafana, people and other masters.
 
-A series' kind and unit are the first master's to say, and to say otherwise: what one master said is not overwritten by
-another that disagrees, which is counted and told once.
+The master that first wrote the metadata of a series owns it.  Another master with different metadata does not overwrite
+it: the conflict is counted, and logged once.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ from bbmeasure.times import NANOSECONDS
 
 log = Logger()
 
-#: Seconds after which a server is looked at again: somebody may have emptied it.
-LOOK_AGAIN = 60.0
-#: Seconds after which it is told again, so that no retention policy takes away what was said.
-SAY_AGAIN = 86_400.0
-#: So many series are asked for by their names; of more, all there are.
-MOST_NAMED = 100
-#: Troubles that mean that what the server holds may not, or cannot, be read: then it is told without looking.
-_CANNOT_READ = (ErrorKind.FORBIDDEN, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.REFUSED, ErrorKind.FAILED)
+#: Seconds until the server's metadata is read again, in case that somebody deleted it.
+READ_INTERVAL = 60.0
+#: Seconds until unchanged metadata is written again, before a retention policy deletes it.
+WRITE_INTERVAL = 86_400.0
+#: Series that are queried by name; for more, the metadata of all series is read.
+MAX_NAMES = 100
+#: Errors of a server that does not allow or support reading: metadata is written without reading it.
+_UNREADABLE = (ErrorKind.FORBIDDEN, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.REFUSED, ErrorKind.FAILED)
 
 
 class MetadataExporter:
-    """What was said on a server, by ``master``.  Call it with series before their points are shipped."""
+    """Writes the metadata of series to a server, in the name of ``master``.
+
+    Metadata that was written is cached, so that most calls of :meth:`write` send no request.
+    """
 
     def __init__(self, client: InfluxClient, master: str, *, clock: Any, monotonic: Callable[[], float]) -> None:
         self.counters: Counter[str] = Counter()
@@ -46,38 +49,38 @@ class MetadataExporter:
         self._master = master
         self._clock = clock
         self._monotonic = monotonic
-        self._said: dict[str, SeriesInfo] = {}
-        self._told: set[str] = set()
-        self._forget_after = LOOK_AGAIN
-        self._said_since = monotonic()
+        self._written: dict[str, SeriesInfo] = {}
+        self._conflicts: set[str] = set()
+        self._max_age = READ_INTERVAL
+        self._written_since = monotonic()
 
     def forget(self) -> None:
-        """The server holds nothing any longer."""
-        self._said.clear()
-        self._said_since = self._monotonic()
+        """Clear the cache, as the server lost its data."""
+        self._written.clear()
+        self._written_since = self._monotonic()
 
     @defer.inlineCallbacks
-    def __call__(self, infos: frozenset[SeriesInfo]) -> Generator[Any, Any, None]:
-        """Say what series are of which nothing was said lately, or which became something else."""
-        if self._monotonic() - self._said_since > self._forget_after:
+    def write(self, infos: frozenset[SeriesInfo]) -> Generator[Any, Any, None]:
+        """Write the metadata of those series that are not in the cache or differ from it."""
+        if self._monotonic() - self._written_since > self._max_age:
             self.forget()
-        news = [info for info in infos if self._said.get(info.name) != info and is_valid_series(info)]
-        if news:
-            yield self._say(news)
+        changed = [info for info in infos if self._written.get(info.name) != info and is_valid_series(info)]
+        if changed:
+            yield self._write(changed)
 
     @defer.inlineCallbacks
-    def _say(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
-        held: Mapping[str, StoredMetadata] = yield self._held(infos)
+    def _write(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
+        stored: Mapping[str, StoredMetadata] = yield self._read(infos)
         now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
-            there = held.get(clean_series(info.name))
-            if there is None:
+            current = stored.get(clean_series(info.name))
+            if current is None:
                 lines.append(metadata_line(info, now, self._master))
                 continue
-            holds = self._agree(info, there)
-            if _otherwise(holds, there.info) or now - there.time > SAY_AGAIN * NANOSECONDS:
-                lines.append(metadata_line(holds, max(now, there.time + 1), there.master or self._master))
+            resolved = self._resolve(info, current)
+            if _differ(resolved, current.info) or now - current.time > WRITE_INTERVAL * NANOSECONDS:
+                lines.append(metadata_line(resolved, max(now, current.time + 1), current.master or self._master))
         if lines:
             try:
                 yield self._client.write("".join(lines).encode("utf-8", "replace"))
@@ -85,45 +88,48 @@ class MetadataExporter:
                 if error.kind is not ErrorKind.REFUSED:
                     raise
                 self.counters["metadata_refused"] += 1
-                log.warn("bbmeasure: the server keeps no kinds and units: {why}", why=error.message)
-        self._said.update((info.name, info) for info in infos)
+                log.warn("bbmeasure: the server refuses series metadata: {why}", why=error.message)
+        self._written.update((info.name, info) for info in infos)
 
     @defer.inlineCallbacks
-    def _held(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, StoredMetadata]]:
-        """What the server holds of these; nothing where it cannot be read."""
-        names = [info.name for info in infos] if len(infos) <= MOST_NAMED else []
+    def _read(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, StoredMetadata]]:
+        """Return the server's metadata of these series, none if it cannot be read."""
+        names = [info.name for info in infos] if len(infos) <= MAX_NAMES else []
         policy = self._client.server.retention_policy
-        self._forget_after = LOOK_AGAIN
+        self._max_age = READ_INTERVAL
         try:
-            answer = yield self._client.query(influxql.series_metadata(*names, policy=policy))
+            results = yield self._client.query(influxql.series_metadata(*names, policy=policy))
         except ServerError as error:
-            if error.kind not in _CANNOT_READ:
+            if error.kind not in _UNREADABLE:
                 raise
         except StorageError:
             pass
         else:
-            return read_metadata(answer[0] if answer else ())
+            return read_metadata(results[0] if results else ())
         self.counters["metadata_unread"] += 1
-        self._forget_after = SAY_AGAIN
+        self._max_age = WRITE_INTERVAL
         return {}
 
-    def _agree(self, info: SeriesInfo, there: StoredMetadata) -> SeriesInfo:
-        """What holds: our word where it was ours or nobody's, else what is there, with our direction if it has none."""
-        if there.master in ("", self._master):
+    def _resolve(self, info: SeriesInfo, current: StoredMetadata) -> SeriesInfo:
+        """Return ``info`` if this master or nobody owns the series, else the current metadata.
+
+        A missing direction is taken from ``info`` in any case.
+        """
+        if current.master in ("", self._master):
             return info
-        said = info if there.info.better is Direction.NONE else replace(info, better=Direction.NONE)
+        wanted = info if current.info.better is Direction.NONE else replace(info, better=Direction.NONE)
         try:
-            return reconcile(replace(there.info, name=info.name), said)
+            return reconcile(replace(current.info, name=info.name), wanted)
         except SeriesConflictError as error:
-            if info.name not in self._told:
-                self._told.add(info.name)
+            if info.name not in self._conflicts:
+                self._conflicts.add(info.name)
                 self.counters["conflicts"] += 1
-                log.warn("bbmeasure: another master says otherwise: {why}", why=str(error))
-            return there.info
+                log.warn("bbmeasure: conflict with another master: {why}", why=str(error))
+            return current.info
 
 
 def is_valid_series(info: SeriesInfo) -> bool:
-    """Whether a series may have its name; its points are refused with the reason where it may not."""
+    """Return whether the server can store the series; the points of an invalid one are refused with the reason."""
     try:
         measurement(info.name)
     except LineError:
@@ -131,6 +137,6 @@ def is_valid_series(info: SeriesInfo) -> bool:
     return True
 
 
-def _otherwise(one: SeriesInfo, other: SeriesInfo) -> bool:
-    """Whether they differ in more than the name, which several series may share on a server."""
+def _differ(one: SeriesInfo, other: SeriesInfo) -> bool:
+    """Compare without the name: several series may share a measurement."""
     return replace(one, name="") != replace(other, name="")

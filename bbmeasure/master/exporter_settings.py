@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Generator
-from dataclasses import asdict
 from typing import Any
 
 from buildbot.config.errors import ConfigErrors
@@ -69,7 +68,7 @@ def _settings(service: ExporterInstance, properties: Any) -> Generator[Any, Any,
         for name in service.secrets:
             if name in own:
                 own[name] = yield properties.render(own[name])
-        return {**told, **asdict(service.rendered_settings(**own))}
+        return {**told, **service.export_config(own)}
     except Exception as error:  # noqa: BLE001  (whatever a provider of secrets raises is told)
         return {**told, "problem": f"{type(error).__name__}: {error}"}
 

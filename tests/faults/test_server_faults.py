@@ -138,7 +138,7 @@ def test_a_database_that_is_dropped_underneath(site: Site, influxd: Influxd) -> 
     influxd.query("DROP DATABASE t")
     build(site)
     wait_for("the database", lambda: "t" in influxd.databases() and bursts(landed(influxd)) == POINTS)
-    assert health(site)["counters"]["database_made"] == 1
+    assert health(site)["counters"]["database_created"] == 1
     assert ship_from(site, "7d") >= before + POINTS
     assert bursts(wait_until_landed(site, influxd)) == before + POINTS
 

@@ -86,7 +86,7 @@ def test_every_argument_that_all_steps_take_is_documented():
 def test_every_argument_of_a_service_is_documented(name):
     """A service's section has all that its methods take out of its constructor's arguments."""
     instance = getattr(bbmeasure, name)
-    methods = [getattr(instance, method, None) for method in ("read_settings", "checkConfig", "reconfigService")]
+    methods = [getattr(instance, method, None) for method in ("arguments_class", "checkConfig", "reconfigService")]
     check("services.rst", name, arguments_of(*filter(None, methods)))
 
 

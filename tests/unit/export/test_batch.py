@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import task
 
-from bbmeasure.export.batch import Batch, BatchBuilder, lines_of
+from bbmeasure.export.batch import Batch, BatchBuilder, serialize
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.storage.influxdb.line_protocol import LineWriter, write_slices
 from bbmeasure.storage.sqlite.journal import Journal
@@ -55,7 +55,7 @@ def test_rows_and_points_make_the_same_lines(points: list[Point]) -> None:
     assert [point for _, point in waiting] == points
     for options in ({}, {"tag_build_number": True}, {"numbers_only": True}):
         writer = LineWriter(**options)
-        slow, quick = list(write_slices(writer, points)), list(lines_of(writer, waiting))
+        slow, quick = list(write_slices(writer, points)), list(serialize(writer, waiting))
         assert [lines for lines, _ in quick] == [lines for lines, _ in slow]
         told = [
             [(one.position, one.point, str(one.error)) for _, refused in made for one in refused]
@@ -72,11 +72,11 @@ def test_a_part_of_what_waits_makes_its_own_lines(tmp_path: Path) -> None:
         journal.write(points)
         waiting = journal.pending("sink", 1_000)
     clock = task.Clock()
-    packer = BatchBuilder(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
+    builder = BatchBuilder(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
     found: list[Batch] = []
-    packer.pack(waiting, 300, 400).addCallback(found.append)
+    builder.build(waiting, 300, 400).addCallback(found.append)
     clock.advance(0)
-    packer.halves(found[0]).addCallback(found.extend)
+    builder.split(found[0]).addCallback(found.extend)
     clock.advance(0)
     clock.advance(0)
     whole, left, right = (zlib.decompress(part.body, 31).splitlines() for part in found)

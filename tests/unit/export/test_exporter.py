@@ -13,7 +13,8 @@ from twisted.internet import defer, task
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.export import batch, exporter
 from bbmeasure.export.backoff import Backoff
-from bbmeasure.export.exporter import Exporter, OutboxLimits
+from bbmeasure.export.exporter import Exporter
+from bbmeasure.export.interfaces import OutboxLimits
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
@@ -28,7 +29,7 @@ def points(count: int, series: str = "size") -> list[Point]:
     return [Point(series, 1_000_000_000 + number, float(number), {}, BUILD) for number in range(count)]
 
 
-class Waiting(list[tuple[int, Point]]):
+class PendingPoints(list[tuple[int, Point]]):
     """Points with their numbers."""
 
     @property
@@ -54,28 +55,28 @@ class FakeOutbox:
             self.waiting.append((self.next, point))
             self.next += 1
 
-    def attach_exporter(self, sink: str) -> defer.Deferred[None]:
-        self.attached.append(sink)
+    def attach_exporter(self, name: str) -> defer.Deferred[None]:
+        self.attached.append(name)
         return defer.succeed(None)
 
-    def pending(self, sink: str, limit: int) -> defer.Deferred[Waiting]:
+    def pending(self, name: str, limit: int) -> defer.Deferred[PendingPoints]:
         if self.broken:
             return defer.fail(self.broken)
-        return defer.succeed(Waiting(list(self.waiting)[:limit]))
+        return defer.succeed(PendingPoints(list(self.waiting)[:limit]))
 
-    def acknowledge(self, sink: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> defer.Deferred[None]:
+    def acknowledge(self, name: str, seq: int, refused: Sequence[tuple[Point, str]] = ()) -> defer.Deferred[None]:
         self.acknowledged.append(seq)
         self.refused.extend(refused)
         while self.waiting and self.waiting[0][0] <= seq:
             self.waiting.popleft()
         return defer.succeed(None)
 
-    def backlog(self, sink: str) -> defer.Deferred[Backlog]:
+    def backlog(self, name: str) -> defer.Deferred[Backlog]:
         if self.broken:
             return defer.fail(self.broken)
         return defer.succeed(Backlog(len(self.waiting), 5 if self.waiting else None, 0, 7))
 
-    def trim(self, sink: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> Any:
+    def trim(self, name: str, max_bytes: Optional[int] = None, max_age: Optional[float] = None) -> Any:
         self.trims.append((max_bytes, max_age))
         return defer.succeed(self.to_trim.pop() if self.to_trim else 0)
 
@@ -128,7 +129,7 @@ class Bench:
             self.client,
             reactor=self.clock,
             monotonic=lambda: self.clock.seconds() + self.forward,
-            chance=lambda: 1.0,
+            random=lambda: 1.0,
             **options,
         )
 
@@ -372,7 +373,7 @@ def test_texts_for_a_server_of_numbers_are_left_out_and_counted() -> None:
     text = Point("compiler", 5, "gcc")
     bench = Bench([text, *points(2)], writer=LineWriter(numbers_only=True)).start()
     assert bench.outbox.refused == []
-    assert (bench.counters["left_out"], bench.counters["shipped"]) == (1, 2)
+    assert (bench.counters["skipped"], bench.counters["shipped"]) == (1, 2)
     assert bench.outbox.acknowledged == [3]
 
 
@@ -389,7 +390,7 @@ def test_a_slow_server_gets_smaller_requests() -> None:
 
 def test_long_texts_make_small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request stays within some megabytes, however long its texts are."""
-    monkeypatch.setattr(batch, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(batch, "MAX_BYTES", 100_000)
     bench = Bench([Point("log", time, "x" * 1_000) for time in range(1_000)]).start()
     assert max(sum(map(len, lines)) for lines in bench.client.writes) < 250_000
     assert len(bench.client.landed) == 1_000
@@ -406,7 +407,7 @@ class Declares:
         self.said: list[frozenset[SeriesInfo]] = []
         self.forgotten = 0
 
-    def __call__(self, infos: frozenset[SeriesInfo]) -> defer.Deferred[None]:
+    def write(self, infos: frozenset[SeriesInfo]) -> defer.Deferred[None]:
         self.said.append(infos)
         return defer.succeed(None)
 
@@ -422,13 +423,13 @@ def test_a_database_that_is_missing_is_made_and_told_what_series_are() -> None:
         points(10),
         lambda lines: replies.pop() if replies else None,
         create_database=True,
-        declare=declares,
+        metadata=declares,
     ).start()
     assert bench.client.made == 2  # once to begin with, once because it was not there
     assert len(bench.client.landed) == 10
     assert declares.forgotten == 1
     assert declares.said == 2 * [frozenset([SeriesInfo("size", Kind.NUMBER)])]
-    assert bench.counters["database_made"] == 1
+    assert bench.counters["database_created"] == 1
     assert bench.counters["conflicts"] == 2
     assert bench.shipper.health().last_error is None
 
@@ -597,13 +598,13 @@ def test_no_turn_of_the_reactor_is_long() -> None:
         return now[0]
 
     turns = []
-    packer = batch.BatchBuilder(LineWriter(), clock, gzip=True, monotonic=monotonic)
-    packing = packer.pack(list(enumerate(points(5_000))), 0, 5_000)
-    while not packing.called:
+    builder = batch.BatchBuilder(LineWriter(), clock, gzip=True, monotonic=monotonic)
+    building = builder.build(list(enumerate(points(5_000))), 0, 5_000)
+    while not building.called:
         before = now[0]
         clock.advance(1.5e-6)
         turns.append(now[0] - before)
     assert max(turns) < 0.004
     assert len(turns) > 10
-    part: Any = packing.result
+    part: Any = building.result
     assert len(gzip.decompress(part.body).splitlines()) == 5_000

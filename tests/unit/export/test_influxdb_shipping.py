@@ -16,7 +16,8 @@ import requests
 from twisted.internet import defer, reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from bbmeasure.export.exporter import Exporter, OutboxLimits
+from bbmeasure.export.exporter import Exporter
+from bbmeasure.export.interfaces import OutboxLimits
 from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
@@ -63,10 +64,10 @@ class Bench:
             client,
             writer or LineWriter(),
             reactor=reactor,
-            declare=declarations if master else None,
+            metadata=declarations if master else None,
             create_database=create,
             limits=limits,
-            chance=lambda: 0.1,
+            random=lambda: 0.1,
         )
         self.shippers.append(shipper)
         shipper.start()
@@ -268,7 +269,7 @@ def test_a_database_that_is_dropped_is_made_and_filled_again(bench: Bench, influ
     yield bench.shipped()
     assert [row["value"] for row in landed(influxd)] == [50.0]
     yield bench.until("what series are", lambda: len(landed(influxd, "bbmeasure_series")) == 1)
-    assert shipper.health().counters["database_made"] == 1
+    assert shipper.health().counters["database_created"] == 1
     assert (yield bench.journal.reship("sink", NOW)) == 101
     yield bench.shipped()
     assert len(landed(influxd)) == 101
@@ -575,5 +576,5 @@ def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
         assert server.samples("size_revision") == []
         assert server.samples("compiler_text") == []
         assert [value for _, value in server.samples("size_buildid")[0][1]] == [101] * 50
-        assert shipper.health().counters["left_out"] == 2
+        assert shipper.health().counters["skipped"] == 2
         assert shipper.health().last_error is None

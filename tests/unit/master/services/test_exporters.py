@@ -16,7 +16,8 @@ from twisted.logger import capturedLogs, formatEvent
 from bbmeasure import captureData, getAverage
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import QueryError
-from bbmeasure.master.services.exporters import InfluxDBInstance, Settings, VictoriaMetricsInstance
+from bbmeasure.master.services.exporter_arguments import InfluxDBArguments
+from bbmeasure.master.services.exporters import InfluxDBInstance, VictoriaMetricsInstance
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.model import Point
 from bbmeasure.storage.sqlite.journal import JournalReader
@@ -34,8 +35,8 @@ def influx(**more: Any) -> InfluxDBInstance:
     return InfluxDBInstance(**{"url": URL, "database": "buildbot", **more})
 
 
-def settings(**more: Any) -> Settings:
-    return influx().read_settings(**{"url": URL, "database": "buildbot", **more})
+def arguments(**more: Any) -> InfluxDBArguments:
+    return InfluxDBArguments.of({"url": URL, "database": "buildbot", **more})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_missing_and_positional_arguments() -> None:
 def test_all_arguments_arrive(tmp_path: Path) -> None:
     """What is given is what is used."""
     _, certificate = make_certificate(tmp_path)
-    got = settings(
+    got = arguments(
         url="https://host/influx",
         username="me",
         password=SECRET,
@@ -108,23 +109,24 @@ def test_all_arguments_arrive(tmp_path: Path) -> None:
         outboxMaxAge="7d",
         answers=True,
     )
-    server = got.server
+    server = got.server()
     assert (server.url, server.database, server.retention_policy) == ("https://host/influx", "buildbot", "week")
     assert (server.username, server.password, server.ca_file, server.timeout) == ("me", SECRET, str(certificate), 3.0)
-    assert (got.limits.max_bytes, got.limits.max_age) == (10**9, 7 * 86_400)
-    assert (got.create_database, got.tag_build_number, got.answers, got.numbers_only) == (False, True, True, False)
+    assert (got.limits().max_bytes, got.limits().max_age) == (10**9, 7 * 86_400)
+    assert (got.createDatabase, got.tagBuildNumber, got.answers, got.numbers_only) == (False, True, True, False)
 
 
 def test_victoriametrics_arguments() -> None:
     """Its URL has the cluster's path, its token is a bearer's, and there is nothing to ask it."""
     service = VictoriaMetricsInstance(url=CLUSTER, token=SECRET)
-    got = service.read_settings(url=CLUSTER, token=SECRET)
+    got, server = service.read_arguments({"url": CLUSTER, "token": SECRET})
     assert got.numbers_only
-    assert not got.create_database
-    assert got.server.endpoint("write") == CLUSTER + "/write"
-    assert got.server.headers() == {"Authorization": f"Bearer {SECRET}"}
-    assert got.server.database_parameters() == {}
-    assert service.read_settings(url=CLUSTER, database="bb").server.database_parameters() == {"db": "bb"}
+    assert not got.createDatabase
+    assert server.endpoint("write") == CLUSTER + "/write"
+    assert server.headers() == {"Authorization": f"Bearer {SECRET}"}
+    assert server.database_parameters() == {}
+    _, server = service.read_arguments({"url": CLUSTER, "database": "bb"})
+    assert server.database_parameters() == {"db": "bb"}
     for argument in ({"answers": True}, {"createDatabase": True}, {"retentionPolicy": "x"}):
         with pytest.raises(ConfigErrors, match="unexpected keyword argument"):
             VictoriaMetricsInstance(url=CLUSTER, **argument)
@@ -139,16 +141,16 @@ def test_no_secret_is_shown() -> None:
     ):
         assert SECRET not in str(service.getConfigDict())
         assert SECRET not in repr(service)
-        assert SECRET not in repr(service.read_settings(**service._config_kwargs))
+        assert SECRET not in repr(service.read_arguments(service._config_kwargs)[1])
 
 
 def test_a_name_that_is_a_secret_is_not_told() -> None:
     """What util.Secret gave is hidden in every message, a name too; one in plain text says who was refused."""
     for given, shown in (("me", "as me"), (util.Secret("name"), "as ***")):
-        settings = influx(username=given, password=SECRET).rendered_settings(
-            url=URL, database="buildbot", username="me", password=SECRET
+        _, server = influx(username=given, password=SECRET).read_arguments(
+            {"url": URL, "database": "buildbot", "username": "me", "password": SECRET}
         )
-        assert repr(settings.server).endswith(f"{shown}>")
+        assert repr(server).endswith(f"{shown}>")
 
 
 @pytest.fixture
@@ -257,7 +259,7 @@ def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMast
     yield started(master, service)
     health = service.state.exporters["InfluxDBInstance"].health()
     assert "caFile" in (health.last_error or "")
-    yield service.use_settings({"url": URL, "database": "buildbot", "token": 5})
+    yield service.use_arguments({"url": URL, "database": "buildbot", "token": 5})
     assert service.state.exporters["InfluxDBInstance"].health().last_error == "token: expected a text"
     yield state_of(master).pipeline.storage.write([Point("size", 1, 1.0)])
     yield service.stopService()
