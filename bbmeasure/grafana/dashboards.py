@@ -1,8 +1,8 @@
-"""Grafana's dashboards as plain dicts: an overview, one builder, one series, the master's health.
+"""Grafana dashboards as dicts: overview, one builder, one series, the master's health.
 
-Grafana does not quote what it puts into InfluxQL: an identifier is written ``${series:doublequote}``, a value that is
-compared ``/^${builder:regex}$/``.  What a series is measured in is known when these are made: each panel has an
-override for the series of one unit and direction.
+Grafana does not quote variables in InfluxQL: an identifier is written ``${series:doublequote}``, a compared value
+``/^${builder:regex}$/``.  Units and directions of the series are known when the dashboards are generated: each panel
+has an override for each of them.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from typing import Optional
 
 from bbmeasure.grafana.panels import (
-    SOURCE,
-    Group,
+    DATA_SOURCE,
     Json,
+    SeriesGroup,
     builder_variable,
+    dashboards_menu,
     direction_text,
-    other_dashboards,
+    layout,
     override,
-    placed,
+    query_target,
     seconds_override,
-    stat,
-    table,
-    target,
-    time_series,
+    stat_panel,
+    table_panel,
+    time_series_panel,
     variable,
 )
 from bbmeasure.records import Direction
@@ -35,45 +35,45 @@ _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
 _OF_MASTER = '"master" =~ /^${master:regex}$/'
 _OF_TAG = "${tag_key:doublequote} =~ /^${tag_value:regex}$/"
-#: Series whose last values stand in one panel.
-_A_PANEL = 20
+#: Maximum number of series in one panel of last values.
+_SERIES_PER_PANEL = 20
 _EACH_INTERVAL = "time($__interval)"
 
 
 @dataclass(frozen=True)
 class DashboardBuilder:
-    """Makes the dashboards for one database and one master.
+    """Builder of the dashboards for one database and one master.
 
-    ``policy`` is the retention policy that is read, None for the default one; ``master_url`` the address of Buildbot's
-    page, without which there are no links to it.
+    ``policy`` is the retention policy to read, None for the default; ``master_url`` the URL of Buildbot's page, None
+    for no links to it.
     """
 
-    groups: Sequence[Group]
+    groups: Sequence[SeriesGroup]
     policy: Optional[str] = None
     master_url: Optional[str] = None
 
-    # parts
+    # queries and overrides
 
-    def source(self, measurement: str) -> str:
-        """What stands behind FROM for a measurement that is quoted already, or a regular expression."""
+    def from_clause(self, measurement: str) -> str:
+        """Return the operand of FROM for a quoted measurement or a regular expression."""
         if self.policy is None:
             return measurement
         quoted = self.policy.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{quoted}".{measurement}'
 
-    def select(self, what: str, measurement: str, *conditions: str, by: Sequence[str] = (), rest: str = "") -> str:
-        """One SELECT of the time range that is shown."""
+    def select(self, columns: str, measurement: str, *conditions: str, by: Sequence[str] = (), rest: str = "") -> str:
+        """Return a SELECT of the dashboard's time range."""
         where = " AND ".join((*conditions, "$timeFilter"))
         grouped = f" GROUP BY {', '.join(by)}" if by else ""
-        return f"SELECT {what} FROM {self.source(measurement)} WHERE {where}{grouped}{rest}"  # noqa: S608 (Grafana's)
+        return f"SELECT {columns} FROM {self.from_clause(measurement)} WHERE {where}{grouped}{rest}"  # noqa: S608 (Grafana's)
 
     def curve(self, measurement: str, *conditions: str, by: Sequence[str] = ('"builder"',)) -> str:
-        """The median of each interval; where few points are shown, each of them."""
+        """Return the query of a curve: the median of each interval, with few points each point."""
         intervals = (_EACH_INTERVAL, *by)
         return self.select('median("value")', measurement, *conditions, by=intervals, rest=" fill(none)")
 
     def measurements_link(self, series: str, builder: str) -> list[Json]:
-        """A link to the Measurements page of Buildbot, of one series in the time range that is shown."""
+        """Return the link to a series on Buildbot's Measurements page, for the dashboard's time range."""
         if self.master_url is None:
             return []
         where = f"builder={builder}&since=${{__from:date:iso}}&until=${{__to:date:iso}}"
@@ -81,49 +81,53 @@ class DashboardBuilder:
         return [{"title": "Builds of this series in Buildbot", "url": url, "targetBlank": True}]
 
     def build_override(self) -> list[Json]:
-        """The column ``build`` links to the build."""
-        whole: list[Json] = [{"id": "unit", "value": "none"}, {"id": "decimals", "value": 0}]
+        """Return the override that links the column ``build`` to the build."""
+        properties: list[Json] = [{"id": "unit", "value": "none"}, {"id": "decimals", "value": 0}]
         if self.master_url is not None:
             path = "#/builders/${__data.fields.builder:percentencode}/builds/${__data.fields.build}"
             link = {"title": "This build in Buildbot", "url": self.master_url + path, "targetBlank": True}
-            whole.append({"id": "links", "value": [link]})
-        return [override("byName", "build", *whole)]
+            properties.append({"id": "links", "value": [link]})
+        return [override("byName", "build", *properties)]
 
     def unit_overrides(self) -> list[Json]:
-        """Unit and direction of each known series, for fields that begin with its name."""
-        made = []
+        """Return the overrides for unit and direction of each known series."""
+        overrides = []
         for group in self.groups:
             properties: list[Json] = [{"id": "unit", "value": group.unit}]
             if group.better is not Direction.NONE:
                 properties.append({"id": "custom.axisLabel", "value": direction_text(group.better)})
                 properties.append({"id": "description", "value": direction_text(group.better)})
-            made.append(override("byRegexp", f"/^(?:{group.names_pattern})(?:: |$)/", *properties))
-        return made
+            overrides.append(override("byRegexp", f"/^(?:{group.names_pattern})(?:: |$)/", *properties))
+        return overrides
 
     # dashboards
 
     def all(self) -> dict[str, Json]:
-        """Every dashboard by its uid."""
+        """Return all dashboards by uid."""
         return {OVERVIEW: self.overview(), BUILDER: self.builder(), SERIES: self.series(), MASTER: self.master()}
 
     def overview(self) -> Json:
-        """All builders: how long they take, and the last value of every series beside its change."""
+        """Return the dashboard of all builders: results, durations, and last value and change of every series."""
         results = self.select('count("value")', '"build_duration"', _OF_BUILDER, by=('"result"',))
         panels = [
-            stat("Builds by result", [target(results, "$tag_result")], unit="short", height=4),
+            stat_panel("Builds by result", [query_target(results, "$tag_result")], unit="short", height=4),
             *(
-                time_series(title, [target(self.curve(name, _OF_BUILDER), "$tag_builder")], unit="s", width=12)
+                time_series_panel(
+                    title, [query_target(self.curve(name, _OF_BUILDER), "$tag_builder")], unit="s", width=12
+                )
                 for title, name in (("Build duration", '"build_duration"'), ("Queue duration", '"queue_duration"'))
             ),
         ]
-        for group in (part for whole in self.groups for part in whole.cut(_A_PANEL)):
+        for group in (chunk for whole in self.groups for chunk in whole.chunks(_SERIES_PER_PANEL)):
             query = self.curve(f"/^(?:{group.names_pattern})$/", _OF_BUILDER)
-            panels.append(stat(f"Last values ({group.title})", [target(query, "$m: $tag_builder")], group=group))
+            panels.append(
+                stat_panel(f"Last values ({group.title})", [query_target(query, "$m: $tag_builder")], group=group)
+            )
         variables = [builder_variable(multi=True)]
         return self._dashboard(OVERVIEW, "Buildbot measurements", panels, variables)
 
     def builder(self) -> Json:
-        """One builder: its builds, and every series that it has."""
+        """Return the dashboard of one builder: its builds, and all its series."""
         builds = self.select(
             '"build", "builder", "worker", "result", "value"',
             '"build_duration"',
@@ -134,11 +138,11 @@ class DashboardBuilder:
         steps = self.curve('"step_duration"', _OF_BUILDER, _OF_WORKER, by=('"step"',))
         each = self.curve("${series:doublequote}", _OF_BUILDER, _OF_WORKER, by=('"worker"',))
         panels = [
-            table("Builds", [target(builds, table=True)], [*self.build_override(), seconds_override()]),
-            time_series("Step duration", [target(steps, "$tag_step")], unit="s", width=24),
-            time_series(
+            table_panel("Builds", [query_target(builds, table=True)], [*self.build_override(), seconds_override()]),
+            time_series_panel("Step duration", [query_target(steps, "$tag_step")], unit="s", width=24),
+            time_series_panel(
                 "$series",
-                [target(each, "$m: $tag_worker")],
+                [query_target(each, "$m: $tag_worker")],
                 overrides=self.unit_overrides(),
                 links=self.measurements_link("${series:percentencode}", "${builder:percentencode}"),
                 repeat="series",
@@ -152,27 +156,27 @@ class DashboardBuilder:
         return self._dashboard(BUILDER, "Buildbot measurements of one builder", panels, variables)
 
     def series(self) -> Json:
-        """One series: over time, its statistics, its points."""
+        """Return the dashboard of one series: curve, statistics, points."""
         measurement, chosen = "${series:doublequote}", (_OF_BUILDER, _OF_WORKER, _OF_TAG)
         curve = self.curve(measurement, *chosen, by=('"builder"', '"worker"'))
         figures = [
-            target(self.select(call, measurement, *chosen), f"$m: {name}", ref)
+            query_target(self.select(call, measurement, *chosen), f"$m: {name}", ref)
             for ref, (name, call) in zip("ABCDEF", _FIGURES.items())
         ]
         columns = '"build", "builder", "worker", "revision", "value", "text"'
         points = self.select(columns, measurement, *chosen, rest=" ORDER BY time DESC LIMIT 500")
         panels = [
-            time_series(
+            time_series_panel(
                 "$series",
-                [target(curve, "$m: $tag_builder $tag_worker")],
+                [query_target(curve, "$m: $tag_builder $tag_worker")],
                 overrides=self.unit_overrides(),
                 links=self.measurements_link("${series:percentencode}", "${__field.labels.builder:percentencode}"),
                 width=24,
             ),
-            stat("Statistics of this range", figures, overrides=self.unit_overrides(), height=4, graph=False),
-            table("Points", [target(points, table=True)], self.build_override()),
+            stat_panel("Statistics of this range", figures, overrides=self.unit_overrides(), height=4, graph=False),
+            table_panel("Points", [query_target(points, table=True)], self.build_override()),
         ]
-        of_series = f"FROM {self.source(measurement)}"
+        of_series = f"FROM {self.from_clause(measurement)}"
         variables = [
             variable("series", "SHOW MEASUREMENTS", regex=_OWN, include_all=False),
             builder_variable(of_series, multi=True),
@@ -185,13 +189,13 @@ class DashboardBuilder:
         return self._dashboard(SERIES, "Buildbot measurements of one series", panels, variables)
 
     def master(self) -> Json:
-        """The master's own metrics (``trackMasterMetrics=True``)."""
+        """Return the dashboard of the master's own metrics (``trackMasterMetrics=True``)."""
         query = self.curve("${metric:doublequote}", _OF_MASTER, by=('"master"',))
         panels = [
-            time_series("$metric", [target(query, "$m: $tag_master")], repeat="metric"),
-            time_series(
+            time_series_panel("$metric", [query_target(query, "$m: $tag_master")], repeat="metric"),
+            time_series_panel(
                 "Queue duration of builds",
-                [target(self.curve('"queue_duration"'), "$tag_builder")],
+                [query_target(self.curve('"queue_duration"'), "$tag_builder")],
                 unit="s",
                 width=24,
             ),
@@ -217,10 +221,10 @@ class DashboardBuilder:
             "refresh": "1m",
             "time": {"from": "now-30d", "to": "now"},
             "timezone": "browser",
-            "links": [other_dashboards()],
+            "links": [dashboards_menu()],
             "annotations": {"list": [self._failed_builds()] if annotated else []},
             "templating": {"list": list(variables)},
-            "panels": placed(panels),
+            "panels": layout(panels),
         }
 
     def _failed_builds(self) -> Json:
@@ -233,14 +237,14 @@ class DashboardBuilder:
             "rawQuery": True,
             "textColumn": "build",
             "tagsColumn": "builder,result",
-            "limit": 100,  # these four are Grafana's own source's, and wanted by its schema
+            "limit": 100,  # required by the schema, as are the next three
             "matchAny": False,
             "tags": [],
             "type": "tags",
         }
         return {
             "name": "Failed builds",
-            "datasource": SOURCE,
+            "datasource": DATA_SOURCE,
             "enable": True,
             "hide": False,
             "iconColor": "red",

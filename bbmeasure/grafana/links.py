@@ -1,4 +1,4 @@
-"""Links to a Grafana: its front page, a builder's dashboard, a series' dashboard."""
+"""Links to Grafana: front page, dashboard of a builder, dashboard of a series."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbmeasure.units import excerpt
 
 
 def check_dashboards(dashboards: Any) -> dict[str, str]:
-    """Paths of dashboards by builder; QueryError where one is none, or has another field than ``{builder}``."""
+    """Return the dashboards' paths by builder; raises QueryError for a wrong path or field."""
     if not isinstance(dashboards, Mapping):
         raise QueryError(f"dashboards {excerpt(str(dashboards))}: expected a mapping of builders to paths")
     for builder, path in dashboards.items():
@@ -30,7 +30,7 @@ def check_dashboards(dashboards: Any) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Grafana:
-    """Links to one Grafana; ``dashboards`` are the paths of a user's own ones by builder."""
+    """Links to one Grafana; ``dashboards`` are paths of user-defined dashboards by builder."""
 
     url: str
     dashboards: Mapping[str, str] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class Grafana:
         since: Optional[float] = None,
         until: Optional[float] = None,
     ) -> str:
-        """Where a builder or a series is shown between two times (unix seconds); without either, the front page."""
+        """Return the URL for a builder or series and a time range in unix seconds; without both, the front page."""
         if builder is None and series is None:
             return self.url
-        own = self.dashboards.get(builder) if builder is not None else None
-        if own is not None:
+        path = self.dashboards.get(builder) if builder is not None else None
+        if path is not None:
             quoted = {"builder": quote(builder or "", safe=""), "series": quote(series or "", safe="")}
-            return self._address(own.format(**quoted), {}, since, until)
+            return self._url(path.format(**quoted), {}, since, until)
         given = {"var-series": series, "var-builder": builder}
         path = f"/d/{BUILDER}/builder" if series is None else f"/d/{SERIES}/series"
-        return self._address(path, {key: value for key, value in given.items() if value is not None}, since, until)
+        return self._url(path, {key: value for key, value in given.items() if value is not None}, since, until)
 
-    def _address(self, path: str, arguments: Mapping[str, str], since: Optional[float], until: Optional[float]) -> str:
-        span = {"from": since, "to": until}
-        times = {key: str(int(at * 1000)) for key, at in span.items() if at is not None}
+    def _url(self, path: str, arguments: Mapping[str, str], since: Optional[float], until: Optional[float]) -> str:
+        bounds = {"from": since, "to": until}
+        times = {key: str(int(time * 1000)) for key, time in bounds.items() if time is not None}
         if since is not None and until is None:
             times["to"] = "now"
         query = urlencode({**arguments, **times}, quote_via=quote)

@@ -1,4 +1,4 @@
-"""The parts of Grafana's dashboards: panels, variables, units, as the plain dicts that they are in JSON."""
+"""Panels, variables and units of Grafana dashboards, as dicts in Grafana's JSON model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bbmeasure.storage.influxdb.line_protocol import clean_series
 
 Json = dict[str, Any]
 
-SOURCE = {"type": "influxdb", "uid": "bbmeasure"}
-#: Series that the instances' switches make, so that they have units before anything was measured.
-STOCK = tuple(
+DATA_SOURCE = {"type": "influxdb", "uid": "bbmeasure"}
+#: Series of the instances' switches, which have a unit before the first measurement.
+BUILTIN_SERIES = tuple(
     SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER)
     for name in ("build_duration", "queue_duration", "step_duration")
 )
@@ -34,25 +34,25 @@ _SPECIAL = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 
 
 def escape_regex(text: str) -> str:
-    """``text`` in a regular expression between slashes, for InfluxQL and for JavaScript: as ``${name:regex}`` does."""
+    """Escape ``text`` for a regular expression of InfluxQL and JavaScript, as ``${name:regex}`` does."""
     return _SPECIAL.sub(lambda match: "\\" + match.group(), text)
 
 
 def grafana_unit(unit: str, kind: Kind) -> str:
-    """What Grafana calls a base unit; one of a user's own is shown behind the number."""
+    """Return Grafana's name of a base unit; a user-defined unit becomes a suffix."""
     if kind is Kind.RATIO and unit == "1":
         return "percentunit"
     return _GRAFANA_UNITS.get(unit, f"suffix: {unit.strip('{}')}")
 
 
 def direction_text(better: Direction) -> str:
-    """The direction for people; empty where there is none."""
+    """Return a description of the direction, empty for none."""
     return "" if better is Direction.NONE else f"{better.value} is better"
 
 
 @dataclass(frozen=True)
-class Group:
-    """The series of one unit and direction."""
+class SeriesGroup:
+    """Series with the same unit and direction."""
 
     unit: str
     better: Direction
@@ -60,36 +60,36 @@ class Group:
 
     @property
     def names_pattern(self) -> str:
-        """The series' names, escaped and joined for a regular expression."""
+        """Alternatives of a regular expression that matches the series' names."""
         return "|".join(escape_regex(name) for name in self.names)
 
     @property
     def title(self) -> str:
-        """What the series have in common."""
+        """Title from unit and direction."""
         return ", ".join(part for part in (self.unit, direction_text(self.better)) if part)
 
-    def cut(self, most: int) -> list[Group]:
-        """The same series as groups of ``most`` at the most."""
-        return [replace(self, names=self.names[at : at + most]) for at in range(0, len(self.names), most)]
+    def chunks(self, size: int) -> list[SeriesGroup]:
+        """Return the series in groups of at most ``size``."""
+        return [replace(self, names=self.names[at : at + size]) for at in range(0, len(self.names), size)]
 
 
-def groups_of(series: Iterable[SeriesInfo]) -> list[Group]:
-    """The series of numbers by unit and direction, by the names they have in InfluxDB."""
+def group_series(series: Iterable[SeriesInfo]) -> list[SeriesGroup]:
+    """Group the numeric series by unit and direction, under their measurement names."""
     found: dict[tuple[str, Direction], list[str]] = {}
-    for info in {info.name: info for info in (*STOCK, *series)}.values():
+    for info in {info.name: info for info in (*BUILTIN_SERIES, *series)}.values():
         if info.kind is not Kind.TEXT and not info.name.startswith("master."):
             found.setdefault((grafana_unit(info.unit, info.kind), info.better), []).append(clean_series(info.name))
     return [
-        Group(unit, better, tuple(sorted(names)))
+        SeriesGroup(unit, better, tuple(sorted(names)))
         for (unit, better), names in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].value))
     ]
 
 
-def target(query: str, alias: str = "", ref: str = "A", *, table: bool = False) -> Json:
-    """A panel's query; ``alias`` names what it gives, as lines or as a ``table``."""
+def query_target(query: str, alias: str = "", ref: str = "A", *, table: bool = False) -> Json:
+    """Return the query of a panel; ``alias`` names its curves."""
     return {
         "refId": ref,
-        "datasource": SOURCE,
+        "datasource": DATA_SOURCE,
         "rawQuery": True,
         "query": query,
         "alias": alias,
@@ -97,30 +97,30 @@ def target(query: str, alias: str = "", ref: str = "A", *, table: bool = False) 
     }
 
 
-def override(matcher: str, what: str, *properties: Json) -> Json:
-    """What is different for the fields that ``matcher`` (``byName``, ``byRegexp``) finds."""
-    return {"matcher": {"id": matcher, "options": what}, "properties": list(properties)}
+def override(matcher: str, options: str, *properties: Json) -> Json:
+    """Return a field override; ``matcher`` is ``byName`` or ``byRegexp``."""
+    return {"matcher": {"id": matcher, "options": options}, "properties": list(properties)}
 
 
 def seconds_override() -> Json:
-    """The column ``value`` is a duration."""
+    """Return the override that shows the column ``value`` as a duration."""
     return override("byName", "value", {"id": "unit", "value": "s"}, {"id": "displayName", "value": "duration"})
 
 
-def panel(kind: str, title: str, targets: Sequence[Json], size: tuple[int, int], **more: Any) -> Json:
-    """A panel of a size in columns, of which there are 24, and rows."""
+def make_panel(kind: str, title: str, targets: Sequence[Json], size: tuple[int, int], **options: Any) -> Json:
+    """Return a panel; ``size`` is its width in columns, of 24, and its height in rows."""
     width, height = size
     return {
         "type": kind,
         "title": title,
-        "datasource": SOURCE,
+        "datasource": DATA_SOURCE,
         "targets": list(targets),
         "gridPos": {"x": 0, "y": 0, "w": width, "h": height},
-        **more,
+        **options,
     }
 
 
-def time_series(
+def time_series_panel(
     title: str,
     targets: Sequence[Json],
     *,
@@ -130,13 +130,13 @@ def time_series(
     width: int = 12,
     repeat: Optional[str] = None,
 ) -> Json:
-    """Lines over time; ``repeat`` a variable for each value of which there is such a panel."""
+    """Return a panel of curves; ``repeat`` names a variable that repeats the panel for each of its values."""
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 5, "showPoints": "auto", "spanNulls": True}
     if unit == "s":
         custom["axisLabel"] = direction_text(Direction.LOWER)
     legend = {"showLegend": True, "displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "median"]}
     repeated = {"repeat": repeat, "repeatDirection": "h", "maxPerRow": 2} if repeat else {}
-    return panel(
+    return make_panel(
         "timeseries",
         title,
         targets,
@@ -147,17 +147,17 @@ def time_series(
     )
 
 
-def stat(
+def stat_panel(
     title: str,
     targets: Sequence[Json],
     *,
     unit: str = "short",
-    group: Optional[Group] = None,
+    group: Optional[SeriesGroup] = None,
     overrides: Sequence[Json] = (),
     height: int = 6,
     graph: bool = True,
 ) -> Json:
-    """Tiles of last values; those of a ``group`` say how they changed, the good direction in green."""
+    """Return a panel of last values; those of a ``group`` show the change, green in the better direction."""
     options: Json = {
         "reduceOptions": {"calcs": ["lastNotNull"], "values": False},
         "colorMode": "none",
@@ -173,7 +173,7 @@ def stat(
     if group is not None:
         options["percentChangeColorMode"] = _CHANGE_COLOURS[group.better]
         defaults["description"] = direction_text(group.better)
-    return panel(
+    return make_panel(
         "stat",
         title,
         targets,
@@ -190,11 +190,11 @@ _CHANGE_COLOURS: Mapping[Direction, str] = {
 }
 
 
-def table(title: str, targets: Sequence[Json], overrides: Sequence[Json]) -> Json:
-    """Rows and columns as the query gives them."""
+def table_panel(title: str, targets: Sequence[Json], overrides: Sequence[Json]) -> Json:
+    """Return a table of the query's rows and columns."""
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     defaults = {"custom": {"align": "auto", "filterable": True, "inspect": False, "cellOptions": {"type": "auto"}}}
-    return panel(
+    return make_panel(
         "table",
         title,
         targets,
@@ -204,23 +204,25 @@ def table(title: str, targets: Sequence[Json], overrides: Sequence[Json]) -> Jso
     )
 
 
-def placed(panels: Sequence[Json]) -> list[Json]:
-    """The panels one after the other in rows of 24, with ids."""
-    x = y = row = 0
-    placed = []
+def layout(panels: Sequence[Json]) -> list[Json]:
+    """Return the panels with ids and positions, left to right in rows of 24 columns."""
+    x = y = row_height = 0
+    positioned = []
     for number, panel in enumerate(panels, start=1):
         size = panel["gridPos"]
         if x + size["w"] > 24:
-            x, y, row = 0, y + row, 0
-        placed.append({"id": number, **panel, "gridPos": {**size, "x": x, "y": y}})
-        x, row = x + size["w"], max(row, size["h"])
-    return placed
+            x, y, row_height = 0, y + row_height, 0
+        positioned.append({"id": number, **panel, "gridPos": {**size, "x": x, "y": y}})
+        x, row_height = x + size["w"], max(row_height, size["h"])
+    return positioned
 
 
-def builder_variable(of: str = "", *, multi: bool = False) -> Json:
-    """The builders that there are in the measurement of the clause ``of``, or at all."""
-    space = " " if of else ""
-    return variable("builder", f'SHOW TAG VALUES {of}{space}WITH KEY = "builder"', multi=multi, include_all=multi)
+def builder_variable(from_clause: str = "", *, multi: bool = False) -> Json:
+    """Return the variable ``builder``, with the builders of one measurement or of all."""
+    space = " " if from_clause else ""
+    return variable(
+        "builder", f'SHOW TAG VALUES {from_clause}{space}WITH KEY = "builder"', multi=multi, include_all=multi
+    )
 
 
 def variable(
@@ -233,12 +235,12 @@ def variable(
     include_all: bool = True,
     all_value: Optional[str] = ".*",
 ) -> Json:
-    """A variable that is asked for anew when the time range changes."""
-    made: Json = {
+    """Return a query variable that is refreshed when the time range changes."""
+    model: Json = {
         "type": "query",
         "name": name,
         "label": label or name,
-        "datasource": SOURCE,
+        "datasource": DATA_SOURCE,
         "query": query,
         "regex": regex,
         "refresh": 2,
@@ -249,14 +251,14 @@ def variable(
         "skipUrlSync": False,
     }
     if include_all:
-        made["current"] = {"text": ["All"] if multi else "All", "value": ["$__all"] if multi else "$__all"}
+        model["current"] = {"text": ["All"] if multi else "All", "value": ["$__all"] if multi else "$__all"}
         if all_value is not None:
-            made["allValue"] = all_value
-    return made
+            model["allValue"] = all_value
+    return model
 
 
-def other_dashboards() -> Json:
-    """A menu of all dashboards of bbmeasure's that keeps what is chosen."""
+def dashboards_menu() -> Json:
+    """Return a menu of bbmeasure's dashboards that keeps variables and time range."""
     return {
         "type": "dashboards",
         "title": "Buildbot",

@@ -1,7 +1,7 @@
-"""The files that provision a Grafana with a data source and the dashboards.
+"""Files that provision Grafana with a data source and the dashboards.
 
-The files are JSON, the ``.yaml`` ones too, which YAML parsers read.  No password is in them: Grafana substitutes the
-environment variable BBMEASURE_GRAFANA_PASSWORD.
+All files are JSON, which YAML parsers accept.  They contain no password: Grafana substitutes the environment variable
+BBMEASURE_GRAFANA_PASSWORD.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure.grafana.dashboards import DashboardBuilder
-from bbmeasure.grafana.panels import groups_of
+from bbmeasure.grafana.panels import group_series
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Kind, direction
 from bbmeasure.urls import check_url
 
-#: Where Grafana's packages look for what is provisioned.
+#: Default provisioning directory of Grafana's packages.
 PROVISIONING = "/etc/grafana/provisioning"
-#: What in a Grafana's environment holds the password, or the token, for the source.
-PASSWORD = "BBMEASURE_GRAFANA_PASSWORD"  # noqa: S105  (a variable's name)
+#: Environment variable of Grafana with the data source's password or token.
+PASSWORD = "BBMEASURE_GRAFANA_PASSWORD"  # noqa: S105  (name of a variable)
 
 
-def known_series(answer: Mapping[str, Any]) -> list[SeriesInfo]:
-    """The series in what the JSON API's ``series`` answers."""
+def known_series(document: Mapping[str, Any]) -> list[SeriesInfo]:
+    """Return the series in the JSON API's response to ``series``."""
     return [
-        SeriesInfo(one["name"], Kind(one["kind"]), one["unit"], direction(one["better"])) for one in answer["series"]
+        SeriesInfo(one["name"], Kind(one["kind"]), one["unit"], direction(one["better"])) for one in document["series"]
     ]
 
 
@@ -42,25 +42,33 @@ def write_provisioning(
     series: Iterable[SeriesInfo] = (),
     provisioning: str = PROVISIONING,
 ) -> list[Path]:
-    """Write what Grafana reads at its start into the folder ``out``; the files that were written.
+    """Write the provisioning files into the directory ``out`` and return their paths.
 
-    ``url`` is the InfluxDB's as Grafana reaches it, ``master_url`` Buildbot's as people reach it, for links to builds;
-    ``token`` where the server takes a token instead of a password.  ``series`` are those that are known by now: their
-    units and directions get into the dashboards.  ``provisioning`` is where the files will lie on Grafana's machine.
-    QueryError for an address that is none, OSError where a file cannot be written.
+    Args:
+        out: Directory to write to, created if necessary.
+        url: URL of the InfluxDB for Grafana.
+        database: Database to read.
+        username: User name for the InfluxDB.
+        token: Whether the environment variable holds a token instead of a password.
+        retention_policy: Retention policy to read.
+        master_url: URL of Buildbot's page, for links to builds.
+        series: Known series, whose units and directions the dashboards use.
+        provisioning: Provisioning directory on Grafana's machine.
+
+    Raises QueryError for an invalid URL and OSError if a file cannot be written.
     """
     source = _source(check_url(url), database, username, token=token)
     page = None if master_url is None else check_url(master_url, "master_url") + "/"
-    made = {
+    files = {
         "datasources/bbmeasure.yaml": {"apiVersion": 1, "datasources": [source]},
         "dashboards/bbmeasure.yaml": {"apiVersion": 1, "providers": [_provider(provisioning)]},
         **{
             f"dashboards/bbmeasure/{uid}.json": dashboard
-            for uid, dashboard in DashboardBuilder(groups_of(series), retention_policy, page).all().items()
+            for uid, dashboard in DashboardBuilder(group_series(series), retention_policy, page).all().items()
         },
     }
     written = []
-    for name, content in made.items():
+    for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -69,7 +77,7 @@ def write_provisioning(
 
 
 def _source(url: str, database: str, username: Optional[str], *, token: bool) -> dict[str, Any]:
-    """The source; Grafana replaces what stands behind a dollar, so those in names are doubled."""
+    """Return the data source; dollars in names are doubled, as Grafana substitutes variables."""
 
     def literal(text: str) -> str:
         return text.replace("$", "$$")

@@ -1,4 +1,4 @@
-"""GrafanaInstance: where people find the Grafana that shows what was measured."""
+"""GrafanaInstance: service that provides links to Grafana."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ _EXAMPLE = "https://grafana.example.org"
 
 
 class GrafanaInstance(MeasureInstance):
-    """Gives the page, the panels and the JSON API their links to a Grafana, and keeps nothing itself.
+    """Provides the links to Grafana on the page, in the panels and in the JSON API.
 
-    ``url`` is its address for people; ``dashboards`` are paths of one's own dashboards by builder, with the fields
-    ``{builder}`` and ``{series}``, in place of those that ``bbmeasure grafana`` writes.
+    Args:
+        url: URL of Grafana for people.
+        dashboards: Paths of user-defined dashboards by builder, with the fields ``{builder}`` and ``{series}``, instead
+            of the dashboards that ``bbmeasure grafana`` writes.
     """
 
     grafana: Optional[Grafana] = None
 
     def checkConfig(self, **given: Any) -> None:
-        """Check the arguments, those of :meth:`reconfigService`; a configuration error says what was wanted."""
+        """Report invalid arguments as configuration errors."""
         try:
             check_names(given, ("url", "dashboards"))
             if "url" not in given:
                 raise QueryError("expected url=, such as https://grafana.example.org")
             check_url(given["url"], example=_EXAMPLE)
-            _read(given.get("dashboards"))
+            _check_dashboards(given.get("dashboards"))
         except MeasureError as error:
             config_error(f"{self.name}: {error}")
 
     def reconfigService(  # type: ignore[override]
         self, *, url: str, dashboards: Optional[Mapping[str, str]] = None
     ) -> Any:
-        """Take the arguments."""
-        self.grafana = Grafana(check_url(url, example=_EXAMPLE), _read(dashboards))
+        """Replace the links."""
+        self.grafana = Grafana(check_url(url, example=_EXAMPLE), _check_dashboards(dashboards))
 
     def measure_links(
         self,
@@ -49,9 +51,9 @@ class GrafanaInstance(MeasureInstance):
         since: Optional[float] = None,
         until: Optional[float] = None,
     ) -> dict[str, Optional[str]]:
-        """The link for the API's ``links``; times in unix seconds."""
+        """Return the link for the API's ``links``; times are in unix seconds."""
         return {"grafana": self.grafana.link(builder, series, since, until) if self.grafana else None}
 
 
-def _read(dashboards: Optional[Mapping[str, str]]) -> dict[str, str]:
+def _check_dashboards(dashboards: Optional[Mapping[str, str]]) -> dict[str, str]:
     return {} if dashboards is None else check_dashboards(dashboards)
