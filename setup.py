@@ -1,8 +1,8 @@
-"""Builds the web page into the package where npm is there to do it; all the rest is in setup.cfg.
+"""Build of the web page; all package metadata is in setup.cfg.
 
-Without npm, or where npm fails, the package is installed without the page and the build's log says so.  With
-``BBMEASURE_PAGE=require`` in the environment that is an error instead, and with ``BBMEASURE_PAGE=skip`` npm is never
-asked.  A release's source archive carries the built page: nobody who installs it needs npm.
+The page needs npm.  Without npm, or if npm fails, the package is built without the page and a warning is logged.  With
+``BBMEASURE_PAGE=require`` in the environment that is an error; with ``BBMEASURE_PAGE=skip`` the page is not built.  A
+source archive contains the built page, so that its users do not need npm.
 """
 
 import logging
@@ -24,17 +24,17 @@ log = logging.getLogger("bbmeasure")
 
 
 def is_stale() -> bool:
-    """Whether the page is missing or, in a checkout, older than what it is made of."""
+    """Whether the page is missing or, in a git checkout, older than its sources."""
     if not PAGE.exists():
         return True
-    if not (HERE / ".git").exists():  # an unpacked archive's times tell nothing
+    if not (HERE / ".git").exists():  # the times in an unpacked archive are arbitrary
         return False
-    made_of = [path for path in SOURCES.iterdir() if path.is_file()] + list((SOURCES / "src").rglob("*"))
-    return max(path.stat().st_mtime for path in made_of) > PAGE.stat().st_mtime
+    sources = [path for path in SOURCES.iterdir() if path.is_file()] + list((SOURCES / "src").rglob("*"))
+    return max(path.stat().st_mtime for path in sources) > PAGE.stat().st_mtime
 
 
 def run_npm() -> str:
-    """Install what the page is made with, where that is not there yet, and make it; why not, where that fails."""
+    """Install the page's dependencies if necessary and build the page.  Returns the error, or an empty string."""
     npm = shutil.which("npm")
     if npm is None:
         return "there is no npm on this machine"
@@ -51,33 +51,33 @@ def run_npm() -> str:
 
 
 def build_page() -> None:
-    """Make the page where it is needed and can be made."""
-    wish = os.environ.get("BBMEASURE_PAGE", "auto")
-    if wish == "skip" or not SOURCES.is_dir() or not is_stale():
+    """Build the page if it is stale and ``BBMEASURE_PAGE`` does not skip it."""
+    mode = os.environ.get("BBMEASURE_PAGE", "auto")
+    if mode == "skip" or not SOURCES.is_dir() or not is_stale():
         return
-    why = run_npm()
-    if not why:
+    error = run_npm()
+    if not error:
         return
-    message = f"the Measurements page of bbmeasure was not built: {why}"
-    if wish == "require":
+    message = f"the Measurements page of bbmeasure was not built: {error}"
+    if mode == "require":
         raise SystemExit(message)
     log.warning("%s; everything else works without it", message)
 
 
 class BuildWithPage(build_py):
-    """What wheels and editable installs run."""
+    """Build command of wheels and editable installations."""
 
     def run(self) -> None:
-        """Build the page first: the list of files is made from what is there."""
+        """Build the page before setuptools lists the files of the package."""
         build_page()
         super().run()
 
 
 class SourceWithPage(sdist):
-    """The source archive, with the page built."""
+    """Build command of the source archive."""
 
     def run(self) -> None:
-        """Build the page first: the list of files is made from what is there."""
+        """Build the page before setuptools lists the files of the archive."""
         build_page()
         super().run()
 
