@@ -1,4 +1,4 @@
-"""The documentation's master.cfg, on a real master and worker: each example gives the series that its page says."""
+"""The documented master.cfg on a real master and worker: each example captures the documented series."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ class ProjectTest(unittest.TestCase):
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository with the scripts of the documentation and a small project around them."""
     folder = tmp_path_factory.mktemp("project")
     files = {f"scripts/{path.name}": path.read_text() for path in (documented.EXAMPLES / "scripts").iterdir()}
@@ -42,8 +44,8 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(repository, tmp_path_factory):
-    """The documented master with its worker, after two builds."""
+def site(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The documented master with its worker."""
     config = documented.example("master.cfg")
     for documented_text, here in {
         '"tcp:8010:interface=127.0.0.1"': 'f"tcp:{WWW_PORT}:interface=127.0.0.1"',
@@ -54,12 +56,17 @@ def site(repository, tmp_path_factory):
         assert documented_text in config
         config = config.replace(documented_text, here)
     with Site(tmp_path_factory.mktemp("site"), config, workers=["bot1"]) as running:
-        running.builds = [running.build("first_builder") for _ in range(2)]
         yield running
 
 
-def ask(site, *arguments):
-    """What the command line says while the master runs."""
+@pytest.fixture(scope="module", autouse=True)
+def builds(site: Site) -> list[Any]:
+    """Two builds of the documented builder."""
+    return [site.build("first_builder") for _ in range(2)]
+
+
+def ask(site: Site, *arguments: str) -> Any:
+    """The JSON that the command line prints while the master runs."""
     done = subprocess.run(
         [sys.executable, "-m", "bbmeasure", *arguments, "--master", str(site.master_dir), "--json"],
         capture_output=True,
@@ -69,9 +76,9 @@ def ask(site, *arguments):
     return json.loads(done.stdout)
 
 
-def test_its_builds_succeed(site):
-    """Both builds of the documented configuration are green, with no step that warns."""
-    for build in site.builds:
+def test_its_builds_succeed(site: Site, builds: list[Any]) -> None:
+    """Both builds and all their steps are SUCCESS."""
+    for build in builds:
         steps = site.steps(build)
         assert {step["results"] for step in steps.values()} == {0}, [step["state_string"] for step in steps.values()]
 
@@ -89,23 +96,23 @@ def test_its_builds_succeed(site):
         ("queue_duration", "s", "duration"),
     ],
 )
-def test_each_example_gives_its_series(site, series, unit, kind):
-    """Every series that the pages name has a value of each build, in its unit."""
+def test_each_example_gives_its_series(site: Site, series: str, unit: str, kind: str) -> None:
+    """Every documented series has one value of each build, in its unit."""
     found = {one["name"]: one for one in ask(site, "series")["series"]}
     assert (found[series]["unit"], found[series]["kind"]) == (unit, kind)
     assert found[series]["count"] == 2
     assert found[series]["builders"] == ["first_builder"]
 
 
-def test_the_values_are_what_was_measured(site, repository):
-    """The size is that of the file that was built, the tests are as many as there are."""
+def test_the_values_are_what_was_measured(site: Site, repository: Path) -> None:
+    """The captured size is that of the built file, and the captured number of tests is right."""
     (archive,) = Path(site.folder).rglob("project.zip")
     assert ask(site, "report", "build_size", "--statistics", "last")["statistics"] == {"last": archive.stat().st_size}
     assert ask(site, "report", "tests", "--statistics", "minimum,maximum")["statistics"] == {"minimum": 2, "maximum": 2}
 
 
-def test_the_tags_of_the_examples_can_be_asked_for(site):
-    """Tags of the builder, of a track call and of a record are on the points."""
+def test_points_can_be_selected_by_the_documented_tags(site: Site) -> None:
+    """Points have the tags of the builder, of a track method and of a record."""
     for series, tag in [
         ("build_size", "platform=linux"),
         ("first_builder.compile_time", "phase=build"),
@@ -114,7 +121,7 @@ def test_the_tags_of_the_examples_can_be_asked_for(site):
         assert ask(site, "report", series, "--tag", tag)["count"] == 2
 
 
-def test_a_summary_shows_the_value_and_its_change(site):
-    """The second build's step says what it measured and how that changed."""
-    step = site.steps(site.builds[1])["build_size"]
+def test_a_summary_shows_the_value_and_its_change(site: Site, builds: list[Any]) -> None:
+    """The summary of the second build's step has the value and its change."""
+    step = site.steps(builds[1])["build_size"]
     assert re.fullmatch(r"build_size: [\d.]+ \w+ \(\S*0 %\)", step["state_string"])

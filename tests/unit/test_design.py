@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 from tests import documented
 
@@ -18,12 +20,14 @@ PACKAGES = (ROOT / "bbmeasure", ROOT / "steps" / "bbmeasure_steps", ROOT / "scri
 PAGE = (documented.DOCS / "design.rst").read_text()
 
 
-def mapped():
+def mapped() -> dict[str, Optional[str]]:
     """The paths of the package map, by the indentation of its lines, with the texts beside them."""
-    found = {}
-    parents = []
+    found: dict[str, Optional[str]] = {}
+    parents: list[str] = []
     for line in documented.code_block("package-map").splitlines():
-        indent, name, text = re.fullmatch(r"( *)(\S+)(?: +(\S.*))?", line).groups()
+        match = re.fullmatch(r"( *)(\S+)(?: +(\S.*))?", line)
+        assert match, line
+        indent, name, text = match.groups()
         del parents[len(indent) // 2 :]
         path = "".join([*parents, name])
         assert path not in found
@@ -33,7 +37,7 @@ def mapped():
     return found
 
 
-def existing():
+def existing() -> Iterator[str]:
     """The packages, with a slash, and the modules below the three roots."""
     for package in PACKAGES:
         for path in package.rglob("*.py"):
@@ -43,29 +47,29 @@ def existing():
                 yield path.relative_to(ROOT).as_posix()
 
 
-def test_the_package_map_names_every_package_and_module():
+def test_the_package_map_names_every_package_and_module() -> None:
     """The map has a line for each package and module that exists, and for no other."""
     assert sorted({*mapped()} - {"bbmeasure/__init__.py"}) == sorted(existing())
 
 
-def test_every_line_of_the_package_map_says_what_is_there():
+def test_every_line_of_the_package_map_says_what_is_there() -> None:
     """Each line but the first has a text, and fits a terminal."""
     assert [path for path, text in mapped().items() if not text] == ["bbmeasure/"]
     assert max(map(len, documented.code_block("package-map").splitlines())) <= 110
 
 
-def test_every_layer_is_named():
+def test_every_layer_is_named() -> None:
     """Each package of the layers' contract is in the table of layers, in the same order."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
     wanted = [re.split(r" *[|:] *", layer) for layer in layers]
-    table = re.search(r"^Layers\n-+\n(.*?)^Central types$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    table = PAGE.partition("\nLayers\n")[2].partition("\nCentral types\n")[0]
     cells = re.findall(r"^ {3}\* - (``.*)$", table, re.MULTILINE)
     told = [name for cell in cells for name in re.findall(r"``([\w.]+)``", cell)]
     assert told == [name for names in wanted for name in names]
 
 
-def test_every_file_that_the_page_names_exists():
+def test_every_file_that_the_page_names_exists() -> None:
     """Each path with a folder in the text is there."""
     named = re.findall(r"``((?:bbmeasure|steps|tests|scripts)/[\w/.]+)``", PAGE)
     assert named

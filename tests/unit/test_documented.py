@@ -1,4 +1,4 @@
-"""Whatever a user can call is named in the documentation: commands, options, programs, steps, instances, getters."""
+"""The documentation names every command, option, program, step, service and function."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import configparser
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = "\n".join(path.read_text() for path in sorted((ROOT / "docs").rglob("*.rst")))
 
 
-def is_named(name):
+def is_named(name: str) -> bool:
     """Whether some page has ``name`` as a word of its own."""
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", PAGES) is not None
 
 
-def help_of(*command):
+def help_of(*command: str) -> str:
     """What ``bbmeasure COMMAND --help`` prints."""
     done = subprocess.run(
         [sys.executable, "-m", "bbmeasure", *command, "--help"], capture_output=True, text=True, check=True
@@ -31,7 +32,7 @@ def help_of(*command):
     return done.stdout
 
 
-def commands():
+def commands() -> list[str]:
     """The commands of ``bbmeasure``, as its help lists them."""
     listed = help_of().partition("commands:")[2]
     found = re.findall(r"^    ([a-z][\w-]*)(?: |$)", listed, re.MULTILINE)
@@ -39,8 +40,8 @@ def commands():
     return found
 
 
-def entry_points():
-    """The names that Buildbot and the shell get, as ``group:name``."""
+def entry_points() -> Iterator[str]:
+    """The entry points of the distribution, as ``group:name``."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     for group, lines in setup["options.entry_points"].items():
@@ -49,26 +50,26 @@ def entry_points():
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_is_documented_with_its_options(command):
-    """Each command of ``bbmeasure`` and each of its options is named in the pages."""
+def test_every_command_is_documented_with_its_options(command: str) -> None:
+    """The pages name each command of ``bbmeasure`` and each of its options."""
     assert is_named(f"bbmeasure {command}")
     options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_of(command))) - {"--help"}
     assert {option for option in options if not is_named(option)} == set()
 
 
 @pytest.mark.parametrize("point", sorted(entry_points()))
-def test_every_entry_point_is_documented(point):
-    """Each step, instance and command that the package announces is named in the pages."""
+def test_every_entry_point_is_documented(point: str) -> None:
+    """The pages name each step, service and command that is an entry point."""
     assert is_named(point.partition(":")[2])
 
 
 @pytest.mark.parametrize("program", bundle.PROGRAMS)
-def test_every_bundled_program_is_documented(program):
-    """Each program that can run on a worker is named in the pages, as a program."""
+def test_every_bundled_program_is_documented(program: str) -> None:
+    """The pages name each program that can run on a worker."""
     assert any(name in PAGES for name in (f"``{program}``", f"bbmeasure {program}", f"bbmeasure_scripts.{program}"))
 
 
 @pytest.mark.parametrize("name", sorted({*bbmeasure.__all__, *bbmeasure_steps.__all__}))
-def test_every_public_name_is_documented(name):
-    """Each name that can be imported from the packages is named in the pages."""
+def test_every_public_name_is_documented(name: str) -> None:
+    """The pages name each public name of the packages."""
     assert is_named(name)

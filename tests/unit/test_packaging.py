@@ -1,4 +1,4 @@
-"""The package: what `pip install .` gives is all there, and works without the checkout."""
+"""The distribution: the wheel is complete, and works without the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import venv
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -29,15 +29,15 @@ SOURCES = {
 
 
 class Built(NamedTuple):
-    """What a build of the checkout gave."""
+    """The archives that a build of the checkout made, and the names in the wheel."""
 
     wheel: Path
     sdist: Path
     names: frozenset[str]
 
 
-def _copy_checkout(target):
-    """What git knows or would know of the checkout, and the page, if it was built."""
+def _copy_checkout(target: Path) -> None:
+    """Copy the files that git tracks or would track, and the page if it is built."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -53,7 +53,7 @@ def _copy_checkout(target):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A source distribution of a copy of the checkout, and the wheel made from that."""
     checkout, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
     _copy_checkout(checkout)
@@ -71,8 +71,8 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def installed(built, tmp_path_factory):
-    """The Python of an environment in which the wheel is installed; it sees the requirements of this one."""
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment with the wheel, and with the requirements of this environment."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin" / "python"
@@ -81,13 +81,13 @@ def installed(built, tmp_path_factory):
         check=True,
     )
     (site,) = folder.glob("lib/python*/site-packages")
-    # A path in a .pth file is not searched for more .pth files: this checkout, installed editable, is not seen.
+    # Python does not process .pth files in a path of a .pth file, so the editable installation stays invisible.
     (site / "requirements.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 
 
-def run(python, program):
-    """What ``program`` prints as JSON, run in an empty folder."""
+def run(python: Path, program: str) -> Any:
+    """The JSON that ``program`` prints, run outside the checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(python), "-c", program], cwd=python.parent, env=environment, capture_output=True, text=True
@@ -96,14 +96,14 @@ def run(python, program):
     return json.loads(done.stdout)
 
 
-def listed(section, option):
+def listed(section: str, option: str) -> list[str]:
     """The lines of an option of setup.cfg."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     return setup[section][option].split()
 
 
-def test_setup_cfg_lists_every_package():
+def test_setup_cfg_lists_every_package() -> None:
     """Each folder with an ``__init__.py`` below the three roots is a package of the distribution."""
     there = {
         ".".join([package, *path.parent.relative_to(folder).parts])
@@ -113,7 +113,7 @@ def test_setup_cfg_lists_every_package():
     assert sorted(listed("options", "packages")) == sorted(there)
 
 
-def test_make_check_needs_no_browser_and_no_database():
+def test_make_check_needs_no_browser_and_no_database() -> None:
     """The extras that `make check` installs name no browser and no driver of a database; `test` is all of them."""
     quick = {*listed("options.extras_require", "lint"), *listed("options.extras_require", "unit")}
     assert not quick & {"playwright", "psycopg2-binary", "pymysql", "pillow", "schemathesis>=4"}
@@ -121,8 +121,8 @@ def test_make_check_needs_no_browser_and_no_database():
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_module(built):
-    """Each module, type marker and data file of the three packages is in the wheel, and nothing else is."""
+def test_the_wheel_holds_every_module(built: Built) -> None:
+    """The wheel contains the modules, type markers and data files of the three packages, and nothing else."""
     wanted = set()
     for package, folder in SOURCES.items():
         for path in folder.rglob("*"):
@@ -135,8 +135,8 @@ def test_the_wheel_holds_every_module(built):
 
 
 @pytest.mark.slow
-def test_the_source_distribution_builds_itself(built):
-    """The source distribution, from which the wheel was built, brings tests, documentation and licence."""
+def test_the_source_distribution_builds_itself(built: Built) -> None:
+    """The source archive, from which the wheel is built, contains tests, documentation and licence."""
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.rst", "setup.cfg", "pyproject.toml", "Makefile", "docs/conf.py"} <= names
@@ -145,8 +145,8 @@ def test_the_source_distribution_builds_itself(built):
 
 
 @pytest.mark.slow
-def test_there_is_one_version(built):
-    """Module, wheel and Buildbot's page plugin say the same version."""
+def test_there_is_one_version(built: Built) -> None:
+    """Module, wheel and web plugin have the same version."""
     with zipfile.ZipFile(built.wheel) as archive:
         (metadata,) = (name for name in built.names if name.endswith(".dist-info/METADATA"))
         headers = HeaderParser().parsestr(archive.read(metadata).decode())
@@ -158,8 +158,8 @@ def test_there_is_one_version(built):
 
 
 @pytest.mark.slow
-def test_every_entry_point_loads_from_the_wheel(installed):
-    """Steps, instances and commands that the wheel announces are there, and come from the wheel."""
+def test_every_entry_point_loads_from_the_wheel(installed: Path) -> None:
+    """Every entry point loads, from the wheel."""
     program = """
 import importlib.metadata, json, sys
 found = {}
@@ -175,7 +175,7 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
-def test_buildbot_offers_what_the_wheel_brings(installed):
+def test_buildbot_plugins_have_every_entry_point(installed: Path) -> None:
     """`from buildbot.plugins import steps, util` has every name of the entry points."""
     program = """
 import importlib.metadata, json
@@ -191,7 +191,7 @@ print(json.dumps([getattr(namespaces[point.group], point.name).__name__ == point
 
 
 @pytest.mark.slow
-def test_every_public_name_imports_from_the_wheel(installed):
+def test_every_public_name_imports_from_the_wheel(installed: Path) -> None:
     """`from bbmeasure import ...` and `from bbmeasure_steps import ...` work with every public name."""
     program = """
 import json, bbmeasure, bbmeasure_steps, bbmeasure_scripts
@@ -205,7 +205,7 @@ print(json.dumps([bbmeasure.__file__, bbmeasure_steps.__file__, bbmeasure_script
 
 
 @pytest.mark.slow
-def test_the_command_runs_from_the_wheel(installed):
-    """The command `bbmeasure` is installed and says its version."""
+def test_the_command_runs_from_the_wheel(installed: Path) -> None:
+    """The command `bbmeasure` is installed and prints its version."""
     done = subprocess.run([installed.with_name("bbmeasure"), "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["bbmeasure", bbmeasure.__version__]

@@ -8,6 +8,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
 
 import pytest
 
@@ -28,21 +30,21 @@ GETTERS = sorted(name for name in bbmeasure.__all__ if name.startswith("get"))
 REJECTED = {"LintMetrics": {"pattern", "parser"}}
 
 
-def section(page, title):
+def section(page: str, title: str) -> str:
     """The text of the section ``title`` of a page of the reference."""
     parts = re.split(r"^(\S.*)\n[-=]{3,}\n", (REFERENCE / page).read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2]))[title]
 
 
-def documented_arguments(page, title):
+def documented_arguments(page: str, title: str) -> dict[str, str]:
     """The arguments that a section documents, with the text of their defaults; "required" where they have none."""
     found = re.findall(r"^``(\w+)`` \((required|default: ``(.+)``)\)\n {4}\S", section(page, title), flags=re.MULTILINE)
     return {name: default or "required" for name, _, default in found}
 
 
-def arguments_of(*functions):
+def arguments_of(*functions: Callable[..., Any]) -> dict[str, Any]:
     """The named arguments of functions, with their defaults; of one in several functions the first counts."""
-    found = {}
+    found: dict[str, Any] = {}
     for function in functions:
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.kind in NAMED and name != "self":
@@ -50,7 +52,7 @@ def arguments_of(*functions):
     return found
 
 
-def check(page, title, wanted):
+def check(page: str, title: str, wanted: dict[str, Any]) -> None:
     """Fail unless the section documents exactly the ``wanted`` arguments with their defaults."""
     told = documented_arguments(page, title)
     assert sorted(told) == sorted(wanted)
@@ -61,7 +63,7 @@ def check(page, title, wanted):
             assert ast.literal_eval(told[name]) == default, name
 
 
-def constructors(step):
+def constructors(step: Any) -> Iterator[Callable[..., Any]]:
     """The constructors of a step class that this project defines, without that of MeasuringStep."""
     for base in step.__mro__:
         if base.__module__.startswith("bbmeasure_steps") and base is not MeasuringStep and "__init__" in vars(base):
@@ -69,7 +71,7 @@ def constructors(step):
 
 
 @pytest.mark.parametrize("name", sorted({*bbmeasure_steps.__all__} - {"MeasuringStep"}))
-def test_every_argument_of_a_step_is_documented(name):
+def test_every_argument_of_a_step_is_documented(name: str) -> None:
     """A step's section has its own arguments and those of its bases, with their defaults."""
     wanted = arguments_of(*constructors(getattr(bbmeasure_steps, name)))
     rejected = REJECTED.get(name, set())
@@ -77,25 +79,25 @@ def test_every_argument_of_a_step_is_documented(name):
     assert {key for key in rejected if f"``{key}``" not in section("steps.rst", name)} == set()
 
 
-def test_every_argument_that_all_steps_take_is_documented():
+def test_every_argument_that_all_steps_take_is_documented() -> None:
     """The section on all measuring steps has the arguments of MeasuringStep."""
     check("steps.rst", "Arguments of every measuring step", arguments_of(MeasuringStep.__init__))
 
 
 @pytest.mark.parametrize("name", INSTANCES)
-def test_every_argument_of_a_service_is_documented(name):
+def test_every_argument_of_a_service_is_documented(name: str) -> None:
     """A service's section has all that its methods take out of its constructor's arguments."""
     instance = getattr(bbmeasure, name)
     methods = [getattr(instance, method, None) for method in ("arguments_class", "checkConfig", "reconfigService")]
     check("services.rst", name, arguments_of(*filter(None, methods)))
 
 
-def test_every_switch_is_documented():
+def test_every_switch_is_documented() -> None:
     """The section on switches has those that every storing instance takes."""
     check("services.rst", "Tracking switches", arguments_of(read_switches))
 
 
-def test_every_argument_of_a_builder_is_documented():
+def test_every_argument_of_a_builder_is_documented() -> None:
     """The builder's page has the arguments of the class and of its track methods."""
     builder = bbmeasure.MeasuredBuilderConfig
     check("builders.rst", "Arguments", arguments_of(builder.__init__))
@@ -104,32 +106,32 @@ def test_every_argument_of_a_builder_is_documented():
     check("builders.rst", "Arguments of the track methods", arguments_of(SeriesOverrides.read, *calls))
 
 
-def test_every_argument_of_capture_data_is_documented():
+def test_every_argument_of_capture_data_is_documented() -> None:
     """The section on captureData has its arguments."""
     check("python.rst", "captureData", arguments_of(bbmeasure.captureData))
 
 
-def test_every_argument_of_the_getters_is_documented():
+def test_every_argument_of_the_getters_is_documented() -> None:
     """The section on getters has the arguments of all of them, and names each."""
     check("python.rst", "Getters", arguments_of(*(getattr(bbmeasure, name) for name in GETTERS)))
     assert {name for name in GETTERS if not re.search(rf"\b{name}\b", section("python.rst", "Getters"))} == set()
 
 
-def documented_options(page, program):
+def documented_options(page: str, program: str) -> list[str]:
     """The options and positional arguments that a page documents of a program."""
     programs = re.split(r"^\.\. program:: (.+)\n", (REFERENCE / page).read_text(), flags=re.MULTILINE)
     text = dict(zip(programs[1::2], programs[2::2]))[program]
     return re.findall(r"^\.\. option:: (\S+)(?: \S+)?\n\n {3}\S", text, flags=re.MULTILINE)
 
 
-def options_of(parser):
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
     """The options and positional arguments of a parser, as its usage names them."""
     for action in parser._actions:
         if not isinstance(action, (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction)):
             yield action.option_strings[0] if action.option_strings else str(action.metavar)
 
 
-def commands():
+def commands() -> Iterator[tuple[str, Optional[argparse.ArgumentParser]]]:
     """The parser of each command; None for one that a program of the kit parses."""
     for module in pkgutil.iter_modules(cli_commands.__path__):
         command = importlib.import_module(f"{cli_commands.__name__}.{module.name}")
@@ -140,7 +142,7 @@ def commands():
 
 
 @pytest.mark.parametrize(("name", "parser"), commands())
-def test_every_option_of_a_command_is_documented(name, parser):
+def test_every_option_of_a_command_is_documented(name: str, parser: Optional[argparse.ArgumentParser]) -> None:
     """A command's section has exactly the options of its parser."""
     assert (parser is None) == (name in PROGRAMS)
     wanted = [] if parser is None else options_of(parser)
@@ -148,7 +150,7 @@ def test_every_option_of_a_command_is_documented(name, parser):
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_every_option_of_a_program_is_documented(name):
+def test_every_option_of_a_program_is_documented(name: str) -> None:
     """The section of a program of the kit has exactly the options of its parser."""
     parser = importlib.import_module(f"bbmeasure_scripts.{name}")._parser()
     assert sorted(documented_options("programs.rst", f"bbmeasure-{name}")) == sorted(options_of(parser))
