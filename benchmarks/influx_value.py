@@ -1,8 +1,8 @@
-"""Master CPU a value, from captureData until a real influxd has acknowledged it, against buildbot.statistics.
+"""CPU of the master per value, from captureData to influxd's acknowledgement, compared with buildbot.statistics.
 
-``python -m benchmarks.influx_value``.  Two real masters, one with each; builds of one step that captures many values
-take turns with builds that capture none, whose CPU is subtracted.  CPU is that of the whole process, from before a
-build until all of it is on the server.
+``python -m benchmarks.influx_value``.  Each runs in its own master.  Builds that capture many values alternate with
+builds that capture none, whose CPU is subtracted.  The CPU is that of the whole process, from before a build until
+all values are on the server.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
 from tests.servers import Influxd
 
-#: Values a build, and builds.
+#: Values per build, and builds.
 OURS, PEERS, ROUNDS = 10_000, 500, 4
-#: Milliseconds a value; the peer's over ours.
-MOST, LEAST_RATIO = 0.05, 80.0
+#: Maximum milliseconds per value; minimum ratio of buildbot.statistics to bbmeasure.
+MAX_MILLISECONDS, MIN_RATIO = 0.05, 80.0
 
 CONFIG = """
 from buildbot.plugins import schedulers, util, worker
@@ -77,18 +77,18 @@ else:
 
 
 def main() -> int:
-    """Print milliseconds of CPU a value, ours and the peer's; 1 where a target is missed."""
+    """Print milliseconds of CPU per value of both; returns 1 if a target is missed."""
     with tempfile.TemporaryDirectory() as folder:
         ours = cost(Path(folder) / "ours", "ours", OURS)
         peers = cost(Path(folder) / "peers", "peers", PEERS)
     figures = Figures()
-    figures.show("a value, from captureData to acknowledged", ours, "ms", MOST, f"peer {peers:.2f} ms")
-    figures.show("its share of the peer's", ours / peers, "", 1 / LEAST_RATIO, f"1/{peers / ours:.0f}")
+    figures.show("a value, from captureData to acknowledged", ours, "ms", MAX_MILLISECONDS, f"peer {peers:.2f} ms")
+    figures.show("its share of the peer's", ours / peers, "", 1 / MIN_RATIO, f"1/{peers / ours:.0f}")
     return figures.status
 
 
 def cost(folder: Path, kind: str, values: int) -> float:
-    """Milliseconds of master CPU a value."""
+    """Return the milliseconds of CPU per value."""
     folder.mkdir()
     with Influxd() as server:
         server.query("CREATE DATABASE bench")
@@ -104,11 +104,11 @@ def cost(folder: Path, kind: str, values: int) -> float:
 
 
 def _used(site: Site, name: str, arrived: Callable[[], int]) -> float:
-    """Seconds of the master's CPU for a build, until what it captured has stopped to arrive."""
+    """Return the seconds of CPU for a build, until no more values arrive."""
     assert site.master is not None
     began, cpu = time.monotonic(), cpu_of(site.master.popen.pid)
     request = site.force(name)
-    time.sleep(2.0)  # each look at the page costs CPU too: as many for both kinds
+    time.sleep(2.0)  # polling costs CPU: the same number of polls for both kinds
     done = site.wait_for_build(request)
     if done["results"]:
         raise SystemExit(f"the build failed: {done['state_string']}")
@@ -120,13 +120,13 @@ def _used(site: Site, name: str, arrived: Callable[[], int]) -> float:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of CPU of all threads of a process, to the nanosecond; none of them ends meanwhile."""
+    """Return the seconds of CPU of all threads of a process."""
     spent = [(thread / "schedstat").read_text().split()[0] for thread in Path(f"/proc/{pid}/task").iterdir()]
     return sum(map(int, spent)) / 1e9
 
 
 def landed(server: Influxd) -> int:
-    """How many values the server has."""
+    """Return the number of values on the server."""
     return sum(row["count"] for row in server.rows("SELECT count(value) FROM /.*/", "bench"))
 
 

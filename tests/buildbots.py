@@ -1,4 +1,4 @@
-"""Other releases of Buildbot, each with this bbmeasure in an environment of its own."""
+"""Environments with other releases of Buildbot and this bbmeasure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OLDEST = "3.7.0"
 
 
 def python_with_buildbot(version: str) -> str:
-    """A Python that has that release of Buildbot: this one, or one in an environment made for it and kept."""
+    """Return a Python with that release of Buildbot: this one, or that of an environment in ``.cache/``."""
     if installed("buildbot") == version:
         return sys.executable
     folder = ROOT / ".cache" / f"buildbot-{version}"

@@ -1,7 +1,7 @@
-"""A real WAMP router, which several masters of one Buildbot have for their message queue.
+"""WAMP router for tests, the message queue of several masters.
 
-Crossbar wants other releases of much that bbmeasure's own environment holds, so that it has an environment of its own
-in ``.cache/``, made at first use and kept for the next time.
+Crossbar requires other releases of packages in bbmeasure's environment.  It is installed into a separate environment in
+``.cache/`` on first use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": Tru
 
 
 def crossbar_program() -> Path:
-    """The program, installed if it is not there yet."""
+    """Return the path of the program, after installing it if necessary."""
     ready = _CACHE / f"ready-{CROSSBAR}-{sys.version_info[0]}.{sys.version_info[1]}"
     if not ready.exists():
         shutil.rmtree(_CACHE, ignore_errors=True)
@@ -40,7 +40,7 @@ def crossbar_program() -> Path:
 
 
 class Crossbar(Server):
-    """A router with the realm ``buildbot``, where anybody may do anything."""
+    """Router with the realm ``buildbot``, which anonymous clients can use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,20 +56,20 @@ class Crossbar(Server):
 
     @property
     def router_url(self) -> str:
-        """What ``c["mq"]`` wants to know."""
+        """URL for ``c["mq"]``."""
         return f"ws://127.0.0.1:{self.port}/"
 
     def command(self) -> list[str]:
-        """The router in the foreground, all its files in its folder."""
+        """Return the command line, which runs the router in the foreground."""
         return [str(crossbar_program()), "start", "--cbdir", str(self.folder)]
 
     def is_ready(self) -> bool:
-        """Whether its port is open."""
+        """Return whether the port is open."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        self.stop()  # killed, it would leave the process of its realm
+        self.stop()  # a killed router leaves its worker process behind
         super().__exit__(kind, error, trace)

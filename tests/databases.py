@@ -1,4 +1,4 @@
-"""Real PostgreSQL and MariaDB servers, which a master may keep its database in: private ones, gone with their test."""
+"""PostgreSQL and MariaDB servers for tests, as databases of masters."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import sqlalchemy as sa
 
 from tests.servers import Server, free_port
 
-#: What no output and no error may say, and how a URL has it.
+#: Password that no output may contain, plain and quoted for a URL.
 PASSWORD = "s3cr3t:p@ss/w%rd"
 QUOTED = "s3cr3t%3Ap%40ss%2Fw%25rd"
 
 
 class SQLServer(Server):
-    """A server of databases, where ``admin`` may do all, and ``reader`` SELECT in what ``let_read`` names."""
+    """SQL server with an administrator ``admin``, and a user ``reader`` with the rights of ``let_read``."""
 
     scheme = ""
-    #: The signal that ends it and all its processes at once.
+    #: Signal that ends the server with all its processes.
     end = signal.SIGKILL
 
     def address(self, database: str, user: str = "admin") -> str:
-        """SQLAlchemy's URL."""
+        """Return SQLAlchemy's URL of a database."""
         return f"{self.scheme}://{user}:{QUOTED}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> None:
-        """Make what the program needs before its first start."""
+        """Create files before the first start."""
         raise NotImplementedError
 
     def execute(self, database: str, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements as the administrator, each at once; the rows of the last."""
+        """Execute statements as the administrator, in autocommit mode; returns the rows of the last."""
         engine = sa.create_engine(self.address(database), poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT")
         rows: list[tuple[Any, ...]] = []
         with engine.connect() as connection:
@@ -45,22 +45,22 @@ class SQLServer(Server):
         return rows
 
     def create(self, database: str) -> None:
-        """Make an empty database."""
+        """Create an empty database."""
         raise NotImplementedError
 
     def let_read(self, database: str) -> None:
-        """Let ``reader`` read all tables of a database that has them."""
+        """Grant ``reader`` SELECT on all existing tables of a database."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start it and wait until it answers; the first time, make its files and users."""
+        """Start the server; the first start creates its files and users."""
         if not self.port:
             self.port = free_port()
             self.prepare()
         super().start()
 
     def is_ready(self) -> bool:
-        """Whether it answers the administrator."""
+        """Return whether the administrator can execute a query."""
         try:
             return self.execute(self.first_database, "SELECT 1") == [(1,)]
         except sa.exc.OperationalError:
@@ -69,7 +69,7 @@ class SQLServer(Server):
     first_database = ""
 
     def kill(self) -> None:
-        """End it so that nothing of it stays behind."""
+        """End the server with all its processes."""
         if self.process is not None:
             self.process.send_signal(self.end)
             try:
@@ -81,14 +81,14 @@ class SQLServer(Server):
 
 
 class PostgreSQL(SQLServer):
-    """PostgreSQL.  It refuses root, for whom it runs as Debian's user ``postgres``."""
+    """PostgreSQL server; started by root it runs as Debian's user ``postgres``, as it refuses root."""
 
     scheme = "postgresql+psycopg2"
     end = signal.SIGQUIT
     first_database = "postgres"
 
     def prepare(self) -> None:
-        """Make a cluster."""
+        """Create a cluster."""
         password = self.folder / "password"
         password.write_text(PASSWORD)
         if os.geteuid() == 0:
@@ -100,7 +100,7 @@ class PostgreSQL(SQLServer):
         )
 
     def command(self) -> list[str]:
-        """The program and its arguments."""
+        """Return the command line."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
@@ -112,12 +112,12 @@ class PostgreSQL(SQLServer):
         return [*_as_postgres(), _postgresql("postgres"), "-D", str(self.folder / "data"), *options]
 
     def create(self, database: str) -> None:
-        """Make an empty database."""
+        """Create an empty database."""
         self.execute("postgres", f"CREATE DATABASE {database}")
 
     def let_read(self, database: str) -> None:
-        """Let ``reader`` read all tables of a database that has them."""
-        secret = PASSWORD.replace("%", "%%")  # the driver's own sign
+        """Grant ``reader`` SELECT on all existing tables of a database."""
+        secret = PASSWORD.replace("%", "%%")  # the driver's placeholder
         self.execute(
             database,
             f"CREATE ROLE reader LOGIN PASSWORD '{secret}'",
@@ -126,13 +126,13 @@ class PostgreSQL(SQLServer):
 
 
 class MariaDB(SQLServer):
-    """MariaDB, which is MySQL for Buildbot."""
+    """MariaDB server; Buildbot uses it as MySQL."""
 
     scheme = "mysql+pymysql"
     first_database = "mysql"
 
     def prepare(self) -> None:
-        """Make its own tables, and the administrator by what it runs at its start."""
+        """Create the system tables, and a script that creates the administrator at the start."""
         _run(
             ["mariadb-install-db", "--no-defaults", *_as_root(), f"--datadir={self.folder}/data", "--skip-test-db"]
             + ["--auth-root-authentication-method=normal"]
@@ -143,7 +143,7 @@ class MariaDB(SQLServer):
         )
 
     def command(self) -> list[str]:
-        """The program and its arguments."""
+        """Return the command line."""
         return [
             *("mariadbd", "--no-defaults", *_as_root(), f"--datadir={self.folder}/data"),
             *("--bind-address=127.0.0.1", "--skip-name-resolve", f"--port={self.port}"),
@@ -153,12 +153,12 @@ class MariaDB(SQLServer):
         ]
 
     def create(self, database: str) -> None:
-        """Make an empty database."""
+        """Create an empty database."""
         self.execute("mysql", f"CREATE DATABASE {database} CHARACTER SET utf8")
 
     def let_read(self, database: str) -> None:
-        """Let ``reader`` read all tables of a database."""
-        secret = PASSWORD.replace("%", "%%")  # the driver's own sign
+        """Grant ``reader`` SELECT on all tables of a database."""
+        secret = PASSWORD.replace("%", "%%")  # the driver's placeholder
         self.execute(
             "mysql",
             f"CREATE USER reader@'127.0.0.1' IDENTIFIED BY '{secret}'",
@@ -182,7 +182,7 @@ def _as_root() -> list[str]:
 
 
 def _postgresql(program: str) -> str:
-    """Debian keeps each release's programs in a folder of its own, outside of PATH."""
+    """Return the path of a program; Debian installs each release's programs outside of PATH."""
     found = shutil.which(program) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{program}")), default=None)
-    assert found is not None, f"no program {program}: see tests/tools/debian_packages.sh"
+    assert found is not None, f"{program} not found: see tests/tools/debian_packages.sh"
     return found

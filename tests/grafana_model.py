@@ -1,7 +1,7 @@
-"""What Grafana does with a dashboard, as far as tests need it: puts variables in, and asks an InfluxDB.
+"""Model of a Grafana dashboard: interpolates variables and queries an InfluxDB.
 
-The formats are those of ``formatRegistry`` in @grafana/scenes 9, the macros those of Grafana's InfluxDB source; a value
-for "all" of the dashboard's own is put in as it is.
+The formats are those of ``formatRegistry`` in @grafana/scenes 9, the macros those of Grafana's InfluxDB data source.  A
+custom value for "all" is interpolated without formatting.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FORMATS = {"regex": _regex, "doublequote": _doublequote}
 
 
 class Board:
-    """A dashboard that somebody looks at; ``query(text)`` asks the database for a list of series of rows."""
+    """A dashboard with values for its variables; ``query(text)`` returns a list of series with rows."""
 
     def __init__(self, model: dict[str, Any], query: Any, since: int, until: int) -> None:
         self.model = model
@@ -46,15 +46,15 @@ class Board:
 
     @property
     def variables(self) -> list[dict[str, Any]]:
-        """The variables in their order."""
+        """Variables of the dashboard, in order."""
         return self.model["templating"]["list"]
 
     def variable(self, name: str) -> dict[str, Any]:
-        """The variable of that name."""
+        """Return the variable of that name."""
         return next(one for one in self.variables if one["name"] == name)
 
     def replace(self, text: str, values: Optional[dict[str, Value]] = None) -> str:
-        """``text`` with variables and macros put in; an AssertionError where there is no such variable."""
+        """Interpolate variables and macros; raises KeyError for an unknown variable."""
         given = {**self.values, **(values or {})}
 
         def put(match: re.Match[str]) -> str:
@@ -74,7 +74,7 @@ class Board:
         return _VARIABLE.sub(put, text)
 
     def options(self, name: str) -> list[str]:
-        """What a variable can be, as the database says now."""
+        """Return the possible values of a variable."""
         variable = self.variable(name)
         found = [row[-1] for series in self.ask(variable["query"]) for row in series["values"]]
         if variable["query"].startswith("SHOW TAG VALUES"):
@@ -87,11 +87,11 @@ class Board:
         return sorted(set(found))
 
     def ask(self, text: str, values: Optional[dict[str, Value]] = None) -> list[dict[str, Any]]:
-        """What the database answers to a query of the dashboard."""
+        """Interpolate and execute a query."""
         return self._query(self.replace(text, values))
 
     def choose(self, **chosen: Value) -> None:
-        """Choose values in the order of the variables; those not named are "all", or the first there is."""
+        """Set the variables in order; those not given are "all", or the first value."""
         self.values = {}
         for variable in self.variables:
             name = variable["name"]
@@ -103,7 +103,7 @@ class Board:
                 self.values[name] = self.options(name)[0]
 
     def answers(self) -> list[tuple[str, str, list[dict[str, Any]]]]:
-        """Title, query and answer of every target of every panel, of each repetition of a repeated one."""
+        """Return title, query and result of every target of every panel, including repeated panels."""
         found = []
         for panel in self.model["panels"]:
             repeat = panel.get("repeat")

@@ -1,6 +1,6 @@
-"""Servers as one would not wish them: they hang, drip, lie or break off, on free ports of 127.0.0.1.
+"""Fake and faulty servers for tests: they hang, send slowly, close connections or return scripted responses.
 
-Each is a context manager that answers in threads of its own.
+Each is a context manager that listens on a free port of 127.0.0.1 and answers in its own threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import requests
 
 
 class Listener:
-    """Accepts connections and gives each to ``talk`` in a thread; all are closed at the end."""
+    """Server that calls ``talk`` with each connection in a thread."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -31,7 +31,7 @@ class Listener:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def talk(self, connection: socket.socket) -> None:
-        """Say nothing, ever: a server that hangs."""
+        """Hang: send nothing."""
         self.ending.wait()
 
     def __enter__(self) -> Any:
@@ -60,11 +60,11 @@ class Listener:
 
 
 class Silent(Listener):
-    """Accepts, and never answers."""
+    """Server that accepts connections and never answers."""
 
 
 class Dripping(Listener):
-    """Answers a good 204, one byte after the other, ``pause`` seconds between them."""
+    """Server that sends a response one byte at a time, with ``pause`` seconds between two bytes."""
 
     def __init__(
         self, pause: float = 1.0, answer: bytes = b"HTTP/1.1 204 No Content\r\nX-Long: " + b"x" * 10_000
@@ -74,7 +74,7 @@ class Dripping(Listener):
         self.answer = answer
 
     def talk(self, connection: socket.socket) -> None:
-        """Drip."""
+        """Send the response."""
         connection.recv(65536)
         for byte in self.answer:
             if self.ending.wait(self.pause):
@@ -83,25 +83,25 @@ class Dripping(Listener):
 
 
 class Raw(Listener):
-    """Reads something and answers with given bytes, then closes."""
+    """Server that sends given bytes and closes the connection."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
         self.answer = answer
 
     def talk(self, connection: socket.socket) -> None:
-        """Answer and hang up."""
+        """Send the bytes and close the connection."""
         connection.recv(65536)
         connection.sendall(self.answer)
         connection.shutdown(socket.SHUT_RDWR)
 
 
 class Gateway:
-    """A way to the server at a port of 127.0.0.1, on a port that stays the same; ``mode`` says how it is.
+    """Proxy to a server on 127.0.0.1 with a fixed port and a mode.
 
-    ``good``; ``refused`` (nobody listens); ``silent`` (accepts, and never answers); ``dripping`` (answers a byte a
-    second); ``failing`` (500); ``losing`` (carries every request, and loses every second answer).  A change closes all
-    connections.
+    ``good``; ``refused`` (not listening); ``silent`` (accepts and never answers); ``dripping`` (sends one byte per
+    second); ``failing`` (status 500); ``losing`` (forwards every request and drops every second response).  Changing
+    the mode closes all connections.
     """
 
     def __init__(self, target: int) -> None:
@@ -114,11 +114,11 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL of the proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     def set(self, mode: str) -> None:
-        """Be like that from now on."""
+        """Change the mode."""
         self.mode = mode
         if mode == "refused" and self._listener is not None:
             listener, self._listener = self._listener, None
@@ -190,7 +190,7 @@ class Gateway:
 
 @dataclass
 class Request:
-    """What was asked of a :class:`Scripted` server."""
+    """Request that a :class:`Scripted` server received."""
 
     method: str
     path: str
@@ -200,14 +200,14 @@ class Request:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of its body, unzipped."""
+        """Lines of the decompressed body."""
         body = gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
         return body.decode().splitlines()
 
 
 @dataclass
 class Reply:
-    """What a :class:`Scripted` server says; a mapping becomes JSON."""
+    """Response of a :class:`Scripted` server; a dict is sent as JSON."""
 
     status: int = 204
     body: Union[bytes, dict[str, Any]] = b""
@@ -216,7 +216,7 @@ class Reply:
 
 
 class Scripted:
-    """An HTTP server that answers what ``answer`` says, and remembers what it was asked."""
+    """HTTP server that records requests and responds with the results of ``answer``."""
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
@@ -233,11 +233,11 @@ class Scripted:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Request(self.command, parts.path, query, headers, body)
                 outer.requests.append(request)
-                self.say(outer.answer(request))
+                self.respond(outer.answer(request))
 
             do_GET = do_POST
 
-            def say(self, reply: Reply) -> None:
+            def respond(self, reply: Reply) -> None:
                 if reply.hang_up:
                     self.close_connection = True
                     return
@@ -252,7 +252,7 @@ class Scripted:
                     self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Be quiet."""
+                """Log nothing."""
 
             def handle(self) -> None:
                 with contextlib.suppress(OSError):
@@ -273,7 +273,7 @@ class Scripted:
 
 
 def forward(url: str, request: Request) -> Reply:
-    """What the server at ``url`` answers to that request."""
+    """Forward a request to the server at ``url`` and return its response."""
     headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
     answer = requests.request(
         request.method, url + request.path, params=request.query, data=request.body, headers=headers, timeout=20
@@ -283,9 +283,9 @@ def forward(url: str, request: Request) -> Reply:
 
 @contextlib.contextmanager
 def losing_answers(url: str, lost: Optional[Callable[[int], bool]] = None) -> Iterator[Scripted]:
-    """A way to the server at ``url`` that carries every write and loses the answer to those that ``lost`` names.
+    """Proxy to the server at ``url`` that drops the responses to writes for whose number ``lost`` is true.
 
-    By default every second one, from the first on.
+    By default it drops every second response, starting with the first.
     """
     writes = 0
 
@@ -298,5 +298,5 @@ def losing_answers(url: str, lost: Optional[Callable[[int], bool]] = None) -> It
                 return Reply(hang_up=True)
         return reply
 
-    with Scripted(answer) as way:
-        yield way
+    with Scripted(answer) as proxy:
+        yield proxy

@@ -1,7 +1,7 @@
-"""Real database servers on free ports of 127.0.0.1, started and stopped by the tests that need them.
+"""Database servers for tests: InfluxDB and VictoriaMetrics on free ports of 127.0.0.1.
 
-Each is a context manager and leaves nothing behind: a server dies with the process that started it.  What stands
-between a client and a server, or pretends to be one, is in :mod:`tests.hostile`.
+Each is a context manager.  A server is killed when the process that started it ends.  Fake and faulty servers are in
+:mod:`tests.hostile`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any, Optional
 
 import requests
 
-_PATIENCE = 20.0
+#: Seconds that starting a server or answering a request may take.
+_TIMEOUT = 20.0
 _INFLUXD_CONFIG = """\
 reporting-disabled = true
 bind-address = "127.0.0.1:0"
@@ -47,31 +48,31 @@ bind-address = "127.0.0.1:0"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def wait_until(what: str, true: Callable[[], Any], patience: float = _PATIENCE) -> Any:
-    """What ``true`` answers once that is not false; AssertionError after ``patience`` seconds."""
+def wait_until(what: str, condition: Callable[[], Any], patience: float = _TIMEOUT) -> Any:
+    """Return the first true result of ``condition``; raises AssertionError after ``patience`` seconds."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        answer = true()
-        if answer:
-            return answer
+        result = condition()
+        if result:
+            return result
         time.sleep(0.02)
-    raise AssertionError(f"waited {patience:g} s in vain: {what}")
+    raise AssertionError(f"timeout after {patience:g} s: {what}")
 
 
 def _die_with_parent() -> None:
-    """Run in the child: SIGKILL reaches it when the parent dies."""
+    """Make the kernel kill this child process when its parent dies."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Server:
-    """A server program in a folder of its own; ``start`` may be called again after ``stop`` or ``kill``."""
+    """Server process with its own directory; can be started again after ``stop`` or ``kill``."""
 
     def __init__(self) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="bbmeasure-server-")
@@ -81,24 +82,24 @@ class Server:
 
     @property
     def log(self) -> str:
-        """All that the program has printed since its last start."""
+        """Output of the process since its last start."""
         return (self.folder / "log").read_text(errors="replace")
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        """The program and its arguments."""
+        """Return the command line."""
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        """Whether it answers."""
+        """Return whether the server accepts requests."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the process and wait until the server is ready."""
         command = self.command()
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -113,19 +114,19 @@ class Server:
         return self.is_ready()
 
     def signal(self, number: int) -> None:
-        """Send a signal: SIGSTOP makes a server that hangs of it."""
+        """Send a signal; SIGSTOP makes the server hang."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """``kill -9``."""
+        """Kill the process."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def stop(self) -> None:
-        """End it as an administrator would."""
+        """Terminate the process, kill it after 10 seconds."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
@@ -148,10 +149,10 @@ class Server:
 
 
 class Influxd(Server):
-    """InfluxDB 1.x.  With ``auth`` there is an administrator ``admin`` whose password is ``secret``.
+    """InfluxDB 1.x server.
 
-    ``tls`` is the file of a certificate and its key.  Reads and administers by plain HTTP, apart from the code that
-    is tested.
+    With ``auth`` it has an administrator ``admin`` with the password ``secret``.  ``tls`` is a file with a certificate
+    and its key.  The query methods use plain HTTP, independently of the tested code.
     """
 
     def __init__(
@@ -179,17 +180,17 @@ class Influxd(Server):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL of the server."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        """The program and its arguments; a port once chosen is kept."""
+        """Return the command line; a restart keeps the port."""
         config = self.folder / "influxdb.conf"
         config.write_text(_INFLUXD_CONFIG.format(folder=self.folder, port=self.port, **self._config))
         return ["influxd", "-config", str(config)]
 
     def is_ready(self) -> bool:
-        """Whether it says that it listens."""
+        """Return whether the log contains the port."""
         found = re.search(r'msg="Listening on HTTP".* addr=127\.0\.0\.1:([0-9]+)', self.log)
         if found is None:
             return False
@@ -197,7 +198,7 @@ class Influxd(Server):
         return True
 
     def start(self) -> None:
-        """Start it; the first time, make the administrator."""
+        """Start the server; the first start creates the administrator."""
         first = not self.port
         super().start()
         if first and self.auth:
@@ -210,7 +211,7 @@ class Influxd(Server):
             data={"q": text},
             auth=("admin", "secret") if self.auth else None,
             verify=str(self.tls) if self.tls else True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
         ).json()
         assert "error" not in answer, answer
         results: list[dict[str, Any]] = answer["results"]
@@ -219,27 +220,27 @@ class Influxd(Server):
         return results
 
     def query(self, text: str, database: Optional[str] = None) -> list[dict[str, Any]]:
-        """The series of the first statement, each with its rows as mappings under ``rows``."""
+        """Return the series of the first statement, with their rows as dicts under ``rows``."""
         series: list[dict[str, Any]] = self._post(text, database)[0].get("series", [])
         for one in series:
             one["rows"] = [dict(zip(one["columns"], row)) for row in one.get("values", [])]
         return series
 
     def rows(self, text: str, database: Optional[str] = None) -> list[dict[str, Any]]:
-        """The rows of all series of the first statement."""
+        """Return the rows of all series of the first statement."""
         return [row for series in self.query(text, database) for row in series["rows"]]
 
     def databases(self) -> list[str]:
-        """The names of the databases."""
+        """Return the names of the databases."""
         return [row["name"] for row in self.rows("SHOW DATABASES")]
 
     def measurements(self, database: str) -> list[str]:
-        """The names of the measurements."""
+        """Return the names of the measurements."""
         return [row["name"] for row in self.rows("SHOW MEASUREMENTS", database)]
 
 
 class VictoriaMetrics(Server):
-    """VictoriaMetrics' single binary; ``prefix`` is its ``-http.pathPrefix``, as its cluster's paths have one."""
+    """VictoriaMetrics server; ``prefix`` is its ``-http.pathPrefix``, as a cluster has one."""
 
     def __init__(self, prefix: str = "", *arguments: str) -> None:
         super().__init__()
@@ -248,11 +249,11 @@ class VictoriaMetrics(Server):
 
     @property
     def url(self) -> str:
-        """Where it listens, with its prefix."""
+        """URL of the server, with its prefix."""
         return f"http://127.0.0.1:{self.port}{self.prefix}"
 
     def command(self) -> list[str]:
-        """The program and its arguments."""
+        """Return the command line."""
         self.port = self.port or free_port()
         return [
             "victoria-metrics",
@@ -264,17 +265,17 @@ class VictoriaMetrics(Server):
         ]
 
     def is_ready(self) -> bool:
-        """Whether its health page answers."""
+        """Return whether the health check succeeds."""
         try:
-            return requests.get(self.url + "/health", timeout=_PATIENCE).ok
+            return requests.get(self.url + "/health", timeout=_TIMEOUT).ok
         except requests.ConnectionError:
             return False
 
     def samples(self, name: str) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
-        """The labels and the (millisecond, value) pairs of every metric of that name, flushed first."""
-        requests.get(self.url + "/internal/force_flush", timeout=_PATIENCE).raise_for_status()
+        """Flush, and return labels and (millisecond, value) pairs of every metric of that name."""
+        requests.get(self.url + "/internal/force_flush", timeout=_TIMEOUT).raise_for_status()
         answer = requests.get(
-            self.url + "/api/v1/export", params={"match[]": f'{{__name__="{name}"}}'}, timeout=_PATIENCE
+            self.url + "/api/v1/export", params={"match[]": f'{{__name__="{name}"}}'}, timeout=_TIMEOUT
         )
         answer.raise_for_status()
         found = []
@@ -285,7 +286,7 @@ class VictoriaMetrics(Server):
 
 
 def make_certificate(folder: Path, name: str = "127.0.0.1") -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1: the server's file (with the key), and the one for clients to trust."""
+    """Create a self-signed certificate; returns the server's file with the key, and the certificate for clients."""
     key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "server.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

@@ -1,4 +1,4 @@
-"""What the documentation tells an administrator of InfluxDB to do is done here, and does what it says."""
+"""Tests that execute the documentation's InfluxQL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(server: Influxd, user: str, password: str, text: str, method: str = "GET
 
 
 def test_users_have_the_rights_they_need_and_no_others(influxd: Influxd) -> None:
-    """The master's user writes and cannot read, Grafana's reads and can neither write nor drop, by GET either."""
+    """The master's user can write only; Grafana's user can read only, and cannot drop data by GET either."""
     for statement in statements("users.influxql"):
         influxd.query(statement)
     master, grafana = ("buildbot", "one good password"), ("grafana", "another good password")
@@ -51,16 +51,16 @@ def test_users_have_the_rights_they_need_and_no_others(influxd: Influxd) -> None
     for statement in ("DROP SERIES FROM size", "DELETE FROM size", "DROP MEASUREMENT size", "DROP DATABASE buildbot"):
         for method in ("GET", "POST"):
             assert ask(influxd, *grafana, statement, method).status_code == 403
-    # why the documentation warns of a user who may write
+    # with write permission, GET can drop data: the documentation warns of it
     influxd.query("GRANT ALL ON buildbot TO grafana")
     assert ask(influxd, *grafana, "DROP SERIES FROM size", "GET").status_code == 200
     assert influxd.measurements("buildbot") == []
 
 
 def test_old_points_become_daily_averages(influxd: Influxd) -> None:
-    """The retention policies are there, and both the continuous query and the one for the past fill the daily one."""
+    """The continuous query and the query for past points both fill the daily retention policy."""
     for statement in statements("retention.influxql"):
-        # a day is too long to wait for
+        # one second instead of one day
         influxd.query(statement.replace("GROUP BY time(1d)", "GROUP BY time(1s)"))
     policies = {row["name"]: row["duration"] for row in influxd.rows("SHOW RETENTION POLICIES ON buildbot")}
     assert policies["recent"] == "9600h0m0s"
@@ -80,8 +80,8 @@ def test_old_points_become_daily_averages(influxd: Influxd) -> None:
     (row,) = influxd.rows('SELECT * FROM "daily"."old"', "buildbot")
     assert (row["builder"], row["value"], row["minimum"], row["maximum"], row["samples"]) == ("b", 4.5, 0, 9, 10)
 
-    def summed_up() -> bool:
+    def is_aggregated() -> bool:
         write(f"new,builder=b value=2 {time.time_ns()}")
         return bool(influxd.rows('SELECT value FROM "daily"."new"', "buildbot"))
 
-    wait_until("the continuous query", summed_up)
+    wait_until("the continuous query", is_aggregated)
