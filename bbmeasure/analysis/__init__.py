@@ -13,5 +13,5 @@ __all__ = ["Change", "Rules", "ShiftDetector", "State", "Verdict", "change_point
 
 
 def verdicts(values: Iterable[float], rules: Optional[Rules] = None, **named: Any) -> list[Verdict]:
-    """Judge each value as if only those before it were known; ``named`` are fields of :class:`~bbmeasure.analysis.verdict.Rules`."""
+    """Judge each value as if only those before it were known; ``named`` are fields of :class:`.Rules`."""
     return ShiftDetector(rules, **named).replay(values)

@@ -66,7 +66,7 @@ class _Build:
 class ShiftDetector:
     """Judges the values of one line in the order of its builds, and keeps what it needs for the next one.
 
-    ``rules`` or the fields of :class:`~bbmeasure.analysis.verdict.Rules` by name say what the line is judged by.  A detector holds at most
+    ``rules`` or the fields of :class:`.Rules` by name say what the line is judged by.  A detector holds at most
     ``history`` values of each usual level, the level before the last change and 15 builds of a run; :meth:`to_dict`
     gives them as plain data, and :meth:`from_dict` goes on from there.
     """
