@@ -119,12 +119,18 @@ class ExporterInstance(MeasureInstance):
         try:
             journal = yield self.use_journal()
             previous = before if before is not journal else None
+            if previous is not None:
+                yield self._settle()
             yield self._export(journal, given, previous)
             if previous is not None:
                 yield self._log_backlog(previous)
         finally:
             if before is not None:
                 yield self._let_go(before)
+
+    def _settle(self) -> defer.Deferred[None]:
+        """Fires when the values captured so far are written, or after STOP_TIMEOUT."""
+        return self.pipeline.settle().addTimeout(STOP_TIMEOUT, self.master.reactor, lambda *_: None)
 
     @defer.inlineCallbacks
     def _export(
