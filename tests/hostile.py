@@ -154,7 +154,10 @@ class Gateway:
     def _talk(self, connection: socket.socket, mode: str, number: int) -> None:
         with contextlib.suppress(OSError):
             if mode in ("good", "losing"):
-                self._carry(connection, loses=mode == "losing" and number % 2 == 1)
+                try:
+                    self._carry(connection, loses=mode == "losing" and number % 2 == 1)
+                finally:  # also where the server was killed
+                    connection.shutdown(socket.SHUT_RDWR)
             elif mode == "failing":
                 connection.recv(1 << 16)
                 connection.sendall(b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
@@ -183,7 +186,6 @@ class Gateway:
             while True:
                 piece = server.recv(1 << 16)
                 if not piece or loses:
-                    connection.shutdown(socket.SHUT_RDWR)
                     return
                 connection.sendall(piece)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -29,8 +31,8 @@ from tests.faults.stage import (
 from tests.hostile import Gateway
 from tests.servers import Influxd
 
-#: A build that waited for the server would take longer than its timeout of 10 s.
-WAITS = 8.0
+#: Seconds until a request is given up: a build or a stop that waited for a silent server would not end in its test.
+TIMEOUT = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def gateway(influxd: Influxd) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway, influxd: Influxd) -> Iterator[Site]:
-    with stage(tmp_path_factory.mktemp("faults"), gateway) as running:
+    with stage(tmp_path_factory.mktemp("faults"), gateway, timeout=TIMEOUT) as running:
         build(running)
         wait_until_landed(running, influxd)
         yield running
@@ -64,11 +66,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway, influxd: In
     ],
 )
 def test_a_bad_server(site: Site, gateway: Gateway, influxd: Influxd, mode: str, trouble: str) -> None:
-    """Builds go on at their pace, the thread pool answers, and every point arrives once when the server is well."""
+    """Builds do not wait for the server, the thread pool answers, and every point arrives once the server is well."""
     before = bursts(committed(site.journal))
     gateway.set(mode)
     with Watch(site):
-        assert max(build(site, 3)) < WAITS
+        build(site, 3)
         if trouble is not None:
             wait_for(trouble, lambda: trouble in (health(site).get("last_error") or ""))
     gateway.set("good")
@@ -110,7 +112,7 @@ def test_a_bad_server_for_a_minute(site: Site, gateway: Gateway, influxd: Influx
     end = time.monotonic() + 60
     with Watch(site):
         while time.monotonic() < end:
-            assert max(build(site)) < WAITS
+            build(site)
     gateway.set("good")
     wait_until_landed(site, influxd)
 
@@ -145,6 +147,9 @@ def test_a_database_that_is_dropped_underneath(site: Site, influxd: Influxd) -> 
 
 def test_a_clock_that_is_set_back(site: Site, influxd: Influxd, gateway: Gateway) -> None:
     """An hour back, in the middle of a backlog: timers go by the time of day, and yet all points arrive, once."""
+    # a request in flight when the clock is set back ends by its own deadline only: here the default one
+    site.write_config(CONFIG + influx(gateway.url))
+    site.reconfig()
     gateway.set("refused")
     build(site)
     wait_for("trouble", lambda: health(site).get("last_error"))
@@ -154,21 +159,18 @@ def test_a_clock_that_is_set_back(site: Site, influxd: Influxd, gateway: Gateway
     held = wait_until_landed(site, influxd)
     times = sorted(time_ for (series, _, time_) in held if series == "burst")
     assert times[-1] - times[0] > 3_500 * 10**9
+    site.write_config(CONFIG + influx(gateway.url, timeout=TIMEOUT))
+    site.reconfig()
 
 
-def test_the_master_stops_in_time_although_the_server_hangs(
-    site: Site, influxd: Influxd, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """With a backlog and a server that never answers, the master stops at most 2 s later than one without bbmeasure."""
+def test_the_master_stops_although_the_server_hangs(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """With a backlog and a server that never answers, the master stops long before the request's deadline."""
     gateway.set("silent")
     build(site)
     wait_for("the backlog", lambda: gateway.connections)
-    with Site(tmp_path_factory.mktemp("control"), CONFIG, workers=()) as control:
-        build(control)
-        assert control.master is not None
-        without = control.master.stop()
     assert site.master is not None
-    assert site.master.stop() < without + 2.0
+    os.kill(site.master.popen.pid, signal.SIGTERM)
+    assert site.master.popen.wait(100) == 0
     gateway.set("good")
     site.start_master()
     wait_until_landed(site, influxd)
@@ -179,12 +181,12 @@ def test_another_url_gets_the_backlog(site: Site, influxd: Influxd, gateway: Gat
     gateway.set("refused")
     build(site, 2)
     with Influxd() as other:
-        site.write_config(CONFIG + influx(other.url))
+        site.write_config(CONFIG + influx(other.url, timeout=TIMEOUT))
         site.reconfig()
         build(site)
         wait_for("the backlog", lambda: "t" in other.databases() and bursts(landed(other)) == 3 * POINTS)
         gateway.set("good")
-        site.write_config(CONFIG + influx(gateway.url))
+        site.write_config(CONFIG + influx(gateway.url, timeout=TIMEOUT))
         site.reconfig()
         ship_from(site, "7d")
         wait_until_landed(site, influxd)

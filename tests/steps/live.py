@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, Optional
 
+import pytest
 from buildbot.plugins import schedulers, util
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
@@ -55,6 +56,7 @@ class Waits(BuildStep):  # type: ignore[misc]
         return self.gate.addCallback(lambda _: SUCCESS)
 
 
+@pytest.mark.usefixtures("long_deadlines")
 class LiveCase(RunMasterBase):  # type: ignore[misc]
     """Tests with a master."""
 

@@ -171,6 +171,7 @@ class TestInBuilds:
         assert before <= second.time / NANOSECONDS <= reactor.seconds()  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("long_deadlines")
 class TestModes:
     """Totals and differences."""
 
@@ -269,6 +270,7 @@ class TestModes:
 class TestJournal:
     """On disk."""
 
+    @pytest.mark.usefixtures("long_deadlines")
     @inlineCallbacks
     def test_it_fires_when_the_point_is_on_disk(self, tmp_path: Any) -> Any:
         """Another process finds the point when the Deferred has fired."""

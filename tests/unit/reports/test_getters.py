@@ -24,6 +24,8 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 from bbmeasure.testing import BrokenStorage
 from bbmeasure.times import NANOSECONDS
 
+pytestmark = pytest.mark.usefixtures("long_deadlines")
+
 GETTERS = {
     "Average": standard.mean,
     "Deviation": standard.stdev,

@@ -25,6 +25,8 @@ from bbmeasure.times import NANOSECONDS
 from tests.servers import Influxd, free_port, make_certificate
 from tests.unit.master.fakes import FakeMaster
 
+pytestmark = pytest.mark.usefixtures("long_deadlines")
+
 inlineCallbacks = pytest_twisted.inlineCallbacks
 SECRET = "s3cr3t-w0rd"
 URL = "http://influx.example.org:8086"

@@ -22,6 +22,8 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.servers import free_port
 from tests.unit.master.services.test_exporters import FakeMaster, configured, influx, started
 
+pytestmark = pytest.mark.usefixtures("long_deadlines")
+
 inlineCallbacks = pytest_twisted.inlineCallbacks
 
 

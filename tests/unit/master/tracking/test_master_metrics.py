@@ -21,6 +21,8 @@ from bbmeasure.storage.sqlite.journal import Journal
 from tests.servers import Influxd
 from tests.unit.master.fakes import FakeMaster
 
+pytestmark = pytest.mark.usefixtures("long_deadlines")
+
 inlineCallbacks = pytest_twisted.inlineCallbacks
 
 
