@@ -4,58 +4,86 @@
 #   make test            everything that CI runs
 #   make check           the quick part of it, for every edit
 #
-# `make help` lists the rest.  PYTHON= chooses the interpreter, 3.9 or newer.
+# `make help` lists the rest.  PYTHON= chooses the interpreter, 3.9 or newer; JOBS= how many processes run tests.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+READY := $(VENV)/.ready-$(VERSION)
 ARGS ?=
-export VENV PYTHON
+T ?=
+export VENV PYTHON T
+STAGES := sh tests/tools/stages.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check soak docs www bench clean distclean
+.PHONY: help demo test check lint unit steps e2e faults browser soak docs www bench clean distclean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-$(READY): setup.cfg pyproject.toml $(wildcard setup.py) tests/tools/make_venv.sh
-	@sh tests/tools/make_venv.sh
+# A target installs the extras that it needs, by the end of the stamp's name.
+$(READY)-%: setup.cfg pyproject.toml $(wildcard setup.py) tests/tools/make_venv.sh
+	@sh tests/tools/make_venv.sh $*
+
+# The whole environment.
+$(READY): $(READY)-test,docs
+	@touch $@
 
 ## make demo [ARGS=--once]   build this project's last commits on a real master and worker, measured
-demo: $(READY)
+demo: $(READY)-test,docs
 	@exec $(BIN)/bbmeasure demo $(ARGS)
 
-## make test                 every test and check (at most 15 minutes)
-test: $(READY)
-	@exec sh tests/tools/stages.sh all
+## make test                 every test and check (about 10 minutes on two processors)
+## make test T=PATH          one file, folder or test: make test T=tests/unit/test_units.py
+test: $(READY)-test,docs
+	@exec $(STAGES) $(if $(T),only,all)
 
-## make check                ruff, mypy, import floors, quick unit tests (about a minute)
-check: $(READY)
-	@exec sh tests/tools/stages.sh quick
+## make check                lint and quick unit tests (about a minute); needs no browser and no database
+check: $(READY)-lint,unit
+	@exec $(STAGES) check
+
+## make lint                 ruff, mypy, import-linter
+lint: $(READY)-lint,unit
+	@exec $(STAGES) lint
+
+## make unit                 all unit tests; needs InfluxDB and VictoriaMetrics
+unit: $(READY)-lint,unit
+	@exec $(STAGES) unit
+
+## make steps                tests with Buildbot's own test kit
+steps: $(READY)-lint,unit
+	@exec $(STAGES) steps
+
+## make e2e                  real masters, workers, databases and web servers
+## make faults               servers, masters and disks that fail
+## make browser              the web page in a browser
+e2e faults browser: $(READY)-test,docs
+	@exec $(STAGES) $@
 
 ## make soak                 long faults and fuzzing, by hand
-soak: $(READY)
-	@exec sh tests/tools/stages.sh soak
+soak: $(READY)-test,docs
+	@exec $(STAGES) soak
 
 ## make docs                 the documentation, into docs/_build/html
-docs: $(READY)
-	@exec sh tests/tools/stages.sh docs
+docs: $(READY)-test,docs
+	@exec $(STAGES) docs
 
 ## make www                  the web page, from www/ (needs npm)
 www:
-	@exec sh tests/tools/stages.sh www
+	@exec $(STAGES) www
 
-## make bench [ARGS=...]     this project beside its peers, as ratios
-bench: $(READY)
+## make bench [ARGS=...]     this project beside its peers; ARGS=--list lists the benchmarks
+bench: $(READY)-test,docs
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-## make clean                remove what was built; distclean: the virtual environment and node_modules too
+## make clean                remove what was built
 clean:
 	rm -rf build dist docs/_build .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf bbmeasure/master/www/static _trial_temp* tests.*/
 	find bbmeasure steps scripts tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
+## make distclean            the same, and the virtual environment and node_modules
 distclean: clean
 	rm -rf $(VENV) bbmeasure.egg-info www/node_modules

@@ -1,37 +1,49 @@
 #!/bin/sh
-# Install the Debian packages whose programs the tests run, where they are missing.
+# Install the Debian packages whose programs the tests run, where they are missing: `check`, `unit` or `all`.
 #
 # As root it installs them; else it prints the one command that does.  A service that such a package brings is not
 # started: the tests start their own, on free ports of 127.0.0.1.
 set -eu
 
-# program                package
+# Each group includes those above it.
+# program                package                group
 wanted='
-influxd                  influxdb
-influx                   influxdb-client
-victoria-metrics         victoria-metrics
-chromium                 chromium
-chromedriver             chromium-driver
-cloc                     cloc
-sloccount                sloccount
-nginx                    nginx
-apache2                  apache2
-postgres                 postgresql
-mariadbd                 mariadb-server
-hyperfine                hyperfine
-shellcheck               shellcheck
-cppcheck                 cppcheck
-ninja                    ninja-build
-/usr/bin/time            time
-clang                    clang
-gcc                      gcc
+cloc                     cloc                   check
+sloccount                sloccount              check
+hyperfine                hyperfine              check
+shellcheck               shellcheck             check
+cppcheck                 cppcheck               check
+ninja                    ninja-build            check
+/usr/bin/time            time                   check
+clang                    clang                  check
+gcc                      gcc                    check
+influxd                  influxdb               unit
+influx                   influxdb-client        unit
+victoria-metrics         victoria-metrics       unit
+chromium                 chromium               all
+chromedriver             chromium-driver        all
+nginx                    nginx                  all
+apache2                  apache2                all
+postgres                 postgresql             all
+mariadbd                 mariadb-server         all
 '
+
+case ${1:-all} in
+check) groups=' check ' ;;
+unit) groups=' check unit ' ;;
+all) groups=' check unit all ' ;;
+*)
+    echo "$0: expected check, unit or all, got $1" >&2
+    exit 2
+    ;;
+esac
 
 PATH=$PATH:/usr/sbin:/sbin
 for folder in /usr/lib/postgresql/*/bin; do  # Debian keeps each release's programs in a folder of its own
     PATH=$PATH:$folder
 done
-missing=$(printf '%s\n' "$wanted" | while read -r program package; do
+missing=$(printf '%s\n' "$wanted" | while read -r program package group; do
+    case $groups in *" $group "*) ;; *) continue ;; esac
     [ -z "$program" ] || command -v "$program" >/dev/null || printf '%s ' "$package"
 done)
 [ -n "$missing" ] || exit 0

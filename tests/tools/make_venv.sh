@@ -1,11 +1,12 @@
 #!/bin/sh
-# Make or refresh the virtual environment $VENV from $PYTHON, with this checkout installed in it.
+# Make or refresh the virtual environment $VENV from $PYTHON, with this checkout and its extras $1 installed in it.
 #
-# make runs this where $VENV/.ready-VERSION is missing, or older than setup.cfg, pyproject.toml or setup.py.
+# make runs this where $VENV/.ready-VERSION-EXTRAS is missing, or older than setup.cfg, pyproject.toml or setup.py.
 set -eu
 
 VENV=${VENV:-.venv}
 PYTHON=${PYTHON:-python3}
+EXTRAS=${1:-test,docs}
 
 fail() {
     printf '%s\n' "$*" >&2
@@ -36,5 +37,5 @@ if [ "$here" != "$got" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&
 fi
 
 echo "Installing into $VENV (some minutes the first time) ..."
-"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[test,docs]'
-touch "$VENV/.ready-$got"
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$EXTRAS]"
+touch "$VENV/.ready-$got-$EXTRAS"

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Run the tests and checks in their order: `all`, `quick`, `soak`, or one stage by its name.
+# Run tests and checks in their order: `all`, `check`, `soak`, one stage by its name, or `only` what $T names.
 #
-# The first red stage ends the run; what was run, and how long it took, is said at the end either way.
+# The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
+# Tests run in $JOBS processes, by default one for each processor.
 set -u
 
 VENV=${VENV:-.venv}
 BIN=$VENV/bin
+JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
 report=''
 begun=$(date +%s)
 
@@ -38,14 +40,45 @@ run_pytest() {
     "$BIN/python" -m pytest "$@"
 }
 
-# A folder of tests that holds none would pass as well as a good one: pytest's own exit status 5 tells them apart.
+# The options of pytest for what lies in a folder.
+#
+# A module of the folders that start masters and servers runs in one process, which shares those among its tests.
+# Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
+options() {
+    case $1 in
+    tests/steps*) echo '-p no:twisted --dist=loadfile' ;;
+    tests/e2e* | tests/faults* | tests/browser*) echo '--dist=loadfile' ;;
+    *) echo '--dist=loadgroup' ;;
+    esac
+}
+
+# Exit status 5 of pytest, no tests, fails a folder as any other does.
 folder() {
     name=$1
     shift
-    stage "tests/$name" run_pytest "tests/$name" "$@"
+    # shellcheck disable=SC2046  # several words
+    stage "tests/$name" run_pytest "tests/$name" -n "$JOBS" $(options "tests/$name") "$@"
 }
 
-lint() {
+# A file, a folder or a node id; a folder in several processes.
+only() {
+    jobs=0
+    [ ! -d "$1" ] || jobs=$JOBS
+    # shellcheck disable=SC2046
+    stage "$1" run_pytest "$1" -n "$jobs" $(options "$1")
+}
+
+# Several folders in one process would mix the runners, so that `tests` itself is not one to name.
+check_path() {
+    case ${1%/} in
+    tests | .)
+        echo "T=$1: expected a file, a folder below tests/ such as tests/unit, or a test's node id" >&2
+        exit 2
+        ;;
+    esac
+}
+
+ruff() {
     "$BIN/ruff" check . && "$BIN/ruff" format --check .
 }
 
@@ -76,46 +109,67 @@ www() {
     fi
 }
 
-# What a stage costs decides its place: the quick ones first.
-quick() {
-    stage ruff lint
+packages() {
+    stage 'Debian packages' sh tests/tools/debian_packages.sh "$1"
+}
+
+lint() {
+    stage ruff ruff
     stage mypy "$BIN/mypy"
     stage import-linter "$BIN/lint-imports"
 }
 
 case $1 in
-quick)
-    stage 'Debian packages' sh tests/tools/debian_packages.sh
-    quick
-    folder unit -m 'not soak and not slow'
+check)
+    packages check
+    lint
+    folder unit -m 'not soak and not slow and not server' --hypothesis-profile=quick
     ;;
 all)
-    # The same examples each time: a commit is not red for what another one left.  `quick` and `soak` look for new ones.
+    # The same examples each time: a commit does not fail for what another one left.  `check` and `soak` look for new
+    # ones.
     export CI=1
-    stage 'Debian packages' sh tests/tools/debian_packages.sh
+    packages all
     stage www www
-    quick
+    lint
     stage shellcheck shell_lint
-    folder unit
-    # Buildbot's test kit brings its own reactor's rules: never in one process with pytest-twisted.
-    folder steps -p no:twisted
-    folder e2e
-    folder faults
-    folder browser
+    for name in unit steps e2e faults browser; do
+        folder "$name"
+    done
     stage docs docs
     ;;
+unit)
+    packages unit
+    folder unit
+    ;;
+steps) folder steps ;;
+e2e | faults | browser)
+    packages all
+    stage www www
+    folder "$1"
+    ;;
+only)
+    check_path "$T"
+    case $T in
+    tests/unit*) packages unit ;;
+    tests/steps*) ;;
+    *) packages all && stage www www ;;
+    esac
+    only "$T"
+    ;;
 soak)
-    stage 'Debian packages' sh tests/tools/debian_packages.sh
+    packages all
     stage 'fuzzing' run_pytest tests/unit -m fuzz --hypothesis-profile=soak --timeout=3600
     stage 'atheris' "$BIN/python" -m pip install -qq --disable-pip-version-check --editable '.[soak]'
     stage 'adapters, fuzzed' "$BIN/python" -m tests.fuzz.adapters --seconds "${SECONDS_EACH:-60}"
     stage 'kit and wire, fuzzed' "$BIN/python" -m tests.fuzz.programs --seconds "${SECONDS_EACH:-60}"
     stage 'long tests' run_pytest tests -m soak --timeout=3600 --ignore=tests/steps
     ;;
+lint) lint ;;
 docs) stage docs docs ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, quick, soak, docs or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, only, soak, docs or www, got $1" >&2
     exit 2
     ;;
 esac

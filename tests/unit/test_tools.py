@@ -45,7 +45,7 @@ def run(tool, *arguments, **environment):
 def packages():
     """The programs and packages that debian_packages.sh lists."""
     table = re.search(r"^wanted='\n(.*?)^'", (TOOLS / "debian_packages.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
-    return dict(line.split() for line in table.splitlines())
+    return dict(line.split()[:2] for line in table.splitlines())
 
 
 def test_without_root_the_one_command_is_said(commands):
@@ -54,7 +54,7 @@ def test_without_root_the_one_command_is_said(commands):
     path = commands(**there, apt_get="", id="echo 1000")
     done = run("debian_packages.sh", PATH=str(path))
     assert done.returncode == 1
-    assert re.search(r"sudo apt-get install --no-install-recommends influxdb cloc\b", done.stderr)
+    assert re.search(r"sudo apt-get install --no-install-recommends cloc influxdb\b", done.stderr)
 
 
 def test_root_installs_what_is_missing_and_starts_no_service(commands, tmp_path):
@@ -86,7 +86,7 @@ def test_a_system_without_apt_is_told_what_is_needed(commands):
     """Where there is no apt-get the packages are named all the same."""
     done = run("debian_packages.sh", PATH=str(commands(cloc="")))
     assert done.returncode == 1
-    assert "install them as your system does: influxdb" in done.stderr
+    assert "install them as your system does: sloccount" in done.stderr
     assert "cloc" not in done.stderr
 
 
@@ -121,7 +121,7 @@ def _environment(commands, **programs):
 
 def test_all_stages_green_end_with_what_each_took(commands):
     """Every stage of `make check` is listed with its seconds, and the whole at the end."""
-    done = run("stages.sh", "quick", VENV=_environment(commands))
+    done = run("stages.sh", "check", VENV=_environment(commands))
     assert done.returncode == 0, done.stderr
     stages = re.findall(r"^(.+?) +passed +\d+ s$", done.stdout, re.MULTILINE)
     assert stages == ["Debian packages", "ruff", "mypy", "import-linter", "tests/unit"]
@@ -130,7 +130,7 @@ def test_all_stages_green_end_with_what_each_took(commands):
 
 def test_the_first_red_stage_ends_the_run(commands, tmp_path):
     """The first stage that fails is named with its exit status, which is the run's, and none after it is run."""
-    done = run("stages.sh", "quick", VENV=_environment(commands, mypy="exit 3"))
+    done = run("stages.sh", "check", VENV=_environment(commands, mypy="exit 3"))
     assert done.returncode == 3
     assert re.search(r"^mypy +FAILED +\d+ s \(exit status 3\)$", done.stdout, re.MULTILINE)
     assert "lint-imports" not in (tmp_path / "calls").read_text()
@@ -138,16 +138,72 @@ def test_the_first_red_stage_ends_the_run(commands, tmp_path):
 
 def test_a_folder_without_a_test_is_red(commands):
     """pytest's exit status 5, no tests, fails the run."""
-    done = run("stages.sh", "quick", VENV=_environment(commands, python="exit 5"))
+    done = run("stages.sh", "check", VENV=_environment(commands, python="exit 5"))
     assert done.returncode == 5
     assert re.search(r"^tests/unit +FAILED", done.stdout, re.MULTILINE)
 
 
 def test_an_unknown_stage_is_wrong_use():
-    """A stage that is not there is exit status 2, with those that are."""
+    """A stage that does not exist is exit status 2, with the names of those that do."""
     done = run("stages.sh", "nonsense")
     assert done.returncode == 2
-    assert "expected all, quick, soak, docs or www" in done.stderr
+    assert "expected all, check, lint, unit, steps, e2e, faults, browser, only, soak, docs or www" in done.stderr
+
+
+def test_an_unknown_group_of_packages_is_wrong_use():
+    """A group of packages that does not exist is exit status 2, with the names of those that do."""
+    done = run("debian_packages.sh", "nonsense")
+    assert (done.returncode, "expected check, unit or all" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("group", "needed", "not_needed"),
+    [
+        ("check", {"cloc"}, {"influxdb", "victoria-metrics", "chromium", "postgresql", "nginx"}),
+        ("unit", {"cloc", "influxdb", "victoria-metrics"}, {"chromium", "postgresql", "nginx"}),
+        ("all", {"cloc", "influxdb", "chromium", "chromium-driver"}, set()),
+    ],
+)
+def test_a_target_asks_for_no_package_it_does_not_need(commands, group, needed, not_needed):
+    """`make check` needs no database and no browser, `make unit` no browser."""
+    done = run("debian_packages.sh", group, PATH=str(commands(apt_get="", id="echo 1000")))
+    asked = set(done.stderr.split())
+    assert needed <= asked
+    assert not_needed.isdisjoint(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("tests/unit", "-n 3 --dist=loadgroup"),
+        ("tests/unit/test_units.py", "-n 0 --dist=loadgroup"),
+        ("tests/steps", "-n 3 -p no:twisted --dist=loadfile"),
+        ("tests/steps/test_shell.py::TestShell::test_it[a b]", "-n 0 -p no:twisted --dist=loadfile"),
+    ],
+)
+def test_one_path_runs_in_its_runner(commands, tmp_path, path, options):
+    """`make test T=PATH` runs that alone, Buildbot's kit without pytest-twisted, and a folder in several processes."""
+    there = {name.replace("-", "_"): "" for name in packages() if "/" not in name}
+    environment = _environment(commands, **there)
+    search = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = run("stages.sh", "only", VENV=environment, T=path, JOBS="3", PATH=search)
+    assert done.returncode == 0, done.stderr
+    assert f"python -m pytest {path} {options}" in (tmp_path / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize("path", ["tests", "tests/", "."])
+def test_all_folders_in_one_process_are_refused(path):
+    """Two folders want different runners, so that `make test T=tests` names none."""
+    done = run("stages.sh", "only", T=path)
+    assert done.returncode == 2
+    assert "expected a file, a folder below tests/" in done.stderr
+
+
+def test_every_target_is_listed_by_help():
+    """`make help` has a line for each target that people run."""
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()) - {"help"}
+    assert targets == set(re.findall(r"^## make (\w+)", text, re.MULTILINE))
 
 
 def test_continuous_integration_runs_the_command_of_the_readme():
