@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
@@ -178,7 +179,7 @@ def as_nobody(work: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def sealed() -> Any:
     """A function that makes a folder and its files read-only for the duration of the test."""
     sealed_paths: list[Path] = []
 
@@ -187,7 +188,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Any:
             sealed_paths.append(path)
             path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | (0o111 if path.is_dir() else 0))
         for parent in folder.parents:
-            if parent.stat().st_uid == os.geteuid() and parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            if parent.stat().st_uid == os.geteuid() and parent.is_relative_to(tempfile.gettempdir()):
                 parent.chmod(parent.stat().st_mode | 0o555)
 
     yield seal
