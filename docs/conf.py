@@ -1,4 +1,4 @@
-"""Sphinx' settings: `make docs` builds without a warning, every reference resolved."""
+"""Sphinx configuration.  `make docs` treats warnings and unresolved references as errors."""
 
 from bbmeasure import __version__
 
@@ -18,7 +18,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_inherit_docstrings = False
 
-# What other projects document; nothing here is fetched from their pages.
+# Objects of other projects; no inventory is fetched.
 nitpick_ignore_regex = [
     ("py:.*", r"(twisted|buildbot|zope|collections|typing|defer|_?abc|datetime)\..*"),
     ("py:class", r"Any|Mapping|Optional|Sequence|Union|optional"),

@@ -1,4 +1,4 @@
-"""codespell: misspelt words, by the word that was meant."""
+"""codespell: misspelled words, by their correction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ISSUE = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+): \S+ ==> (?P<meant>\S+)")
 
 
 def issues(text: str) -> list[Issue]:
-    """The misspelt words; silence is none.  The format: parse_lines in the same file."""
+    """Return an issue for each misspelled word; empty output has none.  Format: parse_lines in the same file."""
     found = []
     for number, line in lines(text):
         match = _ISSUE.match(line)
@@ -29,5 +29,5 @@ def issues(text: str) -> list[Issue]:
 
 
 def parse(text: str) -> list[Record]:
-    """``codespell`` and ``codespell_by_category``."""
+    """Return the records of ``codespell`` and ``codespell_by_category``."""
     return lint.parse("codespell", text, issues)

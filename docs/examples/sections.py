@@ -1,10 +1,10 @@
-"""A parser of one's own: the sections of a program, from what ``size -A`` prints."""
+"""A custom parser of ``size -A``: the sections of a program."""
 
 from bbmeasure import Record
 
 
 def sections(text):
-    """One record a section, told apart by the tag ``section``."""
+    """Return a record for each section, with the tag ``section``."""
     records = []
     for line in text.splitlines():
         words = line.split()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The project of this example is Python: to compile it is to pack it.
+# The example project is Python: compiling it means packing it.
 set -eu
 mkdir -p build
 python3 -m zipfile -c build/project.zip project

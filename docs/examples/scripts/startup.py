@@ -1,4 +1,4 @@
-"""How long `import project` takes: ten samples, told through the file that the step names."""
+"""Reports ten samples of the time of `import project` to the file that the step names."""
 
 import json
 import os
