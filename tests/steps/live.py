@@ -1,4 +1,4 @@
-"""A real master in the tests' process, its builds made of steps in Python, so that each takes milliseconds."""
+"""A real master in the process of the tests, with steps in Python, so that a build takes milliseconds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 
-JOURNAL = "bbmeasure.sqlite"
-
 
 class Leaves(BuildStep):  # type: ignore[misc]
-    """Sets statistics and properties, and ends as it is told."""
+    """A step that sets statistics and properties, and ends with ``result``."""
 
     def __init__(self, statistics: Any = (), properties: Any = (), result: Any = SUCCESS, **kwargs: Any) -> None:
         self.leaves = dict(statistics), dict(properties)
@@ -41,14 +39,14 @@ class Leaves(BuildStep):  # type: ignore[misc]
 
 
 class Waits(BuildStep):  # type: ignore[misc]
-    """Ends when :attr:`gate` is opened; :attr:`begun` fires when one waits."""
+    """A step that ends when :attr:`gate` fires; :attr:`begun` fires when it runs."""
 
     gate: defer.Deferred[None]
     begun: defer.Deferred[None]
 
     @classmethod
     def close(cls) -> None:
-        """Let the next one wait."""
+        """Make the next step wait."""
         cls.gate, cls.begun = defer.Deferred(), defer.Deferred()
 
     def run(self) -> Any:
@@ -58,18 +56,18 @@ class Waits(BuildStep):  # type: ignore[misc]
 
 @pytest.mark.usefixtures("long_deadlines")
 class LiveCase(RunMasterBase):  # type: ignore[misc]
-    """Tests with a master."""
+    """A test case with a master."""
 
     master: Any
 
     def mktemp(self) -> str:
-        """A name in a folder that is gone after the test: trial's own lie in the working directory, for good."""
+        """A path in a folder that is removed after the test; trial's own stay in the working directory."""
         folder = tempfile.mkdtemp(prefix="bbmeasure-test-")
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         return f"{folder}/temp"
 
     def configure(self, builders: Sequence[Any], services: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
-        """A configuration in which each builder can be forced."""
+        """A configuration with a force scheduler for each builder."""
         names = [builder.name for builder in builders]
         return {
             "builders": list(builders),
@@ -86,7 +84,7 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
 
     @defer.inlineCallbacks
     def reconfigure(self, builders: Sequence[Any], services: Sequence[Any] = ()) -> Any:
-        """Have the master take another configuration over, as SIGHUP would."""
+        """Apply another configuration, as SIGHUP does."""
         config = self.configure(builders, services)
         kept = {key: self.master_config_dict[key] for key in ("workers", "protocols", "db_url", "buildbotNetUsageData")}
         self.master.config_loader.config_dict = {**kept, **config}
@@ -94,7 +92,7 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
 
     @defer.inlineCallbacks
     def build(self, builder: str) -> Any:
-        """Have a build made and wait until nobody works on it any longer; its row."""
+        """Run a build and wait for its end; returns its row."""
         ended: defer.Deferred[Any] = defer.Deferred()
         consumer = yield self.master.mq.startConsuming(
             lambda _, build: ended.callback(build), ("builds", None, "finished")
@@ -113,35 +111,35 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
 
     @defer.inlineCallbacks
     def settle(self) -> Any:
-        """Wait until all that was captured is on disk."""
+        """Wait until all captured points are on disk."""
         yield self.pipeline.settle()
         while self.pipeline.storage.health().backlog:
             yield pause()
 
     @defer.inlineCallbacks
     def points(self, series: str, journal: Optional[str] = None) -> Any:
-        """The points of a series once all that is on its way is there; of the file ``journal`` where one is named."""
+        """The points of a series when all writes have ended, from the file ``journal`` where one is named."""
         yield self.settle()
         if journal is not None:
             return read(f"{self.master.basedir}/{journal}", series)
-        found = yield self.pipeline.storage.points(Query(series), 1_000)
-        return found
+        points = yield self.pipeline.storage.points(Query(series), 1_000)
+        return points
 
     @defer.inlineCallbacks
     def values(self, series: str, journal: Optional[str] = None) -> Any:
-        """Their values."""
+        """The values of a series, see :meth:`points`."""
         points = yield self.points(series, journal)
         return [point.value for point in points]
 
 
 def read(path: str, series: str) -> list[Point]:
-    """What another process finds in a journal."""
+    """The points of a series in a journal file, as another process reads them."""
     with JournalReader(path) as reader:
         return reader.points(Query(series), 1_000)
 
 
 def pause(seconds: float = 0.0) -> defer.Deferred[None]:
-    """A turn of the reactor, or some."""
+    """Let the reactor run for ``seconds``."""
     return task.deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
 
 

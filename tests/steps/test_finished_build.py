@@ -1,4 +1,4 @@
-"""What is captured of a build when it ends: durations, statistics, properties, each once."""
+"""Capture of finished builds: durations, statistics, properties, each once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from bbmeasure.master.tracking.finished_build import (
     collect_properties,
     collect_statistics,
     collect_times,
-    number_of,
+    read_property,
     result_word,
 )
 from bbmeasure.model import BuildContext
 from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.sqlite.location import JOURNAL
 from bbmeasure.testing import BrokenStorage
 from bbmeasure.times import NANOSECONDS
-from tests.steps.live import JOURNAL, Leaves, LiveCase, Waits, measured, plain, sqlite
+from tests.steps.live import Leaves, LiveCase, Waits, measured, plain, sqlite
 
 CONTEXT = BuildContext("first", "bot1", 7, 107, project="proj")
 
 
-def finished(*steps: FinishedStep, **facts: Any) -> Finished:
-    known = {"second": 1_700_000_000, "result": "success", "duration": 12.5, "queued": 3.0, "locks": None, **facts}
-    return Finished(CONTEXT, "master", steps=steps, **known)
+def finished(*steps: FinishedStep, **fields: Any) -> Finished:
+    values = {"second": 1_700_000_000, "result": "success", "duration": 12.5, "queued": 3.0, "locks": None, **fields}
+    return Finished(CONTEXT, "master", steps=steps, **values)
 
 
 def step(name: str = "compile", number: int = 1, duration: Any = 1.25, **more: Any) -> FinishedStep:
@@ -46,18 +47,19 @@ def times_of(build: Finished, plan: Plan = Plan(), switches: Switches = Switches
     return collector
 
 
-def told(collector: Collector) -> list[tuple[str, Any, dict[str, str]]]:
+def values_of(collector: Collector) -> list[tuple[str, Any, dict[str, str]]]:
     """Series, value and all tags of each value."""
     return [
-        (one.record.name, one.record.value, {**one.record.tags, **(one.master_tags or {})}) for one in collector.values
+        (value.record.name, value.record.value, {**value.record.tags, **(value.master_tags or {})})
+        for value in collector.values
     ]
 
 
 class TestCollecting(unittest.TestCase):
-    """From a finished build to values."""
+    """The values of a finished build."""
 
-    def test_words_of_results(self) -> None:
-        """Each result of Buildbot has OpenTelemetry's word, an unknown one too."""
+    def test_result_words(self) -> None:
+        """Each result of Buildbot, also an unknown one, has a value of OpenTelemetry."""
         words = [result_word(code) for code in range(len(codes.Results))]
         assert dict(zip(codes.Results, words)) == {
             "success": "success",
@@ -71,16 +73,16 @@ class TestCollecting(unittest.TestCase):
         assert (result_word(None), result_word(99)) == ("error", "error")
 
     def test_durations_of_a_build(self) -> None:
-        """What is known of its times, in seconds, less being better."""
+        """Durations are in seconds, and lower is better."""
         collector = times_of(finished(), switches=Switches(build_times=True))
         tags = {"result": "success"}
-        assert told(collector) == [("build_duration", 12.5, tags), ("queue_duration", 3.0, tags)]
+        assert values_of(collector) == [("build_duration", 12.5, tags), ("queue_duration", 3.0, tags)]
         for value in collector.values:
             assert (value.record.kind, value.record.unit, value.record.better) == (Kind.DURATION, "s", Direction.LOWER)
             assert value.context == CONTEXT
 
     def test_durations_of_steps(self) -> None:
-        """By name under its series, by the switch under ``step_duration``; one that did not run has none."""
+        """A track call uses its own series, the switch ``step_duration``; a step that did not run has no duration."""
         tracks = (
             Track("compile"),
             Track("compile", SeriesOverrides("{builder}.{step}.{project}", tags={"phase": "x"})),
@@ -90,7 +92,7 @@ class TestCollecting(unittest.TestCase):
         )
         collector = times_of(build, Plan(step_times=tracks, tags={"on": "linux"}), Switches(step_times=True))
         failed = {"on": "linux", "result": "failure"}
-        assert told(collector) == [
+        assert values_of(collector) == [
             ("compile", 1.25, failed),
             ("first.compile.proj", 1.25, {**failed, "phase": "x"}),
             ("step_duration", 1.25, {**failed, "step": "compile"}),
@@ -99,12 +101,12 @@ class TestCollecting(unittest.TestCase):
         assert {value.context.step for value in collector.values if value.context} == {"compile", "other"}
 
     def test_statistics(self) -> None:
-        """Tracked ones of all steps or one; by the switch all, but none twice under its own name."""
+        """Tracked statistics of all steps or one; the switch takes all others."""
         build = finished(step("a", 1, failed=3, passed=5), step("b", 2, failed=4))
         plan = Plan(statistics=(Track("failed"), Track("failed", SeriesOverrides("of_b"), "b")))
         collector = Collector(build, {})
         collect_statistics(collector, plan, Switches(statistics=True))
-        assert told(collector) == [
+        assert values_of(collector) == [
             ("failed", 3, {"step": "a"}),
             ("passed", 5, {"step": "a"}),
             ("failed", 4, {"step": "b"}),
@@ -112,33 +114,33 @@ class TestCollecting(unittest.TestCase):
         ]
 
     def test_properties(self) -> None:
-        """Tracked ones as they are, missing ones told; patterns take numbers alone, and none twice."""
+        """Tracked properties with their values, and the names of missing ones; patterns take numbers only."""
         properties = {"warnings-count": 7, "pylint-error": "12", "pylint-text": "x", "text": "gcc", "none": None}
         plan = Plan(properties=(Track("warnings-count"), Track("text"), Track("none"), Track("unset")))
         collector = Collector(finished(), {})
         missing = list(collect_properties(collector, plan, Switches(properties=("pylint-*", "warn*")), properties))
         assert missing == ["none", "unset"]
-        assert told(collector) == [("warnings-count", 7, {}), ("text", "gcc", {}), ("pylint-error", 12, {})]
+        assert values_of(collector) == [("warnings-count", 7, {}), ("text", "gcc", {}), ("pylint-error", 12, {})]
 
-    def test_numbers(self) -> None:
-        """A number, a text that reads as one, else a text; nothing for a number that no float holds."""
-        given = [True, 5, "1_024", " 2.5 ", "1,024", "5 s", "", [1, 2], 10**400, float("nan"), "x" * 10_000]
-        assert [number_of(one) for one in given[:8]] == [1, 5, 1024, 2.5, "1,024", "5 s", "", "[1, 2]"]
-        assert number_of(given[8]) is None
-        assert number_of(given[9]) is None
-        assert isinstance(number_of(given[10]), str)
+    def test_read_property(self) -> None:
+        """A number, also from a text, else a text; None for a number that no float holds."""
+        properties = [True, 5, "1_024", " 2.5 ", "1,024", "5 s", "", [1, 2], 10**400, float("nan"), "x" * 10_000]
+        assert [read_property(value) for value in properties[:8]] == [1, 5, 1024, 2.5, "1,024", "5 s", "", "[1, 2]"]
+        assert read_property(properties[8]) is None
+        assert read_property(properties[9]) is None
+        assert isinstance(read_property(properties[10]), str)
 
-    def test_one_that_cannot_be_kept_leaves_the_others(self) -> None:
-        """A statistic that is no value is refused with a word."""
+    def test_refused_statistic(self) -> None:
+        """A statistic that is no value is refused, with builder and step in the message; others are collected."""
         collector = Collector(finished(step("a", 1, bad=[1], worse=float("nan"), good=1)), {})
         collect_statistics(collector, Plan(), Switches(statistics=True))
-        assert [name for name, _, _ in told(collector)] == ["good"]
+        assert [name for name, _, _ in values_of(collector)] == ["good"]
         assert len(collector.refused) == 2
         assert all("expected" in why for why in collector.refused)
         assert collector.refused[0].startswith(f"'bad' of builder {collector.build.context.builder!r}, step 'a': ")
 
-    def test_the_same_point_whoever_captures_it(self) -> None:
-        """The same build gives the same times within its second; another step, tag, series or build others."""
+    def test_times_of_points_are_reproducible(self) -> None:
+        """The same build gives the same times within its second; another step, tag, series or build gives others."""
         plan = Plan(step_times=(Track("a"), Track("a", SeriesOverrides("x")), Track("b")))
         build = finished(step("a", 1), step("b", 2), step("b", 3))
         first, again = (times_of(build, plan, ALL).values for _ in range(2))
@@ -152,55 +154,55 @@ class TestCollecting(unittest.TestCase):
 
 
 class TestTimes(unittest.TestCase):
-    """When a step runs."""
+    """Timing of builds and steps."""
 
     def run_step(self, run: Any) -> tuple[Times, Any, task.Clock]:
         class Step:
             stepid = 5
 
-        clock, one = task.Clock(), Step()
-        one.run = run  # type: ignore[attr-defined]
+        clock, step = task.Clock(), Step()
+        step.run = run  # type: ignore[attr-defined]
         times = Times(clock)
-        times.watch(one)
-        return times, one, clock
+        times.time_step(step)
+        return times, step, clock
 
-    def test_a_step_that_takes_its_time(self) -> None:
-        """From the call of ``run`` until its Deferred fires, below the second."""
+    def test_duration_of_a_step(self) -> None:
+        """From the call of ``run`` until its Deferred fires, finer than a second."""
         done: defer.Deferred[int] = defer.Deferred()
-        times, one, clock = self.run_step(lambda: done)
+        times, step, clock = self.run_step(lambda: done)
         clock.advance(100)
-        running = one.run()
+        running = step.run()
         clock.advance(1.25)
         done.callback(SUCCESS)
         assert self.successResultOf(running) == SUCCESS
         assert times.steps == {5: 1.25}
 
-    def test_a_step_that_fails(self) -> None:
-        """It took its time as well, and its exception is Buildbot's to handle."""
+    def test_step_that_raises(self) -> None:
+        """Its duration is kept, and the exception is passed on."""
 
         def run() -> int:
             raise ZeroDivisionError("oops")
 
-        times, one, _ = self.run_step(run)
-        self.failureResultOf(one.run(), ZeroDivisionError)
+        times, step, _ = self.run_step(run)
+        self.failureResultOf(step.run(), ZeroDivisionError)
         assert times.steps == {5: 0}
 
-    def test_a_step_that_is_a_coroutine(self) -> None:
+    def test_coroutine_step(self) -> None:
         """``async def run`` is timed too."""
         done: defer.Deferred[int] = defer.Deferred()
 
         async def run() -> int:
             return await done
 
-        times, one, clock = self.run_step(run)
-        running = one.run()
+        times, step, clock = self.run_step(run)
+        running = step.run()
         clock.advance(2)
         done.callback(WARNINGS)
         assert self.successResultOf(running) == WARNINGS
         assert times.steps == {5: 2}
 
-    def test_a_build_ends_once(self) -> None:
-        """The first end counts."""
+    def test_first_end_counts(self) -> None:
+        """A second call of build_finished() changes nothing."""
         times = Times(task.Clock())
         times.clock.advance(5)
         times.build_started()
@@ -221,8 +223,8 @@ class TestBuilds(LiveCase):
     """Builds of a real master."""
 
     @defer.inlineCallbacks
-    def test_a_measured_and_a_plain_builder(self) -> Any:
-        """Each build is captured once, by itself where its builder measures, by the message queue where it does not."""
+    def test_measured_and_plain_builder(self) -> Any:
+        """Each build is captured once: by itself in a measured builder, by the message queue in a plain one."""
         first = measured(steps=STEPS, measureTags={"platform": "linux"})
         first.trackStepTimes("test")
         first.trackStatistics("tests-failed", series="failed")
@@ -253,7 +255,7 @@ class TestBuilds(LiveCase):
 
     @defer.inlineCallbacks
     def test_opted_out(self) -> Any:
-        """Without an instance what is tracked is in memory, and no file is made."""
+        """Without an instance points stay in memory, and no file is created."""
         first = measured(steps=STEPS, trackAll=True)
         yield self.start([first, plain(steps=STEPS)])
         yield self.build("first")
@@ -264,8 +266,8 @@ class TestBuilds(LiveCase):
         assert len((yield self.values("build_duration"))) == 1
 
     @defer.inlineCallbacks
-    def test_how_builds_end(self) -> Any:
-        """A build that fails, one whose step raises, and one that is skipped are captured with their word."""
+    def test_results_of_builds(self) -> Any:
+        """A build that fails, one whose step raises, and one that is skipped have their values of ``result``."""
         fails = measured("fails", [Leaves(name="a", result=FAILURE)], trackAll=True)
         raises = measured("raises", [Leaves(name="a", result=ZeroDivisionError("oops"))], trackAll=True)
         skips = measured("skips", [Leaves(name="a")], trackAll=True, do_build_if=lambda _: False)
@@ -282,8 +284,8 @@ class TestBuilds(LiveCase):
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
     @defer.inlineCallbacks
-    def test_a_missing_property_is_said_once(self) -> Any:
-        """It is counted for each build and said once a builder."""
+    def test_missing_property(self) -> Any:
+        """A missing property is counted at each build."""
         first = measured(steps=STEPS)
         first.trackProperties("unset")
         yield self.start([first], [sqlite()])
@@ -293,8 +295,8 @@ class TestBuilds(LiveCase):
         assert self.pipeline.counters["missing_property"] == 2
 
     @defer.inlineCallbacks
-    def test_a_store_in_trouble_is_not_the_builds(self) -> Any:
-        """A store that fails costs the values and nothing else; they are counted."""
+    def test_failing_store(self) -> Any:
+        """A store that fails or hangs does not change the build; the lost values are counted."""
         yield self.start([measured(steps=STEPS, trackAll=True)])
         for mode in ("fail", "hang"):
             self.pipeline.attach(BrokenStorage(mode))
@@ -306,14 +308,14 @@ class TestBuilds(LiveCase):
             self.pipeline.detach(self.pipeline.storage)
 
     @defer.inlineCallbacks
-    def test_a_running_build_keeps_its_tracking(self) -> Any:
-        """What a reconfig changes holds from the next build on; the running one is captured once, as it began."""
+    def test_running_build_keeps_its_tracking(self) -> Any:
+        """A reconfig applies from the next build on; the running build is captured once, as it started."""
         Waits.close()
 
         def builder(series: str) -> Any:
-            made = measured(steps=[Waits(name="wait"), Leaves(name="after")])
-            made.trackStepTimes("wait", "after", series=series)
-            return made
+            config = measured(steps=[Waits(name="wait"), Leaves(name="after")])
+            config.trackStepTimes("wait", "after", series=series)
+            return config
 
         yield self.start([builder("old")], [sqlite(trackBuildTimes=True)])
         running = self.build("first")
@@ -330,11 +332,11 @@ class TestBuilds(LiveCase):
         assert len((yield self.values("build_duration", JOURNAL))) == 2
 
     @defer.inlineCallbacks
-    def test_a_plain_build_across_a_reconfig(self) -> Any:
-        """It is captured as the switch is when it ends; what was not followed from its start is Buildbot's record's."""
+    def test_plain_build_across_a_reconfig(self) -> Any:
+        """The switches at its end apply; times from before it was followed come from Buildbot's record."""
         for before, after, durations in ((True, True, 1), (False, True, 2), (True, False, 2)):
             Waits.close()
-            instances = [sqlite(trackBuildTimes=one, trackStepTimes=one) for one in (before, after)]
+            instances = [sqlite(trackBuildTimes=switch, trackStepTimes=switch) for switch in (before, after)]
             if before is after:
                 yield self.start([plain(steps=[Waits(name="wait")])], instances[:1])
             else:
@@ -348,8 +350,8 @@ class TestBuilds(LiveCase):
         assert len((yield self.values("step_duration", JOURNAL))) == 2
 
     @defer.inlineCallbacks
-    def test_a_step_whose_name_is_rendered(self) -> Any:
-        """It is tracked under the name that it got in the build."""
+    def test_rendered_step_name(self) -> Any:
+        """The step is tracked under its rendered name."""
         first = measured(steps=[Leaves(name=Interpolate("on-%(prop:buildername)s"))])
         first.trackStepTimes("on-first", series="time")
         yield self.start([first], [sqlite()])

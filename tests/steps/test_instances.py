@@ -1,4 +1,4 @@
-"""The services of c["services"]: how they start, reconfigure and stop."""
+"""SQLiteInstance on a running master: start, reconfig, stop."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from bbmeasure.master.services.base import STOP_TIMEOUT
 from bbmeasure.master.services.sqlite import read_retention
 from bbmeasure.master.tracking.events import BuildTracker
 from bbmeasure.model import Query
+from bbmeasure.storage.sqlite.location import JOURNAL
 from bbmeasure.storage.sqlite.store import SQLiteStorage
-from tests.steps.live import JOURNAL, Leaves, LiveCase, measured, pause, plain, read, sqlite
+from tests.steps.live import Leaves, LiveCase, measured, pause, plain, read, sqlite
 
 DAY = 86_400.0
 
 
 class Vault(SecretProviderBase):  # type: ignore[misc]
-    """Knows one secret."""
+    """A secret provider with one secret."""
 
     name = "Vault"
 
@@ -42,17 +43,17 @@ class Vault(SecretProviderBase):  # type: ignore[misc]
 
 
 class Secretive(SQLiteInstance):
-    """An instance with a password, of which it is picky."""
+    """An instance with a secret, whose reconfig fails on demand."""
 
     secrets = ("password",)
-    heard: list[Any] = []
+    calls: list[Any] = []
 
     def checkConfig(self, *, password: Any = None, bad: bool = False, **more: Any) -> None:
         super().checkConfig(**more)
 
     @defer.inlineCallbacks
     def reconfigService(self, *, password: Any = None, bad: bool = False, **more: Any) -> Any:
-        self.heard.append((password, bad, more))
+        self.calls.append((password, bad, more))
         if bad:
             raise ConfigErrors(["bad on purpose"])
         yield super().reconfigService(**more)
@@ -63,26 +64,26 @@ def writer_threads() -> int:
 
 
 class TestArguments(unittest.TestCase):
-    """What is written in master.cfg."""
+    """Arguments in master.cfg."""
 
     def test_names(self) -> None:
-        """The class's name, or what is given."""
+        """By default it is the name of the class."""
         assert SQLiteInstance().name == "SQLiteInstance"
         assert SQLiteInstance(name="other").name == "other"
 
-    def test_keywords_alone(self) -> None:
-        """An argument without its keyword is a mistake, as is one that nobody knows."""
+    def test_keyword_only_arguments(self) -> None:
+        """Positional and unknown arguments are errors."""
         with pytest.raises(TypeError):
             SQLiteInstance("journal.sqlite")  # type: ignore[misc]
         with pytest.raises(ConfigErrors) as caught:
             SQLiteInstance(trackBuildTime=True)
         known = "path, retention, trackBuildTimes, trackStepTimes, trackStatistics, trackProperties, trackMasterMetrics"
-        said = f"SQLiteInstance: unknown argument trackBuildTime: expected one of {known}"
-        assert caught.value.errors == [said]
+        expected = f"SQLiteInstance: unknown argument trackBuildTime: expected one of {known}"
+        assert caught.value.errors == [expected]
 
     def test_wrong_values(self) -> None:
-        """Each says the instance's name, what was got and what was wanted."""
-        for arguments, said in (
+        """The message has the instance's name, the actual and the expected value."""
+        for arguments, expected in (
             ({"path": ""}, "path '': expected a file's path"),
             ({"path": 5}, "path 5: expected a file's path"),
             ({"retention": "soon"}, "retention 'soon': expected a number with s, m, h, d, w or y"),
@@ -95,23 +96,23 @@ class TestArguments(unittest.TestCase):
         ):
             with pytest.raises(ConfigErrors) as caught:
                 SQLiteInstance(name="mine", **arguments)
-            assert caught.value.errors[0].startswith(f"mine: {said}")
+            assert caught.value.errors[0].startswith(f"mine: {expected}")
 
     def test_retention(self) -> None:
-        """An age, or for ever."""
+        """An age; None keeps everything."""
         assert read_retention("400d") == 400 * DAY
         assert read_retention(None) is None
 
 
 class TestReconfig(LiveCase):
-    """Services of a running master."""
+    """Reconfigs of a running master."""
 
     def service(self, name: str = "SQLiteInstance") -> Any:
         return self.master.service_manager.namedServices[name]
 
     @defer.inlineCallbacks
-    def test_again_and_again(self) -> Any:
-        """The same configuration three times: one journal, one writer, one consumer each, and a build is kept once."""
+    def test_reconfig_without_changes(self) -> Any:
+        """Three reconfigs change neither journal, writer nor consumers, and a build is captured once."""
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [sqlite(trackBuildTimes=True)])
         yield self.build("plain")
@@ -128,21 +129,21 @@ class TestReconfig(LiveCase):
 
     @defer.inlineCallbacks
     def test_good_bad_good(self) -> Any:
-        """After a configuration that failed the one from before is taken again, though it seems to be in force."""
-        Secretive.heard = []
+        """After a failed reconfig the configuration before it is applied again, although it seems to be in force."""
+        Secretive.calls = []
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [Secretive(trackBuildTimes=True)])
         yield self.reconfigure(builders, [Secretive(bad=True)])
         assert len(self.flushLoggedErrors(ConfigErrors)) == 1
         yield self.reconfigure(builders, [Secretive(trackBuildTimes=True)])
-        assert [bad for _, bad, _ in Secretive.heard] == [False, True, False]
+        assert [bad for _, bad, _ in Secretive.calls] == [False, True, False]
         assert state_of(self.master).tracked == Switches(build_times=True)
         yield self.build("plain")
         assert len((yield self.values("build_duration", JOURNAL))) == 1
 
     @defer.inlineCallbacks
-    def test_switches_come_and_go(self) -> Any:
-        """What is tracked is what the last configuration says."""
+    def test_switches_change(self) -> Any:
+        """The switches of the last configuration apply."""
         builders = [plain(steps=[Leaves(name="a")])]
         yield self.start(builders, [sqlite(trackBuildTimes=True), sqlite(name="b", trackStatistics=True)])
         assert state_of(self.master).tracked == Switches(build_times=True, statistics=True)
@@ -153,27 +154,27 @@ class TestReconfig(LiveCase):
         assert (yield self.values("build_duration", JOURNAL)) == []
 
     @defer.inlineCallbacks
-    def test_secrets_are_rendered_and_not_shown(self) -> Any:
-        """A secret arrives rendered each time, and neither getConfigDict nor the log of a failed reconfig has it."""
-        Secretive.heard = []
+    def test_secrets(self) -> Any:
+        """A secret is rendered at each reconfig; neither getConfigDict nor the log of a failed reconfig shows it."""
+        Secretive.calls = []
         builders, logged = [plain()], []
         config = self.configure(builders, [Secretive(password=Secret("open"))], secretsProviders=[Vault()])
         yield self.setup_master(config)
-        assert Secretive.heard[0][0] == "the open sesame"
-        with mock.patch("twisted.python.log.err", lambda *told, **_: logged.extend(map(str, told))):
+        assert Secretive.calls[0][0] == "the open sesame"
+        with mock.patch("twisted.python.log.err", lambda *args, **_: logged.extend(map(str, args))):
             self.master.config_loader.config_dict["services"] = [Secretive(password="plain sesame", bad=True)]
             yield self.master.doReconfig()
         assert any("Got exception while reconfiguring" in line for line in logged)
         assert not any("sesame" in line for line in logged)
-        shown = self.service("Secretive").getConfigDict()
-        assert shown["kwargs"] == {"password": "***", "bad": True}
+        config = self.service("Secretive").getConfigDict()
+        assert config["kwargs"] == {"password": "***", "bad": True}
         self.master.config_loader.config_dict["services"] = [Secretive(password="plain sesame")]
         yield self.master.doReconfig()
-        assert Secretive.heard[-1][0] == "plain sesame"
+        assert Secretive.calls[-1][0] == "plain sesame"
 
     @defer.inlineCallbacks
-    def test_another_path(self) -> Any:
-        """Points go to the new file from then on; those before are whole in the old one, whose thread has ended."""
+    def test_path_changes(self) -> Any:
+        """New points go to the new file; those before are in the old file, whose thread ends."""
         yield self.start([plain()], [sqlite()])
         Path(self.master.basedir, "new").mkdir()
         threads = writer_threads()
@@ -188,16 +189,16 @@ class TestReconfig(LiveCase):
         assert [point.value for point in read(f"{self.master.basedir}/{JOURNAL}", "n")] == list(range(50))
 
     @defer.inlineCallbacks
-    def test_a_path_that_cannot_be(self) -> Any:
-        """A folder that is not there is told of when the master starts, and the master starts."""
+    def test_path_in_a_missing_folder(self) -> Any:
+        """The error is logged when the master starts, and the master starts."""
         yield self.start([plain()], [sqlite(path="nowhere/journal.sqlite")])
         while not self.pipeline.counters["failed"]:
             yield pause()
         assert "nowhere/journal.sqlite" in str(self.pipeline.storage.health().last_error)
 
     @defer.inlineCallbacks
-    def test_gone_and_back(self) -> Any:
-        """Without an instance values wait in memory; the next one has them, and running totals go on."""
+    def test_instance_removed_and_added(self) -> Any:
+        """Without an instance points wait in memory for the next instance, and running totals continue."""
         builders = [plain()]
         yield self.start(builders, [sqlite()])
         for services in ([], [sqlite()], []):
@@ -209,8 +210,8 @@ class TestReconfig(LiveCase):
         assert (yield self.values("n", JOURNAL)) == [1, 2, 3, 4, 5, 6]
 
     @defer.inlineCallbacks
-    def test_two_on_one_file(self) -> Any:
-        """Instances that keep the same file share it, until the last of them goes."""
+    def test_two_instances_with_one_file(self) -> Any:
+        """Instances with the same file share it until the last of them is removed."""
         yield self.start([plain()], [sqlite(retention="30d"), sqlite(name="b", path=f"./{JOURNAL}", retention="30d")])
         assert len(self.pipeline.stores) == 1
         store = self.pipeline.storage
@@ -221,7 +222,7 @@ class TestReconfig(LiveCase):
 
     @defer.inlineCallbacks
     def test_two_files(self) -> Any:
-        """Each instance receives everything."""
+        """Each instance receives every point."""
         yield self.start([plain()], [sqlite(), sqlite(name="b", path="b.sqlite")])
         yield captureData("n", 1, unit="bytes", master=self.master)
         yield captureData("n", 2, accumulate=True, unit="bytes", tags={"t": 1}, master=self.master)
@@ -232,8 +233,8 @@ class TestReconfig(LiveCase):
             assert [point.value for point in read(f"{self.master.basedir}/{name}", "n")] == [1, 2]
 
     @defer.inlineCallbacks
-    def test_retention_is_what_the_last_configuration_says(self) -> Any:
-        """It may change and go without a restart."""
+    def test_retention_changes(self) -> Any:
+        """It is changed and removed without a restart."""
         for retention, seconds in (("30d", 30 * DAY), ("7d", 7 * DAY), (None, None)):
             if seconds == 30 * DAY:
                 yield self.start([plain()], [sqlite(retention=retention)])
@@ -242,8 +243,8 @@ class TestReconfig(LiveCase):
             assert self.pipeline.storage.retention == seconds
 
     @defer.inlineCallbacks
-    def test_a_restart_goes_on(self) -> Any:
-        """What was on its way when the master stopped is in the journal, and a new master goes on there."""
+    def test_restart(self) -> Any:
+        """Points under way when the master stops are written, and the next master continues the totals."""
         folder = self.mktemp()
         for start in range(2):
             yield self.start([measured()], [sqlite()], basedir=folder)
@@ -260,7 +261,7 @@ class TestReconfig(LiveCase):
 
 
 class TestHanging(TestReactorMixin, unittest.TestCase):
-    """A journal on a disk that hangs; time goes on by hand."""
+    """A journal on a disk that hangs, with a fake clock."""
 
     @defer.inlineCallbacks
     def setUp(self) -> Any:
@@ -282,8 +283,8 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         return service
 
     @defer.inlineCallbacks
-    def test_it_starts(self) -> Any:
-        """The master comes up though what waited in memory cannot be written; it is written when the disk is back."""
+    def test_start(self) -> Any:
+        """The master starts although points in memory cannot be written; they are written when the disk answers."""
         for number in range(3):
             captureData("n", number, master=self.master)
         service = yield self.make_service()
@@ -296,12 +297,12 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         assert [point.value for point in read(f"{self.master.basedir}/{JOURNAL}", "n")] == [0, 1, 2]
 
     @defer.inlineCallbacks
-    def test_it_stops(self) -> Any:
-        """A stop takes twice its patience and no more; what is lost is counted."""
+    def test_stop(self) -> Any:
+        """A stop takes at most two timeouts; lost points are counted."""
         yield self.make_service()
         yield self.master.startService()
         store = self.pipeline.storage
-        kept = [captureData("n", 1, master=self.master), captureData("n", 1, accumulate=True, master=self.master)]
+        captured = [captureData("n", 1, master=self.master), captureData("n", 1, accumulate=True, master=self.master)]
         stopping = self.master.stopService()
         self.assertNoResult(stopping)
         self.reactor.pump([STOP_TIMEOUT / 2] * 3)
@@ -309,7 +310,7 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.assertNoResult(stopping)
         self.reactor.pump([STOP_TIMEOUT / 2] * 2)
         self.successResultOf(stopping)
-        while not all(one.called for one in kept):
+        while not all(answer.called for answer in captured):
             yield pause()
         assert self.pipeline.opted_out
         assert store.health().backlog == 0
@@ -317,8 +318,8 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.gate.set()
 
     @defer.inlineCallbacks
-    def test_a_reconfig_to_another_file_goes_through(self) -> Any:
-        """The file that hangs is given up within its time, and points go to the other one."""
+    def test_reconfig_to_another_file(self) -> Any:
+        """The file that hangs is abandoned after its timeout, and points go to the other file."""
         service = yield self.make_service()
         yield self.master.startService()
         lost = captureData("n", 1, master=self.master)
@@ -332,11 +333,10 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         assert 2 in [point.value for point in read(f"{self.master.basedir}/other.sqlite", "n")]
 
 
-def test_other_instances_use_the_configured_journal() -> None:
-    """The journal of a configuration is its SQLiteInstance's file, whatever the order of the instances."""
+def test_configured_path() -> None:
+    """It is the path of the SQLiteInstance, in whatever the order of the instances."""
     from bbmeasure.master.services.journals import configured_path
-    from bbmeasure.storage.sqlite.location import JOURNAL as BY_DEFAULT
 
     store = SQLiteInstance(path="data/m.sqlite")
     assert configured_path([store]) == "data/m.sqlite"
-    assert configured_path([]) == BY_DEFAULT
+    assert configured_path([]) == JOURNAL

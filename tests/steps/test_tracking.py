@@ -1,4 +1,4 @@
-"""Builds of plain builders are captured however late, or not at all, the message queue tells of them."""
+"""BuildTracker: builds whose events the message queue delivers late or never."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.master.tracking import events
 from bbmeasure.master.tracking.finished_build import Times, read_build
 from bbmeasure.model import BuildContext
-from tests.steps.live import JOURNAL, Leaves, LiveCase, Waits, measured, pause, plain, read, sqlite
+from bbmeasure.storage.sqlite.location import JOURNAL
+from tests.steps.live import Leaves, LiveCase, Waits, measured, pause, plain, read, sqlite
 
 STEPS = (
     Leaves(name="test", statistics={"tests-failed": 3}, properties={"warnings-count": 7}),
@@ -28,58 +29,64 @@ ALL = {
     "trackStatistics": True,
     "trackProperties": ["warnings-count"],
 }
-#: How many points a build of STEPS has of each series.
-OF_A_BUILD = {"build_duration": 1, "queue_duration": 1, "step_duration": 2, "tests-failed": 2, "warnings-count": 1}
+#: The number of points of each series in a build of STEPS.
+BUILD_POINTS = {
+    "build_duration": 1,
+    "queue_duration": 1,
+    "step_duration": 2,
+    "tests-failed": 2,
+    "warnings-count": 1,
+}
 
 
 class Queues(Leaves):
-    """Waits a while for its locks and works a while."""
+    """Waits DELAY seconds for its locks and runs as long."""
 
-    A_WHILE = 0.6
+    DELAY = 0.6
 
     @defer.inlineCallbacks
     def acquireLocks(self, res: Any = None) -> Any:
-        yield pause(self.A_WHILE)
+        yield pause(self.DELAY)
         yield super().acquireLocks(res)
 
     async def run(self) -> int:
-        await pause(self.A_WHILE)
+        await pause(self.DELAY)
         return SUCCESS
 
 
 class LateQueue:
-    """Hands on what a master's queue is given after a while, in its order; ``lost`` are events that never arrive."""
+    """Delays the events of a master's queue; events of builds with a key in ``lost`` are never delivered."""
 
     def __init__(self, mq: Any, seconds: float, lost: tuple[str, ...] = ()) -> None:
         self.seconds = seconds
         self.lost = lost
         self._mq, self._produce = mq, mq.produce
-        self._waiting: deque[Any] = deque()
+        self._delayed: deque[Any] = deque()
         mq.produce = self.produce
 
     def produce(self, key: Any, data: Any) -> None:
         if key[0] == "builds" and key[-1] in self.lost:
             return
-        self._waiting.append((key, data))
-        reactor.callLater(self.seconds, lambda: self._produce(*self._waiting.popleft()))  # type: ignore[attr-defined]
+        self._delayed.append((key, data))
+        reactor.callLater(self.seconds, lambda: self._produce(*self._delayed.popleft()))  # type: ignore[attr-defined]
 
     @defer.inlineCallbacks
     def drained(self) -> Any:
-        """From now on nothing is late; fires when nothing is on its way any longer."""
-        while self._waiting:
+        """Deliver all delayed events, and stop delaying."""
+        while self._delayed:
             yield pause(0.01)
         self._mq.produce = self._produce
 
 
 class TestLateEvents(LiveCase):
-    """A queue that is not synchronous, as WAMP's."""
+    """A queue that delivers asynchronously, as WAMP does."""
 
     @defer.inlineCallbacks
     def counts(self) -> Any:
-        found = {}
-        for series in OF_A_BUILD:
-            found[series] = len((yield self.points(series, JOURNAL)))
-        return found
+        counts = {}
+        for series in BUILD_POINTS:
+            counts[series] = len((yield self.points(series, JOURNAL)))
+        return counts
 
     @defer.inlineCallbacks
     def check_builds(self, seconds: float) -> Any:
@@ -90,7 +97,7 @@ class TestLateEvents(LiveCase):
         while len((yield self.points("build_duration", JOURNAL))) < 4:
             yield pause(0.01)
         yield queue.drained()
-        assert (yield self.counts()) == {series: 4 * count for series, count in OF_A_BUILD.items()}
+        assert (yield self.counts()) == {series: 4 * count for series, count in BUILD_POINTS.items()}
         for series in ("build_duration", "step_duration"):
             values = yield self.values(series, JOURNAL)
             assert all(0 < value < 20 and not value.is_integer() for value in values), (series, values)
@@ -98,17 +105,17 @@ class TestLateEvents(LiveCase):
         assert "build_gone" not in self.pipeline.counters
         assert not state_of(self.master).component(events.BuildTracker)._builds
 
-    def test_a_turn_of_the_reactor(self) -> Any:
-        """Each build is captured once and whole where its events arrive a turn of the reactor later."""
+    def test_events_a_reactor_turn_late(self) -> Any:
+        """Each build is captured once and completely where its events arrive a reactor turn later."""
         return self.check_builds(0)
 
-    def test_a_twentieth_of_a_second(self) -> Any:
-        """Each build is captured once and whole where its events arrive long after the build has ended."""
+    def test_events_after_the_build(self) -> Any:
+        """Each build is captured once and completely where its events arrive long after its end."""
         return self.check_builds(0.05)
 
     @defer.inlineCallbacks
-    def test_waiting_for_locks(self) -> Any:
-        """A step's duration is that of its work, below the second, on both kinds of builder."""
+    def test_wait_for_locks(self) -> Any:
+        """A step's duration excludes its wait for locks, on plain and measured builders."""
         lock = util.MasterLock("lock")
         steps = [Queues(name="queues", locks=[lock.access("exclusive")])]
         yield self.start([plain(steps=steps), measured(steps=steps)], [sqlite(**ALL)])
@@ -116,11 +123,11 @@ class TestLateEvents(LiveCase):
             yield self.build(builder)
             worked = yield self.values("step_duration", JOURNAL)
             whole = yield self.values("build_duration", JOURNAL)
-            assert Queues.A_WHILE <= worked[number] <= whole[number] - Queues.A_WHILE
+            assert Queues.DELAY <= worked[number] <= whole[number] - Queues.DELAY
 
     @defer.inlineCallbacks
-    def test_a_late_end_across_a_reconfig(self) -> Any:
-        """A build that ends before a reconfig and is told of after it is captured once."""
+    def test_end_after_a_reconfig(self) -> Any:
+        """A build that ends before a reconfig, and whose event arrives after it, is captured once."""
         Waits.close()
         steps = [Waits(name="wait"), *STEPS]
         yield self.start([plain(steps=steps)], [sqlite(**ALL)])
@@ -135,20 +142,20 @@ class TestLateEvents(LiveCase):
         while not (yield self.points("build_duration", JOURNAL)):
             yield pause(0.01)
         yield queue.drained()
-        assert (yield self.counts()) == {**OF_A_BUILD, "step_duration": 3}
+        assert (yield self.counts()) == {**BUILD_POINTS, "step_duration": 3}
 
     @defer.inlineCallbacks
-    def test_an_end_that_is_never_told(self) -> Any:
-        """A build whose end the queue loses is captured a while later, counted, let go of, and not captured again."""
-        self.patch(events, "LATE", 0.2)
+    def test_missed_end(self) -> Any:
+        """A build whose end the queue loses is captured after MISSED_AFTER, counted, freed, and not captured again."""
+        self.patch(events, "MISSED_AFTER", 0.2)
         yield self.start([plain(steps=STEPS), measured(steps=STEPS)], [sqlite(**ALL)])
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         for builder in ("plain", "first"):
             yield self.master.data.control("force", {}, ("forceschedulers", f"force-{builder}"))
-        while self.pipeline.counters["build_end_untold"] < 2 or len((yield self.points("build_duration", JOURNAL))) < 2:
+        while self.pipeline.counters["build_end_missed"] < 2 or len((yield self.points("build_duration", JOURNAL))) < 2:
             yield pause(0.01)
-        assert (yield self.counts()) == {series: 2 * count for series, count in OF_A_BUILD.items()}
-        assert self.pipeline.counters["build_end_untold"] == 2
+        assert (yield self.counts()) == {series: 2 * count for series, count in BUILD_POINTS.items()}
+        assert self.pipeline.counters["build_end_missed"] == 2
         assert not state_of(self.master).component(events.BuildTracker)._builds
         before = yield self.points("build_duration", JOURNAL)
         queue.lost = ()
@@ -158,13 +165,13 @@ class TestLateEvents(LiveCase):
         assert (yield self.points("build_duration", JOURNAL)) == before
 
     @defer.inlineCallbacks
-    def test_the_last_instance_goes_before_the_end_is_told(self) -> Any:
-        """A build that has ended is captured by then, and nothing waits for its end any longer."""
+    def test_last_instance_removed_before_the_end(self) -> Any:
+        """A build that has ended is captured when the last instance is removed, and no timer is left."""
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         queue = LateQueue(self.master.mq, 0, lost=("finished",))
         yield self.master.data.control("force", {}, ("forceschedulers", "force-plain"))
         tracker = state_of(self.master).component(events.BuildTracker)
-        while not any(one.times.finished for one in tracker._builds.values()):
+        while not any(followed.times.finished for followed in tracker._builds.values()):
             yield pause(0.01)
         while self.master.botmaster.builders["plain"].building:
             yield pause(0.01)
@@ -174,17 +181,17 @@ class TestLateEvents(LiveCase):
         assert (tracker._builds, tracker._timer) == ({}, None)
 
     @defer.inlineCallbacks
-    def test_no_more_are_followed_than_a_bound(self) -> Any:
-        """A build beyond it is captured from Buildbot's record at its end."""
-        self.patch(events, "MOST_RUNNING", 0)
+    def test_limit_of_followed_builds(self) -> Any:
+        """A build over the limit is captured from Buildbot's record at its end."""
+        self.patch(events, "MAX_BUILDS", 0)
         yield self.start([plain(steps=STEPS)], [sqlite(**ALL)])
         yield self.build("plain")
-        assert (yield self.counts()) == {**OF_A_BUILD, "tests-failed": 0}
+        assert (yield self.counts()) == {**BUILD_POINTS, "tests-failed": 0}
         assert self.pipeline.counters["build_gone"] == 1
 
     @defer.inlineCallbacks
-    def test_builds_that_are_gone_and_those_of_other_masters(self) -> Any:
-        """Of a build that is gone Buildbot's record is captured, and that is counted; of another master's nothing."""
+    def test_freed_builds_and_other_masters(self) -> Any:
+        """A freed build is captured from Buildbot's record and counted; another master's build is not captured."""
         steps = [Leaves(name="test", statistics={"tests-failed": 3}, properties={"warnings-count": 7, "branch": "b"})]
         yield self.start([plain(steps=steps), measured(steps=steps)])
         past = []
@@ -192,33 +199,33 @@ class TestLateEvents(LiveCase):
             past.append((yield self.build(builder)))
         yield self.reconfigure([plain(steps=steps), measured(steps=steps)], [sqlite(**ALL)])
 
-        def tell(build: Any) -> None:
+        def deliver(build: Any) -> None:
             self.master.mq.produce(("builds", str(build["buildid"]), "finished"), build)
 
         for build in past:
-            tell({**build, "masterid": build["masterid"] + 1})
-        tell(past[1])
+            deliver({**build, "masterid": build["masterid"] + 1})
+        deliver(past[1])
         assert set((yield self.counts()).values()) == {0}
-        tell(past[0])
-        assert (yield self.counts()) == {**OF_A_BUILD, "step_duration": 1, "tests-failed": 0}
+        deliver(past[0])
+        assert (yield self.counts()) == {**BUILD_POINTS, "step_duration": 1, "tests-failed": 0}
         assert self.pipeline.counters["build_gone"] == 1
         (point,) = yield self.points("warnings-count", JOURNAL)
         assert (point.build.build, point.build.worker, point.build.branch) == (past[0]["number"], "local1", "b")
-        tell(past[0])
+        deliver(past[0])
         assert (yield self.counts())["build_duration"] == 1
 
 
 class TestRecord(unittest.TestCase):
-    """What Buildbot's record says of a build's steps."""
+    """Step durations from Buildbot's record."""
 
-    def read(self, recorded: bool, steps: dict[int, float], *unlocked: int, told: bool = True) -> list[Any]:
+    def read(self, recorded: bool, steps: dict[int, float], *unlocked: int, records_locks: bool = True) -> list[Any]:
         def at(second: int) -> datetime:
             return datetime.fromtimestamp(1_700_000_000 + second, timezone.utc)
 
         row = {"name": "a", "number": 0, "results": SUCCESS, "locks_acquired_at": None, "complete_at": at(9)}
         rows = [
-            {**row, "stepid": 1, "started_at": at(2), "locks_acquired_at": at(2) if told else None},
-            {**row, "stepid": 2, "started_at": at(2), "locks_acquired_at": at(5) if told else None},
+            {**row, "stepid": 1, "started_at": at(2), "locks_acquired_at": at(2) if records_locks else None},
+            {**row, "stepid": 2, "started_at": at(2), "locks_acquired_at": at(5) if records_locks else None},
             {**row, "stepid": 3, "started_at": None},
             {**row, "stepid": 4, "started_at": at(2)},
         ]
@@ -228,23 +235,23 @@ class TestRecord(unittest.TestCase):
         times = Times(task.Clock())
         times.steps = steps
         times.unlocked.update(unlocked)
-        found: Any = self.successResultOf(
+        finished: Any = self.successResultOf(
             read_build(master, BuildContext("b", "w", 1, 7), {}, times, None, recorded=recorded)
         )
-        return [one.duration for one in found.steps]
+        return [step.duration for step in finished.steps]
 
-    def test_steps_that_nobody_saw(self) -> None:
-        """Their durations are the record's whole seconds, without waiting for locks; one that never began has none."""
+    def test_steps_without_times(self) -> None:
+        """Durations are the record's whole seconds without the wait for locks; a step that did not start has none."""
         assert self.read(True, {}) == [7, 4, None, None]
         assert self.read(False, {}) == [None] * 4
 
-    def test_steps_seen_from_their_start(self) -> None:
-        """The time that the queue saw is without that for which a step waited for its locks."""
+    def test_steps_with_times(self) -> None:
+        """The wait for locks is subtracted from durations that include it."""
         assert self.read(True, {1: 7.25, 2: 7.25}) == [7.25, 4.25, None, None]
         assert self.read(True, {1: 7.25, 2: 3.75}, 2) == [7.25, 3.75, None, None]
         assert self.read(False, {1: 7.25, 2: 7.25}) == [7.25, 7.25, None, None]
 
-    def test_a_step_that_never_had_its_locks(self) -> None:
-        """What was stopped while it waited did no work; a release that does not tell leaves what was seen."""
+    def test_step_that_never_acquired_its_locks(self) -> None:
+        """It has no duration; a release that does not record locks leaves the measured duration."""
         assert self.read(True, {4: 7.25})[3] is None
-        assert self.read(True, {4: 7.25}, told=False) == [7, 7, None, 7.25]
+        assert self.read(True, {4: 7.25}, records_locks=False) == [7, 7, None, 7.25]

@@ -1,6 +1,7 @@
-"""The services of ``c["services"]``: each gives the master's captured data a place, and says what is tracked.
+"""MeasureInstance: the base class of the services of ``c["services"]``.
 
-All arguments are keyword-only.  Buildbot renders secrets, so whatever is one is named in a class's ``secrets``.
+All their arguments are keyword-only.  Buildbot renders secrets; a class names the arguments that may be one in
+``secrets``.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 
 log = Logger()
 
-#: Seconds that a stopping master waits for what is on its way.
+#: Seconds that a stopping service waits for writes that are under way.
 STOP_TIMEOUT = 1.0
 
 
 class MeasureInstance(BuildbotService):
-    """What all instances share: the journal, the switches, and a reconfig that always arrives.
+    """A service that uses the journal and has switches.
 
-    Buildbot passes over reconfigService where a configuration goes good, bad, good, and would show passwords by
-    getConfigDict; this does neither.
+    Buildbot skips reconfigService where a configuration goes from good to bad to good, and shows passwords in
+    getConfigDict; this class does neither.
     """
 
-    #: What a class takes beside the switches, where :meth:`checkConfig` is given all of it.
+    #: Arguments beside the switches, for a class that does not override :meth:`checkConfig`.
     own_arguments: tuple[str, ...] = ()
+    #: Arguments that may be secrets.
+    secrets: tuple[str, ...] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("name", type(self).__name__)
@@ -54,7 +57,7 @@ class MeasureInstance(BuildbotService):
 
     @defer.inlineCallbacks
     def reconfigServiceWithSibling(self, sibling: Any) -> Generator[Any, Any, None]:
-        """Take the sibling's arguments for good, and reconfigure even where nothing seems to have changed."""
+        """Adopt the sibling's arguments, and reconfigure even where they are equal to those before."""
         self.configured = False
         self._config_args = sibling._config_args
         self._config_kwargs = sibling._config_kwargs
@@ -65,14 +68,14 @@ class MeasureInstance(BuildbotService):
         return None
 
     def getConfigDict(self) -> dict[str, Any]:
-        """The configuration without its secrets."""
-        shown = super().getConfigDict()
-        hidden = {key: "***" for key in getattr(self, "secrets", ()) if shown["kwargs"].get(key) is not None}
-        return {**shown, "kwargs": {**shown["kwargs"], **hidden}}
+        """The configuration without secrets."""
+        config = super().getConfigDict()
+        hidden = {key: "***" for key in self.secrets if config["kwargs"].get(key) is not None}
+        return {**config, "kwargs": {**config["kwargs"], **hidden}}
 
     @property
     def state(self) -> MasterState:
-        """The state that bbmeasure keeps for this master."""
+        """The state of this master."""
         return state_of(self.master)
 
     @property
@@ -82,53 +85,53 @@ class MeasureInstance(BuildbotService):
 
     @defer.inlineCallbacks
     def reconfigService(self, **switches: Any) -> Generator[Any, Any, None]:
-        """Set the switches; may be called again and again."""
-        wanted = read_switches(**switches)
-        self.state.switches[self.name] = wanted
-        self.state.component(MasterMetrics).settle()
-        yield self.state.component(BuildTracker).follow(self.name, wanted)
+        """Set the switches; may be called again."""
+        tracked = read_switches(**switches)
+        self.state.switches[self.name] = tracked
+        self.state.component(MasterMetrics).update()
+        yield self.state.component(BuildTracker).subscribe(self.name, tracked)
 
     @defer.inlineCallbacks
     def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:
-        """Open the journal, or another in place of the one before; points go there from now on.
+        """Open the journal, and release the one used before; points are written to it from now on.
 
-        Without a path it is the one of a SQLiteInstance of the same configuration, else the one by default.
+        ``path`` is by default that of a SQLiteInstance of the same configuration, else ``bbmeasure.sqlite``.
 
-        What waited in memory follows by itself: a disk that hangs must not keep a master from starting.  A file that
-        cannot be opened is told of at once and not with the first build.
+        Points in memory are migrated in the background, as a disk that hangs must not keep the master from starting.
+        A file that cannot be opened is logged at once and not at the first build.
         """
         named = journals.configured_path(self.master.config.services.values()) if path is None else path
-        wanted = os.path.abspath(os.path.join(self.master.basedir, named))
+        absolute = os.path.abspath(os.path.join(self.master.basedir, named))
         before = self._journal
-        self._journal = journals.acquire(self.state, wanted)
+        self._journal = journals.acquire(self.state, absolute)
         if before is self._journal:
             journals.release(self.state, before)
             return self._journal
         self.pipeline.in_background(self.pipeline.attach(self._journal), "points from before the journal was open")
-        self.pipeline.in_background(self._journal.recall([]), f"opening {wanted}")
+        self.pipeline.in_background(self._journal.recall([]), f"opening {absolute}")
         if before is not None:
-            yield self._let_go(before)
+            yield self._release_journal(before)
         return self._journal
 
     @defer.inlineCallbacks
-    def _let_go(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
+    def _release_journal(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
         if journals.release(self.state, journal):
             self.pipeline.detach(journal)
             yield journal.close()
 
     @defer.inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
-        """Write what is on its way, at most STOP_TIMEOUT seconds long, and let go."""
+        """Wait up to STOP_TIMEOUT seconds for writes that are under way, and release the journal."""
         yield super().stopService()
-        yield self.state.component(BuildTracker).unfollow(self.name)
+        yield self.state.component(BuildTracker).unsubscribe(self.name)
         settled = self.pipeline.settle()
-        settled.addTimeout(STOP_TIMEOUT, self.master.reactor, self._stop_late)
+        settled.addTimeout(STOP_TIMEOUT, self.master.reactor, self._stop_timed_out)
         yield settled
         self.state.switches.pop(self.name, None)
-        self.state.component(MasterMetrics).settle()
+        self.state.component(MasterMetrics).update()
         journal, self._journal = self._journal, None
         if journal is not None:
-            yield self._let_go(journal)
+            yield self._release_journal(journal)
 
-    def _stop_late(self, *_: Any) -> None:
-        self.pipeline.count("stop_late", "stop: values were still on their way")
+    def _stop_timed_out(self, *_: Any) -> None:
+        self.pipeline.count("stop_late", f"{self.name}: values were not written {STOP_TIMEOUT:g} s after the stop")

@@ -126,7 +126,7 @@ class ExporterInstance(MeasureInstance):
                 yield self._log_backlog(previous)
         finally:
             if before is not None:
-                yield self._let_go(before)
+                yield self._release_journal(before)
 
     def _settle(self) -> defer.Deferred[None]:
         """Fires when the values captured so far are written, or after STOP_TIMEOUT."""

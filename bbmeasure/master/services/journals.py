@@ -1,8 +1,8 @@
-"""The journals that a master has open: one a file, however many instances use it.
+"""The open journals of a master: one for each file, shared by all instances that use it.
 
-The one that the configuration names first is what is shipped and asked.  Its sinks are attached to it as soon as it is
-used, before a point goes there, whichever instance Buildbot starts first.  Commands find it by a note in the master's
-folder, as a configuration may name another file than the one by default.
+The journal that the configuration names first is the one that exporters ship and queries read.  Its exporters are
+attached to it when it is first used, before any point is written, in whatever order Buildbot starts the instances.
+Commands find it by a file in the master's folder that records its path.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from bbmeasure.storage.sqlite.store import SQLiteStorage
 
 log = Logger()
 
-#: Seconds that a journal may take to say which sinks it has.
+#: Seconds that a journal may take to list its exporters.
 JOURNAL_TIMEOUT = 1.0
-#: What is wrong with a sink that no instance ships.
-LEFT = (
-    "no instance has that name any longer, and points go on to wait for it; it is given up by: "
+#: The error of an exporter without an instance.
+ABANDONED = (
+    "no instance has that name any longer, and points are still queued for it; to give it up: "
     "bbmeasure ship --master DIR --sink {name} --detach"
 )
 
 
 class _Open:
-    """An open journal, its number of users, and the sinks attached to it."""
+    """An open journal, its number of users, and the exporters attached to it."""
 
     def __init__(self, journal: SQLiteStorage) -> None:
         self.journal = journal
         self.users = 0
-        self.sinks: set[str] = set()
+        self.exporters: set[str] = set()
 
 
 class _OpenJournals:
@@ -53,26 +53,26 @@ def _open(state: MasterState) -> dict[str, _Open]:
 
 
 def acquire(state: MasterState, path: str) -> SQLiteStorage:
-    """The journal of that file, opened if it is not yet."""
+    """The journal of a file, opened by its first user."""
     entry = _open(state).get(path)
     if entry is None:
         entry = _open(state)[path] = _Open(SQLiteStorage(path, reactor=state.master.reactor, close_timeout=1.0))
     entry.users += 1
     if path == _configured(state.master):
-        _attach_sinks(entry, state.master)
+        _attach_exporters(entry, state.master)
         record_journal(Path(state.master.basedir), Path(path))
     return entry.journal
 
 
 def hold(state: MasterState, journal: SQLiteStorage) -> None:
-    """One user more of a journal that is open."""
+    """Add a user to an open journal."""
     for entry in _open(state).values():
         if entry.journal is journal:
             entry.users += 1
 
 
 def release(state: MasterState, journal: SQLiteStorage) -> bool:
-    """One user less; whether it was the last, so that the journal has to be closed."""
+    """Remove a user; True for the last one, who has to close the journal."""
     for path, entry in list(_open(state).items()):
         if entry.journal is journal:
             entry.users -= 1
@@ -83,41 +83,41 @@ def release(state: MasterState, journal: SQLiteStorage) -> bool:
 
 
 def configured_path(services: Iterable[Any]) -> str:
-    """The journal's path that a configuration names, or the default."""
-    paths = [
-        path
-        for path in (one.configured_journal() for one in services if hasattr(one, "configured_journal"))
-        if path is not None
-    ]
-    return str(paths[0]) if paths else JOURNAL
+    """The journal's path in a configuration, relative to the master's folder."""
+    for service in services:
+        path = service.configured_journal() if hasattr(service, "configured_journal") else None
+        if path is not None:
+            return str(path)
+    return JOURNAL
 
 
 def _configured(master: Any) -> Optional[str]:
-    """The file that a master's configuration names first."""
+    """The absolute path of the journal in a master's configuration."""
     if master is None:
         return None
     return os.path.abspath(os.path.join(master.basedir, configured_path(master.config.services.values())))
 
 
-def _attach_sinks(entry: _Open, master: Any) -> None:
-    """Have points queued for each configured sink from the first one on; its shipper tells what is wrong, if it is."""
+def _attach_exporters(entry: _Open, master: Any) -> None:
+    """Queue points for each configured exporter from the first point on."""
     for service in master.config.services.values():
-        if getattr(service, "ships", False) and service.name not in entry.sinks:
-            entry.sinks.add(service.name)
-            entry.journal.attach_exporter(service.name).addErrback(lambda _: None)  # the exporter retries
+        if getattr(service, "ships", False) and service.name not in entry.exporters:
+            entry.exporters.add(service.name)
+            # an error is counted where the exporter attaches itself
+            entry.journal.attach_exporter(service.name).addErrback(lambda _: None)
 
 
 @defer.inlineCallbacks
-def left_sinks(state: MasterState) -> Generator[Any, Any, list[Health]]:
-    """How the sinks are that no instance ships any longer, though points are queued for them: renamed, or removed."""
-    found = []
+def abandoned_exporters(state: MasterState) -> Generator[Any, Any, list[Health]]:
+    """The health of exporters whose instance was renamed or removed while points are queued for them."""
+    healths = []
     for journal in [store for store in state.pipeline.stores if isinstance(store, SQLiteStorage)]:
         try:
             names = yield journal.exporters().addTimeout(JOURNAL_TIMEOUT, state.pipeline.clock)
             for name in sorted({*names} - {*state.exporters, *state.master.config.services}):
                 backlog = yield journal.backlog(name).addTimeout(JOURNAL_TIMEOUT, state.pipeline.clock)
                 counters = {"dropped": backlog.trimmed}
-                found.append(Health(name, backlog.count, backlog.oldest_time, LEFT.format(name=name), counters))
+                healths.append(Health(name, backlog.count, backlog.oldest_time, ABANDONED.format(name=name), counters))
         except (MeasureError, defer.TimeoutError) as error:
-            state.pipeline.count("unknown_sinks", f"{journal.path}: its sinks are not known: {error or 'no answer'}")
-    return found
+            state.pipeline.count("unknown_sinks", f"{journal.path}: its exporters are not known: {error or 'timeout'}")
+    return healths

@@ -17,8 +17,8 @@ from bbmeasure.storage.sqlite.location import JOURNAL
 class SQLiteInstance(MeasureInstance):
     """The embedded store: a file in the master's folder.
 
-    ``path`` is relative to the master's folder; ``retention``, an age such as ``"400d"``, prunes what is older.
-    ``source=`` its name asks it where an InfluxDB answers by default.
+    ``path`` is relative to the master's folder; points older than ``retention``, an age such as ``"400d"``, are
+    deleted.  ``source=`` with its name reads from it where an InfluxDB is the default source.
     """
 
     own_arguments = ("path", "retention")
@@ -28,7 +28,7 @@ class SQLiteInstance(MeasureInstance):
         return str(self._config_kwargs.get("path", JOURNAL))
 
     def checkConfig(self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any) -> None:
-        """Check the arguments; a configuration error says what was wanted."""
+        """Check the arguments; a configuration error names the expected value."""
         super().checkConfig(**switches)
         if not isinstance(path, str) or not path:
             config_error(f"{self.name}: path {path!r}: expected a file's path")
@@ -41,7 +41,7 @@ class SQLiteInstance(MeasureInstance):
     def reconfigService(
         self, *, path: str = JOURNAL, retention: Optional[str] = None, **switches: Any
     ) -> Generator[Any, Any, None]:
-        """Open the file, or another one in its place."""
+        """Open the file, in place of the one before."""
         journal = yield self.use_journal(path)
         journal.retention = read_retention(retention)
         self.state.sources[self.name] = journal
@@ -49,7 +49,7 @@ class SQLiteInstance(MeasureInstance):
 
     @defer.inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
-        """As every instance; a journal that another one keeps is pruned no longer."""
+        """Stop deleting old points, and release the journal."""
         if self._journal is not None:
             self._journal.retention = None
         self.state.sources.pop(self.name, None)
@@ -57,5 +57,5 @@ class SQLiteInstance(MeasureInstance):
 
 
 def read_retention(retention: Optional[str]) -> Optional[float]:
-    """Seconds of a retention; None keeps all.  QueryError for what is no age."""
+    """Seconds of a retention; None keeps everything.  QueryError for a value that is no age."""
     return None if retention is None else times.read_age(retention, "retention")

@@ -1,4 +1,4 @@
-"""The build class of a measured builder: sees live statistics, properties and times, captures them at its end."""
+"""MeasuredMixin: the build class of a measured builder, which captures each build at its end."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from bbmeasure.master.tracking import finished_build
 
 
 class MeasuredMixin:
-    """Goes before a Build class.  Nothing here may fail or delay the build."""
+    """Mixin for a Build class; none of its methods fails or delays the build."""
 
     measurePlan: Plan = Plan()
     _measure_times: finished_build.Times
 
     def startBuild(self, *args: Any, **kwargs: Any) -> Any:
-        """Note the time and the tracking that holds for this build."""
+        """Start the build's times, and fix the tracking that applies to it."""
         self.measurePlan = getattr(self.builder.config, "measurePlan", Plan())  # type: ignore[attr-defined]
         self._measure_times = finished_build.Times(self.master.reactor)  # type: ignore[attr-defined]
         self._measure_times.build_started()
         return super().startBuild(*args, **kwargs)  # type: ignore[misc]
 
     def getNextStep(self) -> Any:
-        """Note when the step runs and for how long."""
+        """Time the next step."""
         step = super().getNextStep()  # type: ignore[misc]
         if step is not None:
-            self._measure_times.watch(step)
+            self._measure_times.time_step(step)
         return step
 
     @defer.inlineCallbacks
     def buildFinished(self, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        """Capture what is tracked; the build does not wait for it."""
+        """Capture the build in the background."""
         self._measure_times.build_finished()
         result = yield super().buildFinished(*args, **kwargs)  # type: ignore[misc]
         state = state_of(self.master)  # type: ignore[attr-defined]

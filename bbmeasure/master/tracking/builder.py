@@ -1,4 +1,4 @@
-"""MeasuredBuilderConfig: a builder that says what of its builds is tracked."""
+"""MeasuredBuilderConfig: a builder configuration with track calls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from bbmeasure.master.tracking.build_class import measured_class
 from bbmeasure.records import check_tags
 from bbmeasure.units import excerpt
 
-#: The call that fills each list of a plan.
+#: The track call of each list of a plan.
 CALLS = {
     "step_times": "trackStepTimes",
     "properties": "trackProperties",
     "statistics": "trackStatistics",
     "custom": "trackCustomStep",
 }
-#: Who takes patterns, where a call does not.
+_NOUNS = {"properties": "property", "statistics": "statistic"}
+#: Where patterns belong, for the calls that take none.
 PATTERNS = {
     "properties": "patterns go into trackProperties=[...] of an instance in c['services']",
     "statistics": "trackStatistics=True of an instance in c['services'] takes all of them",
@@ -35,9 +36,9 @@ class MeasuredBuilderConfig(BuilderConfig):
     """A BuilderConfig whose builds are measured.
 
     ``measureTags`` are tags of every point of this builder.  ``trackAll`` tracks build and step times, statistics and
-    the numeric properties of stock steps; ``onlyTracked`` keeps of measuring steps only what ``trackCustomStep`` names.
-    Add the steps to the factory first: a track call checks names at once.  Builders that share a factory share no
-    tracking, and a running build keeps the tracking that it started with.
+    the numeric properties of stock steps.  With ``onlyTracked`` only the measuring steps that ``trackCustomStep`` names
+    are captured.  Add the steps to the factory before the track calls, which check step names at once.  Builders that
+    share a factory share no tracking, and a running build keeps the tracking that it started with.
     """
 
     name: str
@@ -69,20 +70,20 @@ class MeasuredBuilderConfig(BuilderConfig):
 
     @property
     def measurePlan(self) -> Plan:
-        """What is tracked."""
+        """The tracking of this builder."""
         return self._plan
 
     def trackStepTimes(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
-        """Keep the duration of each of ``steps`` as a series named after the step, or by ``series``.
+        """Track the duration of each of ``steps``, in a series named after the step, or by ``series``.
 
-        ``tags`` and ``better`` (lower where it is not given) say more of it.  Called twice for a step, it keeps two
-        series.  NameError for a step that the factory does not have.
+        ``tags`` and ``better`` (default: lower) apply to the series.  Calling it twice for a step makes two series.
+        NameError for a step that the factory does not have.
         """
-        for step in steps:
-            found = self._step(step)
-            if series is None and getattr(found, "bbmeasure_measures", False):
+        for name in steps:
+            step = self._step(name)
+            if series is None and getattr(step, "bbmeasure_measures", False):
                 config_error(
-                    f"builder {self.name!r}: trackStepTimes({step!r}): its own series has that name; give series="
+                    f"builder {self.name!r}: trackStepTimes({name!r}): its own series has that name; give series="
                 )
         for fixed in ("kind", "unit"):
             if fixed in overrides:
@@ -92,73 +93,72 @@ class MeasuredBuilderConfig(BuilderConfig):
         self._add("step_times", steps, series=series, **overrides)
 
     def trackProperties(self, *names: str, series: Optional[str] = None, **overrides: Any) -> None:
-        """Keep each property, as it is when a build ends, as a series of its name or of ``series``.
+        """Track the value of each property at the end of the build, in a series of its name or by ``series``.
 
-        Names are taken as they are: patterns go into ``trackProperties=[...]`` of an instance.
+        Patterns are not names: they belong in ``trackProperties=[...]`` of an instance.
         """
         self._add("properties", names, series=series, **overrides)
 
     def trackStatistics(
         self, *names: str, step: Optional[str] = None, series: Optional[str] = None, **overrides: Any
     ) -> None:
-        """Keep each statistic that steps (or one ``step``) set by ``setStatistic``, tagged with the step."""
+        """Track each statistic that the steps, or one ``step``, set by ``setStatistic``; the step is a tag."""
         if step is not None:
             self._step(step)
         self._add("statistics", names, of_step=step, series=series, **overrides)
 
     def trackCustomStep(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
-        """Keep what a measuring step measures, under another name or meaning where one is given."""
-        for step in steps:
-            found = self._step(step)
-            if found is not None and not getattr(found, "bbmeasure_measures", False):
-                config_error(f"builder {self.name!r}: trackCustomStep({step!r}): expected a measuring step")
+        """Track a measuring step; ``series``, ``kind``, ``unit``, ``better`` and ``tags`` override its own."""
+        for name in steps:
+            step = self._step(name)
+            if step is not None and not getattr(step, "bbmeasure_measures", False):
+                config_error(f"builder {self.name!r}: trackCustomStep({name!r}): expected a measuring step")
         self._add("custom", steps, series=series, **overrides)
 
-    def _add(self, what: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **overrides: Any) -> None:
-        call = CALLS[what]
+    def _add(self, call: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **overrides: Any) -> None:
+        name = CALLS[call]
         try:
             check_names(overrides, ("series", "kind", "unit", "better", "tags"))
-            _check_subjects(what, subjects)
+            _check_subjects(call, subjects)
             read = SeriesOverrides.read(**overrides)
         except MeasureError as error:
             of = ", ".join(excerpt(str(subject)) for subject in subjects)
-            config_error(f"builder {self.name!r}: {call}({of}): {error}")
+            config_error(f"builder {self.name!r}: {name}({of}): {error}")
             return
         tracks = tuple(Track(subject, read, of_step) for subject in subjects)
-        self._plan = replace(self._plan, **{what: getattr(self._plan, what) + tracks})
+        self._plan = replace(self._plan, **{call: getattr(self._plan, call) + tracks})
 
-    def _step(self, wanted: str) -> Any:
-        """The step of that name as the factory makes it; NameError where there is none.
+    def _step(self, name: str) -> Any:
+        """The step of that name as the factory builds it; NameError where the factory has none.
 
-        None where a step's name is known only in a build, so that nothing can be checked.
+        None where the name of a step is rendered in the build, so that it cannot be checked.
         """
         steps: dict[str, Any] = {}
-        unknown_names = False
+        has_rendered_names = False
         for step_factory in self._given_factory.steps if self.factory is not None else ():
             step = step_factory.buildStep() if hasattr(step_factory, "buildStep") else step_factory
-            name = step.name
-            if IRenderable.providedBy(name):
-                unknown_names = True
+            if IRenderable.providedBy(step.name):
+                has_rendered_names = True
                 continue
-            taken, count = name, 0
-            while taken in steps:
+            unique, count = step.name, 0
+            while unique in steps:
                 count += 1
-                taken = f"{name}_{count}"
-            steps[taken] = step
-        if isinstance(wanted, str) and wanted in steps:
-            return steps[wanted]
-        if unknown_names:
+                unique = f"{step.name}_{count}"
+            steps[unique] = step
+        if isinstance(name, str) and name in steps:
+            return steps[name]
+        if has_rendered_names:
             return None
-        raise NameError(f"builder {self.name!r} has no step {wanted!r}: expected one of {', '.join(sorted(steps))}")
+        raise NameError(f"builder {self.name!r} has no step {name!r}: expected one of {', '.join(sorted(steps))}")
 
 
-def _check_subjects(what: str, subjects: tuple[str, ...]) -> None:
-    """RecordError where there is no name, or one that is none."""
-    wanted = "step" if what in ("step_times", "custom") else {"properties": "property", "statistics": "statistic"}[what]
+def _check_subjects(call: str, subjects: tuple[str, ...]) -> None:
+    """RecordError where a name is missing, or is a pattern."""
+    noun = "step" if call in ("step_times", "custom") else _NOUNS[call]
     if not subjects:
-        raise RecordError(f"expected the name of a {wanted}")
+        raise RecordError(f"expected the name of a {noun}")
     for subject in subjects:
         if not isinstance(subject, str) or not subject:
-            raise RecordError(f"{excerpt(str(subject))}: expected the name of a {wanted}")
-        if what in PATTERNS and set("*?") & set(subject):
-            raise RecordError(f"{excerpt(subject)}: expected the name of a {wanted}; {PATTERNS[what]}")
+            raise RecordError(f"{excerpt(str(subject))}: expected the name of a {noun}")
+        if call in PATTERNS and set("*?") & set(subject):
+            raise RecordError(f"{excerpt(subject)}: expected the name of a {noun}; {PATTERNS[call]}")

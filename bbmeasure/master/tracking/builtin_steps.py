@@ -1,7 +1,7 @@
-"""The statistics of a live step, with those that some of Buildbot's own steps keep to themselves.
+"""The statistics of a live step.
 
-Trial, SubunitShellCommand and HLint set no statistics; their counts are read from the step, under the names that the
-Test family uses.
+Trial, SubunitShellCommand and HLint set no statistics; their counts are read from the step, under the names that
+Buildbot's Test step uses.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from buildbot.steps.subunit import SubunitShellCommand
 
 
 def statistics_of(step: Any) -> dict[str, Any]:
-    """The statistics of a live step, with those that a stock step keeps to itself."""
-    found = dict(step.statistics)
+    """The statistics of a live step, and the counts of a stock step that sets none."""
+    statistics = dict(step.statistics)
     if isinstance(step, Trial):
-        found.update(_of_trial(step))
+        statistics.update(_of_trial(step))
     elif isinstance(step, SubunitShellCommand):
         observer = step._observer
         failed = len(observer.failures) + len(observer.errors)
-        found.update(_tests(observer.testsRun, failed, len(observer.skips) + len(getattr(observer, "skipped", ()))))
+        statistics.update(
+            _tests(observer.testsRun, failed, len(observer.skips) + len(getattr(observer, "skipped", ())))
+        )
     elif isinstance(step, HLint) and step.results is not None:
-        found["warnings"] = step.warnings
-    return found
+        statistics["warnings"] = step.warnings
+    return statistics
 
 
 def _of_trial(step: Any) -> dict[str, int]:

@@ -1,9 +1,9 @@
-"""Following builds of plain builders on the message queue, for the switches of the instances.
+"""BuildTracker: follows builds of plain builders on the message queue, for the switches of the instances.
 
-Builds of measured builders capture themselves; of several masters on one queue each follows its own builds.  A queue
-may bring an event when the build that it tells of is long gone (WAMP does), so that live builds are found by the metric
-events that Buildbot logs as a build begins and ends, and are kept until the queue has told their end.  Of a build that
-was not seen, Buildbot's record is captured.
+Builds of measured builders capture themselves.  Of several masters on one queue each follows its own builds.  A queue
+may deliver an event after its build is freed (WAMP does), so that live builds are found by the metric events that
+Buildbot logs when a build starts and ends, and are kept until the queue delivers their end.  Of a build that was not
+found in memory, Buildbot's record is captured.
 """
 
 from __future__ import annotations
@@ -23,54 +23,54 @@ from bbmeasure.capture.state import MasterState
 from bbmeasure.master.tracking import finished_build
 from bbmeasure.master.tracking.build_class import MeasuredMixin
 
-#: The most builds that are followed at a time, running steps of one, and builds whose end may yet be told too late.
-MOST_RUNNING = 10_000
-MOST_STEPS = 1_000
-MOST_UNTOLD = 1_000
-#: Seconds after its end for which a build is kept whose end the queue has not told.
-LATE = 60.0
-#: The metric that Buildbot counts up as a build begins and down as it ends.
+#: The most builds that are followed at a time, running steps of one build, and builds whose end was missed.
+MAX_BUILDS = 10_000
+MAX_STEPS = 1_000
+MAX_MISSED = 1_000
+#: Seconds after its end until a build whose end the queue does not deliver is captured without it.
+MISSED_AFTER = 60.0
+#: The metric that Buildbot increments when a build starts and decrements when it ends.
 ACTIVE_BUILDS = "active_builds"
 
 
 @dataclass
 class _Followed:
-    """A build that this master runs, or ran a moment ago; ``began`` holds when steps did, by stepid."""
+    """A build that runs or has just ended; ``step_starts`` holds seconds by stepid."""
 
-    live: Any
+    build: Any
     times: finished_build.Times
-    began: dict[int, float] = field(default_factory=dict)
+    step_starts: dict[int, float] = field(default_factory=dict)
 
 
 class BuildTracker:
-    """Consumes the events of builds and steps while an instance wants something of them."""
+    """Consumes the events of builds and steps while the switches of an instance need them."""
 
     def __init__(self, state: MasterState) -> None:
         self.state = state
         self.master = state.master
-        self._followers: dict[str, Switches] = {}
+        self._subscribers: dict[str, Switches] = {}
         self._consumers: list[Any] = []
         self._lock = defer.DeferredLock()
         self._builds: dict[int, _Followed] = {}
-        self._untold: deque[int] = deque(maxlen=MOST_UNTOLD)
+        self._missed: deque[int] = deque(maxlen=MAX_MISSED)
         self._timer: Any = None
 
-    def follow(self, name: str, switches: Switches) -> defer.Deferred[None]:
-        """The instance ``name`` wants what ``switches`` says."""
-        self._followers[name] = switches
-        return self._lock.run(self._settle)
+    def subscribe(self, name: str, switches: Switches) -> defer.Deferred[None]:
+        """Set the switches of the instance ``name``."""
+        self._subscribers[name] = switches
+        return self._lock.run(self._update)
 
-    def unfollow(self, name: str) -> defer.Deferred[None]:
-        """The instance ``name`` is gone."""
-        self._followers.pop(name, None)
-        return self._lock.run(self._settle)
+    def unsubscribe(self, name: str) -> defer.Deferred[None]:
+        """Remove the instance ``name``."""
+        self._subscribers.pop(name, None)
+        return self._lock.run(self._update)
 
     @defer.inlineCallbacks
-    def _settle(self) -> Generator[Any, Any, None]:
-        """Consume exactly while somebody wants to."""
-        wanted = any(switches.of_builds for switches in self._followers.values())
-        if wanted and not self._consumers:
-            # Buildbot's own queue passes over the consumer after one that stops in its callback: never that of builds.
+    def _update(self) -> Generator[Any, Any, None]:
+        """Start or stop consuming as the switches require."""
+        needed = any(switches.of_builds for switches in self._subscribers.values())
+        if needed and not self._consumers:
+            # Buildbot's own queue skips the consumer after one that stops in its callback, so that builds come last.
             for callback, key in (
                 (self._step_started, ("steps", None, "started")),
                 (self._step_updated, ("steps", None, "updated")),
@@ -80,15 +80,15 @@ class BuildTracker:
                 consumer = yield self.master.mq.startConsuming(callback, key)
                 self._consumers.append(consumer)
             twisted_log.addObserver(self._logged)
-            self._look(begins=False)
-        elif not wanted and self._consumers:
+            self._scan(starting=False)
+        elif not needed and self._consumers:
             twisted_log.removeObserver(self._logged)
             consumers, self._consumers = self._consumers, []
             for consumer in consumers:
                 yield consumer.stopConsuming()
-            self._let_go_of_ended(self.master.reactor.seconds())
+            self._capture_missed(self.master.reactor.seconds())
             self._builds.clear()
-            self._wait_for_late()
+            self._update_timer()
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -99,101 +99,101 @@ class BuildTracker:
     def _logged(self, event: dict[str, Any]) -> None:
         metric = event.get("metric")
         if isinstance(metric, metrics.MetricCountEvent) and metric.counter == ACTIVE_BUILDS:
-            self._look(begins=metric.count > 0)
+            self._scan(starting=metric.count > 0)
 
-    def _look(self, *, begins: bool) -> None:
-        """Follow the builds that run and are not followed yet, of which one ``begins`` now; note which have ended."""
+    def _scan(self, *, starting: bool) -> None:
+        """Find builds that run and are not followed yet, one of them ``starting`` now, and builds that have ended."""
         for followed in self._builds.values():
-            if followed.live.finished:
+            if followed.build.finished:
                 followed.times.build_finished()
-        self._wait_for_late()
+        self._update_timer()
         for builder in self.master.botmaster.builders.values():
             for build in builder.building:
                 if build.buildid is None or build.finished or build.buildid in self._builds:
                     continue
-                if len(self._builds) >= MOST_RUNNING:
+                if len(self._builds) >= MAX_BUILDS:
                     return
                 followed = self._builds[build.buildid] = _Followed(build, finished_build.Times(self.master.reactor))
-                if begins and not build.executedSteps:
+                if starting and not build.executedSteps:
                     followed.times.build_started()
 
-    def _wait_for_late(self) -> None:
-        """Look after a while whether the queue has told the end of each build that has ended; no longer than needed."""
-        waits = any(followed.times.finished is not None for followed in self._builds.values())
-        if waits and self._timer is None:
-            self._timer = self.master.reactor.callLater(LATE, self._late)
-        elif not waits and self._timer is not None:
+    def _update_timer(self) -> None:
+        """Run the timer for missed ends while a build has ended whose end was not delivered."""
+        ended = any(followed.times.finished is not None for followed in self._builds.values())
+        if ended and self._timer is None:
+            self._timer = self.master.reactor.callLater(MISSED_AFTER, self._timed_out)
+        elif not ended and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _late(self) -> None:
+    def _timed_out(self) -> None:
         self._timer = None
-        self._let_go_of_ended(self.master.reactor.seconds() - LATE)
-        self._wait_for_late()
+        self._capture_missed(self.master.reactor.seconds() - MISSED_AFTER)
+        self._update_timer()
 
-    def _let_go_of_ended(self, before: float) -> None:
-        """Capture the builds that ended ``before`` without the queue's telling, so that none is kept for ever."""
+    def _capture_missed(self, before: float) -> None:
+        """Capture the builds that ended ``before``, whose end the queue has not delivered."""
         for buildid, followed in list(self._builds.items()):
             if followed.times.finished is not None and followed.times.finished <= before:
-                self._untold.append(buildid)
-                self._pipeline.count("build_end_untold", f"build {buildid}: its end was not told on the message queue")
+                self._missed.append(buildid)
+                self._pipeline.count("build_end_missed", f"build {buildid}: the message queue did not deliver its end")
                 self._capture(self._builds.pop(buildid))
 
-    # what the queue tells
+    # events of the queue
 
     def _step_started(self, _: Any, step: dict[str, Any]) -> None:
         followed = self._builds.get(step["buildid"])
-        if followed is not None and len(followed.began) < MOST_STEPS:
-            followed.began[step["stepid"]] = self.master.reactor.seconds()
+        if followed is not None and len(followed.step_starts) < MAX_STEPS:
+            followed.step_starts[step["stepid"]] = self.master.reactor.seconds()
 
     def _step_updated(self, _: Any, step: dict[str, Any]) -> None:
-        """A step begins its work where it has its locks."""
+        """Start a step's duration anew when it has acquired its locks."""
         followed = self._builds.get(step["buildid"])
         stepid = step["stepid"]
-        if followed is None or stepid not in followed.began or step.get("locks_acquired_at") is None:
+        if followed is None or stepid not in followed.step_starts or step.get("locks_acquired_at") is None:
             return
         if stepid not in followed.times.unlocked:
             followed.times.unlocked.add(stepid)
-            followed.began[stepid] = self.master.reactor.seconds()
+            followed.step_starts[stepid] = self.master.reactor.seconds()
 
     def _step_finished(self, _: Any, step: dict[str, Any]) -> None:
         followed = self._builds.get(step["buildid"])
-        began = followed.began.pop(step["stepid"], None) if followed is not None else None
-        if followed is not None and began is not None:
-            followed.times.steps[step["stepid"]] = self.master.reactor.seconds() - began
+        start = followed.step_starts.pop(step["stepid"], None) if followed is not None else None
+        if followed is not None and start is not None:
+            followed.times.steps[step["stepid"]] = self.master.reactor.seconds() - start
 
     def _build_finished(self, _: Any, build: dict[str, Any]) -> None:
-        """Read the live build before anything else happens to it: its statistics are nowhere else."""
-        if build["masterid"] != self.master.masterid or build["buildid"] in self._untold:
+        """Capture the build at once: its statistics are in memory only."""
+        if build["masterid"] != self.master.masterid or build["buildid"] in self._missed:
             return
-        self._look(begins=False)
+        self._scan(starting=False)
         followed = self._builds.pop(build["buildid"], None)
-        self._wait_for_late()
+        self._update_timer()
         if followed is not None:
             self._capture(followed)
         else:
-            self._pipeline.in_background(self._capture_gone(build))
+            self._pipeline.in_background(self._capture_record(build))
 
-    # what is captured
+    # capturing
 
     def _capture(self, followed: _Followed) -> None:
-        if isinstance(followed.live, MeasuredMixin):
+        if isinstance(followed.build, MeasuredMixin):
             return
         followed.times.build_finished()
         self._pipeline.in_background(
             finished_build.capture_build(
-                self.state, followed.live, Plan(), self.state.tracked, followed.times, recorded=True
+                self.state, followed.build, Plan(), self.state.tracked, followed.times, recorded=True
             )
         )
 
     @defer.inlineCallbacks
-    def _capture_gone(self, build: dict[str, Any]) -> Generator[Any, Any, None]:
-        """Capture what Buildbot's record says, unless the build's builder measures."""
+    def _capture_record(self, build: dict[str, Any]) -> Generator[Any, Any, None]:
+        """Capture Buildbot's record of a build, unless its builder is a measured one."""
         name = (yield finished_build.builder_of(self.master, build))["name"]
         builder = self.master.botmaster.builders.get(name)
         factory = builder.config.factory if builder is not None and builder.config is not None else None
         if factory is not None and issubclass(factory.buildClass, MeasuredMixin):
             return
-        why = f"build {build['buildid']}: no longer in memory when its end was announced, so without its statistics"
+        why = f"build {build['buildid']}: not in memory when the message queue delivered its end, so no statistics"
         self._pipeline.count("build_gone", why)
         yield finished_build.capture_recorded(self.state, build, name, self.state.tracked)

@@ -1,9 +1,9 @@
-"""What a finished build is known to have been: its durations, its steps' durations, its statistics and properties."""
+"""Captures a finished build: durations of the build and its steps, statistics, properties."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional, Union
 
@@ -21,7 +21,7 @@ from bbmeasure.model import BuildContext
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.units import excerpt
 
-#: Buildbot's results in OpenTelemetry's words (attribute cicd.pipeline.result).
+#: The tag ``result`` for each result of Buildbot: OpenTelemetry's values of the attribute cicd.pipeline.result.
 RESULTS = {
     codes.SUCCESS: "success",
     codes.WARNINGS: "success",
@@ -34,11 +34,11 @@ RESULTS = {
 
 
 def result_word(results: Optional[int]) -> str:
-    """OpenTelemetry's word for a result of Buildbot; ``error`` for one that is not known."""
+    """The tag ``result`` for a result of Buildbot; ``error`` for an unknown one."""
     return RESULTS.get(results, "error") if results is not None else "error"
 
 
-#: Steps that Buildbot adds to a build itself.
+#: Steps that Buildbot itself adds to a build.
 BOOKKEEPING = frozenset(["worker_preparation", "locks_acquire"])
 
 _NO_OVERRIDES = SeriesOverrides()
@@ -46,9 +46,10 @@ _NO_OVERRIDES = SeriesOverrides()
 
 @dataclass
 class Times:
-    """When a live build and its steps ran, below the second.  ``steps`` holds seconds by stepid.
+    """Start, end and step durations of a live build, finer than the whole seconds of Buildbot's database.
 
-    ``unlocked`` are the steps whose seconds are known to be without waiting for locks.
+    ``steps`` holds durations in seconds by stepid.  ``unlocked`` are the steps whose durations exclude the wait for
+    locks.
     """
 
     clock: Any
@@ -58,22 +59,22 @@ class Times:
     unlocked: set[int] = field(default_factory=set)
 
     def build_started(self) -> None:
-        """The build starts now."""
+        """Note the start of the build."""
         self.started = self.clock.seconds()
 
     def build_finished(self) -> None:
-        """The build has ended, if it was not said before."""
+        """Note the end of the build, once."""
         self.finished = self.finished or self.clock.seconds()
 
-    def watch(self, step: Any) -> None:
-        """Note how long ``step.run`` takes: the step without its waiting for locks and the master's bookkeeping."""
+    def time_step(self, step: Any) -> None:
+        """Wrap ``step.run`` to time it: the step without its wait for locks and without the master's bookkeeping."""
         run = step.run
 
         def timed() -> Any:
-            began = self.clock.seconds()
+            start = self.clock.seconds()
 
             def ended(result: Any) -> Any:
-                self.steps[step.stepid] = self.clock.seconds() - began
+                self.steps[step.stepid] = self.clock.seconds() - start
                 return result
 
             return defer.maybeDeferred(run).addBoth(ended)
@@ -83,7 +84,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished build as Buildbot knows it.  Times in seconds; ``second`` is its completion, whole."""
+    """A finished build.  Times are in seconds; ``second`` is the completion in whole unix seconds."""
 
     context: BuildContext
     master: str
@@ -97,7 +98,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class FinishedStep:
-    """A finished step; ``duration`` is None for one that did not run."""
+    """A finished step; ``duration`` is None for a step that did not run."""
 
     name: str
     number: int
@@ -108,7 +109,7 @@ class FinishedStep:
 
 
 class Collector:
-    """Turns a finished build into values, each at the time that makes it the same point whoever captures it."""
+    """Collects the values of a finished build, each with a time that is the same in live capture and back-fill."""
 
     def __init__(self, build: Finished, tags: Mapping[str, str]) -> None:
         self.build = build
@@ -128,7 +129,7 @@ class Collector:
         step: Optional[FinishedStep] = None,
         master_tags: Optional[Mapping[str, str]] = None,
     ) -> None:
-        """One value under its series; what cannot be a record is refused with a word."""
+        """Add a value to its series; one that makes no valid Record is added to ``refused``."""
         context = replace(self.build.context, step=step.name if step else None)
         try:
             name = series_name(
@@ -158,7 +159,7 @@ class Collector:
 
 
 def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
-    """Durations of the build and its steps."""
+    """Collect the durations of the build and its steps."""
     build = collector.build
     if switches.build_times:
         durations = (("build", build.duration), ("queue", build.queued), ("lock", build.locks))
@@ -179,13 +180,13 @@ def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
 
 
 def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> None:
-    """What steps set by setStatistic."""
+    """Collect the statistics that steps set by setStatistic."""
     for step in collector.build.steps:
         for name, value in step.statistics.items():
             tags = {"step": step.name}
             kind = None if isinstance(value, str) else builtin_series.kind(str(name))
             better = builtin_series.better(str(name))
-            tracked = [one for one in plan.statistics if one.subject == name and one.step in (None, step.name)]
+            tracked = [track for track in plan.statistics if track.subject == name and track.step in (None, step.name)]
             for track in tracked:
                 collector.add(name, value, track.overrides, kind=kind, better=better, step=step, master_tags=tags)
             if switches.statistics and not any(track.overrides.series is None for track in tracked):
@@ -195,12 +196,12 @@ def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> 
 def collect_properties(
     collector: Collector, plan: Plan, switches: Switches, properties: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Tracked properties as they are; yields the names of those that are missing."""
+    """Collect the tracked properties; yields the names of those that are not set."""
     for track in plan.properties:
         if properties.get(track.subject) is None:
             yield track.subject
             continue
-        value = number_of(properties[track.subject])
+        value = read_property(properties[track.subject])
         text = isinstance(value, str)
         kind = None if text else builtin_series.kind(track.subject)
         unit = None if text else builtin_series.UNITS.get(track.subject)
@@ -210,7 +211,7 @@ def collect_properties(
     named = {track.subject for track in plan.properties if track.overrides.series is None}
     for name, value in properties.items():
         if name not in named and switches.wants_property(name):
-            number = number_of(value)
+            number = read_property(value)
             if isinstance(number, float):
                 unit = builtin_series.UNITS.get(name)
                 collector.add(
@@ -218,8 +219,8 @@ def collect_properties(
                 )
 
 
-def number_of(value: Any) -> Any:
-    """A number where ``value`` is one or a text that reads as one, else a text."""
+def read_property(value: Any) -> Any:
+    """The number of a property that is a number or a text with a number, else its text."""
     if isinstance(value, (bool, int, float)):
         return float(value) if abs(value) < sys.float_info.max else None
     if isinstance(value, str):
@@ -230,23 +231,22 @@ def number_of(value: Any) -> Any:
     return str(value)[: units.LONGEST_QUANTITY]
 
 
-# a build of this master's, live or as its record
+# builds of this master
 
 
 @defer.inlineCallbacks
 def capture_build(
     state: MasterState, build: Any, plan: Plan, switches: Switches, times: Times, *, recorded: bool = False
 ) -> Generator[Any, Any, None]:
-    """Capture what is tracked of a build that has just ended.
+    """Capture what is tracked of a live build that has just ended.
 
-    Statistics and properties are read from the live build at once, the times of completion from Buildbot's own record;
-    with ``recorded`` those of steps too that ``times`` does not know, and how long those waited for locks that
-    ``times`` does not know to be without.
+    Statistics and properties are read from the live build at once, times of completion from Buildbot's record.  With
+    ``recorded`` the record also gives durations of steps that ``times`` lacks, and the wait for locks of steps that
+    ``times`` does not list as ``unlocked``.
     """
     if build.buildid is None or build.number is None:
         return
-    wanted = switches.of_builds or plan.step_times or plan.properties or plan.statistics
-    if not wanted:
+    if not (switches.of_builds or plan.step_times or plan.properties or plan.statistics):
         return
     properties = {name: value for name, (value, _) in build.getProperties().asDict().items()}
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
@@ -261,9 +261,9 @@ def capture_build(
 
 @defer.inlineCallbacks
 def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Optional[Mapping[str, Any]]]:
-    """The builder of ``master.cfg`` that ran a build, both rows of the Data API; None where there is none any longer.
+    """The builder of ``master.cfg`` that ran a build, both rows of the Data API; None for a removed builder.
 
-    A virtual builder's builds were requested of another.
+    The builds of a virtual builder have the request of another builder.
     """
     request = yield master.data.get(("buildrequests", build["buildrequestid"]))
     builder: Optional[Mapping[str, Any]] = yield master.data.get(("builders", (request or build)["builderid"]))
@@ -274,16 +274,16 @@ def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Opt
 def capture_recorded(
     state: MasterState, build: Mapping[str, Any], builder: str, switches: Switches
 ) -> Generator[Any, Any, None]:
-    """Capture of a finished build, a row of the Data API's, what that knows: all but statistics, in whole seconds."""
+    """Capture a finished build from its row of the Data API: no statistics, and durations in whole seconds."""
     get = state.master.data.get
     worker = yield get(("workers", build["workerid"]))
     request = yield get(("buildrequests", build["buildrequestid"]))
-    found = yield get(("builds", build["buildid"], "properties"))
-    properties = {name: value for name, (value, _) in found.items()}
+    with_sources = yield get(("builds", build["buildid"], "properties"))
+    properties = {name: value for name, (value, _) in with_sources.items()}
     context = recorded_context(builder, worker["name"] if worker else "", build["number"], build["buildid"], properties)
     submitted = _seconds(request["submitted_at"]) if request else None
-    nothing = Times(state.master.reactor)
-    finished = yield read_build(state.master, context, {}, nothing, submitted=submitted, recorded=True)
+    no_times = Times(state.master.reactor)
+    finished = yield read_build(state.master, context, {}, no_times, submitted=submitted, recorded=True)
     if finished is not None:
         _capture(state, finished, Plan(), switches, properties)
 
@@ -291,7 +291,7 @@ def capture_recorded(
 def _capture(
     state: MasterState, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]
 ) -> None:
-    """Turn it into values and hand them on."""
+    """Capture the values of a finished build."""
     pipeline = state.pipeline
     collector = Collector(finished, plan.tags)
     collect_times(collector, plan, switches)
@@ -301,12 +301,12 @@ def _capture(
         pipeline.count_once("missing_property", (builder, missing), f"property {excerpt(missing)}: not set")
     for why in collector.refused:
         pipeline.count("refused", why)
-    for value, kept in zip(collector.values, pipeline.capture_all(collector.values)):
-        pipeline.suppress_errors(kept, f"value of {excerpt(value.record.name)}")
+    for value, captured in zip(collector.values, pipeline.capture_all(collector.values)):
+        pipeline.suppress_errors(captured, f"value of {excerpt(value.record.name)}")
 
 
 def _submitted(build: Any) -> Optional[float]:
-    """When the first of the build's requests was made, in unix seconds."""
+    """The time of the build's first request, in unix seconds."""
     times = [request.submittedAt for request in build.requests if request.submittedAt is not None]
     return min(times) if times else None
 
@@ -321,29 +321,12 @@ def read_build(
     *,
     recorded: bool = False,
 ) -> Generator[Any, Any, Optional[Finished]]:
-    """The build from the master's Data API, with live times and statistics where there are such."""
+    """The finished build from the master's Data API, with the times and statistics of the live build."""
     build = yield master.data.get(("builds", context.buildid))
     if build is None or build["complete_at"] is None:
         return None
     rows = yield master.data.get(("builds", context.buildid, "steps"))
-    locks_are_told = any(row.get("locks_acquired_at") is not None for row in rows)
-    steps = []
-    for row in rows:
-        if row["complete_at"] is None:
-            continue
-        duration = times.steps.get(row["stepid"])
-        if recorded:
-            if locks_are_told and row["locks_acquired_at"] is None:  # it waited for them, and never began its work
-                duration = None
-            elif duration is None:
-                duration = _recorded_duration(row)
-            elif row["stepid"] not in times.unlocked:
-                duration = max(0.0, duration - _waited(row))
-        statistics = live.get(row["stepid"], {})
-        result = result_word(row["results"])
-        steps.append(
-            FinishedStep(row["name"], row["number"], _seconds(row["complete_at"]), result, duration, statistics)
-        )
+    steps = _finished_steps(rows, live, times, recorded=recorded)
     started = _seconds(build["started_at"]) if build["started_at"] is not None else None
     duration = None
     if times.started is not None and times.finished is not None:
@@ -358,22 +341,45 @@ def read_build(
         duration,
         max(0.0, started - submitted) if started is not None and submitted is not None else None,
         build.get("locks_duration_s"),
-        tuple(steps),
+        steps,
     )
 
 
-def _waited(step: Mapping[str, Any]) -> int:
+def _finished_steps(
+    rows: Sequence[Mapping[str, Any]], live: Mapping[int, Mapping[str, Any]], times: Times, *, recorded: bool
+) -> tuple[FinishedStep, ...]:
+    """The steps that have ended, from their rows of the Data API."""
+    records_locks = any(row.get("locks_acquired_at") is not None for row in rows)
+    steps = []
+    for row in rows:
+        if row["complete_at"] is None:
+            continue
+        duration = times.steps.get(row["stepid"])
+        if recorded:
+            if records_locks and row["locks_acquired_at"] is None:  # it never acquired them, and did not run
+                duration = None
+            elif duration is None:
+                duration = _recorded_duration(row)
+            elif row["stepid"] not in times.unlocked:
+                duration = max(0.0, duration - _lock_wait(row))
+        result, statistics = result_word(row["results"]), live.get(row["stepid"], {})
+        second = _seconds(row["complete_at"])
+        steps.append(FinishedStep(row["name"], row["number"], second, result, duration, statistics))
+    return tuple(steps)
+
+
+def _lock_wait(step: Mapping[str, Any]) -> int:
     """Whole seconds that a step waited for locks."""
-    began, acquired = step["started_at"], step.get("locks_acquired_at")
-    return 0 if began is None or acquired is None else max(0, _seconds(acquired) - _seconds(began))
+    started, acquired = step["started_at"], step.get("locks_acquired_at")
+    return 0 if started is None or acquired is None else max(0, _seconds(acquired) - _seconds(started))
 
 
 def _recorded_duration(step: Mapping[str, Any]) -> Optional[float]:
-    """Whole seconds that a step worked; None for one that never began."""
-    began = step["started_at"] if step.get("locks_acquired_at") is None else step["locks_acquired_at"]
-    return None if began is None else float(max(0, _seconds(step["complete_at"]) - _seconds(began)))
+    """Whole seconds that a step ran; None for one that did not start."""
+    started = step["started_at"] if step.get("locks_acquired_at") is None else step["locks_acquired_at"]
+    return None if started is None else float(max(0, _seconds(step["complete_at"]) - _seconds(started)))
 
 
 def _seconds(when: Any) -> int:
-    """Whole unix seconds of what the Data API gives: a datetime or a number."""
+    """Whole unix seconds of a time of the Data API, which is a datetime or a number."""
     return int(when.timestamp()) if hasattr(when, "timestamp") else int(when)

@@ -1,9 +1,9 @@
-"""The master's own health: Buildbot's metric events, taken over where they are logged and captured now and again.
+"""MasterMetrics: samples Buildbot's own metric events.
 
-Counters become running totals, times durations, alarms texts, each as the series ``master.`` + Buildbot's name; beside
-them ``master.queue_length``, the build requests that wait.  Between two samples events are only summed up, so that a
-busy master stays quiet.  The tag ``master``, the master's name in Buildbot, tells apart those of several masters that
-write to one database.
+Counters become running totals, times become durations and alarms become texts, each in the series ``master.`` and
+Buildbot's name; ``master.queue_length`` is the number of unclaimed build requests.  Events between two samples are
+summed, so that a busy master writes few points.  The tag ``master``, the master's name in Buildbot, separates the
+points of several masters in one database.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from bbmeasure.units import excerpt
 
 #: Seconds between two samples.
 INTERVAL = 10.0
-#: The most events that wait for a sample, and names that are kept.
-MOST_EVENTS = 20_000
-MOST_NAMES = 500
+#: The most events between two samples, and the most names.
+MAX_EVENTS = 20_000
+MAX_NAMES = 500
 PREFIX = "master."
-#: The tag with the master's name.  Running totals are kept without it, so that they go on where it was not there yet.
+#: The tag with the master's name.  The keys of running totals lack it, so that totals from before the tag continue.
 TAG = "master"
 
 
@@ -41,9 +41,9 @@ def _attached_workers(master: Any) -> int:
     return sum(worker.conn is not None for worker in master.workers.workers.values())
 
 
-#: What the master itself knows now.  Buildbot's events cannot tell: some were before anybody listened, and some it
-#: logs on the way down alone.
-KNOWN = {
+#: Metrics that are read from the master itself: their events may precede the observer, and some are logged on the way
+#: down only.
+GAUGES = {
     "active_builds": _active_builds,
     "BotMaster.attached_workers": _attached_workers,
     "AbstractWorker.attached_workers": _attached_workers,
@@ -51,7 +51,7 @@ KNOWN = {
 
 
 class MasterMetrics:
-    """Listens while an instance wants it.  ``overflow`` counts events that came too fast to be kept."""
+    """Observes Buildbot's log while a switch tracks its metrics.  ``overflow`` counts events over MAX_EVENTS."""
 
     def __init__(self, state: MasterState, clock: Any = None) -> None:
         self.state = state
@@ -67,16 +67,16 @@ class MasterMetrics:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Where values go."""
+        """The capture pipeline of the master."""
         return self.state.pipeline
 
-    def settle(self) -> None:
-        """Listen exactly while somebody wants to."""
-        wanted = self.state.tracked.master_metrics
-        if wanted and not self._task.running:
+    def update(self) -> None:
+        """Start or stop as the switches require."""
+        tracked = self.state.tracked.master_metrics
+        if tracked and not self._task.running:
             twisted_log.addObserver(self.emit)
             self._task.start(INTERVAL, now=False).addErrback(self._broken)
-        elif not wanted and self._task.running:
+        elif not tracked and self._task.running:
             self._task.stop()
             twisted_log.removeObserver(self.emit)
             self._events.clear()
@@ -86,18 +86,18 @@ class MasterMetrics:
         self._task.start(INTERVAL, now=False).addErrback(self._broken)
 
     def emit(self, event: dict[str, Any]) -> None:
-        """Called with each log event, in whatever thread logs it: only puts it down."""
+        """Queue a metric event; called with each log event in the thread that logs it."""
         metric = event.get("metric")
         if metric is None:
             return
-        if len(self._events) >= MOST_EVENTS:
+        if len(self._events) >= MAX_EVENTS:
             self.overflow += 1
         else:
             self._events.append(metric)
 
     @defer.inlineCallbacks
     def sample(self) -> Generator[Any, Any, None]:
-        """Capture what came since the last sample."""
+        """Capture the events since the last sample."""
         if self.overflow:
             self.pipeline.counters["metrics_overflow"] += self.overflow
             self.overflow = 0
@@ -110,18 +110,18 @@ class MasterMetrics:
             metric = self._events.popleft()
             try:
                 self._sort(metric, totals, absolutes, times)
-            except Exception as error:  # noqa: BLE001  (whoever logged it gave what no metric has; counted)
+            except Exception as error:  # noqa: BLE001  (malformed events of other code; counted)
                 self.pipeline.count("refused", f"metric {excerpt(repr(vars(metric)))}: {type(error).__name__}: {error}")
         for name, change in totals.items():
             self._capture(name, change, kind="count", accumulate=True)
-        known = {name: now(self.master) for name, now in KNOWN.items()}
+        known = {name: read(self.master) for name, read in GAUGES.items()}
         for name, value in {**absolutes, **self._gauges, **known}.items():
             self._capture(name, value, kind="number")
         for name, samples in times.items():
             self._capture(name, None, unit="s", better="lower", samples=samples[-1_000:])
         try:
             waiting = yield self.master.db.buildrequests.getBuildRequests(claimed=False)
-        except Exception as error:  # noqa: BLE001  (a database in trouble is Buildbot's to tell; counted)
+        except Exception as error:  # noqa: BLE001  (Buildbot reports errors of its database; counted)
             self.pipeline.count("queue_length_unknown", f"the queue's length: {type(error).__name__}: {error}")
             return
         self._capture("queue_length", len(waiting), kind="count", better="lower")
@@ -132,19 +132,19 @@ class MasterMetrics:
         if isinstance(metric, metrics.MetricCountEvent):
             if metric.absolute:
                 absolutes[metric.counter] = metric.count
-            elif metric.counter not in KNOWN:
+            elif metric.counter not in GAUGES:
                 self._count(metric, totals)
         elif isinstance(metric, metrics.MetricTimeEvent):
             times.setdefault(metric.timer, []).append(metric.elapsed)
         elif isinstance(metric, metrics.MetricAlarmEvent):
             text = metrics.ALARM_TEXT[metric.level] + (f": {metric.msg}" if metric.msg else "")
-            known = metric.alarm in self._alarms or len(self._alarms) < MOST_NAMES
+            known = metric.alarm in self._alarms or len(self._alarms) < MAX_NAMES
             if known and self._alarms.get(metric.alarm) != text:
                 self._alarms[metric.alarm] = text
                 self._capture(f"alarm.{metric.alarm}", text[:1_000])
 
     def _count(self, metric: Any, totals: Counter[str]) -> None:
-        """A counter that goes down once is no total: how many there are now, of all that were counted till then."""
+        """Sum a counter; one that ever decreases becomes a gauge, which starts from the sum so far."""
         name = metric.counter
         if name in self._gauges:
             self._gauges[name] += metric.count
@@ -153,19 +153,19 @@ class MasterMetrics:
             self._gauges[name] = self._sums.pop(name, 0) + metric.count
         else:
             totals[name] += metric.count
-            if name in self._sums or len(self._sums) < MOST_NAMES:
+            if name in self._sums or len(self._sums) < MAX_NAMES:
                 self._sums[name] += metric.count
 
     def _capture(self, name: str, value: Any, *, accumulate: bool = False, **record: Any) -> None:
-        if name not in self._names and len(self._names) >= MOST_NAMES:
-            self.pipeline.count("metrics_overflow", f"metric {name}: expected at most {MOST_NAMES} names")
+        if name not in self._names and len(self._names) >= MAX_NAMES:
+            self.pipeline.count("metrics_overflow", f"metric {name}: expected at most {MAX_NAMES} names")
             return
         self._names.add(name)
         pipeline = self.pipeline
         try:
-            one = Value(Record(PREFIX + name, value, **record), master_tags=check_tags({TAG: self.master.name}))
+            captured = Value(Record(PREFIX + name, value, **record), master_tags=check_tags({TAG: self.master.name}))
         except MeasureError as error:
             pipeline.count("refused", f"metric {name}: {error}")
             return
-        kept = pipeline.accumulate(one, absolute=False) if accumulate else pipeline.capture(one)
-        pipeline.suppress_errors(kept, f"metric {name}")
+        stored = pipeline.accumulate(captured, absolute=False) if accumulate else pipeline.capture(captured)
+        pipeline.suppress_errors(stored, f"metric {name}")

@@ -253,7 +253,7 @@ class Endpoints:
         if (yield viewer.visible()) is not None:
             raise AccessDeniedError("health: for those who may see every builder")
         stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.state.sources)))]
-        abandoned = yield journals.left_sinks(self.state)
+        abandoned = yield journals.abandoned_exporters(self.state)
         sinks = [*(exporter.health() for exporter in _by_name(self.state.exporters)), *abandoned]
         return encode(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
 

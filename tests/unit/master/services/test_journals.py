@@ -120,7 +120,7 @@ def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyP
     configured(master, store)
     yield started(master, store)
     pipeline = state_of(master).pipeline
-    assert (yield journals.left_sinks(state_of(master))) == []
+    assert (yield journals.abandoned_exporters(state_of(master))) == []
     assert pipeline.counters["unknown_sinks"] == 1
     yield store.stopService()
     yield task.deferLater(reactor, 0.02)

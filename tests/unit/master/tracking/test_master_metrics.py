@@ -1,4 +1,4 @@
-"""The master's own metrics: whose they are, and running totals that go on from before."""
+"""MasterMetrics: tags, running totals, gauges, malformed events."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ inlineCallbacks = pytest_twisted.inlineCallbacks
 
 @inlineCallbacks
 def sample(master: FakeMaster, *events: Any) -> Any:
-    """Have these events sampled, and wait until what came of them is on disk."""
-    yield take(MasterMetrics(state_of(master), task.Clock()), *events)
+    """Sample these events, and wait until their points are on disk."""
+    yield sample_with(MasterMetrics(state_of(master), task.Clock()), *events)
 
 
 @inlineCallbacks
-def take(sampler: MasterMetrics, *events: Any) -> Any:
-    """The same, by one sampler of several samples."""
+def sample_with(sampler: MasterMetrics, *events: Any) -> Any:
+    """Sample these events with ``sampler``, and wait until their points are on disk."""
     for event in events:
         sampler.emit({"metric": event})
     yield sampler.sample()
@@ -56,8 +56,8 @@ def start(service: Any, master: FakeMaster) -> Any:
 
 
 @inlineCallbacks
-def test_two_masters_in_one_database_are_told_apart(tmp_path: Path) -> Any:
-    """Each point of a master's metrics, of whatever kind, has the master's name as a tag."""
+def test_two_masters_in_one_database(tmp_path: Path) -> Any:
+    """Each point of a master's metrics, of any kind, has the master's name as a tag."""
     with Influxd() as influxd:
         masters = [FakeMaster(tmp_path / name, f"{name}:/srv/master") for name in ("one", "two")]
         services = [InfluxDBInstance(url=influxd.url, database="both") for _ in masters]
@@ -82,8 +82,8 @@ def test_two_masters_in_one_database_are_told_apart(tmp_path: Path) -> Any:
 
 
 @inlineCallbacks
-def test_a_total_from_before_the_tag_goes_on(tmp_path: Path) -> Any:
-    """A running total goes on where it stood when its points had no tag, and where the master has another name now."""
+def test_total_from_before_the_tag(tmp_path: Path) -> Any:
+    """A running total continues from points without the tag, and from those of a master with another name."""
     master, service = FakeMaster(tmp_path / "m", "old"), SQLiteInstance()
     yield start(service, master)
     yield captureData("master.added_changes", 5, accumulate=True, kind="count", master=master)
@@ -100,8 +100,8 @@ def test_a_total_from_before_the_tag_goes_on(tmp_path: Path) -> Any:
 
 
 @inlineCallbacks
-def test_a_user_may_have_a_tag_of_that_name(tmp_path: Path) -> Any:
-    """The tag ``master`` of a user's own series is the user's."""
+def test_tag_master_of_a_user(tmp_path: Path) -> Any:
+    """The tag ``master`` of a user's own series keeps its value."""
     master, service = FakeMaster(tmp_path / "m", "the master"), SQLiteInstance()
     yield start(service, master)
     yield captureData("size", 1, tags={"master": "mine"}, master=master)
@@ -112,8 +112,8 @@ def test_a_user_may_have_a_tag_of_that_name(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("name", ["h" * 2000, "two\nlines"])
 @inlineCallbacks
-def test_a_name_that_is_no_tag(tmp_path: Path, name: str) -> Any:
-    """A master whose name cannot be a tag has its metrics refused and counted, and its sampling goes on."""
+def test_master_name_that_is_no_tag(tmp_path: Path, name: str) -> Any:
+    """Metrics of a master whose name cannot be a tag are refused and counted, and sampling continues."""
     master, service = FakeMaster(tmp_path / "m", name), SQLiteInstance()
     yield start(service, master)
     sampler = MasterMetrics(state_of(master), task.Clock())
@@ -132,8 +132,8 @@ def last(master: FakeMaster, series: str) -> Any:
 
 
 @inlineCallbacks
-def test_what_was_there_before_anybody_listened(tmp_path: Path) -> Any:
-    """Workers that are connected and builds that run are counted however late a master's metrics are switched on."""
+def test_gauges_from_before_the_observer(tmp_path: Path) -> Any:
+    """Connected workers and running builds are counted however late the metrics are switched on."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     master.workers.workers = {name: SimpleNamespace(conn=conn) for name, conn in (("a", 1), ("b", 1), ("c", None))}
     builds = [SimpleNamespace(finished=finished) for finished in (False, True)]
@@ -151,20 +151,20 @@ def test_what_was_there_before_anybody_listened(tmp_path: Path) -> Any:
 
 
 @inlineCallbacks
-def test_a_counter_that_goes_down_again(tmp_path: Path) -> Any:
-    """A counter of one's own is how many there are, of all that were counted before it first went down."""
+def test_decreasing_counter(tmp_path: Path) -> Any:
+    """A counter that decreases becomes a gauge that starts from the sum before."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     yield start(service, master)
     sampler = MasterMetrics(state_of(master), task.Clock())
-    for changes, there in (((1, 1, 1), 3), ((1, -1), 3), ((-1,), 2), ((1,), 3)):
-        yield take(sampler, *[metrics.MetricCountEvent("open_doors", change) for change in changes])
-        assert (yield last(master, "master.open_doors")).value == there
+    for changes, total in (((1, 1, 1), 3), ((1, -1), 3), ((-1,), 2), ((1,), 3)):
+        yield sample_with(sampler, *[metrics.MetricCountEvent("open_files", change) for change in changes])
+        assert (yield last(master, "master.open_files")).value == total
     yield service.stopService()
 
 
 @inlineCallbacks
-def test_a_metric_that_is_none(tmp_path: Path) -> Any:
-    """One event with a level or a count that there is not is refused and counted, and the others are kept."""
+def test_malformed_metric(tmp_path: Path) -> Any:
+    """An event with an unknown level or a count that is no number is refused and counted, and others are captured."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     yield start(service, master)
     sampler = MasterMetrics(state_of(master), task.Clock())
@@ -177,6 +177,6 @@ def test_a_metric_that_is_none(tmp_path: Path) -> Any:
     assert pipeline.counters["refused"] == 2
     yield service.stopService()
     with Journal(tmp_path / "m" / "bbmeasure.sqlite") as journal:
-        found = journal.last(Query("master.added_changes"))
-    assert found is not None
-    assert found.value == 2
+        point = journal.last(Query("master.added_changes"))
+    assert point is not None
+    assert point.value == 2
