@@ -1,0 +1,84 @@
+"""SECURITY.rst: the documented limits are those of the code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).resolve().parents[2] / "SECURITY.rst").read_text()
+
+#: Each row of the table, with the constants that it documents, in order, and their unit.
+LIMITS = {
+    "Line on standard output with a record": (["wire.LONGEST_MARKER_LINE"], "bytes"),
+    "Sidecar file": (["wire.LARGEST_FILE"], "bytes"),
+    "Records of one step": (["steps.stdout.MAX_RECORDS"], ""),
+    "Output that is parsed": (["adapters.LONGEST_TEXT"], "bytes"),
+    "Time of a parser": (["steps.base.PARSER_TIMEOUT"], "s"),
+    "Time of a regular expression for one output": (["patterns.TIME_LIMIT"], "s"),
+    "Time of one file operation on a worker": (["steps.remotefiles.TIMEOUT"], "s"),
+    "Name of a series": (["records.LONGEST_NAME"], "characters"),
+    "Tags of one record": (["records.MOST_TAGS"], ""),
+    "Key of a tag; value of a tag": (["records.LONGEST_TAG_KEY", "records.LONGEST_TAG_VALUE"], "characters"),
+    "Text value": (["records.LONGEST_TEXT"], "characters"),
+    "Samples of one record": (["records.MOST_SAMPLES"], ""),
+    "Series of one builder in a day; with their tags": (
+        ["capture.cardinality.MAX_SERIES", "capture.cardinality.MAX_STREAMS"],
+        "",
+    ),
+    "Objects and lists of a JSON document; elements of an XML document": (
+        ["adapters._json.MOST_CONTAINERS", "adapters._xml.MOST_ELEMENTS"],
+        "",
+    ),
+    "Points that wait in memory while the disk accepts none": (["storage.sqlite.store.MAX_PENDING"], ""),
+    "Time for which a caller waits for the store": (["capture.deadlines.WRITE_TIMEOUT"], "s"),
+    "Dead letters of one exporter": (["storage.sqlite.outbox.MAX_DEAD_LETTERS"], ""),
+    "Response of an InfluxDB to a write; to a query": (
+        ["storage.influxdb.client.MAX_WRITE_RESPONSE", "storage.influxdb.client.MAX_QUERY_RESPONSE"],
+        "bytes",
+    ),
+    "Requests of the JSON API that run at a time; that wait": (
+        ["master.www.resource.MAX_PARALLEL", "master.www.resource.MAX_QUEUED"],
+        "",
+    ),
+    "Time to compute a response; to send it": (
+        ["master.www.resource.ANSWER_TIMEOUT", "master.www.streaming.SEND_TIMEOUT"],
+        "s",
+    ),
+    "Points of one response; of one query in Python": (["master.www.arguments.MAX_POINTS", "model.MOST_POINTS"], ""),
+}
+
+
+def rows() -> dict[str, str]:
+    """The rows of the table of limits."""
+    return dict(re.findall(r"^ {3}\* - (.+)\n {5}- (.+)$", PAGE, re.MULTILINE)[1:])
+
+
+def value_of(constant: str) -> float:
+    """The value of a constant of ``bbmeasure``, or of ``bbmeasure_steps`` for a name below ``steps``."""
+    module, _, name = constant.rpartition(".")
+    package = f"bbmeasure_{module}" if module.startswith("steps.") else f"bbmeasure.{module}"
+    return float(getattr(importlib.import_module(package), name))
+
+
+def formatted(value: float, unit: str) -> str:
+    """``value`` as the table has it."""
+    if unit == "bytes":
+        for size, name in ((2**20, "MiB"), (2**10, "KiB")):
+            if value % size == 0:
+                return f"{value / size:g} {name}"
+    return f"{value:,.0f} {unit}".strip()
+
+
+def test_every_limit_has_a_row() -> None:
+    """The table has the rows that are compared with the code, and no other."""
+    assert sorted(rows()) == sorted(LIMITS)
+
+
+@pytest.mark.parametrize("row", sorted(LIMITS))
+def test_a_documented_limit_is_that_of_the_code(row: str) -> None:
+    """The cell of a limit has the values of its constants."""
+    constants, unit = LIMITS[row]
+    assert rows()[row] == "; ".join(formatted(value_of(constant), unit) for constant in constants)
