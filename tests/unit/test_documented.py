@@ -73,3 +73,9 @@ def test_every_bundled_program_is_documented(program: str) -> None:
 def test_every_public_name_is_documented(name: str) -> None:
     """The pages name each public name of the packages."""
     assert is_named(name)
+
+
+def test_every_make_target_is_documented() -> None:
+    """CONTRIBUTING.rst names each target of the Makefile that `make help` lists."""
+    targets = set(re.findall(r"^## make (\w+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets == set(re.findall(r"``make (\w+)", (ROOT / "CONTRIBUTING.rst").read_text()))
