@@ -1,31 +1,31 @@
-"""Every error that bbmeasure raises on purpose.
+"""Exceptions of bbmeasure.
 
-A message says what was got and what was wanted.  Runs on a worker's Python 3.7 too.
+A message names the actual and the expected value.  Runs on a worker's Python 3.7 too.
 """
 
 from __future__ import annotations
 
 
 class MeasureError(Exception):
-    """The root: ``except MeasureError`` catches whatever this project raises on purpose."""
+    """Base class of all exceptions of bbmeasure."""
 
 
 class UnitError(MeasureError, ValueError):
-    """A unit that is not known, or a text that is not a number with a unit."""
+    """An unknown unit, or a text that is not a number with an optional unit."""
 
 
 class RecordError(MeasureError, ValueError):
-    """A record that cannot be one: its name, value, kind, tags or samples are off."""
+    """An invalid name, value, kind, direction, tag or sample of a record."""
 
 
 class WireError(MeasureError, ValueError):
-    """A line from a worker that cannot be read as a record."""
+    """A line from a worker that is not a record in the wire format."""
 
 
 class ParseError(MeasureError, ValueError):
-    """The output of a tool that its adapter cannot read.
+    """Output of a tool that its adapter cannot parse.
 
-    ``line`` counts from 1 and is 0 where no single line is at fault.
+    ``line`` is the line number from 1, or 0 where the error is not in a single line.
     """
 
     def __init__(self, tool: str, line: int, why: str) -> None:
@@ -37,32 +37,32 @@ class ParseError(MeasureError, ValueError):
 
 
 class LimitError(MeasureError):
-    """More than a limit allows: records, bytes, names, tags, series."""
+    """A limit is exceeded, such as that of records, bytes, series or time."""
 
 
 class SeriesConflictError(MeasureError, ValueError):
-    """A value whose kind or unit is not the one its series has."""
+    """A value whose kind or unit is not that of its series."""
 
 
 class QueryError(MeasureError, ValueError):
-    """A question that makes no sense: a bad range, an unknown statistic, a deviation of texts."""
+    """An invalid query: a range, an unknown statistic, a deviation of texts."""
 
 
 class UnknownSeriesError(MeasureError, LookupError):
-    """A series that no store has seen."""
+    """A series that the store does not have."""
 
 
 class StorageError(MeasureError):
-    """A store that cannot do what was asked of it."""
+    """An error of a store."""
 
 
 class StorageUnavailableError(StorageError):
-    """A store that does not answer now, and may later."""
+    """A temporary error of a store, such as a lost connection."""
 
 
 class StorageFullError(StorageError):
-    """A store that took no more: the disk is full and so is the waiting room in memory."""
+    """The disk is full, and so is the buffer in memory."""
 
 
 class UnknownAdapterError(MeasureError, LookupError):
-    """A tool that no adapter reads."""
+    """The name of a tool without an adapter."""

@@ -1,4 +1,4 @@
-"""Record: what a worker says it measured, with no builder, no build and no clock.
+"""Record: a measured value without builder, build and time.
 
 Runs on a worker's Python 3.7 too.
 """
@@ -24,7 +24,7 @@ MOST_TAGS = 16
 LONGEST_TEXT = 4000
 MOST_SAMPLES = 20_000
 
-#: Tags that only the master sets, and names that a store uses for its own fields.
+#: Tags that only the master sets, and names of the fields of stores.
 RESERVED_TAGS = frozenset(
     [
         "builder",
@@ -46,7 +46,7 @@ RESERVED_TAGS = frozenset(
 
 
 class Kind(enum.Enum):
-    """What a value is.  Which statistic is asked of it is the reader's choice."""
+    """What a value is.  It does not restrict the statistics of a query."""
 
     COUNT = "count"
     DURATION = "duration"
@@ -57,7 +57,7 @@ class Kind(enum.Enum):
 
 
 class Direction(enum.Enum):
-    """Which change of a value is the good one; NONE where neither is."""
+    """Which direction of a change is an improvement."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -65,36 +65,36 @@ class Direction(enum.Enum):
 
     @property
     def word(self) -> Optional[str]:
-        """``lower``, ``higher`` or None: the form outside Python."""
+        """``lower``, ``higher`` or None, as in JSON."""
         return None if self is Direction.NONE else self.value
 
 
 Choice = TypeVar("Choice", Kind, Direction)
 
 
-def choose(choices: Type[Choice], got: Any, what: str) -> Choice:
-    """The member of ``choices`` that ``got`` is or names; RecordError says which there are."""
-    if isinstance(got, choices):
-        return got
+def choose(choices: Type[Choice], value: Any, what: str) -> Choice:
+    """The member of an enumeration from itself or its value; RecordError for any other value."""
+    if isinstance(value, choices):
+        return value
     for member in choices:
-        if member.value == got:
+        if member.value == value:
             return member
     known = ", ".join(member.value for member in choices)
-    raise RecordError(f"{what} {units.excerpt(str(got))}: expected one of {known}")
+    raise RecordError(f"{what} {units.excerpt(str(value))}: expected one of {known}")
 
 
-def direction(got: Any) -> Direction:
-    """A Direction from itself, from ``"lower"`` and ``"higher"``, or from None."""
-    return Direction.NONE if got is None else choose(Direction, got, "better")
+def direction(value: Any) -> Direction:
+    """A Direction from itself, ``"lower"``, ``"higher"`` or None."""
+    return Direction.NONE if value is None else choose(Direction, value, "better")
 
 
 def check_text(what: str, text: Any, longest: int) -> str:
-    """``text`` as it is; RecordError where it is no text, empty, too long, or has what no name may have.
+    """``text`` unchanged; RecordError where it is not a string, empty, too long, or has control characters.
 
-    Line breaks, NUL and lone surrogates are refused: no store and no page can carry them as they are.
+    Line breaks, NUL and lone surrogates cannot be represented in all stores.
     """
     if not isinstance(text, str) or not text.strip():
-        raise RecordError(f"{what} {units.excerpt(str(text))}: expected a text that is not empty")
+        raise RecordError(f"{what} {units.excerpt(str(text))}: expected a non-empty string")
     if len(text) > longest:
         raise RecordError(f"{what} {units.excerpt(text)}: expected at most {longest} characters")
     if not text.isprintable() and any(char < " " or "\ud800" <= char <= "\udfff" for char in text):
@@ -103,12 +103,12 @@ def check_text(what: str, text: Any, longest: int) -> str:
 
 
 def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str, str]:
-    """A copy of ``tags`` with numbers and booleans as text, empty values left out; RecordError where one cannot be.
+    """A copy of ``tags`` with numbers and booleans as strings, without empty values; RecordError for an invalid tag.
 
-    With ``reserved=False`` those that only the master sets are taken too: to ask for them is everybody's right.
+    ``reserved=False`` allows the tags that only the master sets, as in a query.
     """
-    if not isinstance(tags, abc.Mapping):  # typing's own Mapping takes five times as long
-        raise RecordError(f"tags {units.excerpt(str(tags))}: expected a mapping of texts to texts")
+    if not isinstance(tags, abc.Mapping):  # five times as fast as typing.Mapping
+        raise RecordError(f"tags {units.excerpt(str(tags))}: expected a mapping of strings to strings")
     if len(tags) > MOST_TAGS:
         raise RecordError(f"{len(tags)} tags: expected at most {MOST_TAGS}")
     checked = {}
@@ -116,8 +116,8 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
         value = tags[key]
         check_text("tag name", key, LONGEST_TAG_KEY)
         if reserved and (key in RESERVED_TAGS or key.startswith("_")):
-            raise RecordError(f"tag {key!r}: expected a name that the master does not set itself")
-        if isinstance(value, float) and value.is_integer():  # JSON from a worker has no other numbers
+            raise RecordError(f"tag {key!r}: expected a name that is not reserved")
+        if isinstance(value, float) and value.is_integer():  # the wire format decodes all numbers as floats
             value = f"{value:.0f}"
         elif isinstance(value, (bool, int, float)):
             value = str(value)
@@ -127,12 +127,12 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
     return checked
 
 
-def check_number(got: Any, what: str = "value") -> float:
-    """``got`` as a finite float; RecordError where it is none."""
-    if isinstance(got, bool) or not (isinstance(got, (int, float)) or _is_real(got)):
-        raise RecordError(f"{what} {units.excerpt(str(got))}: expected a number")
+def check_number(value: Any, what: str = "value") -> float:
+    """``value`` as a finite float; RecordError where it is not a number or not finite."""
+    if isinstance(value, bool) or not (isinstance(value, (int, float)) or _is_real(value)):
+        raise RecordError(f"{what} {units.excerpt(str(value))}: expected a number")
     try:
-        number = float(got)
+        number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
@@ -140,20 +140,20 @@ def check_number(got: Any, what: str = "value") -> float:
     return number
 
 
-def _is_real(got: Any) -> bool:
-    """Whether ``got`` is a number of another type, such as a Fraction or one of numpy's."""
+def _is_real(value: Any) -> bool:
+    """Whether ``value`` is a number of another type, such as Fraction or those of numpy."""
     from numbers import Real
 
-    return isinstance(got, Real)
+    return isinstance(value, Real)
 
 
 @dataclass(frozen=True, init=False)
 class Record:
-    """One measured value, in base units, with what it means.
+    """A measured value in base units, with its kind, unit, direction and tags.
 
-    ``value`` may be given in any unit of :mod:`bbmeasure.units` and is kept in its base.  ``samples`` (same unit) are
-    single measurements of the same thing, ``value`` their median unless it is given too.  ``kind`` is the unit's
-    where it is not given, else NUMBER, or TEXT for a text.  RecordError or UnitError where it cannot be a record.
+    The constructor takes ``value`` in any unit of :mod:`bbmeasure.units` and converts it to the base unit.  ``samples``
+    are measurements of the same value in the same unit; ``value`` defaults to their median.  ``kind`` defaults to that
+    of the unit, to NUMBER without a unit, and to TEXT for a text.  Raises RecordError or UnitError for invalid values.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Record:
         tags: Optional[Mapping[str, Any]] = None,
         samples: Sequence[float] = (),
     ) -> None:
-        fields = self.__dict__  # a frozen dataclass sets itself no other way, and object.__setattr__ takes its time
+        fields = self.__dict__  # faster than object.__setattr__ in a frozen dataclass
         fields["name"] = check_text("name", name, LONGEST_NAME)
         fields["better"] = direction(better)
         fields["tags"] = check_tags({} if tags is None else tags)
@@ -187,41 +187,41 @@ class Record:
             fields["samples"] = ()
             return
         if chosen is Kind.TEXT:
-            raise RecordError(f"value {units.excerpt(str(value))}: expected a text, as its kind is text")
+            raise RecordError(f"value {units.excerpt(str(value))}: expected a string, as the kind is text")
         if unit is not None and not isinstance(unit, str):
-            raise UnitError(f"unit {units.excerpt(str(unit))}: expected a text")
-        measured = _check_samples(samples, unit or "1")
+            raise UnitError(f"unit {units.excerpt(str(unit))}: expected a string")
+        checked_samples = _check_samples(samples, unit or "1")
         if value is None:
-            if not measured:
+            if not checked_samples:
                 raise RecordError(f"record {name!r}: expected a value or samples")
-            from statistics import median  # it takes 3 ms of a worker's program that has no samples
+            from statistics import median  # imported here: it takes 3 ms, and most records have no samples
 
-            middle = check_number(median(measured), "median of the samples")
+            middle = check_number(median(checked_samples), "median of the samples")
             quantity = units.Quantity(middle, *units.to_base(0, unit or "1")[1:])
         else:
             quantity = units.to_base(check_number(value), unit or "1")
         fields["value"] = quantity.value
         fields["unit"] = quantity.unit
         fields["kind"] = chosen or Kind(quantity.kind)
-        fields["samples"] = measured
+        fields["samples"] = checked_samples
 
 
 def _text_kind(kind: Optional[Kind], unit: Optional[str], samples: Sequence[float]) -> Kind:
-    """TEXT, where nothing speaks against it."""
+    """TEXT; RecordError where unit, samples or kind contradict it."""
     if kind not in (None, Kind.TEXT) or samples or unit not in (None, "", "1"):
-        raise RecordError("value is a text: expected a number, as it has a unit, samples or a kind that is not text")
+        raise RecordError("value is a string: expected a number, as a unit, samples or another kind are given")
     return Kind.TEXT
 
 
 def _check_value_text(value: str) -> str:
-    """A text value within its limit; what UTF-8 cannot carry is replaced."""
+    """A text of valid length; characters that UTF-8 cannot represent are replaced."""
     if len(value) > LONGEST_TEXT:
         raise RecordError(f"value {units.excerpt(value)}: expected at most {LONGEST_TEXT} characters")
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _check_samples(samples: Sequence[float], unit: str) -> Tuple[float, ...]:
-    """The samples in the base of ``unit``."""
+    """The samples in the base unit of ``unit``."""
     if not isinstance(samples, (list, tuple)):
         raise RecordError(f"samples {units.excerpt(str(samples))}: expected a list of numbers")
     if len(samples) > MOST_SAMPLES:

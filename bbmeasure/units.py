@@ -1,8 +1,8 @@
-"""Base units, reading ``"1.2 MiB"`` and writing it back for people.
+"""Units: conversion to base units, parsing of ``"1.2 MiB"``, and formatting for people.
 
-Inside bbmeasure a value is always in the base unit of its dimension: seconds (``s``), bytes (``bytes``), the bare
-number (``1``), or one of the few others below.  A unit of one's own is written in braces, as in UCUM and OpenTelemetry:
-``{request}`` is its own base.  Runs on a worker's Python 3.7 too.
+Inside bbmeasure a value is always in the base unit of its dimension: seconds (``s``), bytes (``bytes``), the
+dimensionless ``1``, or one of the few others below.  A custom unit is written in braces, as in UCUM and OpenTelemetry:
+``{request}`` is a base unit.  Runs on a worker's Python 3.7 too.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Dict, NamedTuple, Tuple
 
 from bbmeasure.errors import UnitError
 
-#: The longest text that is looked at as a number with a unit.
+#: The longest text that is parsed as a number with a unit, in characters.
 LONGEST_QUANTITY = 400
 
 
 class Unit(NamedTuple):
-    """How a unit relates to its base: base value = value * multiplier / divisor."""
+    """A unit: value in the base unit = value * multiplier / divisor."""
 
     base: str
     multiplier: int
@@ -27,7 +27,7 @@ class Unit(NamedTuple):
 
 
 class Quantity(NamedTuple):
-    """A value in a base unit, and the kind that the unit it came in suggests."""
+    """A value in a base unit, and the kind of its original unit."""
 
     value: float
     unit: str
@@ -35,7 +35,7 @@ class Quantity(NamedTuple):
 
 
 def _known() -> Dict[str, Unit]:
-    """All units by each of their spellings."""
+    """The units by each of their spellings."""
     units: Dict[str, Unit] = {}
 
     def add(spellings: str, base: str, multiplier: int, divisor: int, kind: str) -> None:
@@ -73,46 +73,46 @@ def _known() -> Dict[str, Unit]:
 
 
 _UNITS = _known()
-_OWN = re.compile(r"\{[^{}\s\"\\\x00-\x1f\x7f\ud800-\udfff]{1,60}\}\Z")
+_CUSTOM = re.compile(r"\{[^{}\s\"\\\x00-\x1f\x7f\ud800-\udfff]{1,60}\}\Z")
 _QUANTITY = re.compile(
     r"(?P<number>[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*(?P<unit>\S*)\Z"
 )
 
 
 def known() -> Tuple[str, ...]:
-    """Every spelling that :func:`find` takes, but those in braces."""
+    """All spellings that :func:`find` accepts, except for custom units."""
     return tuple(unit for unit in _UNITS if unit)
 
 
 def find(unit: str) -> Unit:
-    """The unit of that spelling; UnitError where there is none."""
-    found = _UNITS.get(unit)
-    if found is not None:
-        return found
-    if _OWN.match(unit):
+    """The unit of a spelling; UnitError where it is unknown."""
+    known_unit = _UNITS.get(unit)
+    if known_unit is not None:
+        return known_unit
+    if _CUSTOM.match(unit):
         return Unit(unit, 1, 1, "number")
     raise UnitError(
-        f"unit {unit[:60]!r}: expected one of {', '.join(known())}, or one of your own in braces such as {{request}}"
+        f"unit {unit[:60]!r}: expected one of {', '.join(known())}, or a custom unit in braces such as {{request}}"
     )
 
 
 def to_base(value: float, unit: str) -> Quantity:
-    """``value`` in the base of ``unit``: ``to_base(12.5, "ms")`` is 0.0125 s.  UnitError where it is not finite.
+    """Convert ``value`` to the base unit of ``unit``; UnitError where it is not finite.
 
-    -0.0 is 0.0, as the journal reads it back: what is shipped at once and what is shipped later are the same bytes.
+    ``to_base(12.5, "ms")`` is 0.0125 s.  -0.0 becomes 0.0, as in SQLite, so that exporters always send the same bytes.
     """
-    found = find(unit)
+    known_unit = find(unit)
     try:
-        base = float(value * found.multiplier / found.divisor)
+        base = float(value * known_unit.multiplier / known_unit.divisor)
     except OverflowError:
         base = math.inf
     if not math.isfinite(base):
         raise UnitError(f"value {base}: expected a finite number")
-    return Quantity(base + 0.0, found.base, found.kind)
+    return Quantity(base + 0.0, known_unit.base, known_unit.kind)
 
 
 def read_number(text: str) -> float:
-    """A finite number in plain ASCII digits, underscores between them allowed; UnitError for all else."""
+    """Parse a finite number in ASCII digits, with optional underscores; UnitError for any other text."""
     quantity = parse(text)
     if quantity.unit != "1" or quantity.kind != "number":
         raise UnitError(f"{excerpt(text)}: expected a number without a unit")
@@ -120,9 +120,9 @@ def read_number(text: str) -> float:
 
 
 def parse(text: str) -> Quantity:
-    """A number with an optional unit in base units: ``"12.5 ms"``, ``"1.2 MiB"``, ``"85 %"``, ``"1_024"``.
+    """Parse a number with an optional unit, such as ``"12.5 ms"``, ``"1.2 MiB"``, ``"85 %"`` or ``"1_024"``.
 
-    Takes ASCII digits alone, no thousands comma, nothing that is not finite; UnitError says what was got.
+    Accepts only ASCII digits, no thousands separators and only finite values; UnitError for any other text.
     """
     stripped = text.strip()
     match = _QUANTITY.match(stripped) if len(stripped) <= LONGEST_QUANTITY else None
@@ -135,20 +135,20 @@ def parse(text: str) -> Quantity:
 
 
 def excerpt(text: str, most: int = 80) -> str:
-    """A quoted beginning of ``text`` with its length where it was cut: what a message shows of a stranger's words."""
+    """The quoted start of ``text`` for an error message, with the length of the text if it is truncated."""
     if len(text) <= most:
         return repr(text)
     return f"{text[:most]!r}\u2026 ({len(text)} characters)"
 
 
 def _scaled(value: float, steps: Tuple[Tuple[float, str], ...]) -> str:
-    """``value`` in the largest of ``steps`` that leaves at least 1 of it."""
+    """``value`` in the largest unit of ``steps`` in which it is at least 1."""
     factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
     return f"{_digits(value / factor)} {unit}"
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, whole numbers whole, no exponent in the everyday range."""
+    """``value`` with three significant digits; integers below 1e15 with all digits and without an exponent."""
     if abs(value) < 1e15 and (value.is_integer() or abs(value) >= 999.5):
         return f"{value + 0.0:,.0f}".replace(",", "\u202f")  # no "-0"
     return f"{value:.3g}"
@@ -159,7 +159,7 @@ _BYTES = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "
 
 
 def format(value: float, unit: str = "1", kind: str = "") -> str:
-    """``value`` of base ``unit`` as people write it: ``1.42 MiB``, ``12.5 ms``, ``85 %`` where ``kind`` is ratio."""
+    """Format a value of a base unit for people: ``1.42 MiB``, ``12.5 ms``, or ``85 %`` if ``kind`` is ratio."""
     value = float(value)
     if not math.isfinite(value):
         return str(value)

@@ -1,11 +1,10 @@
-"""The format in which a worker hands records to the master, version 1.
+"""Wire format, version 1, in which a worker sends records to the master.
 
-One JSON object a line: as it is in the file that ``$BBMEASURE_FILE`` names, behind ``##bbmeasure`` and a space on
-stdout::
+One JSON object a line, alone in the file named by ``$BBMEASURE_FILE``, after ``##bbmeasure`` and a space on stdout::
 
     {"v":1,"name":"link_time","value":12.5,"unit":"s","better":"lower","tags":{"target":"core"}}
 
-History: 1, the first.  Runs on a worker's Python 3.7 too.
+Runs on a worker's Python 3.7 too.
 """
 
 from __future__ import annotations
@@ -23,23 +22,24 @@ VERSION = 1
 MARKER = "##bbmeasure "
 #: The environment variable that names the sidecar file of a step.
 FILE_VARIABLE = "BBMEASURE_FILE"
-#: The longest line on stdout, in bytes: a worker cuts lines at 4,095 and loses the rest.
+#: The limit of a line on stdout, in bytes: a worker splits lines at 4,095.
 LONGEST_MARKER_LINE = 4000
 #: The largest sidecar file, in bytes, and the longest line in it, in characters.
 LARGEST_FILE = 1024 * 1024
 LONGEST_LINE = 256 * 1024
-#: The most lines of a file that are refused one by one.
+#: The most refused lines of a file, after which it is not read further.
 MOST_REFUSALS = 1000
 
-#: What is looked for first; a terminal may have put colours into the marker, within so many characters before it.
+#: The part of the marker that is searched for, and the length of the text before it that may contain the rest of the
+#: marker and control sequences of a terminal.
 _WORD = "bbmeasure"
-_LONGEST_PAINT = 64
-#: The most of a line on stdout that is looked at, in characters.
-_LONGEST_KEPT = 2 * LONGEST_MARKER_LINE
+_MAX_LOOKBEHIND = 64
+#: The part of a line on stdout that is decoded, in characters.
+_MAX_LINE_PREFIX = 2 * LONGEST_MARKER_LINE
 
 
 class Refusal(NamedTuple):
-    """A line that was not taken: where it stood (from 1), why, and how it began."""
+    """A refused line: its number from 1, the reason, and its start."""
 
     line: int
     why: str
@@ -47,7 +47,7 @@ class Refusal(NamedTuple):
 
 
 def encode(record: Record) -> str:
-    """The line of a record, without a line break and in ASCII."""
+    """Encode a record as a line of ASCII, without a line break."""
     fields: Dict[str, Any] = {"v": VERSION, "name": record.name, "value": record.value, "kind": record.kind.value}
     if record.unit != "1":
         fields["unit"] = record.unit
@@ -58,11 +58,11 @@ def encode(record: Record) -> str:
     if record.samples:
         fields["samples"] = list(record.samples)
     line = json.dumps(fields, separators=(",", ":"), allow_nan=False)
-    return line.replace(MARKER, "\\u0023" + MARKER[1:])  # a marker in a text is none
+    return line.replace(MARKER, "\\u0023" + MARKER[1:])  # a marker in a value must not be found as a marker
 
 
 def encode_marker(record: Record) -> str:
-    """The line of a record for stdout; WireError where a worker would cut it."""
+    """Encode a record as a marked line for stdout; WireError where it exceeds the limit of a line."""
     line = MARKER + encode(record)
     if len(line) >= LONGEST_MARKER_LINE:
         raise WireError(
@@ -73,7 +73,7 @@ def encode_marker(record: Record) -> str:
 
 
 def decode(line: str) -> Record:
-    """The record of one JSON line; WireError, RecordError or UnitError say why there is none."""
+    """Decode a line of JSON; raises WireError, RecordError or UnitError."""
     if len(line) > LONGEST_LINE:
         raise WireError(f"line of {len(line)} characters: expected at most {LONGEST_LINE}")
     try:
@@ -90,7 +90,7 @@ def _record(line: str) -> Record:
     if version != VERSION:
         raise WireError(f"version {units.excerpt(str(version))}: expected {VERSION}")
     if "name" not in fields:
-        raise WireError("no name: expected one")
+        raise WireError("fields without a name: expected a name")
     return Record(
         fields["name"],
         fields.get("value"),
@@ -114,20 +114,20 @@ def _load(line: str) -> Any:
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise WireError(f"number {units.excerpt(digits)}: expected a finite one")
+        raise WireError(f"number {units.excerpt(digits)}: expected a finite number")
     return value
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise WireError(f"number {word}: expected a finite one")
+    raise WireError(f"number {word}: expected a finite number")
 
 
-#: Every number is a float, so that a million digits cost no more than their reading.
+#: Decodes all numbers as floats: a million digits as an integer would take quadratic time.
 _JSON = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_no_constant)
 
 
 def read(line: str, number: int) -> Union[Record, Refusal]:
-    """The record of line ``number``, or why there is none."""
+    """Decode line ``number``; returns a refusal where it is invalid."""
     try:
         return decode(line)
     except MeasureError as error:
@@ -135,9 +135,9 @@ def read(line: str, number: int) -> Union[Record, Refusal]:
 
 
 def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
-    """What a sidecar file holds, line by line; a last line without its line break was cut and is refused if broken.
+    """Decode the lines of a sidecar file, also a last line without a line break.
 
-    After MOST_REFUSALS lines that are no records it gives up, so that a megabyte of rubbish costs milliseconds.
+    Stops after MOST_REFUSALS invalid lines, so that a megabyte of them takes milliseconds.
     """
     refused = 0
     for number, raw in enumerate(content.split(b"\n"), start=1):
@@ -145,17 +145,17 @@ def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
         if not line:
             continue
         if refused >= MOST_REFUSALS:
-            yield Refusal(number, f"{refused} lines before could not be read: the rest was not looked at", line[:80])
+            yield Refusal(number, f"{refused} invalid lines: the rest was not read", line[:80])
             return
-        found = read(line, number)
-        refused += isinstance(found, Refusal)
-        yield found
+        item = read(line, number)
+        refused += isinstance(item, Refusal)
+        yield item
 
 
 class MarkerScanner:
-    """Finds marked lines in a stream of text that arrives in pieces; keeps no more than one line of it.
+    """Decodes the marked lines in a stream of text; buffers at most one line.
 
-    A Refusal's ``line`` counts the marked lines: to count all lines would take as long as to find those.
+    ``line`` of a refusal counts only marked lines: to count all lines would take as long as to find those.
     """
 
     def __init__(self) -> None:
@@ -163,58 +163,58 @@ class MarkerScanner:
         self._number = 0
 
     def feed(self, text: str) -> List[Union[Record, Refusal]]:
-        """What the lines that end in ``text`` hold."""
+        """Add a piece of text; returns the records and refusals of the lines that are complete."""
         text = self._rest + text
         end = text.rfind("\n") + 1
         self._rest = text[end:]
-        if len(self._rest) > 2 * _LONGEST_KEPT:
+        if len(self._rest) > 2 * _MAX_LINE_PREFIX:
             self._rest = self._shorten(self._rest)
         return self._scan(text[:end]) if end else []
 
     def finish(self) -> List[Union[Record, Refusal]]:
-        """What the last line holds, if it had no line break."""
+        """Return the records and refusals of a last line without a line break."""
         rest, self._rest = self._rest, ""
         return self._scan(rest) if rest else []
 
     @staticmethod
     def _shorten(rest: str) -> str:
-        """The part of an endless line that may still matter: from its marker on, or what could be the beginning of one.
+        """The relevant part of an endless line: from its marker on, or the end, which may be the start of a marker.
 
-        A little more is kept than is read, so that the line is known to be too long.
+        It is longer than the limit, so that the line is refused as too long.
         """
         at = rest.find(_WORD)
         at = len(rest) - len(_WORD) if at < 0 else at
-        return rest[max(0, at - _LONGEST_PAINT) :][: _LONGEST_KEPT + 1]
+        return rest[max(0, at - _MAX_LOOKBEHIND) :][: _MAX_LINE_PREFIX + 1]
 
     def _scan(self, text: str) -> List[Union[Record, Refusal]]:
-        found: List[Union[Record, Refusal]] = []
+        items: List[Union[Record, Refusal]] = []
         at = text.find(_WORD)
         while at >= 0:
             start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
-            found.extend(self._read_line(text[max(start, at - _LONGEST_PAINT) : end]))
+            items.extend(self._read_line(text[max(start, at - _MAX_LOOKBEHIND) : end]))
             at = text.find(_WORD, end)
-        return found
+        return items
 
     def _read_line(self, line: str) -> Iterator[Union[Record, Refusal]]:
-        """The records of a line from its first marker on; two programs may have written into one line."""
-        parts = strip_ansi(line[:_LONGEST_KEPT]).split(MARKER)[1:]
+        """Decode the records of a line; two programs may have written into one line."""
+        parts = strip_ansi(line[:_MAX_LINE_PREFIX]).split(MARKER)[1:]
         self._number += bool(parts)
-        if parts and len(line) > _LONGEST_KEPT:
-            why = f"marked line of more than {_LONGEST_KEPT} characters: expected less than {LONGEST_MARKER_LINE}"
+        if parts and len(line) > _MAX_LINE_PREFIX:
+            why = f"marked line of more than {_MAX_LINE_PREFIX} characters: expected less than {LONGEST_MARKER_LINE}"
             yield Refusal(self._number, why, parts[0][:80])
             return
         for part in parts:
             yield self._read_part(part.strip())
 
     def _read_part(self, part: str) -> Union[Record, Refusal]:
-        """One marked record; what another program wrote behind its closing brace is no matter."""
+        """Decode one marked record; ignores the output of other programs after its closing brace."""
         if len(part) + len(MARKER) >= LONGEST_MARKER_LINE:
             why = f"marked line of {len(part)} characters: expected less than {LONGEST_MARKER_LINE}"
             return Refusal(self._number, why, part[:80])
         try:
             end = _JSON.raw_decode(part)[1]
         except (ValueError, RecursionError):
-            end = len(part)  # reading it says why
+            end = len(part)  # read() determines the reason
         return read(part[:end], self._number)

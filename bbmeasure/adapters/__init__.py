@@ -1,11 +1,11 @@
-"""What tools print, as records: one pure module a tool, found by the tool's name and loaded when it is asked for.
+"""Adapters: from the output of tools to records, one pure module a tool.
 
-:func:`find` gives an :class:`Adapter`.  Its ``parse`` takes the text of one run and gives records in base units; no
-text gives no records, and what cannot be read is a :class:`~bbmeasure.errors.ParseError` and nothing else.  The text
-is a stranger's: XML entities, JSON bombs and endless lines cost no more than their reading.
+:func:`find` returns an :class:`Adapter`.  Its ``parse`` takes the output of one run and returns records in base units.
+An empty output has no records, and invalid output raises only :class:`~bbmeasure.errors.ParseError`.  The output is not
+trusted: time and memory for XML entities, nested JSON and long lines are linear in its length.
 
-A module ``some_tool.py`` in this package is the adapter ``some-tool``; it has ``parse(text)``, and a linter's has
-``issues(text)`` too.  Modules whose names begin with ``_``, and ``lint``, are what adapters share.
+The module ``some_tool.py`` is the adapter ``some-tool``.  It defines ``parse(text)``, that of a linter also
+``issues(text)``.  Adapters share the modules whose names begin with ``_``, and ``lint``.
 """
 
 from __future__ import annotations
@@ -22,27 +22,26 @@ from bbmeasure.adapters.lint import Issue
 from bbmeasure.errors import ParseError, UnknownAdapterError
 from bbmeasure.records import Record
 
-#: The longest text that an adapter reads, in characters.
+#: The longest output that an adapter parses, in characters.
 LONGEST_TEXT = 16 * 1024 * 1024
 
-Read = TypeVar("Read", Issue, Record)
+Parsed = TypeVar("Parsed", Issue, Record)
 
 _SHARED = frozenset(["lint"])
 
 
 class Adapter:
-    """Reads one tool's output.  ``name`` is the tool's, as in ``parser="pytest-benchmark"``."""
+    """Parser of the output of one tool.  ``name`` is that in ``parser="pytest-benchmark"``."""
 
     def __init__(self, name: str, module: ModuleType) -> None:
         self.name = name
         self._parse: Callable[[str], list[Record]] = module.parse
         self._issues: Optional[Callable[[str], list[Issue]]] = getattr(module, "issues", None)
-        #: The categories that a linter always reports, with 0 where it found none.
+        #: The categories of a linter that have a record even without an issue.
         self.categories: Sequence[str] = getattr(module, "CATEGORIES", ())
-        #: The exit statuses, besides 0, by which a linter says that it ran and found something.
+        #: The exit statuses other than 0 by which a linter reports issues.
         self.found_issues: frozenset[int] = getattr(module, "FOUND_ISSUES", frozenset())
-
-        #: Whether the tool speaks on stderr.
+        #: Whether the tool writes its output to stderr.
         self.on_stderr: bool = getattr(module, "ON_STDERR", False)
 
     def __repr__(self) -> str:
@@ -50,33 +49,32 @@ class Adapter:
 
     @property
     def is_linter(self) -> bool:
-        """Whether it has :meth:`issues`."""
+        """Whether the tool is a linter, with :meth:`issues`."""
         return self._issues is not None
 
     def parse(self, text: str) -> list[Record]:
-        """The records of one run's output; ParseError where it cannot be read."""
+        """The records of an output; ParseError where it is invalid."""
         return self._guarded(self._parse, text)
 
     def issues(self, text: str) -> list[Issue]:
-        """A linter's issues; ParseError where it cannot be read, or where nothing was printed by a tool that never
-        prints nothing."""
+        """The issues in the output of a linter; ParseError where it is invalid."""
         if self._issues is None:
-            raise UnknownAdapterError(f"adapter {self.name!r}: expected a linter's, one of {', '.join(linters())}")
+            raise UnknownAdapterError(f"adapter {self.name!r}: expected a linter, one of {', '.join(linters())}")
         return self._guarded(self._issues, text)
 
     def records(self, text: str, *, name: str = "", by_file: bool = False, root: str = "") -> list[Record]:
-        """A linter's records under the series ``name`` (the tool's own by default): see :func:`lint.records`."""
+        """The records of a linter under the series ``name``, by default that of the tool: see :func:`lint.records`."""
         issues = self.issues(text)
         return lint.records(name or self.name, issues, by_file=by_file, categories=self.categories, root=root)
 
-    def _guarded(self, read: Callable[[str], list[Read]], text: str) -> list[Read]:
-        """What ``read`` makes of ``text``; a fault of ours in reading a stranger's text is said as one of the text."""
+    def _guarded(self, parse: Callable[[str], list[Parsed]], text: str) -> list[Parsed]:
+        """Call ``parse``; its exceptions become a ParseError."""
         if not isinstance(text, str):
-            raise ParseError(self.name, 0, f"{units.excerpt(repr(text))}: expected a text")
+            raise ParseError(self.name, 0, f"{units.excerpt(repr(text))}: expected a string")
         if len(text) > LONGEST_TEXT:
             raise ParseError(self.name, 0, f"{len(text)} characters: expected at most {LONGEST_TEXT}")
         try:
-            return read(text[1:] if text.startswith("\ufeff") else text)
+            return parse(text[1:] if text.startswith("\ufeff") else text)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError) as error:
             raise ParseError(self.name, 0, f"{type(error).__name__}: {units.excerpt(str(error))}") from error
         except ValueError as error:
@@ -86,13 +84,13 @@ class Adapter:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all adapters, in order; loads none of them."""
+    """The sorted names of all adapters; imports none of them."""
     modules = (module.name for module in pkgutil.iter_modules(__path__))
     return tuple(sorted(name.replace("_", "-") for name in modules if name[0] != "_" and name not in _SHARED))
 
 
 def find(name: str) -> Adapter:
-    """The adapter of that name; UnknownAdapterError says which there are."""
+    """The adapter of that name; UnknownAdapterError where there is none."""
     known = names()
     if name not in known:
         raise UnknownAdapterError(f"adapter {units.excerpt(str(name))}: expected one of {', '.join(known)}")
@@ -100,5 +98,5 @@ def find(name: str) -> Adapter:
 
 
 def linters() -> tuple[str, ...]:
-    """The names of the adapters that have issues; loads all of them."""
+    """The names of the adapters of linters; imports all adapters."""
     return tuple(name for name in names() if find(name).is_linter)

@@ -1,4 +1,4 @@
-"""What gcc and clang (and clang-tidy, and their linkers) say in a build log, each distinct line once."""
+"""Diagnostics of gcc, clang, clang-tidy and their linkers in a build log."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _PROGRAM = re.compile(
 
 
 def issues(text: str) -> list[Issue]:
-    """The warnings and errors of a log in which anything else may stand.
+    """The distinct warnings and errors in a log; other lines are ignored.
 
-    A warning in a header counts once, however many files include it.  The formats:
+    A warning in a header counts once, regardless of how many files include it.  The formats:
     https://gcc.gnu.org/onlinedocs/gcc/Diagnostic-Message-Formatting-Options.html and
     https://clang.llvm.org/docs/UsersManual.html#formatting-of-diagnostics
     """
-    found: list[Issue] = []
+    issues_found: list[Issue] = []
     seen: set[str] = set()
     for _number, line in lines(text):
         if (": warning: " in line or "error: " in line) and line not in seen:
             issue = _issue(line)
             if issue is not None:
                 seen.add(line)
-                found.append(issue)
-    return found
+                issues_found.append(issue)
+    return issues_found
 
 
 def _issue(line: str) -> Optional[Issue]:
-    """The issue of ``[program: ]file:line:column: severity: message [option]``; None for what is none."""
+    """The issue of a line ``[program: ]file:line:column: severity: message [option]``; None for any other line."""
     marks = [(line.find(f": {severity}: "), severity) for severity in _SEVERITIES]
     at, severity = min(((at, severity) for at, severity in marks if at > 0), default=(0, ""))
     if not severity or line[0].isspace():
@@ -51,7 +51,7 @@ def _issue(line: str) -> Optional[Issue]:
 
 
 def _category(option: str) -> str:
-    """The name of a warning's option: ``unused-variable`` for ``-Werror,-Wunused-variable``."""
+    """The name of the option of a warning: ``unused-variable`` for ``-Werror,-Wunused-variable``."""
     named = [part for part in option.split(",") if part not in ("-Werror", "-warnings-as-errors")] or [option]
     name = named[0]
     for prefix in ("-Werror=", "-W", "-"):

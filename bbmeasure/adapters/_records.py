@@ -1,4 +1,4 @@
-"""Collects an adapter's records so that one odd name or value does not lose the others."""
+"""Collector of the records of one output, which tolerates invalid names and values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ HIGHER = Direction.HIGHER
 
 
 class Records:
-    """The records of one output in the order of :meth:`add`; ``listed`` has them.
+    """The records of one output, in the order of :meth:`add`.
 
-    A value that is not finite (some tools print NaN) is left out, and so is one whose name came before with the same
-    tags, unless it is ``latest``: then it takes the place of the earlier one.
+    Leaves out values that are not finite (some tools print NaN).  Of several records with the same name and tags the
+    first is kept, or with ``latest`` the last.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Records:
 
     @property
     def listed(self) -> list[Record]:
-        """The records so far."""
+        """The records that were added."""
         return list(self._kept.values())
 
     def add(
@@ -44,9 +44,9 @@ class Records:
         suffix: str = "",
         latest: bool = False,
     ) -> None:
-        """Keep a record called ``name`` and ``suffix``; its value is the median of its samples where it is None.
+        """Add a record named ``name`` plus ``suffix``; a value of None is the median of the samples.
 
-        Samples beyond what a record may have are thinned out evenly; a single one is the value and no sample.
+        Excess samples are dropped evenly; a single sample is the value, and not a sample.
         """
         finite = [sample for sample in samples if _is_finite(sample, unit)]
         if value is None:
@@ -70,14 +70,14 @@ class Records:
 
 
 def thin(samples: Sequence[float], most: int) -> tuple[float, ...]:
-    """At most ``most`` of ``samples``, evenly spaced, the first among them."""
+    """At most ``most`` of ``samples``, evenly spaced, including the first."""
     if len(samples) <= most:
         return tuple(samples)
     return tuple(samples[number * len(samples) // most] for number in range(most))
 
 
 def _is_finite(value: float, unit: str) -> bool:
-    """Whether ``value`` is a finite number, in the base of its unit too."""
+    """Whether ``value`` is finite, also after conversion to its base unit."""
     if not math.isfinite(value):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What adapters share: making a stranger's words into names, lines and numbers that a record can carry."""
+"""Lines, names and numbers of an output, in the form that records accept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_LINE_NUMBER = 2**31
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each line that is not blank with its number from 1, without colours; only a line feed ends a line."""
+    """The non-blank lines with their numbers from 1, without control sequences; only a line feed ends a line."""
     for number, line in enumerate(io.StringIO(strip_ansi(text), newline="\n"), start=1):
         stripped = line.rstrip("\r\n \t\0")
         if stripped:
@@ -26,12 +26,12 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def is_cut(text: str, number: int) -> bool:
-    """Whether line ``number`` is the last of ``text`` and has no line break: it may have been cut off."""
+    """Whether line ``number`` is the last of ``text`` and has no line break: it may be truncated."""
     return not text.endswith("\n") and text.count("\n") < number
 
 
 def clean(text: str, longest: int = LONGEST_NAME, empty: str = "unnamed") -> str:
-    """``text`` as a legal name: control characters become a space, what is too long ends in a hash of the whole."""
+    """``text`` as a valid name: control characters become a space, a name that is too long ends in a hash of it."""
     cleaned = _SURROGATES.sub("\ufffd", _UNFIT.sub(" ", text[: 4 * longest])).strip()
     if not cleaned:
         return empty
@@ -42,12 +42,12 @@ def clean(text: str, longest: int = LONGEST_NAME, empty: str = "unnamed") -> str
 
 
 def clean_tag(text: str, empty: str = "unnamed") -> str:
-    """``text`` as a legal value of a tag."""
+    """``text`` as a valid value of a tag."""
     return clean(text, LONGEST_TAG_VALUE, empty)
 
 
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """``tags`` as legal ones, the first sixteen by name; a name that the master sets itself gets a ``_`` behind it."""
+    """The first sixteen of ``tags`` by name, as valid tags; ``_`` is appended to reserved names."""
     cleaned = {}
     for name in sorted(tags)[:MOST_TAGS]:
         key = clean(name, LONGEST_TAG_KEY - 1).lstrip("_") or "unnamed"
@@ -56,7 +56,7 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def number(tool: str, text: str, line: int = 0) -> float:
-    """The finite number that ``text`` is; ParseError where it is none."""
+    """Parse a finite number; ParseError where ``text`` is none."""
     try:
         return units.read_number(text)
     except UnitError:
@@ -64,14 +64,14 @@ def number(tool: str, text: str, line: int = 0) -> float:
 
 
 def line_number(value: object) -> int:
-    """A line number from a text or a number; 0 where it is none."""
+    """A line number from a string or a number; 0 where it is invalid."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
     return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST_LINE_NUMBER else 0
 
 
 def split_position(head: str) -> tuple[str, int]:
-    """``file:line:column`` and the like as the file and the line; the line is 0 where there is none."""
+    """Split ``file``, ``file:line`` or ``file:line:column`` into file and line; the line is 0 where there is none."""
     parts = head.rsplit(":", 4)
     position = 0
     while len(parts) > 1 and parts[-1].isascii() and parts[-1].isdigit():

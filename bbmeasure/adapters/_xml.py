@@ -1,7 +1,7 @@
-"""Reads a stranger's XML with the standard library's expat, element by element, and keeps no tree.
+"""XML from an untrusted source, parsed with expat without a tree.
 
-A document may name its DTD, as Cobertura's do, but nothing is fetched; one that declares anything of its own (entities:
-"billion laughs", external files) is refused.  Depth and the number of elements are limited.
+A document may refer to a DTD, as those of Cobertura do, which is not loaded.  Declarations within the document, such as
+entities ("billion laughs", external files), are refused.  Depth and number of elements are limited.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from xml.parsers import expat
 from bbmeasure.errors import ParseError
 from bbmeasure.units import excerpt
 
-DEEPEST = 100
-MOST_ELEMENTS = 1_000_000
-#: How much is handed to expat at once: larger pieces keep an endless attribute from being read again for each piece.
-_PIECE = 256 * 1024
+MAX_DEPTH = 100
+MAX_ELEMENTS = 1_000_000
+#: The size of the pieces that are passed to expat, which parses an unfinished attribute again for each piece.
+_PIECE_SIZE = 256 * 1024
 
 
 class Element(NamedTuple):
-    """The beginning of an element: its name without a prefix, its attributes, how deep it stands (the root: 0)."""
+    """A start tag: the name without a prefix, the attributes, and the depth, 0 for the root."""
 
     name: str
     attributes: Mapping[str, str]
@@ -28,7 +28,7 @@ class Element(NamedTuple):
 
 
 class _Reader:
-    """Collects the elements that expat sees."""
+    """Parser that collects the start tags of a document."""
 
     def __init__(self, tool: str, before: int) -> None:
         self.tool = tool
@@ -38,7 +38,7 @@ class _Reader:
         self._fed = 0
         self._depth = 0
         self._count = 0
-        parser = expat.ParserCreate("utf-8")  # whatever it declares: it is text by now
+        parser = expat.ParserCreate("utf-8")  # regardless of its declaration, as the text is decoded
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.StartDoctypeDeclHandler = self._doctype
@@ -46,7 +46,7 @@ class _Reader:
         self.parser = parser
 
     def feed(self, piece: str, is_last: bool) -> None:
-        """Read another piece; ParseError where it is no XML."""
+        """Parse a piece; ParseError where it is not XML."""
         encoded = piece.encode("utf-8", "replace")
         try:
             self.parser.Parse(encoded, is_last)
@@ -59,13 +59,13 @@ class _Reader:
             raise ParseError(self.tool, self._before + error.lineno, why) from None
         self._fed += len(encoded)
 
-    def _fault(self, why: str) -> ParseError:
+    def _error(self, why: str) -> ParseError:
         return ParseError(self.tool, self._before + self.parser.CurrentLineNumber, why)
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._count += 1
-        if self._count > MOST_ELEMENTS or self._depth >= DEEPEST:
-            raise self._fault(f"expected at most {MOST_ELEMENTS} elements, nested {DEEPEST} deep")
+        if self._count > MAX_ELEMENTS or self._depth >= MAX_DEPTH:
+            raise self._error(f"expected at most {MAX_ELEMENTS} elements, nested {MAX_DEPTH} deep")
         self.seen.append(Element(name.rpartition(":")[2], attributes, self._depth))
         self._depth += 1
 
@@ -74,22 +74,22 @@ class _Reader:
 
     def _doctype(self, _name: str, _system: Any, _public: Any, has_internal_subset: bool) -> None:
         if has_internal_subset:
-            raise self._fault("a document type with declarations of its own: expected none")
+            raise self._error("document type with an internal subset: expected none")
 
     def _entity(self, *_declared: Any) -> None:
-        raise self._fault("an entity is declared: expected none")
+        raise self._error("entity declaration: expected none")
 
 
 def elements(tool: str, text: str, roots: tuple[str, ...]) -> Iterator[Element]:
-    """The elements in the order of their beginning.
+    """The elements in document order.
 
-    What stands before the XML declaration and behind the document (a tool's chatter) is passed over.  ParseError where
-    the document is not well formed, or where its root is none of ``roots``.
+    Text before the XML declaration and after the document is ignored.  ParseError where the document is not
+    well-formed, or its root is not one of ``roots``.
     """
     start, before = _start_of(tool, text)
     reader = _Reader(tool, before)
-    for at in range(start, len(text) + 1, _PIECE):
-        reader.feed(text[at : at + _PIECE], at + _PIECE > len(text))
+    for at in range(start, len(text) + 1, _PIECE_SIZE):
+        reader.feed(text[at : at + _PIECE_SIZE], at + _PIECE_SIZE > len(text))
         for element in reader.seen:
             if element.depth == 0 and element.name not in roots:
                 got = excerpt(element.name)
@@ -101,7 +101,7 @@ def elements(tool: str, text: str, roots: tuple[str, ...]) -> Iterator[Element]:
 
 
 def _start_of(tool: str, text: str) -> tuple[int, int]:
-    """Where the document begins, and how many lines stand before it."""
+    """The start of the document, and the number of lines before it."""
     start = text.find("<?xml")
     start = text.find("<") if start < 0 else start
     if start < 0:

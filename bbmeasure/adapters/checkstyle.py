@@ -1,4 +1,4 @@
-"""checkstyle, ``-f xml``, and the many linters that write its format: errors by their severity."""
+"""Checkstyle, ``-f xml``, and other linters with its format: errors by severity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bbmeasure.records import Record
 
 CATEGORIES = ("error", "warning", "info")
 
-#: checkstyle exits with the number of errors; 254 and 255 are crashes and wrong use:
+#: The exit status is the number of errors; 254 and 255 are crashes and invalid use:
 #: https://github.com/checkstyle/checkstyle/blob/master/src/main/java/com/puppycrawl/tools/checkstyle/Main.java
 FOUND_ISSUES = frozenset(range(1, 254))
 
@@ -18,7 +18,7 @@ FOUND_ISSUES = frozenset(range(1, 254))
 def issues(text: str) -> list[Issue]:
     """The errors of each file.
 
-    The format has no more of a definition than the code that writes it:
+    The format is defined only by its implementation:
     https://github.com/checkstyle/checkstyle/blob/master/src/main/java/com/puppycrawl/tools/checkstyle/XMLLogger.java
     """
     found = []

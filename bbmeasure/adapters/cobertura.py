@@ -1,4 +1,4 @@
-"""Cobertura XML, which coverage tools of most languages can write: how much of the code runs."""
+"""Cobertura XML, of coverage tools for many languages: coverage of lines and branches."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _TOOL = "cobertura"
 
 def parse(text: str) -> list[Record]:
     """``coverage_lines``, and where the tool reports them ``coverage_missing_lines``, ``coverage_branches`` and
-    ``coverage_missing_branches``: the names that the adapter of coverage.py uses.
+    ``coverage_missing_branches``: the same names as those of coverage.py.
 
-    The root's attributes are those of https://github.com/cobertura/web/blob/master/htdocs/xml/coverage-04.dtd.  Exact
-    counts, where they are there, are preferred to the rate, which tools round.
+    The root's attributes are those of https://github.com/cobertura/web/blob/master/htdocs/xml/coverage-04.dtd.  Counts
+    are preferred to rates, which tools round.
     """
     if not text.strip():
         return []
-    kept = Records()
+    records = Records()
     for element in elements(_TOOL, text, ("coverage",)):
         if element.depth == 0:
             if "line-rate" not in element.attributes:
                 raise ParseError(_TOOL, 1, "element coverage: expected an attribute line-rate")
-            _add(kept, element.attributes, "line", "lines")
+            _add(records, element.attributes, "line", "lines")
             if element.attributes.get("branches-valid") != "0":
-                _add(kept, element.attributes, "branch", "branches")
-    return kept.listed
+                _add(records, element.attributes, "branch", "branches")
+    return records.listed
 
 
-def _add(kept: Records, attributes: Mapping[str, str], one: str, many: str) -> None:
-    """The covered part, and what is missing."""
+def _add(records: Records, attributes: Mapping[str, str], one: str, many: str) -> None:
+    """Add the covered ratio and the missing count."""
     rate, valid, covered = (attributes.get(key, "") for key in (f"{one}-rate", f"{many}-valid", f"{many}-covered"))
     ratio = number(_TOOL, rate) if rate else None
     if valid and covered:
-        all_of_it, covered_part = number(_TOOL, valid), number(_TOOL, covered)
-        ratio = covered_part / all_of_it if all_of_it else ratio
-        kept.add(f"coverage_missing_{many}", all_of_it - covered_part, kind=Kind.COUNT, better=LOWER)
+        total, covered_count = number(_TOOL, valid), number(_TOOL, covered)
+        ratio = covered_count / total if total else ratio
+        records.add(f"coverage_missing_{many}", total - covered_count, kind=Kind.COUNT, better=LOWER)
     if ratio is not None:
-        kept.add(f"coverage_{many}", ratio, kind=Kind.RATIO, better=HIGHER)
+        records.add(f"coverage_{many}", ratio, kind=Kind.RATIO, better=HIGHER)

@@ -1,4 +1,4 @@
-"""coverage.py, ``coverage json``: how much of the code runs."""
+"""coverage.py, ``coverage json``: coverage of lines and branches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _JSON = Json("coverage")
 
 
 def parse(text: str) -> list[Record]:
-    """``coverage``, coverage.py's own percentage (of lines and, with ``--branch``, branches together) as a ratio,
+    """``coverage``, the percentage of coverage.py (of lines and, with ``--branch``, branches together) as a ratio,
     ``coverage_lines``, ``coverage_missing_lines``, and with ``--branch`` ``coverage_branches`` and
     ``coverage_missing_branches``.
 
@@ -24,18 +24,18 @@ def parse(text: str) -> list[Record]:
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
     totals = _JSON.mapping(document.get("totals"), "totals")
-    kept = Records()
-    kept.add("coverage", _JSON.number(totals, "percent_covered"), unit="%", better=HIGHER)
-    _add(kept, totals, "lines", "num_statements")
+    records = Records()
+    records.add("coverage", _JSON.number(totals, "percent_covered"), unit="%", better=HIGHER)
+    _add(records, totals, "lines", "num_statements")
     if "num_branches" in totals:
-        _add(kept, totals, "branches", "num_branches")
-    return kept.listed
+        _add(records, totals, "branches", "num_branches")
+    return records.listed
 
 
-def _add(kept: Records, totals: Mapping[str, Any], what: str, whole: str) -> None:
-    """The covered part of a whole, and what is missing; nothing to cover is covered."""
-    all_of_it = _JSON.number(totals, whole)
+def _add(records: Records, totals: Mapping[str, Any], what: str, total_key: str) -> None:
+    """Add the covered ratio, 1 for a total of 0, and the missing count."""
+    total = _JSON.number(totals, total_key)
     covered = _JSON.number(totals, f"covered_{what}")
-    ratio = covered / all_of_it if all_of_it else 1.0
-    kept.add(f"coverage_{what}", ratio, kind=Kind.RATIO, better=HIGHER)
-    kept.add(f"coverage_missing_{what}", _JSON.number(totals, f"missing_{what}"), kind=Kind.COUNT, better=LOWER)
+    ratio = covered / total if total else 1.0
+    records.add(f"coverage_{what}", ratio, kind=Kind.RATIO, better=HIGHER)
+    records.add(f"coverage_missing_{what}", _JSON.number(totals, f"missing_{what}"), kind=Kind.COUNT, better=LOWER)

@@ -1,4 +1,4 @@
-"""cppcheck, ``--xml`` (which it writes to standard error: ``2>&1``, or ``--output-file``): errors by their severity."""
+"""Cppcheck, ``--xml`` (on stderr, or with ``--output-file``): errors by severity."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from bbmeasure.adapters._xml import elements
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.records import Record
 
-#: It speaks on standard error.
+#: The document is on stderr.
 ON_STDERR = True
 
 CATEGORIES = ("error", "warning", "style", "performance", "portability", "information")
 
-#: What says how the run went and not what is wrong with the code.
+#: The IDs of messages about the run rather than the code.
 _ABOUT_THE_RUN = frozenset(["checkersReport", "logChecker"])
 
 
@@ -21,8 +21,8 @@ def issues(text: str) -> list[Issue]:
     """The errors; the file and line are those of the first location.
 
     The format is version 2 of "XML output" in https://cppcheck.sourceforge.io/manual.html, written by
-    https://github.com/danmar/cppcheck/blob/main/lib/errorlogger.cpp.  Lines that ``Checking ...`` put between are text
-    to an XML parser.
+    https://github.com/danmar/cppcheck/blob/main/lib/errorlogger.cpp.  Lines such as
+    ``Checking ...`` within it are character data.
     """
     found: list[Issue] = []
     is_open = False

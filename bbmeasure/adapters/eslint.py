@@ -1,4 +1,4 @@
-"""eslint, ``--format json``: messages by their rules; suppressed ones are not counted."""
+"""ESLint, ``--format json``: messages by rule, without suppressed ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bbmeasure.adapters._text import line_number
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.records import Record
 
-#: 2 is a crash or a wrong configuration: https://eslint.org/docs/latest/use/command-line-interface#exit-codes
+#: 2 is a crash or an invalid configuration: https://eslint.org/docs/latest/use/command-line-interface#exit-codes
 FOUND_ISSUES = frozenset([1])
 
 _JSON = Json("eslint")
@@ -20,8 +20,8 @@ _JSON = Json("eslint")
 def issues(text: str) -> list[Issue]:
     """The messages of each file: https://eslint.org/docs/latest/use/formatters/#json.
 
-    A file that cannot be parsed has a message without a rule: its category is ``fatal``, and of one that is ignored or
-    has an unused directive ``no-rule``.
+    A message without a rule has the category ``fatal`` for a file that cannot be parsed, and ``no-rule`` for an ignored
+    file or an unused directive.
     """
     found = []
     for result in _JSON.mappings(_JSON.load(text), "results"):

@@ -1,4 +1,4 @@
-"""flake8, its default format or ``--format=pylint``: issues by the letters of their codes."""
+"""Flake8, the default format or ``--format=pylint``: issues by the letters of their codes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CRASH = ("Traceback (most recent call last):", "There was a critical error duri
 
 
 def issues(text: str) -> list[Issue]:
-    """The lines that are issues; silence is no issue.
+    """The lines that are issues; an empty output has none.
 
-    Source, statistics and the count (``--show-source --statistics --count``) are passed over.  Text without any issue
-    is none of flake8's, unless it is the count alone.
+    Source, statistics and count (``--show-source --statistics --count``) are ignored.  ParseError for a text without
+    any issue, unless it is only the count.
     """
     found = []
     last = (0, "")
@@ -33,7 +33,7 @@ def issues(text: str) -> list[Issue]:
         if match is not None:
             found.append(Issue(match["letters"], match["file"], line_number(match["line"]), match["letters"]))
         elif line in _CRASH:
-            raise ParseError("flake8", number, f"{excerpt(line)}: flake8 itself failed")
+            raise ParseError("flake8", number, f"{excerpt(line)}: Flake8 itself failed")
         else:
             last = number, line
     if last[0] and last[1] != "0" and (not found or (is_cut(text, last[0]) and not last[1].isdigit())):

@@ -1,4 +1,4 @@
-"""gcc's warnings and errors in a build log, by the option that asked for them."""
+"""gcc: warnings and errors in a build log, by the option that enables them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from bbmeasure.adapters import _compiler, lint
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.records import Record
 
-#: It speaks on standard error.
+#: The diagnostics are on stderr.
 ON_STDERR = True
 
 
 def issues(text: str) -> list[Issue]:
-    """Each distinct warning and error: see :mod:`bbmeasure.adapters._compiler`; silence is none."""
+    """The distinct warnings and errors, none in an empty output: see :mod:`bbmeasure.adapters._compiler`."""
     return _compiler.issues(text)
 
 

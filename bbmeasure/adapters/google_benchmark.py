@@ -1,4 +1,4 @@
-"""Google Benchmark, ``--benchmark_format=json`` (or ``--benchmark_out=FILE``): a series a benchmark, in seconds."""
+"""Google Benchmark, ``--benchmark_format=json`` (or ``--benchmark_out=FILE``): times and counters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bbmeasure.records import LONGEST_TAG_KEY, Direction, Record
 _JSON = Json("google-benchmark")
 _TIME_UNITS = ("ns", "us", "ms", "s")
 
-#: The numbers of a run that are no counters.
-_OWN_NUMBERS = frozenset(
+#: The numbers of a run that are not counters.
+_FIXED_NUMBERS = frozenset(
     ["family_index", "per_family_instance_index", "repetitions", "repetition_index", "threads", "iterations"]
     + ["real_time", "cpu_time"]
 )
-#: What is known of the counters that the library makes itself.
+#: Unit and direction of the built-in counters.
 _COUNTERS: Mapping[str, tuple[str, Direction]] = {
     "bytes_per_second": ("bytes/s", HIGHER),
     "items_per_second": ("1/s", HIGHER),
@@ -34,21 +34,21 @@ Run = Mapping[str, Any]
 def parse(text: str) -> list[Record]:
     """The real time of each benchmark under its name, ``NAME_cpu``, and ``NAME_COUNTER`` for each counter.
 
-    Repetitions become samples; where only their aggregates are reported, the median is taken.  A run that ended in
-    an error has no time and is left out; so is a counter that is NaN or infinite.  The document is made by
+    Repetitions become samples; if only aggregates are reported, the median is used.  Runs with an error, and counters
+    that are NaN or infinite, are left out.  The document is written by
     https://github.com/google/benchmark/blob/main/src/json_reporter.cc
     """
     if not text.strip():
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
-    kept = Records()
+    records = Records()
     for name, runs in _by_name(_JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks")).items():
-        _add(kept, name, runs)
-    return kept.listed
+        _add(records, name, runs)
+    return records.listed
 
 
 def _by_name(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """The runs that count, by benchmark: its iterations, or else the median of them."""
+    """The runs of each benchmark: its iterations, else their median."""
     iterations: dict[str, list[Run]] = {}
     medians: dict[str, list[Run]] = {}
     for run in runs:
@@ -60,16 +60,16 @@ def _by_name(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return {**iterations, **{name: runs for name, runs in medians.items() if name not in iterations}}
 
 
-def _add(kept: Records, name: str, runs: Sequence[Run]) -> None:
+def _add(records: Records, name: str, runs: Sequence[Run]) -> None:
     unit = _JSON.text(runs[0], "time_unit", "ns")
     if unit not in _TIME_UNITS or any(_JSON.text(run, "time_unit", "ns") != unit for run in runs):
         raise ParseError("google-benchmark", 0, f"time_unit {unit!r}: expected one of {', '.join(_TIME_UNITS)}")
     for key, suffix in (("real_time", ""), ("cpu_time", "_cpu")):
         times = [_JSON.number(run, key) for run in runs]
-        kept.add(name, None, unit=unit, better=LOWER, samples=times, suffix=suffix)
+        records.add(name, None, unit=unit, better=LOWER, samples=times, suffix=suffix)
     for key, values in _counters(runs).items():
         base, better = _COUNTERS.get(key, ("1", Direction.NONE))
-        kept.add(name, None, unit=base, better=better, samples=values, suffix="_" + clean(key, LONGEST_TAG_KEY))
+        records.add(name, None, unit=base, better=better, samples=values, suffix="_" + clean(key, LONGEST_TAG_KEY))
 
 
 def _counters(runs: Iterable[Run]) -> dict[str, list[float]]:
@@ -77,6 +77,6 @@ def _counters(runs: Iterable[Run]) -> dict[str, list[float]]:
     counters: dict[str, list[float]] = {}
     for run in runs:
         for key, value in run.items():
-            if isinstance(value, float) and key not in _OWN_NUMBERS:
+            if isinstance(value, float) and key not in _FIXED_NUMBERS:
                 counters.setdefault(key, []).append(value)
     return counters

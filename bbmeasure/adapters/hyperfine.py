@@ -1,4 +1,4 @@
-"""hyperfine, ``--export-json FILE``: a series a command, in seconds."""
+"""hyperfine, ``--export-json FILE``: run times of commands."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _JSON = Json("hyperfine")
 
 
 def parse(text: str) -> list[Record]:
-    """The median of each command under its name (``-n``, else the command itself), all runs as samples.
+    """The median of each command under its name (``-n``, else the command), with all runs as samples.
 
-    A parameter (``-L``) is a tag, as many commands share a name then.  ``NAME_user`` and ``NAME_system`` are the mean
-    CPU times, ``NAME_max_rss`` the largest memory of a run where the version reports it.  The file is
+    A parameter (``-L``) is a tag.  ``NAME_user`` and ``NAME_system`` are the mean CPU times, ``NAME_max_rss`` is the
+    largest memory of a run if the version reports it.  The file is
     ``BenchmarkResult`` in https://github.com/sharkdp/hyperfine/blob/master/src/benchmark/benchmark_result.rs, times in
     seconds.
     """
     if not text.strip():
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
-    kept = Records()
+    records = Records()
     for result in _JSON.mappings(_JSON.required(document, "results"), "results"):
-        _add(kept, result)
-    return kept.listed
+        _add(records, result)
+    return records.listed
 
 
-def _add(kept: Records, result: Mapping[str, Any]) -> None:
+def _add(records: Records, result: Mapping[str, Any]) -> None:
     """The records of one command."""
     name = _JSON.text(result, "command")
     parameters = _JSON.inner(result, "parameters")
     tags = {parameter: _JSON.text(parameters, parameter) for parameter in parameters}
     times = _JSON.numbers(result, "times")
-    kept.add(name, _JSON.number(result, "median"), unit="s", better=LOWER, tags=tags, samples=times)
+    records.add(name, _JSON.number(result, "median"), unit="s", better=LOWER, tags=tags, samples=times)
     for part in ("user", "system"):
         if result.get(part) is not None:
-            kept.add(name, _JSON.number(result, part), unit="s", better=LOWER, tags=tags, suffix=f"_{part}")
+            records.add(name, _JSON.number(result, part), unit="s", better=LOWER, tags=tags, suffix=f"_{part}")
     memory = _JSON.numbers(result, "memory_usage_byte")
     if memory:
-        kept.add(name, max(memory), unit="bytes", better=LOWER, tags=tags, suffix="_max_rss")
+        records.add(name, max(memory), unit="bytes", better=LOWER, tags=tags, suffix="_max_rss")

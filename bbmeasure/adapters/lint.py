@@ -1,4 +1,4 @@
-"""What the adapters of linters share: issues, and the records that they are counted into."""
+"""Issues of linters, and the records that count them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Callable
 from bbmeasure.adapters._text import clean, clean_tag
 from bbmeasure.records import LONGEST_NAME, Direction, Kind, Record
 
-#: The most categories, and the most files, that have a record of their own; the rest is summed up under ``other``.
-MOST_GROUPS = 200
+#: The most categories, and the most files, with a record of their own; the rest is summed up as ``other``.
+MAX_GROUPS = 200
 OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that a linter found.
+    """An issue that a linter reports.
 
-    ``category`` is what the tool itself groups by; ``file`` as the tool spells it; ``line`` is 0 where it has none;
-    ``severity`` in the tool's own word, empty where it has none.
+    ``category`` is the grouping of the tool, ``file`` and ``severity`` are as in its output.  ``line`` is 0 and
+    ``severity`` is empty where the tool reports none.
     """
 
     category: str
@@ -32,10 +32,10 @@ class Issue:
 def records(
     name: str, issues: Iterable[Issue], by_file: bool = False, *, categories: Sequence[str] = (), root: str = ""
 ) -> list[Record]:
-    """The counts of ``issues``: ``NAME``, ``NAME_by_category``, and ``NAME_by_file`` where it is asked for.
+    """The counts of ``issues``: ``NAME``, ``NAME_by_category``, and with ``by_file`` also ``NAME_by_file``.
 
-    Each of ``categories`` has a record, be it 0.  The largest 200 groups keep their own; what is left is ``other``.
-    ``root`` is the folder that file names are cut short by, so that two workers agree on them.
+    Each of ``categories`` has a record, even for 0 issues.  Files are relative to ``root``, so that they do not depend
+    on the worker.
     """
     listed = list(issues)
     total = Record(_named(name, ""), len(listed), kind=Kind.COUNT, better=Direction.LOWER)
@@ -52,7 +52,7 @@ def records(
 
 
 def parse(tool: str, text: str, issues: Callable[[str], list[Issue]], categories: Sequence[str] = ()) -> list[Record]:
-    """A linter's output as records under the tool's own name; none where there is no output."""
+    """The records of the output of a linter, under the name of the tool; none for an empty output."""
     return records(tool, issues(text), categories=categories) if text.strip() else []
 
 
@@ -61,19 +61,20 @@ def _named(name: str, suffix: str) -> str:
 
 
 def _grouped(name: str, tag: str, counts: Counter[str]) -> list[Record]:
-    """A record a group, in the order of their names."""
+    """A record for each group, sorted by name."""
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    kept = Counter(dict(largest if len(largest) <= MOST_GROUPS else largest[: MOST_GROUPS - 1]))
-    rest = sum(counts.values()) - sum(kept.values())
+    groups = Counter(dict(largest if len(largest) <= MAX_GROUPS else largest[: MAX_GROUPS - 1]))
+    rest = sum(counts.values()) - sum(groups.values())
     if rest:
-        kept[OTHER] += rest
+        groups[OTHER] += rest
     return [
-        Record(name, kept[group], kind=Kind.COUNT, better=Direction.LOWER, tags={tag: group}) for group in sorted(kept)
+        Record(name, groups[group], kind=Kind.COUNT, better=Direction.LOWER, tags={tag: group})
+        for group in sorted(groups)
     ]
 
 
 def _relative(file: str, root: str) -> str:
-    """``file`` without its URL scheme, ``root`` and ``./`` in front, with forward slashes where it has others."""
+    """``file`` relative to ``root``, with forward slashes and without URL scheme and ``./``."""
     for scheme in ("file:///", "file://"):
         if file.startswith(scheme):
             file = "/" + file[len(scheme) :]

@@ -1,4 +1,4 @@
-"""mypy, its text or ``--output=json``: errors by their codes; notes are not counted."""
+"""mypy, the default format or ``--output=json``: errors by code, without notes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
 
-#: 2 is a crash, wrong use or a syntax error: https://github.com/python/mypy/blob/master/mypy/main.py
+#: 2 is a crash, invalid use or a syntax error: https://github.com/python/mypy/blob/master/mypy/main.py
 FOUND_ISSUES = frozenset([1])
 
 _JSON = Json("mypy")
 _CODE = re.compile(r"\[([a-z][a-z0-9-]*)\]\Z")
 _SEVERITIES = ("error", "warning", "note")
 _SUMMARY = re.compile(r"(?:Found [0-9]+ errors? in [0-9]+ files?|Success: )")
-#: An error without a code, as `--hide-error-codes` makes them all.
+#: The category of an error without a code, as with `--hide-error-codes`.
 _NO_CODE = "error"
 
 
 def issues(text: str) -> list[Issue]:
-    """The errors; silence is no error."""
-    begins = text.lstrip("\ufeff \t\r\n")
-    if begins.startswith("{"):
+    """The errors; an empty output has none."""
+    start = text.lstrip("\ufeff \t\r\n")
+    if start.startswith("{"):
         return _json_issues(text)
-    return _text_issues(text) if begins else []
+    return _text_issues(text) if start else []
 
 
 def _json_issues(text: str) -> list[Issue]:
@@ -51,7 +51,7 @@ def _text_issues(text: str) -> list[Issue]:
     The format of ``format_messages`` in https://github.com/python/mypy/blob/master/mypy/errors.py
     """
     found: list[Issue] = []
-    stray = (0, "")
+    other = (0, "")
     is_open = is_mypy = False
     for number, line in lines(text):
         head, severity, message = _split(line)
@@ -67,14 +67,14 @@ def _text_issues(text: str) -> list[Issue]:
         elif _SUMMARY.match(line):
             is_mypy = True
         else:
-            stray = number, line
-    if stray[0] and (not is_mypy or is_cut(text, stray[0])):
-        raise ParseError("mypy", stray[0], f"{excerpt(stray[1])}: expected file:line: error: message")
+            other = number, line
+    if other[0] and (not is_mypy or is_cut(text, other[0])):
+        raise ParseError("mypy", other[0], f"{excerpt(other[1])}: expected file:line: error: message")
     return found
 
 
 def _split(line: str) -> tuple[str, str, str]:
-    """The place, the severity and the message of a line; the severity is empty where it is none of mypy's."""
+    """The position, severity and message of a line; the severity is empty for other lines."""
     found = [(line.find(f": {severity}: "), severity) for severity in _SEVERITIES]
     at, severity = min(((at, severity) for at, severity in found if at > 0), default=(0, ""))
     if line[0].isspace():

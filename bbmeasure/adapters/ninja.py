@@ -1,4 +1,4 @@
-"""ninja's ``.ninja_log``: how long the last build took, and what took it."""
+"""Ninja, ``.ninja_log``: the times of the last build and its steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bbmeasure.adapters._records import LOWER, Records
 from bbmeasure.adapters._text import lines, number
-from bbmeasure.adapters.lint import MOST_GROUPS, OTHER
+from bbmeasure.adapters.lint import MAX_GROUPS, OTHER
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Kind, Record
 from bbmeasure.units import excerpt
@@ -18,7 +18,7 @@ _HEADER = re.compile(r"# ninja log v[0-9]{1,3}\Z")
 
 
 class _Step(NamedTuple):
-    """One command that ninja ran: milliseconds since ninja began, an output, the hash of the command."""
+    """A command: start and end in milliseconds since the start of ninja, an output, the hash of the command."""
 
     start: float
     end: float
@@ -27,30 +27,30 @@ class _Step(NamedTuple):
 
 
 def parse(text: str) -> list[Record]:
-    """``ninja_wall``, ``ninja_work`` (the time of all steps together), ``ninja_longest`` (of the longest step),
-    ``ninja_steps``, and ``ninja_work_by_type`` tagged with the ``type`` of what was made: ``o``, ``so``.
+    """``ninja_wall``, ``ninja_work`` (the sum of all steps), ``ninja_longest`` (the longest step), ``ninja_steps``, and
+    ``ninja_work_by_type`` tagged with the ``type`` of the output, such as ``o`` or ``so``.
 
-    Of the builds in a log the last is meant.  ninja appends a step when it ends, so an end before the one above
-    begins a build.  A build that had nothing to do leaves no trace: the log still tells of the one before.  The format:
+    The records are those of the last build in the log.  ninja appends a step when it ends, so a step that ends before
+    the previous one starts a new build.  A build without steps is not in the log.  The format:
     https://github.com/ninja-build/ninja/blob/master/src/build_log.cc
     """
     steps = _last_build(_steps(text))
     if not steps:
         return []
-    kept = Records()
+    records = Records()
     spent = [step.end - step.start for step in steps]
     wall = max(step.end for step in steps) - min(step.start for step in steps)
-    kept.add("ninja_wall", wall, unit="ms", better=LOWER)
-    kept.add("ninja_work", sum(spent), unit="ms", better=LOWER)
-    kept.add("ninja_longest", max(spent), unit="ms", better=LOWER)
-    kept.add("ninja_steps", len(steps), kind=Kind.COUNT)
+    records.add("ninja_wall", wall, unit="ms", better=LOWER)
+    records.add("ninja_work", sum(spent), unit="ms", better=LOWER)
+    records.add("ninja_longest", max(spent), unit="ms", better=LOWER)
+    records.add("ninja_steps", len(steps), kind=Kind.COUNT)
     for made, work in _by_type(steps):
-        kept.add("ninja_work_by_type", work, unit="ms", better=LOWER, tags={"type": made})
-    return kept.listed
+        records.add("ninja_work_by_type", work, unit="ms", better=LOWER, tags={"type": made})
+    return records.listed
 
 
 def _steps(text: str) -> Iterator[_Step]:
-    """Each line: start, end, time of the output's change, output, hash of the command, with tabs between."""
+    """Parse each line: start, end, mtime of the output, output, hash of the command, separated by tabs."""
     for line_number, line in lines(text):
         if line_number == 1 and not _HEADER.match(line):
             raise ParseError(_TOOL, 1, f"{excerpt(line)}: expected # ninja log v5 or later")
@@ -58,7 +58,7 @@ def _steps(text: str) -> Iterator[_Step]:
             continue
         fields = line.split("\t")
         if len(fields) != 5:
-            raise ParseError(_TOOL, line_number, f"{len(fields)} fields: expected 5 with tabs between")
+            raise ParseError(_TOOL, line_number, f"{len(fields)} fields: expected 5, separated by tabs")
         start, end = (number(_TOOL, field, line_number) for field in fields[:2])
         if end < start:
             raise ParseError(_TOOL, line_number, f"the step ends at {end:g} ms: expected {start:g} or later")
@@ -66,7 +66,7 @@ def _steps(text: str) -> Iterator[_Step]:
 
 
 def _last_build(steps: Iterator[_Step]) -> list[_Step]:
-    """The steps of the last build, each once however many outputs it had."""
+    """The steps of the last build, each once, even with several outputs."""
     build: dict[tuple[float, float, str], _Step] = {}
     end = 0.0
     for step in steps:
@@ -78,21 +78,21 @@ def _last_build(steps: Iterator[_Step]) -> list[_Step]:
 
 
 def _by_type(steps: list[_Step]) -> list[tuple[str, float]]:
-    """The work of each type of output, the largest first; what is beyond the most is ``other``."""
+    """The work by type of output, largest first; the smallest are summed up as ``other``."""
     work: dict[str, float] = {}
     for step in steps:
         made = _type_of(step.output)
         work[made] = work.get(made, 0.0) + step.end - step.start
     largest = sorted(work.items(), key=lambda item: (-item[1], item[0]))
-    if len(largest) <= MOST_GROUPS:
+    if len(largest) <= MAX_GROUPS:
         return largest
-    kept = dict(largest[: MOST_GROUPS - 1])
-    kept[OTHER] = kept.get(OTHER, 0.0) + sum(spent for _made, spent in largest[MOST_GROUPS - 1 :])
+    kept = dict(largest[: MAX_GROUPS - 1])
+    kept[OTHER] = kept.get(OTHER, 0.0) + sum(spent for _made, spent in largest[MAX_GROUPS - 1 :])
     return list(kept.items())
 
 
 def _type_of(output: str) -> str:
-    """The ending of a file's name, without the version behind it: ``so`` for ``libcore.so.1.2``."""
+    """The extension of a file without a version: ``so`` for ``libcore.so.1.2``."""
     parts = output.replace("\\", "/").rpartition("/")[2].split(".")
     while len(parts) > 1 and (not parts[-1] or parts[-1].isdigit()):
         parts.pop()

@@ -1,4 +1,4 @@
-"""pylint, ``--output-format=json2`` (or ``json``): issues by pylint's type of message."""
+"""Pylint, ``--output-format=json2`` (or ``json``): messages by type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bbmeasure.records import Record
 
 CATEGORIES = ("fatal", "error", "warning", "refactor", "convention", "info")
 
-#: Bits 2 to 16 say which types of message there are; 1 is a fatal one and 32 wrong use, and pylint did not do its work.
+#: Bits 2 to 16 are types of messages; bit 1 is a fatal message and 32 invalid use, after which results are incomplete.
 #: https://pylint.readthedocs.io/en/stable/user_guide/usage/run.html#exit-codes
 FOUND_ISSUES = frozenset(range(2, 32, 2))
 
@@ -18,7 +18,7 @@ _JSON = Json("pylint")
 
 
 def issues(text: str) -> list[Issue]:
-    """The messages.  json2 has them under ``messages``, json is the bare list.
+    """The messages: under ``messages`` in json2, the whole document in json.
 
     Written by JSON2Reporter and JSONReporter in
     https://github.com/pylint-dev/pylint/blob/main/pylint/reporters/json_reporter.py

@@ -1,4 +1,4 @@
-"""pytest-benchmark, ``--benchmark-json=FILE``: a series a benchmark, in seconds."""
+"""pytest-benchmark, ``--benchmark-json=FILE``: times of benchmarks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _JSON = Json("pytest-benchmark")
 
 
 def parse(text: str) -> list[Record]:
-    """The median of each benchmark under its full name (``tests/test_sort.py::test_sort[10]``), all rounds as samples.
+    """The median of each benchmark under its full name, such as ``tests/test_sort.py::test_sort[10]``.
 
-    The file is what ``pytest_benchmark_generate_json`` makes in
-    https://github.com/ionelmc/pytest-benchmark/blob/master/src/pytest_benchmark/plugin.py, times in seconds.  A
-    benchmark that failed is not in it, and a run without any writes no file.
+    All rounds are samples.  The file is written by ``pytest_benchmark_generate_json`` in
+    https://github.com/ionelmc/pytest-benchmark/blob/master/src/pytest_benchmark/plugin.py, times in seconds.  It does
+    not contain failed benchmarks, and is not written without any benchmark.
     """
     if not text.strip():
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
-    kept = Records()
+    records = Records()
     for benchmark in _JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks"):
         stats = _JSON.inner(benchmark, "stats")
-        kept.add(_name(benchmark), _JSON.number(stats, "median"), unit="s", better=LOWER, samples=_rounds(stats))
-    return kept.listed
+        records.add(_name(benchmark), _JSON.number(stats, "median"), unit="s", better=LOWER, samples=_rounds(stats))
+    return records.listed
 
 
 def _name(benchmark: Mapping[str, Any]) -> str:
@@ -34,5 +34,5 @@ def _name(benchmark: Mapping[str, Any]) -> str:
 
 
 def _rounds(stats: Mapping[str, Any]) -> list[float]:
-    """The single rounds; a file saved without ``--benchmark-save-data`` has none."""
+    """The rounds; a file saved without ``--benchmark-save-data`` has none."""
     return _JSON.numbers(stats, "data")

@@ -1,4 +1,4 @@
-"""ruff, ``--output-format=json`` (or ``json-lines``): issues by the linter that a rule's letters stand for."""
+"""Ruff, ``--output-format=json`` (or ``json-lines``): issues by the letters of their rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULE = re.compile(r"([A-Z]+)[0-9]+\Z")
 
 
 def issues(text: str) -> list[Issue]:
-    """The diagnostics.  A syntax error has the code ``invalid-syntax``, or in older versions none.
+    """The diagnostics.  A syntax error has the code ``invalid-syntax``, in older versions none.
 
     https://docs.astral.sh/ruff/settings/#output-format, written by
     https://github.com/astral-sh/ruff/blob/main/crates/ruff_db/src/diagnostic/render/json.rs

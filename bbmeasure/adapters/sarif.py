@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, which most static analysers can write: results by their level."""
+"""SARIF 2.1.0, of most static analysers: results by level."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bbmeasure.records import Record
 
 CATEGORIES = ("error", "warning", "note")
 
-#: Most that write SARIF say it so; the format has no say in it.
+#: The status of most tools; the format does not define it.
 FOUND_ISSUES = frozenset([1])
 
 _JSON = Json("sarif")
@@ -24,11 +24,11 @@ Fields = Mapping[str, Any]
 
 
 def issues(text: str) -> list[Issue]:
-    """The results of all runs that are failures, neither suppressed nor gone since the baseline.
+    """The results of all runs that are failures, neither suppressed nor absent since the baseline.
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, sections 3.27 (result) and 3.20 (invocation).
-    What a tool itself could not do (a notification of level ``error``, such as a file that it could not parse) is an
-    issue too; a run that failed and says no more than that is a ParseError.
+    A notification of level ``error``, such as for a file that the tool cannot parse, is an issue too.  A failed run
+    without any issue is a ParseError.
     """
     document = _JSON.mapping(_JSON.load(text), "document")
     found: list[Issue] = []
@@ -43,12 +43,12 @@ def _of_run(run: Fields) -> list[Issue]:
     for invocation in _JSON.mappings(run.get("invocations"), "invocations"):
         found += _notified(invocation)
         if invocation.get("executionSuccessful") is False and not found:
-            raise ParseError("sarif", 0, "the tool says that its run failed, and not why")
+            raise ParseError("sarif", 0, "executionSuccessful is false: expected a successful run or results")
     return found
 
 
 def _default_levels(run: Fields) -> dict[str, str]:
-    """The level that each rule gives its results (3.27.10, 3.49.14): the tool's rules, and its plug-ins' (3.18.3)."""
+    """The default level of each rule (3.27.10, 3.49.14), also of extensions of the tool (3.18.3)."""
     tool = _JSON.inner(run, "tool")
     parts = [*_JSON.mappings(tool.get("extensions"), "extensions"), _JSON.inner(tool, "driver")]
     return {
@@ -59,7 +59,7 @@ def _default_levels(run: Fields) -> dict[str, str]:
 
 
 def _counts(result: Fields) -> bool:
-    """Whether a result is a failure that still stands (3.27.9, 3.27.23, 3.27.24)."""
+    """Whether a result is a failure that is not suppressed (3.27.9, 3.27.23, 3.27.24)."""
     if _JSON.text(result, "kind", "fail") != "fail" or _JSON.text(result, "baselineState") == "absent":
         return False
     suppressions = _JSON.mappings(result.get("suppressions"), "suppressions")
@@ -67,7 +67,7 @@ def _counts(result: Fields) -> bool:
 
 
 def _notified(invocation: Fields) -> Iterator[Issue]:
-    """What a tool says that it could not do itself."""
+    """The notifications of level ``error``."""
     for key in _NOTIFICATIONS:
         for notification in _JSON.mappings(invocation.get(key), key):
             if _JSON.text(notification, "level", "warning") == "error":

@@ -1,4 +1,4 @@
-"""shellcheck, ``--format=json1`` (or ``json``): comments by their level."""
+"""ShellCheck, ``--format=json1`` (or ``json``): comments by level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bbmeasure.records import Record
 
 CATEGORIES = ("error", "warning", "info", "style")
 
-#: 2 says that a file could not be read, 3 and 4 wrong use: "RETURN VALUES" in
+#: 2 is an unreadable file, 3 and 4 are invalid use: "RETURN VALUES" in
 #: https://github.com/koalaman/shellcheck/blob/master/shellcheck.1.md
 FOUND_ISSUES = frozenset([1])
 
@@ -18,7 +18,7 @@ _JSON = Json("shellcheck")
 
 
 def issues(text: str) -> list[Issue]:
-    """The comments.  json1 has them under ``comments``, json is the bare list: "FORMATS" in
+    """The comments: under ``comments`` in json1, the whole document in json.  See "FORMATS" in
     https://github.com/koalaman/shellcheck/blob/master/shellcheck.1.md."""
     document = _JSON.load(text)
     comments = (

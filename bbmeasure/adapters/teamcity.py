@@ -1,4 +1,4 @@
-"""TeamCity's service messages ``buildStatisticValue``: a series a key."""
+"""TeamCity service messages ``buildStatisticValue``: a series for each key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bbmeasure.errors import ParseError, UnitError
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
 
-_BEGINNING = "##teamcity[buildStatisticValue"
+_START = "##teamcity[buildStatisticValue"
 _ATTRIBUTES = re.compile(r"[ \t]+([A-Za-z][\w-]{0,99})[ \t]*=[ \t]*'((?:[^'|]|\|.){0,4000})'")
 _END = re.compile(r"[ \t]*\]")
 _ESCAPE = re.compile(r"\|(0x[0-9A-Fa-f]{4}|.)")
@@ -20,36 +20,36 @@ _ESCAPED = {"n": "\n", "r": "\r", "x": "\u0085", "l": "\u2028", "p": "\u2029"}
 
 
 def parse(text: str) -> list[Record]:
-    """The last value of each key, a number without a unit or a direction; anything else may stand in the text.
+    """The last value of each key, without unit and direction; other lines are ignored.
 
     The format: "Service Messages Formats", "Escaped Values" and "Reporting Build Statistics" in
-    https://www.jetbrains.com/help/teamcity/service-messages.html.  What looks like a message and is none (a shell's
-    ``set -x`` repeats them with other quotes) is passed over, unless there is nothing else.
+    https://www.jetbrains.com/help/teamcity/service-messages.html.  An invalid message, such as one that
+    ``set -x`` of a shell repeats with other quotes, is ignored if there is a valid one.
     """
-    kept = Records()
-    odd = (0, "")
+    records = Records()
+    invalid = (0, "")
     for number, line in lines(text):
         for at in _positions(line):
-            fields = _attributes(line, at + len(_BEGINNING))
+            fields = _attributes(line, at + len(_START))
             try:
-                kept.add(fields["key"], units.read_number(fields["value"]), latest=True)
+                records.add(fields["key"], units.read_number(fields["value"]), latest=True)
             except (KeyError, UnitError):
-                odd = odd if odd[0] else (number, line[at:])
-    if odd[0] and not kept.listed:
-        raise ParseError("teamcity", odd[0], f"{excerpt(odd[1])}: expected {_BEGINNING} key='NAME' value='NUMBER']")
-    return kept.listed
+                invalid = invalid if invalid[0] else (number, line[at:])
+    if invalid[0] and not records.listed:
+        raise ParseError("teamcity", invalid[0], f"{excerpt(invalid[1])}: expected {_START} key='NAME' value='NUMBER']")
+    return records.listed
 
 
 def _positions(line: str) -> Iterator[int]:
-    """Where messages begin in a line."""
-    at = line.find(_BEGINNING)
+    """The start of each message in a line."""
+    at = line.find(_START)
     while at >= 0:
         yield at
-        at = line.find(_BEGINNING, at + len(_BEGINNING))
+        at = line.find(_START, at + len(_START))
 
 
 def _attributes(line: str, at: int) -> dict[str, str]:
-    """The attributes from ``at`` on; none where no bracket closes them."""
+    """The attributes from ``at`` on; empty where no bracket follows them."""
     fields = {}
     attribute = _ATTRIBUTES.match(line, at)
     while attribute is not None:
@@ -60,7 +60,7 @@ def _attributes(line: str, at: int) -> dict[str, str]:
 
 
 def _unescape(value: str) -> str:
-    """``|n``, ``||``, ``|0x00e9`` and the like as the characters they stand for."""
+    """Decode escape sequences such as ``|n``, ``||`` and ``|0x00e9``."""
     return _ESCAPE.sub(lambda found: _character(found[1]), value) if "|" in value else value
 
 

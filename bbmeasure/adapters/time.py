@@ -1,4 +1,4 @@
-"""GNU time, ``/usr/bin/time -v COMMAND`` (which it writes to standard error): what a command used."""
+"""GNU time, ``/usr/bin/time -v COMMAND``: resources of a command, on stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Kind, Record
 from bbmeasure.units import excerpt
 
-#: It speaks on standard error.
+#: The report is on stderr.
 ON_STDERR = True
 
 _TOOL = "time"
@@ -19,7 +19,7 @@ _END = "Exit status: "
 
 
 class _Field(NamedTuple):
-    """What a line becomes."""
+    """The record of a line."""
 
     name: str
     unit: str = "1"
@@ -45,30 +45,30 @@ _FIELDS = {
 
 
 def parse(text: str) -> list[Record]:
-    """``time_wall``, ``time_cpu`` (user and system together), ``time_user``, ``time_system``, ``time_max_rss``,
+    """``time_wall``, ``time_cpu`` (user and system), ``time_user``, ``time_system``, ``time_max_rss``,
     ``time_read``, ``time_written``, page faults and context switches.
 
-    Anything else may stand in the text.  Where it has the reports of several commands, each record is tagged with its
-    ``command``.  The lines are those of ``longstats`` in
+    Other lines are ignored.  If there are reports of several commands, each record is tagged with its ``command``.  The
+    lines are those of ``longstats`` in
     https://git.savannah.gnu.org/cgit/time.git/tree/src/time.c
     """
     blocks = _blocks(text)
     if not blocks and text.strip():
         raise ParseError(_TOOL, 0, f"{excerpt(text.strip())}: expected a line {_COMMAND.strip()!r}")
-    kept = Records()
+    records = Records()
     for command, values in blocks:
         tags = {"command": command} if len(blocks) > 1 else {}
         if "time_user" in values and "time_system" in values:
-            kept.add("time_cpu", values["time_user"] + values["time_system"], unit="s", better=LOWER, tags=tags)
+            records.add("time_cpu", values["time_user"] + values["time_system"], unit="s", better=LOWER, tags=tags)
         for field in _FIELDS.values():
             if field.name in values:
                 value = values[field.name] * field.factor
-                kept.add(field.name, value, unit=field.unit, kind=field.kind, better=LOWER, tags=tags)
-    return kept.listed
+                records.add(field.name, value, unit=field.unit, kind=field.kind, better=LOWER, tags=tags)
+    return records.listed
 
 
 def _blocks(text: str) -> list[tuple[str, dict[str, float]]]:
-    """Each command with its values by the names of their records."""
+    """Each command, with its values by name of record."""
     blocks: list[tuple[str, dict[str, float]]] = []
     is_open = False
     last = 0
@@ -84,12 +84,12 @@ def _blocks(text: str) -> list[tuple[str, dict[str, float]]]:
             if colon and key in _FIELDS:
                 blocks[-1][1][_FIELDS[key].name] = _clock(value, last) if key == _WALL else number(_TOOL, value, last)
     if is_open:
-        raise ParseError(_TOOL, last, f"the report ends here: expected a line {_END.strip()!r}")
+        raise ParseError(_TOOL, last, f"incomplete report: expected a line {_END.strip()!r}")
     return blocks
 
 
 def _clock(text: str, line: int) -> float:
-    """The seconds of ``h:mm:ss`` or ``m:ss.cc``."""
+    """Parse ``h:mm:ss`` or ``m:ss.cc`` as seconds."""
     seconds = 0.0
     for part in text.split(":", 3):
         seconds = seconds * 60 + number(_TOOL, part, line)

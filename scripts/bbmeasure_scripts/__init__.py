@@ -1,4 +1,4 @@
-"""What runs on a worker: programs that measure, and ``report`` for a project's own scripts and tests.
+"""Programs that measure on a worker, and ``report`` for a project's own scripts and tests.
 
 ::
 
@@ -8,5 +8,5 @@
     with report.timer("link"):
         link()
 
-Python 3.7 and the standard library are enough; psutil is used where it is there.
+They need Python 3.7 and the standard library; psutil is used where it is installed.
 """

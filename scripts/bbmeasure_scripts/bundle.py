@@ -1,6 +1,6 @@
-"""One text that runs a program of the kit on a worker that has nothing but a Python 3.7 or newer.
+"""Bundles: one Python source that runs a program on a worker where only Python 3.7 or newer is installed.
 
-A step feeds it to ``python3 -`` on standard input: nothing is installed, uploaded or left behind.  Runs on the master.
+A step sends it to ``python3 -`` on standard input: no file is installed or uploaded.  Runs on the master.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bbmeasure_scripts.module_source import get_source
 PROGRAMS = ("emit", "run", "size", "sloc", "timefunc")
 
 _PACKAGES = ("bbmeasure", "bbmeasure_scripts")
-#: The library's own ``__init__`` serves the master: a worker needs none of it.
+#: Modules that are empty in a bundle: the ``__init__`` of the library is for the master.
 _EMPTY = {"bbmeasure": ""}
 
 _TEXT = """\
 import os, sys
 if sys.version_info < (3, 7):
     sys.exit("bbmeasure: Python %s: expected 3.7 or newer" % sys.version.split()[0])
-# modules of the folder measured, and of what PYTHONPATH names, are not the library's
+# the current folder must not hide modules of the standard library, nor must PYTHONPATH
 last = [os.path.abspath(folder) for folder in (os.environ.get("PYTHONPATH") or os.devnull).split(os.pathsep)]
 sys.path[:] = sorted([folder for folder in sys.path if folder], key=lambda folder: os.path.abspath(folder) in last)
 sources = {{
@@ -35,7 +35,7 @@ loader["run"]({program!r}, {argv}, sources)
 
 
 def bundle(program: str, argv: Sequence[str]) -> str:
-    """The text that runs ``program`` with the arguments ``argv``; ASCII, whatever they are."""
+    """The source that runs ``program`` with the arguments ``argv``; always ASCII."""
     if program not in PROGRAMS:
         raise ValueError(f"program {program!r}: expected one of {', '.join(PROGRAMS)}")
     sources = "\n".join(f"    {name!r}: {ascii(source)}," for name, source in _sources(f"bbmeasure_scripts.{program}"))
@@ -49,7 +49,7 @@ def bundle(program: str, argv: Sequence[str]) -> str:
 
 @cache
 def _sources(main: str) -> Tuple[Tuple[str, str], ...]:
-    """The modules that ``main`` needs, by name."""
+    """The names and sources of the modules that ``main`` imports, directly or indirectly."""
     found: Dict[str, str] = dict(_EMPTY)
     wanted: List[str] = [main, "bbmeasure_scripts.bundle_loader", "bbmeasure_scripts"]
     while wanted:
@@ -62,7 +62,7 @@ def _sources(main: str) -> Tuple[Tuple[str, str], ...]:
 
 
 def _imports(source: str) -> Iterator[str]:
-    """The modules of this project that a source imports, wherever it does so."""
+    """The modules of this project that a source imports, also within functions."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module in _PACKAGES:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -1,4 +1,4 @@
-"""The command line of a program of the kit."""
+"""Command lines of the programs, with argparse."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Optional, Sequence
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
-    """Help of a fixed width: to ask the terminal for its own, argparse loads modules that take a start 3 ms."""
+    """A help formatter of fixed width: to query the width of the terminal, argparse imports modules for 3 ms."""
     return argparse.HelpFormatter(prog, width=80)
 
 
 def read(parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    """What ``parser`` makes of a command line.
+    """Parse a command line.
 
-    ``--option=--`` is wrong use with every Python: up to 3.12 argparse takes the value away and leaves an empty list.
+    ``--option=--`` is an error with every Python: up to 3.12 argparse drops the value and stores an empty list.
     """
-    wanted = parser.parse_args(argv)
-    for name, value in vars(wanted).items():
+    arguments = parser.parse_args(argv)
+    for name, value in vars(arguments).items():
         values = value if isinstance(parser.get_default(name), list) else [value]
         if [] in values or "--" in values:
-            parser.error(f"--{name}: expected a value that is not --")
-    return wanted
+            parser.error(f"--{name}: expected a value other than --")
+    return arguments

@@ -1,6 +1,6 @@
-"""Which files a path, a pattern or a folder means: what ``size`` and ``sloc`` walk.
+"""Expands patterns and walks folders, for ``size`` and ``sloc``.
 
-Symbolic links are never followed.  What vanishes while it is walked is left out; what cannot be read is counted.
+Symbolic links are not followed.  Files that vanish during the walk are left out; unreadable ones are counted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Dict, Iterable, Iterator, List, Optional, Pattern, Sequence, 
 
 _MAGIC = re.compile(r"[*?\[]")
 
-#: Files of one folder: the folder, and for each file its name (to be read once) and what ``os.lstat`` says of it.
+#: Files of one folder: the folder, an iterable of their names, and the result of ``os.lstat`` for each.
 Files = Tuple[str, Iterable[str], List[os.stat_result]]
 
-#: The most files that are handed on at once, so that a huge folder takes no huge memory.
-_MOST = 1000
+#: The most files of one batch, which bounds the memory for a huge folder.
+_BATCH_SIZE = 1000
 _LINKS = attrgetter("st_nlink")
 _NAME = attrgetter("name")
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
@@ -29,61 +29,61 @@ for _name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
 
 
 class Notes:
-    """What a walk could not take, by reason; and a few names for each, for people."""
+    """Counts what a walk left out, by reason, with an example for each."""
 
     def __init__(self) -> None:
         self.counts: Dict[str, int] = {}
         self._examples: Dict[str, str] = {}
 
     def add(self, reason: str, path: str) -> None:
-        """Count one more for ``reason``."""
+        """Count one path for ``reason``."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
         self._examples.setdefault(reason, path)
 
     def lines(self) -> List[str]:
-        """A line for each reason: how many, and the first of them."""
-        return [f"{self.counts[reason]} {reason}, such as {self._examples[reason]}" for reason in self.counts]
+        """A line for each reason, with its count and its first path."""
+        return [f"{reason}: {count}, such as {self._examples[reason]}" for reason, count in self.counts.items()]
 
 
 class Excluded:
-    """The patterns that leave files and folders out.
+    """Patterns of files and folders to leave out.
 
-    A pattern with a ``/`` is matched with the path below the root that is walked, any other with the name alone.
+    A pattern with a ``/`` matches paths relative to the root of the walk, any other matches names.
     """
 
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         trimmed = [pattern.rstrip("/") for pattern in patterns if pattern.strip("/")]
-        self._names = _either(pattern for pattern in trimmed if "/" not in pattern)
-        self._paths = _either(pattern.lstrip("/") for pattern in trimmed if "/" in pattern)
+        self._names = _any_of(pattern for pattern in trimmed if "/" not in pattern)
+        self._paths = _any_of(pattern.lstrip("/") for pattern in trimmed if "/" in pattern)
 
     def __bool__(self) -> bool:
         return bool(self._names or self._paths)
 
-    def matches(self, name: str, below: str) -> bool:
-        """Whether an entry ``name`` is left out; ``below`` is its path below the root, with ``/``."""
+    def matches(self, name: str, relative: str) -> bool:
+        """Whether an entry is left out; ``relative`` is its path relative to the root, with ``/``."""
         if self._names is not None and self._names.match(name):
             return True
-        return self._paths is not None and bool(self._paths.match(below))
+        return self._paths is not None and bool(self._paths.match(relative))
 
 
-def _either(patterns: Iterator[str]) -> Optional[Pattern[str]]:
+def _any_of(patterns: Iterator[str]) -> Optional[Pattern[str]]:
     translated = [_matcher(pattern).pattern for pattern in patterns]
     return re.compile("|".join(translated)) if translated else None
 
 
 def _matcher(pattern: str) -> Pattern[str]:
-    """What matches the whole of a name as in a shell; nothing where a range is upside down, as ``[z-a]``."""
+    """The regular expression of a shell pattern; one that never matches for an invalid range such as ``[z-a]``."""
     try:
         return re.compile(fnmatch.translate(pattern))
-    except re.error:  # up to Python 3.9; later ones match nothing too
+    except re.error:  # up to Python 3.9
         return re.compile("(?!)")
 
 
 def expand(pattern: str, notes: Notes) -> List[str]:
-    """The paths that ``pattern`` means: itself where it exists, else what it matches, sorted.
+    """The paths of a pattern, sorted; the pattern itself if a file of that name exists.
 
-    ``*``, ``?`` and ``[...]`` match within a name, ``**`` any folders; names that begin with a dot only where the
-    pattern does too, as in a shell.
+    ``*``, ``?`` and ``[...]`` match within a name, ``**`` any number of folders.  As in a shell, names that begin with
+    a dot match only if the pattern begins with one.
     """
     if os.path.lexists(pattern) or not _MAGIC.search(pattern):
         return [pattern] if os.path.lexists(pattern) else []
@@ -97,33 +97,33 @@ def expand(pattern: str, notes: Notes) -> List[str]:
 
 
 def expand_all(patterns: Sequence[str], notes: Notes) -> List[str]:
-    """The paths that all ``patterns`` mean, in their order; one that means none is noted."""
+    """The paths of all patterns, in their order; a pattern without a path is noted."""
     roots: List[str] = []
     for pattern in patterns:
-        found = expand(pattern, notes)
-        if not found:
+        paths = expand(pattern, notes)
+        if not paths:
             notes.add("not found", pattern)
-        roots.extend(found)
+        roots.extend(paths)
     return roots
 
 
 def _matches(base: str, parts: Sequence[str], notes: Notes) -> Iterator[str]:
-    """The paths below ``base``; a loop and no recursion, and each place of the pattern once in each folder."""
+    """The matching paths below ``base``; iterative, and visits each part of the pattern once in each folder."""
     waiting = [(base, 0)]
     seen = set(waiting)
     while waiting:
-        folder, place = waiting.pop()
-        if place == len(parts):
+        folder, index = waiting.pop()
+        if index == len(parts):
             yield folder
             continue
-        new = [found for found in _step(folder, parts, place, notes) if found not in seen]
+        new = [item for item in _match_part(folder, parts, index, notes) if item not in seen]
         seen.update(new)
         waiting.extend(new)
 
 
-def _step(folder: str, parts: Sequence[str], place: int, notes: Notes) -> Iterator[Tuple[str, int]]:
-    """Where one part of a pattern leads from a folder: paths, and the place of the part that is next there."""
-    part, following = parts[place], place + 1
+def _match_part(folder: str, parts: Sequence[str], index: int, notes: Notes) -> Iterator[Tuple[str, int]]:
+    """The paths in a folder that match one part of a pattern, each with the index of the part to match next."""
+    part, following = parts[index], index + 1
     is_last = following == len(parts)
     if not _MAGIC.search(part):
         path = os.path.join(folder, part)
@@ -136,7 +136,7 @@ def _step(folder: str, parts: Sequence[str], place: int, notes: Notes) -> Iterat
     for name, is_folder in _entries(folder, notes):
         hidden = name.startswith(".") and not part.startswith(".")
         if not hidden and matcher.match(os.path.normcase(name)) and (is_last or is_folder):
-            yield os.path.join(folder, name), place if part == "**" and not is_last else following
+            yield os.path.join(folder, name), index if part == "**" and not is_last else following
 
 
 def _entries(folder: str, notes: Notes) -> List[Tuple[str, bool]]:
@@ -144,20 +144,20 @@ def _entries(folder: str, notes: Notes) -> List[Tuple[str, bool]]:
         with os.scandir(folder or os.curdir) as entries:
             return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     except OSError as error:
-        note(error, folder, notes)
+        note_error(error, folder, notes)
         return []
 
 
-def note(error: OSError, path: str, notes: Notes) -> None:
-    """Count what an error keeps from us; what has vanished is no longer there to be missed."""
+def note_error(error: OSError, path: str, notes: Notes) -> None:
+    """Count a path that cannot be read; one that no longer exists is ignored."""
     if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         notes.add(f"unreadable ({error.strerror})", path)
 
 
 def walk(roots: Sequence[str], excluded: Excluded, notes: Notes) -> Iterator[Files]:
-    """Every regular file of ``roots``, each once also where roots overlap or names are hard links of one file.
+    """All regular files below ``roots``, each once, even if roots overlap or files are hard links of each other.
 
-    They come in lists, a folder or a part of one at a time: a generator that yields each file costs a quarter more.
+    Yields batches of one folder: to yield each file costs a quarter more.
     """
     seen: Set[Tuple[int, int]] = set()
     overlap = len(roots) > 1
@@ -170,7 +170,7 @@ def walk(roots: Sequence[str], excluded: Excluded, notes: Notes) -> Iterator[Fil
 
 
 def _is_new(status: os.stat_result, seen: Set[Tuple[int, int]]) -> bool:
-    """Whether a file was not there before; one whose system numbers no files is taken as new."""
+    """Whether a file was not seen before; always true where the system has no inode numbers."""
     key = (status.st_dev, status.st_ino)
     if status.st_ino and key in seen:
         return False
@@ -182,7 +182,7 @@ def _walk_root(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files]:
     try:
         status = os.lstat(root)
     except OSError as error:
-        note(error, root, notes)
+        note_error(error, root, notes)
         return
     folder, name = os.path.split(os.path.normpath(root))
     if excluded and excluded.matches(name, name):
@@ -192,83 +192,83 @@ def _walk_root(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files]:
     elif stat.S_ISREG(status.st_mode):
         yield folder, [name], [status]
     else:
-        notes.add("not followed, a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file", root)
+        notes.add("symbolic link, not followed" if stat.S_ISLNK(status.st_mode) else "not a regular file", root)
 
 
 def _walk_folders(root: str, excluded: Excluded, notes: Notes) -> Iterator[Files]:
-    """The files below ``root``; a loop and no recursion, as folders nest deeper than Python calls."""
+    """The files below ``root``; iterative, as folders may be nested deeper than the recursion limit."""
     folders: List[Tuple[str, str]] = [(root, "")]
     while folders:
-        folder, below = folders.pop()
-        within: List[str] = []
+        folder, relative = folders.pop()
+        subfolders: List[str] = []
         try:
-            for files in _scan(folder, below, excluded, notes, within):
+            for files in _scan(folder, relative, excluded, notes, subfolders):
                 yield (folder, *files)
         except OSError as error:
-            note(error, folder, notes)
-        folders.extend((os.path.join(folder, name), f"{below}{name}/") for name in within)
+            note_error(error, folder, notes)
+        folders.extend((os.path.join(folder, name), f"{relative}{name}/") for name in subfolders)
 
 
 def _scan(
-    folder: str, below: str, excluded: Excluded, notes: Notes, within: List[str]
+    folder: str, relative: str, excluded: Excluded, notes: Notes, subfolders: List[str]
 ) -> Iterator[Tuple[Iterable[str], List[os.stat_result]]]:
-    """The files of one folder, in parts; the names of the folders in it are added to ``within``.
+    """The files of one folder, in batches; the names of its folders are appended to ``subfolders``.
 
-    Through a descriptor where the system can, which makes each ``lstat`` a quarter cheaper; and in loops in C, as most
-    entries of most folders are files.
+    Scans a file descriptor where the system supports it, which makes each ``lstat`` a quarter cheaper, and loops in C,
+    as most entries are files.
     """
     descriptor = os.open(folder, _FOLDER) if _BY_DESCRIPTOR else None
     try:
         with os.scandir(folder if descriptor is None else descriptor) as entries:
             while True:
-                part = list(islice(entries, _MOST))
-                if not part:
+                batch = list(islice(entries, _BATCH_SIZE))
+                if not batch:
                     break
                 if excluded:
-                    part = [entry for entry in part if not excluded.matches(entry.name, below + entry.name)]
-                files = _files(folder, part, notes, within)
-                yield _states(folder, files, notes)
+                    batch = [entry for entry in batch if not excluded.matches(entry.name, relative + entry.name)]
+                files = _files(folder, batch, notes, subfolders)
+                yield _statuses(folder, files, notes)
     finally:
         if descriptor is not None:
             os.close(descriptor)
 
 
-def _files(folder: str, entries: List[os.DirEntry[str]], notes: Notes, within: List[str]) -> List[os.DirEntry[str]]:
-    """Those of the entries that are files; the names of folders are added to ``within``, all else is noted."""
+def _files(folder: str, entries: List[os.DirEntry[str]], notes: Notes, subfolders: List[str]) -> List[os.DirEntry[str]]:
+    """The entries that are files; names of folders are appended to ``subfolders``, other entries are noted."""
     try:
         files = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
-    except OSError:  # a file system that tells no types, and a state that cannot be had
+    except OSError:  # the file system has no entry types, and lstat fails
         files = [entry for entry in entries if _is_file(entry)]
     if len(files) == len(entries):
         return files
     for entry in set(entries).difference(files):
         try:
             if entry.is_dir(follow_symlinks=False):
-                within.append(entry.name)
+                subfolders.append(entry.name)
             elif not entry.is_symlink():
-                notes.add("no regular file", os.path.join(folder, entry.name))
+                notes.add("not a regular file", os.path.join(folder, entry.name))
         except OSError as error:
-            note(error, os.path.join(folder, entry.name), notes)
+            note_error(error, os.path.join(folder, entry.name), notes)
     return files
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a file; one that cannot be asked is none, and is noted when it is asked for a folder."""
+    """Whether an entry is a file; False where lstat fails, which is noted when is_dir() fails too."""
     try:
         return entry.is_file(follow_symlinks=False)
     except OSError:
         return False
 
 
-def _states(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[Iterable[str], List[os.stat_result]]:
-    """The names and states of entries that are files; those that are gone are left out."""
+def _statuses(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[Iterable[str], List[os.stat_result]]:
+    """The names and statuses of files; those that no longer exist are left out."""
     try:
         return map(_NAME, files), list(map(os.DirEntry.stat, files))
     except OSError:
-        kept = []
+        readable = []
     for entry in files:
         try:
-            kept.append((entry.name, entry.stat(follow_symlinks=False)))
+            readable.append((entry.name, entry.stat(follow_symlinks=False)))
         except OSError as error:
-            note(error, os.path.join(folder, entry.name), notes)
-    return [name for name, _ in kept], [status for _, status in kept]
+            note_error(error, os.path.join(folder, entry.name), notes)
+    return [name for name, _ in readable], [status for _, status in readable]

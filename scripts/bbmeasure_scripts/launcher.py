@@ -1,8 +1,8 @@
-"""Becomes a command, from a process as small as can be.
+"""Starts a command from a process with as little memory as possible.
 
-Linux counts the memory of the process that calls ``exec`` into the largest memory (``ru_maxrss``) of what it becomes.
-So ``run`` does not fork itself: it runs this source in a bare Python, which forks and exits at once; the fork becomes
-the command, and ``run`` inherits it as the subreaper.  Stands alone: it imports the standard library and little of it.
+On Linux the maximum resident set size (``ru_maxrss``) of a command includes that of the process that called ``exec``.
+So ``run`` does not fork itself: it runs this source in an isolated Python, which forks and exits; the fork executes the
+command, and ``run`` adopts it as the subreaper.  Imports only a few modules of the standard library.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import time
 from typing import NoReturn, Sequence
 
 
-def become(descriptor: int, drop: Sequence[str], command: Sequence[str]) -> NoReturn:
-    """Say process number, time and own memory on ``descriptor``, then be ``command``; an error number where that fails.
+def execute(descriptor: int, drop: Sequence[str], command: Sequence[str]) -> NoReturn:
+    """Replace this process by ``command``.
 
-    ``drop`` names variables of the environment that the command must not see.
+    Writes a line with process ID, monotonic time and resident set size to ``descriptor``, and another with the error
+    number if ``exec`` fails.  ``drop`` names environment variables that the command must not inherit.
     """
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
@@ -28,7 +29,7 @@ def become(descriptor: int, drop: Sequence[str], command: Sequence[str]) -> NoRe
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     os.write(descriptor, b"%d %r %d\n" % (os.getpid(), time.monotonic(), largest))
     try:
-        os.execvpe(command[0], list(command), environment)  # noqa: S606  (the command as it is)
+        os.execvpe(command[0], list(command), environment)  # noqa: S606  (a command without a shell)
     except OSError as error:
         os.write(descriptor, b"%d\n" % (error.errno or 0))
     except ValueError:
@@ -37,7 +38,7 @@ def become(descriptor: int, drop: Sequence[str], command: Sequence[str]) -> NoRe
 
 
 def main() -> NoReturn:
-    """Fork, become the command in the fork, and exit."""
+    """Fork, execute the command in the fork, and exit."""
     if os.fork() == 0:
-        become(int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:])
+        execute(int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:])
     os._exit(0)

@@ -1,6 +1,6 @@
-"""The processes that descend from this one: adopting orphans, their memory, ending them.
+"""Descendants of this process: their memory, adoption of orphans, termination.
 
-Reads ``/proc`` where there is one, else asks psutil where that is there, else sees nothing.
+Reads ``/proc`` where it exists, else uses psutil if it is installed, else has no information.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import signal
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
-#: Where the kernel shows its processes.
+#: The mount point of procfs.
 PROC = "/proc"
 _PR_SET_CHILD_SUBREAPER = 36
-#: Processes seen to be none of ours are looked at again after so many samples: their numbers may have been reused.
-_FORGET_AFTER = 50
+#: After so many samples other processes are checked again, as their process IDs may have been reused.
+_RECHECK_INTERVAL = 50
 
 
 class Sample(NamedTuple):
-    """The memory of all descendants and of the largest of them, in bytes, and how many they are."""
+    """The resident memory of all descendants and of the largest of them, in bytes, and their number."""
 
     total: int
     largest: int
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 
 def adopt_orphans() -> bool:
-    """Make this process the parent of descendants whose own parent exits (Linux); False where that cannot be."""
+    """Make this process the subreaper of its descendants (Linux); returns False where that is not possible."""
     try:
         import ctypes
 
@@ -36,7 +36,7 @@ def adopt_orphans() -> bool:
 
 
 def psutil() -> Any:
-    """The module where it is installed, else None."""
+    """The module psutil; None where it is not installed."""
     try:
         import psutil as module
     except ImportError:
@@ -45,7 +45,7 @@ def psutil() -> Any:
 
 
 def tree(root: Optional[int] = None) -> Any:
-    """What can sample the descendants of process ``root``, this one where not said; None where nothing can."""
+    """A sampler of the descendants of process ``root``, by default this one; None where there is no information."""
     root = os.getpid() if root is None else root
     if os.path.exists(f"{PROC}/{root}/stat"):
         return ProcTree(root)
@@ -53,7 +53,7 @@ def tree(root: Optional[int] = None) -> Any:
 
 
 def _read(path: str) -> bytes:
-    """A small file of /proc; empty where the process is gone."""
+    """A small file of procfs; empty where the process has ended."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -67,16 +67,16 @@ def _read(path: str) -> bytes:
 
 
 def parent_of(process: str) -> str:
-    """The number of the parent of a process, empty where it is gone; its own name may hold blanks and brackets."""
+    """The process ID of a parent, empty where the process has ended; its name may contain blanks and brackets."""
     fields = _read(f"{PROC}/{process}/stat").rpartition(b")")[2].split(None, 2)
     return fields[1].decode("ascii", "replace") if len(fields) > 1 else ""
 
 
 class ProcTree:
-    """The descendants of a process through /proc.
+    """Descendants of a process from procfs.
 
-    Only processes that were not there at the sample before are asked for their parent, so that a sample costs little
-    also where a machine runs hundreds of others.
+    Reads the parent only of processes that are new since the previous sample, so that a sample is cheap on a machine
+    with hundreds of other processes.
     """
 
     def __init__(self, root: int) -> None:
@@ -87,29 +87,29 @@ class ProcTree:
         self._samples = 0
 
     def members(self) -> List[int]:
-        """The numbers of all descendants that live now or are zombies."""
+        """The process IDs of all descendants, zombies included."""
         self._samples += 1
-        if self._samples % _FORGET_AFTER == 0:
+        if self._samples % _RECHECK_INTERVAL == 0:
             self._others.clear()
         present = {name for name in os.listdir(PROC) if name.isdigit() and name.isascii()}
         self._members &= present
         self._others &= present
         parents = {name: parent_of(name) for name in present - self._members - self._others}
-        self._sort_in(parents)
+        self._classify(parents)
         return [int(name) for name in self._members]
 
-    def _sort_in(self, parents: Dict[str, str]) -> None:
+    def _classify(self, parents: Dict[str, str]) -> None:
         grown = True
         while grown:
-            mine = [name for name, parent in parents.items() if parent == self._root or parent in self._members]
-            self._members.update(mine)
-            for name in mine:
+            children = [name for name, parent in parents.items() if parent == self._root or parent in self._members]
+            self._members.update(children)
+            for name in children:
                 del parents[name]
-            grown = bool(mine)
+            grown = bool(children)
         self._others.update(parents)
 
     def sample(self) -> Sample:
-        """What the descendants hold now; memory that processes share is counted for each."""
+        """The resident memory now; memory that processes share is counted for each."""
         sizes = [self._resident(process) for process in self.members()]
         return Sample(sum(sizes), max(sizes, default=0), len(sizes))
 
@@ -119,7 +119,7 @@ class ProcTree:
 
 
 class PsutilTree:
-    """The descendants of a process through psutil, for systems without /proc."""
+    """Descendants of a process from psutil, for systems without procfs."""
 
     def __init__(self, root: int) -> None:
         self._psutil = psutil()
@@ -132,11 +132,11 @@ class PsutilTree:
             return []
 
     def members(self) -> List[int]:
-        """The numbers of all descendants."""
+        """The process IDs of all descendants."""
         return [child.pid for child in self._children()]
 
     def sample(self) -> Sample:
-        """What the descendants hold now."""
+        """The resident memory now."""
         sizes = []
         for child in self._children():
             try:
@@ -147,7 +147,7 @@ class PsutilTree:
 
 
 def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM)) -> None:
-    """Send a signal to a process that may be gone or another user's."""
+    """Send a signal to a process; ignores one that has ended or belongs to another user."""
     try:
         os.kill(process, number)
     except (ProcessLookupError, PermissionError):
@@ -155,13 +155,13 @@ def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def descendants() -> Set[int]:
-    """All that descends from this process, as far as it can be seen."""
-    found = tree()
-    return set(found.members()) if found else set()
+    """The process IDs of the known descendants of this process."""
+    sampler = tree()
+    return set(sampler.members()) if sampler else set()
 
 
 def kill_new(before: Set[int]) -> int:
-    """End every descendant that is not in ``before``, those too that are started meanwhile; how many there were."""
+    """Kill all descendants that are not in ``before``, also those started meanwhile; returns how many."""
     killed: Set[int] = set()
     for _ in range(20):
         alive = {process for process in descendants() - before if not _is_zombie(process)}

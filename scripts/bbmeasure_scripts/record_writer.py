@@ -1,7 +1,7 @@
-"""How the kit hands records over: into the file that ``$BBMEASURE_FILE`` names, else as marked lines on stdout.
+"""Writes records to the file named by ``$BBMEASURE_FILE``, else as marked lines to stdout.
 
-Many processes may append to one file at once: each line is one ``write`` to a file opened with O_APPEND, which a
-local POSIX file system keeps whole.
+Several processes may append to the file concurrently: each line is one ``write`` to a file opened with O_APPEND, which
+local POSIX file systems do not interleave.
 """
 
 from __future__ import annotations
@@ -21,49 +21,48 @@ for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"):
 
 
 def sidecar() -> Optional[str]:
-    """The file that records go to; None outside a measuring step."""
+    """The path of the sidecar file; None outside a measuring step."""
     return os.environ.get(wire.FILE_VARIABLE) or None
 
 
 def append(record: Record, path: str) -> None:
-    """Add a record to the sidecar file; StorageError says why it could not be.
+    """Append a record to the sidecar file; StorageError where that fails.
 
-    Only a regular file is written: a pipe in its place would block.  A line that another program left without its line
-    break is ended first, so that both can be read.
+    Only a regular file is written to: a pipe could block.  A last line without a line break is terminated first.
     """
     line = (shorten(record, wire.LONGEST_LINE, wire.encode) + "\n").encode("ascii")
     try:
         descriptor = os.open(path, _FLAGS, 0o644)
     except (OSError, ValueError) as error:
-        raise StorageError(f"{path!r}: expected a file to append to ({error})") from None
+        raise StorageError(f"{path!r}: cannot be opened for appending ({error})") from None
     try:
         _append(descriptor, line, path)
     except OSError as error:
-        raise StorageError(f"{path!r}: could not be written ({error})") from None
+        raise StorageError(f"{path!r}: cannot be written ({error})") from None
     finally:
         os.close(descriptor)
 
 
 def _append(descriptor: int, line: bytes, path: str) -> None:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"{path!r}: expected a regular file")
-    if found.st_size:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(f"{path!r}: expected a regular file, got mode {status.st_mode:o}")
+    if status.st_size:
         os.lseek(descriptor, -1, os.SEEK_END)
         if os.read(descriptor, 1) != b"\n":
             line = b"\n" + line
     written = os.write(descriptor, line)
     if written < len(line):
-        raise StorageError(f"{path!r}: took {written} of {len(line)} bytes")
+        raise StorageError(f"{path!r}: {written} of {len(line)} bytes were written")
 
 
 def marked(record: Record) -> str:
-    """The line of a record for stdout, with fewer samples or none where a worker would cut it."""
+    """The marked line of a record, with fewer samples where it would exceed the limit of a line."""
     return shorten(record, wire.LONGEST_MARKER_LINE, wire.encode_marker)
 
 
 def shorten(record: Record, limit: int, encode: Callable[[Record], str]) -> str:
-    """The encoded record in less than ``limit`` characters: of its samples every second is left out until it fits."""
+    """The encoded record in less than ``limit`` characters: every second sample is dropped until it fits."""
     samples: Any = record.samples
     while True:
         try:
@@ -77,7 +76,9 @@ def shorten(record: Record, limit: int, encode: Callable[[Record], str]) -> str:
             raise WireError(f"record {units.excerpt(record.name)}: expected a line of less than {limit} bytes")
         samples = samples[::2] if len(samples) > 2 else ()
     if len(samples) < len(record.samples):
-        say(f"{record.name}: {len(samples)} of {len(record.samples)} samples reported, as a line holds no more")
+        print_line(
+            f"{record.name}: {len(samples)} of {len(record.samples)} samples are reported, the most that fit in a line"
+        )
     return line
 
 
@@ -95,10 +96,10 @@ def _with_samples(record: Record, samples: Any) -> Record:
     )
 
 
-def say(text: str, stream: Any = None) -> None:
-    """A line for people, on stderr where no stream is given; what its encoding cannot carry is escaped.
+def print_line(text: str, stream: Any = None) -> None:
+    """Print a line, by default to stderr; characters that its encoding lacks are escaped.
 
-    A stream that is closed is no reason to fail, the records matter more: stderr is tried in its place.
+    Never raises: if the stream is closed, the line is printed to stderr, else dropped.
     """
     for target in (stream, sys.stderr):
         if target is None:
@@ -112,38 +113,37 @@ def say(text: str, stream: Any = None) -> None:
             text = f"{text} ({error})"
 
 
-def deliver(records: Iterable[Record], human: Iterable[str] = (), stdout_is_ours: bool = True) -> bool:
-    """Hand records over, with lines for people; False where one could not be, which is said on stderr.
+def write(records: Iterable[Record], summaries: Iterable[str] = (), stdout_is_free: bool = True) -> bool:
+    """Write records, and print lines for people; returns False where a record cannot be written, with a message.
 
-    The lines for people go to stdout where it holds nothing else, to stderr where marked lines need it or where it is
-    another command's.
+    The lines for people go to stdout, or to stderr where stdout contains marked lines or the output of a command.
     """
     path = sidecar()
-    people = sys.stdout if path and stdout_is_ours else sys.stderr
-    for line in human:
-        say(line, people)
-    delivered = True
+    people = sys.stdout if path and stdout_is_free else sys.stderr
+    for line in summaries:
+        print_line(line, people)
+    succeeded = True
     for record in records:
         try:
-            _hand_over(record, path)
+            _write(record, path)
         except (StorageError, WireError, OSError) as error:
-            say(f"bbmeasure: {record.name} is not reported: {error}")
-            delivered = False
-    return delivered
+            print_line(f"bbmeasure: {record.name} cannot be reported: {error}")
+            succeeded = False
+    return succeeded
 
 
-def _hand_over(record: Record, path: Optional[str]) -> None:
+def _write(record: Record, path: Optional[str]) -> None:
     if path:
         append(record, path)
         return
     if sys.stdout is None:
-        raise StorageError("standard output is closed")
+        raise StorageError("stdout: expected it to be open")
     sys.stdout.write(marked(record) + "\n")
     sys.stdout.flush()
 
 
-def human(record: Record) -> str:
-    """A record as people read it: ``wheel: 1.42 MiB``."""
+def summary(record: Record) -> str:
+    """A record for people, such as ``wheel: 1.42 MiB``."""
     if isinstance(record.value, str):
         return f"{record.name}: {record.value}"
     tags = "".join(f" {key}={value}" for key, value in record.tags.items())

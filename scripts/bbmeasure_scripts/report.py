@@ -1,4 +1,4 @@
-"""Report what a script or a test measured to the step that runs it::
+"""Functions by which scripts and tests report values to the step that runs them::
 
     from bbmeasure_scripts import report
 
@@ -8,12 +8,12 @@
     with report.timer("link"):
         link()
 
-Each call appends one line to the file that ``$BBMEASURE_FILE`` names, whole also where many processes do so at once.
-Outside a measuring step nothing is written and the answer is False; ``BBMEASURE_STDOUT=1`` in the environment prints
-marked lines instead, for where the file cannot be reached, as in a container.
+Each call appends a line to the file named by ``$BBMEASURE_FILE``; several processes may do so concurrently.  Outside a
+measuring step nothing is written and the call returns False.  With ``BBMEASURE_STDOUT=1`` in the environment it prints
+a marked line instead, for a container that cannot access the file.
 
-A name, value or unit that no record may have raises RecordError or UnitError, in a build and outside, so that a mistake
-shows where it is made.  A file that cannot be written is said on stderr and never fails the build.
+An invalid name, value or unit raises RecordError or UnitError, also outside a build.  An error in writing the file is
+printed to stderr and never fails the build.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from bbmeasure.errors import StorageError, UnitError, WireError
 from bbmeasure.records import Record
 from bbmeasure_scripts import record_writer
 
-#: The environment variable that asks for marked lines on stdout where there is no file.
+#: The environment variable that enables marked lines on stdout where there is no file.
 STDOUT_VARIABLE = "BBMEASURE_STDOUT"
 
 
-def record(what: Record) -> bool:
-    """Report a record that is already made; True where it was handed over."""
+def record(value: Record) -> bool:
+    """Report a record; returns True where it was written."""
     path = record_writer.sidecar()
     try:
         if path:
-            record_writer.append(what, path)
+            record_writer.append(value, path)
             return True
         if os.environ.get(STDOUT_VARIABLE, "") in ("", "0") or sys.stdout is None:
             return False
-        sys.stdout.write(record_writer.marked(what) + "\n")
+        sys.stdout.write(record_writer.marked(value) + "\n")
         sys.stdout.flush()
     except (StorageError, WireError, OSError) as error:
-        record_writer.say(f"bbmeasure: {what.name} is not reported: {error}")
+        record_writer.print_line(f"bbmeasure: {value.name} cannot be reported: {error}")
         return False
     return True
 
 
 def _unit_of(base: str, unit: str) -> str:
-    """``unit`` where it is one of ``base``; UnitError otherwise."""
+    """``unit`` if its base is ``base``; UnitError otherwise."""
     if not isinstance(unit, str) or units.find(unit).base != base:
         known = [other for other in units.known() if units.find(other).base == base]
         raise UnitError(f"unit {unit!r}: expected one of {', '.join(known)}")
@@ -67,7 +67,7 @@ def size(
     tags: Optional[Mapping[str, Any]] = None,
     samples: Sequence[float] = (),
 ) -> bool:
-    """Report a size, in bytes where no unit is given; smaller is better unless said otherwise."""
+    """Report a size, by default in bytes and with smaller as better."""
     return record(
         Record(name, value, kind="size", unit=_unit_of("bytes", unit), better=better, tags=tags, samples=samples)
     )
@@ -82,14 +82,14 @@ def duration(
     tags: Optional[Mapping[str, Any]] = None,
     samples: Sequence[float] = (),
 ) -> bool:
-    """Report a duration, in seconds where no unit is given; shorter is better unless said otherwise."""
+    """Report a duration, by default in seconds and with shorter as better."""
     return record(
         Record(name, value, kind="duration", unit=_unit_of("s", unit), better=better, tags=tags, samples=samples)
     )
 
 
 def count(name: str, value: float, *, better: Optional[str] = None, tags: Optional[Mapping[str, Any]] = None) -> bool:
-    """Report how many there are of something."""
+    """Report a count."""
     return record(Record(name, value, kind="count", unit="1", better=better, tags=tags))
 
 
@@ -101,7 +101,7 @@ def ratio(
     better: Optional[str] = None,
     tags: Optional[Mapping[str, Any]] = None,
 ) -> bool:
-    """Report a share: 0.85, or 85 with ``unit="%"``."""
+    """Report a ratio: 0.85, or 85 with ``unit="%"``."""
     return record(Record(name, value, kind="ratio", unit=_unit_of("1", unit), better=better, tags=tags))
 
 
@@ -114,7 +114,7 @@ def number(
     tags: Optional[Mapping[str, Any]] = None,
     samples: Sequence[float] = (),
 ) -> bool:
-    """Report any other number; a unit of one's own stands in braces, such as ``{request}``."""
+    """Report any other number; a custom unit is written in braces, such as ``{request}``."""
     return record(Record(name, value, unit=unit, better=better, tags=tags, samples=samples))
 
 
@@ -125,7 +125,7 @@ def text(name: str, value: str, *, tags: Optional[Mapping[str, Any]] = None) -> 
 
 @contextmanager
 def timer(name: str, *, better: Optional[str] = "lower", tags: Optional[Mapping[str, Any]] = None) -> Iterator[None]:
-    """Report how long a ``with`` block or a decorated function takes; nothing is reported where it raises."""
+    """Report the duration of a ``with`` block or a decorated function, unless it raises."""
     start = time.perf_counter()
     yield
     duration(name, time.perf_counter() - start, better=better, tags=tags)

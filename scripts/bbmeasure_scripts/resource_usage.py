@@ -1,8 +1,8 @@
-"""Runs a command and measures what it and its descendants use; what ``run`` reports.
+"""Runs a command and measures the resources that it and its descendants use, for ``run``.
 
-Everything but the peak of the tree is exact: time, CPU, switches and the largest process come from ``wait4``, which
-adds up the command and every descendant that was waited for; bytes read and written from the account that the kernel
-keeps of waited-for children (``/proc/self/io``).  The peak of the tree is sampled.
+CPU, context switches and the largest process are exact, from ``wait4``, which includes every descendant that was waited
+for; so are bytes read and written, from the kernel's counters of waited-for children (``/proc/self/io``).  The peak
+memory of the process tree is sampled.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from bbmeasure import units
 from bbmeasure_scripts import launcher, process_tree
 from bbmeasure_scripts.module_source import get_source
 
-#: Signals that are passed on to the command.
+#: Signals that are forwarded to the command.
 _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-#: Signals that a terminal sends to the command itself too.
+#: Signals that a terminal sends to the command too.
 _FROM_TERMINAL = ("SIGINT", "SIGQUIT")
-#: The shortest and longest time between two samples, in seconds, and the part of the time that sampling may take.
+#: The shortest and longest interval between two samples, in seconds, and the CPU share that sampling may use.
 _INTERVALS = (0.005, 0.1)
 _SAMPLING_SHARE = 0.02
 
 
 class NotStartedError(Exception):
-    """The command could not be started; ``status`` is the exit status that a shell gives then."""
+    """The command cannot be started; ``status`` is the exit status of a shell in this case."""
 
     def __init__(self, command: str, number: int) -> None:
-        what = os.strerror(number) if number else "no valid command"
+        what = os.strerror(number) if number else "not a valid command"
         super().__init__(f"{command}: {what}")
         self.status = 127 if number == errno.ENOENT else 126
 
 
 class Usage(NamedTuple):
-    """What a command used; None for what could not be seen, which ``notes`` tell."""
+    """The resources that a command used; None for an unknown one, which ``notes`` explain."""
 
     status: int
     wall: float
@@ -54,38 +54,38 @@ class Usage(NamedTuple):
 
 
 def measure(command: Sequence[str]) -> Usage:
-    """Run a command and measure it; NotStartedError where it cannot be run."""
-    return _Watch().run(command) if hasattr(os, "wait4") else _measure_portable(command)
+    """Run a command and measure it; NotStartedError where it cannot be started."""
+    return _MeasuredRun().run(command) if hasattr(os, "wait4") else _measure_portable(command)
 
 
 def _dropped_variables() -> List[str]:
-    """Variables that Python itself put into the environment: LC_CTYPE in the C locale (PEP 538)."""
+    """Environment variables that Python itself has set: LC_CTYPE in the C locale (PEP 538)."""
     try:
         with open(f"{process_tree.PROC}/self/environ", "rb") as file:
-            began_with = {variable.partition(b"=")[0] for variable in file.read().split(b"\0")}
+            initial = {variable.partition(b"=")[0] for variable in file.read().split(b"\0")}
     except OSError:
         return []
-    return [name for name in ("LC_CTYPE",) if name in os.environ and name.encode() not in began_with]
+    return [name for name in ("LC_CTYPE",) if name in os.environ and name.encode() not in initial]
 
 
-def _bytes_of_children() -> Optional[Tuple[int, int]]:
-    """Bytes that the children waited for have read and written so far; None where the kernel keeps no account.
+def _io_of_children() -> Optional[Tuple[int, int]]:
+    """Bytes that waited-for children have read and written so far; None where the kernel does not count them.
 
-    The process's account holds its children's, the thread's account does not.
+    The counters of the process include its children, those of the thread do not.
     """
-    accounts = []
+    counters = []
     for path in (f"{process_tree.PROC}/self/io", f"{process_tree.PROC}/self/task/{os.getpid()}/io"):
         try:
             with open(path, "rb") as file:
                 lines = dict(line.split(b":") for line in file.read().splitlines())
-            accounts.append((int(lines[b"rchar"]), int(lines[b"wchar"])))
+            counters.append((int(lines[b"rchar"]), int(lines[b"wchar"])))
         except (OSError, ValueError, KeyError):
             return None
-    return accounts[0][0] - accounts[1][0], accounts[0][1] - accounts[1][1]
+    return counters[0][0] - counters[1][0], counters[0][1] - counters[1][1]
 
 
-class _Watch:
-    """One run of a command, on a POSIX system."""
+class _MeasuredRun:
+    """One run of a command on a POSIX system."""
 
     def __init__(self) -> None:
         self._adopts = process_tree.adopt_orphans()
@@ -97,8 +97,8 @@ class _Watch:
         self._largest = 0
         self._peak = 0
         self._orphans = 0
-        self._floor = 0
-        self._said = 0
+        self._launcher_size = 0
+        self._launcher_written = 0
         self._pending: List[int] = []
 
     def run(self, command: Sequence[str]) -> Usage:
@@ -109,13 +109,13 @@ class _Watch:
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, self._take)
-        signal.signal(signal.SIGCHLD, self._take)
+                signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, self._on_signal)
         try:
             self._launch(command)
-            bytes_before = _bytes_of_children()
+            io_before = _io_of_children()
             status = self._wait(reader)
-            return self._usage(status, time.monotonic() - self._start, bytes_before)
+            return self._usage(status, time.monotonic() - self._start, io_before)
         finally:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
@@ -127,39 +127,39 @@ class _Watch:
     def _signals() -> List[int]:
         return [getattr(signal, name) for name in (*_FORWARDED, "SIGCHLD")]
 
-    def _take(self, number: int, _frame: Any) -> None:
+    def _on_signal(self, number: int, _frame: Any) -> None:
         if number != signal.SIGCHLD:
             self._pending.append(number)
 
     def _launch(self, command: Sequence[str]) -> None:
-        """Start the command: by the starter where orphans come to us, else from this process."""
-        ways = (self._start_small, self._fork) if self._adopts else (self._fork,)
-        for way in ways:
+        """Start the command: with the launcher if this process is the subreaper, else by a fork of this process."""
+        starts = (self._start_launcher, self._fork) if self._adopts else (self._fork,)
+        for start in starts:
             reader, writer = os.pipe()
             try:
-                way(command, writer)
+                start(command, writer)
                 os.close(writer)
                 writer = -1
-                said = b"".join(iter(lambda: os.read(reader, 4096), b""))  # noqa: B023  (read before the next round)
+                message = b"".join(iter(lambda: os.read(reader, 4096), b""))  # noqa: B023  (called in this iteration)
             finally:
                 os.close(reader)
                 if writer >= 0:
                     os.close(writer)
-            if said:
-                self._hear(command, said)
+            if message:
+                self._read_launcher(command, message)
                 return
         raise NotStartedError(command[0], errno.EAGAIN)
 
     @staticmethod
-    def _start_small(command: Sequence[str], writer: int) -> None:
-        """Through the starter; nothing is said on ``writer`` where there is no Python to run it."""
+    def _start_launcher(command: Sequence[str], writer: int) -> None:
+        """Start it with the launcher; writes nothing to ``writer`` where there is no Python to run that."""
         flags = ["-S", "-s"] if "PYTHONHOME" in os.environ else ["-I", "-S"]
         source = get_source(launcher.__name__) + "\nmain()\n"
         arguments = [sys.executable, *flags, "-c", source, str(writer), " ".join(_dropped_variables()), *command]
         os.set_inheritable(writer, True)
         try:
-            os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606  (a Python, without a shell)
-        except (OSError, ValueError, TypeError):  # TypeError: an embedded Python may know no program of its own
+            os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606  (a Python without a shell)
+        except (OSError, ValueError, TypeError):  # TypeError: sys.executable of an embedded Python may be None
             return
         finally:
             os.set_inheritable(writer, False)
@@ -168,20 +168,20 @@ class _Watch:
     def _fork(command: Sequence[str], writer: int) -> None:
         if os.fork() == 0:
             signal.set_wakeup_fd(-1)
-            launcher.become(writer, _dropped_variables(), command)
+            launcher.execute(writer, _dropped_variables(), command)
 
-    def _hear(self, command: Sequence[str], said: bytes) -> None:
-        """Which process the command is, when it began, how large it was then, and what went wrong."""
-        lines = said.split(b"\n")
+    def _read_launcher(self, command: Sequence[str], message: bytes) -> None:
+        """Read what the launcher wrote: process ID, start, resident set size, and an error number if exec failed."""
+        lines = message.split(b"\n")
         number, start, size = lines[0].split()
-        self._command, self._start, self._floor = int(number), float(start), _maxrss(int(size))
-        self._said = len(said)
+        self._command, self._start, self._launcher_size = int(number), float(start), _maxrss(int(size))
+        self._launcher_written = len(message)
         if len(lines) > 2:
             os.waitpid(self._command, 0)
             raise NotStartedError(command[0], int(lines[1]))
 
     def _wait(self, wakeups: int) -> int:
-        """Sample and pass signals on until the command is done: its wait status."""
+        """Sample and forward signals until the command ends; returns its wait status."""
         pause = 0.0
         while True:
             select.select([wakeups], [], [], pause)
@@ -195,16 +195,16 @@ class _Watch:
             pause = self._sample()
 
     def _sample(self) -> float:
-        """Take a sample; the time until the next one, longer where the machine has so many processes that it costs."""
+        """Take a sample; returns the interval to the next, which is longer where a sample is expensive."""
         shortest, longest = _INTERVALS
         if self._tree is None:
             return longest
-        began = time.process_time()
+        start = time.process_time()
         sample = self._tree.sample()
         self._peak = max(self._peak, sample.total)
         self._largest = max(self._largest, sample.largest)
         pause = min(longest, max(shortest, (time.monotonic() - self._start) / 20))
-        return max(pause, (time.process_time() - began) / _SAMPLING_SHARE)
+        return max(pause, (time.process_time() - start) / _SAMPLING_SHARE)
 
     def _forward(self) -> None:
         pending, self._pending = self._pending, []
@@ -214,7 +214,7 @@ class _Watch:
             process_tree.kill(self._command, number)
 
     def _reap(self) -> Optional[int]:
-        """Wait for every child that has ended; the command's wait status if it was among them."""
+        """Wait for all children that have ended; returns the wait status of the command if it is one of them."""
         status = None
         while True:
             try:
@@ -231,36 +231,38 @@ class _Watch:
             else:
                 self._orphans += 1
 
-    def _usage(self, status: int, wall: float, bytes_before: Optional[Tuple[int, int]]) -> Usage:
+    def _usage(self, status: int, wall: float, io_before: Optional[Tuple[int, int]]) -> Usage:
         notes: List[str] = []
-        moved = _bytes_of_children()
-        if moved is None or bytes_before is None:
-            notes.append("bytes read and written cannot be seen: this system keeps no account of them")
+        io = _io_of_children()
+        if io is None or io_before is None:
+            notes.append("bytes read and written are unknown: this system does not count them")
         if self._tree is None:
-            notes.append("the memory of the tree cannot be seen: neither /proc nor psutil is there")
+            notes.append("the memory of the process tree is unknown: there is neither /proc nor psutil")
         if not self._adopts:
-            notes.append("processes that outlived their parent cannot be seen")
-        left = [process for process in self._tree.members() if process != self._command] if self._tree else []
-        if left:
-            notes.append(f"{len(left)} processes of it still run; what they use from now on is not counted")
-        if self._largest <= self._floor * 1.25:
-            notes.append(f"a process smaller than what starts it, {units.format(self._floor, 'bytes')}, cannot be seen")
+            notes.append("processes that outlived their parent are not counted")
+        remaining = [process for process in self._tree.members() if process != self._command] if self._tree else []
+        if remaining:
+            notes.append(f"{len(remaining)} of its processes still run; their further use is not counted")
+        if self._largest <= self._launcher_size * 1.25:
+            notes.append(
+                f"the largest process used at most {units.format(self._launcher_size, 'bytes')}, as the launcher"
+            )
         return Usage(
             status=exit_status(status),
             wall=wall,
             cpu=self._cpu,
             max_rss=self._largest,
             tree_rss=max(self._peak, self._largest) if self._tree else None,
-            read=moved[0] - bytes_before[0] if moved and bytes_before else None,
-            written=moved[1] - bytes_before[1] - self._said if moved and bytes_before else None,
+            read=io[0] - io_before[0] if io and io_before else None,
+            written=io[1] - io_before[1] - self._launcher_written if io and io_before else None,
             switches=self._switches,
-            orphans=self._orphans + len(left),
+            orphans=self._orphans + len(remaining),
             notes=tuple(notes),
         )
 
 
 def exit_status(status: int) -> int:
-    """The exit status that a shell gives for a wait status: 128 and the signal's number where one ended it."""
+    """The exit status of a shell for a wait status: 128 plus the number of the signal that ended the process."""
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
@@ -270,7 +272,7 @@ def _maxrss(reported: int) -> int:
 
 
 def _has_terminal() -> bool:
-    """Whether this process is in the foreground of a terminal, which sends its keys' signals to the command too."""
+    """Whether this process is in the foreground of a terminal, which then sends signals to the command too."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
@@ -284,7 +286,7 @@ def _has_terminal() -> bool:
 
 
 def _measure_portable(command: Sequence[str]) -> Usage:
-    """For systems without ``wait4``: time alone, and what psutil can sample where it is there."""
+    """Measure on a system without ``wait4``: wall time, and memory if psutil is installed."""
     import subprocess
 
     start = time.monotonic()
@@ -303,8 +305,8 @@ def _measure_portable(command: Sequence[str]) -> Usage:
             peak, largest = max(peak, sample.total), max(largest, sample.largest)
         except KeyboardInterrupt:
             continue
-    notes = ["CPU, bytes read and written and context switches cannot be seen on this system"]
-    notes.append("memory is sampled" if tree else "memory cannot be seen: psutil is not there")
+    notes = ["CPU, bytes read and written and context switches are unknown on this system"]
+    notes.append("memory is sampled" if tree else "memory is unknown: psutil is not installed")
     return Usage(
         status=status if status >= 0 else 128 - status,
         wall=time.monotonic() - start,

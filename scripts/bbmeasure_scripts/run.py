@@ -1,7 +1,7 @@
-"""``bbmeasure run -- COMMAND``: run a command and report its time, memory, and what it read and wrote.
+"""``bbmeasure run -- COMMAND``: run a command and report its time, memory, and bytes read and written.
 
-The command keeps its input, output, environment, process group and signals; the exit status is its own, or 128 and the
-number of the signal that ended it, as in a shell.
+The command has the input, output, environment, process group and signals of this process.  The exit status is that of
+the command, or as in a shell 128 plus the number of the signal that ended it.
 """
 
 from __future__ import annotations
@@ -38,16 +38,18 @@ RESOURCES: Dict[str, Resource] = {
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command: its exit status; 126 or 127 where it cannot be run, 2 for a wrong command line."""
-    ours, rest = split(sys.argv[1:] if argv is None else argv)
+    """Run the command; returns its exit status, 126 or 127 where it cannot be run, 2 for an invalid command line."""
+    options, rest = split(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    wanted = command_line.read(parser, ours)
-    command = wanted.command + rest if wanted.command else rest[1:]  # a -- behind the command is its own
+    arguments = command_line.read(parser, options)
+    command = (
+        arguments.command + rest if arguments.command else rest[1:]
+    )  # a -- after the command belongs to the command
     if not command:
-        parser.error("expected a command behind --")
-    name = wanted.name or os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
+        parser.error("expected a command after --")
+    name = arguments.name or os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
     try:
-        tags = emit.read_tags(wanted.tag)
+        tags = emit.read_tags(arguments.tag)
         for series in (name, f"{name}_context_switches"):
             Record(series, 0, tags=tags)
     except MeasureError as error:
@@ -55,15 +57,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         usage = resource_usage.measure(command)
     except resource_usage.NotStartedError as error:
-        record_writer.say(f"{parser.prog}: {error}")
+        record_writer.print_line(f"{parser.prog}: {error}")
         return error.status
-    people = [describe(name, usage), *(f"{parser.prog}: {note}" for note in usage.notes)]
-    record_writer.deliver(records(name, usage, wanted.tag), people, stdout_is_ours=False)
+    summaries = [describe(name, usage), *(f"{parser.prog}: {note}" for note in usage.notes)]
+    record_writer.write(records(name, usage, arguments.tag), summaries, stdout_is_free=False)
     return usage.status
 
 
 def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """The options of ``run``, and the rest from the first ``--`` on."""
+    """Split a command line before its first ``--``."""
     listed = list(argv)
     if "--" not in listed:
         return listed, []
@@ -72,7 +74,7 @@ def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
 
 
 def records(name: str, usage: resource_usage.Usage, tags: Sequence[str] = ()) -> List[Record]:
-    """A record of each known resource."""
+    """A record for each known resource."""
     parsed_tags = emit.read_tags(tags)
     return [
         Record(f"{name}_{suffix}", value, unit=resource.unit, better="lower", tags=parsed_tags)
@@ -103,12 +105,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=command_line.formatter,
         usage="%(prog)s [-h] [--name NAME] [--tag KEY=VALUE] -- COMMAND ...",
         description="Run a command and report its time, CPU, memory, bytes read and written and context switches.",
-        epilog="The exit status is the command's, or 128 and the number of the signal that ended it.",
+        epilog="The exit status is the command's, or 128 plus the number of the signal that ended it.",
     )
-    parser.add_argument("--name", help="what the names of the series begin with (default: the command's own name)")
+    parser.add_argument("--name", help="the prefix of the series (default: the name of the command)")
     parser.add_argument("--tag", metavar="KEY=VALUE", action="append", default=[], help="may be given several times")
     parser.add_argument(
-        "command", metavar="COMMAND", nargs=argparse.REMAINDER, default=[], help="what to run, and its arguments"
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, default=[], help="the command and its arguments"
     )
     return parser
 

@@ -1,7 +1,7 @@
-"""``bbmeasure-size PATH...``: how many bytes files, patterns and folders hold.
+"""``bbmeasure-size PATH...``: report the size of files, patterns and folders in bytes.
 
-The apparent size is the sum of the lengths of regular files, as ``du -b`` gives without what folders and symbolic links
-take themselves; the allocated size is what their blocks take on the disk.  Hard links of one file count once, symbolic
+The apparent size is the sum of the lengths of regular files, as of ``du -b`` but without folders and symbolic links
+themselves; the allocated size is that of their blocks on the disk.  Hard links of one file count once, and symbolic
 links are not followed.
 """
 
@@ -16,12 +16,12 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_scripts import command_line, file_walk, record_writer
 
-#: POSIX gives st_blocks in units of this many bytes, whatever the file system's own block is.
+#: The unit of st_blocks in bytes, which does not depend on the block size of the file system.
 BLOCK = 512
 
 
 class Sizes(NamedTuple):
-    """What was found: bytes, how many files, and what could not be counted."""
+    """The size in bytes, the number of files, and notes on what was left out."""
 
     size: int
     files: int
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
 
 def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: bool = False) -> Sizes:
-    """The size of all regular files that ``patterns`` mean."""
+    """The size of all regular files below the paths of ``patterns``."""
     notes = file_walk.Notes()
     roots = file_walk.expand_all(patterns, notes)
     size = count = 0
@@ -41,35 +41,37 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Report the size: 0, 1 where nothing was found or it could not be handed over, 2 for a wrong command line."""
+    """Report the size; returns 0, 1 without a file or where writing fails, 2 for an invalid command line."""
     parser = _parser()
-    wanted = command_line.read(parser, argv)
-    if wanted.allocated and not hasattr(os.stat_result, "st_blocks"):
-        parser.error("--allocated: this system does not tell what a file takes on the disk")
-    sizes = measure(wanted.path, wanted.exclude, wanted.allocated)
+    arguments = command_line.read(parser, argv)
+    if arguments.allocated and not hasattr(os.stat_result, "st_blocks"):
+        parser.error("--allocated: this system does not report the blocks of a file")
+    sizes = measure(arguments.path, arguments.exclude, arguments.allocated)
     for line in sizes.notes:
-        record_writer.say(f"{parser.prog}: {line}")
+        record_writer.print_line(f"{parser.prog}: {line}")
     if not sizes.files:
-        record_writer.say(f"{parser.prog}: no file found in {', '.join(wanted.path)} (from {os.getcwd()})")
+        record_writer.print_line(f"{parser.prog}: no file found in {', '.join(arguments.path)} (from {os.getcwd()})")
         return 1
     try:
         records = [
-            Record(wanted.name, sizes.size, unit="bytes", better="lower"),
-            Record(f"{wanted.name}_files", sizes.files, kind="count"),
+            Record(arguments.name, sizes.size, unit="bytes", better="lower"),
+            Record(f"{arguments.name}_files", sizes.files, kind="count"),
         ]
     except MeasureError as error:
-        record_writer.say(f"{parser.prog}: {error}")
+        record_writer.print_line(f"{parser.prog}: {error}")
         return 2
-    people = f"{record_writer.human(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"
-    return 0 if record_writer.deliver(records, [people]) else 1
+    summary = (
+        f"{record_writer.summary(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"
+    )
+    return 0 if record_writer.write(records, [summary]) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-size",
         formatter_class=command_line.formatter,
-        description="Report how many bytes files, patterns and folders hold, and how many files they are.",
-        epilog="Hard links of one file count once; symbolic links are not followed. Exit status 1: nothing was found.",
+        description="Report the size of files, patterns and folders in bytes, and the number of files.",
+        epilog="Hard links of one file count once; symbolic links are not followed. Exit status 1: no file was found.",
     )
     parser.add_argument(
         "path", metavar="PATH", nargs="+", help="a file, a folder, or a pattern such as 'dist/**/*.whl'"
@@ -80,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATTERN",
         action="append",
         default=[],
-        help="leave out files and folders of that name, or path where it has a /; may be given several times",
+        help="leave out files and folders of that name, or of that path if it contains a /; may be repeated",
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--apparent", action="store_true", help="the lengths of the files (this is the default)")
-    kind.add_argument("--allocated", action="store_true", help="what the files take on the disk")
+    kind.add_argument("--apparent", action="store_true", help="the sum of the lengths of the files (default)")
+    kind.add_argument("--allocated", action="store_true", help="the size of the blocks on the disk")
     return parser
 
 

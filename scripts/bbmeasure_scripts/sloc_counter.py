@@ -1,10 +1,9 @@
-"""The bundled counter of source lines: physical lines that hold more than blanks, comments and docstrings.
+"""The bundled counter of source lines: physical lines with more than blanks, comments and docstrings.
 
-For Python a docstring is any string that is a statement of its own.  Other counters differ there: sloccount takes a
-string at the beginning of a line for a comment where it has double quotes, cloc and scc one in triple quotes, tokei
-none.
+In Python a docstring is any string that is a statement.  Other counters differ: sloccount treats a string in double
+quotes at the beginning of a line as a comment, cloc and scc one in triple quotes, tokei none.
 
-Files are read as bytes and never decoded: what is wrong in their encoding matters to no comment.
+Files are read as bytes and not decoded: invalid encodings do not matter.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from bbmeasure_scripts import file_walk, sloc_languages
 from bbmeasure_scripts.sloc_languages import Span, Syntax
 
-#: Files that are larger are no source that anyone wrote.
+#: The largest file that is counted, in bytes: larger ones are not written by people.
 LARGEST_FILE = 16 * 1024 * 1024
-#: A NUL among so many first bytes makes a file a binary one, as git has it.
-_LOOK_AT = 8000
+#: A file with a NUL among so many first bytes is binary, as for git.
+_BINARY_PREFIX = 8000
 
 _FIRST = itemgetter(slice(0, 1))
 _BACKSLASH = ord("\\")
-#: A line that ends so goes on in the next: a string there is no statement.
-_GOES_ON = frozenset(b"([{,=+-*/%&|<>.\\\"'@")
+#: The last bytes of a line whose expression continues in the next: a string there is not a statement.
+_CONTINUATIONS = frozenset(b"([{,=+-*/%&|<>.\\\"'@")
 _BEFORE_STRING = re.compile(rb"[ \t\f]*[rRuUbBfF]{0,2}\Z")
-_LONELY = re.compile(rb"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')[ \t\r\f]*(?:#.*)?\Z")
+_STRING_LINE = re.compile(rb"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')[ \t\r\f]*(?:#.*)?\Z")
 
 
 class Count:
@@ -45,7 +44,7 @@ class Count:
 
 
 def count_tree(roots: Sequence[str], excluded: file_walk.Excluded, notes: file_walk.Notes) -> Count:
-    """The source lines of all files below ``roots`` whose language is known."""
+    """Count the source lines of all files of known languages below ``roots``."""
     count = Count()
     for folder, names, statuses in file_walk.walk(roots, excluded, notes):
         for name, status in zip(names, statuses):
@@ -60,30 +59,30 @@ def count_tree(roots: Sequence[str], excluded: file_walk.Excluded, notes: file_w
             try:
                 _count_file(path, language, count, notes)
             except OSError as error:
-                file_walk.note(error, path, notes)
+                file_walk.note_error(error, path, notes)
     return count
 
 
 def _count_file(path: str, language: Optional[str], count: Count, notes: file_walk.Notes) -> None:
     with open(path, "rb", buffering=0) as file:
-        begins = file.read(_LOOK_AT if language is None else LARGEST_FILE) or b""
+        content = file.read(_BINARY_PREFIX if language is None else LARGEST_FILE) or b""
         if language is None:
-            language = sloc_languages.by_first_line(begins)
+            language = sloc_languages.by_first_line(content)
             if language is None:
                 return
-            begins += file.read(LARGEST_FILE) or b""
-    text = normalize(begins)
-    if b"\0" in text[:_LOOK_AT]:
+            content += file.read(LARGEST_FILE) or b""
+    text = normalize(content)
+    if b"\0" in text[:_BINARY_PREFIX]:
         notes.add("binary", path)
         return
     if text.startswith(b"<?xml"):
-        notes.add("XML, whatever the name says", path)
+        notes.add("XML", path)
         return
     count.add(language, count_lines(text, sloc_languages.SYNTAXES[language]))
 
 
 def normalize(text: bytes) -> bytes:
-    """Text in UTF-16 as UTF-8, without a byte order mark, and with line feeds whatever its lines end with."""
+    """Text with line feeds as line ends, without a byte order mark, and UTF-16 converted to UTF-8."""
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = text.decode("utf-16", "replace").encode("utf-8", "replace")
     elif text.startswith(b"\xef\xbb\xbf"):
@@ -92,16 +91,16 @@ def normalize(text: bytes) -> bytes:
 
 
 def count_lines(text: bytes, syntax: Syntax) -> int:
-    """The lines of ``text`` that hold code."""
+    """The number of lines of ``text`` that contain code."""
     scan = _Scan(text, syntax)
     return _count_plain(scan.code(), syntax) + scan.within_strings
 
 
 class _Scan:
-    """One pass over a text that takes out block comments and docstrings, and makes long strings short.
+    """One pass over a text that removes block comments and docstrings, and shortens multi-line strings.
 
-    It jumps from one opener to the next and looks closer only at the lines that have one: whether the opener is real or
-    stands in a short string or a line comment.
+    It searches for the openers of spans, and tokenizes only the lines that contain one, to find whether the opener is
+    within a short string or a line comment.
     """
 
     def __init__(self, text: bytes, syntax: Syntax) -> None:
@@ -109,11 +108,11 @@ class _Scan:
         self._syntax = syntax
         self._next = [-1] * len(syntax.spans)
         self._last = b""
-        #: Lines that lie within long strings, without their first and last.
+        #: Lines within multi-line strings, without their first and last.
         self.within_strings = 0
 
     def code(self) -> bytes:
-        """The text without what is no code; where something over several lines was, a line break is left."""
+        """The text without comments; a removed span of several lines leaves a line break."""
         return b"".join(self._pieces())
 
     def _pieces(self) -> Iterator[bytes]:
@@ -122,9 +121,9 @@ class _Scan:
             begin, span = self._opener(position)
             if span is None:
                 break
-            hidden = self._hidden_until(begin, position)
-            if hidden:
-                position = hidden
+            token_end = self._enclosing_token_end(begin, position)
+            if token_end:
+                position = token_end
                 continue
             end = find_end(text, begin, span)
             is_comment = span.is_comment
@@ -137,20 +136,20 @@ class _Scan:
         yield text[start:]
 
     def _opener(self, position: int) -> Tuple[int, Optional[Span]]:
-        """The first span that opens at ``position`` or later; the next of each kind is remembered."""
+        """The first span that opens at ``position`` or later; caches the next opener of each kind."""
         end = len(self._text)
-        found: Tuple[int, Optional[Span]] = (end, None)
+        first: Tuple[int, Optional[Span]] = (end, None)
         for number, span in enumerate(self._syntax.spans):
             at = self._next[number]
             if at < position:
                 at = span.find(self._text, position)
                 self._next[number] = at = end if at < 0 else at
-            if at < found[0]:
-                found = (at, span)
-        return found
+            if at < first[0]:
+                first = (at, span)
+        return first
 
-    def _hidden_until(self, at: int, position: int) -> int:
-        """Where the string or comment ends that hides an opener at ``at``; 0 where none does."""
+    def _enclosing_token_end(self, at: int, position: int) -> int:
+        """The end of the string or comment that contains the opener at ``at``; 0 where there is none."""
         text = self._text
         line = max(text.rfind(b"\n", position, at) + 1, position)
         while line - 2 >= position and text[line - 2] == _BACKSLASH:
@@ -170,10 +169,10 @@ class _Scan:
         self.within_strings += sum(map(bool, map(bytes.strip, lines[1:-1])))
         if len(lines) == 1:
             return b'""'
-        return b'""\n""' if lines[-1].strip() else b'""\n'  # one that is never closed may end in a blank line
+        return b'""\n""' if lines[-1].strip() else b'""\n'  # an unclosed string may end in a blank line
 
     def _is_docstring(self, start: int, begin: int, end: int) -> bool:
-        """Whether a Python string is a statement of its own: it stands alone in its lines, after a complete line."""
+        """Whether a Python string is a statement: its lines contain nothing else, and the line before is complete."""
         text = self._text
         line = max(start, text.rfind(b"\n", start, begin) + 1)
         last = _last_code(text[start:line], self._syntax)
@@ -183,11 +182,11 @@ class _Scan:
             return False
         after = text.find(b"\n", end)
         rest = text[end : after if after >= 0 else len(text)].strip()
-        return (not rest or rest.startswith(b"#")) and (not self._last or self._last[0] not in _GOES_ON)
+        return (not rest or rest.startswith(b"#")) and (not self._last or self._last[0] not in _CONTINUATIONS)
 
 
 def find_end(text: bytes, begin: int, span: Span) -> int:
-    """Where a span ends that opens at ``begin``, behind its closing bytes; the text's end where it is never closed."""
+    """The end of the span that opens at ``begin``, after its closing bytes; the end of the text if it is unclosed."""
     opened, closes = span.opening(text, begin)
     at = opened - closes.startswith(b"\n")
     depth = 1
@@ -205,7 +204,7 @@ def find_end(text: bytes, begin: int, span: Span) -> int:
 
 
 def _is_escaped(text: bytes, at: int, start: int) -> bool:
-    """Whether an odd number of backslashes stands before ``at``."""
+    """Whether an odd number of backslashes precedes ``at``."""
     first = at
     while first > start and text[first - 1] == _BACKSLASH:
         first -= 1
@@ -213,7 +212,7 @@ def _is_escaped(text: bytes, at: int, start: int) -> bool:
 
 
 def _last_code(text: bytes, syntax: Syntax) -> bytes:
-    """The last byte of code in whole lines of text; empty where there is none."""
+    """The last byte of code in complete lines; empty where there is none."""
     while text:
         text = text.rstrip()
         begin = text.rfind(b"\n") + 1
@@ -234,7 +233,7 @@ def _without_comment(line: bytes, syntax: Syntax) -> bytes:
 
 
 def _count_plain(text: bytes, syntax: Syntax) -> int:
-    """The lines of a text without spans that are neither blank nor a comment; a loop in C, as most lines pass here."""
+    """The number of lines without spans that are neither blank nor a comment; loops in C, as most lines are here."""
     lines = list(map(bytes.lstrip, text.split(b"\n")))
     firsts = list(map(_FIRST, lines))
     count = len(lines) - firsts.count(b"")
@@ -243,13 +242,13 @@ def _count_plain(text: bytes, syntax: Syntax) -> int:
         if first in words:
             count -= firsts.count(first)
         elif first in firsts:
-            count -= sum(map(methodcaller("startswith", words), (lines[at] for at in _places(firsts, first))))
+            count -= sum(map(methodcaller("startswith", words), (lines[at] for at in _indexes(firsts, first))))
     if syntax.docstrings:
-        count -= sum(_is_lonely(lines, at) for at in chain(_places(firsts, b'"'), _places(firsts, b"'")))
+        count -= sum(_is_string_statement(lines, at) for at in chain(_indexes(firsts, b'"'), _indexes(firsts, b"'")))
     return count
 
 
-def _places(firsts: List[bytes], first: bytes) -> Iterator[int]:
+def _indexes(firsts: List[bytes], first: bytes) -> Iterator[int]:
     at = -1
     try:
         while True:
@@ -259,13 +258,13 @@ def _places(firsts: List[bytes], first: bytes) -> Iterator[int]:
         return
 
 
-def _is_lonely(lines: Sequence[bytes], at: int) -> bool:
-    """Whether a line is a short Python string that is a statement of its own."""
+def _is_string_statement(lines: Sequence[bytes], at: int) -> bool:
+    """Whether a line is a short Python string that is a statement."""
     before = lines[at - 1].rstrip() if at else b""
-    if before and before[-1] in _GOES_ON and b"#" not in before or not _LONELY.match(lines[at]):
+    if before and before[-1] in _CONTINUATIONS and b"#" not in before or not _STRING_LINE.match(lines[at]):
         return False
     for number in range(at - 1, -1, -1):
         last = _last_code(lines[number], sloc_languages.SYNTAXES["Python"])
         if last:
-            return last[0] not in _GOES_ON
+            return last[0] not in _CONTINUATIONS
     return True

@@ -1,6 +1,6 @@
-"""Which language a file is in, and how that language writes comments and strings.
+"""Languages by file name, and the syntax of their comments and strings.
 
-Data and prose (JSON, YAML, XML, Markdown) are no source code here.  A new language is a row in ``_TABLE``.
+Data and prose (JSON, YAML, XML, Markdown) do not count as source code.  A new language is a row in ``_TABLE``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 
 class Span(NamedTuple):
-    """What begins in one line and may end in another: a block comment or a long string.
+    """A block comment or a multi-line string.
 
-    It opens with plain bytes, or with what a regex matches; in ``closes``, plain bytes, ``\\1`` stands for the first
-    group of that regex.
+    ``opens`` is plain bytes or a regex; ``closes`` is plain bytes, in which ``\\1`` is the first group of that regex.
     """
 
     opens: bytes
@@ -24,14 +23,14 @@ class Span(NamedTuple):
     escapes: bool = False
 
     def find(self, text: bytes, position: int) -> int:
-        """Where the next one opens; -1 where none does."""
+        """The position of the next opener; -1 where there is none."""
         if not self.regex:
             return text.find(self.opens, position)
         match = re.compile(self.opens).search(text, position)
         return match.start() if match else -1
 
     def opening(self, text: bytes, at: int) -> Tuple[int, bytes]:
-        """Where the opening at ``at`` ends, and what closes it."""
+        """The end of the opener at ``at``, and the closing bytes."""
         match = re.compile(self.opens).match(text, at) if self.regex else None
         if match is None:
             return at + len(self.opens), self.closes
@@ -40,7 +39,7 @@ class Span(NamedTuple):
 
 
 class Syntax:
-    """How a language writes comments and strings; ``token`` finds all that may hide what opens a span."""
+    """The comments and strings of a language; ``token`` matches all that may contain the opener of a span."""
 
     def __init__(
         self, line_comments: Sequence[bytes], spans: Sequence[Span] = (), strings: bytes = b"", docstrings: bool = False
@@ -53,7 +52,7 @@ class Syntax:
 
     @property
     def token(self) -> Pattern[bytes]:
-        """A regex of what opens a span, short strings and line comments; made when it is first needed."""
+        """A regex of openers of spans, short strings and line comments; compiled on first use."""
         if self._token is None:
             opens = [span.opens if span.regex else re.escape(span.opens) for span in self.spans]
             words = [re.escape(word) + b"[^\n]*" for word in self.line_comments]
@@ -70,7 +69,7 @@ def _pattern(opens: bytes, closes: bytes, is_comment: bool = False) -> Span:
     return Span(opens, closes, True, is_comment)
 
 
-#: A string in one line; one that never ends takes the rest of it, so that a search never goes back.
+#: A string within a line; an unclosed one extends to the end of the line, so that a search never backtracks.
 _DOUBLE = rb'"(?:[^"\\\n]|\\.)*"?'
 _SINGLE = rb"'(?:[^'\\\n]|\\.)*'?"
 _CHARACTER = rb"'(?:[^'\\\n]|\\[^\n]{1,9})'"
@@ -194,7 +193,7 @@ _TABLE: List[Tuple[str, Syntax, str]] = [
     ("Zig", _SLASHES, ".zig"),
 ]
 
-#: What a ``#!`` line may run, without its version, and the language that is.
+#: The language of each interpreter in a ``#!`` line, without its version.
 _INTERPRETERS = {
     b"python": "Python",
     b"sh": "Shell",
@@ -220,21 +219,21 @@ _BY_NAME: Dict[str, str] = {key: name for name, _, keys in _TABLE for key in key
 
 
 def by_name(name: str) -> Optional[str]:
-    """The language that a file's name tells; None where it tells none."""
+    """The language of a file name; None where it is unknown."""
     lower = name.lower()
     dot = lower.rfind(".")
-    found = None if dot == 0 else _BY_NAME.get(lower)
-    if found is None and dot > 0:
-        found = _BY_NAME.get(lower[dot:])
-    return found
+    language = None if dot == 0 else _BY_NAME.get(lower)
+    if language is None and dot > 0:
+        language = _BY_NAME.get(lower[dot:])
+    return language
 
 
 def may_be_script(name: str) -> bool:
-    """Whether a file's first line is worth a look: its name has no extension."""
+    """Whether a file may be a script with a ``#!`` line: its name has no extension."""
     return "." not in name
 
 
 def by_first_line(text: bytes) -> Optional[str]:
-    """The language that a ``#!`` line tells."""
+    """The language of a ``#!`` line."""
     match = _SHEBANG.match(text)
     return _INTERPRETERS.get(match.group(1)) if match else None

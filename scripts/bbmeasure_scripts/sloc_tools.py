@@ -1,7 +1,7 @@
-"""Other counters of source lines, where the worker has them.
+"""Runs other counters of source lines that are installed on the worker.
 
-Each counts by a definition of its own, so that a series keeps the tool that it began with: ``Counted.tool`` says which
-one gave the number.  A new tool is a row in ``TOOLS``.
+Each has its own definition of a source line: ``Counted.tool`` names the one that counted, which a series keeps.  A new
+tool is a row in ``TOOLS``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import LONGEST_TAG_VALUE, check_number, check_text
 from bbmeasure_scripts import file_walk
 
-#: No more of a tool's output is read.
+#: The largest output of a tool, in bytes.
 LARGEST_OUTPUT = 64 * 1024 * 1024
-#: More lines than anyone has, and few enough to be exact in any store.
-_MOST_LINES = 2**53
-#: Patterns that mean the same here and to tokei, which takes those of gitignore, below the current folder.
+#: The most lines of a language: the largest integer that is exact in a float.
+_MAX_LINES = 2**53
+#: Patterns that have the same meaning here and for tokei, which uses those of gitignore.
 _PLAIN_NAME = re.compile(r"[^/!#\\{}]+/*\Z")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 class Counted(NamedTuple):
-    """Lines by language, and by which tool: its name, and its version where it tells one."""
+    """Lines by language, and the name and version of the tool that counted; the version may be empty."""
 
     lines: Dict[str, int]
     tool: str
@@ -35,20 +35,20 @@ class Counted(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A counter: by which definition it counts, how it is run and read, and which patterns it can leave out."""
+    """A counter: its definition of a source line, a function that runs it, and the patterns that it can exclude."""
 
     definition: str
     counter: Callable[[Sequence[str], Sequence[str]], Dict[str, int]]
-    leaves_out: Callable[[str], bool] = lambda _pattern: False
+    excludes: Callable[[str], bool] = lambda _pattern: False
     is_module: bool = False
 
-    def can_leave_out(self, exclude: Sequence[str]) -> bool:
-        """Whether it takes all these patterns as they are meant here."""
-        return all(map(self.leaves_out, exclude))
+    def can_exclude(self, exclude: Sequence[str]) -> bool:
+        """Whether it supports all these patterns with the same meaning."""
+        return all(map(self.excludes, exclude))
 
 
-def is_there(name: str) -> bool:
-    """Whether the worker has a tool."""
+def is_installed(name: str) -> bool:
+    """Whether a tool is installed."""
     if TOOLS[name].is_module:
         return any(finder.find_spec(name, None) is not None for finder in sys.meta_path)
     folders = os.get_exec_path()
@@ -57,14 +57,14 @@ def is_there(name: str) -> bool:
 
 
 def run(name: str, roots: Sequence[str], exclude: Sequence[str] = ()) -> Counted:
-    """What a tool counts below ``roots``; ParseError where it fails or says what nobody expects."""
-    found = [os.path.abspath(root) for root in roots]
-    lines = TOOLS[name].counter(found, exclude)
+    """Run a tool on ``roots``; ParseError where it fails or its output is unexpected."""
+    paths_to_count = [os.path.abspath(root) for root in roots]
+    lines = TOOLS[name].counter(paths_to_count, exclude)
     return Counted({language: count for language, count in lines.items() if count}, name, version(name))
 
 
 def version(name: str) -> str:
-    """The version that a tool says it has; empty where it says none."""
+    """The version of a tool; empty where it reports none."""
     if TOOLS[name].is_module:
         module: Any = importlib.import_module(name)
         return str(getattr(module, "__version__", ""))
@@ -73,48 +73,48 @@ def version(name: str) -> str:
 
 
 def _output(name: str, arguments: Sequence[str]) -> bytes:
-    """The standard output of a command that succeeds, whole; ParseError where it fails or says too much."""
-    import subprocess  # late: most workers count by the bundled counter, and start faster without it
+    """The standard output of a command; ParseError where it fails or its output is too large."""
+    import subprocess  # imported here: it slows the start, and the bundled counter does not need it
 
     try:
         child = subprocess.Popen([name, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     except OSError as error:
-        raise ParseError(name, 0, f"could not be run: {error.strerror}") from None
+        raise ParseError(name, 0, f"cannot be run: {error.strerror}") from None
     with child:
         assert child.stdout is not None
-        said = child.stdout.read(LARGEST_OUTPUT + 1)
-        if len(said) > LARGEST_OUTPUT:
+        stdout = child.stdout.read(LARGEST_OUTPUT + 1)
+        if len(stdout) > LARGEST_OUTPUT:
             child.kill()
-            raise ParseError(name, 0, f"more than {LARGEST_OUTPUT >> 20} MiB: expected a summary")
-    if child.returncode and name != "sloccount":  # which exits with 1 for nothing found
-        raise ParseError(name, 0, f"exit status {child.returncode}")
-    return said
+            raise ParseError(name, 0, f"more than {LARGEST_OUTPUT >> 20} MiB: expected a smaller output")
+    if child.returncode and name != "sloccount":  # its status is 1 where it finds no source code
+        raise ParseError(name, 0, f"exit status {child.returncode}: expected 0")
+    return stdout
 
 
 def _json(name: str, arguments: Sequence[str]) -> Any:
-    said = _output(name, arguments).strip() or b"null"
+    stdout = _output(name, arguments).strip() or b"null"
     try:
-        return json.loads(said.decode("utf-8", "replace"))
+        return json.loads(stdout.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise ParseError(name, 0, f"expected JSON ({error})") from None
 
 
-def _numbers(name: str, found: Iterator[Tuple[Any, Any]]) -> Dict[str, int]:
-    """Lines by language, each of them checked; ParseError where what they are read from has another shape."""
+def _checked_all(name: str, counts: Iterator[Tuple[Any, Any]]) -> Dict[str, int]:
+    """Lines by language; ParseError where they are invalid, or the output has another structure."""
     try:
-        return dict(_checked(language, lines) for language, lines in found)
+        return dict(_checked(language, lines) for language, lines in counts)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise ParseError(name, 0, f"expected languages with their lines ({error!r})") from None
+        raise ParseError(name, 0, f"expected lines by language ({error!r})") from None
 
 
 def _checked(language: Any, lines: Any) -> Tuple[str, int]:
-    if not 0 <= check_number(lines, "lines") <= _MOST_LINES:
-        raise ValueError(f"{lines} lines")
+    if not 0 <= check_number(lines, "lines") <= _MAX_LINES:
+        raise ValueError(f"{lines} lines: expected 0 to {_MAX_LINES}")
     return check_text("language", language, LONGEST_TAG_VALUE), int(lines)
 
 
 def _scc(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
-    return _numbers("scc", _read_scc(_json("scc", ["--format", "json", *roots])))
+    return _checked_all("scc", _read_scc(_json("scc", ["--format", "json", *roots])))
 
 
 def _read_scc(found: Any) -> Iterator[Tuple[Any, Any]]:
@@ -124,11 +124,11 @@ def _read_scc(found: Any) -> Iterator[Tuple[Any, Any]]:
 
 def _tokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     excludes = [part for pattern in exclude for part in ("--exclude", pattern)]
-    return _numbers("tokei", _read_codes(_json("tokei", ["--output", "json", *excludes, *roots])))
+    return _checked_all("tokei", _read_codes(_json("tokei", ["--output", "json", *excludes, *roots])))
 
 
 def _read_codes(found: Any) -> Iterator[Tuple[Any, Any]]:
-    """As tokei and cloc have it: an object by language, and in it what is no language but a sum."""
+    """The counts of tokei and cloc: an object for each language, beside sums under other keys."""
     for language, of in (found or {}).items():
         if language not in ("header", "SUM", "Total"):
             yield language, of["code"]
@@ -136,32 +136,32 @@ def _read_codes(found: Any) -> Iterator[Tuple[Any, Any]]:
 
 def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     if not exclude:
-        return _numbers("cloc", _read_codes(_json("cloc", ["--json", "--quiet", *roots])))
+        return _checked_all("cloc", _read_codes(_json("cloc", ["--json", "--quiet", *roots])))
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
         for folder, names, _ in file_walk.walk(roots, file_walk.Excluded(exclude), file_walk.Notes()):
             listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
         listed.flush()
-        return _numbers("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={listed.name}"])))
+        return _checked_all("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={listed.name}"])))
 
 
 def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="bbmeasure-") as folder:
-        said = _output("sloccount", ["--datadir", folder, *roots]).decode("utf-8", "replace")
-    if "SLOC total is zero" in said:
+        stdout = _output("sloccount", ["--datadir", folder, *roots]).decode("utf-8", "replace")
+    if "SLOC total is zero" in stdout:
         return {}
-    totals = said.partition("Totals grouped by language")[2].partition("Total Physical")[0]
+    totals = stdout.partition("Totals grouped by language")[2].partition("Total Physical")[0]
     found = re.findall(r"^([^\s:]+):\s+([0-9]+) \(", totals, re.MULTILINE)
     if not found:
         raise ParseError("sloccount", 0, "expected totals by language")
-    return _numbers("sloccount", ((language, int(lines)) for language, lines in found))
+    return _checked_all("sloccount", ((language, int(lines)) for language, lines in found))
 
 
 def _pygount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:
-    return _numbers("pygount", _read_pygount(_json("pygount", ["--format", "json", *roots])))
+    return _checked_all("pygount", _read_pygount(_json("pygount", ["--format", "json", *roots])))
 
 
 def _read_pygount(found: Any) -> Iterator[Tuple[Any, Any]]:
@@ -174,14 +174,14 @@ def _pytokei(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
     module: Any = importlib.import_module("pytokei")
     languages = module.Languages()
     languages.get_statistics(list(roots), list(exclude), module.Config())
-    return _numbers("pytokei", _read_codes(languages.report_compact_plain()))
+    return _checked_all("pytokei", _read_codes(languages.report_compact_plain()))
 
 
 def _is_plain_name(pattern: str) -> bool:
     return bool(_PLAIN_NAME.match(pattern))
 
 
-#: By name, in the order in which ``auto`` takes them: the fast ones first.
+#: The tools by name, in the order in which ``auto`` tries them: fast ones first.
 TOOLS: Dict[str, Tool] = {
     "scc": Tool("neither blank nor comment; docstrings are comments", _scc),
     "tokei": Tool("neither blank nor comment; docstrings are code", _tokei, _is_plain_name),
@@ -195,6 +195,6 @@ TOOLS: Dict[str, Tool] = {
 
 
 def available(exclude: Sequence[str], first: Optional[str] = None) -> List[str]:
-    """The tools that the worker has and that can leave out what is to be left out; ``first`` before all others."""
+    """The installed tools that support the patterns in ``exclude``; ``first`` before all others."""
     names = sorted(TOOLS, key=lambda name: name != first)
-    return [name for name in names if TOOLS[name].can_leave_out(exclude) and is_there(name)]
+    return [name for name in names if TOOLS[name].can_exclude(exclude) and is_installed(name)]

@@ -1,11 +1,12 @@
-"""``bbmeasure-timefunc module:function``: how long a Python function takes.
+"""``bbmeasure-timefunc module:function``: measure the run time of a Python function.
 
-Method and names are pyperf's (https://pyperf.readthedocs.io/en/latest/run_benchmark.html): in each of a few processes
-the number of calls (*loops*) is doubled until they take 0.1 s, *warmups* are thrown away, and each *value* is the time
-of that many calls over their number.  All values are kept as samples; the value of the record is their median, and
-their spread the median absolute deviation (MAD).
+Method and terms are those of pyperf (https://pyperf.readthedocs.io/en/latest/run_benchmark.html): in each of several
+processes the number of calls (*loops*) is doubled until they take 0.1 s, *warmups* are discarded, and each *value* is
+the time of that many calls divided by their number.  All values are reported as samples; the value of the record is
+their median, their spread the median absolute deviation (MAD).
 
-The function runs in processes of its own, so that one that never returns, exits, forks or closes its output is told of.
+The function runs in separate processes, so that errors can be reported if it never returns, exits, forks or closes its
+output.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ from bbmeasure.records import Record
 from bbmeasure_scripts import command_line, process_tree, record_writer, timefunc_child
 from bbmeasure_scripts.module_source import get_source
 
-#: What the bare Python runs: it takes its program and the request from standard input, and then has none.  Modules of
-#: the current folder can be had from then on: a ``json.py`` or ``profile.py`` there, or where PYTHONPATH points to, is
-#: not the library's.
+#: The source of a child process: it reads the source of timefunc_child and the request from standard input.  Only then
+#: it adds the current folder and PYTHONPATH to sys.path: a ``json.py`` there must not hide the standard library's.
 _LOADER = """\
 import os, sys
 path = sys.path[:]
@@ -38,9 +38,9 @@ last = [os.path.abspath(folder) for folder in (os.environ.get("PYTHONPATH") or o
 sys.path[:] = sorted([folder for folder in path if folder], key=lambda folder: os.path.abspath(folder) in last)
 import json, linecache
 request = json.loads(sys.stdin.buffer.read().decode("ascii"))
-nothing = os.open(os.devnull, os.O_RDONLY)
-os.dup2(nothing, 0)
-os.close(nothing)
+empty = os.open(os.devnull, os.O_RDONLY)
+os.dup2(empty, 0)
+os.close(empty)
 source, name = request.pop("source"), "<bbmeasure>/timefunc_child.py"
 linecache.cache[name] = (len(source), None, source.splitlines(True), name)
 if request.get("calls"):
@@ -50,18 +50,18 @@ exec(compile(source, name, "exec", dont_inherit=True), child)
 sys.path[:] = path
 child["main"](request)
 """
-#: At its deadline a process shows where it is and ends itself; one that does not is killed so many seconds later.
+#: At its deadline a child prints its traceback and exits; after these further seconds it is killed.
 _GRACE = 1.0
-#: The longest time that any system can wait for at once, in seconds: poll() takes 2**31 ms.
-_MOST_SECONDS = 2_000_000
+#: The longest timeout in seconds: poll() accepts 2**31 ms.
+_MAX_SECONDS = 2_000_000
 
 
 class FunctionError(Exception):
-    """The function could not be measured; the message says why."""
+    """The function cannot be measured."""
 
 
 class Plan(NamedTuple):
-    """What is measured and how; ``loops`` 0 is to be calibrated, ``timeout`` and ``budget`` are in seconds."""
+    """The function and the method; ``loops`` 0 is calibrated, ``timeout`` and ``budget`` are in seconds."""
 
     target: str
     args: Sequence[Any] = ()
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """The values in seconds a call, the loops of each, what to say, and the number of calls where asked for."""
+    """The values in seconds per call, the loops of each, notes, and optionally the number of function calls."""
 
     values: List[float]
     loops: int
@@ -87,59 +87,61 @@ class Timing(NamedTuple):
 
 def measure(plan: Plan, calls: bool = False) -> Timing:
     """Time a function; FunctionError where it raises, never returns, or ends its process."""
-    began = time.monotonic()
-    deadline = None if plan.timeout is None else began + plan.timeout
+    start = time.monotonic()
+    deadline = None if plan.timeout is None else start + plan.timeout
     values: List[float] = []
     notes: List[str] = []
     loops = plan.loops
     for _ in range(plan.processes):
-        left = plan.budget - (time.monotonic() - began)
-        if values and left <= 0:
+        remaining = plan.budget - (time.monotonic() - start)
+        if values and remaining <= 0:
             break
-        answer = _ask(
-            plan, {"loops": loops, "budget": max(0.0, left / plan.processes), "quiet": bool(values)}, deadline
+        result = _run_child(
+            plan, {"loops": loops, "budget": max(0.0, remaining / plan.processes), "quiet": bool(values)}, deadline
         )
-        loops = answer["loops"]
-        values.extend(answer["values"])
-        if answer["note"] and answer["note"] not in notes:
-            notes.append(answer["note"])
-    wanted = plan.processes * plan.values
-    if len(values) < wanted:
-        notes.append(f"{len(values)} of {wanted} values taken, as {plan.budget:g} s were used up (--budget)")
-    counted = _ask(plan, {"calls": True, "quiet": True}, deadline)["calls"] if calls else None
-    return Timing(values, loops, notes, counted)
+        loops = result["loops"]
+        values.extend(result["values"])
+        if result["note"] and result["note"] not in notes:
+            notes.append(result["note"])
+    expected = plan.processes * plan.values
+    if len(values) < expected:
+        notes.append(f"{len(values)} of {expected} values measured within {plan.budget:g} s (--budget)")
+    call_count = _run_child(plan, {"calls": True, "quiet": True}, deadline)["calls"] if calls else None
+    return Timing(values, loops, notes, call_count)
 
 
-def _ask(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[str, Any]:
-    """The answer of one process."""
+def _run_child(plan: Plan, more: Dict[str, Any], deadline: Optional[float]) -> Dict[str, Any]:
+    """Run one child process; returns its result."""
     request = {**plan._asdict(), "kwargs": plan.kwargs or {}, "source": get_source(timefunc_child.__name__), **more}
     request["deadline"] = deadline
     before = process_tree.descendants()
     descriptor, path = tempfile.mkstemp(prefix="bbmeasure-")
     os.close(descriptor)
     try:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) + _GRACE
-        status = _run({**request, "answer": path}, left)
-        written = _read(path)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic()) + _GRACE
+        status = _execute({**request, "result": path}, timeout)
+        text = _read(path)
     finally:
-        ended = process_tree.kill_new(before)
+        killed = process_tree.kill_new(before)
         with suppress(FileNotFoundError):
             os.unlink(path)
     try:
-        answer: Dict[str, Any] = json.loads(written)
+        result: Dict[str, Any] = json.loads(text)
     except ValueError:
         if deadline is not None and time.monotonic() >= deadline:
-            raise FunctionError(f"{plan.target} did not return within {plan.timeout:g} s and was ended") from None
-        raise FunctionError(f"{plan.target} ended its process ({_how(status)}): expected it to return") from None
-    if "error" in answer:
-        raise FunctionError(f"{plan.target} raised {answer['error']}")
-    if ended:
-        answer["note"] = answer.get("note") or "processes that it left running were ended"
-    return answer
+            raise FunctionError(f"{plan.target} did not return within {plan.timeout:g} s") from None
+        raise FunctionError(
+            f"{plan.target} ended its process ({_describe_status(status)}): expected it to return"
+        ) from None
+    if "error" in result:
+        raise FunctionError(f"{plan.target} raised {result['error']}")
+    if killed:
+        result["note"] = result.get("note") or "processes that it left running were killed"
+    return result
 
 
-def _run(request: Dict[str, Any], timeout: Optional[float]) -> int:
-    """The exit status of the process that measures, which is killed where its time is up."""
+def _execute(request: Dict[str, Any], timeout: Optional[float]) -> int:
+    """Run a child process with a request; returns its exit status.  It is killed at the timeout."""
     environment = {key: value for key, value in os.environ.items() if key != wire.FILE_VARIABLE}
     child = subprocess.Popen([sys.executable, "-c", _LOADER], stdin=subprocess.PIPE, env=environment)
     try:
@@ -153,7 +155,7 @@ def _run(request: Dict[str, Any], timeout: Optional[float]) -> int:
 
 
 def _read(path: str) -> str:
-    """The answer's text; empty where the function has removed the file."""
+    """The text of the result; empty where the function has removed the file."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return file.read()
@@ -161,7 +163,7 @@ def _read(path: str) -> str:
         return ""
 
 
-def _how(status: int) -> str:
+def _describe_status(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     names = {number.value: number.name for number in signal.Signals}
@@ -175,7 +177,7 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def describe(name: str, taken: Timing) -> str:
-    """One line for people, as pyperf has it: median and MAD."""
+    """The summary for people, with median and MAD as in pyperf."""
     middle, spread = statistics.median(taken.values), deviation(taken.values)
     calls = "" if taken.calls is None else f"; {taken.calls} function calls"
     return (
@@ -185,22 +187,22 @@ def describe(name: str, taken: Timing) -> str:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Report the time: 0, 1 where the function could not be measured, 2 for a wrong command line."""
+    """Report the time; returns 0, 1 where the function cannot be measured, 2 for an invalid command line."""
     parser = _parser()
-    wanted = command_line.read(parser, argv)
-    plan = _plan(parser, wanted)
-    name = wanted.name or plan.target.rpartition(":")[2]
+    arguments = command_line.read(parser, argv)
+    plan = _plan(parser, arguments)
+    name = arguments.name or plan.target.rpartition(":")[2]
     try:
-        for series in (name, f"{name}_calls") if wanted.calls else (name,):
+        for series in (name, f"{name}_calls") if arguments.calls else (name,):
             Record(series, 0)
     except MeasureError as error:
         parser.error(str(error))
     process_tree.adopt_orphans()
-    before = signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, _exit)
     try:
-        taken = measure(plan, wanted.calls)
+        taken = measure(plan, arguments.calls)
     except FunctionError as error:
-        record_writer.say(f"{parser.prog}: {error}")
+        record_writer.print_line(f"{parser.prog}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -210,33 +212,33 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if taken.calls is not None:
         records.append(Record(f"{name}_calls", taken.calls, kind="count", better="lower"))
     for note in taken.notes:
-        record_writer.say(f"{parser.prog}: {note}")
-    return 0 if record_writer.deliver(records, [describe(name, taken)]) else 1
+        record_writer.print_line(f"{parser.prog}: {note}")
+    return 0 if record_writer.write(records, [describe(name, taken)]) else 1
 
 
-def _end(number: int, _frame: Any) -> NoReturn:
+def _exit(number: int, _frame: Any) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Plan:
-    module, colon, function = wanted.function.rpartition(":")
+def _plan(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Plan:
+    module, colon, function = arguments.function.rpartition(":")
     if not (module and colon and function):
-        parser.error(f"{wanted.function!r}: expected module:function or path.py:function")
+        parser.error(f"{arguments.function!r}: expected module:function or path.py:function")
     for what, least in (("processes", 1), ("values", 1), ("warmups", 0), ("loops", 0)):
-        if getattr(wanted, what) < least:
-            parser.error(f"--{what} {getattr(wanted, what)}: expected at least {least}")
+        if getattr(arguments, what) < least:
+            parser.error(f"--{what} {getattr(arguments, what)}: expected at least {least}")
     return Plan(
-        wanted.function,
-        _json(parser, "--args", wanted.args, list),
-        _json(parser, "--kwargs", wanted.kwargs, dict),
-        wanted.setup,
-        wanted.processes,
-        wanted.values,
-        wanted.warmups,
-        wanted.loops,
-        wanted.min_time,
-        wanted.budget,
-        wanted.timeout,
+        arguments.function,
+        _json(parser, "--args", arguments.args, list),
+        _json(parser, "--kwargs", arguments.kwargs, dict),
+        arguments.setup,
+        arguments.processes,
+        arguments.values,
+        arguments.warmups,
+        arguments.loops,
+        arguments.min_time,
+        arguments.budget,
+        arguments.timeout,
     )
 
 
@@ -252,13 +254,13 @@ def _json(parser: argparse.ArgumentParser, option: str, text: str, kind: type) -
 
 
 def _seconds(text: str) -> float:
-    """A time that can be waited for."""
+    """A number of seconds, as argparse type."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= _MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{units.excerpt(text)}: expected seconds, from 0 to {_MOST_SECONDS}")
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{units.excerpt(text)}: expected seconds from 0 to {_MAX_SECONDS}")
     return seconds
 
 
@@ -266,23 +268,29 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bbmeasure-timefunc",
         formatter_class=command_line.formatter,
-        description="Report how long a Python function takes: the median of all values, which are kept as samples.",
+        description="Report the run time of a Python function: the median of all values, which are stored as samples.",
         epilog="Exit status 1: the function raised (its traceback is shown), did not return or ended its process.",
     )
     parser.add_argument("function", metavar="FUNCTION", help="module:function, path.py:function or module:Class.method")
-    parser.add_argument("--name", help="the name of the series (default: the function's)")
+    parser.add_argument("--name", help="the name of the series (default: that of the function)")
     parser.add_argument("--args", metavar="JSON", default="[]", help="positional arguments, a list: '[1000]'")
     parser.add_argument("--kwargs", metavar="JSON", default="{}", help="keyword arguments, an object: '{\"n\": 3}'")
-    parser.add_argument("--setup", metavar="CODE", default="", help="statements to run first, in the function's module")
-    parser.add_argument("--calls", action="store_true", help="count the function calls too, by cProfile, as NAME_calls")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="end everything after so many seconds")
+    parser.add_argument(
+        "--setup", metavar="CODE", default="", help="statements to execute first, in the module of the function"
+    )
+    parser.add_argument("--calls", action="store_true", help="report the number of function calls too, as NAME_calls")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="the time limit of the whole program")
     method = parser.add_argument_group("method, as in pyperf")
-    method.add_argument("--processes", type=int, default=3, metavar="N", help="how many processes (default: 3)")
-    method.add_argument("--values", type=int, default=5, metavar="N", help="how many values a process (default: 5)")
-    method.add_argument("--warmups", type=int, default=1, metavar="N", help="values thrown away first (default: 1)")
-    method.add_argument("--loops", type=int, default=0, metavar="N", help="calls a value (default: calibrated)")
-    method.add_argument("--min-time", type=_seconds, default=0.1, metavar="S", help="what a value takes at least (0.1)")
-    method.add_argument("--budget", type=_seconds, default=60, metavar="S", help="take no more values after this (60)")
+    method.add_argument("--processes", type=int, default=3, metavar="N", help="number of processes (default: 3)")
+    method.add_argument("--values", type=int, default=5, metavar="N", help="values per process (default: 5)")
+    method.add_argument("--warmups", type=int, default=1, metavar="N", help="values discarded first (default: 1)")
+    method.add_argument("--loops", type=int, default=0, metavar="N", help="calls per value (default: calibrated)")
+    method.add_argument(
+        "--min-time", type=_seconds, default=0.1, metavar="S", help="minimum time of a value (default: 0.1)"
+    )
+    method.add_argument(
+        "--budget", type=_seconds, default=60, metavar="S", help="stop measuring values after this time (default: 60)"
+    )
     return parser
 
 

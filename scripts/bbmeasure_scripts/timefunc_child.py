@@ -1,7 +1,7 @@
-"""Times a function, in a process of its own; what ``timefunc`` runs there.
+"""Times a function in a child process of ``timefunc``.
 
-Stands alone: it loads little but what the function itself needs, and is given to a bare Python as text.  A request (a
-JSON object) says what to do and names the file for the answer; what the function prints goes where it always goes.
+``timefunc`` sends the source of this module to a Python process, so it imports only the standard library.  The request
+is a JSON object that names the function, the method, and the file for the result.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import time
 import types
 from typing import Any, Callable, Dict, List
 
-#: Calibration gives up doubling here: a function that takes no time at all is a mistake of ours.
-_MOST_LOOPS = 2**32
+#: The most loops of a calibration.
+_MAX_LOOPS = 2**32
 
 
 def load(target: str) -> types.ModuleType:
-    """The module of ``module:function`` or ``path.py:function``; a path's folder is searched first, as for a script."""
-    place = target.rpartition(":")[0]
-    if not place.endswith(".py"):
-        return importlib.import_module(place)
-    path = os.path.abspath(place)
+    """Import the module of ``module:function`` or ``path.py:function``, whose folder is prepended to sys.path."""
+    location = target.rpartition(":")[0]
+    if not location.endswith(".py"):
+        return importlib.import_module(location)
+    path = os.path.abspath(location)
     name = os.path.basename(path)[: -len(".py")]
     if name in sys.modules or name in getattr(sys, "stdlib_module_names", ()):
         name += "_timed"
@@ -39,46 +39,46 @@ def load(target: str) -> types.ModuleType:
 
 
 def resolve(module: types.ModuleType, name: str) -> Callable[..., Any]:
-    """``function``, ``Class.method`` or ``object.method`` of a module.
+    """Return ``function``, ``Class.method`` or ``object.method`` of a module.
 
-    A method that needs an instance gets one, made without arguments.
+    An instance method is bound to an instance made without arguments.
     """
     owner: Any = module
-    found: Any = module
+    value: Any = module
     for part in name.split("."):
-        owner, found = found, getattr(found, part)
+        owner, value = value, getattr(value, part)
     if isinstance(owner, type):
-        kept: Any = next((vars(base)[part] for base in owner.__mro__ if part in vars(base)), staticmethod)
-        if not isinstance(kept, (staticmethod, classmethod, type)):
-            found = getattr(owner(), part)
-    if not callable(found):
-        raise TypeError(f"{name}: expected a function, got {type(found).__name__}")
-    function: Callable[..., Any] = found
+        attribute: Any = next((vars(base)[part] for base in owner.__mro__ if part in vars(base)), staticmethod)
+        if not isinstance(attribute, (staticmethod, classmethod, type)):
+            value = getattr(owner(), part)
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function, got {type(value).__name__}")
+    function: Callable[..., Any] = value
     return function
 
 
 class Output:
-    """What the function prints: shown for the first call of the first process, thrown away for the thousands after."""
+    """Hides the output of the function, except for the first call in the first process."""
 
     def __init__(self) -> None:
         self._saved: Dict[int, int] = {}
 
     def hide(self) -> None:
-        """Send standard output and error nowhere."""
+        """Redirect standard output and error to the null device."""
         if self._saved:
             return
         self.flush()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        null = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             try:
                 self._saved[number] = os.dup(number)
             except OSError:
                 continue
-            os.dup2(nowhere, number)
-        os.close(nowhere)
+            os.dup2(null, number)
+        os.close(null)
 
     def show(self) -> None:
-        """Send them where they went before."""
+        """Restore standard output and error."""
         self.flush()
         for number, saved in self._saved.items():
             os.dup2(saved, number)
@@ -87,7 +87,7 @@ class Output:
 
     @staticmethod
     def flush() -> None:
-        """Let go of what the function's prints have left in buffers."""
+        """Flush the buffers of the streams."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -96,7 +96,7 @@ class Output:
 
 
 class Timer:
-    """Calls the function; each value is the time of ``loops`` calls over their number."""
+    """Calls the function and measures the time."""
 
     def __init__(self, function: Callable[..., Any], args: List[Any], kwargs: Dict[str, Any]) -> None:
         self._function = function
@@ -108,25 +108,25 @@ class Timer:
         self.note = ""
 
     def first(self) -> float:
-        """Call once, and learn what kind of function it is."""
+        """Call the function once, and determine whether it is asynchronous, forks, or returns a generator."""
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_parent=self._forked)
         start = time.perf_counter()
         result = self._function(*self._args, **self._kwargs)
-        self._end_copy()
+        self._exit_in_fork()
         if hasattr(result, "__await__"):
             self._is_async = True
             self._run(self._await(result))
-            self._end_copy()
+            self._exit_in_fork()
         elif isinstance(result, (types.GeneratorType, types.AsyncGeneratorType)):
-            self.note = "it returns a generator: only its making is timed, not its running"
+            self.note = "it returns a generator: only its creation is timed, not its iteration"
         return time.perf_counter() - start
 
     def _forked(self) -> None:
         self._forks = True
 
-    def _end_copy(self) -> None:
-        """A function that forks may return twice: the copy is not to measure too."""
+    def _exit_in_fork(self) -> None:
+        """Exit if this is a fork in which the function has returned too."""
         if os.getpid() != self._process:
             os._exit(0)
 
@@ -141,14 +141,14 @@ class Timer:
         return asyncio.run(coroutine)
 
     def time(self, loops: int) -> float:
-        """The time of so many calls, in seconds."""
+        """The time of ``loops`` calls in seconds."""
         if self._is_async:
             taken: float = self._run(self._time_async(loops))
         elif self._forks:
             taken = self._time_forking(loops)
         else:
             taken = self._time(loops)
-        self._end_copy()
+        self._exit_in_fork()
         return taken
 
     def _time(self, loops: int) -> float:
@@ -168,7 +168,7 @@ class Timer:
         start = time.perf_counter()
         for _ in range(loops):
             self._function(*self._args, **self._kwargs)
-            self._end_copy()
+            self._exit_in_fork()
         return time.perf_counter() - start
 
     async def _time_async(self, loops: int) -> float:
@@ -178,7 +178,7 @@ class Timer:
         return time.perf_counter() - start
 
     def calls(self) -> int:
-        """How many functions one call calls, itself among them, as cProfile counts."""
+        """The number of function calls during one call, including itself, as counted by cProfile."""
         import cProfile
 
         profile: Any = cProfile.Profile()
@@ -188,7 +188,7 @@ class Timer:
             profile.enable()
             self._function(*self._args, **self._kwargs)
             profile.disable()
-        self._end_copy()
+        self._exit_in_fork()
         profile.create_stats()
         return sum(entry[1] for where, entry in profile.stats.items() if "_lsprof.Profiler" not in where[2])
 
@@ -199,9 +199,9 @@ class Timer:
 
 
 def calibrate(timer: Timer, first: float, min_time: float) -> int:
-    """How many calls, a power of two, take at least ``min_time``: as pyperf does, by doubling."""
+    """The number of calls, a power of two, that take at least ``min_time``; doubled as in pyperf."""
     loops, taken = 1, first
-    while taken < min_time and loops < _MOST_LOOPS:
+    while taken < min_time and loops < _MAX_LOOPS:
         taken = timer.time(loops)
         if taken >= min_time:
             break
@@ -210,38 +210,38 @@ def calibrate(timer: Timer, first: float, min_time: float) -> int:
 
 
 def measure(request: Dict[str, Any], output: Output) -> Dict[str, Any]:
-    """Do what is asked: values with their loops, or the number of calls."""
-    began = time.monotonic()
+    """Handle a request: returns values and their loops, or the number of calls."""
+    start = time.monotonic()
     if request.get("quiet"):
         output.hide()
     try:
-        return _measure(request, output, began)
+        return _measure(request, output, start)
     finally:
         output.show()
 
 
-def _measure(request: Dict[str, Any], output: Output, began: float) -> Dict[str, Any]:
+def _measure(request: Dict[str, Any], output: Output, start: float) -> Dict[str, Any]:
     module = load(request["target"])
     if request.get("setup"):
-        exec(compile(request["setup"], "<setup>", "exec"), module.__dict__)  # noqa: S102  (the user's own)
+        exec(compile(request["setup"], "<setup>", "exec"), module.__dict__)  # noqa: S102  (code of the user)
     timer = Timer(resolve(module, request["target"].rpartition(":")[2]), request["args"], request["kwargs"])
     first = timer.first()
     output.hide()
     if request.get("calls"):
         return {"calls": timer.calls()}
     loops = request["loops"] or calibrate(timer, first, request["min_time"])
-    for _ in range(request["warmups"] - (loops == 1)):  # the first call was a warm-up itself
+    for _ in range(request["warmups"] - (loops == 1)):  # the first call is a warm-up too
         timer.time(loops)
     values: List[float] = []
     while len(values) < request["values"]:
         values.append(timer.time(loops) / loops)
-        if time.monotonic() - began > request["budget"]:
+        if time.monotonic() - start > request["budget"]:
             break
     return {"loops": loops, "values": values, "note": timer.note}
 
 
-def show_exception(error: BaseException, stream: Any) -> None:
-    """The traceback of what the function raised, from where this module called it."""
+def print_exception(error: BaseException, stream: Any) -> None:
+    """Print a traceback without the frames of this module."""
     import traceback
 
     trace = shown = error.__traceback__
@@ -253,35 +253,35 @@ def show_exception(error: BaseException, stream: Any) -> None:
 
 
 def main(request: Dict[str, Any]) -> None:
-    """Measure, write the answer into the file that the request names, and end the process at once.
+    """Handle a request, write the result to its file, and exit the process.
 
-    At the deadline, a time of the monotonic clock, the process shows where it is and ends itself.
+    At the deadline, on the monotonic clock, the process prints its traceback and exits.
     """
     process = os.getpid()
     errors = _second_stderr()
     if request.get("deadline") is not None:
         import faulthandler
 
-        left = max(0.001, request["deadline"] - time.monotonic())
-        faulthandler.dump_traceback_later(left, file=errors, exit=True)
+        remaining = max(0.001, request["deadline"] - time.monotonic())
+        faulthandler.dump_traceback_later(remaining, file=errors, exit=True)
     output = Output()
     try:
-        answer = measure(request, output)
-    except BaseException as error:  # noqa: BLE001  (an exit or an interrupt of the function is shown and told too)
+        result = measure(request, output)
+    except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt are errors too)
         if os.getpid() != process:
             os._exit(1)
         output.flush()
-        show_exception(error, errors)
-        answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        print_exception(error, errors)
+        result = {"error": f"{type(error).__name__}: {error}"[:500]}
     output.flush()
     errors.flush()
-    with open(request["answer"], "w", encoding="ascii") as file:
-        json.dump(answer, file)
-    os._exit(1 if "error" in answer else 0)
+    with open(request["result"], "w", encoding="ascii") as file:
+        json.dump(result, file)
+    os._exit(1 if "error" in result else 0)
 
 
 def _second_stderr() -> Any:
-    """Standard error once more, for when the function has closed it; nowhere where there is none."""
+    """A duplicate of standard error, as the function may close it; the null device where there is none."""
     try:
         return os.fdopen(os.dup(2), "w", errors="backslashreplace")
     except OSError:

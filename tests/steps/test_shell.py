@@ -250,7 +250,7 @@ class TestConfiguration(StepTestCase):
             ({"kind": "colour"}, "kind 'colour': expected one of count, duration"),
             ({"better": "larger"}, "better 'larger': expected one of lower, higher"),
             ({"tags": {"builder": "x"}}, "tag 'builder'"),
-            ({"tags": ["a"]}, "MeasureShellCommand: tags \"['a']\": expected a mapping of texts to texts"),
+            ({"tags": ["a"]}, "MeasureShellCommand: tags \"['a']\": expected a mapping of strings to strings"),
             ({"tags": "a"}, "expected a mapping"),
             ({"tags": []}, "expected a mapping"),
             ({"unit": 5}, "unit '5': expected a text"),

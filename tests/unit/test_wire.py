@@ -111,16 +111,16 @@ def test_a_record_too_long_for_stdout_says_where_to_put_it():
         ('{"name":"a","value":1', "expected a JSON object"),
         ('{"name":"a","value":1}}', "expected a JSON object"),
         ("{'name':'a','value':1}", "expected a JSON object"),
-        ("{}", "no name"),
-        ('{"value":1}', "no name"),
+        ("{}", "without a name"),
+        ('{"value":1}', "without a name"),
         ('{"name":"a"}', "expected a value or samples"),
         ('{"v":2,"name":"a","value":1}', "version '2.0': expected 1"),
         ('{"v":[],"name":"a","value":1}', "expected 1"),
-        ('{"name":"a","value":NaN}', "number NaN: expected a finite one"),
-        ('{"name":"a","value":-Infinity}', "number -Infinity: expected a finite one"),
-        ('{"name":"a","value":1e400}', "number '1e400': expected a finite one"),
-        ('{"name":"a","samples":[1,Infinity]}', "expected a finite one"),
-        ('{"name":"a","value":"12","unit":"s"}', "value is a text"),
+        ('{"name":"a","value":NaN}', "number NaN: expected a finite number"),
+        ('{"name":"a","value":-Infinity}', "number -Infinity: expected a finite number"),
+        ('{"name":"a","value":1e400}', "number '1e400': expected a finite number"),
+        ('{"name":"a","samples":[1,Infinity]}', "expected a finite number"),
+        ('{"name":"a","value":"12","unit":"s"}', "value is a string"),
         ('{"name":"a\\nb","value":1}', "no control characters"),
         ('{"name":"a","value":1,"unit":"{\\ud800}"}', "expected one of"),
         ('{"name":"a","value":1,"tags":{"builder":"x"}}', "builder"),
@@ -224,7 +224,7 @@ def test_a_megabyte_of_rubbish_is_given_up():
     refused = list(wire.read_file(b"{}\n" * 300_000))
     assert len(refused) == 1001
     assert refused[-1].line == 1001
-    assert "the rest was not looked at" in refused[-1].why
+    assert "the rest was not read" in refused[-1].why
 
 
 # Markers on stdout

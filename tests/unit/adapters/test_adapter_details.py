@@ -37,8 +37,8 @@ def test_what_npm_prints_around_json_is_passed_over():
     assert issues("eslint", around % '[{"filePath":"a.js","messages":[{"ruleId":"x"}]}]') == [
         Issue("x", "a.js", 0, "warning")
     ]
-    assert "line 1: expected JSON (more behind the document" in refusal("ruff", "[]\n[]\n")
-    assert "line 3: expected JSON (more behind the document" in refusal("ruff", "\n\n[] trailing")
+    assert "line 1: expected JSON (extra data after the document" in refusal("ruff", "[]\n[]\n")
+    assert "line 3: expected JSON (extra data after the document" in refusal("ruff", "\n\n[] trailing")
     assert "expected JSON" in refusal("eslint", around % "")
 
 
@@ -116,7 +116,7 @@ def test_flake8_in_its_other_formats():
     [
         (
             "Traceback (most recent call last):\n  File x\n",
-            "line 1: 'Traceback (most recent call last):': flake8 itself",
+            "line 1: 'Traceback (most recent call last):': Flake8 itself",
         ),
         ("a.py:1:1: E1 x\nThere was a critical error during execution of Flake8:\nplugin\n", "line 2: "),
         ("a.py\nb.py\n", "line 2: 'b.py': expected file:line:column: CODE message"),
@@ -217,7 +217,7 @@ def test_sarif_knows_the_rules_of_plug_ins():
 def test_sarif_of_a_run_that_failed_is_no_count():
     """A run that says it failed and gives neither a result nor a reason is a ParseError."""
     run = {"results": [], "invocations": [{"executionSuccessful": False}]}
-    assert "the tool says that its run failed" in refusal("sarif", json.dumps({"runs": [run]}))
+    assert "executionSuccessful is false" in refusal("sarif", json.dumps({"runs": [run]}))
     assert issues("sarif", json.dumps({"runs": [{**run, "results": [{"level": "note"}]}]})) == [
         Issue("note", "", 0, "note")
     ]

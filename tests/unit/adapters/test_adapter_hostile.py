@@ -90,7 +90,7 @@ BOMBS = {
 def test_xml_that_declares_anything_is_refused(name, bomb):
     """A document that declares entities or anything else is refused by name before anything of it is expanded."""
     text = '<?xml version="1.0"?>\n' + BOMBS[bomb].replace("ROOT", ROOTS[name])
-    with pytest.raises(ParseError, match="line 2: a document type with declarations of its own: expected none"):
+    with pytest.raises(ParseError, match="line 2: document type with an internal subset: expected none"):
         hostile.module_of(name).parse(text)
 
 
@@ -113,17 +113,17 @@ def test_xml_that_is_too_deep_is_refused(name):
 def test_xml_with_too_many_elements_is_refused():
     """More elements than the limit are a ParseError."""
     with pytest.raises(ParseError, match="at most 1000000 elements"):
-        adapters.find("cppcheck").parse("<results>" + "<a/>" * _xml.MOST_ELEMENTS + "</results>")
+        adapters.find("cppcheck").parse("<results>" + "<a/>" * _xml.MAX_ELEMENTS + "</results>")
 
 
 @pytest.mark.parametrize("name", sorted({*JSON} - {"mypy"}))  # whose JSON is lines of it
 def test_json_that_is_too_deep_or_too_large_is_refused(name):
     """JSON nested a hundred thousand deep, or with more lists or commas than the limit, is a ParseError."""
-    for bomb in ("[" * 100_000, '{"a":' * 100_000, "[" + "{}," * _json.MOST_CONTAINERS + "1]"):
+    for bomb in ("[" * 100_000, '{"a":' * 100_000, "[" + "{}," * _json.MAX_CONTAINERS + "1]"):
         with pytest.raises(ParseError, match="nested too deeply|expected at most|expected an? "):
             hostile.module_of(name).parse(bomb)
     with pytest.raises(ParseError, match="expected at most"):
-        hostile.module_of(name).parse("[" + "1," * (_json.MOST_COMMAS + 1) + "1]")
+        hostile.module_of(name).parse("[" + "1," * (_json.MAX_COMMAS + 1) + "1]")
 
 
 def fill(beginning, piece, end=""):

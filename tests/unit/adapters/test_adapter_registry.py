@@ -49,7 +49,7 @@ def test_an_unknown_name_says_which_there_are():
 def test_the_linters_are_those_with_issues():
     """A linter has issues, and another adapter says which have."""
     assert list(adapters.linters()) == LINTERS
-    with pytest.raises(UnknownAdapterError, match="'junit': expected a linter's, one of checkstyle"):
+    with pytest.raises(UnknownAdapterError, match="'junit': expected a linter, one of checkstyle"):
         adapters.find("junit").issues("<testsuite/>")
 
 
@@ -92,7 +92,7 @@ def test_too_long_a_text_is_refused_before_it_is_read(name):
 
 def test_what_is_no_text_is_refused():
     """Bytes are a ParseError, since an adapter reads text."""
-    with pytest.raises(ParseError, match="expected a text"):
+    with pytest.raises(ParseError, match="expected a string"):
         adapters.find("junit").parse(b"<testsuite/>")  # type: ignore[arg-type]
 
 
@@ -119,7 +119,7 @@ def test_a_parse_error_keeps_its_line():
     with pytest.raises(ParseError) as caught:
         adapters.find("ninja").parse("# ninja log v5\nnonsense\n")
     assert (caught.value.tool, caught.value.line) == ("ninja", 2)
-    assert "expected 5 with tabs between" in caught.value.why
+    assert "expected 5, separated by tabs" in caught.value.why
 
 
 def test_an_adapter_gives_what_a_step_needs():

@@ -177,7 +177,7 @@ def check_run(content: bytes) -> None:
             assert answer.status in (126, 127)
         else:
             assert answer.status == USAGE.status
-            assert len(answer.records) == 6 or "is not reported" in answer.said
+            assert len(answer.records) == 6 or "cannot be reported" in answer.said
         assert not answer.records or answer.status == USAGE.status
 
 
@@ -208,7 +208,7 @@ def check_processes(content: bytes) -> None:
             listed.add(name)
         with mock.patch.object(process_tree, "PROC", folder):
             _check_tree(listed)
-            moved = resource_usage._bytes_of_children()
+            moved = resource_usage._io_of_children()
             assert moved is None or all(isinstance(number, int) for number in moved)
             assert set(resource_usage._dropped_variables()) <= {"LC_CTYPE"}
 
@@ -298,7 +298,7 @@ def check_sloc_tools(content: bytes) -> None:
     def output(_name: str, arguments: list[str]) -> bytes:
         return version if arguments == ["--version"] else printed
 
-    there = mock.patch.object(sloc_tools, "is_there", return_value=True)
+    there = mock.patch.object(sloc_tools, "is_installed", return_value=True)
     with there, mock.patch.object(sloc_tools, "_output", output):
         answer = call(sloc.main, ["--tool", name, "."])
     if answer.status:
@@ -306,7 +306,7 @@ def check_sloc_tools(content: bytes) -> None:
         return
     total, tool, *languages = answer.records
     assert (tool.value, total.value) == (name, math.fsum(float(one.value) for one in languages))
-    assert 1 <= len(languages) <= sloc.MOST_LANGUAGES
+    assert 1 <= len(languages) <= sloc.MAX_LANGUAGES
 
 
 MODULE = types.ModuleType("module")

@@ -71,4 +71,4 @@ def test_a_file_that_cannot_be_written_is_a_failure(tmp_path):
     """Where the record cannot be handed over the exit status is 1."""
     done = kit.program("emit", "name", "3", folder=tmp_path, sidecar=False, BBMEASURE_FILE=str(tmp_path))
     assert done.status == 1
-    assert "name is not reported" in done.stderr
+    assert "name cannot be reported" in done.stderr

@@ -72,9 +72,9 @@ def test_without_a_standard_output_the_status_is_still_the_commands(tmp_path):
     without = ["sh", "-c", 'exec "$@" >&-', "sh"]
     done = kit.execute([*without, *RUN, "sh", "-c", "exit 3"], tmp_path, sidecar=False)
     assert done.status == 3
-    assert done.stderr.count("is not reported: standard output is closed") == 7
+    assert done.stderr.count("cannot be reported: stdout: expected it to be open") == 7
     done = kit.execute([*without, PYTHON, "-m", "bbmeasure_scripts.emit", "x", "3"], tmp_path, sidecar=False)
-    assert (done.status, done.stderr) == (1, "x: 3\nbbmeasure: x is not reported: standard output is closed\n")
+    assert (done.status, done.stderr) == (1, "x: 3\nbbmeasure: x cannot be reported: stdout: expected it to be open\n")
 
 
 @pytest.mark.parametrize("options", [["--name", "x" * 999], ["--tag=--"], ["--tag=a"], ["--tag=builder=b"]])
@@ -212,7 +212,7 @@ def test_a_small_command_is_small_whoever_starts_it(tmp_path):
     code = f"import subprocess; x = b'x' * 150_000_000; subprocess.run({[*RUN, 'true']!r}, check=True)"
     done = kit.execute([PYTHON, "-c", code], tmp_path)
     assert done.records["x_max_rss"].value < 20e6
-    assert "a process smaller than what starts it" in done.stderr
+    assert "the largest process used at most" in done.stderr
 
 
 def test_bytes_are_those_of_the_command_alone(tmp_path):
@@ -236,7 +236,7 @@ def test_a_process_that_outlives_the_command_is_told_of(tmp_path):
     done = measured("sh", "-c", code, folder=tmp_path)
     os.kill(int(done.stdout), signal.SIGKILL)
     assert done.status == 0
-    assert "1 processes of it still run" in done.stderr
+    assert "1 of its processes still run" in done.stderr
     assert done.records["x_wall"].value < 25
 
 
@@ -252,7 +252,7 @@ def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
     """Without a subreaper the command is started directly, and what that hides is said."""
     done = kit.execute([PYTHON, "-c", PLAIN, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
-    assert "processes that outlived their parent cannot be seen" in done.stderr
+    assert "processes that outlived their parent are not counted" in done.stderr
     assert kit.execute([PYTHON, "-c", PLAIN, "nosuch"], tmp_path).status == 127
 
 
@@ -265,7 +265,7 @@ def test_where_no_small_python_can_be_started_it_runs_all_the_same(tmp_path):
 
 def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
     """Without the kernel's accounts there is no record of bytes, without /proc and psutil none of the tree."""
-    monkeypatch.setattr(resource_usage, "_bytes_of_children", lambda: None)
+    monkeypatch.setattr(resource_usage, "_io_of_children", lambda: None)
     monkeypatch.setattr(process_tree, "tree", lambda: None)
     monkeypatch.setattr(process_tree, "adopt_orphans", lambda: False)
     usage = resource_usage.measure(["true"])

@@ -94,7 +94,7 @@ def test_symbolic_links_are_not_followed(tree, tmp_path):
     assert found(tree / "**") == (15, 3)
     link = tmp_path / "link"
     link.symlink_to(tree)
-    assert size.measure([str(link)]) == size.Sizes(0, 0, [f"1 not followed, a symbolic link, such as {link}"])
+    assert size.measure([str(link)]) == size.Sizes(0, 0, [f"symbolic link, not followed: 1, such as {link}"])
     assert found(f"{link}/") == (26, 4)
 
 
@@ -105,7 +105,7 @@ def test_sockets_and_pipes_are_told_of(tree):
         listener.bind(str(tree / "socket"))
         sizes = size.measure([str(tree)])
     assert (sizes.size, sizes.files) == (26, 4)
-    assert sizes.notes[0].startswith("2 no regular file, such as")
+    assert sizes.notes[0].startswith("not a regular file: 2, such as")
 
 
 def test_it_agrees_with_find(tree):
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_counted(tree, monkeypatch):
 
     monkeypatch.setattr(file_walk.os, "open", refuse)
     sizes = size.measure([str(tree)])
-    assert sizes == size.Sizes(3, 1, [f"1 unreadable (Permission denied), such as {tree / 'sub'}"])
+    assert sizes == size.Sizes(3, 1, [f"unreadable (Permission denied): 1, such as {tree / 'sub'}"])
 
 
 def test_files_that_vanish_while_walking_are_left_out(tmp_path):
@@ -140,7 +140,7 @@ def test_files_that_vanish_while_walking_are_left_out(tmp_path):
         files = list(entries)
     (tmp_path / "gone").unlink()
     notes = file_walk.Notes()
-    names, states = file_walk._states(str(tmp_path), files, notes)
+    names, states = file_walk._statuses(str(tmp_path), files, notes)
     assert (list(names), [state.st_size for state in states]) == (["here"], [3])
     assert notes.counts == {}
 
@@ -179,7 +179,7 @@ def test_entries_without_a_type_are_asked_one_by_one():
     notes, within = file_walk.Notes(), []
     assert [entry.name for entry in file_walk._files("at", entries, notes, within)] == ["f"]
     assert within == ["d"]
-    assert notes.counts == {"unreadable (Permission denied)": 1, "no regular file": 1}
+    assert notes.counts == {"unreadable (Permission denied)": 1, "not a regular file": 1}
 
 
 def nest(folder, name, depth, pattern=""):
@@ -213,12 +213,12 @@ def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):
     """What lies below a path that is too long cannot be read, and that is said."""
     sizes = nest(tmp_path, "d" * 250, 20)
     assert sizes[:2] == (0, 0)
-    assert sizes.notes[0].startswith("1 unreadable (File name too long)")
+    assert sizes.notes[0].startswith("unreadable (File name too long): 1")
 
 
 def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
     """The files of one large folder are handed on in parts, none lost."""
-    monkeypatch.setattr(file_walk, "_MOST", 7)
+    monkeypatch.setattr(file_walk, "_BATCH_SIZE", 7)
     for number in range(40):
         (tmp_path / f"{number}").write_bytes(b"x")
     (tmp_path / "sub").mkdir()
@@ -233,7 +233,7 @@ def test_names_that_are_no_text_are_counted(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")).write_bytes(b"123")
     done = kit.program("size", str(tmp_path), "gone\udcff", folder=tmp_path)
     assert done.records["size"].value == 3.0
-    assert r"1 not found, such as gone\udcff" in done.stderr
+    assert r"not found: 1, such as gone\udcff" in done.stderr
 
 
 NAMES = st.sampled_from(["a", "b", "ab", ".h", "c.d"])

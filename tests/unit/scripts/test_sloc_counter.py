@@ -295,7 +295,7 @@ def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
     assert left_out == {
         "binary": 1,
         "larger than 1 MiB": 1,
-        "XML, whatever the name says": 1,
+        "XML": 1,
         "unreadable (Permission denied)": 1,
     }
 

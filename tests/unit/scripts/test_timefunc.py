@@ -224,7 +224,7 @@ def test_output_is_shown_once(project):
 
 def test_a_generator_is_told_of(project):
     """A function that returns a generator is timed, and what that means is said."""
-    assert "only its making is timed" in timed("makes", folder=project).stderr
+    assert "only its creation is timed" in timed("makes", folder=project).stderr
 
 
 def test_standard_input_is_empty(project):
@@ -299,7 +299,7 @@ def test_what_a_function_leaves_running_is_ended(project):
     """A daemon that the function starts holds up nobody; a thread neither."""
     done = timed("leaves_a_daemon", "--loops=1", folder=project)
     assert done.status == 0, done.stderr
-    assert "processes that it left running were ended" in done.stderr
+    assert "processes that it left running were killed" in done.stderr
     assert timed("starts_a_thread", "--loops=1", folder=project).status == 0
 
 
@@ -320,7 +320,7 @@ def test_the_budget_limits_the_values(project):
         "timefunc", "time:sleep", "--args=[0.05]", "--budget=0.1", "--min-time=0.01", "--values=9", folder=project
     )
     assert 1 <= len(done.records["sleep"].samples) < 27
-    assert "of 27 values taken" in done.stderr
+    assert "of 27 values measured" in done.stderr
 
 
 WRONG = [
@@ -390,7 +390,7 @@ def test_many_samples_fit_into_a_line_of_a_log(project):
     """Outside a step a record with many samples loses some of them, and says so."""
     done = timed("quick", "--values=150", "--loops=1", folder=project, sidecar=False)
     assert 50 < len(done.records["quick"].samples) < 300
-    assert "of 300 samples reported" in done.stderr
+    assert "of 300 samples are reported" in done.stderr
 
 
 def test_the_environment_names_no_file_to_report_to(project):
