@@ -1,7 +1,7 @@
-"""All benchmarks, one after the other: ``make bench``, or some of them by name: ``make bench ARGS="steps kit_size"``.
+"""Run all benchmarks in turn, or those named: ``make bench``, ``make bench ARGS="steps kit_size"``, ``ARGS=--list``.
 
-Each prints this project's figures beside its peers' from the same run.  Exit status 1 where one failed or missed its
-target.
+Each benchmark prints its figures with their targets, beside a peer's from the same run where there is a peer.  The exit
+status is 1 if a benchmark failed or missed a target.
 """
 
 from __future__ import annotations
@@ -15,32 +15,36 @@ HERE = Path(__file__).resolve().parent
 
 
 def names() -> list[str]:
-    """The benchmarks: the modules here that are programs."""
+    """The benchmarks: the modules of this package that can be run."""
     programs = [path for path in HERE.glob("*.py") if 'if __name__ == "__main__"' in path.read_text()]
     return sorted(path.stem for path in programs if path.stem != "__main__")
 
 
-def main(wanted: list[str]) -> int:
-    """Run the benchmarks ``wanted``, or all of them."""
+def main(arguments: list[str]) -> int:
+    """Run the benchmarks named, or all of them; ``--list`` prints their names and summaries."""
     known = names()
-    unknown = [name for name in wanted if name not in known]
+    if arguments == ["--list"]:
+        for name in known:
+            print(f"{name:<16} {_summary(name)}")
+        return 0
+    unknown = [name for name in arguments if name not in known]
     if unknown:
-        print(f"{', '.join(unknown)}: expected some of {', '.join(known)}", file=sys.stderr)
+        print(f"{', '.join(unknown)}: expected --list or some of {', '.join(known)}", file=sys.stderr)
         return 2
-    red = []
-    for name in wanted or known:
-        print(f"\n==== {name}: {_what(name)}", flush=True)
+    failed = []
+    for name in arguments or known:
+        print(f"\n==== {name}: {_summary(name)}", flush=True)
         if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=HERE.parent).returncode:
-            red.append(name)
-    if red:
-        print(f"\nfailed or missed a target: {', '.join(red)}")
-    return 1 if red else 0
+            failed.append(name)
+    if failed:
+        print(f"\nfailed or missed a target: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
-def _what(name: str) -> str:
-    """The first line of what a benchmark says of itself."""
-    said = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or ""
-    return said.partition("\n")[0]
+def _summary(name: str) -> str:
+    """The first line of a benchmark's docstring, without the command that runs it."""
+    docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or ""
+    return docstring.partition("\n")[0].partition(": ``python")[0].rstrip(".")
 
 
 if __name__ == "__main__":

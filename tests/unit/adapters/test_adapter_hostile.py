@@ -21,7 +21,7 @@ XML = ("checkstyle", "cobertura", "cppcheck", "junit")
 ROOTS = {"checkstyle": "checkstyle", "cobertura": "coverage", "cppcheck": "results", "junit": "testsuites"}
 LONGEST = adapters.LONGEST_TEXT
 #: Examples of each adapter.
-MORE = max(15, settings.default.max_examples // 10)
+MORE = settings.default.max_examples * 3 // 20
 
 
 # pytest-twisted wraps a Hypothesis test once for each of its parameters, so that the second call fails in its own
@@ -110,12 +110,14 @@ def test_xml_that_is_too_deep_is_refused(name):
         hostile.module_of(name).parse(begin + "<a>" * 1000 + "</a>" * 1000 + end)
 
 
+@pytest.mark.slow
 def test_xml_with_too_many_elements_is_refused():
     """More elements than the limit are a ParseError."""
     with pytest.raises(ParseError, match="at most 1000000 elements"):
         adapters.find("cppcheck").parse("<results>" + "<a/>" * _xml.MAX_ELEMENTS + "</results>")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*JSON} - {"mypy"}))  # whose JSON is lines of it
 def test_json_that_is_too_deep_or_too_large_is_refused(name):
     """JSON nested a hundred thousand deep, or with more lists or commas than the limit, is a ParseError."""
@@ -143,6 +145,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "piece"), [(name, piece) for name, pieces in ENDLESS.items() for piece in pieces])
 def test_the_longest_text_is_read_to_its_end(name, piece):
     """16 Mi characters of the piece that a slow parser would be slowest on end well before the test's time limit."""
@@ -153,11 +156,13 @@ def test_the_longest_text_is_read_to_its_end(name, piece):
     assert isinstance(read, (list, ParseError))
 
 
+@pytest.mark.slow
 def test_blanks_behind_a_document_are_read_once():
     """16 Mi blanks between a JSON document and a line break are looked at once, and not once for each of them."""
     assert adapters.find("ruff").parse(fill("[]", " ", "\n")) == adapters.find("ruff").parse("[]\n")
 
 
+@pytest.mark.slow
 def test_the_longest_outputs_are_read_in_full():
     """Nothing of 16 Mi characters that are well-formed is lost."""
     junit = fill("<testsuite>", "<testcase name='a' time='0.5'/>", "</testsuite>")
