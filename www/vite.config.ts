@@ -4,7 +4,7 @@ import {defineConfig, type Plugin} from "vite";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** What Buildbot's own page already holds: where each is found. */
+/** Modules that Buildbot's own page provides, and their globals. */
 const provided = {
   "buildbot-data-js": "window.BuildbotDataJs",
   "buildbot-plugin-support": "window.BuildbotPluginSupport",
@@ -13,7 +13,7 @@ const provided = {
   "react-router-dom": "window.ReactRouterDOM",
 };
 
-/** Puts the licence of the chart library, which is bundled, beside the bundle. */
+/** Emits the licence of the bundled chart library. */
 const licences: Plugin = {
   name: "licences",
   generateBundle() {
@@ -35,8 +35,8 @@ export default defineConfig({
         entryFileNames: "scripts.js",
         assetFileNames: "styles.css",
         interop: "esModule",
-        // The older, AngularJS page of Buildbot 3 loads plugins too.  It has nothing of what this one needs, and shows
-        // nothing at all where a plugin brings no Angular module of its name.
+        // The AngularJS page of Buildbot 3 loads plugins too.  It provides none of these modules, and renders nothing
+        // unless each plugin defines an Angular module of its name.
         intro: 'if (!window.BuildbotPluginSupport) { window.angular?.module("bbmeasure", []); return; }',
       },
     },

@@ -50,7 +50,7 @@ def test_build_page_tells_each_change_by_its_direction(visit, site, measured):
     judged = {"build_size": ("better", "−5.0 %"), "coverage": ("worse", "−5.0 %"), "same": ("same", "±0 %")}
     for series, (judgement, text) in judged.items():
         change = _row(page, series).locator(".bbm-change")
-        expect(change).to_have_attribute("data-judgement", judgement)
+        expect(change).to_have_attribute("data-assessment", judgement)
         expect(change).to_contain_text(text)
     expect(_row(page, "new").locator(".bbm-change")).to_have_attribute("aria-label", "nothing to compare with")
     expect(page.get_by_test_id("panel")).to_contain_text("1 worse, 1 better")
@@ -86,7 +86,7 @@ def test_builder_page_shows_its_last_build(visit, site, measured):
     expect(page.get_by_test_id("panel")).to_have_attribute("data-buildid", str(measured["buildid"]))
     newer = site.wait_for_build(measure(site, WINDOWS, size(1_800_000)))
     expect(page.get_by_test_id("panel")).to_have_attribute("data-buildid", str(newer["buildid"]))
-    expect(_row(page, "build_size").locator(".bbm-change")).to_have_attribute("data-judgement", "better")
+    expect(_row(page, "build_size").locator(".bbm-change")).to_have_attribute("data-assessment", "better")
 
 
 def test_running_build_shows_its_panel_when_it_ends(visit, site, measured):

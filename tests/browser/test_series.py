@@ -138,7 +138,7 @@ def test_two_builders_are_compared(visit, site):
     ]
     change = table.locator("tr", has_text="Average").locator(".bbm-change")
     expect(change).to_contain_text(f"+{(averages[0] - averages[1]) / averages[1] * 100:.0f} %")
-    expect(change).to_have_attribute("data-judgement", "worse")
+    expect(change).to_have_attribute("data-assessment", "worse")
 
 
 def test_two_ranges_are_compared(visit, site):

@@ -1,4 +1,4 @@
-/** The few names used of what Buildbot's page provides; Buildbot publishes no package of its types. */
+/** Types of what the page uses of Buildbot's modules; Buildbot publishes no package of them. */
 
 declare module "buildbot-plugin-support" {
   import type {ReactElement} from "react";

@@ -1,9 +1,9 @@
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
-import {ApiError, askSeriesEarly, getHealth} from "./lib/api";
+import {ApiError, getHealth, prefetchSeries} from "./lib/api";
 import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
-import {registeredRoutes, wrapRoutes} from "./panel/wrap";
+import {registeredRoutes, wrapRoutes} from "./panel/routePanels";
 import "./styles.css";
 
 const ICON = (
@@ -14,7 +14,7 @@ const ICON = (
 );
 
 if (/^#\/measurements\b/.test(window.location.hash)) {
-  askSeriesEarly();
+  prefetchSeries();
 }
 const stockRoutes = registeredRoutes();
 
@@ -28,7 +28,7 @@ buildbotSetupPlugin(registration => {
   });
   const addToMenu = () => registration.registerMenuGroup(
     {name: "measurements", parentName: null, caption: "Measurements", route: "/measurements", icon: ICON, order: 6});
-  // A master that keeps nothing, since nobody asked it to, says 404: it gets no entry.
+  // A master without an instance answers 404 and gets no menu entry.
   getHealth().then(addToMenu, error => {
     if (!(error instanceof ApiError && error.status === 404)) {
       addToMenu();

@@ -1,5 +1,5 @@
 import {describe, expect, test} from "vitest";
-import {formatChange, formatValue, isolated, shortened, unitName} from "../src/lib/format";
+import {formatChange, formatValue, isolateDirection, truncate, unitName} from "../src/lib/format";
 import cases from "./format_cases.json";
 
 describe("formatValue", () => {
@@ -7,7 +7,7 @@ describe("formatValue", () => {
     expect(formatValue(value, unit, kind)).toBe(text);
   });
 
-  test("gives a text back as it is, and a dash for nothing", () => {
+  test("returns a text unchanged, and a dash for null", () => {
     expect(formatValue("<b>gcc</b>")).toBe("<b>gcc</b>");
     expect(formatValue(null)).toBe("–");
   });
@@ -23,16 +23,16 @@ describe("formatChange", () => {
 });
 
 describe("names", () => {
-  test("are cut by letters and never through one", () => {
-    expect(shortened("𝒳".repeat(10), 4)).toBe("𝒳𝒳𝒳…");
-    expect(shortened("short", 10)).toBe("short");
+  test("are cut between characters, never within a surrogate pair", () => {
+    expect(truncate("𝒳".repeat(10), 4)).toBe("𝒳𝒳𝒳…");
+    expect(truncate("short", 10)).toBe("short");
   });
 
-  test("cannot turn the text around them round", () => {
-    expect(isolated("a\u202eb")).toBe("\u2068ab\u2069");
+  test("cannot change the writing direction of the text around them", () => {
+    expect(isolateDirection("a\u202eb")).toBe("\u2068ab\u2069");
   });
 
-  test("of units lose their braces", () => {
+  test("of units have no braces", () => {
     expect([unitName("{request}"), unitName("1"), unitName("1", "ratio"), unitName("s")]).toEqual(["request", "", "%", "s"]);
   });
 });

@@ -1,37 +1,37 @@
 import {describe, expect, test} from "vitest";
 import type {Point} from "../src/lib/api";
-import {aligned, labelOf, linesOf, newest} from "../src/lib/lines";
+import {alignColumns, lineLabel, groupIntoLines, newestOfLine} from "../src/lib/lines";
 
 const point = (more: Partial<Point>): Point =>
   ({time: 1, value: 1, builder: "b1", build: 1, buildid: 1, worker: "w", tags: {}, ...more});
 
-describe("linesOf", () => {
-  test("makes one line a builder and set of tags, whatever the order of the tags", () => {
-    const lines = linesOf([
+describe("groupIntoLines", () => {
+  test("makes one line for each builder and set of tags, in any order of tags", () => {
+    const lines = groupIntoLines([
       point({tags: {a: "1", b: "2"}}), point({time: 2, tags: {b: "2", a: "1"}}), point({builder: "b2"}), point({builder: null}),
     ]);
     expect(lines.map(line => [line.builder, line.dots.length])).toEqual([["b1", 2], ["b2", 1], [null, 1]]);
   });
 
-  test("keeps points of one line at one time apart, and their times as they were", () => {
-    const [line] = linesOf([point({value: 1}), point({value: 2}), point({value: 3})]);
+  test("separates points of a line with the same time by x, and keeps their time", () => {
+    const [line] = groupIntoLines([point({value: 1}), point({value: 2}), point({value: 3})]);
     expect(new Set(line!.dots.map(dot => dot.x)).size).toBe(3);
     expect(line!.dots.map(dot => dot.time)).toEqual([1, 1, 1]);
   });
 
-  test("leaves texts out", () => {
-    expect(linesOf([point({value: "gcc"})])).toEqual([]);
+  test("skips texts", () => {
+    expect(groupIntoLines([point({value: "gcc"})])).toEqual([]);
   });
 
-  test("are named by their builder and by the tags that tell them apart", () => {
-    const [a, b] = linesOf([point({tags: {os: "linux", l: "C"}}), point({time: 2, tags: {os: "linux", l: "Rust"}})]);
-    expect([labelOf(a!, [a!, b!]), labelOf(b!, [a!, b!])]).toEqual(["b1 · l=C", "b1 · l=Rust"]);
+  test("labels lines by their builder and the tags that differ", () => {
+    const [a, b] = groupIntoLines([point({tags: {os: "linux", l: "C"}}), point({time: 2, tags: {os: "linux", l: "Rust"}})]);
+    expect([lineLabel(a!, [a!, b!]), lineLabel(b!, [a!, b!])]).toEqual(["b1 · l=C", "b1 · l=Rust"]);
   });
 });
 
-describe("newest", () => {
-  test("compares with an earlier build of the same builder and tags, not with another builder's point", () => {
-    const found = newest([
+describe("newestOfLine", () => {
+  test("returns the previous value of an earlier build of the same builder and tags", () => {
+    const found = newestOfLine([
       point({time: 1, value: 10, buildid: 1}), point({time: 2, value: 99, builder: "b2", buildid: 2}),
       point({time: 3, value: 77, buildid: 3, tags: {x: "y"}}), point({time: 4, value: 11, buildid: 4}),
       point({time: 5, value: 12, buildid: 4}),
@@ -39,12 +39,12 @@ describe("newest", () => {
     expect([found.last?.value, found.previous?.value, found.values]).toEqual([12, 10, [10, 11, 12]]);
   });
 
-  test("of nothing is nothing", () => {
-    expect(newest([])).toEqual({last: null, previous: null, values: []});
+  test("is null without points", () => {
+    expect(newestOfLine([])).toEqual({last: null, previous: null, values: []});
   });
 });
 
-test("aligned lines share one axis of times, with gaps where a line has no point", () => {
-  expect(aligned([[{x: 1, y: 10}, {x: 3, y: 30}], [{x: 2, y: 20}, {x: 3, y: 31}]]))
+test("alignColumns has null where a line has no point", () => {
+  expect(alignColumns([[{x: 1, y: 10}, {x: 3, y: 30}], [{x: 2, y: 20}, {x: 3, y: 31}]]))
     .toEqual([[1, 2, 3], [10, null, 30], [null, 20, 31]]);
 });

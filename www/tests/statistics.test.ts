@@ -1,9 +1,9 @@
 import {describe, expect, test} from "vitest";
-import {bySeverity, judge} from "../src/lib/judgement";
+import {bySeverity, assessChange} from "../src/lib/changeAssessment";
 import {changeOf, deviation, median, percentile, summarize} from "../src/lib/statistics";
 
 describe("statistics", () => {
-  test("of nothing are null, but the count", () => {
+  test("of no values are null, except the count", () => {
     expect(summarize([])).toEqual(
       {count: 0, average: null, deviation: null, minimum: null, maximum: null, median: null, p95: null});
   });
@@ -12,20 +12,20 @@ describe("statistics", () => {
     expect(summarize([3])).toEqual({count: 1, average: 3, deviation: null, minimum: 3, maximum: 3, median: 3, p95: 3});
   });
 
-  test("leave out what no number holds", () => {
+  test("are null after an overflow", () => {
     expect(summarize([1.5e300, 3e300]).deviation).toBeNull();
   });
 
-  test("use the sample's deviation, also where values are large and their noise is small", () => {
+  test("use the sample deviation, without cancellation for large values with a small noise", () => {
     expect(deviation([2, 4, 4, 4, 5, 5, 7, 9])).toBeCloseTo(2.13809, 5);
     expect(deviation([1e9 + 1, 1e9 + 2, 1e9 + 3])).toBeCloseTo(1, 9);
   });
 
-  test("take the mean of the two middle values as median", () => {
+  test("use the mean of the two middle values as median", () => {
     expect(median([1, 2, 3, 10])).toBe(2.5);
   });
 
-  test("take the item at floor(n·p/100 + .5) as percentile, and none where that is 0", () => {
+  test("use the item at floor(n·p/100 + .5) as percentile, null if that is 0", () => {
     const hundred = Array.from({length: 100}, (_, index) => index + 1);
     expect([percentile(hundred, 95), percentile([1, 2, 3], 50), percentile([1, 2, 3], 0)]).toEqual([95, 2, null]);
   });
@@ -36,27 +36,27 @@ describe("statistics", () => {
 });
 
 describe("a change", () => {
-  test("is a fraction of what was before, and nothing where that is 0 or a text", () => {
+  test("is a fraction of the previous value, null if that is 0 or a text", () => {
     expect([changeOf(100, 108), changeOf(0, 5), changeOf("a", 5), changeOf(null, 5)]).toEqual([0.08, null, null, null]);
   });
 
-  test("upwards is above zero, also from a value below it", () => {
+  test("from a negative value upwards is positive", () => {
     expect(changeOf(-10, -8)).toBeCloseTo(0.2, 12);
   });
 
-  test("is judged by the good direction", () => {
-    expect([judge(10, 8, "lower"), judge(10, 8, "higher"), judge(10, 8, null), judge(10, 10, "lower"), judge(null, 1, "lower")])
+  test("is assessed by the direction that is better", () => {
+    expect([assessChange(10, 8, "lower"), assessChange(10, 8, "higher"), assessChange(10, 8, null), assessChange(10, 10, "lower"), assessChange(null, 1, "lower")])
       .toEqual(["better", "worse", "neutral", "same", "unknown"]);
   });
 
-  test("of values below zero is judged as any other", () => {
-    expect([judge(-10, -12, "lower"), judge(-10, -8, "lower")]).toEqual(["better", "worse"]);
+  test("of negative values is assessed likewise", () => {
+    expect([assessChange(-10, -12, "lower"), assessChange(-10, -8, "lower")]).toEqual(["better", "worse"]);
   });
 
-  test("for the worse comes first, the larger before the smaller", () => {
+  test("for the worse is sorted first, the larger before the smaller", () => {
     const rows = [
-      {judgement: "better", change: -0.5}, {judgement: "worse", change: 0.1}, {judgement: "unknown", change: null},
-      {judgement: "worse", change: 0.3},
+      {assessment: "better", change: -0.5}, {assessment: "worse", change: 0.1}, {assessment: "unknown", change: null},
+      {assessment: "worse", change: 0.3},
     ] as const;
     expect([...rows].sort(bySeverity).map(row => row.change)).toEqual([0.3, 0.1, -0.5, null]);
   });

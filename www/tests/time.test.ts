@@ -1,6 +1,6 @@
 import {describe, expect, test} from "vitest";
-import {resolve} from "../src/lib/address";
-import {addressTime, formatAgo, parseTime} from "../src/lib/time";
+import {resolveRange} from "../src/lib/urlState";
+import {urlTime, formatAgo, parseTime} from "../src/lib/time";
 
 const NOW = 1_800_000_000;
 
@@ -20,26 +20,26 @@ describe("parseTime", () => {
 });
 
 describe("a range", () => {
-  test("is open where nothing is said", () => {
-    expect(resolve({since: null, until: null}, NOW)).toEqual({since: null, until: null, wrong: null});
+  test("without bounds is open", () => {
+    expect(resolveRange({since: null, until: null}, NOW)).toEqual({since: null, until: null, error: null});
   });
 
-  test("that cannot be read says what was got and what was wanted", () => {
-    expect(resolve({since: "7d", until: "soon"}, NOW).wrong).toContain("soon");
+  test("with an invalid bound is an error that names it", () => {
+    expect(resolveRange({since: "7d", until: "soon"}, NOW).error).toContain("soon");
   });
 
-  test("that ends before it begins is refused", () => {
-    expect(resolve({since: "1d", until: "2d"}, NOW).wrong).toContain("ends before");
+  test("that ends before it begins is an error", () => {
+    expect(resolveRange({since: "1d", until: "2d"}, NOW).error).toContain("ends before");
   });
 });
 
-test("times in the address keep milliseconds and no noise", () => {
-  expect(addressTime(1_700_000_000.123456)).toBe("1700000000.123");
+test("urlTime rounds to milliseconds", () => {
+  expect(urlTime(1_700_000_000.123456)).toBe("1700000000.123");
 });
 
 test.each([
   [10, "just now"], [60, "1 minute ago"], [3 * 3600, "3 hours ago"], [86400, "1 day ago"], [10 * 86400, "10 days ago"],
   [70 * 86400, "2 months ago"], [800 * 86400, "2 years ago"], [-7200, "in 2 hours"],
-])("%d seconds back are %s", (passed, words) => {
-  expect(formatAgo(NOW - passed, NOW)).toBe(words);
+])("formatAgo writes %d seconds as %s", (elapsed, text) => {
+  expect(formatAgo(NOW - elapsed, NOW)).toBe(text);
 });

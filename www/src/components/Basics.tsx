@@ -1,17 +1,17 @@
 import * as React from "react";
 import type {Better, Tags} from "../lib/api";
 import {formatChange, formatValue} from "../lib/format";
-import {judge, type Judgement} from "../lib/judgement";
+import {assessChange, type Assessment} from "../lib/changeAssessment";
 import {formatAgo, formatTime} from "../lib/time";
 
-/** A name that a person chose: its writing direction stays inside it, and it may be as long as it likes. */
+/** A name from user input, of any length; its writing direction is isolated from the text around it. */
 export const Name = ({text, clamp = false}: {text: string; clamp?: boolean}) => (
   <bdi className={clamp ? "bbm-name bbm-clamp" : "bbm-name"} title={clamp && text.length > 40 ? text : undefined}>
     {text}
   </bdi>
 );
 
-/** A value: a number on one line, a text on as many as there is room for. */
+/** A value: a number is kept on one line, a text is clamped. */
 export const Value = ({value, unit, kind}: {value: number | string | null; unit: string; kind: string}) => {
   const text = formatValue(value, unit, kind);
   return (
@@ -33,7 +33,7 @@ export const TagList = ({tags}: {tags: Tags}) => {
   );
 };
 
-const WORDS: Record<Judgement, string> = {
+const ASSESSMENT_LABELS: Record<Assessment, string> = {
   better: "better", worse: "worse", same: "unchanged", neutral: "changed", unknown: "nothing to compare with",
 };
 
@@ -46,34 +46,34 @@ interface ChangeProps {
   kind: string;
 }
 
-/** How much a value changed, coloured by whether that is good; says the same in words to who cannot see it. */
+/** The change of a value, coloured by its assessment, which screen readers get as text. */
 export const Change = ({before, after, change, better, unit, kind}: ChangeProps) => {
-  const judgement = judge(before, after, better);
-  if (judgement === "unknown") {
-    return <span className="bbm-change bbm-unknown" aria-label={WORDS.unknown}>–</span>;
+  const assessment = assessChange(before, after, better);
+  if (assessment === "unknown") {
+    return <span className="bbm-change bbm-unknown" aria-label={ASSESSMENT_LABELS.unknown}>–</span>;
   }
   const up = (after as number) > (before as number);
-  const arrow = judgement === "same" ? "=" : up ? "▲" : "▼";
+  const arrow = assessment === "same" ? "=" : up ? "▲" : "▼";
   const difference = (after as number) - (before as number);
-  const shown = change === null && difference !== 0
+  const text = change === null && difference !== 0
     ? `${difference > 0 ? "+" : "−"}${formatValue(Math.abs(difference), unit, kind)}`
     : formatChange(change ?? 0);
   return (
-    <span className={`bbm-change bbm-${judgement}`} data-judgement={judgement}
+    <span className={`bbm-change bbm-${assessment}`} data-assessment={assessment}
           title={`before: ${formatValue(before, unit, kind)}`}>
-      <span aria-hidden="true">{arrow} </span>{shown}
-      <span className="bbm-sr"> ({WORDS[judgement]})</span>
+      <span aria-hidden="true">{arrow} </span>{text}
+      <span className="bbm-sr"> ({ASSESSMENT_LABELS[assessment]})</span>
     </span>
   );
 };
 
-/** The colour of a line, beside its name. */
+/** The colour of a line, for a legend. */
 export const Swatch = ({colour, dashed = false}: {colour: string; dashed?: boolean}) => (
   <span className={dashed ? "bbm-swatch bbm-dashed" : "bbm-swatch"} aria-hidden="true"
         style={dashed ? {borderColor: colour} : {background: colour}}/>
 );
 
-export const Ago = ({time, now}: {time: number | null; now: number}) =>
+export const RelativeTime = ({time, now}: {time: number | null; now: number}) =>
   time === null ? <span>–</span> : (
     <time dateTime={new Date(time * 1000).toISOString()} title={formatTime(time)}>{formatAgo(time, now)}</time>
   );
@@ -93,11 +93,11 @@ export const Empty = ({children}: {children: React.ReactNode}) => (
   <div className="bbm-state bbm-empty" role="status">{children}</div>
 );
 
-export const betterWords = (better: Better) =>
+export const directionLabel = (better: Better) =>
   better === "lower" ? "lower is better" : better === "higher" ? "higher is better" : null;
 
-/** Links that leave Buildbot.  An address that is none of the web's is not made a link. */
-export const OutLink = ({href, children}: {href: string | null | undefined; children: React.ReactNode}) =>
+/** A link that opens another site in a new window; nothing unless `href` is an http or https URL. */
+export const ExternalLink = ({href, children}: {href: string | null | undefined; children: React.ReactNode}) =>
   href && /^https?:\/\//i.test(href)
     ? <a className="bbm-outlink" href={href} target="_blank" rel="noopener noreferrer">{children}<span aria-hidden="true"> ↗</span><span className="bbm-sr"> (opens in a new window)</span></a>
     : null;

@@ -3,33 +3,33 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import {formatValue} from "../lib/format";
 import type {Dot} from "../lib/lines";
-import {countOf, nearestSpot, stepSpot, valueAt, type Spot} from "../lib/nearest";
-import {columnsOf, optionsOf, type Drawing, type DrawnLine} from "../lib/plot";
+import {pointCount, nearestPoint, movePosition, valueAt, type PointPosition} from "../lib/pointSelection";
+import {plotColumns, plotOptions, type ChartModel, type StyledLine} from "../lib/plotOptions";
 import {formatTime} from "../lib/time";
 import {Swatch, TagList} from "./Basics";
 
 const CLICK_DISTANCE = 40;
 
 interface Props {
-  drawing: Drawing;
+  model: ChartModel;
   name: string;
   onZoom: (since: number | null, until: number | null) => void;
   onOpen: (dot: Dot) => void;
 }
 
-const Details = ({line, index, unit, kind}: {line: DrawnLine; index: number; unit: string; kind: string}) => {
+const Details = ({line, index, unit, kind}: {line: StyledLine; index: number; unit: string; kind: string}) => {
   const bucket = line.buckets[index];
   const dot = line.dots[index];
-  const show = (value: number | null) => formatValue(value, unit, kind);
+  const format = (value: number | null) => formatValue(value, unit, kind);
   return (
     <>
       <p className="bbm-tip-value">
         <Swatch colour={line.colour} dashed={line.dash.length > 0}/>
-        {bucket ? `${show(bucket.average)} on average` : show(dot!.value)}
+        {bucket ? `${format(bucket.average)} on average` : format(dot!.value)}
       </p>
       <dl className="bbm-tip-facts">
         <dt>Line</dt><dd><bdi>{line.label}</bdi></dd>
-        {bucket && <><dt>Between</dt><dd>{show(bucket.minimum)} and {show(bucket.maximum)}</dd></>}
+        {bucket && <><dt>Between</dt><dd>{format(bucket.minimum)} and {format(bucket.maximum)}</dd></>}
         {bucket && <><dt>Points</dt><dd>{bucket.count}</dd></>}
         {dot && dot.build !== null && <><dt>Build</dt><dd>#{dot.build}</dd></>}
         {dot?.revision && <><dt>Revision</dt><dd><bdi>{dot.revision.slice(0, 12)}</bdi></dd></>}
@@ -42,8 +42,8 @@ const Details = ({line, index, unit, kind}: {line: DrawnLine; index: number; uni
   );
 };
 
-/** What a screen reader says of a point. */
-function wordsFor(line: DrawnLine, index: number, unit: string, kind: string): string {
+/** The description of a point for a screen reader. */
+function pointDescription(line: StyledLine, index: number, unit: string, kind: string): string {
   const bucket = line.buckets[index];
   if (bucket) {
     return `${formatValue(bucket.average, unit, kind)} on average of ${bucket.count}, ${formatTime(bucket.time)}, ${line.label}`;
@@ -53,15 +53,15 @@ function wordsFor(line: DrawnLine, index: number, unit: string, kind: string): s
   return `${formatValue(dot.value, unit, kind)}${build}, ${formatTime(dot.time)}, ${line.label}`;
 }
 
-function zoomed(plot: uPlot, factor: number, shift: number): [number, number] {
+function zoomedRange(plot: uPlot, factor: number, shift: number): [number, number] {
   const {min, max} = plot.scales.x as {min: number; max: number};
   const half = (max - min) / 2 * factor;
   const middle = (min + max) / 2 + (max - min) * shift;
   return [middle - half, middle + half];
 }
 
-/** Where a point is inside the chart's box, in CSS pixels; null where it is out of sight. */
-function pixelOf(plot: uPlot, box: HTMLElement, line: DrawnLine, index: number) {
+/** The position of a point inside the chart's box, in CSS pixels; null if it is outside of the plot. */
+function pixelOf(plot: uPlot, box: HTMLElement, line: StyledLine, index: number) {
   const {x, y} = valueAt(line, index);
   if (y === null) {
     return null;
@@ -75,14 +75,14 @@ function pixelOf(plot: uPlot, box: HTMLElement, line: DrawnLine, index: number) 
   return {left: left + over.left - outer.left, top: top + over.top - outer.top, width: outer.width};
 }
 
-export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
+export const Chart = ({model, name, onZoom, onOpen}: Props) => {
   const box = React.useRef<HTMLDivElement>(null);
   const holder = React.useRef<HTMLDivElement>(null);
   const plot = React.useRef<uPlot | null>(null);
-  const [spot, setSpot] = React.useState<Spot | null>(null);
+  const [position, setPosition] = React.useState<PointPosition | null>(null);
   const [, setDrawn] = React.useState(0);
-  const latest = React.useRef({drawing, onZoom, onOpen});
-  latest.current = {drawing, onZoom, onOpen};
+  const latest = React.useRef({model, onZoom, onOpen});
+  latest.current = {model, onZoom, onOpen};
 
   React.useEffect(() => {
     const element = holder.current!;
@@ -92,8 +92,8 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
       if (left < 0) {
         return;
       }
-      const found = nearestSpot(chart, latest.current.drawing.lines, left, top);
-      setSpot(found?.spot ?? null);
+      const found = nearestPoint(chart, latest.current.model.lines, left, top);
+      setPosition(found?.position ?? null);
     };
     const onSelect = (chart: uPlot) => {
       if (chart.select.width > 2) {
@@ -105,10 +105,10 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
     };
     const {width, height} = size();
     const chart = new uPlot(
-      optionsOf(drawing, width, height, {setCursor: [onCursor], setSelect: [onSelect], draw: [() => setDrawn(n => n + 1)]}),
-      columnsOf(drawing.lines) as uPlot.AlignedData, element);
+      plotOptions(model, width, height, {setCursor: [onCursor], setSelect: [onSelect], draw: [() => setDrawn(n => n + 1)]}),
+      plotColumns(model.lines) as uPlot.AlignedData, element);
     plot.current = chart;
-    Object.assign(element, {plotted: chart.data});  // what is drawn, for who looks from outside: canvas hides it
+    Object.assign(element, {plotted: chart.data});  // for browser tests, which cannot read a canvas
     let pressed = 0;
     let touched: Dot | null = null;
     let isTouch = false;
@@ -116,15 +116,15 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
     chart.over.addEventListener("mousedown", event => { pressed = event.clientX; });
     chart.over.addEventListener("click", event => {
       const {left, top} = chart.over.getBoundingClientRect();
-      const found = nearestSpot(chart, latest.current.drawing.lines, event.clientX - left, event.clientY - top);
-      const dot = found && latest.current.drawing.lines[found.spot.line]!.dots[found.spot.index];
+      const found = nearestPoint(chart, latest.current.model.lines, event.clientX - left, event.clientY - top);
+      const dot = found && latest.current.model.lines[found.position.line]!.dots[found.position.index];
       if (!found || !dot || found.distance > CLICK_DISTANCE || Math.abs(event.clientX - pressed) > 4) {
         return;
       }
-      // A finger has no way to look before it presses: its first tap shows the point, the second one opens its build.
+      // A touch screen has no hover: the first tap shows the point, the second one opens its build.
       if (isTouch && touched !== dot) {
         touched = dot;
-        setSpot(found.spot);
+        setPosition(found.position);
       } else {
         latest.current.onOpen(dot);
       }
@@ -137,35 +137,35 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
       chart.destroy();
       plot.current = null;
     };
-  }, [drawing]);
+  }, [model]);
 
-  const zoom = (factor: number, shift = 0) => plot.current && onZoom(...zoomed(plot.current, factor, shift));
+  const zoom = (factor: number, shift = 0) => plot.current && onZoom(...zoomedRange(plot.current, factor, shift));
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.target !== box.current || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }
     const {key} = event;
-    const dot = spot && drawing.lines[spot.line]?.dots[spot.index];
-    const acts: Record<string, () => void> = {
+    const dot = position && model.lines[position.line]?.dots[position.index];
+    const actions: Record<string, () => void> = {
       "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), "0": () => onZoom(null, null),
-      Enter: () => dot && onOpen(dot), Escape: () => setSpot(null),
+      Enter: () => dot && onOpen(dot), Escape: () => setPosition(null),
     };
     if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(key)) {
-      setSpot(stepSpot(drawing.lines, spot, key));
-    } else if (acts[key]) {
-      acts[key]();
+      setPosition(movePosition(model.lines, position, key));
+    } else if (actions[key]) {
+      actions[key]();
     } else {
       return;
     }
     event.preventDefault();
   };
 
-  const line = spot ? drawing.lines[spot.line] : undefined;
-  const known = spot && line && spot.index < countOf(line) ? spot : null;
-  const at = known && plot.current && box.current ? pixelOf(plot.current, box.current, line!, known.index) : null;
-  const words = known ? wordsFor(line!, known.index, drawing.unit, drawing.kind) : "";
-  const side = at && at.left > at.width / 2 ? {right: at.width - at.left + 14} : {left: (at?.left ?? 0) + 14};
+  const line = position ? model.lines[position.line] : undefined;
+  const current = position && line && position.index < pointCount(line) ? position : null;
+  const pixel = current && plot.current && box.current ? pixelOf(plot.current, box.current, line!, current.index) : null;
+  const description = current ? pointDescription(line!, current.index, model.unit, model.kind) : "";
+  const side = pixel && pixel.left > pixel.width / 2 ? {right: pixel.width - pixel.left + 14} : {left: (pixel?.left ?? 0) + 14};
 
   return (
     <div className="bbm-chart">
@@ -177,15 +177,15 @@ export const Chart = ({drawing, name, onZoom, onOpen}: Props) => {
         <button type="button" className="bbm-button" onClick={() => onZoom(null, null)}>All</button>
       </div>
       <div className="bbm-chart-box" ref={box} tabIndex={0} role="group" aria-roledescription="chart" aria-label={name}
-           aria-describedby="bbm-chart-keys" onKeyDown={onKeyDown} onMouseLeave={() => setSpot(null)}>
+           aria-describedby="bbm-chart-keys" onKeyDown={onKeyDown} onMouseLeave={() => setPosition(null)}>
         <div className="bbm-chart-plot" ref={holder} data-testid="chart"/>
-        {at && <span className="bbm-marker" style={{left: at.left, top: at.top, borderColor: line!.colour}}/>}
-        {at && (
-          <div className="bbm-tip" style={{...side, top: Math.max(0, at.top - 40)}} data-testid="tip">
-            <Details line={line!} index={known!.index} unit={drawing.unit} kind={drawing.kind}/>
+        {pixel && <span className="bbm-marker" style={{left: pixel.left, top: pixel.top, borderColor: line!.colour}}/>}
+        {pixel && (
+          <div className="bbm-tip" style={{...side, top: Math.max(0, pixel.top - 40)}} data-testid="tip">
+            <Details line={line!} index={current!.index} unit={model.unit} kind={model.kind}/>
           </div>
         )}
-        <p className="bbm-sr" aria-live="polite">{words}</p>
+        <p className="bbm-sr" aria-live="polite">{description}</p>
       </div>
       <p className="bbm-chart-help" id="bbm-chart-keys">
         Drag to zoom, double-click for all. With the keyboard: arrows go from point to point, Enter opens the build,

@@ -1,7 +1,7 @@
 import * as React from "react";
-import type {Range} from "../lib/address";
-import {isolated, shortened} from "../lib/format";
-import {addressTime, fieldTime, parseTime} from "../lib/time";
+import type {Range} from "../lib/urlState";
+import {isolateDirection, truncate} from "../lib/format";
+import {urlTime, inputTime, parseTime} from "../lib/time";
 
 const PRESETS: readonly [string | null, string][] = [
   ["24h", "24 h"], ["7d", "7 d"], ["30d", "30 d"], ["90d", "90 d"], ["1y", "1 y"], [null, "All"],
@@ -14,15 +14,15 @@ interface RangeProps {
   onChange: (range: Range) => void;
 }
 
-/** A range of time: one of the usual ones, or from and to. */
+/** Picker of a time range: a preset, or a start and an end. */
 export const RangePicker = ({legend, range, now, onChange}: RangeProps) => {
   const field = (text: string | null) => {
     const time = text === null ? null : parseTime(text, now);
-    return time === null ? "" : fieldTime(time);
+    return time === null ? "" : inputTime(time);
   };
   const read = (value: string) => {
     const time = value ? Date.parse(value) / 1000 : NaN;
-    return Number.isFinite(time) ? addressTime(time) : null;
+    return Number.isFinite(time) ? urlTime(time) : null;
   };
   return (
     <fieldset className="bbm-group">
@@ -46,7 +46,7 @@ export const RangePicker = ({legend, range, now, onChange}: RangeProps) => {
   );
 };
 
-interface ChoiceProps {
+interface SelectProps {
   label: string;
   value: string | null;
   choices: readonly string[];
@@ -55,8 +55,8 @@ interface ChoiceProps {
   nameOf?: (choice: string) => string;
 }
 
-/** A field under its name. */
-export const Labelled = ({label, grow = false, children}: {
+/** A form field with a label. */
+export const LabelledField = ({label, grow = false, children}: {
   label: string; grow?: boolean; children: (id: string) => React.ReactNode;
 }) => {
   const id = React.useId();
@@ -68,31 +68,31 @@ export const Labelled = ({label, grow = false, children}: {
   );
 };
 
-/** One of some names, or none. */
-export const Choice = ({label, value, choices, any, onChange, nameOf = choice => choice}: ChoiceProps) => (
-  <Labelled label={label}>{id => (
+/** Drop-down list of one choice, or none. */
+export const Select = ({label, value, choices, any, onChange, nameOf = choice => choice}: SelectProps) => (
+  <LabelledField label={label}>{id => (
     <select id={id} className="bbm-field" value={value ?? ""} onChange={event => onChange(event.target.value || null)}>
       {(any !== null || value === null) && <option value="">{any ?? "choose…"}</option>}
-      {value !== null && !choices.includes(value) && <option value={value}>{isolated(shortened(nameOf(value)))}</option>}
-      {choices.map(choice => <option key={choice} value={choice}>{isolated(shortened(nameOf(choice)))}</option>)}
+      {value !== null && !choices.includes(value) && <option value={value}>{isolateDirection(truncate(nameOf(value)))}</option>}
+      {choices.map(choice => <option key={choice} value={choice}>{isolateDirection(truncate(nameOf(choice)))}</option>)}
     </select>
-  )}</Labelled>
+  )}</LabelledField>
 );
 
-interface ManyProps {
+interface MultiSelectProps {
   label: string;
   chosen: readonly string[];
   choices: readonly string[];
   onChange: (chosen: string[]) => void;
 }
 
-const MOST_CHOICES = 200;
+const MAX_OPTIONS = 200;
 
-/** Some of many names, with a field to find them. */
-export const ChoiceOfMany = ({label, chosen, choices, onChange}: ManyProps) => {
+/** Drop-down list of several choices, with a search field. */
+export const MultiSelect = ({label, chosen, choices, onChange}: MultiSelectProps) => {
   const [search, setSearch] = React.useState("");
   const box = React.useRef<HTMLDetailsElement>(null);
-  const found = choices.filter(choice => choice.toLowerCase().includes(search.toLowerCase())).slice(0, MOST_CHOICES);
+  const found = choices.filter(choice => choice.toLowerCase().includes(search.toLowerCase())).slice(0, MAX_OPTIONS);
   const toggle = (choice: string) =>
     onChange(chosen.includes(choice) ? chosen.filter(name => name !== choice) : [...chosen, choice]);
   const close = (event: React.KeyboardEvent) => {
@@ -102,13 +102,13 @@ export const ChoiceOfMany = ({label, chosen, choices, onChange}: ManyProps) => {
     }
   };
   React.useEffect(() => {
-    const outside = (event: MouseEvent) => {
+    const closeOnOutsideClick = (event: MouseEvent) => {
       if (box.current?.open && !box.current.contains(event.target as Node)) {
         box.current.open = false;
       }
     };
-    document.addEventListener("mousedown", outside);
-    return () => document.removeEventListener("mousedown", outside);
+    document.addEventListener("mousedown", closeOnOutsideClick);
+    return () => document.removeEventListener("mousedown", closeOnOutsideClick);
   }, []);
   return (
     <details className="bbm-drop" ref={box} onKeyDown={close}>
@@ -132,7 +132,7 @@ export const ChoiceOfMany = ({label, chosen, choices, onChange}: ManyProps) => {
   );
 };
 
-export const Check = ({label, checked, onChange}: {label: string; checked: boolean; onChange: (on: boolean) => void}) => (
+export const Checkbox = ({label, checked, onChange}: {label: string; checked: boolean; onChange: (on: boolean) => void}) => (
   <label className="bbm-check">
     <input type="checkbox" checked={checked} onChange={event => onChange(event.target.checked)}/> {label}
   </label>

@@ -4,7 +4,7 @@ import type {Point} from "../lib/api";
 import {formatTime} from "../lib/time";
 import {Name, TagList, Value} from "./Basics";
 
-const MOST_ROWS = 100;
+const MAX_ROWS = 100;
 
 interface Props {
   points: readonly Point[];
@@ -12,18 +12,18 @@ interface Props {
   kind: string;
   routeOf: (point: Point) => string | null;
   open?: boolean;
-  /** Whether `points` are all that there are. */
+  /** Whether `points` are all points that match. */
   complete: boolean;
 }
 
-/** The newest points as text: what the chart shows, for who reads rather than looks, and all there is of a text. */
+/** Table of the newest points: the text alternative of the chart, and the only view of a series of texts. */
 export const PointsTable = ({points, unit, kind, routeOf, open = false, complete}: Props) => {
   const [shown, setShown] = React.useState(open);
   const rows = React.useMemo(
-    () => shown ? [...points].sort((a, b) => b.time - a.time).slice(0, MOST_ROWS) : [], [points, shown]);
+    () => shown ? [...points].sort((a, b) => b.time - a.time).slice(0, MAX_ROWS) : [], [points, shown]);
   return (
     <details className="bbm-points" open={open} onToggle={event => setShown(event.currentTarget.open)}>
-      <summary>The newest {Math.min(points.length, MOST_ROWS)}{complete ? ` of ${points.length}` : ""} points as a table</summary>
+      <summary>The newest {Math.min(points.length, MAX_ROWS)}{complete ? ` of ${points.length}` : ""} points as a table</summary>
       {shown && (
         <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Points">
           <table className="bbm-table">

@@ -1,7 +1,7 @@
 import * as React from "react";
-import type {SeriesState} from "../lib/address";
+import type {SeriesState} from "../lib/urlState";
 import type {Series} from "../lib/api";
-import {Check, Choice, ChoiceOfMany, Labelled, RangePicker} from "./Controls";
+import {Checkbox, LabelledField, MultiSelect, RangePicker, Select} from "./Controls";
 
 interface Props {
   series: Series;
@@ -13,7 +13,7 @@ interface Props {
 
 const COMPARISONS: readonly [string, string][] = [["", "nothing"], ["builder", "two builders"], ["range", "two ranges"]];
 
-/** Everything that chooses what the chart and the tables of a series show. */
+/** The form that selects what the chart and the tables of a series show. */
 export const SeriesControls = ({series, state, now, tagChoices, change}: Props) => {
   const mode = state.versus !== null ? "builder" : state.versusRange !== null ? "range" : "";
   const setMode = (next: string) => {
@@ -32,27 +32,27 @@ export const SeriesControls = ({series, state, now, tagChoices, change}: Props) 
     <form className="bbm-controls" aria-label="What to show" onSubmit={event => event.preventDefault()}>
       <RangePicker legend="Range" range={state} now={now} onChange={range => change(range)}/>
       {mode === "builder" ? (
-        <Choice label="Builder" value={state.builders[0] ?? null} choices={series.builders} any={null}
+        <Select label="Builder" value={state.builders[0] ?? null} choices={series.builders} any={null}
                 onChange={name => change({builders: name ? [name] : []})}/>
       ) : series.builders.length > 1 && (
-        <ChoiceOfMany label="Builders" chosen={state.builders} choices={series.builders}
+        <MultiSelect label="Builders" chosen={state.builders} choices={series.builders}
                       onChange={builders => change({builders})}/>
       )}
       {Object.entries(tagChoices).map(([key, values]) => (
-        <Choice key={key} label={key} value={state.tags[key] ?? null} choices={values} any="all" onChange={value => {
+        <Select key={key} label={key} value={state.tags[key] ?? null} choices={values} any="all" onChange={value => {
           const {[key]: _, ...tags} = state.tags;
           change({tags: value === null ? tags : {...tags, [key]: value}});
         }}/>
       ))}
       {!isText && (
-        <Labelled label="Compare">{id => (
+        <LabelledField label="Compare">{id => (
           <select id={id} className="bbm-field" value={mode} onChange={event => setMode(event.target.value)}>
             {comparisons.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
           </select>
-        )}</Labelled>
+        )}</LabelledField>
       )}
       {mode === "builder" && (
-        <Choice label="Compared with" value={state.versus} choices={series.builders} any={null}
+        <Select label="Compared with" value={state.versus} choices={series.builders} any={null}
                 onChange={versus => change({versus})}/>
       )}
       {state.versusRange && (
@@ -61,8 +61,8 @@ export const SeriesControls = ({series, state, now, tagChoices, change}: Props) 
       )}
       {!isText && (
         <span className="bbm-checks">
-          <Check label="Band of median ± deviation" checked={state.band} onChange={band => change({band})}/>
-          <Check label="From zero" checked={state.fromZero} onChange={fromZero => change({fromZero})}/>
+          <Checkbox label="Band of median ± deviation" checked={state.band} onChange={band => change({band})}/>
+          <Checkbox label="From zero" checked={state.fromZero} onChange={fromZero => change({fromZero})}/>
         </span>
       )}
     </form>

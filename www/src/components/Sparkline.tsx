@@ -9,11 +9,11 @@ interface Props {
   values: readonly number[];
   unit: string;
   kind: string;
-  /** The value that the eye should find, the last one where none is given. */
+  /** Index of the value that is marked, by default the last one; none if negative. */
   marked?: number;
 }
 
-/** The last values of a line, without axes. */
+/** Line chart of a few values, without axes. */
 export const Sparkline = ({values, unit, kind, marked = values.length - 1}: Props) => {
   if (values.length < 2) {
     return <span className="bbm-spark" aria-hidden="true"/>;

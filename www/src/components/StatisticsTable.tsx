@@ -23,7 +23,7 @@ interface Props {
   kind: string;
 }
 
-function shown(row: Row, name: string, unit: string, kind: string): string {
+function formatStatistic(row: Row, name: string, unit: string, kind: string): string {
   const value = row.statistics?.[name];
   return name === "count" ? formatValue(value ?? null) : formatValue(value ?? null, unit, kind);
 }
@@ -35,7 +35,7 @@ const Label = ({row}: {row: Row}) => (
   </>
 );
 
-/** A line a row, a statistic a column. */
+/** Table of statistics: one row a line, one column a statistic. */
 export const StatisticsTable = ({rows, unit, kind}: Props) => (
   <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Statistics">
     <table className="bbm-table bbm-statistics" data-testid="statistics">
@@ -48,7 +48,7 @@ export const StatisticsTable = ({rows, unit, kind}: Props) => (
           <tr key={row.key}>
             <th scope="row"><Label row={row}/></th>
             {STATISTICS.map(name => (
-              <td key={name} data-statistic={name} data-value={row.statistics?.[name] ?? ""}>{shown(row, name, unit, kind)}</td>
+              <td key={name} data-statistic={name} data-value={row.statistics?.[name] ?? ""}>{formatStatistic(row, name, unit, kind)}</td>
             ))}
           </tr>
         ))}
@@ -57,7 +57,7 @@ export const StatisticsTable = ({rows, unit, kind}: Props) => (
   </div>
 );
 
-/** Two sides beside each other, a statistic a row, with how much the first differs from what it is compared with. */
+/** Table of two groups of points: one row a statistic, with the difference of the first from the second. */
 export const ComparisonTable = ({rows, unit, kind, better}: Props & {better: Better}) => {
   const [first, second] = rows;
   if (!first || !second) {
@@ -79,8 +79,8 @@ export const ComparisonTable = ({rows, unit, kind, better}: Props & {better: Bet
             return (
               <tr key={name}>
                 <th scope="row">{NAMES[name]}</th>
-                <td>{shown(first, name, unit, kind)}</td>
-                <td>{shown(second, name, unit, kind)}</td>
+                <td>{formatStatistic(first, name, unit, kind)}</td>
+                <td>{formatStatistic(second, name, unit, kind)}</td>
                 <td>
                   <Change before={before ?? null} after={after ?? null} change={changeOf(before, after)}
                           better={name === "count" || name === "deviation" ? null : better}

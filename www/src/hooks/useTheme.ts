@@ -4,7 +4,7 @@ export type Theme = "light" | "dark";
 
 const ROOT_CLASS = "bbm-dark-page";
 
-/** The theme that Buildbot's own page is in, where it knows themes: newer releases set this variable. */
+/** The theme of Buildbot's own page; null for releases without themes, which do not set this variable. */
 function themeOfBuildbot(): Theme | null {
   const colour = getComputedStyle(document.documentElement).getPropertyValue("--bb-background-color").trim();
   const hex = /^#([0-9a-f]{3}|[0-9a-f]{6})$/i.exec(colour)?.[1];
@@ -19,8 +19,10 @@ function themeOfBuildbot(): Theme | null {
 const systemIsDark = () => window.matchMedia("(prefers-color-scheme: dark)");
 
 /**
- * Light or dark.  A page of our own follows the system where Buildbot knows no themes, and takes Buildbot's frame
- * along; a panel on one of Buildbot's pages follows that page.
+ * The theme of the page or panel.
+ *
+ * If Buildbot has no themes, the Measurements page follows the system and also styles Buildbot's frame; a panel is
+ * light, as the page around it.
  */
 export function useTheme(place: "page" | "panel"): Theme {
   const decide = React.useCallback((): Theme =>

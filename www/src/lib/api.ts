@@ -1,4 +1,4 @@
-/** The JSON API that bbmeasure serves beside this page, and the few questions put to Buildbot's own. */
+/** Client of the JSON API of bbmeasure, and of the few endpoints of Buildbot's own API that the page needs. */
 
 export type Better = "lower" | "higher" | null;
 export type Tags = Readonly<Record<string, string>>;
@@ -53,8 +53,8 @@ export interface Links {
 
 export type Statistics = Readonly<Record<string, number | string | null>>;
 
-/** What a question may be narrowed by; times are unix seconds. */
-export interface Narrowing {
+/** Filters of points; times are unix seconds. */
+export interface Filters {
   builder?: string | null;
   since?: number | null;
   until?: number | null;
@@ -69,7 +69,7 @@ export class ApiError extends Error {
 
 const ROOT = "plugins/bbmeasure/api/v1/";
 
-export function queryOf(parameters: Readonly<Record<string, string | number | null | undefined>>, tags: Tags = {}): string {
+export function encodeQuery(parameters: Readonly<Record<string, string | number | null | undefined>>, tags: Tags = {}): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
     if (value !== null && value !== undefined) {
@@ -82,17 +82,17 @@ export function queryOf(parameters: Readonly<Record<string, string | number | nu
   return query.toString();
 }
 
-async function messageOf(response: Response): Promise<string> {
+async function errorMessage(response: Response): Promise<string> {
   try {
     const body = await response.json();
-    const said = body?.message ?? body?.error?.message ?? body?.error;
-    return typeof said === "string" ? said : response.statusText;
+    const message = body?.message ?? body?.error?.message ?? body?.error;
+    return typeof message === "string" ? message : response.statusText;
   } catch {
     return response.statusText;
   }
 }
 
-/** The JSON at `path`, which is relative to the address of Buildbot's page. */
+/** The JSON at `path`, which is relative to the URL of Buildbot's page. */
 export async function getJson<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
   let response: Response;
   try {
@@ -104,53 +104,53 @@ export async function getJson<Answer>(path: string, signal?: AbortSignal): Promi
     throw new ApiError(0, "Buildbot does not answer.");
   }
   if (!response.ok) {
-    throw new ApiError(response.status, (await messageOf(response)) || `HTTP status ${response.status}`);
+    throw new ApiError(response.status, (await errorMessage(response)) || `HTTP status ${response.status}`);
   }
   return await response.json() as Answer;
 }
 
-const ask = <Answer>(path: string, query: string, signal?: AbortSignal) =>
+const apiGet = <Answer>(path: string, query: string, signal?: AbortSignal) =>
   getJson<Answer>(`${ROOT}${path}${query && "?"}${query}`, signal);
 
-const askSeries = (signal?: AbortSignal) => ask<{series: Series[]}>("series", "", signal).then(answer => answer.series);
-let early: Promise<Series[]> | null = null;
+const requestSeries = (signal?: AbortSignal) => apiGet<{series: Series[]}>("series", "", signal).then(answer => answer.series);
+let prefetched: Promise<Series[]> | null = null;
 
-/** Asks for the series before there is a page to show them: the first `getSeries` has that answer. */
-export function askSeriesEarly(): void {
-  early = askSeries();
-  early.catch(() => undefined);
+/** Request the series before the page renders; the first call of `getSeries` returns the result. */
+export function prefetchSeries(): void {
+  prefetched = requestSeries();
+  prefetched.catch(() => undefined);
 }
 
 export function getSeries(signal?: AbortSignal): Promise<Series[]> {
-  const asked = early;
-  early = null;
-  return asked ?? askSeries(signal);
+  const request = prefetched;
+  prefetched = null;
+  return request ?? requestSeries(signal);
 }
 
-export function getPoints(series: string, {builder, since, until, tags}: Narrowing, limit: number, signal?: AbortSignal) {
-  const query = queryOf({series, builder, since, until, limit}, tags);
-  return ask<{points: Point[]}>("points", query, signal).then(answer => answer.points);
+export function getPoints(series: string, {builder, since, until, tags}: Filters, limit: number, signal?: AbortSignal) {
+  const query = encodeQuery({series, builder, since, until, limit}, tags);
+  return apiGet<{points: Point[]}>("points", query, signal).then(answer => answer.points);
 }
 
-export function getBuckets(series: string, {builder, since, until, tags}: Narrowing, buckets: number, signal?: AbortSignal) {
-  const query = queryOf({series, builder, since, until, buckets}, tags);
-  return ask<{buckets: Bucket[]}>("points", query, signal).then(answer => answer.buckets);
+export function getBuckets(series: string, {builder, since, until, tags}: Filters, buckets: number, signal?: AbortSignal) {
+  const query = encodeQuery({series, builder, since, until, buckets}, tags);
+  return apiGet<{buckets: Bucket[]}>("points", query, signal).then(answer => answer.buckets);
 }
 
 export function getStatistics(
-  series: string, {builder, since, until, tags}: Narrowing, statistics: readonly string[], signal?: AbortSignal,
+  series: string, {builder, since, until, tags}: Filters, statistics: readonly string[], signal?: AbortSignal,
 ) {
-  const query = queryOf({series, builder, since, until, statistics: statistics.join(",")}, tags);
-  return ask<{statistics: Statistics}>("statistics", query, signal).then(answer => answer.statistics);
+  const query = encodeQuery({series, builder, since, until, statistics: statistics.join(",")}, tags);
+  return apiGet<{statistics: Statistics}>("statistics", query, signal).then(answer => answer.statistics);
 }
 
 export const getRecords = (buildid: number, signal?: AbortSignal) =>
-  ask<{records: BuildRecord[]}>("records", queryOf({buildid}), signal).then(answer => answer.records);
+  apiGet<{records: BuildRecord[]}>("records", encodeQuery({buildid}), signal).then(answer => answer.records);
 
 export const getLinks = (parameters: Readonly<Record<string, string | number | null | undefined>>, signal?: AbortSignal) =>
-  ask<Links>("links", queryOf(parameters), signal);
+  apiGet<Links>("links", encodeQuery(parameters), signal);
 
-export const getHealth = (signal?: AbortSignal) => ask<unknown>("health", "", signal);
+export const getHealth = (signal?: AbortSignal) => apiGet<unknown>("health", "", signal);
 
 export interface Builder {
   builderid: number;
@@ -165,7 +165,7 @@ export interface Build {
   complete_at: number | null;
 }
 
-/** A builder by its id or by its name: Buildbot's own pages take both. */
+/** A builder by its id or name; routes of Buildbot contain either. */
 export const getBuilder = (idOrName: string, signal?: AbortSignal) =>
   getJson<{builders: Builder[]}>(`api/v2/builders/${encodeURIComponent(idOrName)}`, signal)
     .then(answer => answer.builders[0] ?? null);

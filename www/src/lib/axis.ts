@@ -1,4 +1,4 @@
-/** Where an axis has its ticks, and what they say. */
+/** Ticks of an axis and their labels. */
 
 import {digits, unitName} from "./format";
 
@@ -9,7 +9,7 @@ const BYTES: readonly [number, string][] = [
   [1024 ** 4, "TiB"], [1024 ** 3, "GiB"], [1024 ** 2, "MiB"], [1024, "KiB"], [1, "B"],
 ];
 
-function scaleOf(largest: number, unit: string, kind: string): [number, string] {
+function axisScale(largest: number, unit: string, kind: string): [number, string] {
   const steps = unit === "s" ? SECONDS : unit === "bytes" || unit === "bytes/s" ? BYTES : null;
   if (steps) {
     const [factor, name] = steps.find(step => largest >= step[0]) ?? steps[steps.length - 1]!;
@@ -21,16 +21,16 @@ function scaleOf(largest: number, unit: string, kind: string): [number, string] 
 const STEPS = Array.from({length: 37}, (_, index) => index - 18)
   .flatMap(power => [1, 2, 5].map(digit => Number(`${digit}e${power}`)));
 
-/** The steps between ticks that read well where the largest value is `largest`. */
+/** Round increments between ticks, in the unit in which values up to `largest` are labelled. */
 export function increments(largest: number, unit: string, kind: string): number[] {
-  const [factor] = scaleOf(largest, unit, kind);
+  const [factor] = axisScale(largest, unit, kind);
   return STEPS.map(step => step * factor);
 }
 
-/** The labels of ticks that are `step` apart: all in one unit, with as many decimals as tell them apart. */
+/** The labels of ticks that are `step` apart: in one unit, with as many decimals as needed to differ. */
 export function tickLabels(ticks: readonly number[], step: number, unit: string, kind: string): string[] {
   const largest = Math.max(...ticks.map(Math.abs), 0);
-  const [factor, name] = scaleOf(largest, unit, kind);
+  const [factor, name] = axisScale(largest, unit, kind);
   const scaledStep = Math.abs(step / factor);
   let places = 0;
   while (places < 8 && Math.abs(Number(scaledStep.toFixed(places)) - scaledStep) > scaledStep * 0.02) {
@@ -47,6 +47,6 @@ export function tickLabels(ticks: readonly number[], step: number, unit: string,
   });
 }
 
-/** What an axis of bare numbers is called. */
-export const axisName = (unit: string, kind: string) =>
+/** The title of an axis; empty if its labels contain the unit. */
+export const axisTitle = (unit: string, kind: string) =>
   ["1", "s", "bytes", "bytes/s"].includes(unit) ? "" : unitName(unit, kind);

@@ -1,8 +1,8 @@
-/** Points sorted into the lines of a chart: one a builder, and one a set of tags where a series has tags. */
+/** Lines of a chart: one for each builder and set of tags. */
 
 import type {Bucket, Point, Tags} from "./api";
 
-/** A point whose value is a number, with the place on the time axis that is its own. */
+/** A point with a numeric value; `x` is its time, unique within its line. */
 export interface Dot extends Point {
   value: number;
   x: number;
@@ -13,7 +13,7 @@ export interface Line {
   builder: string | null;
   tags: Tags;
   dots: Dot[];
-  /** Filled instead of `dots` where there are too many points to draw each. */
+  /** Set instead of `dots` if there are too many points to draw each. */
   buckets: Bucket[];
 }
 
@@ -23,8 +23,8 @@ export function lineKey(builder: string | null, tags: Tags): string {
 
 export const isNumber = (point: Point): point is Point & {value: number} => typeof point.value === "number";
 
-/** The lines of `points`, those with the most points first.  Points of one line at one time are moved apart by a ms. */
-export function linesOf(points: readonly Point[]): Line[] {
+/** The lines of `points`, those with the most points first.  Points of a line with the same time get `x` a ms apart. */
+export function groupIntoLines(points: readonly Point[]): Line[] {
   const lines = new Map<string, Line>();
   for (const point of points) {
     if (!isNumber(point)) {
@@ -49,8 +49,8 @@ export function linesOf(points: readonly Point[]): Line[] {
   return [...lines.values()].sort((a, b) => b.dots.length - a.dots.length || (a.key < b.key ? -1 : 1));
 }
 
-/** The newest point with the one before it of another build of the same builder and tags, and their line. */
-export function newest(points: readonly Point[]): {last: Point | null; previous: Point | null; values: number[]} {
+/** The newest point, the last point of an earlier build in the same line, and the values of that line. */
+export function newestOfLine(points: readonly Point[]): {last: Point | null; previous: Point | null; values: number[]} {
   const ordered = [...points].sort((a, b) => a.time - b.time);
   const last = ordered[ordered.length - 1] ?? null;
   if (!last) {
@@ -66,23 +66,23 @@ export function newest(points: readonly Point[]): {last: Point | null; previous:
   };
 }
 
-/** What of the tags tells `line` from the others: a tag that all share is left out. */
-export function labelOf(line: Pick<Line, "builder" | "tags">, all: readonly Pick<Line, "builder" | "tags">[]): string {
-  const telling = Object.keys(line.tags).filter(key => all.some(other => other.tags[key] !== line.tags[key]));
-  const words = telling.sort().map(key => `${key}=${line.tags[key]}`);
-  return [line.builder ?? "no builder", ...words].join(" · ");
+/** The label of `line`: its builder, and the tags that are not the same in all lines. */
+export function lineLabel(line: Pick<Line, "builder" | "tags">, all: readonly Pick<Line, "builder" | "tags">[]): string {
+  const distinguishing = Object.keys(line.tags).filter(key => all.some(other => other.tags[key] !== line.tags[key]));
+  const parts = distinguishing.sort().map(key => `${key}=${line.tags[key]}`);
+  return [line.builder ?? "no builder", ...parts].join(" · ");
 }
 
 export type Columns = (number | null)[];
 
-/** Lines on one time axis, as uPlot wants them: the times, then a column a line with null where it has no point. */
-export function aligned(lines: readonly {x: number; y: number | null}[][]): [number[], ...Columns[]] {
+/** Lines on a common time axis, as uPlot expects: the times, then one column a line, null where it has no point. */
+export function alignColumns(lines: readonly {x: number; y: number | null}[][]): [number[], ...Columns[]] {
   const times = [...new Set(lines.flatMap(line => line.map(dot => dot.x)))].sort((a, b) => a - b);
-  const place = new Map(times.map((time, index) => [time, index]));
+  const indexOf = new Map(times.map((time, index) => [time, index]));
   const columns = lines.map(line => {
     const column: Columns = new Array(times.length).fill(null);
     for (const dot of line) {
-      column[place.get(dot.x)!] = dot.y;
+      column[indexOf.get(dot.x)!] = dot.y;
     }
     return column;
   });

@@ -1,18 +1,18 @@
-/** The statistics, by the definitions of `bbmeasure.storage.statistics`. */
+/** Statistics, by the definitions of `bbmeasure.statistics`. */
 
 import type {Statistics} from "./api";
 
 export const STATISTICS = ["count", "average", "deviation", "minimum", "maximum", "median", "p95"] as const;
 export const TEXT_STATISTICS = ["count", "first", "last"] as const;
 
-/** What no number holds is left out, as the API does. */
+/** An overflow is null, as in the API. */
 const finite = (value: number) => Number.isFinite(value) ? value : null;
 
 export function average(values: readonly number[]): number | null {
   return values.length ? finite(values.reduce((sum, value) => sum + value, 0) / values.length) : null;
 }
 
-/** The sample's standard deviation (n − 1), by two passes; null for fewer than two values. */
+/** The sample standard deviation (n − 1), in two passes; null for fewer than two values. */
 export function deviation(values: readonly number[]): number | null {
   const mean = average(values);
   if (mean === null || values.length < 2) {
@@ -21,7 +21,7 @@ export function deviation(values: readonly number[]): number | null {
   return finite(Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)));
 }
 
-/** The middle of values in order, or the mean of the two middle ones. */
+/** The median of sorted values. */
 export function median(ordered: readonly number[]): number | null {
   const half = ordered.length >> 1;
   if (!ordered.length) {
@@ -30,13 +30,13 @@ export function median(ordered: readonly number[]): number | null {
   return ordered.length % 2 ? ordered[half]! : (ordered[half - 1]! + ordered[half]!) / 2;
 }
 
-/** The item at floor(n·p/100 + .5) of values in order; null where that is 0. */
+/** The item at floor(n·p/100 + .5) of sorted values; null if that is 0. */
 export function percentile(ordered: readonly number[], p: number): number | null {
   const rank = Math.min(ordered.length, Math.floor(ordered.length * p / 100 + 0.5));
   return rank ? ordered[rank - 1]! : null;
 }
 
-/** Everything of the table, from all values of a line. */
+/** The statistics of the table. */
 export function summarize(values: readonly number[]): Statistics {
   const ordered = [...values].sort((a, b) => a - b);
   return {
@@ -50,7 +50,7 @@ export function summarize(values: readonly number[]): Statistics {
   };
 }
 
-/** From `before` to `after` as a fraction of what `before` amounts to; null where there is none. */
+/** The change from `before` to `after` as a fraction of `before`; null if either is not a number or `before` is 0. */
 export function changeOf(before: number | string | null | undefined, after: number | string | null | undefined) {
   if (typeof before !== "number" || typeof after !== "number" || before === 0) {
     return null;

@@ -1,12 +1,12 @@
-/** Times and ranges as they stand in the address, and as people read them. */
+/** Parsing and formatting of times. */
 
 const SECONDS: Readonly<Record<string, number>> = {
   ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400, w: 7 * 86400, y: 365 * 86400,
 };
 
 /**
- * Unix seconds of what the address says: an age such as `7d`, unix seconds, or ISO 8601 (without a zone: UTC, as
- * everywhere in bbmeasure).  Null for what is none of these.
+ * Unix seconds of an age such as `7d`, of unix seconds, or of ISO 8601 (UTC if it has no zone); null for anything
+ * else.
  */
 export function parseTime(text: string, now: number): number | null {
   const trimmed = text.trim();
@@ -29,22 +29,22 @@ const pad = (part: number) => String(part).padStart(2, "0");
 
 const day = (date: Date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 
-/** `2026-11-24 13:05:07`, in the reader's zone. */
+/** `2026-11-24 13:05:07` in local time. */
 export function formatTime(time: number): string {
   const date = new Date(time * 1000);
   return `${day(date)} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 }
 
-/** What a `datetime-local` field holds, in the reader's zone. */
-export function fieldTime(time: number): string {
+/** The value of a `datetime-local` field, in local time. */
+export function inputTime(time: number): string {
   const date = new Date(time * 1000);
   return `${day(date)}T${pad(date.getHours())}:${pad(date.getMinutes())}`;
 }
 
 /** `just now`, `5 minutes ago`, `in 2 days`. */
 export function formatAgo(time: number, now: number): string {
-  const passed = now - time;
-  const size = Math.abs(passed);
+  const elapsed = now - time;
+  const size = Math.abs(elapsed);
   if (size < 45) {
     return "just now";
   }
@@ -52,8 +52,8 @@ export function formatAgo(time: number, now: number): string {
     ? [86400, "day"] : size < 330 * 86400 ? [30.44 * 86400, "month"] : [365.25 * 86400, "year"];
   const count = Math.max(1, Math.round(size / (seconds as number)));
   const words = `${count} ${name}${count === 1 ? "" : "s"}`;
-  return passed >= 0 ? `${words} ago` : `in ${words}`;
+  return elapsed >= 0 ? `${words} ago` : `in ${words}`;
 }
 
-/** A time in whole or broken seconds, for the address. */
-export const addressTime = (time: number) => String(Math.round(time * 1000) / 1000);
+/** Unix seconds for a URL, with up to three decimals. */
+export const urlTime = (time: number) => String(Math.round(time * 1000) / 1000);

@@ -1,22 +1,22 @@
 import * as React from "react";
 import {Link, useLocation} from "react-router-dom";
 import {Empty, Failure, Loading, Name} from "../components/Basics";
-import {useAnswer} from "../hooks/useAnswer";
-import {useLive} from "../hooks/useLive";
+import {useQuery} from "../hooks/useQuery";
+import {useFinishedBuilds} from "../hooks/useFinishedBuilds";
 import {useTheme} from "../hooks/useTheme";
-import {seriesOfPath} from "../lib/address";
+import {seriesOfPath} from "../lib/urlState";
 import {ApiError, getSeries} from "../lib/api";
 import {ListPage} from "./ListPage";
 import {SeriesPage} from "./SeriesPage";
 
-/** The page: the list of series, or one of them. */
+/** The Measurements page: the list of series, or one series. */
 export const MeasurementsPage = () => {
   const theme = useTheme("page");
-  const live = useLive();
+  const finishedBuilds = useFinishedBuilds();
   const [attempt, setAttempt] = React.useState(0);
-  const version = live + attempt;
+  const version = finishedBuilds + attempt;
   const name = seriesOfPath(useLocation().pathname);
-  const {data, error} = useAnswer("series", version, getSeries);
+  const {data, error} = useQuery("series", version, getSeries);
   const series = name === null ? null : data?.find(each => each.name === name);
 
   let body: React.ReactNode;
@@ -30,8 +30,8 @@ export const MeasurementsPage = () => {
   } else if (name === null) {
     body = <ListPage all={data} version={version}/>;
   } else if (series) {
-    const held = series.count + (series.last ?? 0);  // builds of others end too: only new points are worth asking for
-    body = <SeriesPage key={series.name} series={series} theme={theme} version={held + attempt}/>;
+    const dataVersion = series.count + (series.last ?? 0);  // reload only if this series has new points
+    body = <SeriesPage key={series.name} series={series} theme={theme} version={dataVersion + attempt}/>;
   } else {
     body = (
       <Empty>

@@ -1,30 +1,30 @@
 import * as React from "react";
 import {Link} from "react-router-dom";
-import {Change, Name, OutLink, TagList, Value} from "../components/Basics";
+import {Change, ExternalLink, Name, TagList, Value} from "../components/Basics";
 import {Sparkline} from "../components/Sparkline";
-import {useAnswer} from "../hooks/useAnswer";
-import {useSeen} from "../hooks/useSeen";
+import {useQuery} from "../hooks/useQuery";
+import {useInView} from "../hooks/useInView";
 import {useTheme} from "../hooks/useTheme";
-import {seriesRoute} from "../lib/address";
+import {seriesRoute} from "../lib/urlState";
 import {getLinks, getPoints, getRecords, type Build, type Builder, type BuildRecord} from "../lib/api";
-import {bySeverity, judge} from "../lib/judgement";
+import {assessChange, bySeverity} from "../lib/changeAssessment";
 import {isNumber, lineKey} from "../lib/lines";
-import {sparkQueue} from "../lib/queue";
+import {sparklineRequests} from "../lib/concurrencyLimiter";
 
-const ROWS_AT_FIRST = 6;
+const INITIAL_ROWS = 6;
 const SPARK_BUILDS = 30;
-/** Points asked for: a series may have several lines, told apart by tags, of which one is drawn. */
+/** Points that are requested; a series may have several lines, of which one is drawn. */
 const SPARK_POINTS = 120;
 
 const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build; builder: Builder}) => {
-  const [element, seen] = useSeen<HTMLTableRowElement>();
+  const [element, inView] = useInView<HTMLTableRowElement>();
   const until = build.complete_at === null ? null : build.complete_at + 2;
   const key = JSON.stringify([record.series, record.tags, builder.name, until]);
-  const answer = useAnswer(seen && typeof record.value === "number" ? key : null, build.buildid, signal =>
-    sparkQueue.run(() =>
+  const answer = useQuery(inView && typeof record.value === "number" ? key : null, build.buildid, signal =>
+    sparklineRequests.run(() =>
       getPoints(record.series, {builder: builder.name, until, tags: record.tags}, SPARK_POINTS, signal), signal));
-  const own = lineKey(null, record.tags);
-  const line = (answer.data ?? []).filter(point => isNumber(point) && lineKey(null, point.tags) === own).slice(-SPARK_BUILDS);
+  const recordLine = lineKey(null, record.tags);
+  const line = (answer.data ?? []).filter(point => isNumber(point) && lineKey(null, point.tags) === recordLine).slice(-SPARK_BUILDS);
   const marked = line.map(point => point.buildid).lastIndexOf(build.buildid);
   return (
     <tr ref={element} data-series={record.series}>
@@ -49,22 +49,22 @@ const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build;
   );
 };
 
-/** The records of a build; nothing at all where it has none. */
+/** Panel with the records of a build; nothing if it has none. */
 export const Panel = ({build, builder, title, version}: {build: Build; builder: Builder; title: string; version: number}) => {
   const theme = useTheme("panel");
-  const [isWhole, setWhole] = React.useState(false);
-  const records = useAnswer(`records ${build.buildid}`, version, signal => getRecords(build.buildid, signal)).data;
-  const links = useAnswer(records?.length ? `links ${builder.name} ${build.buildid}` : null, 0,
+  const [isExpanded, setExpanded] = React.useState(false);
+  const records = useQuery(`records ${build.buildid}`, version, signal => getRecords(build.buildid, signal)).data;
+  const links = useQuery(records?.length ? `links ${builder.name} ${build.buildid}` : null, 0,
     signal => getLinks({builder: builder.name, buildid: build.buildid}, signal)).data;
   if (!records?.length) {
     return null;
   }
-  const judged = records
-    .map((record, index) => ({record, index, change: record.change, judgement: judge(record.previous, record.value, record.better)}))
+  const rows = records
+    .map((record, index) => ({record, index, change: record.change, assessment: assessChange(record.previous, record.value, record.better)}))
     .sort(bySeverity);
-  const shown = isWhole ? judged : judged.slice(0, ROWS_AT_FIRST);
-  const worse = judged.filter(({judgement}) => judgement === "worse").length;
-  const better = judged.filter(({judgement}) => judgement === "better").length;
+  const shown = isExpanded ? rows : rows.slice(0, INITIAL_ROWS);
+  const worse = rows.filter(({assessment}) => assessment === "worse").length;
+  const better = rows.filter(({assessment}) => assessment === "better").length;
   const counts = [worse ? `${worse} worse` : "", better ? `${better} better` : ""].filter(Boolean).join(", ");
   return (
     <section className="bbm bbm-panel" data-theme={theme} aria-label={title} data-testid="panel" data-buildid={build.buildid}>
@@ -72,8 +72,8 @@ export const Panel = ({build, builder, title, version}: {build: Build; builder: 
         <h2>{title}</h2>
         {counts && <span className="bbm-note">{counts}</span>}
         <span className="bbm-panel-links">
-          <OutLink href={links?.grafana}>Grafana</OutLink>
-          <OutLink href={links?.influxdb}>InfluxDB</OutLink>
+          <ExternalLink href={links?.grafana}>Grafana</ExternalLink>
+          <ExternalLink href={links?.influxdb}>InfluxDB</ExternalLink>
         </span>
       </header>
       <table className="bbm-table bbm-records">
@@ -89,9 +89,9 @@ export const Panel = ({build, builder, title, version}: {build: Build; builder: 
           {shown.map(({record, index}) => <RecordRow key={index} record={record} build={build} builder={builder}/>)}
         </tbody>
       </table>
-      {judged.length > ROWS_AT_FIRST && (
-        <button type="button" className="bbm-button" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
-          {isWhole ? "Show fewer" : `Show all ${judged.length}`}
+      {rows.length > INITIAL_ROWS && (
+        <button type="button" className="bbm-button" aria-expanded={isExpanded} onClick={() => setExpanded(!isExpanded)}>
+          {isExpanded ? "Show fewer" : `Show all ${rows.length}`}
         </button>
       )}
     </section>

@@ -1,37 +1,37 @@
 import * as React from "react";
 import {useParams} from "react-router-dom";
-import {useAnswer} from "../hooks/useAnswer";
-import {useLive} from "../hooks/useLive";
+import {useQuery} from "../hooks/useQuery";
+import {useFinishedBuilds} from "../hooks/useFinishedBuilds";
 import {getBuild, getBuilder, getLastBuild} from "../lib/api";
 import {Panel} from "./Panel";
 
-const RUNNING_MS = 5_000;
+const RUNNING_POLL_MS = 5_000;
 
-/** Grows every few seconds while `on`. */
-function useTicks(on: boolean): number {
+/** A counter that increases every RUNNING_POLL_MS while `isActive`. */
+function useTicks(isActive: boolean): number {
   const [ticks, setTicks] = React.useState(0);
   React.useEffect(() => {
-    if (!on) {
+    if (!isActive) {
       return undefined;
     }
-    const timer = window.setInterval(() => !document.hidden && setTicks(value => value + 1), RUNNING_MS);
+    const timer = window.setInterval(() => !document.hidden && setTicks(value => value + 1), RUNNING_POLL_MS);
     return () => window.clearInterval(timer);
-  }, [on]);
+  }, [isActive]);
   return ticks;
 }
 
 const useBuilder = (idOrName: string) =>
-  useAnswer(`builder ${idOrName}`, 0, signal => getBuilder(idOrName, signal)).data;
+  useQuery(`builder ${idOrName}`, 0, signal => getBuilder(idOrName, signal)).data;
 
-/** What the build on Buildbot's build page measured. */
+/** The panel on Buildbot's page of a build. */
 export const BuildPanel = () => {
   const {builderid = "", buildnumber = ""} = useParams();
   const builder = useBuilder(builderid);
   const number = Number.parseInt(buildnumber, 10);
-  const live = useLive(message => message.builderid === builder?.builderid);
+  const finishedBuilds = useFinishedBuilds(message => message.builderid === builder?.builderid);
   const [isRunning, setRunning] = React.useState(false);
-  const version = live + useTicks(isRunning);
-  const build = useAnswer(builder && number >= 0 ? `build ${builder.builderid}/${number}` : null, version,
+  const version = finishedBuilds + useTicks(isRunning);
+  const build = useQuery(builder && number >= 0 ? `build ${builder.builderid}/${number}` : null, version,
     signal => getBuild(builder!.builderid, number, signal)).data;
   React.useEffect(() => setRunning(build !== null && !build.complete), [build]);
   return builder && build
@@ -39,12 +39,12 @@ export const BuildPanel = () => {
     : null;
 };
 
-/** What the last finished build of the builder on Buildbot's builder page measured. */
+/** The panel on Buildbot's page of a builder, with its last finished build. */
 export const BuilderPanel = () => {
   const {builderid = ""} = useParams();
   const builder = useBuilder(builderid);
-  const version = useLive(message => message.builderid === builder?.builderid);
-  const build = useAnswer(builder ? `last of ${builder.builderid}` : null, version,
+  const version = useFinishedBuilds(message => message.builderid === builder?.builderid);
+  const build = useQuery(builder ? `last of ${builder.builderid}` : null, version,
     signal => getLastBuild(builder!.builderid, signal)).data;
   return builder && build
     ? <Panel build={build} builder={builder} title={`Measurements of build ${build.number}`} version={version}/>

@@ -1,9 +1,9 @@
-/** Finding and ordering series in the list. */
+/** Filtering and sorting of the list of series. */
 
-import type {ListState} from "./address";
+import type {ListState} from "./urlState";
 import type {Series} from "./api";
 
-/** The series that have every word searched for in their name, and fit every filter. */
+/** The series whose name contains every word of the search and that match every filter. */
 export function filterSeries(all: readonly Series[], state: ListState): Series[] {
   const words = state.search.toLowerCase().split(/\s+/).filter(word => word);
   return all.filter(series => {
@@ -15,11 +15,11 @@ export function filterSeries(all: readonly Series[], state: ListState): Series[]
   });
 }
 
-/** By name; or the most points, or the newest, first. */
-export function sortSeries(found: readonly Series[], sort: string): Series[] {
+/** Sort by name, by count (descending) or by last time (descending). */
+export function sortSeries(series: readonly Series[], sort: string): Series[] {
   const names = new Intl.Collator(undefined, {numeric: true});
   const byName = (a: Series, b: Series) => names.compare(a.name, b.name);
-  return [...found].sort((a, b) => {
+  return [...series].sort((a, b) => {
     if (sort === "count") {
       return b.count - a.count || byName(a, b);
     }

@@ -1,13 +1,13 @@
 import {describe, expect, test} from "vitest";
 import {
   readListState, readSeriesState, seriesOfPath, seriesRoute, writeListState, writeSeriesState,
-} from "../src/lib/address";
-import {queryOf, type Series} from "../src/lib/api";
-import {filterSeries, sortSeries} from "../src/lib/listing";
+} from "../src/lib/urlState";
+import {encodeQuery, type Series} from "../src/lib/api";
+import {filterSeries, sortSeries} from "../src/lib/seriesList";
 
 describe("the route of a series", () => {
   test.each(["build_size", "a/b", "100%", "a%41b", "a?b#c", "<script>", "\u202eא", "x".repeat(500), "..", "%", "a+b c"])(
-    "gives %s back", name => {
+    "of %s gives the name back", name => {
       expect(seriesOfPath(seriesRoute(name))).toBe(name);
     });
 
@@ -15,13 +15,13 @@ describe("the route of a series", () => {
     expect([seriesOfPath("/measurements"), seriesOfPath("/measurements/")]).toEqual([null, null]);
   });
 
-  test("that is wrongly escaped is taken as it stands", () => {
+  test("with invalid escapes is taken literally", () => {
     expect(seriesOfPath("/measurements/50%")).toBe("50%");
   });
 });
 
-describe("the state of a page", () => {
-  test("comes back from the address as it was written", () => {
+describe("the state of a page in the URL", () => {
+  test("is read as it was written", () => {
     const state = {
       builders: ["b&1", "b=2"], since: "7d", until: "1800000000", tags: {language: "C++", "a.b": "&x"}, versus: "b3",
       versusRange: {since: "60d", until: "30d"}, band: false, fromZero: true,
@@ -31,14 +31,14 @@ describe("the state of a page", () => {
     expect(readListState(new URLSearchParams(writeListState(list).toString()))).toEqual(list);
   });
 
-  test("writes nothing that is as it always is", () => {
+  test("omits defaults", () => {
     expect(writeSeriesState(readSeriesState(new URLSearchParams())).toString()).toBe("");
     expect(writeListState(readListState(new URLSearchParams())).toString()).toBe("");
   });
 });
 
-test("a question leaves out what is not asked, and names tags", () => {
-  expect(queryOf({series: "a b", builder: null, limit: 5}, {os: "li&nux"})).toBe("series=a+b&limit=5&tag.os=li%26nux");
+test("encodeQuery omits null and prefixes tags", () => {
+  expect(encodeQuery({series: "a b", builder: null, limit: 5}, {os: "li&nux"})).toBe("series=a+b&limit=5&tag.os=li%26nux");
 });
 
 describe("the list", () => {
@@ -49,15 +49,15 @@ describe("the list", () => {
     series("time9", {kind: "duration", unit: "s", last: 5})];
   const state = {search: "", builder: null, kind: null, unit: null, sort: "name"};
 
-  test("finds every word in any order and case", () => {
+  test("matches every word of the search in any order and case", () => {
     expect(filterSeries(all, {...state, search: "SIZE docs"}).map(each => each.name)).toEqual(["Docs Size"]);
   });
 
-  test("is narrowed by builder, kind and unit together", () => {
+  test("is filtered by builder, kind and unit together", () => {
     expect(filterSeries(all, {...state, builder: "b1", kind: "duration", unit: "s"}).length).toBe(2);
   });
 
-  test("is ordered by name as people count, or with the newest first", () => {
+  test("is sorted by name with numbers in numeric order, or by time with the newest first", () => {
     expect(sortSeries(all, "name").map(each => each.name)).toEqual(["Docs Size", "time9", "time10", "wheel_size"]);
     expect(sortSeries(all, "last")[0]!.name).toBe("time9");
   });

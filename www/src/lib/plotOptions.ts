@@ -1,22 +1,22 @@
-/** A chart's options for uPlot, from lines that are ready to draw. */
+/** Options and data of a chart for uPlot. */
 
 import uPlot from "uplot";
 import type {Theme} from "../hooks/useTheme";
-import {axisName, increments, tickLabels} from "./axis";
-import {aligned, type Columns, type Line} from "./lines";
+import {axisTitle, increments, tickLabels} from "./axis";
+import {alignColumns, type Columns, type Line} from "./lines";
 
 const COLOURS: Record<Theme, readonly string[]> = {
   light: ["#1f6fb4", "#c2410c", "#15803d", "#9333ea", "#be185d", "#0e7490", "#a16207", "#475569"],
   dark: ["#6cb2f0", "#fb923c", "#4ade80", "#c084fc", "#f472b6", "#22d3ee", "#facc15", "#a8b5c8"],
 };
 const DASHES: readonly number[][] = [[], [7, 4], [2, 3]];
-const FRAME: Record<Theme, {text: string; grid: string}> = {
+const AXIS_COLOURS: Record<Theme, {text: string; grid: string}> = {
   light: {text: "#4a5361", grid: "#e4e7ec"},
   dark: {text: "#a5afbe", grid: "#2c3644"},
 };
 
-/** A line with how it looks.  `shift` seconds are taken from its times to lay it over another range. */
-export interface DrawnLine extends Line {
+/** A line with its style.  `shift` seconds are subtracted from its times to overlay it on another range. */
+export interface StyledLine extends Line {
   label: string;
   colour: string;
   dash: number[];
@@ -24,8 +24,8 @@ export interface DrawnLine extends Line {
   band: {median: number; deviation: number} | null;
 }
 
-/** The look of line number `index`: eight colours, then the same ones dashed. */
-export function lookOf(index: number, theme: Theme): Pick<DrawnLine, "colour" | "dash"> {
+/** The style of line number `index`: eight colours, then the same ones dashed. */
+export function lineStyle(index: number, theme: Theme): Pick<StyledLine, "colour" | "dash"> {
   const colours = COLOURS[theme];
   return {
     colour: colours[index % colours.length]!,
@@ -33,31 +33,31 @@ export function lookOf(index: number, theme: Theme): Pick<DrawnLine, "colour" | 
   };
 }
 
-export interface Drawing {
-  lines: readonly DrawnLine[];
+export interface ChartModel {
+  lines: readonly StyledLine[];
   unit: string;
   kind: string;
   theme: Theme;
   fromZero: boolean;
   since: number | null;
   until: number | null;
-  /** The line that stands out, if any does. */
+  /** Key of the highlighted line. */
   focus: string | null;
 }
 
-export const placeOf = (line: DrawnLine, time: number) => time - line.shift;
+export const shiftedTime = (line: StyledLine, time: number) => time - line.shift;
 
-/** The columns of the chart: one a line of dots, three (average, minimum, maximum) a line of buckets. */
-export function columnsOf(lines: readonly DrawnLine[]): [number[], ...Columns[]] {
-  return aligned(lines.flatMap(line => line.buckets.length
+/** The data of the chart: one column for a line of points, three (average, minimum, maximum) for a line of buckets. */
+export function plotColumns(lines: readonly StyledLine[]): [number[], ...Columns[]] {
+  return alignColumns(lines.flatMap(line => line.buckets.length
     ? (["average", "minimum", "maximum"] as const).map(key =>
-      line.buckets.map(bucket => ({x: placeOf(line, bucket.time), y: bucket[key]})))
-    : [line.dots.map(dot => ({x: placeOf(line, dot.x), y: dot.value}))]));
+      line.buckets.map(bucket => ({x: shiftedTime(line, bucket.time), y: bucket[key]})))
+    : [line.dots.map(dot => ({x: shiftedTime(line, dot.x), y: dot.value}))]));
 }
 
-const MOST_POINTS_SHOWN = 150;
+const MAX_MARKED_POINTS = 150;
 
-function seriesOf(line: DrawnLine, dimmed: boolean): uPlot.Series[] {
+function seriesOf(line: StyledLine, dimmed: boolean): uPlot.Series[] {
   const stroke = dimmed ? `${line.colour}44` : line.colour;
   const base: uPlot.Series = {
     label: line.label, stroke, dash: line.dash, width: 1.75, spanGaps: true, points: {show: false},
@@ -65,15 +65,15 @@ function seriesOf(line: DrawnLine, dimmed: boolean): uPlot.Series[] {
   if (!line.buckets.length) {
     const show = (plot: uPlot) => {
       const {min, max} = plot.scales.x!;
-      return line.dots.filter(({x}) => placeOf(line, x) >= (min ?? 0) && placeOf(line, x) <= (max ?? 0)).length
-        <= MOST_POINTS_SHOWN;
+      return line.dots.filter(({x}) => shiftedTime(line, x) >= (min ?? 0) && shiftedTime(line, x) <= (max ?? 0)).length
+        <= MAX_MARKED_POINTS;
     };
     return [{...base, points: {show, size: 5, fill: stroke, stroke}}];
   }
   return [base, {...base, width: 0}, {...base, width: 0}];
 }
 
-function bandsOf(lines: readonly DrawnLine[]): uPlot.Band[] {
+function bandsOf(lines: readonly StyledLine[]): uPlot.Band[] {
   const bands: uPlot.Band[] = [];
   let column = 1;
   for (const line of lines) {
@@ -85,19 +85,19 @@ function bandsOf(lines: readonly DrawnLine[]): uPlot.Band[] {
   return bands;
 }
 
-/** Where there are more lines, only the one that stands out has its band. */
-const MOST_BANDS = 4;
+/** With more lines, only the highlighted line has a band. */
+const MAX_BANDS = 4;
 
-/** Median and deviation under the lines: a stripe as high as the deviation to both sides, the median as a thin line. */
-function drawBands(plot: uPlot, drawing: Drawing): void {
+/** Draw median ± deviation of each line: a band, and the median as a dashed line. */
+function drawBands(plot: uPlot, model: ChartModel): void {
   const {ctx, bbox} = plot;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  const isCrowded = drawing.lines.length > MOST_BANDS && drawing.focus === null;
-  for (const line of drawing.lines) {
-    if (!line.band || isCrowded || (drawing.focus !== null && drawing.focus !== line.key)) {
+  const isCrowded = model.lines.length > MAX_BANDS && model.focus === null;
+  for (const line of model.lines) {
+    if (!line.band || isCrowded || (model.focus !== null && model.focus !== line.key)) {
       continue;
     }
     const y = (value: number) => plot.valToPos(value, "y", true);
@@ -125,29 +125,29 @@ const TIME_LABELS: uPlot.Axis.TimeValuesConfig = [
   [0.001, "{ss}.{fff}", "\n{D} {MMM} {YYYY} {HH}:{mm}", null, "\n{D} {MMM} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
 ];
 
-/** Seconds that are shown before and after a chart's only point. */
-const AROUND_ONE = 12 * 3600;
+/** Seconds of the time axis before and after a single point. */
+const SINGLE_POINT_MARGIN = 12 * 3600;
 
-/** What of the time axis is shown; for a single point uPlot's own `high` would be years later. */
-export function timeRange(
-  drawing: Pick<Drawing, "since" | "until">, times: ArrayLike<number>, low: number | null, high: number | null,
+/** The range of the time axis; for a single point uPlot's own `high` would be years later. */
+export function timeAxisRange(
+  model: Pick<ChartModel, "since" | "until">, times: ArrayLike<number>, low: number | null, high: number | null,
 ): uPlot.Range.MinMax {
-  const first = drawing.since ?? low ?? 0;
-  const last = drawing.until ?? (times.length === 1 ? low : high) ?? first + 1;
-  const pad = times.length === 1 ? AROUND_ONE : Math.max(1, (last - first) * 0.015);
-  return [drawing.since ?? first - pad, drawing.until ?? last + pad];
+  const first = model.since ?? low ?? 0;
+  const last = model.until ?? (times.length === 1 ? low : high) ?? first + 1;
+  const pad = times.length === 1 ? SINGLE_POINT_MARGIN : Math.max(1, (last - first) * 0.015);
+  return [model.since ?? first - pad, model.until ?? last + pad];
 }
 
-function valueRange(drawing: Drawing, low: number | null, high: number | null): uPlot.Range.MinMax {
+function valueAxisRange(model: ChartModel, low: number | null, high: number | null): uPlot.Range.MinMax {
   if (low === null || high === null) {
     return [0, 1];
   }
   const pad = (high - low || Math.abs(high) || 1) * 0.08;
-  const bottom = drawing.fromZero || (low >= 0 && low - pad < 0) ? Math.min(0, low) : low - pad;
-  return [bottom, drawing.fromZero ? Math.max(0, high + pad) : high + pad];
+  const bottom = model.fromZero || (low >= 0 && low - pad < 0) ? Math.min(0, low) : low - pad;
+  return [bottom, model.fromZero ? Math.max(0, high + pad) : high + pad];
 }
 
-/** Wide enough for the longest label of the axis. */
+/** The width of the value axis, from its longest label. */
 function axisSize(plot: uPlot, labels: string[] | null): number {
   if (!labels?.length) {
     return 40;
@@ -158,13 +158,13 @@ function axisSize(plot: uPlot, labels: string[] | null): number {
 
 const FONT = '"Helvetica Neue", Helvetica, Arial, sans-serif';
 
-export function optionsOf(drawing: Drawing, width: number, height: number, hooks: uPlot.Hooks.Arrays): uPlot.Options {
-  const {lines, unit, kind, theme} = drawing;
+export function plotOptions(model: ChartModel, width: number, height: number, hooks: uPlot.Hooks.Arrays): uPlot.Options {
+  const {lines, unit, kind, theme} = model;
   const axis: uPlot.Axis = {
-    stroke: FRAME[theme].text, font: `12px ${FONT}`,
-    grid: {stroke: FRAME[theme].grid, width: 1}, ticks: {stroke: FRAME[theme].grid, width: 1},
+    stroke: AXIS_COLOURS[theme].text, font: `12px ${FONT}`,
+    grid: {stroke: AXIS_COLOURS[theme].grid, width: 1}, ticks: {stroke: AXIS_COLOURS[theme].grid, width: 1},
   };
-  const name = axisName(unit, kind);
+  const name = axisTitle(unit, kind);
   return {
     width, height, legend: {show: false}, padding: [12, 12, 0, 4],
     cursor: {
@@ -172,8 +172,8 @@ export function optionsOf(drawing: Drawing, width: number, height: number, hooks
       drag: {x: true, y: false, setScale: false, dist: 6},
     },
     scales: {
-      x: {time: true, range: (plot, low, high) => timeRange(drawing, plot.data[0], low, high)},
-      y: {range: (_plot, low, high) => valueRange(drawing, low, high)},
+      x: {time: true, range: (plot, low, high) => timeAxisRange(model, plot.data[0], low, high)},
+      y: {range: (_plot, low, high) => valueAxisRange(model, low, high)},
     },
     axes: [
       {...axis, space: 70, values: TIME_LABELS},
@@ -183,8 +183,8 @@ export function optionsOf(drawing: Drawing, width: number, height: number, hooks
         ...(name ? {label: name, labelSize: 18, labelFont: `12px ${FONT}`} : {}),
       },
     ],
-    series: [{}, ...lines.flatMap(line => seriesOf(line, drawing.focus !== null && drawing.focus !== line.key))],
+    series: [{}, ...lines.flatMap(line => seriesOf(line, model.focus !== null && model.focus !== line.key))],
     bands: bandsOf(lines),
-    hooks: {...hooks, drawClear: [plot => drawBands(plot, drawing), ...(hooks.drawClear ?? [])]},
+    hooks: {...hooks, drawClear: [plot => drawBands(plot, model), ...(hooks.drawClear ?? [])]},
   };
 }

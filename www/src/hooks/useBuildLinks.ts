@@ -1,14 +1,14 @@
 import * as React from "react";
 import {useNavigate} from "react-router-dom";
 import {getBuildById, getJson, type Builder, type Point} from "../lib/api";
-import {useAnswer} from "./useAnswer";
+import {useQuery} from "./useQuery";
 
 const PATH = "api/v2/builders?field=builderid&field=name";
 
-/** The way from a point to its build: its route where it is known at once, and a call that goes there in any case. */
-export function useBuilds() {
+/** Links from points to their builds: `routeOf` is null until the builders are loaded, `open` always navigates. */
+export function useBuildLinks() {
   const navigate = useNavigate();
-  const builders = useAnswer(PATH, 0, signal => getJson<{builders: Builder[]}>(PATH, signal));
+  const builders = useQuery(PATH, 0, signal => getJson<{builders: Builder[]}>(PATH, signal));
   const ids = React.useMemo(
     () => new Map(builders.data?.builders.map(builder => [builder.name, builder.builderid])), [builders.data]);
 

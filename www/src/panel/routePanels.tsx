@@ -1,8 +1,8 @@
 import * as React from "react";
 import {registerPluginRegistrationConsumer, type Registration, type RouteConfig} from "buildbot-plugin-support";
 
-/** Draws nothing where what it holds fails: a panel of ours may never take Buildbot's own page down. */
-class Guard extends React.Component<{children: React.ReactNode}, {failed: boolean}> {
+/** Error boundary that renders nothing after an error, so that a panel never breaks Buildbot's own page. */
+class ErrorBoundary extends React.Component<{children: React.ReactNode}, {failed: boolean}> {
   state = {failed: false};
 
   static getDerivedStateFromError() {
@@ -10,7 +10,7 @@ class Guard extends React.Component<{children: React.ReactNode}, {failed: boolea
   }
 
   componentDidCatch(error: Error) {
-    console.error("bbmeasure: its panel failed and is left out", error);
+    console.error("bbmeasure: the panel failed and is not shown", error);
   }
 
   render() {
@@ -19,10 +19,10 @@ class Guard extends React.Component<{children: React.ReactNode}, {failed: boolea
 }
 
 /**
- * The routes that Buildbot and its other plugins have registered, by their path; none where they cannot be had.
+ * The routes that Buildbot and its other plugins have registered, by path; empty if this Buildbot does not support it.
  *
- * Buildbot has no slot on its build page, and keeps its routes to itself; but it tells every consumer of registrations
- * about all that were made before.  To be called before this plugin registers itself, which would be told too.
+ * Buildbot has no extension point on its build page and does not export its routes, but it replays all earlier
+ * registrations to each new consumer.  It must be called before this plugin registers its own routes.
  */
 export function registeredRoutes(): Map<string, RouteConfig> {
   const routes = new Map<string, RouteConfig>();
@@ -45,7 +45,7 @@ export function registeredRoutes(): Map<string, RouteConfig> {
   return routes;
 }
 
-/** Registers Buildbot's own page at each path anew, with a panel above it.  A path that is not there stays so. */
+/** Register Buildbot's own page again at each path, with a panel above it.  Unknown paths are skipped. */
 export function wrapRoutes(
   registration: Registration, routes: ReadonlyMap<string, RouteConfig>,
   panels: Readonly<Record<string, () => React.ReactElement>>,
@@ -53,7 +53,7 @@ export function wrapRoutes(
   for (const [path, panel] of Object.entries(panels)) {
     const stock = routes.get(path);
     if (stock) {
-      registration.registerRoute({...stock, element: () => <><Guard>{panel()}</Guard>{stock.element()}</>});
+      registration.registerRoute({...stock, element: () => <><ErrorBoundary>{panel()}</ErrorBoundary>{stock.element()}</>});
     }
   }
 }

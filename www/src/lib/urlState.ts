@@ -1,4 +1,4 @@
-/** The state of a page, read from the address and written to it: who sends a link sends what they see. */
+/** The state of a page in its URL, so that a link shows the same view. */
 
 import type {Tags} from "./api";
 import {parseTime} from "./time";
@@ -11,9 +11,9 @@ export interface Range {
 export interface SeriesState extends Range {
   builders: string[];
   tags: Tags;
-  /** The second builder of a comparison. */
+  /** The builder that the first one is compared with. */
   versus: string | null;
-  /** The second range of a comparison. */
+  /** The range that the first one is compared with. */
   versusRange: Range | null;
   band: boolean;
   fromZero: boolean;
@@ -29,16 +29,16 @@ export interface ListState {
 
 const ROUTE = "/measurements";
 
-/** The route of one series; names may hold slashes, percent signs and anything else. */
+/** The route of one series; its name may contain any character. */
 export function seriesRoute(series: string, parameters: Readonly<Record<string, string>> = {}): string {
   const query = new URLSearchParams(parameters).toString();
   return `${ROUTE}/${encodeURIComponent(series)}${query && "?"}${query}`;
 }
 
 /**
- * The series that a path names, null for the list.
+ * The name of the series in a path, null for the list.
  *
- * Reads the raw path: the router's own parameters come decoded twice, which spoils a name with a percent sign.
+ * It decodes the raw path, because the router decodes its own parameters twice, which breaks percent signs.
  */
 export function seriesOfPath(pathname: string): string | null {
   const name = pathname.replace(/^\/measurements\/?/, "");
@@ -110,18 +110,18 @@ export function writeListState(state: ListState): URLSearchParams {
   return query;
 }
 
-/** A range in unix seconds, null where it is open; what cannot be read is named in `wrong`. */
-export function resolve(range: Range, now: number): {since: number | null; until: number | null; wrong: string | null} {
+/** A range in unix seconds, null where it is open; `error` is set if it is invalid. */
+export function resolveRange(range: Range, now: number): {since: number | null; until: number | null; error: string | null} {
   const since = range.since === null ? null : parseTime(range.since, now);
   const until = range.until === null ? null : parseTime(range.until, now);
-  const unread = range.since !== null && since === null ? range.since
+  const invalid = range.since !== null && since === null ? range.since
     : range.until !== null && until === null ? range.until : null;
-  if (unread !== null) {
+  if (invalid !== null) {
     return {since: null, until: null,
-      wrong: `“${unread.slice(0, 60)}” is no time: an age such as 7d, a date such as 2026-11-24, or unix seconds`};
+      error: `“${invalid.slice(0, 60)}” is no time: an age such as 7d, a date such as 2026-11-24, or unix seconds`};
   }
   if (since !== null && until !== null && since > until) {
-    return {since: null, until: null, wrong: "The range ends before it begins."};
+    return {since: null, until: null, error: "The range ends before it begins."};
   }
-  return {since, until, wrong: null};
+  return {since, until, error: null};
 }

@@ -4,76 +4,76 @@ import {getLastFinished} from "../lib/api";
 
 const PATH = "builds/*/*";
 const POLL_MS = 15_000;
-/** The last points of a build reach the store up to 200 ms after the build has ended. */
+/** The last points of a build are stored up to 200 ms after the build has finished. */
 const SETTLE_MS = 600;
-const AT_MOST_EVERY_MS = 3_000;
+const MIN_INTERVAL_MS = 3_000;
 
 /**
- * A number that grows whenever builds have ended, for as long as the page is looked at.
+ * A version number that increases after builds have finished, while the page is visible.
  *
- * Listens on the connection that Buildbot's page holds, and asks every 15 s where that one is closed.  Many builds that
- * end together make one step.
+ * It listens on the WebSocket of Buildbot's page, and polls every 15 s if that is closed.  Builds that finish within
+ * MIN_INTERVAL_MS increase it once.  `isRelevant` selects the builds.
  */
-export function useLive(matters: (message: Message["m"]) => boolean = () => true): number {
+export function useFinishedBuilds(isRelevant: (message: Message["m"]) => boolean = () => true): number {
   const client = React.useContext(DataClientContext);
   const [version, setVersion] = React.useState(0);
-  const filter = React.useRef(matters);
-  filter.current = matters;
+  const filter = React.useRef(isRelevant);
+  filter.current = isRelevant;
 
   React.useEffect(() => {
     let timer: number | undefined;
-    let due = false;
-    let stepped = 0;
+    let isDue = false;
+    let lastIncrease = 0;
 
-    const step = () => {
+    const increase = () => {
       timer = undefined;
       if (document.hidden) {
-        due = true;
+        isDue = true;
         return;
       }
-      due = false;
-      stepped = Date.now();
+      isDue = false;
+      lastIncrease = Date.now();
       setVersion(value => value + 1);
     };
-    const soon = () => {
+    const schedule = () => {
       if (timer === undefined) {
-        timer = window.setTimeout(step, Math.max(SETTLE_MS, stepped + AT_MOST_EVERY_MS - Date.now()));
+        timer = window.setTimeout(increase, Math.max(SETTLE_MS, lastIncrease + MIN_INTERVAL_MS - Date.now()));
       }
     };
-    const shown = () => !document.hidden && due && soon();
-    document.addEventListener("visibilitychange", shown);
+    const onVisible = () => !document.hidden && isDue && schedule();
+    document.addEventListener("visibilitychange", onVisible);
 
     const socket = client?.webSocketClient;
     const subscriber = {};
     const stopListening = socket?.eventStream.subscribe(message => {
       if (/^builds\/\d+\/finished$/.test(message.k) && filter.current(message.m)) {
-        soon();
+        schedule();
       }
     });
     socket?.subscribe(PATH, subscriber).catch(() => undefined);
 
-    let newest: number | null = null;
+    let newestId: number | null = null;
     const poll = window.setInterval(async () => {
       if (document.hidden || socket?.socket.readyState === WebSocket.OPEN) {
         return;
       }
       try {
         const build = await getLastFinished();
-        if (build && build.buildid !== newest) {
-          if (newest !== null && filter.current(build)) {
-            soon();
+        if (build && build.buildid !== newestId) {
+          if (newestId !== null && filter.current(build)) {
+            schedule();
           }
-          newest = build.buildid;
+          newestId = build.buildid;
         }
       } catch {
-        // The next question tells; what is on the page stays.
+        // Polled again after POLL_MS.
       }
     }, POLL_MS);
 
     return () => {
       window.clearTimeout(timer);
       window.clearInterval(poll);
-      document.removeEventListener("visibilitychange", shown);
+      document.removeEventListener("visibilitychange", onVisible);
       stopListening?.();
       socket?.unsubscribe(PATH, subscriber).catch(() => undefined);
     };
