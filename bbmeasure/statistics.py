@@ -1,6 +1,6 @@
-"""The statistics that can be asked of a series, each by its one definition.
+"""Statistics of a series: the definition of each, and its name in InfluxQL.
 
-A new one is a function here with its name in InfluxQL; every store that has no faster way of its own uses the function.
+A store that has no faster implementation of its own calls the function of the statistic.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Value = Union[float, str]
 
 @dataclass(frozen=True)
 class Statistic:
-    """A question to a series.  ``percentile`` (0 to 100) only for the percentiles."""
+    """A statistic.  ``percentile`` (0 to 100) is set for percentiles only; ``of_text`` if it exists for texts."""
 
     name: str
     function: Callable[[Sequence[float]], Optional[float]]
@@ -27,7 +27,7 @@ class Statistic:
 
     @property
     def is_percentile(self) -> bool:
-        """Whether it needs all values in order (the median too)."""
+        """Whether it needs the sorted values, as percentiles and the median do."""
         return self.percentile is not None or self.name == "median"
 
 
@@ -35,10 +35,10 @@ class Statistic:
 class Moments:
     """Count, mean, sum of squared differences from the mean (M2), minimum and maximum of some values.
 
-    Two of them merge exactly as if their values had been seen together, so that a deviation of 1e9 plus a small noise
-    stays right: Chan, Golub, LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*,
-    1979.  What no float can hold (values near 1e308 are legal) is infinite inside, never an exception nor NaN, and
-    answered as None.
+    The moments of two sets of values merge into those of their union without cancellation, as for values near 1e9
+    with a small noise: Chan, Golub, LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances*, 1979.  An overflow (values near 1e308 are valid) is infinite inside and None in an answer; it never
+    raises and never yields NaN.
     """
 
     count: int = 0
@@ -49,16 +49,16 @@ class Moments:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Moments:
-        """The moments of ``values``, by two passes."""
-        listed = list(values)
-        if not listed:
+        """The moments of ``values``, in two passes."""
+        numbers = list(values)
+        if not numbers:
             return cls()
-        mean = _sum(listed) / len(listed)
-        m2 = _sum((value - mean) * (value - mean) for value in listed)
-        return cls(len(listed), mean, m2, min(listed), max(listed))
+        mean = _sum(numbers) / len(numbers)
+        m2 = _sum((value - mean) * (value - mean) for value in numbers)
+        return cls(len(numbers), mean, m2, min(numbers), max(numbers))
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of values together."""
+        """The moments of the union of both sets of values."""
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count
@@ -73,17 +73,17 @@ class Moments:
 
     @property
     def deviation(self) -> Optional[float]:
-        """The sample's standard deviation (n - 1); None for fewer than two values."""
+        """The sample standard deviation (n - 1); None for fewer than two values."""
         return _finite(math.sqrt(max(0.0, self.m2) / (self.count - 1))) if self.count > 1 else None
 
     def answer(self, statistic: Statistic) -> Optional[float]:
-        """What of ``statistic`` the moments alone can say; QueryError where they cannot."""
+        """The value of ``statistic``; QueryError if the moments do not determine it."""
         if statistic.name == "count":
             return float(self.count)
         if statistic.name == "deviation":
             return self.deviation
-        if statistic.name not in _OF_MOMENTS:
-            raise QueryError(f"{statistic.name}: expected one of {', '.join(_OF_MOMENTS)}")
+        if statistic.name not in _MOMENT_STATISTICS:
+            raise QueryError(f"{statistic.name}: expected one of {', '.join(_MOMENT_STATISTICS)}")
         if not self.count:
             return None
         if statistic.name == "sum":
@@ -91,19 +91,19 @@ class Moments:
         return _finite({"average": self.mean, "minimum": self.minimum, "maximum": self.maximum}[statistic.name])
 
 
-_OF_MOMENTS = ("average", "deviation", "minimum", "maximum", "count", "sum")
+_MOMENT_STATISTICS = ("average", "deviation", "minimum", "maximum", "count", "sum")
 
 
 def needs_only_moments(statistic: Statistic) -> bool:
-    """Whether :meth:`Moments.answer` can tell it."""
-    return statistic.name in _OF_MOMENTS
+    """Whether :meth:`Moments.answer` computes it."""
+    return statistic.name in _MOMENT_STATISTICS
 
 
 def _sum(values: Iterable[float]) -> float:
-    """The sum, rounded once; infinite where no float holds it."""
+    """The correctly rounded sum; infinite on overflow."""
     try:
         return _no_nan(math.fsum(values))
-    except (OverflowError, ValueError):  # too large, or infinities of both signs
+    except (OverflowError, ValueError):  # an overflow, or infinities of both signs
         return math.inf
 
 
@@ -121,7 +121,7 @@ def average(values: Sequence[float]) -> Optional[float]:
 
 
 def deviation(values: Sequence[float]) -> Optional[float]:
-    """The sample's standard deviation (n - 1); None for fewer than two values."""
+    """The sample standard deviation (n - 1); None for fewer than two values."""
     return Moments.of(values).deviation
 
 
@@ -134,21 +134,21 @@ def median(values: Sequence[float]) -> Optional[float]:
 
 
 def percentile_rank(count: int, percentile: float) -> Optional[int]:
-    """The rank, from 1, of the item that is the percentile of ``count`` sorted values: floor(n*p/100 + .5).
+    """The rank, from 1, of a percentile among ``count`` sorted values: floor(n*p/100 + .5).
 
-    As InfluxDB does it (``percentile()``, nearest rank); None where that rank is 0.
+    This is the nearest rank of InfluxDB's ``percentile()``; None if it is 0.
     """
     return min(count, int(math.floor(count * percentile / 100.0 + 0.5))) or None
 
 
 def percentile_of(values: Sequence[float], percentile: float) -> Optional[float]:
-    """The item at floor(n*p/100 + .5) of the sorted values; None where that is 0."""
+    """The item at floor(n*p/100 + .5) of the sorted values; None if that is 0."""
     rank = percentile_rank(len(values), percentile)
     return sorted(values)[rank - 1] if rank else None
 
 
 def _statistics() -> Dict[str, Statistic]:
-    listed: List[Statistic] = [
+    all_statistics: List[Statistic] = [
         Statistic("average", average, "mean"),
         Statistic("deviation", deviation, "stddev"),
         Statistic("minimum", lambda values: min(values, default=None), "min"),
@@ -159,7 +159,7 @@ def _statistics() -> Dict[str, Statistic]:
         Statistic("first", lambda values: values[0] if values else None, "first", of_text=True),
         Statistic("last", lambda values: values[-1] if values else None, "last", of_text=True),
     ]
-    return {statistic.name: statistic for statistic in listed}
+    return {statistic.name: statistic for statistic in all_statistics}
 
 
 STATISTICS = _statistics()
@@ -174,7 +174,7 @@ def percentile(p: float) -> Statistic:
 
 
 def find(name: str) -> Statistic:
-    """The statistic of that name, ``p95`` and ``p99.9`` among them; QueryError says which there are."""
+    """The statistic called ``name``, such as ``average`` or ``p99.9``; QueryError if there is none."""
     if name in STATISTICS:
         return STATISTICS[name]
     if name[:1] == "p" and name[1:].replace(".", "", 1).isdigit() and len(name) <= 12 and name.isascii():
@@ -183,5 +183,5 @@ def find(name: str) -> Statistic:
 
 
 def find_all(names: Iterable[str]) -> Tuple[Statistic, ...]:
-    """The statistics of those names, in that order, each once."""
+    """The statistics with those names, in that order and without duplicates."""
     return tuple({name: find(name) for name in names}.values())

@@ -1,4 +1,4 @@
-"""Reading times and ages as people write them.  Inside, a time is nanoseconds since 1970 in UTC."""
+"""Parsing of times and ages that people write.  Internally, a time is nanoseconds since 1970 in UTC."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bbmeasure.units import excerpt
 
 #: Nanoseconds of a second: points have times in nanoseconds since 1970 in UTC.
 NANOSECONDS = 10**9
-#: What a person may give for a time: unix seconds, ISO 8601, an age such as ``7d``, or a datetime.
+#: The forms of a time: unix seconds, ISO 8601, an age such as ``7d``, or a datetime.
 When = Union[float, int, str, datetime, None]
 
 _AGE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?)(?P<unit>ms|[smhdwy])\Z")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _SECONDS_TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
-#: 2200-01-01: later times do not fit the stores' 64 bits for long.
+#: 2200-01-01; nanoseconds in 64 bits end in 2262.
 _LATEST = 7_258_118_400.0
 
 
 def read_age(text: str, what: str = "age") -> float:
-    """Seconds of an age such as ``90s``, ``15m``, ``12h``, ``7d``, ``3w``, ``1y`` (365 days); QueryError for others."""
+    """Seconds of an age such as ``90s``, ``15m``, ``12h``, ``7d``, ``3w`` or ``1y`` (365 days); else QueryError."""
     match = _AGE.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise QueryError(f"{what} {excerpt(str(text))}: expected a number with s, m, h, d, w or y, such as 7d")
@@ -31,9 +31,9 @@ def read_age(text: str, what: str = "age") -> float:
 
 
 def read(when: When, now: float, what: str = "time") -> Optional[int]:
-    """Nanoseconds of ``when``; None for None.  ``now``, in unix seconds, is what an age counts back from.
+    """Nanoseconds of ``when``; None for None.  An age counts back from ``now``, in unix seconds.
 
-    A time without a zone is UTC.  QueryError says what was wanted.
+    A time without a zone is UTC.  QueryError, with ``what`` as the name of the argument, if it is not a time.
     """
     if when is None:
         return None
@@ -41,13 +41,13 @@ def read(when: When, now: float, what: str = "time") -> Optional[int]:
 
 
 def nanoseconds(seconds: float) -> int:
-    """Nanoseconds of finite unix seconds, whole seconds exactly."""
+    """Nanoseconds of finite unix seconds, exact for whole seconds."""
     whole = math.floor(seconds)
     return whole * NANOSECONDS + round((seconds - whole) * NANOSECONDS)
 
 
 def seconds(nanoseconds: int) -> float:
-    """Unix seconds."""
+    """Unix seconds of a time in nanoseconds."""
     return nanoseconds / NANOSECONDS
 
 

@@ -1,4 +1,4 @@
-"""Statistics: each against Python's own module, and where floats end."""
+"""Statistics, compared with Python's own module, and at the limits of floats."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ _VALUES = st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=1, max_siz
 _HUGE = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20)
 
 
-def _ask(name, values):
+def _compute(name, values):
     return statistics.find(name).function(values)
 
 
 @given(_VALUES)
 def test_agrees_with_python(values):
-    """Average, median, minimum, maximum, sum, count, first and last are what Python's own module says."""
-    assert _ask("average", values) == pytest.approx(python.fmean(values), rel=1e-12, abs=1e-6)
-    assert _ask("median", values) == pytest.approx(python.median(values), rel=1e-15, abs=1e-300)
-    assert _ask("minimum", values) == min(values)
-    assert _ask("maximum", values) == max(values)
-    assert _ask("sum", values) == math.fsum(values)
-    assert _ask("count", values) == len(values)
-    assert (_ask("first", values), _ask("last", values)) == (values[0], values[-1])
+    """Average, median, minimum, maximum, sum, count, first and last equal those of Python."""
+    assert _compute("average", values) == pytest.approx(python.fmean(values), rel=1e-12, abs=1e-6)
+    assert _compute("median", values) == pytest.approx(python.median(values), rel=1e-15, abs=1e-300)
+    assert _compute("minimum", values) == min(values)
+    assert _compute("maximum", values) == max(values)
+    assert _compute("sum", values) == math.fsum(values)
+    assert _compute("count", values) == len(values)
+    assert (_compute("first", values), _compute("last", values)) == (values[0], values[-1])
 
 
 @given(_VALUES)
-def test_the_deviation_is_the_samples(values):
+def test_the_deviation_is_that_of_a_sample(values):
     """Deviation divides by n - 1, as Python's stdev does, and is None for one value."""
     if len(values) == 1:
-        assert _ask("deviation", values) is None
+        assert _compute("deviation", values) is None
     else:
-        assert _ask("deviation", values) == pytest.approx(python.stdev(values), rel=1e-9, abs=1e-5)
+        assert _compute("deviation", values) == pytest.approx(python.stdev(values), rel=1e-9, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     "name", ["average", "deviation", "minimum", "maximum", "median", "sum", "first", "last", "p95"]
 )
-def test_no_data_has_no_answer(name):
-    """Without a value every statistic is None; only the count is 0."""
-    assert _ask(name, []) is None
-    assert _ask("count", []) == 0
+def test_statistics_of_no_values(name):
+    """Every statistic is None, except the count, which is 0."""
+    assert _compute(name, []) is None
+    assert _compute("count", []) == 0
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 1000])
 def test_a_small_noise_on_a_large_offset_keeps_its_deviation(pieces):
-    """The deviation of 1e9 plus a small noise is right, however the values were put together."""
+    """The deviation of 1e9 plus a small noise is exact for any partition into moments."""
     noise = random.Random(5)
     values = [1e9 + noise.gauss(0, 0.01) for _ in range(2000)]
     moments = Moments()
@@ -66,8 +66,8 @@ def test_a_small_noise_on_a_large_offset_keeps_its_deviation(pieces):
 
 
 @given(_VALUES, _VALUES)
-def test_moments_merge_as_if_seen_together(one, other):
-    """Merged moments are those of all values, in either order, and an empty one changes nothing."""
+def test_moments_merge(one, other):
+    """Merged moments are those of all values, in either order; empty moments are neutral."""
     whole, merged = Moments.of(one + other), Moments.of(one).merge(Moments.of(other))
     assert (merged.count, merged.minimum, merged.maximum) == (whole.count, whole.minimum, whole.maximum)
     assert merged.mean == pytest.approx(whole.mean, rel=1e-9, abs=1e-5)
@@ -76,18 +76,18 @@ def test_moments_merge_as_if_seen_together(one, other):
 
 
 @given(_VALUES)
-def test_moments_answer_as_the_functions_do(values):
-    """What moments can tell is what the statistic's own function tells."""
+def test_moments_equal_the_functions(values):
+    """Moments and the function of a statistic return the same."""
     moments = Moments.of(values)
     for statistic in statistics.STATISTICS.values():
         if statistics.needs_only_moments(statistic):
-            wanted = statistic.function(values)
+            expected = statistic.function(values)
             got = moments.answer(statistic)
-            assert got is wanted is None or got == pytest.approx(wanted, rel=1e-9, abs=1e-5)
+            assert got is expected is None or got == pytest.approx(expected, rel=1e-9, abs=1e-5)
 
 
-def test_moments_say_what_they_cannot_tell():
-    """Moments know no median: asking them is a QueryError that says what they know."""
+def test_moments_do_not_determine_every_statistic():
+    """Other statistics raise a QueryError that lists those that moments determine."""
     for name in ("median", "first", "last", "p95"):
         assert not statistics.needs_only_moments(statistics.find(name))
         with pytest.raises(QueryError, match="expected one of average, deviation"):
@@ -97,8 +97,8 @@ def test_moments_say_what_they_cannot_tell():
 
 
 @given(_HUGE, _HUGE)
-def test_values_at_the_end_of_floats_raise_nothing(one, other):
-    """Values near 1e308 are legal: no statistic of them raises or is NaN; what no float holds is None."""
+def test_values_at_the_limits_of_floats_raise_nothing(one, other):
+    """Values near 1e308 are valid: no statistic of them raises or is NaN; an overflow is None."""
     merged = Moments.of(one).merge(Moments.of(other))
     assert not any(math.isnan(value) for value in (merged.mean, merged.m2))
     for name in [*statistics.STATISTICS, "p50"]:
@@ -109,11 +109,11 @@ def test_values_at_the_end_of_floats_raise_nothing(one, other):
         assert all(answer is None or math.isfinite(answer) for answer in answers)
 
 
-def test_what_no_float_holds_is_none():
-    """Two values of 1.7e308 have no sum, no average and no deviation in floats, but a median."""
+def test_an_overflow_is_none():
+    """Two values of 1.7e308 have a median, but no finite sum, average and deviation."""
     values = [1.7e308, 1.7e308]
-    assert [_ask(name, values) for name in ("sum", "average", "median")] == [None, None, 1.7e308]
-    assert _ask("deviation", [1e200, -1e200]) is None
+    assert [_compute(name, values) for name in ("sum", "average", "median")] == [None, None, 1.7e308]
+    assert _compute("deviation", [1e200, -1e200]) is None
     assert Moments.of(values).answer(statistics.find("sum")) is None
 
 
@@ -122,7 +122,7 @@ def test_what_no_float_holds_is_none():
     [(10, 0, None), (10, 4, None), (10, 5, 1), (10, 50, 5), (10, 95, 10), (10, 100, 10), (1, 49, None), (1, 50, 1)],
 )
 def test_a_percentile_is_the_nearest_rank(count, percent, rank):
-    """The percentile is the item at floor(n*p/100 + .5) of the sorted values, None where that is 0."""
+    """The percentile is the item at floor(n*p/100 + .5) of the sorted values, None if that is 0."""
     values = list(range(count, 0, -1))
     assert statistics.percentile_rank(count, percent) == rank
     assert statistics.percentile(percent).function(values) == rank
@@ -131,8 +131,8 @@ def test_a_percentile_is_the_nearest_rank(count, percent, rank):
 @pytest.mark.parametrize(
     ("name", "percent"), [("p95", 95), ("p99.9", 99.9), ("p0", 0), ("p100", 100), ("p99.99999", 99.99999), ("p.5", 0.5)]
 )
-def test_a_percentile_is_found_by_its_name(name, percent):
-    """p and a number name a percentile; what it is called keeps every digit."""
+def test_a_percentile_by_its_name(name, percent):
+    """The name of a percentile is p and a number, of which it keeps every digit."""
     found = statistics.find(name)
     assert found.percentile == percent
     assert float(found.name[1:]) == percent
@@ -143,19 +143,19 @@ def test_a_percentile_is_found_by_its_name(name, percent):
 @pytest.mark.parametrize(
     "name", ["", "mean", "p", "p.", "p101", "p-1", "p1e1", "p\u0665", "p1.2.3", "p" + "9" * 50, "AVERAGE"]
 )
-def test_an_unknown_statistic_is_said(name):
-    """An unknown name is a QueryError that says which there are."""
+def test_an_unknown_statistic_is_refused(name):
+    """An unknown name raises a QueryError that lists the known ones."""
     with pytest.raises(QueryError, match="expected"):
         statistics.find(name)
 
 
 @pytest.mark.parametrize("percent", [-0.1, 100.1, math.nan, math.inf, True, "95", None])
 def test_a_percentile_is_a_number_from_0_to_100(percent):
-    """What is not a number from 0 to 100 is a QueryError."""
+    """Anything else raises QueryError."""
     with pytest.raises(QueryError, match="from 0 to 100"):
         statistics.percentile(percent)
 
 
-def test_each_is_asked_once_in_the_order_given():
-    """The same statistic twice is one question."""
+def test_find_all_removes_duplicates():
+    """The order is kept."""
     assert [found.name for found in statistics.find_all(["p95", "average", "p95"])] == ["p95", "average"]

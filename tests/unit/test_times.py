@@ -1,4 +1,4 @@
-"""Times and ages as people write them."""
+"""Parsing of times and ages."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ NOW = 1_700_000_000.0
         (" 400d ", 400 * 86400),
     ],
 )
-def test_an_age_is_read(text: str, seconds: float) -> None:
+def test_valid_ages(text: str, seconds: float) -> None:
     """An age is a number with the letter of its unit."""
     assert times.read_age(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "7", "d", "7 d", "-7d", "7D", "7days", "\uff17d", "7d\x00", "1e3s", None, 7])
-def test_what_is_no_age_is_refused(text: Any) -> None:
-    """Anything else says which argument it was and what was wanted."""
+def test_invalid_ages_are_refused(text: Any) -> None:
+    """The message has the name of the argument and the expected form."""
     with pytest.raises(QueryError, match=r"retention .*: expected a number with s, m, h, d, w or y, such as 7d"):
         times.read_age(text, "retention")
 
@@ -63,13 +63,13 @@ def test_what_is_no_age_is_refused(text: Any) -> None:
         (datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-5))), 1_769_878_800),
     ],
 )
-def test_a_time_is_read(when: times.When, seconds: float) -> None:
-    """Unix seconds, ISO 8601, an age and a datetime all become nanoseconds; a time without a zone is UTC."""
+def test_valid_times(when: times.When, seconds: float) -> None:
+    """Unix seconds, ISO 8601, an age and a datetime become nanoseconds; a time without a zone is UTC."""
     assert times.read(when, NOW) == round(Fraction(seconds) * NANOSECONDS)
 
 
-def test_no_time_is_none() -> None:
-    """None stays None: that end of the range is open."""
+def test_none_is_an_open_end() -> None:
+    """None is returned unchanged."""
     assert times.read(None, NOW) is None
 
 
@@ -102,29 +102,29 @@ def test_no_time_is_none() -> None:
         "2026-01-31T12:00:00Z; DROP TABLE points",
     ],
 )
-def test_what_is_no_time_is_refused(when: Any) -> None:
-    """Nonsense, and what no store could hold, says which argument it was and what was wanted."""
+def test_invalid_times_are_refused(when: Any) -> None:
+    """Other texts, and times that exceed 64 bits, raise a QueryError with the name of the argument."""
     with pytest.raises(QueryError, match=r"since .*: expected ISO 8601 .*, unix seconds, or an age such as 7d"):
         times.read(when, NOW, "since")
 
 
-def test_a_message_shows_little_of_a_long_text() -> None:
-    """Ten megabytes of text do not come back in the message."""
+def test_a_message_has_an_excerpt_of_a_long_text() -> None:
+    """The message is short even for ten megabytes of text."""
     with pytest.raises(QueryError) as caught:
         times.read("x" * 10_000_000, NOW)
     assert len(str(caught.value)) < 300
 
 
 @given(st.integers(min_value=-(10**9), max_value=7 * 10**9))
-def test_seconds_are_the_way_back(second: int) -> None:
-    """Whole seconds come back as they were."""
+def test_seconds_and_nanoseconds_are_inverse(second: int) -> None:
+    """Whole seconds are converted exactly."""
     assert times.read(second, NOW) == second * NANOSECONDS
     assert times.seconds(second * NANOSECONDS) == second
 
 
 @given(st.text(max_size=50))
 def test_any_text_is_a_time_or_a_query_error(text: str) -> None:
-    """No text makes anything but an answer within 64 bits or a QueryError."""
+    """Every text gives a time within 64 bits or raises QueryError."""
     try:
         answer = times.read(text, NOW)
     except QueryError:

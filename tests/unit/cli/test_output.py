@@ -1,4 +1,4 @@
-"""Tables and numbers as a terminal shows them."""
+"""Text tables and numbers for the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bbmeasure.cli import output
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "kind", "shown"),
+    ("value", "unit", "kind", "text"),
     [
         (None, "bytes", "size", "\u2013"),
         (1.42 * 1024 * 1024, "bytes", "size", "1.42 MiB"),
@@ -23,15 +23,15 @@ from bbmeasure.cli import output
         ("3.11.7", "1", "text", "3.11.7"),
     ],
 )
-def test_a_value_is_shown_as_people_write_it(value: object, unit: str, kind: str, shown: str) -> None:
-    """A number has its unit, a text is itself, and nothing is a dash."""
-    assert output.format_value(value, unit, kind) == shown
+def test_format_value(value: object, unit: str, kind: str, text: str) -> None:
+    """A number has its unit, a text is unchanged, None is a dash."""
+    assert output.format_value(value, unit, kind) == text
 
 
-@pytest.mark.parametrize(("change", "shown"), [(None, "\u2013"), (0.008, "+0.8 %"), (-0.5, "-50.0 %"), (0.0, "+0.0 %")])
-def test_a_change_has_its_sign(change: float | None, shown: str) -> None:
+@pytest.mark.parametrize(("change", "text"), [(None, "\u2013"), (0.008, "+0.8 %"), (-0.5, "-50.0 %"), (0.0, "+0.0 %")])
+def test_format_change(change: float | None, text: str) -> None:
     """A change is a percentage with its sign."""
-    assert output.format_change(change) == shown
+    assert output.format_change(change) == text
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_a_change_has_its_sign(change: float | None, shown: str) -> None:
         "nul\x00",
     ],
 )
-def test_a_strangers_text_moves_no_cursor(text: str) -> None:
-    """No escape sequence, line break or change of direction reaches the terminal, as text, unit or name."""
+def test_untrusted_text_has_no_control_characters(text: str) -> None:
+    """No escape sequence, line break or change of direction is printed, in a text, unit or name."""
     for shown in (
         output.clean(text),
         output.format_value(text, "1", "text"),
@@ -61,33 +61,33 @@ def test_a_strangers_text_moves_no_cursor(text: str) -> None:
 
 
 def test_a_long_text_is_cut() -> None:
-    """What is too long ends in an ellipsis and keeps to its size."""
+    """A text that is too long ends with an ellipsis."""
     assert output.clean("x" * 5_000, 10) == "x" * 9 + "\u2026"
     assert len(output.format_value("x" * 5_000, "1", "text")) == 60
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_one_line_that_prints(text: str) -> None:
-    """Whatever the text, it is one line of at most its size and can be encoded."""
+def test_any_text_is_one_printable_line(text: str) -> None:
+    """The result is one line within the maximum length and can be encoded."""
     shown = output.clean(text)
     assert len(shown) <= 60
     assert shown.encode("utf-8").count(b"\n") == 0
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    """Names stand to the left, numbers to the right, and no line ends in blanks."""
+    """Names are aligned left, numbers right; no line ends with blanks."""
     assert output.table(("name", "n"), [["a", "1"], ["bcdef", "1000"]]) == "\n".join(
         ["name      n", "-----  ----", "a         1", "bcdef  1000"]
     )
 
 
 def test_a_table_without_rows_has_its_head() -> None:
-    """No rows are no error."""
+    """The result is the head alone."""
     assert output.table(("a", "b"), []).splitlines() == ["a  b", "-  -"]
 
 
-def test_the_overview_has_a_cell_for_each_head() -> None:
-    """A row of the demo's table: what is missing is a dash."""
+def test_overview_row() -> None:
+    """A row has a cell for each column; a missing value is a dash."""
     row = output.overview_row("size", "bytes", "size", {"last": 2048.0, "average": 1024.0}, 0.5)
     assert row == ["size", "2 KiB", "+50.0 %", "1 KiB", "\u2013", "\u2013", "\u2013"]
     assert len(row) == len(output.OVERVIEW)

@@ -1,4 +1,4 @@
-"""The getters, against memory and a journal on disk."""
+"""The getters, on a store in memory and on a journal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VALUES = [3.5, -1.0, 8.0, 2.25, 2.25, 100.0, 0.0]
 
 
 class Master:
-    """As much of a master as reports need."""
+    """The attributes of a master that reports use."""
 
     def __init__(self) -> None:
         self.reactor = reactor
@@ -59,22 +59,22 @@ def build(builder: str = "first", worker: str = "bot1") -> BuildContext:
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No master of another test is known."""
+def _no_other_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the masters of other tests."""
     monkeypatch.setattr(state, "_registry", state.Registry())
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 def storage(request: Any, tmp_path: Any) -> Any:
-    """The store of the only running master, which captured VALUES a second apart; each test once a store."""
-    made = MemoryStorage() if request.param == "memory" else SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
+    """The store of the only running master, with VALUES a second apart."""
+    storage = MemoryStorage() if request.param == "memory" else SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
     master = Master()
-    blockon(state_of(master).pipeline.attach(made))
-    blockon(made.declare(SeriesInfo("size", Kind.SIZE, "bytes")))
-    blockon(made.write([point(second, value) for second, value in enumerate(VALUES)]))
-    yield made
+    blockon(state_of(master).pipeline.attach(storage))
+    blockon(storage.declare(SeriesInfo("size", Kind.SIZE, "bytes")))
+    blockon(storage.write([point(second, value) for second, value in enumerate(VALUES)]))
+    yield storage
     master.running = False
-    blockon(made.close())
+    blockon(storage.close())
 
 
 def point(second: float, value: Any, series: str = "size", **more: Any) -> Point:
@@ -84,7 +84,7 @@ def point(second: float, value: Any, series: str = "size", **more: Any) -> Point
 @pytest.mark.parametrize("name", list(GETTERS))
 @inlineCallbacks
 def test_each_statistic(storage: Any, name: str) -> Any:
-    """Each getter gives what Python's own statistics give."""
+    """Each getter returns what Python's own statistics return."""
     assert (yield getter(name)("size")) == pytest.approx(GETTERS[name](VALUES), rel=1e-12)
 
 
@@ -99,7 +99,7 @@ def test_the_range_is_half_open(storage: Any, name: str) -> Any:
 @pytest.mark.parametrize("name", list(GETTERS))
 @inlineCallbacks
 def test_no_data_is_none(storage: Any, name: str) -> Any:
-    """A series that is not known, and an empty range, give None; a count of nothing is 0."""
+    """An unknown series and an empty range give None; their count is 0."""
     nothing = 0 if name == "Count" else None
     for series, where in (("unknown", {}), ("size", {"until": START}), ("size", {"since": START, "until": START})):
         assert (yield getter(name)(series, **where)) == nothing
@@ -107,13 +107,13 @@ def test_no_data_is_none(storage: Any, name: str) -> Any:
 
 @inlineCallbacks
 def test_deviation_of_a_single_value_is_none(storage: Any) -> Any:
-    """One value has no sample's deviation."""
+    """One value has no sample deviation."""
     assert (yield bbmeasure.getDeviation("size", until=START + 1)) is None
 
 
 @inlineCallbacks
 def test_deviation_of_a_large_number_with_a_small_noise(storage: Any) -> Any:
-    """1e9 with a noise of a thousandth deviates by that noise, in all and in a range."""
+    """The deviation of 1e9 plus a noise of a thousandth is exact, in total and in a range."""
     noise = [1e9 + (number * 7919 % 1000) / 1e6 for number in range(5_000)]
     yield storage.write([point(second, value, "large") for second, value in enumerate(noise)])
     assert (yield bbmeasure.getDeviation("large")) == pytest.approx(standard.stdev(noise), rel=1e-6)
@@ -127,21 +127,21 @@ def test_deviation_of_a_large_number_with_a_small_noise(storage: Any) -> Any:
 )
 @inlineCallbacks
 def test_percentiles(storage: Any, percentile: float, value: float) -> Any:
-    """A percentile is the item at floor(n*p/100 + .5) of the sorted values, None where that is none."""
+    """A percentile is the item at floor(n*p/100 + .5) of the sorted values, None if that is 0."""
     assert (yield bbmeasure.getPercentile("size", percentile)) == value
 
 
 @pytest.mark.parametrize("percentile", [-1, 100.1, float("nan"), "50", None, True])
 @inlineCallbacks
-def test_a_percentile_that_is_none(storage: Any, percentile: Any) -> Any:
-    """Outside of 0 to 100 there is no percentile."""
+def test_an_invalid_percentile_is_refused(storage: Any, percentile: Any) -> Any:
+    """Anything but a number from 0 to 100 fails with QueryError."""
     with pytest.raises(QueryError, match="expected a number from 0 to 100"):
         yield bbmeasure.getPercentile("size", percentile)
 
 
 @inlineCallbacks
 def test_filters(storage: Any) -> Any:
-    """Builder, worker and tags narrow the question, each alone and all together; more tags of a point are no matter."""
+    """Builder, worker and tags filter points, alone and together; a point may have further tags."""
     tags = {"target": "core", "phase": "link"}
     yield storage.write(
         [
@@ -178,13 +178,13 @@ def test_filters(storage: Any) -> Any:
     ],
 )
 @inlineCallbacks
-def test_times_as_people_write_them(storage: Any, since: Any, until: Any, values: list[float]) -> Any:
-    """Unix seconds, ISO 8601, an age and a datetime say the same range."""
+def test_forms_of_times(storage: Any, since: Any, until: Any, values: list[float]) -> Any:
+    """Unix seconds, ISO 8601, an age and a datetime are equivalent."""
     assert (yield bbmeasure.getCount("size", since=since, until=until)) == len(values)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("invalid", "message"),
     [
         ({"since": "yesterday"}, "since 'yesterday': expected ISO 8601"),
         ({"until": [1]}, "until"),
@@ -199,18 +199,18 @@ def test_times_as_people_write_them(storage: Any, since: Any, until: Any, values
     ],
 )
 @inlineCallbacks
-def test_a_question_that_makes_no_sense(storage: Any, wrong: dict[str, Any], said: str) -> Any:
-    """A wrong argument is a QueryError that names it, by the Deferred."""
-    where = {"series": "size", **wrong}
-    for ask in (bbmeasure.getAverage, lambda series, **rest: bbmeasure.getPercentile(series, 50, **rest)):
+def test_an_invalid_argument_is_refused(storage: Any, invalid: dict[str, Any], message: str) -> Any:
+    """The Deferred fails with a QueryError that names the argument."""
+    arguments = {"series": "size", **invalid}
+    for get in (bbmeasure.getAverage, lambda series, **rest: bbmeasure.getPercentile(series, 50, **rest)):
         with pytest.raises(QueryError) as caught:
-            yield ask(**where)
-        assert str(caught.value).startswith(said)
+            yield get(**arguments)
+        assert str(caught.value).startswith(message)
 
 
 @inlineCallbacks
 def test_texts(storage: Any) -> Any:
-    """Of texts there are count, first and last; anything else says that it makes no sense."""
+    """A series of texts has count, first and last; other statistics fail with QueryError."""
     yield storage.declare(SeriesInfo("compiler", Kind.TEXT))
     yield storage.write([point(second, text, "compiler") for second, text in enumerate(["gcc", "clang", "gcc"])])
     assert (yield bbmeasure.getCount("compiler")) == 3
@@ -224,14 +224,14 @@ def test_texts(storage: Any) -> Any:
 
 
 @inlineCallbacks
-def test_several_statistics_in_one_question(storage: Any) -> Any:
-    """What is asked together comes from one moment."""
+def test_several_statistics_in_one_query(storage: Any) -> Any:
+    """Their values are returned by name."""
     answers = yield getters.summarize("size", statistics.find_all(["count", "last", "p50"]))
     assert answers == {"count": 7, "last": 0, "p50": 2.25}
 
 
-def test_an_age_counts_back_from_the_masters_clock() -> None:
-    """``7d`` means seven days before now, as the master's reactor has it."""
+def test_an_age_counts_back_from_the_clock_of_the_master() -> None:
+    """Now is the time of the master's reactor."""
     master = Master()
     master.reactor = clock = task.Clock()
     clock.advance(START + 3600)
@@ -244,51 +244,51 @@ def test_an_age_counts_back_from_the_masters_clock() -> None:
 
 
 def test_sources() -> None:
-    """``source`` asks the store of that instance; ``answering`` is asked where nobody says; a journal otherwise."""
+    """``source`` selects the store of an instance; the default is ``answering``, else the journal."""
     master = Master()
     master_state = state_of(master)
     server, other = MemoryStorage(), MemoryStorage()
     for storage, value in ((master_state.pipeline.memory, 1.0), (server, 2.0), (other, 3.0)):
         storage.write([point(0, value)])
     master_state.sources["InfluxDBInstance"] = server
-    heard: list[Any] = []
+    results: list[Any] = []
     for source in (None, "InfluxDBInstance"):
-        bbmeasure.getLast("size", source=source, master=master).addCallback(heard.append)
+        bbmeasure.getLast("size", source=source, master=master).addCallback(results.append)
     master_state.answering = other
-    bbmeasure.getLast("size").addCallback(heard.append)
-    assert heard == [1, 2, 3]
+    bbmeasure.getLast("size").addCallback(results.append)
+    assert results == [1, 2, 3]
 
 
-def test_a_source_that_is_away() -> None:
-    """A store that does not answer fails the Deferred with what it said."""
+def test_a_store_that_is_unavailable() -> None:
+    """The Deferred fails with the error of the store."""
     master = Master()
 
-    class Away(BrokenStorage):
+    class UnavailableStorage(BrokenStorage):
         def summarize(self, *_: Any) -> Any:
             return self._broken()
 
-    state_of(master).pipeline.attach(Away())
+    state_of(master).pipeline.attach(UnavailableStorage())
     errors: list[Any] = []
     bbmeasure.getAverage("size").addErrback(errors.append)
     assert errors[0].check(StorageUnavailableError)
 
 
 def test_several_masters() -> None:
-    """Where several masters run, the question must say which is meant."""
+    """If several masters run, ``master`` is required."""
     masters = [Master(), Master()]
     for number, master in enumerate(masters):
         state_of(master).pipeline.storage.write([point(0, float(number))])
     with pytest.raises(ValueError, match="expected master= to say which"):
         bbmeasure.getLast("size")
-    heard: list[Any] = []
+    results: list[Any] = []
     for master in masters:
-        bbmeasure.getLast("size", master=master).addCallback(heard.append)
-    assert heard == [0, 1]
+        bbmeasure.getLast("size", master=master).addCallback(results.append)
+    assert results == [0, 1]
 
 
 @pytest.mark.parametrize("name", [*GETTERS, "Percentile"])
-def test_getters_look_alike(name: str) -> None:
-    """Each getter has its name, says what it gives, and takes the same arguments."""
+def test_signatures(name: str) -> None:
+    """Each getter has its name, a docstring and the same arguments."""
     found = getter(name)
     assert found.__name__ == f"get{name}"
     assert found.__doc__

@@ -1,4 +1,4 @@
-"""What the JSON API and --json say, made of what the stores answer."""
+"""Serializers of the JSON API and of ``--json``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TEXT = SeriesInfo("version", Kind.TEXT)
 BUILD = BuildContext("a", "bot", 7, 107, "measure", "abc")
 
 
-def test_a_series_says_what_it_is_and_holds():
-    """Kind, unit and direction are words, times unix seconds, what is not there is null."""
+def test_series():
+    """Kind, unit and direction are words, times are unix seconds, missing values are null."""
     assert serialize.series_answer([SIZE, TEXT]) == {
         "series": [
             {
@@ -47,8 +47,8 @@ def test_a_series_says_what_it_is_and_holds():
     }
 
 
-def test_statistics_count_in_whole_numbers():
-    """The count is a whole number also among the statistics; what has no data is null."""
+def test_a_count_is_an_integer():
+    """The count is an integer also among the statistics; statistics without data are null."""
     answer = serialize.statistics_answer(SIZE, "a", 3, {"count": 3.0, "average": 1.5, "p95": None})
     assert answer == {
         "series": "size",
@@ -61,8 +61,8 @@ def test_statistics_count_in_whole_numbers():
     assert json.dumps(answer["statistics"]["count"]) == "3"
 
 
-def test_a_point_has_its_build_and_its_own_tags():
-    """Builder and worker have places of their own and are not repeated among the tags."""
+def test_a_point_of_a_build():
+    """Builder and worker have fields of their own and are not among the tags."""
     point = Point("size", NOW * 10**9 + 250_000_000, 1.5, {"opt": "O2", "builder": "a", "worker": "bot"}, BUILD)
     assert serialize.points_answer(SIZE, [point]) == {
         "series": "size",
@@ -82,14 +82,14 @@ def test_a_point_has_its_build_and_its_own_tags():
     }
 
 
-def test_a_point_outside_builds_has_no_build():
+def test_a_point_outside_builds():
     """Builder, build, buildid, worker and revision of a point outside builds are null."""
-    told = serialize.point_answer(Point("queue", NOW * 10**9, 3.0))
-    assert [told[key] for key in ("builder", "build", "buildid", "worker", "revision")] == [None] * 5
+    answer = serialize.point_answer(Point("queue", NOW * 10**9, 3.0))
+    assert [answer[key] for key in ("builder", "build", "buildid", "worker", "revision")] == [None] * 5
 
 
-def test_an_empty_bucket_has_no_figures():
-    """A stretch without a point is there, with nulls."""
+def test_an_empty_bucket():
+    """An interval without points is included, with nulls."""
     buckets = [Bucket(NOW * 10**9, 0, None, None, None), Bucket((NOW + 1) * 10**9, 2, 1.5, 1.0, 2.0)]
     assert serialize.buckets_answer(SIZE, buckets)["buckets"] == [
         {"time": NOW, "count": 0, "average": None, "minimum": None, "maximum": None},
@@ -97,8 +97,8 @@ def test_an_empty_bucket_has_no_figures():
     ]
 
 
-def test_a_record_stands_beside_the_one_before():
-    """A record has its step, the previous value, and the change as a fraction of it."""
+def test_a_record_has_the_previous_value():
+    """A record has its step, the previous value, and the change as a fraction of that."""
     point, before = (Point("size", NOW * 10**9, value, {"opt": "O2"}, BUILD) for value in (110.0, 100.0))
     assert serialize.records_answer([(point, SIZE, before)]) == {
         "records": [
@@ -134,16 +134,16 @@ def test_a_record_stands_beside_the_one_before():
     ],
 )
 def test_the_change_is_a_fraction_of_the_value_before(value, previous, change):
-    """A fall is negative also below zero; there is no change of texts, from 0, or beyond any float."""
-    found = serialize.change_of(value, previous)
-    assert found is None if change is None else math.isclose(found, change)
+    """A decrease is negative also below zero; texts, a change from 0 and an overflow give None."""
+    result = serialize.change_of(value, previous)
+    assert result is None if change is None else math.isclose(result, change)
 
 
-def test_health_tells_ages_and_no_credentials():
-    """The oldest waiting point has an age in seconds; what looks like credentials in an address is hidden."""
+def test_health_has_ages_and_no_credentials():
+    """The age of the oldest queued point is in seconds; credentials in a URL are redacted."""
     sink = Health("InfluxDBInstance", 12, (NOW - 60) * 10**9, "POST http://user:secret@host/ failed", {"refused": 1})
-    told = serialize.health_answer(NOW, {"late": 1, "captured": 5}, [Health("journal")], [sink])
-    assert told == {
+    answer = serialize.health_answer(NOW, {"late": 1, "captured": 5}, [Health("journal")], [sink])
+    assert answer == {
         "counters": {"captured": 5, "late": 1},
         "stores": [{"name": "journal", "backlog": 0, "age": None, "last_error": None, "counters": {}}],
         "sinks": [
