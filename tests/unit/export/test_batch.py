@@ -1,4 +1,4 @@
-"""Requests made of the journal's rows: the quick way makes the same lines as one point after the other."""
+"""Tests of batches: rows of the journal and single points are serialized to the same lines."""
 
 from __future__ import annotations
 
@@ -46,35 +46,35 @@ POINTS = st.lists(
 
 @settings(max_examples=60)
 @given(POINTS)
-def test_rows_and_points_make_the_same_lines(points: list[Point]) -> None:
-    """Whatever waits, its lines and refusals are those of its points, in their order."""
+def test_rows_and_points_have_the_same_lines(points: list[Point]) -> None:
+    """The lines and invalid points of rows are those of their points, in order."""
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         journal.attach_exporter("sink")
         journal.write(points)
-        waiting = journal.pending("sink", 100)
-    assert [point for _, point in waiting] == points
+        pending = journal.pending("sink", 100)
+    assert [point for _, point in pending] == points
     for options in ({}, {"tag_build_number": True}, {"numbers_only": True}):
         writer = LineWriter(**options)
-        slow, quick = list(write_slices(writer, points)), list(serialize(writer, waiting))
-        assert [lines for lines, _ in quick] == [lines for lines, _ in slow]
-        told = [
-            [(one.position, one.point, str(one.error)) for _, refused in made for one in refused]
-            for made in (quick, slow)
+        by_point, by_row = list(write_slices(writer, points)), list(serialize(writer, pending))
+        assert [lines for lines, _ in by_row] == [lines for lines, _ in by_point]
+        errors = [
+            [(one.position, one.point, str(one.error)) for _, invalid in made for one in invalid]
+            for made in (by_row, by_point)
         ]
-        assert told[0] == told[1]
+        assert errors[0] == errors[1]
 
 
-def test_a_part_of_what_waits_makes_its_own_lines(tmp_path: Path) -> None:
-    """Requests and halves of them are cut from what waits, and together have each point once."""
+def test_slices_of_pending_items(tmp_path: Path) -> None:
+    """Batches and halves of them are slices of the pending items, and contain each point once."""
     points = [Point(f"s{number % 7}", number, float(number), {}, None) for number in range(1_000)]
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.attach_exporter("sink")
         journal.write(points)
-        waiting = journal.pending("sink", 1_000)
+        pending = journal.pending("sink", 1_000)
     clock = task.Clock()
     builder = BatchBuilder(LineWriter(), clock, gzip=True, monotonic=lambda: 0.0)
     found: list[Batch] = []
-    builder.build(waiting, 300, 400).addCallback(found.append)
+    builder.build(pending, 300, 400).addCallback(found.append)
     clock.advance(0)
     builder.split(found[0]).addCallback(found.extend)
     clock.advance(0)

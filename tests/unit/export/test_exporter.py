@@ -1,4 +1,4 @@
-"""The shipper by itself: a clock that is moved by hand, a server that says what the test wants."""
+"""Tests of the exporter with a fake clock, outbox and client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def points(count: int, series: str = "size") -> list[Point]:
 
 
 class PendingPoints(list[tuple[int, Point]]):
-    """Points with their numbers."""
+    """Items of the outbox, with the metadata of their series."""
 
     @property
     def series(self) -> frozenset[SeriesInfo]:
@@ -38,7 +38,7 @@ class PendingPoints(list[tuple[int, Point]]):
 
 
 class FakeOutbox:
-    """The journal's side, in memory."""
+    """Outbox in memory."""
 
     def __init__(self, waiting: Sequence[Point] = ()) -> None:
         self.waiting: deque[tuple[int, Point]] = deque(enumerate(waiting, start=1))
@@ -82,7 +82,7 @@ class FakeOutbox:
 
 
 class FakeClient:
-    """A server that answers what ``answer`` says of the lines it gets."""
+    """Client that responds with the result of ``answer`` for the lines of a request."""
 
     server = Server("http://127.0.0.1:1", "t")
 
@@ -115,7 +115,7 @@ class FakeClient:
 
 
 class Bench:
-    """A shipper on its test bench."""
+    """Exporter with its fakes."""
 
     def __init__(self, waiting: Sequence[Point] = (), answer: Any = lambda lines: None, **options: Any) -> None:
         self.clock = task.Clock()
@@ -123,7 +123,7 @@ class Bench:
         self.client = FakeClient(answer)
         self.forward = 0.0
         options.setdefault("writer", LineWriter())
-        self.shipper = Exporter(
+        self.exporter = Exporter(
             self.outbox,
             "sink",
             self.client,
@@ -134,7 +134,7 @@ class Bench:
         )
 
     def run(self, seconds: float = 0.0) -> None:
-        """Let so much time pass, in small steps, and what is to be done at once be done."""
+        """Advance the clock in small steps, and run calls that are due."""
         for _ in range(500):
             self.clock.advance(0)
         while seconds > 0:
@@ -145,53 +145,53 @@ class Bench:
                 self.clock.advance(0)
 
     def start(self, seconds: float = 0.0) -> Bench:
-        self.shipper.start()
+        self.exporter.start()
         self.run(seconds)
         return self
 
     @property
     def counters(self) -> Any:
-        return self.shipper.health().counters
+        return self.exporter.health().counters
 
 
-def test_what_waits_is_shipped_and_acknowledged() -> None:
-    """All that waits arrives in requests of 5,000, each acknowledged when the server has it."""
+def test_pending_points_are_exported_and_acknowledged() -> None:
+    """Pending points are sent in batches of 5,000, and each batch is acknowledged after the server stored it."""
     bench = Bench(points(12_000)).start()
     assert [len(lines) for lines in bench.client.writes] == [5_000, 5_000, 2_000]
     assert bench.outbox.acknowledged == [5_000, 10_000, 12_000]
     assert len(bench.client.landed) == 12_000
     assert bench.outbox.attached == ["sink"]
     assert bench.counters["shipped"] == 12_000
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
 
 
-def test_what_comes_later_is_shipped_within_a_second() -> None:
-    """An empty outbox is looked at once a second, or when somebody wakes the shipper."""
+def test_new_points_are_exported_within_a_second() -> None:
+    """An idle exporter reads the outbox once a second, and when it is woken."""
     bench = Bench().start(10)
     bench.outbox.put(points(3))
     bench.run(1)
     assert len(bench.client.landed) == 3
     bench.outbox.put(points(5))
-    bench.shipper.wake()
+    bench.exporter.wake()
     bench.run()
     assert len(bench.client.landed) == 5
 
 
-def test_nothing_is_acknowledged_before_the_server_has_it() -> None:
-    """While a request is on its way its points wait, and a second start does not send them twice."""
-    on_its_way: defer.Deferred[None] = defer.Deferred()
-    bench = Bench(points(10), lambda lines: on_its_way).start(5)
-    bench.shipper.start()
+def test_points_are_acknowledged_after_the_response() -> None:
+    """During a request its points stay in the outbox, and a second start does not send them again."""
+    response: defer.Deferred[None] = defer.Deferred()
+    bench = Bench(points(10), lambda lines: response).start(5)
+    bench.exporter.start()
     bench.run(5)
     assert len(bench.client.writes) == 1
     assert bench.outbox.acknowledged == []
-    on_its_way.callback(None)
+    response.callback(None)
     bench.run()
     assert bench.outbox.acknowledged == [10]
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (ServerError(ErrorKind.UNAUTHORIZED, "authorization failed", 401), "401 user, password or token not accepted"),
         (ServerError(ErrorKind.FORBIDDEN, "not authorized", 403), "403 permission denied"),
@@ -203,23 +203,23 @@ def test_nothing_is_acknowledged_before_the_server_has_it() -> None:
     ],
     ids=lambda value: value.kind.name if isinstance(value, ServerError) else "",
 )
-def test_lasting_trouble_is_told_and_not_hammered(error: ServerError, words: str) -> None:
-    """Each kind of trouble shows in health, is tried again in pauses that grow to a minute, and loses nothing."""
-    troubles: list[Answer] = [error]
-    bench = Bench(points(10), lambda lines: troubles[0]).start(600)
-    assert words in (bench.shipper.health().last_error or "")
+def test_errors_are_retried_with_backoff(error: ServerError, message: str) -> None:
+    """Every kind of error is in health, is retried with delays up to a minute, and loses no point."""
+    errors: list[Answer] = [error]
+    bench = Bench(points(10), lambda lines: errors[0]).start(600)
+    assert message in (bench.exporter.health().last_error or "")
     assert bench.outbox.acknowledged == []
     assert bench.outbox.refused == []
     assert 12 <= len(bench.client.writes) <= 18
     assert bench.counters["failures"] == len(bench.client.writes)
-    troubles[0] = None
+    errors[0] = None
     bench.run(61)
     assert len(bench.client.landed) == 10
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
 
 
-def test_pauses_double_with_chance_to_a_cap_and_begin_anew() -> None:
-    """Full jitter: a part by chance of a pause that doubles from one second to sixty."""
+def test_backoff_doubles_to_a_maximum_and_resets() -> None:
+    """Full jitter: a random part of a delay that doubles from one second to sixty."""
     halves = Backoff(lambda: 0.5)
     assert [halves.next() for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     halves.reset()
@@ -229,60 +229,60 @@ def test_pauses_double_with_chance_to_a_cap_and_begin_anew() -> None:
     assert halves.next() == 30
 
 
-def test_a_pause_is_not_cut_short_by_new_points() -> None:
-    """Builds that go on while the server is away do not make the shipper hammer it."""
+def test_new_points_do_not_shorten_a_backoff_delay() -> None:
+    """Builds that continue while the server is down cause no additional requests."""
     bench = Bench(points(1), lambda lines: ServerError(ErrorKind.UNREACHABLE, "away")).start(100)
     before = len(bench.client.writes)
     for _ in range(20):
         bench.outbox.put(points(1))
-        bench.shipper.wake()
+        bench.exporter.wake()
         bench.run()
     assert len(bench.client.writes) == before
 
 
-def test_a_clock_that_is_set_back_puts_nothing_off() -> None:
-    """Timers go by the time of day: with one set back, a pause ends when points come after it."""
-    troubles: list[Answer] = [ServerError(ErrorKind.UNREACHABLE, "away")]
-    bench = Bench(points(1), lambda lines: troubles[0]).start(10)
-    troubles[0] = None
+def test_a_delay_ends_although_the_clock_is_set_back() -> None:
+    """The reactor's timers use the wall clock: if it is set back, wake() ends a delay that is over."""
+    errors: list[Answer] = [ServerError(ErrorKind.UNREACHABLE, "away")]
+    bench = Bench(points(1), lambda lines: errors[0]).start(10)
+    errors[0] = None
     bench.clock.rightNow -= 3_600
     bench.forward = 3_600.0
     bench.run(4)
-    bench.shipper.wake()
+    bench.exporter.wake()
     bench.run()
     assert len(bench.client.landed) == 0
     bench.run(2)
-    bench.shipper.wake()
+    bench.exporter.wake()
     bench.run()
     assert len(bench.client.landed) == 1
 
 
-def test_a_deadline_that_a_clock_set_back_puts_off_is_kept() -> None:
-    """A request that hangs past its deadline is given up when points come, although no timer rings."""
+def test_a_request_times_out_although_the_clock_is_set_back() -> None:
+    """wake() cancels a request that is past its deadline, although its timer has not fired."""
     bench = Bench(points(1), lambda lines: defer.Deferred()).start(1)
     bench.forward = 11.0
-    bench.shipper.wake()
+    bench.exporter.wake()
     bench.run()
     assert len(bench.client.writes) == 1
     bench.forward = 13.0
-    bench.shipper.wake()
+    bench.exporter.wake()
     bench.run(1)
     assert len(bench.client.writes) == 2
-    assert "no answer in time" in (bench.shipper.health().last_error or "")
+    assert "no answer in time" in (bench.exporter.health().last_error or "")
 
 
-def refuse(bad: Callable[[str], bool], words: str = "partial write: field type conflict") -> Any:
-    """A server that refuses a request with a bad line in it."""
+def refuse(bad: Callable[[str], bool], message: str = "partial write: field type conflict") -> Any:
+    """Return a server's answers that refuse every request with a bad line."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(ErrorKind.REFUSED, words, 400) if any(bad(line) for line in lines) else None
+        return ServerError(ErrorKind.REFUSED, message, 400) if any(bad(line) for line in lines) else None
 
     return answer
 
 
 @pytest.mark.parametrize("bad", [{0}, {4_999}, {1_234}, {7, 8, 4_000}, set(range(100, 120))])
-def test_a_refusal_loses_only_the_refused_points(bad: set[int]) -> None:
-    """A request that is refused is cut in halves down to the lines that are at fault; the others land, in order."""
+def test_only_refused_points_become_dead_letters(bad: set[int]) -> None:
+    """A refused batch is split until the bad lines are known; the other points are stored, in order."""
     bench = Bench(points(5_000), refuse(lambda line: int(line.rsplit(" ", 1)[1]) - 1_000_000_000 in bad)).start()
     assert {int(point.value) for point, _ in bench.outbox.refused} == bad
     assert {why for _, why in bench.outbox.refused} == {"partial write: field type conflict"}
@@ -292,11 +292,11 @@ def test_a_refusal_loses_only_the_refused_points(bad: set[int]) -> None:
     assert len(bench.client.writes) <= 40 * len(bad)
     assert bench.counters["refused"] == len(bad)
     assert bench.counters["shipped"] == 5_000 - len(bad)
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
 
 
-def test_a_server_that_says_it_dropped_all_is_believed() -> None:
-    """Where InfluxDB counts as many dropped lines as it got, no smaller requests have to find them."""
+def test_a_batch_that_is_dropped_completely_is_not_split() -> None:
+    """If InfluxDB reports that it dropped all lines of a request, no smaller requests are sent."""
 
     def answer(lines: list[str]) -> Answer:
         return ServerError(
@@ -308,8 +308,8 @@ def test_a_server_that_says_it_dropped_all_is_believed() -> None:
     assert len(bench.outbox.refused) == 5_000
 
 
-def test_trouble_in_the_middle_of_a_refusal_keeps_what_is_settled() -> None:
-    """A server that goes away while the bad line is sought has the points before it, and they are not sent again."""
+def test_an_error_while_a_batch_is_split_keeps_the_acknowledged_part() -> None:
+    """If the server goes down between two parts of a refused batch, the stored part is not sent again."""
     away = False
 
     def answer(lines: list[str]) -> Answer:
@@ -333,8 +333,8 @@ def test_trouble_in_the_middle_of_a_refusal_keeps_what_is_settled() -> None:
     assert [point.value for point, _ in bench.outbox.refused] == [7.0]
 
 
-def test_too_much_at_once_is_sent_in_pieces() -> None:
-    """A server or proxy that takes small requests alone gets small requests."""
+def test_a_batch_that_is_too_large_is_split() -> None:
+    """A server or proxy with a small request limit receives small requests."""
 
     def answer(lines: list[str]) -> Answer:
         return ServerError(ErrorKind.TOO_LARGE, "too large", 413) if len(lines) > 100 else None
@@ -344,8 +344,8 @@ def test_too_much_at_once_is_sent_in_pieces() -> None:
     assert bench.outbox.refused == []
 
 
-def test_a_point_that_is_too_large_alone_is_refused() -> None:
-    """Where not even one point fits, it becomes a dead letter and the others go on."""
+def test_a_single_point_that_is_too_large_is_a_dead_letter() -> None:
+    """A point that exceeds the request limit becomes a dead letter; the others are stored."""
 
     def answer(lines: list[str]) -> Answer:
         large = any("text=" in line for line in lines)
@@ -357,19 +357,19 @@ def test_a_point_that_is_too_large_alone_is_refused() -> None:
     assert len(bench.client.landed) == 5
 
 
-def test_points_that_no_line_can_carry_are_dead_letters() -> None:
-    """A point that cannot be written down is kept with the reason, and never sent."""
-    unfit = Point("size", 1, 1.0, {"value": "x"})
-    bench = Bench([unfit, *points(2), Point("bbmeasure_series", 1, 1.0)]).start()
+def test_invalid_points_are_dead_letters() -> None:
+    """A point that line protocol cannot represent becomes a dead letter with the reason, and is not sent."""
+    invalid = Point("size", 1, 1.0, {"value": "x"})
+    bench = Bench([invalid, *points(2), Point("bbmeasure_series", 1, 1.0)]).start()
     assert [why.split(":")[0] for _, why in bench.outbox.refused] == ["tag 'value'", "series 'bbmeasure_series'"]
     assert len(bench.client.landed) == 2
-    bench = Bench([unfit]).start()
+    bench = Bench([invalid]).start()
     assert bench.client.writes == []
     assert bench.outbox.acknowledged == [1]
 
 
-def test_texts_for_a_server_of_numbers_are_left_out_and_counted() -> None:
-    """VictoriaMetrics gets no texts; that is no refusal."""
+def test_texts_are_skipped_for_a_server_of_numbers() -> None:
+    """VictoriaMetrics receives no texts; they are counted and are no dead letters."""
     text = Point("compiler", 5, "gcc")
     bench = Bench([text, *points(2)], writer=LineWriter(numbers_only=True)).start()
     assert bench.outbox.refused == []
@@ -377,19 +377,19 @@ def test_texts_for_a_server_of_numbers_are_left_out_and_counted() -> None:
     assert bench.outbox.acknowledged == [3]
 
 
-def test_a_slow_server_gets_smaller_requests() -> None:
-    """Requests that are not answered in time become smaller, down to fifty points, and grow again."""
+def test_batches_shrink_after_timeouts() -> None:
+    """After a timeout the batch size is halved, down to fifty points, and doubles after each success."""
 
     def answer(lines: list[str]) -> Answer:
-        return ServerError(ErrorKind.UNREACHABLE, "not a whole answer") if len(lines) > 300 else None
+        return ServerError(ErrorKind.UNREACHABLE, "no complete answer") if len(lines) > 300 else None
 
     bench = Bench(points(20_000), answer).start(600)
     assert len(bench.client.landed) == 20_000
     assert max(len(lines) for lines in bench.client.writes[-20:]) <= 5_000
 
 
-def test_long_texts_make_small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request stays within some megabytes, however long its texts are."""
+def test_the_size_of_a_batch_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points with long texts are sent in batches of limited size."""
     monkeypatch.setattr(batch, "MAX_BYTES", 100_000)
     bench = Bench([Point("log", time, "x" * 1_000) for time in range(1_000)]).start()
     assert max(sum(map(len, lines)) for lines in bench.client.writes) < 250_000
@@ -399,72 +399,72 @@ def test_long_texts_make_small_requests(monkeypatch: pytest.MonkeyPatch) -> None
 MISSING = ServerError(ErrorKind.NOT_FOUND, 'database not found: "t"', 404)
 
 
-class Declares:
-    """Remembers what it was asked to say."""
+class FakeMetadata:
+    """Metadata writer that records its calls."""
 
     def __init__(self) -> None:
         self.counters: Any = {"conflicts": 2}
-        self.said: list[frozenset[SeriesInfo]] = []
+        self.written: list[frozenset[SeriesInfo]] = []
         self.forgotten = 0
 
     def write(self, infos: frozenset[SeriesInfo]) -> defer.Deferred[None]:
-        self.said.append(infos)
+        self.written.append(infos)
         return defer.succeed(None)
 
     def forget(self) -> None:
         self.forgotten += 1
 
 
-def test_a_database_that_is_missing_is_made_and_told_what_series_are() -> None:
-    """A database that was dropped is made anew once, the points arrive, and what series are is said again."""
-    declares = Declares()
+def test_a_missing_database_is_created_and_metadata_written_again() -> None:
+    """A dropped database is created once, the points are stored, and the metadata is written again."""
+    metadata = FakeMetadata()
     replies: list[Answer] = [MISSING]
     bench = Bench(
         points(10),
         lambda lines: replies.pop() if replies else None,
         create_database=True,
-        metadata=declares,
+        metadata=metadata,
     ).start()
-    assert bench.client.made == 2  # once to begin with, once because it was not there
+    assert bench.client.made == 2  # at the start, and when it is missing
     assert len(bench.client.landed) == 10
-    assert declares.forgotten == 1
-    assert declares.said == 2 * [frozenset([SeriesInfo("size", Kind.NUMBER)])]
+    assert metadata.forgotten == 1
+    assert metadata.written == 2 * [frozenset([SeriesInfo("size", Kind.NUMBER)])]
     assert bench.counters["database_created"] == 1
     assert bench.counters["conflicts"] == 2
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
 
 
-def test_a_database_that_keeps_missing_is_not_made_again_and_again() -> None:
-    """A server that makes a database and does not have it is told as such, with pauses."""
+def test_creating_a_database_is_not_repeated_at_once() -> None:
+    """If the database is missing after its creation, that is an error with backoff."""
     bench = Bench(points(10), lambda lines: MISSING, create_database=True).start(20)
     assert bench.client.made == 2
-    assert "404" in (bench.shipper.health().last_error or "")
+    assert "404" in (bench.exporter.health().last_error or "")
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_database_that_may_not_be_made(create: bool) -> None:
-    """Where the user may not make it, or nobody wants it made, the missing database stays the trouble."""
+def test_a_missing_database_that_cannot_be_created(create: bool) -> None:
+    """Without the right to create it, or with createDatabase=False, the missing database is the error."""
     bench = Bench(points(10), lambda lines: MISSING, create_database=create)
     bench.client.may_make = ServerError(ErrorKind.FORBIDDEN, "not authorized", 403)
     bench.start(1)
-    assert "database not found" in (bench.shipper.health().last_error or "")
+    assert "database not found" in (bench.exporter.health().last_error or "")
     bench.client.answer = lambda lines: None
     bench.run(60)
     assert len(bench.client.landed) == 10
 
 
-def test_a_user_who_may_not_make_a_database_that_is_there() -> None:
-    """That is no error: the points land, and health shows no trouble."""
+def test_a_user_without_the_right_to_create_an_existing_database() -> None:
+    """This is no error: the points are stored, and health has no error."""
     bench = Bench(points(10), create_database=True)
     bench.client.may_make = ServerError(ErrorKind.FORBIDDEN, "not authorized", 403)
     bench.start()
     assert len(bench.client.landed) == 10
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
     assert bench.counters["failures"] == 0
 
 
 def test_the_backlog_and_its_limits() -> None:
-    """Health tells the backlog from memory; what waits beyond a limit is dropped until nothing is left to drop."""
+    """Health has the size of the backlog; points beyond a limit are dropped in several calls."""
     bench = Bench(
         points(10),
         lambda lines: ServerError(ErrorKind.FAILED, "oh", 500),
@@ -472,27 +472,27 @@ def test_the_backlog_and_its_limits() -> None:
     )
     bench.outbox.to_trim = [2_000, 2_000]
     bench.start(6)
-    health = bench.shipper.health()
+    health = bench.exporter.health()
     assert (health.name, health.backlog, health.oldest) == ("sink", 10, 5)
     assert health.counters["dropped"] == 7
     assert bench.outbox.trims[:3] == [(1_000, 60.0)] * 3
     assert len(bench.outbox.trims) == 4
 
 
-def test_a_journal_that_cannot_be_read_is_waited_for() -> None:
-    """A journal in trouble is told as the sink's trouble, and shipping goes on when it is over."""
+def test_an_error_of_the_journal_is_retried() -> None:
+    """An error of the journal is the exporter's error, and the export continues after it."""
     bench = Bench(points(10))
     bench.outbox.broken = StorageUnavailableError("journal: locked")
     bench.start(5)
-    assert bench.shipper.health().last_error == "journal: locked"
+    assert bench.exporter.health().last_error == "journal: locked"
     assert bench.counters["unknown_backlog"] == 2
     bench.outbox.broken = None
     bench.run(60)
     assert len(bench.client.landed) == 10
 
 
-def test_nothing_is_asked_of_a_journal_that_does_not_know_the_sink_yet() -> None:
-    """A new sink's backlog is looked at when the journal has it: health begins without a trouble that is none."""
+def test_the_backlog_is_read_after_the_exporter_is_attached() -> None:
+    """The backlog of a new exporter is not read before it is attached, so that health starts without an error."""
     bench = Bench()
     attached: defer.Deferred[None] = defer.Deferred()
     bench.outbox.attach_exporter = lambda sink: attached  # type: ignore[method-assign]
@@ -506,17 +506,17 @@ def test_nothing_is_asked_of_a_journal_that_does_not_know_the_sink_yet() -> None
     assert len(bench.client.landed) == 3
 
 
-def test_a_trouble_ends_when_nothing_waits() -> None:
-    """What another process has shipped meanwhile is no trouble of ours any longer."""
+def test_an_empty_outbox_clears_the_error() -> None:
+    """After another process exported the pending points, health has no error."""
     bench = Bench(points(10), lambda lines: ServerError(ErrorKind.UNREACHABLE, "away")).start(5)
-    assert bench.shipper.health().last_error is not None
+    assert bench.exporter.health().last_error is not None
     bench.outbox.waiting.clear()
     bench.run(60)
-    assert bench.shipper.health().last_error is None
+    assert bench.exporter.health().last_error is None
 
 
-def test_a_journal_that_lost_the_sink_gets_it_again() -> None:
-    """A sink that somebody gave up, or a journal that was replaced, is attached again."""
+def test_a_detached_exporter_is_attached_again() -> None:
+    """An exporter that was detached, or whose journal was replaced, is attached again."""
     bench = Bench(points(10))
     bench.outbox.broken = StorageError("sink 'sink': expected one that is attached")
     bench.start(5)
@@ -526,24 +526,24 @@ def test_a_journal_that_lost_the_sink_gets_it_again() -> None:
     assert len(bench.client.landed) == 10
 
 
-def test_a_mistake_of_ours_does_not_end_the_shipping() -> None:
-    """An exception that nobody expected is counted, logged and tried again after a pause."""
+def test_an_unexpected_exception_does_not_end_the_export() -> None:
+    """An unexpected exception is counted, logged and retried with backoff."""
     bench = Bench(points(10))
-    bench.outbox.broken = KeyError("mistake")
+    bench.outbox.broken = KeyError("bug")
     bench.start(5)
-    assert "KeyError" in (bench.shipper.health().last_error or "")
+    assert "KeyError" in (bench.exporter.health().last_error or "")
     assert bench.counters["errors"] >= 2
     bench.outbox.broken = None
     bench.run(60)
     assert len(bench.client.landed) == 10
 
 
-def test_stop_waits_for_no_server() -> None:
-    """A request on its way is broken off at once; its points wait for the next to start."""
+def test_stop_does_not_wait_for_the_server() -> None:
+    """Stop cancels the request in flight; its points stay in the outbox."""
     cancelled: list[int] = []
     bench = Bench(points(10), lambda lines: defer.Deferred(lambda _: cancelled.append(1))).start(1)
     stopped: list[object] = []
-    bench.shipper.stop().addCallback(stopped.append)
+    bench.exporter.stop().addCallback(stopped.append)
     assert stopped == [None]
     assert cancelled == [1]
     assert bench.client.closed
@@ -551,41 +551,41 @@ def test_stop_waits_for_no_server() -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_stop_ends_a_pause() -> None:
-    """A shipper that waits for its next try, or for something to ship, stops at once."""
+def test_stop_ends_a_delay() -> None:
+    """An exporter that is idle or backing off stops at once."""
     for answer in (lambda lines: ServerError(ErrorKind.FAILED, "oh", 500), lambda lines: None):
         bench = Bench(points(10), answer).start(100)
         stopped: list[object] = []
-        bench.shipper.stop().addCallback(stopped.append)
+        bench.exporter.stop().addCallback(stopped.append)
         assert stopped == [None]
         assert bench.clock.getDelayedCalls() == []
 
 
-def test_stop_is_over_in_time_although_the_journal_hangs() -> None:
-    """What hangs in the journal holds a stop for a second at most."""
+def test_stop_has_a_timeout() -> None:
+    """If the journal hangs, stop ends after STOP_TIMEOUT."""
     bench = Bench(points(10))
     bench.outbox.pending = lambda sink, limit: defer.Deferred(lambda _: _.addErrback(lambda _: defer.Deferred()))  # type: ignore[method-assign, assignment]
     bench.start(1)
     stopped: list[object] = []
-    bench.shipper.stop().addCallback(stopped.append)
+    bench.exporter.stop().addCallback(stopped.append)
     bench.run(exporter.STOP_TIMEOUT)
     assert stopped == [None]
 
 
 def test_stop_before_start_and_twice() -> None:
-    """Stopping what does not run is no error."""
+    """Stopping an exporter that is not running is no error."""
     bench = Bench()
     stopped: list[object] = []
-    bench.shipper.stop().addCallback(stopped.append)
-    bench.shipper.stop().addCallback(stopped.append)
+    bench.exporter.stop().addCallback(stopped.append)
+    bench.exporter.stop().addCallback(stopped.append)
     assert stopped == [None, None]
 
 
-def test_no_turn_of_the_reactor_is_long() -> None:
-    """Five thousand points are packed in turns of some two milliseconds, so that nothing else waits."""
+def test_a_batch_is_built_in_short_turns() -> None:
+    """A batch of five thousand points is built in reactor turns of about two milliseconds."""
 
     class Turns(task.Clock):
-        """A clock where a call that is made at once comes in the next turn."""
+        """Clock that runs ``callLater(0)`` in the next turn."""
 
         def callLater(self, when: float, *arguments: Any, **more: Any) -> Any:
             return super().callLater(when + 1e-6, *arguments, **more)
@@ -594,7 +594,7 @@ def test_no_turn_of_the_reactor_is_long() -> None:
     now = [0.0]
 
     def monotonic() -> float:
-        now[0] += 0.0007  # each look at the clock costs this much
+        now[0] += 0.0007  # duration of each call
         return now[0]
 
     turns = []
@@ -606,5 +606,5 @@ def test_no_turn_of_the_reactor_is_long() -> None:
         turns.append(now[0] - before)
     assert max(turns) < 0.004
     assert len(turns) > 10
-    part: Any = building.result
-    assert len(gzip.decompress(part.body).splitlines()) == 5_000
+    made: Any = building.result
+    assert len(gzip.decompress(made.body).splitlines()) == 5_000

@@ -1,4 +1,4 @@
-"""From the journal's file into real servers; what landed is read by the influxdb client or plain HTTP."""
+"""Tests of the export from a journal to real servers, read by the influxdb client or plain HTTP."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def points(count: int, series: str = "size", start: int = 0, **more: Any) -> lis
 
 
 class Bench:
-    """A journal in a file, and shippers from it."""
+    """A journal in a file, and exporters of it."""
 
     def __init__(self, folder: Path) -> None:
         self.journal = SQLiteStorage(folder / "journal.sqlite", reactor=reactor)
-        self.shippers: list[Exporter] = []
+        self.exporters: list[Exporter] = []
         self.logged: list[LogEvent] = []
         self.forward = 0.0
 
@@ -57,21 +57,21 @@ class Bench:
         limits = options.pop("limits", OutboxLimits())
         client = InfluxClient(reactor, Server(url, options.pop("database", "t"), **options))
         clock = SimpleNamespace(seconds=lambda: reactor.seconds() + self.forward)
-        declarations = MetadataExporter(client, master, clock=clock, monotonic=lambda: time.monotonic() + self.forward)
-        shipper = Exporter(
+        metadata = MetadataExporter(client, master, clock=clock, monotonic=lambda: time.monotonic() + self.forward)
+        exporter = Exporter(
             self.journal,
             name,
             client,
             writer or LineWriter(),
             reactor=reactor,
-            metadata=declarations if master else None,
+            metadata=metadata if master else None,
             create_database=create,
             limits=limits,
             random=lambda: 0.1,
         )
-        self.shippers.append(shipper)
-        shipper.start()
-        return shipper
+        self.exporters.append(exporter)
+        exporter.start()
+        return exporter
 
     @defer.inlineCallbacks
     def until(self, what: str, true: Callable[[], Any], patience: float = 20.0) -> Generator[Any, Any, None]:
@@ -80,24 +80,24 @@ class Bench:
             answer = yield defer.maybeDeferred(true)
             if answer:
                 return
-            assert time.monotonic() < end, f"waited in vain: {what}; {[one.health() for one in self.shippers]}"
+            assert time.monotonic() < end, f"timeout: {what}; {[one.health() for one in self.exporters]}"
             yield task.deferLater(reactor, 0.02)
 
     def shipped(self, name: str = "sink") -> Any:
-        """Wait until nothing waits any longer."""
+        """Wait until the outbox is empty."""
 
         @defer.inlineCallbacks
         def empty() -> Generator[Any, Any, bool]:
             return (yield self.journal.backlog(name)).count == 0
 
-        for shipper in self.shippers:
-            shipper.wake()
+        for exporter in self.exporters:
+            exporter.wake()
         return self.until("the outbox to be empty", empty)
 
     @defer.inlineCallbacks
     def close(self) -> Generator[Any, Any, None]:
-        for shipper in self.shippers:
-            yield shipper.stop()
+        for exporter in self.exporters:
+            yield exporter.stop()
         yield self.journal.close()
         yield task.deferLater(reactor, 0.02)
 
@@ -119,7 +119,7 @@ def influxd() -> Iterator[Influxd]:
 
 
 def landed(server: Influxd, series: str = "size", database: str = "t") -> list[dict[str, Any]]:
-    """The points of a series, as the influxdb client reads them."""
+    """Return the points of a series, read by the influxdb client."""
     client = influxdb.InfluxDBClient("127.0.0.1", server.port, database=database, timeout=20, retries=1)
     try:
         found = client.query(f'SELECT * FROM "{series}"', epoch="ns")
@@ -129,8 +129,8 @@ def landed(server: Influxd, series: str = "size", database: str = "t") -> list[d
 
 
 @inlineCallbacks
-def test_the_journal_arrives_whole(bench: Bench, influxd: Influxd) -> Any:
-    """The database is made, every point is there with its tags and fields, and kinds and units stand beside them."""
+def test_all_points_and_metadata_are_exported(bench: Bench, influxd: Influxd) -> Any:
+    """The database is created; every point has its tags and fields, every series its metadata."""
     yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
     yield bench.journal.write(points(6_000, samples=3, spread=0.5))
     bench.ship(influxd.url)
@@ -157,8 +157,8 @@ def test_the_journal_arrives_whole(bench: Bench, influxd: Influxd) -> Any:
 
 
 @inlineCallbacks
-def test_hostile_names_arrive_under_their_names(bench: Bench, influxd: Influxd) -> Any:
-    """A series, tag and builder of any name makes that one series, and nothing is dropped."""
+def test_hostile_names(bench: Bench, influxd: Influxd) -> Any:
+    """Series, tags and builders of any name are exported, and no point is lost."""
     names = [*HOSTILE_NAMES, "#hash", "ends\\", "tab\tand\nnewline\rreturn", "nul\0byte", "x" * 60_000]
     written = [
         Point(name, NOW, 1.0, {"t" + name: name}, BuildContext(name, name, 1, 1)) for name in names if len(name) < 1000
@@ -180,8 +180,8 @@ def test_hostile_names_arrive_under_their_names(bench: Bench, influxd: Influxd) 
 
 
 @inlineCallbacks
-def test_tags_that_have_influxdb_run_lines_together_cost_no_point(bench: Bench, influxd: Influxd) -> Any:
-    """A backslash before an escaped character and a bare quote make it miss a line's end: each line lands alone."""
+def test_tags_that_make_influxdb_join_lines(bench: Bench, influxd: Influxd) -> Any:
+    """Lines with a backslash before an escaped character and an unescaped quote are stored separately."""
     hostile = [Point("odd", NOW + number, 1.0, {"a": "\\ x", "b": "y", "z": '"'}) for number in range(3)]
     written = points(20)
     yield bench.journal.write([*written[:10], *hostile, *written[10:]])
@@ -193,8 +193,8 @@ def test_tags_that_have_influxdb_run_lines_together_cost_no_point(bench: Bench, 
 
 
 @inlineCallbacks
-def test_an_answer_that_is_lost_doubles_nothing(bench: Bench, influxd: Influxd) -> Any:
-    """The server has the points and its 204 never arrives: they are sent again, and there once."""
+def test_a_lost_response_duplicates_no_point(bench: Bench, influxd: Influxd) -> Any:
+    """If the response is lost, the points are sent again and stored once."""
     influxd.query("CREATE DATABASE t")
     yield bench.journal.write(points(12_000))
     with losing_answers(influxd.url) as way:
@@ -208,25 +208,25 @@ def test_an_answer_that_is_lost_doubles_nothing(bench: Bench, influxd: Influxd) 
 
 
 @inlineCallbacks
-def test_a_type_conflict_costs_only_the_points_at_fault(bench: Bench, influxd: Influxd) -> Any:
-    """Points that another program's field makes impossible become dead letters with the server's words."""
+def test_points_with_a_field_type_conflict_are_dead_letters(bench: Bench, influxd: Influxd) -> Any:
+    """Only the points with the conflict become dead letters, with the server's message."""
     influxd.query("CREATE DATABASE t")
     alien = f'taken value="text" {NOW}\n'.encode()
     requests.post(influxd.url + "/write", params={"db": "t"}, data=alien, timeout=20).raise_for_status()
     yield bench.journal.write([*points(50), *points(2, "taken"), *points(50, start=50)])
-    shipper = bench.ship(influxd.url)
+    exporter = bench.ship(influxd.url)
     yield bench.shipped()
     assert len(landed(influxd)) == 100
     letters = yield bench.journal.dead_letters("sink")
     assert [letter.point.series for letter in letters] == ["taken", "taken"]
     assert "field type conflict" in letters[0].reason
-    assert shipper.health().counters["refused"] == 2
-    assert shipper.health().last_error is None
+    assert exporter.health().counters["refused"] == 2
+    assert exporter.health().last_error is None
 
 
 @inlineCallbacks
 def test_points_beyond_a_retention_policy_are_dead_letters(bench: Bench, influxd: Influxd) -> Any:
-    """What the server's retention policy would drop at once is refused, said so, and holds nothing up."""
+    """Points that the retention policy would drop become dead letters and block no others."""
     influxd.query("CREATE DATABASE t WITH DURATION 1d NAME day")
     now = time.time_ns()
     yield bench.journal.write([*points(300), *(Point("size", now + number, 1.0) for number in range(10))])
@@ -239,8 +239,8 @@ def test_points_beyond_a_retention_policy_are_dead_letters(bench: Bench, influxd
 
 
 @inlineCallbacks
-def test_the_cost_of_tagged_build_numbers(bench: Bench) -> Any:
-    """With build numbers as tags, InfluxDB refuses every build past its max-values-per-tag; as fields it takes all."""
+def test_build_numbers_as_tags_exceed_max_values_per_tag(bench: Bench) -> Any:
+    """With build numbers as tags, InfluxDB refuses builds over max-values-per-tag; as fields it stores all."""
     with Influxd(max_values_per_tag=20) as server:
         builds = [Point("size", NOW + number, 1.0, {}, BuildContext("b", "w", number, number)) for number in range(30)]
         yield bench.journal.attach_exporter("tagged")
@@ -258,32 +258,32 @@ def test_the_cost_of_tagged_build_numbers(bench: Bench) -> Any:
 
 
 @inlineCallbacks
-def test_a_database_that_is_dropped_is_made_and_filled_again(bench: Bench, influxd: Influxd) -> Any:
-    """New points land in a database made anew; what it had is sent again on demand, kinds and units too."""
+def test_a_dropped_database_is_created_again(bench: Bench, influxd: Influxd) -> Any:
+    """New points are stored in the new database; old points and metadata are sent again on demand."""
     yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
     yield bench.journal.write(points(100))
-    shipper = bench.ship(influxd.url)
+    exporter = bench.ship(influxd.url)
     yield bench.shipped()
     influxd.query("DROP DATABASE t")
     yield bench.journal.write(points(1, start=100))
     yield bench.shipped()
     assert [row["value"] for row in landed(influxd)] == [50.0]
     yield bench.until("what series are", lambda: len(landed(influxd, "bbmeasure_series")) == 1)
-    assert shipper.health().counters["database_created"] == 1
+    assert exporter.health().counters["database_created"] == 1
     assert (yield bench.journal.reship("sink", NOW)) == 101
     yield bench.shipped()
     assert len(landed(influxd)) == 101
 
 
-def said(server: Influxd, series: str = "size") -> Any:
-    """What the server was told of a series last."""
+def stored_metadata(server: Influxd, series: str = "size") -> Any:
+    """Return the latest metadata of a series on the server."""
     found = server.rows(f"""SELECT * FROM bbmeasure_series WHERE "series" = '{series}'""", "t")
     return (found[-1]["kind"], found[-1]["unit"], found[-1]["better"]) if found else None
 
 
 @inlineCallbacks
-def test_kinds_and_units_are_said_again_in_a_database_that_was_emptied(bench: Bench, influxd: Influxd) -> Any:
-    """Dropped and made by hand, the database looks as before: the shipper looks there again after a minute."""
+def test_metadata_is_written_again_after_a_database_was_emptied(bench: Bench, influxd: Influxd) -> Any:
+    """The exporter reads the server's metadata again after a minute and writes what is missing."""
     yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
     yield bench.journal.write(points(10))
     bench.ship(influxd.url)
@@ -294,7 +294,7 @@ def test_kinds_and_units_are_said_again_in_a_database_that_was_emptied(bench: Be
     yield bench.journal.reship("sink", NOW)
     yield bench.shipped()
     assert len(landed(influxd)) == 10
-    assert said(influxd) == ("size", "bytes", "none")
+    assert stored_metadata(influxd) == ("size", "bytes", "none")
     bench.forward += 86_400  # and daily, so that no retention policy takes it away
     yield bench.journal.write(points(1, start=10))
     yield bench.shipped()
@@ -302,8 +302,8 @@ def test_kinds_and_units_are_said_again_in_a_database_that_was_emptied(bench: Be
 
 
 @inlineCallbacks
-def test_what_a_master_says_otherwise_holds_on_the_server_too(bench: Bench, influxd: Influxd) -> Any:
-    """A kind or direction that master.cfg gives, or a unit after ``bbmeasure forget``, after a restart too."""
+def test_changed_metadata_is_exported(bench: Bench, influxd: Influxd) -> Any:
+    """A kind or direction from master.cfg, or a unit after ``bbmeasure forget``, is exported, also after a restart."""
     journal = bench.journal
 
     @defer.inlineCallbacks
@@ -314,24 +314,24 @@ def test_what_a_master_says_otherwise_holds_on_the_server_too(bench: Bench, infl
 
     first = bench.ship(influxd.url)
     yield say(SeriesInfo("size", Kind.NUMBER), 0)
-    assert said(influxd) == ("number", "1", "none")
+    assert stored_metadata(influxd) == ("number", "1", "none")
     yield say(SeriesInfo("size", Kind.COUNT, "1", Direction.HIGHER), 1)
-    assert said(influxd) == ("count", "1", "higher")
+    assert stored_metadata(influxd) == ("count", "1", "higher")
     yield first.stop()
     again = bench.ship(influxd.url)
     yield journal.forget("size")
     yield say(SeriesInfo("size", Kind.DURATION, "s", Direction.LOWER), 2)
-    assert said(influxd) == ("duration", "s", "lower")
+    assert stored_metadata(influxd) == ("duration", "s", "lower")
     assert again.health().counters.get("conflicts", 0) == 0
     yield again.stop()
     bench.ship(influxd.url, master="another")
     yield say(SeriesInfo("size", Kind.DURATION, "s", Direction.HIGHER), 3)
-    assert said(influxd) == ("duration", "s", "lower")
+    assert stored_metadata(influxd) == ("duration", "s", "lower")
 
 
 @inlineCallbacks
-def test_a_wrong_password_is_told_and_a_right_one_ships_the_backlog(bench: Bench) -> Any:
-    """A new configuration under the same name gets what waited; no secret is in the log or in health."""
+def test_a_new_password_exports_the_backlog(bench: Bench) -> Any:
+    """A new configuration of the same name exports the backlog; neither log nor health contains a secret."""
     with Influxd(auth=True) as server:
         server.query("CREATE DATABASE t")
         server.query(f"CREATE USER writer WITH PASSWORD '{SECRET}'")
@@ -355,23 +355,23 @@ def test_a_wrong_password_is_told_and_a_right_one_ships_the_backlog(bench: Bench
 
 
 @inlineCallbacks
-def test_a_user_without_rights_is_told_apart(bench: Bench) -> Any:
-    """403 is said as what it is, and the points wait until the right is granted."""
+def test_a_user_without_rights(bench: Bench) -> Any:
+    """The error is 403, and the points stay in the outbox until the right is granted."""
     with Influxd(auth=True) as server:
         server.query("CREATE DATABASE t")
         server.query(f"CREATE USER writer WITH PASSWORD '{SECRET}'")
         yield bench.journal.write(points(10))
-        shipper = bench.ship(server.url, username="writer", password=SECRET)
-        yield bench.until("trouble", lambda: shipper.health().last_error)
-        assert "403 permission denied" in (shipper.health().last_error or "")
+        exporter = bench.ship(server.url, username="writer", password=SECRET)
+        yield bench.until("trouble", lambda: exporter.health().last_error)
+        assert "403 permission denied" in (exporter.health().last_error or "")
         server.query("GRANT WRITE ON t TO writer")
         yield bench.shipped()
-        assert shipper.health().last_error is None
+        assert exporter.health().last_error is None
 
 
 @inlineCallbacks
-def test_over_tls_with_a_certificate_of_ones_own(bench: Bench, tmp_path: Path) -> Any:
-    """Points go over TLS where the certificate is trusted, and wait where it is not."""
+def test_export_over_tls(bench: Bench, tmp_path: Path) -> Any:
+    """Points are exported if the certificate is trusted, and stay in the outbox if not."""
     both, certificate = make_certificate(tmp_path)
     with Influxd(tls=both) as server:
         yield bench.journal.write(points(10))
@@ -385,8 +385,8 @@ def test_over_tls_with_a_certificate_of_ones_own(bench: Bench, tmp_path: Path) -
 
 
 @inlineCallbacks
-def test_a_server_that_comes_back_gets_everything(bench: Bench, influxd: Influxd) -> Any:
-    """A server that is killed in the middle and started again has each point once."""
+def test_a_killed_server_receives_all_points_after_its_restart(bench: Bench, influxd: Influxd) -> Any:
+    """A server that is killed during the export and restarted has each point once."""
     influxd.query("CREATE DATABASE t")
     bench.ship(influxd.url)
     for start in range(0, 10_000, 2_500):
@@ -400,16 +400,16 @@ def test_a_server_that_comes_back_gets_everything(bench: Bench, influxd: Influxd
 
 
 @inlineCallbacks
-def test_a_backlog_beyond_its_limits_loses_its_oldest(bench: Bench, influxd: Influxd) -> Any:
-    """While the server is away no more waits than the limit allows; what was dropped is counted, the newest arrive."""
+def test_the_oldest_points_of_a_backlog_over_its_limit_are_dropped(bench: Bench, influxd: Influxd) -> Any:
+    """The backlog of an unreachable server is limited; dropped points are counted, the newest are exported."""
     port = free_port()
     yield bench.journal.write(points(5_000))
-    shipper = bench.ship(f"http://127.0.0.1:{port}", limits=OutboxLimits(max_bytes=100_000))
-    yield bench.until("the limit", lambda: 0 < shipper.health().backlog < 5_000)
-    yield bench.until("what was dropped", lambda: shipper.health().counters["dropped"])
-    waiting, dropped = shipper.health().backlog, shipper.health().counters["dropped"]
+    exporter = bench.ship(f"http://127.0.0.1:{port}", limits=OutboxLimits(max_bytes=100_000))
+    yield bench.until("the limit", lambda: 0 < exporter.health().backlog < 5_000)
+    yield bench.until("what was dropped", lambda: exporter.health().counters["dropped"])
+    waiting, dropped = exporter.health().backlog, exporter.health().counters["dropped"]
     assert waiting + dropped == 5_000
-    yield shipper.stop()
+    yield exporter.stop()
     bench.ship(influxd.url)
     yield bench.shipped()
     rows = landed(influxd)
@@ -417,8 +417,8 @@ def test_a_backlog_beyond_its_limits_loses_its_oldest(bench: Bench, influxd: Inf
 
 
 @inlineCallbacks
-def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -> Any:
-    """Each point of both is there, and the first to say what a series is is not overwritten."""
+def test_two_masters_export_to_one_database(tmp_path: Path, influxd: Influxd) -> Any:
+    """All points of both are stored, and the metadata of the first master is not overwritten."""
     benches = []
     for number, unit in enumerate(("bytes", "s")):
         folder = tmp_path / str(number)
@@ -430,9 +430,9 @@ def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -
         yield one.journal.declare(SeriesInfo("size", kind, unit))
         build = BuildContext(f"builder{number}", "w", 1, 1)
         yield one.journal.write([Point("size", NOW + at, float(at), {}, build) for at in range(100)])
-        shipper = one.ship(influxd.url, master=str(number))
+        exporter = one.ship(influxd.url, master=str(number))
         yield one.shipped()
-        assert shipper.health().counters.get("conflicts", 0) == number
+        assert exporter.health().counters.get("conflicts", 0) == number
     assert len(landed(influxd)) == 200
     assert {row["unit"] for row in landed(influxd, "bbmeasure_series")} == {"bytes"}
     for one in benches:
@@ -440,13 +440,13 @@ def test_two_masters_write_into_one_database(tmp_path: Path, influxd: Influxd) -
 
 
 @inlineCallbacks
-def test_a_burst_of_refused_connections_loses_nothing(bench: Bench) -> Any:
-    """Nobody listens at first: the points wait in the journal, and health says why."""
+def test_refused_connections_lose_no_point(bench: Bench) -> Any:
+    """The points stay in the outbox, and health has the error."""
     port = free_port()
     yield bench.journal.write(points(10))
-    shipper = bench.ship(f"http://127.0.0.1:{port}")
-    yield bench.until("trouble", lambda: shipper.health().last_error)
-    assert "no answer" in (shipper.health().last_error or "")
+    exporter = bench.ship(f"http://127.0.0.1:{port}")
+    yield bench.until("trouble", lambda: exporter.health().last_error)
+    assert "no answer" in (exporter.health().last_error or "")
     server = Influxd()
     server.port = port
     with server:
@@ -455,11 +455,11 @@ def test_a_burst_of_refused_connections_loses_nothing(bench: Bench) -> Any:
 
 
 def fake_influxdb(version: int) -> Callable[[Request], Reply]:
-    """InfluxDB 2 and 3 as their documents say of ``/write`` and ``/query``.
+    """Return answers of InfluxDB 2 or 3 as documented for ``/write`` and ``/query``.
 
-    2: https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/ (a token, a DBRP mapping that must be there, no
-    CREATE DATABASE).  3: https://docs.influxdata.com/influxdb3/core/reference/client-libraries/v1/ (a database is made
-    by the first write, lines that are refused are told one by one).
+    2: https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/ (token, required DBRP mapping, no CREATE
+    DATABASE).  3: https://docs.influxdata.com/influxdb3/core/reference/client-libraries/v1/ (the first write creates the
+    database, refused lines are listed).
     """
 
     def answer(request: Request) -> Reply:
@@ -483,11 +483,11 @@ def fake_influxdb(version: int) -> Callable[[Request], Reply]:
 
 @pytest.mark.parametrize("version", [2, 3])
 @inlineCallbacks
-def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> Any:
-    """A token in the header, a prefix, refused lines and a CREATE DATABASE that does not exist are no trouble."""
+def test_influxdb_2_and_3_as_documented(bench: Bench, version: int) -> Any:
+    """Token, path prefix, refused lines and a missing CREATE DATABASE are handled."""
     yield bench.journal.write([*points(20), *points(1, "bad"), *points(20, start=20)])
     with Scripted(fake_influxdb(version)) as server:
-        shipper = bench.ship(server.url, token=SECRET, retention_policy="autogen")
+        exporter = bench.ship(server.url, token=SECRET, retention_policy="autogen")
         yield bench.shipped()
         good = {line for request in server.requests if request.path == "/write" for line in request.lines}
         assert len([line for line in good if line.startswith("size,")]) == 40
@@ -495,12 +495,12 @@ def test_influxdb_2_and_3_as_their_documents_say(bench: Bench, version: int) -> 
         (letter,) = yield bench.journal.dead_letters("sink")
         assert letter.point.series == "bad"
         assert ("invalid column type" if version == 3 else "missing fields") in letter.reason
-        assert shipper.health().last_error is None
+        assert exporter.health().last_error is None
 
 
 @inlineCallbacks
-def test_opengemini_as_its_source_says(bench: Bench) -> Any:
-    """A database that is missing is made, and the 400 of a server that is read-only for a while costs no point.
+def test_opengemini_as_implemented(bench: Bench) -> Any:
+    """A missing database is created, and the status 400 of a read-only server loses no point.
 
     https://github.com/openGemini/openGemini/blob/main/lib/util/lifted/influx/httpd/handler.go (``serveWrite``)
     """
@@ -525,29 +525,29 @@ def test_opengemini_as_its_source_says(bench: Bench) -> Any:
 
     yield bench.journal.write([*points(1), *points(1, "bad"), *points(1, start=1)])
     with Scripted(answer) as server:
-        shipper = bench.ship(server.url, username="u", password=SECRET)
+        exporter = bench.ship(server.url, username="u", password=SECRET)
         yield bench.shipped()
         assert made
         letters = yield bench.journal.dead_letters("sink")
         assert [(letter.point.series, "field type conflict" in letter.reason) for letter in letters] == [("bad", True)]
-        assert shipper.health().counters["shipped"] == 2
-        assert shipper.health().last_error is None
+        assert exporter.health().counters["shipped"] == 2
+        assert exporter.health().last_error is None
 
 
 @inlineCallbacks
-def test_a_server_whose_answers_are_odd_gets_the_points(bench: Bench) -> Any:
-    """VictoriaMetrics answers every question by a stub: what series are is not known there, and yet all is shipped."""
+def test_a_server_without_readable_metadata(bench: Bench) -> Any:
+    """VictoriaMetrics answers queries with a stub: metadata cannot be read, and all points are exported."""
     with VictoriaMetrics() as server:
         yield bench.journal.write(points(10))
-        shipper = bench.ship(server.url)
+        exporter = bench.ship(server.url)
         yield bench.shipped()
-        assert shipper.health().last_error is None
+        assert exporter.health().last_error is None
         yield bench.until("the samples", lambda: server.samples("size_value"))
 
 
 @inlineCallbacks
-def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
-    """Numbers and tags arrive at /insert/0/influx; a resend doubles nothing, with the server's deduplication on."""
+def test_victoriametrics_cluster(bench: Bench) -> Any:
+    """Numbers and tags are stored at /insert/0/influx; with deduplication points that are sent twice count once."""
     prefix = "/insert/0/influx"
     now = time.time_ns() // 10**6 * 10**6
     written: Sequence[Point] = [
@@ -556,7 +556,7 @@ def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
     with VictoriaMetrics(prefix, "-dedup.minScrapeInterval=1ms") as server:
         yield bench.journal.write([*written, Point("compiler", now, "gcc")])
         with losing_answers(f"http://127.0.0.1:{server.port}", lambda number: number == 1) as way:
-            shipper = bench.ship(
+            exporter = bench.ship(
                 way.url + prefix, master="", writer=LineWriter(numbers_only=True), create_database=False
             )
             yield bench.shipped()
@@ -576,5 +576,5 @@ def test_victoriametrics_behind_its_clusters_prefix(bench: Bench) -> Any:
         assert server.samples("size_revision") == []
         assert server.samples("compiler_text") == []
         assert [value for _, value in server.samples("size_buildid")[0][1]] == [101] * 50
-        assert shipper.health().counters["skipped"] == 2
-        assert shipper.health().last_error is None
+        assert exporter.health().counters["skipped"] == 2
+        assert exporter.health().last_error is None

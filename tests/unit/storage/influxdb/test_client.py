@@ -1,4 +1,4 @@
-"""The HTTP client: real servers with and without passwords and TLS, and servers that hang, drip and lie."""
+"""Tests of the client with real servers, with authentication and TLS, and with faulty servers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def influxd() -> Iterator[Influxd]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Influxd]:
-    """An influxd with users: a writer, a reader, and one who may do nothing."""
+    """An influxd with users: a writer, a reader, and one without rights."""
     with Influxd(auth=True) as server:
         server.query("CREATE DATABASE t")
         for user in ("writer", "reader", "nobody"):
@@ -48,7 +48,7 @@ def guarded() -> Iterator[Influxd]:
 
 @pytest.fixture
 def clients() -> Iterator[Any]:
-    """Makes clients, and closes them."""
+    """Factory of clients, which are closed after the test."""
     made: list[InfluxClient] = []
 
     def make(url: str, **options: Any) -> InfluxClient:
@@ -64,7 +64,7 @@ def clients() -> Iterator[Any]:
 
 @defer.inlineCallbacks
 def _turns() -> Generator[Any, Any, None]:
-    """Give the reactor some turns, in which connections are closed."""
+    """Run some reactor turns, so that connections are closed."""
     for _ in range(5):
         waited: defer.Deferred[None] = defer.Deferred()
         reactor.callLater(0.005, waited.callback, None)
@@ -72,8 +72,8 @@ def _turns() -> Generator[Any, Any, None]:
 
 
 @defer.inlineCallbacks
-def trouble_of(work: defer.Deferred[Any]) -> Generator[Any, Any, ServerError]:
-    """The ServerError that a request fails with."""
+def error_of(work: defer.Deferred[Any]) -> Generator[Any, Any, ServerError]:
+    """Return the ServerError of a failed request."""
     try:
         answer = yield work
     except ServerError as error:
@@ -82,8 +82,8 @@ def trouble_of(work: defer.Deferred[Any]) -> Generator[Any, Any, ServerError]:
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_write_lands_and_is_answered(influxd: Influxd, clients: Any) -> TEST:
-    """Lines that are written are there, and a question brings them back with nanoseconds."""
+def test_written_lines_can_be_queried(influxd: Influxd, clients: Any) -> TEST:
+    """Written lines are returned by a query, with nanosecond timestamps."""
     client = clients(influxd.url)
     yield client.write(b"landed,t=x value=1.5 1700000000123456789\n")
     assert influxd.rows("SELECT * FROM landed", "t") == [{"time": 1700000000123456789, "t": "x", "value": 1.5}]
@@ -92,27 +92,27 @@ def test_a_write_lands_and_is_answered(influxd: Influxd, clients: Any) -> TEST:
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_gzipped_write_lands(influxd: Influxd, clients: Any) -> TEST:
-    """A compressed body is announced as one."""
+def test_a_gzipped_write(influxd: Influxd, clients: Any) -> TEST:
+    """A compressed body has the Content-Encoding header."""
     yield clients(influxd.url).write(gzip.compress(b"zipped value=1 1\n"), gzipped=True)
     assert influxd.rows("SELECT value FROM zipped", "t") == [{"time": 1, "value": 1}]
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_retention_policy_is_written_to(influxd: Influxd, clients: Any) -> TEST:
-    """Lines go to the retention policy that was chosen, and one that is not there is told apart from a failure."""
+def test_a_write_to_a_retention_policy(influxd: Influxd, clients: Any) -> TEST:
+    """Lines go to the selected retention policy; a missing one is NOT_FOUND."""
     influxd.query('CREATE RETENTION POLICY "my policy" ON t DURATION INF REPLICATION 1')
     yield clients(influxd.url, retention_policy="my policy").write(b"policed value=1 1\n")
     assert influxd.rows('SELECT value FROM "my policy".policed', "t") == [{"time": 1, "value": 1}]
     assert influxd.rows("SELECT value FROM autogen.policed", "t") == []
-    error = yield trouble_of(clients(influxd.url, retention_policy="other").write(b"policed value=1 1\n"))
+    error = yield error_of(clients(influxd.url, retention_policy="other").write(b"policed value=1 1\n"))
     assert (error.kind, error.status) == (ErrorKind.NOT_FOUND, 500)
     assert "retention policy not found" in str(error)
 
 
 @pytest_twisted.inlineCallbacks
-def test_answers_in_many_pieces_are_put_together(influxd: Influxd, clients: Any) -> TEST:
-    """Ten thousand rows come in pieces and make one series, or go to whoever takes the pieces."""
+def test_chunks_are_joined(influxd: Influxd, clients: Any) -> TEST:
+    """Ten thousand rows arrive in chunks and are joined into one series, or passed to the handler."""
     client = clients(influxd.url)
     yield client.write(b"".join(b"many value=%d %d\n" % (number, number) for number in range(10_000)))
     answer = yield client.query(Statement("SELECT value FROM many; SELECT count(value) FROM many"))
@@ -124,18 +124,18 @@ def test_answers_in_many_pieces_are_put_together(influxd: Influxd, clients: Any)
 
 
 @pytest_twisted.inlineCallbacks
-def test_an_error_inside_of_an_answer_is_read(influxd: Influxd, clients: Any) -> TEST:
-    """InfluxDB answers a wrong question with status 200: the error is in the body, and is raised."""
+def test_an_error_in_a_response_with_status_200(influxd: Influxd, clients: Any) -> TEST:
+    """An error in the body of a response with status 200 is raised."""
     client = clients(influxd.url)
     with pytest.raises(StorageError, match="query failed"):
         yield client.query(Statement("SELECT nonsense(value) FROM landed"))
-    error = yield trouble_of(clients(influxd.url, database="missing").query(Statement("SELECT value FROM landed")))
+    error = yield error_of(clients(influxd.url, database="missing").query(Statement("SELECT value FROM landed")))
     assert (error.kind, error.message) == (ErrorKind.NOT_FOUND, "database not found: missing")
 
 
 @pytest_twisted.inlineCallbacks
-def test_an_error_costs_the_next_question_nothing(influxd: Influxd, clients: Any) -> TEST:
-    """A connection on which an error came is whole, or gone, for what is asked before the reactor's next timer."""
+def test_a_query_after_an_error(influxd: Influxd, clients: Any) -> TEST:
+    """After an error the connection can be reused, or is closed, before the next query."""
     client = clients(influxd.url)
     yield client.write(b"kept value=1 1\n")
     for _ in range(3):
@@ -149,14 +149,14 @@ def test_an_error_costs_the_next_question_nothing(influxd: Influxd, clients: Any
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_question_that_cannot_be_read_is_an_error(influxd: Influxd, clients: Any) -> TEST:
-    """What InfluxDB cannot parse it answers with 400."""
+def test_a_query_with_a_syntax_error(influxd: Influxd, clients: Any) -> TEST:
+    """A query that InfluxDB cannot parse, status 400, raises StorageError."""
     with pytest.raises(StorageError, match="query failed: error parsing query"):
         yield clients(influxd.url).query(Statement("SELECT"))
 
 
 @pytest.mark.parametrize(
-    ("name", "database", "lines", "trouble"),
+    ("name", "database", "lines", "kind"),
     [
         ("missing", "missing", b"m value=1 1\n", ErrorKind.NOT_FOUND),
         ("refused", "t", b"m value=wrong 1\n", ErrorKind.REFUSED),
@@ -164,12 +164,12 @@ def test_a_question_that_cannot_be_read_is_an_error(influxd: Influxd, clients: A
     ],
 )
 @pytest_twisted.inlineCallbacks
-def test_refusals_are_told_apart(
-    influxd: Influxd, clients: Any, name: str, database: str, lines: bytes, trouble: ErrorKind
+def test_kinds_of_refused_writes(
+    influxd: Influxd, clients: Any, name: str, database: str, lines: bytes, kind: ErrorKind
 ) -> TEST:
-    """No database, a bad line and too much at once are three things."""
-    error = yield trouble_of(clients(influxd.url, database=database).write(lines))
-    assert error.kind is trouble
+    """A missing database, a bad line and a request that is too large have different kinds."""
+    error = yield error_of(clients(influxd.url, database=database).write(lines))
+    assert error.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -184,21 +184,21 @@ def test_refusals_are_told_apart(
 )
 @pytest_twisted.inlineCallbacks
 def test_users_and_their_rights(guarded: Influxd, clients: Any, user: Any, password: Any, expected: Any) -> TEST:
-    """Who is not known and who may not write are told apart, and no password is in the message."""
+    """Unknown users and users without rights have different kinds, and no message contains a password."""
     client = clients(guarded.url, username=user, password=password)
     if expected is None:
         yield client.write(b"guarded value=1 1\n")
         return
-    error = yield trouble_of(client.write(b"guarded value=1 1\n"))
+    error = yield error_of(client.write(b"guarded value=1 1\n"))
     assert error.kind is expected
     assert SECRET not in str(error)
     assert "wr0ng-w0rd" not in str(error)
 
 
 @pytest_twisted.inlineCallbacks
-def test_who_may_not_make_a_database_is_told_so(guarded: Influxd, clients: Any) -> TEST:
-    """Only an administrator makes databases."""
-    error = yield trouble_of(clients(guarded.url, username="writer", password=SECRET).create_database())
+def test_creating_a_database_without_the_right(guarded: Influxd, clients: Any) -> TEST:
+    """Only an administrator can create a database."""
+    error = yield error_of(clients(guarded.url, username="writer", password=SECRET).create_database())
     assert error.kind is ErrorKind.FORBIDDEN
     yield clients(guarded.url, username="admin", password="secret", database="made here").create_database()
     assert "made here" in guarded.databases()
@@ -206,11 +206,11 @@ def test_who_may_not_make_a_database_is_told_so(guarded: Influxd, clients: Any) 
 
 @pytest_twisted.inlineCallbacks
 def test_tls_is_verified(tmp_path: Path, clients: Any) -> TEST:
-    """A certificate that nobody vouches for is refused, unless its file is given or verifyTLS is off."""
+    """An untrusted certificate is refused, unless caFile has it or verifyTLS is off."""
     both, certificate = make_certificate(tmp_path)
     with Influxd(tls=both) as server:
         server.query("CREATE DATABASE t")
-        error = yield trouble_of(clients(server.url).write(b"m value=1 1\n"))
+        error = yield error_of(clients(server.url).write(b"m value=1 1\n"))
         assert error.kind is ErrorKind.UNREACHABLE
         assert "certificate verify failed" in str(error)
         yield clients(server.url, ca_file=str(certificate)).write(b"m value=1 1\n")
@@ -220,27 +220,27 @@ def test_tls_is_verified(tmp_path: Path, clients: Any) -> TEST:
 
 
 @pytest_twisted.inlineCallbacks
-def test_tls_to_another_host_than_the_certificates_is_refused(tmp_path: Path, clients: Any) -> TEST:
-    """A certificate of 127.0.0.2 does not prove 127.0.0.1, although it is trusted."""
+def test_a_certificate_of_another_host_is_refused(tmp_path: Path, clients: Any) -> TEST:
+    """A trusted certificate of 127.0.0.2 is refused for 127.0.0.1."""
     both, certificate = make_certificate(tmp_path, "127.0.0.2")
     with Influxd(tls=both) as server:
-        error = yield trouble_of(clients(server.url, ca_file=str(certificate)).write(b"m value=1 1\n"))
+        error = yield error_of(clients(server.url, ca_file=str(certificate)).write(b"m value=1 1\n"))
         assert error.kind is ErrorKind.UNREACHABLE
         assert "VerificationError" in str(error)
 
 
 @pytest_twisted.inlineCallbacks
-def test_http_spoken_to_a_tls_port_loses_no_points(tmp_path: Path, clients: Any) -> TEST:
-    """The 400 of a TLS port is not one about points."""
+def test_http_to_a_tls_port_is_no_refusal(tmp_path: Path, clients: Any) -> TEST:
+    """The 400 of a TLS port is not REFUSED, so that no point becomes a dead letter."""
     both, _ = make_certificate(tmp_path)
     with Influxd(tls=both) as server:
-        error = yield trouble_of(clients(server.url.replace("https", "http")).write(b"m value=1 1\n"))
+        error = yield error_of(clients(server.url.replace("https", "http")).write(b"m value=1 1\n"))
         assert (error.kind, error.status) == (ErrorKind.UNEXPECTED_RESPONSE, 400)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_ca_file_that_is_none_is_said_at_once(tmp_path: Path, content: Any) -> None:
-    """A caFile that is missing or no certificate is an error before any request."""
+def test_an_invalid_ca_file(tmp_path: Path, content: Any) -> None:
+    """A caFile that is missing or has no certificate raises StorageError before any request."""
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
@@ -250,34 +250,34 @@ def test_a_ca_file_that_is_none_is_said_at_once(tmp_path: Path, content: Any) ->
 
 @pytest_twisted.inlineCallbacks
 def test_a_refused_connection(clients: Any) -> TEST:
-    """Nobody listens: the message says so."""
-    error = yield trouble_of(clients(f"http://127.0.0.1:{free_port()}").write(b"m value=1 1\n"))
+    """The message contains the reason."""
+    error = yield error_of(clients(f"http://127.0.0.1:{free_port()}").write(b"m value=1 1\n"))
     assert error.kind is ErrorKind.UNREACHABLE
     assert "Connection refused" in str(error) or "ConnectionRefused" in str(error)
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_host_that_is_not_there(clients: Any) -> TEST:
-    """A name that nobody knows is told as such."""
-    error = yield trouble_of(clients("http://no-such-host.invalid:8086").write(b"m value=1 1\n"))
+def test_an_unknown_host(clients: Any) -> TEST:
+    """The message contains the reason."""
+    error = yield error_of(clients("http://no-such-host.invalid:8086").write(b"m value=1 1\n"))
     assert error.kind is ErrorKind.UNREACHABLE
 
 
 @pytest.mark.parametrize("server", [Silent, lambda: Dripping(0.05)], ids=["silent", "dripping"])
 @pytest_twisted.inlineCallbacks
-def test_the_deadline_holds_for_all_of_a_request(clients: Any, server: Any) -> TEST:
-    """A server that never ends its answer is given up on time, for writes and for questions."""
+def test_the_timeout_covers_the_whole_request(clients: Any, server: Any) -> TEST:
+    """A response that never ends times out, for writes and queries."""
     with server() as hostile:
         client = clients(hostile.url, timeout=0.4)
         for ask in (lambda: client.write(b"m value=1 1\n"), lambda: client.query(Statement("SELECT 1"))):
-            error = yield trouble_of(ask())
+            error = yield error_of(ask())
             assert error.kind is ErrorKind.UNREACHABLE
             assert "no complete answer within 0.4 s" in str(error)
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_body_that_drips_is_given_up_and_its_connection_closed(clients: Any) -> TEST:
-    """The headers came at once, the body byte by byte: the deadline holds, and the socket is let go."""
+def test_a_slow_body_times_out_and_its_connection_is_closed(clients: Any) -> TEST:
+    """A body that arrives byte by byte times out, and the socket is closed."""
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
     class SlowBody(Dripping):
@@ -293,7 +293,7 @@ def test_a_body_that_drips_is_given_up_and_its_connection_closed(clients: Any) -
                 self.closed = True
 
     with SlowBody() as hostile:
-        error = yield trouble_of(clients(hostile.url, timeout=0.3).query(Statement("SELECT 1")))
+        error = yield error_of(clients(hostile.url, timeout=0.3).query(Statement("SELECT 1")))
         assert error.kind is ErrorKind.UNREACHABLE
         end = time.monotonic() + 60
         while not hostile.closed and time.monotonic() < end:
@@ -302,8 +302,8 @@ def test_a_body_that_drips_is_given_up_and_its_connection_closed(clients: Any) -
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_cancelled_request_is_over_at_once(clients: Any) -> TEST:
-    """Whoever stops waits for no server."""
+def test_cancelling_does_not_wait_for_the_server(clients: Any) -> TEST:
+    """A cancelled request fails at once."""
     with Silent() as hostile:
         work = clients(hostile.url).query(Statement("SELECT 1"))
         yield _turns()
@@ -315,29 +315,29 @@ def test_a_cancelled_request_is_over_at_once(clients: Any) -> TEST:
 
 
 @pytest_twisted.inlineCallbacks
-def test_an_answer_without_end_is_cut(clients: Any, monkeypatch: pytest.MonkeyPatch) -> TEST:
-    """No more is read than a bound, of an error's page as of an answer."""
+def test_the_size_of_a_response_is_limited(clients: Any, monkeypatch: pytest.MonkeyPatch) -> TEST:
+    """Responses are read up to a limit, both error pages and results."""
     monkeypatch.setattr(client_module, "MAX_QUERY_RESPONSE", 100_000)
     monkeypatch.setattr(client_module, "MAX_WRITE_RESPONSE", 100_000)
     for status in (b"200 OK", b"500 Oh"):
         with Raw(b"HTTP/1.1 " + status + b"\r\n\r\n" + b"x" * 1_000_000) as hostile:
             client = clients(hostile.url)
-            error = yield trouble_of(client.query(Statement("SELECT 1")))
+            error = yield error_of(client.query(Statement("SELECT 1")))
             assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
-            error = yield trouble_of(client.write(b"m value=1 1\n"))
+            error = yield error_of(client.write(b"m value=1 1\n"))
             assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_connection_that_breaks_off(clients: Any) -> TEST:
-    """An answer that ends in its middle is no answer."""
+def test_an_incomplete_response(clients: Any) -> TEST:
+    """A response that ends early is UNREACHABLE."""
     with Raw(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"results"') as hostile:
-        error = yield trouble_of(clients(hostile.url).query(Statement("SELECT 1")))
+        error = yield error_of(clients(hostile.url).query(Statement("SELECT 1")))
         assert (error.kind, error.message) == (ErrorKind.UNREACHABLE, "the answer is incomplete")
 
 
 @pytest.mark.parametrize(
-    ("reply", "trouble"),
+    ("reply", "kind"),
     [
         (Reply(200, b"<html>Please log in</html>"), ErrorKind.UNEXPECTED_RESPONSE),
         (Reply(200, b""), ErrorKind.UNEXPECTED_RESPONSE),
@@ -346,7 +346,7 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
         (Reply(400, b"<html>Bad request</html>"), ErrorKind.UNEXPECTED_RESPONSE),
         (Reply(400, b'["not", "ours"]'), ErrorKind.UNEXPECTED_RESPONSE),
         (Reply(405, b""), ErrorKind.UNEXPECTED_RESPONSE),
-        # what gateways in front of it say, in JSON too
+        # responses of gateways, in JSON too
         (Reply(400, {"message": "Bad Request"}), ErrorKind.UNEXPECTED_RESPONSE),
         (
             Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}),
@@ -379,27 +379,27 @@ def test_a_connection_that_breaks_off(clients: Any) -> TEST:
     ids=lambda value: f"{value.status}-{bytes(str(value.body), 'ascii')[:20]!r}" if isinstance(value, Reply) else "",
 )
 @pytest_twisted.inlineCallbacks
-def test_what_a_write_may_be_answered_with(clients: Any, reply: Reply, trouble: ErrorKind) -> TEST:
-    """Only 204 is taken for success, and only a 400 in InfluxDB's own words for the points' fault."""
+def test_kinds_of_responses_to_a_write(clients: Any, reply: Reply, kind: ErrorKind) -> TEST:
+    """Only 204 is success, and only a 400 with InfluxDB's own message is REFUSED."""
     with Scripted(lambda _: reply) as server:
-        error = yield trouble_of(clients(server.url).write(b"m value=1 1\n"))
-        assert error.kind is trouble
+        error = yield error_of(clients(server.url).write(b"m value=1 1\n"))
+        assert error.kind is kind
         assert error.status == (0 if reply.hang_up else reply.status)
 
 
 @pytest_twisted.inlineCallbacks
 def test_a_redirect_is_not_followed(clients: Any) -> TEST:
-    """Credentials go to the server that was named, and to no other; the message says where it would have gone."""
+    """Credentials are sent to the configured server only; the message contains the location."""
     with Scripted(lambda _: Reply()) as other:
         with Scripted(lambda _: Reply(307, b"", {"Location": other.url + "/write"})) as server:
-            error = yield trouble_of(clients(server.url, token=SECRET).write(b"m value=1 1\n"))
+            error = yield error_of(clients(server.url, token=SECRET).write(b"m value=1 1\n"))
         assert f"redirected to {other.url}/write" in str(error)
         assert other.requests == []
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_question_is_asked_again_on_a_fresh_connection(clients: Any) -> TEST:
-    """A kept connection that the server has closed meanwhile costs no answer."""
+def test_a_query_is_retried_on_a_new_connection(clients: Any) -> TEST:
+    """A query on a persistent connection that the server closed is retried."""
     replies = [Reply(hang_up=True), Reply(200, {"results": [{"statement_id": 0}]})]
     with Scripted(lambda _: replies.pop(0)) as server:
         answer = yield clients(server.url).query(Statement("SELECT 1"))
@@ -408,8 +408,8 @@ def test_a_question_is_asked_again_on_a_fresh_connection(clients: Any) -> TEST:
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_prefix_and_a_token_and_the_place(clients: Any) -> TEST:
-    """The URL's path stays in front; token, database, retention policy and form are where InfluxDB 2, 3 want them."""
+def test_requests_with_prefix_and_token(clients: Any) -> TEST:
+    """Path prefix, token, database and retention policy are sent as InfluxDB 2 and 3 expect them."""
 
     def answer(request: Request) -> Reply:
         return Reply() if request.path.endswith("write") else Reply(200, {"results": []})
@@ -426,8 +426,8 @@ def test_a_prefix_and_a_token_and_the_place(clients: Any) -> TEST:
         assert b"params=%7B%22p0%22%3A+%22x%22%7D" in query.body
 
 
-def test_a_server_by_its_ipv6_address() -> None:
-    """The address is asked as it is: no name to look up or to put into another alphabet."""
+def test_an_ipv6_address() -> None:
+    """The host is neither resolved nor IDNA-encoded."""
     asked: list[bytes] = []
 
     def request(_: bytes, uri: bytes, *__: Any, **___: Any) -> defer.Deferred[Any]:
@@ -441,7 +441,7 @@ def test_a_server_by_its_ipv6_address() -> None:
 
 @pytest_twisted.inlineCallbacks
 def test_no_secret_in_any_message(clients: Any) -> TEST:
-    """What a server echoes of a password or token is hidden, and neither shows in a repr or a traceback."""
+    """Passwords and tokens that the server echoes are hidden; no repr and no traceback contains them."""
 
     def echo(request: Request) -> Reply:
         return Reply(500, {"error": f"you said {SECRET} to me, as in {request.headers['authorization']}"})
@@ -453,7 +453,7 @@ def test_no_secret_in_any_message(clients: Any) -> TEST:
             {"username": SECRET, "password": "other", "hide_username": True},
         ):
             client = clients(server.url, **who)
-            error = yield trouble_of(client.write(b"m value=1 1\n"))
+            error = yield error_of(client.write(b"m value=1 1\n"))
             shown = (
                 "".join(traceback.format_exception(type(error), error, error.__traceback__))
                 + repr(error)
@@ -496,8 +496,8 @@ def test_a_password_in_a_url_is_refused_without_showing_it(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_servers_compare_by_what_they_are() -> None:
-    """An equal configuration is an equal server, so that a reconfig can tell whether anything changed."""
+def test_servers_are_equal_by_value() -> None:
+    """Equal configurations are equal, so that a reconfig detects changes."""
     one = Server("http://host:8086", "t", password=SECRET)
     assert one == Server("http://host:8086", "t", password=SECRET)
     assert one != replace(one, password="other")

@@ -17,7 +17,7 @@ def where(query: Query, **options: object) -> str:
     return influxql.extent(query, **options).text.split("; ")[2].split(" FROM ")[1]  # type: ignore[arg-type]
 
 
-def test_every_name_is_quoted_and_every_text_bound() -> None:
+def test_names_are_quoted_and_values_bound() -> None:
     """Series, tags and retention policy are quoted identifiers, values are parameters, times are numbers."""
     query = Query("size", 10, 20, "first", "bot1", {"step": "fetch"})
     made = influxql.summarize(query, find_all(["average", "p99.9"]), policy="week")
@@ -33,14 +33,14 @@ def test_every_name_is_quoted_and_every_text_bound() -> None:
     ("name", "quoted"),
     [("a b", '"a b"'), ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"'), ("a\nb", '"a\\nb"'), ("a\\", '"a\\\\"'), ("", '""')],
 )
-def test_an_identifier_in_quotes(name: str, quoted: str) -> None:
-    """Quotes, backslashes and line breaks do not end an identifier."""
+def test_quoted_identifiers(name: str, quoted: str) -> None:
+    """Quotes, backslashes and newlines do not end an identifier."""
     assert influxql.identifier(name) == quoted
 
 
 @given(st.text())
 def test_no_identifier_ends_before_its_last_quote(name: str) -> None:
-    """Whatever a name holds, its first bare quote is the last character, and there is no line break."""
+    """For any name the first unescaped quote is the last character, and there is no newline."""
     quoted = influxql.identifier(name)
     inside, escaped = quoted[1:-1], False
     for char in inside:
@@ -51,15 +51,15 @@ def test_no_identifier_ends_before_its_last_quote(name: str) -> None:
     assert not escaped
 
 
-def test_texts_that_are_no_unicode_are_bound_as_they_are_stored() -> None:
-    """A lone surrogate becomes what UTF-8 makes of it on the way in."""
+def test_lone_surrogates_are_replaced() -> None:
+    """A lone surrogate is bound as UTF-8 stores it."""
     made = influxql.points(Query("\ud800", builder="\udcff"), 1)
     assert made.params == {"p0": "?"}
     assert 'FROM "?"' in made.text
 
 
 def test_no_range_is_no_condition() -> None:
-    """Without since and until nothing is said of time, as with bounds that are beyond all times."""
+    """Without since and until, or with bounds outside InfluxDB's range, there is no condition on time."""
     assert where(Query("size")) == '"size"'
     assert where(Query("size", -(10**30), 10**30)) == '"size"'
     assert where(Query("size", LATEST + 5, LATEST + 7)) == f'"size" WHERE time >= {LATEST}'
@@ -67,15 +67,15 @@ def test_no_range_is_no_condition() -> None:
 
 
 def test_exact_tags_exclude_the_others() -> None:
-    """All other tags must be empty; builder, worker and a tagged build number are no tags of the user's."""
+    """All other tags must be empty, except builder, worker and a tagged build number."""
     query = Query("size", tags={"k": "v"}, exact_tags=True)
     made = influxql.points(query, 1, tag_keys=["builder", "worker", "build", "k", "other"])
     assert '"k"::tag = $p0 AND "other"::tag = $p1 ' in made.text
     assert made.params == {"p0": "v", "p1": ""}
 
 
-def test_only_some_builders_may_be_told_of() -> None:
-    """The builders that may be told of are one of the conditions; of none, nothing is found."""
+def test_a_query_restricted_to_builders() -> None:
+    """The visible builders are a condition; without any nothing is found."""
     made = influxql.points(Query("size", builders=frozenset(["b", "a"])), 1)
     assert '("builder"::tag = $p0 OR "builder"::tag = $p1)' in made.text
     assert made.params == {"p0": "a", "p1": "b"}
@@ -84,13 +84,13 @@ def test_only_some_builders_may_be_told_of() -> None:
     )
 
 
-def test_a_tag_that_reads_like_time_is_refused() -> None:
-    """InfluxDB has no test for a tag called Time: the message says so."""
+def test_a_tag_named_time_is_refused() -> None:
+    """A query on a tag Time raises QueryError, as InfluxDB cannot compare it."""
     with pytest.raises(QueryError, match="reads this one as the timestamp"):
         influxql.points(Query("size", tags={"TIME": "x"}), 1)
 
 
-def test_statements_that_go_together_bind_different_names() -> None:
-    """A declaration and a question share one request, and neither takes the other's texts."""
+def test_joined_statements_have_different_parameters() -> None:
+    """Metadata and points are queried in one request with distinct parameters."""
     made = influxql.join(influxql.series_metadata("size"), influxql.points(Query("size", builder="first"), 1))
     assert made.params == {"d0": "size", "p0": "first"}

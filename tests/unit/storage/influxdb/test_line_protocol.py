@@ -90,12 +90,12 @@ def identifier(text: str) -> str:
 
 
 def kept(text: str) -> str:
-    """What UTF-8 leaves of a text."""
+    """Return the text as UTF-8 stores it."""
     return text.encode("utf-8", "replace").decode()
 
 
 def land(server: Influxd, point: Point, **options: Any) -> dict[str, Any]:
-    """What a point is on the server, without what is empty; AssertionError where it is refused."""
+    """Write a point and return its row without empty columns; raises AssertionError if it is refused."""
     empty(server)
     answer = write(server, LineWriter(**options).line(point))
     assert answer.status_code == 204, answer.text
@@ -104,8 +104,8 @@ def land(server: Influxd, point: Point, **options: Any) -> dict[str, Any]:
     return {"series": measurement, **{name: value for name, value in row.items() if value is not None}}
 
 
-def test_every_field_and_tag_of_the_contract(influxd: Influxd) -> None:
-    """A point of a build lands with the tags and fields that the documentation names."""
+def test_fields_and_tags_of_a_point(influxd: Influxd) -> None:
+    """A point of a build has the documented tags and fields."""
     point = Point("build_size", NOW, 42.5, {"platform": "linux"}, BUILD, 5, 0.25)
     assert land(influxd, point) == {
         "series": "build_size",
@@ -131,18 +131,18 @@ def test_every_field_and_tag_of_the_contract(influxd: Influxd) -> None:
 
 
 def test_a_point_without_a_build_has_no_builder(influxd: Influxd) -> None:
-    """What was captured outside of builds has its value alone."""
+    """A point outside builds has its value only."""
     assert land(influxd, Point("load", NOW, 3)) == {"series": "load", "time": NOW, "value": 3}
 
 
 def test_a_text_goes_to_the_field_text(influxd: Influxd) -> None:
-    """A text keeps its quotes, backslashes and line breaks, and does not touch the field value."""
+    """A text keeps its quotes, backslashes and newlines, and has no field value."""
     text = 'say "hi" \\ and\r\n\0 \\" \U0001f600 \\'
     assert land(influxd, Point("version", NOW, text)) == {"series": "version", "time": NOW, "text": text}
 
 
 def test_a_build_number_as_a_tag(influxd: Influxd) -> None:
-    """With tag_build_number the number is a tag alone: two of that name would be read back as build_1."""
+    """With tag_build_number the number is a tag only, as two columns of one name would be build and build_1."""
     landed = land(influxd, Point("tagged_size", NOW, 1.0, {}, BUILD), tag_build_number=True)
     assert landed["build"] == "12"
     assert landed["buildid"] == 345
@@ -151,14 +151,14 @@ def test_a_build_number_as_a_tag(influxd: Influxd) -> None:
 
 
 def test_a_step_that_is_a_tag_is_no_field(influxd: Influxd) -> None:
-    """A duration's tag step stands for the field of that name."""
+    """A duration's tag step replaces the field of that name."""
     landed = land(influxd, Point("step_duration", NOW, 1.0, {"step": "fetch", "result": "success"}, BUILD))
     assert (landed["step"], landed["result"]) == ("fetch", "success")
     assert "step_1" not in landed
 
 
-def test_empty_facts_and_tags_are_left_out(influxd: Influxd) -> None:
-    """An empty tag is no tag to InfluxDB, and a build without a revision has no such field."""
+def test_empty_fields_and_tags_are_omitted(influxd: Influxd) -> None:
+    """Empty tags are omitted, and a build without revision has no such field."""
     build = BuildContext("first", "", 1, 2)
     landed = land(influxd, Point("s", NOW, 1.0, {"a": "", "b": "\\"}, build))
     assert landed == {"series": "s", "time": NOW, "value": 1, "build": 1, "buildid": 2, "builder": "first"}
@@ -166,7 +166,7 @@ def test_empty_facts_and_tags_are_left_out(influxd: Influxd) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_tag_values(influxd: Influxd, text: str) -> None:
-    """A tag value comes back as it is, but for line breaks, NUL and backslashes at its end."""
+    """A tag value is stored unchanged except for newlines, NULs and trailing backslashes."""
     landed = land(influxd, Point("s", NOW, 1.0, {"mine": text}, replace(BUILD, builder=text, worker=text)))
     assert landed["mine"] == landed["builder"] == landed["worker"] == kept(clean_text(text))
     assert landed["value"] == 1
@@ -174,19 +174,19 @@ def test_hostile_tag_values(influxd: Influxd, text: str) -> None:
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text != "time"])
 def test_hostile_tag_names(influxd: Influxd, text: str) -> None:
-    """A tag's name comes back as its values do."""
+    """A tag's name is stored as its value is."""
     assert land(influxd, Point("s", NOW, 1.0, {text: "x"}))[kept(clean_text(text))] == "x"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_series_names(influxd: Influxd, text: str) -> None:
-    """A series name makes one measurement, that is called as clean_series says."""
+    """A series name becomes the one measurement that clean_series returns."""
     assert land(influxd, Point(text, NOW, 1.0, {"tag": "x"}))["series"] == kept(clean_series(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_facts(influxd: Influxd, text: str) -> None:
-    """A revision, branch, project or step comes back to the letter."""
+def test_hostile_build_strings(influxd: Influxd, text: str) -> None:
+    """Revision, branch, project and step are stored unchanged."""
     build = replace(BUILD, revision=text, branch=text, project=text, step=text)
     landed = land(influxd, Point("s", NOW, 1.0, {}, build))
     assert {landed[name] for name in ("revision", "branch", "project", "step")} == {kept(text)}
@@ -209,8 +209,8 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
         st.none() | NUMBERS,
     )
 )
-def test_any_point_lands_as_itself(influxd: Influxd, point: Point) -> None:
-    """Whatever a point holds, one point lands: with its number, time, tags and nothing else."""
+def test_any_point_is_stored_once(influxd: Influxd, point: Point) -> None:
+    """Any point is stored as one row, with its number, time and tags."""
     try:
         expected = {kept(name): kept(text) for name, text in clean_tags(point.tags).items()}
     except LineError:
@@ -232,8 +232,8 @@ def test_any_point_lands_as_itself(influxd: Influxd, point: Point) -> None:
         assert row["step"].replace("\n", " ") == kept(point.build.step or "").replace("\n", " ")
 
 
-def test_a_tag_that_has_influxdb_lose_count_of_quotes(influxd: Influxd) -> None:
-    """Behind a backslash and an escaped character in a tag, a line break in a text is a space."""
+def test_a_tag_that_makes_influxdb_miscount_quotes(influxd: Influxd) -> None:
+    """After a backslash and an escaped character in a tag, a newline in a text becomes a space."""
     point = Point("s", NOW, "two\nlines", {"k": "\\ \\,"}, replace(BUILD, step="a\nb"))
     landed = land(influxd, point)
     assert (landed["text"], landed["step"], landed["k"]) == ("two lines", "a b", "\\ \\,")
@@ -241,27 +241,27 @@ def test_a_tag_that_has_influxdb_lose_count_of_quotes(influxd: Influxd) -> None:
 
 @pytest.mark.parametrize("time", [EARLIEST, -1, 0, LATEST])
 def test_the_earliest_and_the_latest_time(influxd: Influxd, time: int) -> None:
-    """All times that InfluxDB has are taken, as nanoseconds."""
+    """All timestamps of InfluxDB's range are accepted."""
     assert land(influxd, Point("s", time, 1.0))["time"] == time
 
 
 @given(NUMBERS)
 def test_numbers_are_exact(number: float) -> None:
-    """A float's text is read back as the same float."""
+    """Reading the text of a float returns the same float."""
     text = LineWriter().line(Point("s", 1, number)).split("value=")[1].split(" ")[0]
     assert float(text) == number
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_numbers_that_are_none_are_refused(value: float) -> None:
-    """NaN and the infinities cannot be stored, and a message says so."""
+def test_nan_and_infinity_are_refused(value: float) -> None:
+    """NaN and infinities raise LineError."""
     with pytest.raises(LineError, match="expected a finite number"):
         LineWriter().line(Point("s", 1, value))
 
 
 @pytest.mark.parametrize("time", [EARLIEST - 1, LATEST + 1, 10**30])
 def test_times_beyond_64_bits_are_refused(time: int) -> None:
-    """A time that InfluxDB cannot hold is refused before it is sent."""
+    """A time outside InfluxDB's range raises LineError."""
     with pytest.raises(LineError, match="expected nanoseconds"):
         LineWriter().line(Point("s", time, 1.0))
 
@@ -271,39 +271,39 @@ def test_times_beyond_64_bits_are_refused(time: int) -> None:
     ["value", "text", "build", "buildid", "revision", "samples", "time", "builder", "worker", "value\\", "step\\"],
 )
 def test_tags_named_like_a_field_are_refused(tag: str) -> None:
-    """A tag that would be read back under another name is refused, also where it only becomes one of them."""
+    """A tag with the name of a field raises LineError, also if it has that name after cleaning."""
     with pytest.raises(LineError, match="tag .* expected a name"):
         LineWriter().line(Point("s", 1, 1.0, {tag: "x"}))
 
 
-def test_two_tags_that_become_one_are_refused() -> None:
-    """Tags that differ only in what cannot be carried would overwrite each other."""
+def test_tags_with_equal_cleaned_names_are_refused() -> None:
+    """Tags whose names are equal after cleaning raise LineError."""
     with pytest.raises(LineError, match="expected a name that is unique"):
         LineWriter().line(Point("s", 1, 1.0, {"a": "x", "a\\": "y"}))
 
 
 @pytest.mark.parametrize("series", ["bbmeasure_series", "bbmeasure_state", "bbmeasure_series\\"])
-def test_measurements_of_our_own_are_refused(series: str) -> None:
-    """Nobody's values get among the kinds and units that bbmeasure keeps on the server."""
+def test_reserved_measurements_are_refused(series: str) -> None:
+    """Series with the names of bbmeasure's own measurements raise LineError."""
     with pytest.raises(LineError, match="expected another name"):
         LineWriter().line(Point(series, 1, 1.0))
 
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 1_000_000])
 def test_a_key_that_is_too_long_is_refused(size: int) -> None:
-    """64 KB of series and tags are refused here, where InfluxDB would refuse the batch they came in."""
+    """A key over 64 KB raises LineError, as InfluxDB would refuse the whole batch."""
     with pytest.raises(LineError, match="expected at most 65535 bytes"):
         LineWriter().line(Point("s", 1, 1.0, {"t": "x" * (size - 3)}))
 
 
-def test_the_longest_key_lands(influxd: Influxd) -> None:
-    """A text of nearly 64 KB is carried whole: InfluxDB counts the field's name among the bytes."""
+def test_the_longest_key(influxd: Influxd) -> None:
+    """A key of the maximum size is stored: InfluxDB counts the field's name too."""
     text = "x" * 65_500
     assert land(influxd, Point("s", NOW, 1.0, {"t": text}))["t"] == text
 
 
 def test_a_server_of_numbers_gets_no_texts() -> None:
-    """For VictoriaMetrics texts are left out: it would keep a revision as the number 0."""
+    """String fields are omitted for VictoriaMetrics, which would store a revision as the number 0."""
     writer = LineWriter(numbers_only=True)
     assert (
         writer.line(Point("s", 7, 1.0, {}, BUILD)) == "s,builder=first,worker=bot1 value=1.0,build=12i,buildid=345i 7"
@@ -312,8 +312,8 @@ def test_a_server_of_numbers_gets_no_texts() -> None:
         writer.line(Point("s", 7, "text"))
 
 
-def test_slices_keep_good_points_and_say_what_is_wrong_with_others() -> None:
-    """Lines come in slices of 100; a point that cannot be one is named, and does not stand in the others' way."""
+def test_slices_separate_valid_and_invalid_points() -> None:
+    """Lines come in slices of 100, with the invalid points and their errors beside them."""
     points = [Point("s", time, float(time)) for time in range(250)]
     points[120] = Point("s", 120, math.nan)
     points[130] = Point("s", 130, None)  # type: ignore[arg-type]
@@ -323,8 +323,8 @@ def test_slices_keep_good_points_and_say_what_is_wrong_with_others() -> None:
     assert [(at, point.time) for _, refused in made for at, point, _ in refused] == [(120, 120), (130, 130)]
 
 
-def test_the_cache_of_keys_and_facts_is_bounded() -> None:
-    """A hundred thousand builders do not stay in memory."""
+def test_the_caches_are_bounded() -> None:
+    """The caches do not grow with the number of builders."""
     writer = LineWriter()
     for number in range(10_001):
         writer.line(Point("s", 1, 1.0, {}, BuildContext(f"b{number}", "w", 1, 1, None, f"r{number}")))

@@ -61,7 +61,7 @@ def influxd() -> Iterator[Influxd]:
 
 @pytest.fixture
 def database(influxd: Influxd) -> str:
-    """A database of its own for each test."""
+    """Create a database for the test."""
     name = f"t{next(_NUMBERS)}"
     influxd.query(f"CREATE DATABASE {name}")
     return name
@@ -69,7 +69,7 @@ def database(influxd: Influxd) -> str:
 
 @pytest.fixture
 def make(influxd: Influxd, database: str) -> Any:
-    """Makes stores in that database."""
+    """Factory of stores in that database."""
 
     def make(clock: Any = reactor, small: int = 2_000, tag_build_number: bool = False, **options: Any) -> InfluxStorage:
         client = InfluxClient(reactor, Server(influxd.url, database, **options))
@@ -81,9 +81,9 @@ def make(influxd: Influxd, database: str) -> Any:
 
 
 class TestInfluxStorage(StateContract):
-    """The contract."""
+    """Contract tests."""
 
-    # a series' name cannot keep a backslash
+    # backslashes in series names are replaced
     hostile_names = tuple(name for name in HOSTILE_NAMES if "\\" not in name)
 
     @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ class TestInfluxStorage(StateContract):
 
 
 class TestInfluxStorageInAPolicyWithTaggedBuilds(StateContract):
-    """The contract, in a retention policy and with build numbers as tags, where the server makes all buckets."""
+    """Contract tests in a retention policy, with build numbers as tags and all buckets from the server."""
 
     hostile_names = TestInfluxStorage.hostile_names
 
@@ -109,8 +109,8 @@ class TestInfluxStorageInAPolicyWithTaggedBuilds(StateContract):
 
 
 @inlineCallbacks
-def test_a_point_reads_back_through_all_ways(make: Any) -> Any:
-    """Last, points, records, series and statistics tell of the same point."""
+def test_a_point_is_returned_by_all_queries(make: Any) -> Any:
+    """Last, points, records, series and statistics return the same point."""
     storage = make()
     point = Point("size", at(0), 42.5, {"platform": "linux"}, in_build(7, revision="abc"), 5, 0.5)
     yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
@@ -124,8 +124,8 @@ def test_a_point_reads_back_through_all_ways(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_a_changed_name_is_found_under_the_name_it_had(make: Any, influxd: Influxd, database: str) -> Any:
-    """What line protocol cannot carry is changed for questions too, and the full name stays known."""
+def test_a_cleaned_name_is_found_by_the_original_name(make: Any, influxd: Influxd, database: str) -> Any:
+    """Names are cleaned in queries too, and the metadata has the full name."""
     storage = make()
     name, tag = "#C:\\tmp\\", "ends\\"
     yield storage.declare(SeriesInfo(name, Kind.COUNT))
@@ -141,8 +141,8 @@ def test_a_changed_name_is_found_under_the_name_it_had(make: Any, influxd: Influ
 
 
 @inlineCallbacks
-def test_an_injection_in_any_argument_of_any_question_is_a_name(make: Any, influxd: Influxd, database: str) -> Any:
-    """Whatever is asked for, nothing but that is answered, no series appears and none is dropped."""
+def test_injections_in_query_arguments(make: Any, influxd: Influxd, database: str) -> Any:
+    """InfluxQL in any argument of any query is a name: nothing else is returned, created or dropped."""
     storage = make()
     points = [Point("size", at(second), 1.0, {"k": "v"}, in_build()) for second in range(3)]
     yield storage.write(points)
@@ -171,8 +171,8 @@ def test_an_injection_in_any_argument_of_any_question_is_a_name(make: Any, influ
 
 
 @inlineCallbacks
-def test_an_injection_is_written_under_its_name(make: Any, influxd: Influxd, database: str) -> Any:
-    """What looks like a command is a series, a tag, a builder or a text, and comes back as it went."""
+def test_injections_in_written_points(make: Any, influxd: Influxd, database: str) -> Any:
+    """InfluxQL in series, tags, builders and texts is written and returned unchanged."""
     storage = make()
     texts = [text.replace("{database}", database) for text in INJECTIONS if "\\" not in text and "\n" not in text]
     for second, text in enumerate(texts):
@@ -189,8 +189,8 @@ def test_an_injection_is_written_under_its_name(make: Any, influxd: Influxd, dat
 ANY_TEXT = st.text(min_size=1, max_size=8) | st.text("\\\"'$/;. \n", min_size=1, max_size=8)
 
 
-def test_any_question_is_understood(influxd: Influxd) -> None:
-    """No name makes a question that InfluxDB cannot read, or one that finds what was not asked for."""
+def test_any_name_makes_a_valid_query(influxd: Influxd) -> None:
+    """A query with any name is valid InfluxQL and returns nothing else."""
     influxd.query("CREATE DATABASE questions")
 
     @settings(max_examples=60)
@@ -215,8 +215,8 @@ def test_any_question_is_understood(influxd: Influxd) -> None:
 
 
 @inlineCallbacks
-def test_a_tag_named_time_is_no_tag(make: Any) -> Any:
-    """InfluxDB takes time for the time: no point has such a tag, and one in capitals cannot be asked for."""
+def test_a_tag_named_time(make: Any) -> Any:
+    """InfluxDB reads time as the timestamp: no point has that tag, and one in capitals cannot be queried."""
     storage = make()
     yield storage.write([Point("size", at(0), 1.0, {"Time": "x"})])
     assert (yield storage.points(Query("size", tags={"time": "x"}), 9)) == []
@@ -226,8 +226,8 @@ def test_a_tag_named_time_is_no_tag(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_two_masters_share_kinds_and_never_overwrite(make: Any) -> Any:
-    """What one master declared holds for the other, and points of the same time from two builders are two."""
+def test_two_masters_share_metadata(make: Any) -> Any:
+    """Metadata of one master is valid for the other, and points of the same time from two builders are distinct."""
     one, two = make(), make()
     info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)
     yield one.declare(info)
@@ -242,8 +242,8 @@ def test_two_masters_share_kinds_and_never_overwrite(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_a_declaration_holds_although_the_clock_was_set_back(make: Any) -> Any:
-    """The last word holds, not the one with the latest time of day."""
+def test_metadata_is_valid_after_the_clock_was_set_back(make: Any) -> Any:
+    """The latest write is valid, not the one with the latest wall-clock time."""
     clock = task.Clock()
     clock.advance(2_000_000_000)
     storage = make(clock=clock)
@@ -255,8 +255,8 @@ def test_a_declaration_holds_although_the_clock_was_set_back(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_a_declaration_is_written_once_a_day(make: Any, influxd: Influxd, database: str) -> Any:
-    """Repeated declarations cost no writes, but a retention policy must not take the last one away."""
+def test_unchanged_metadata_is_written_once_a_day(make: Any, influxd: Influxd, database: str) -> Any:
+    """Repeated declarations are not written, except before a retention policy deletes them."""
     clock = task.Clock()
     clock.advance(1_700_000_000)
     storage = make(clock=clock)
@@ -270,8 +270,8 @@ def test_a_declaration_is_written_once_a_day(make: Any, influxd: Influxd, databa
 
 
 @inlineCallbacks
-def test_another_programs_points_are_read_too(make: Any, influxd: Influxd, database: str) -> Any:
-    """A measurement that was written by hand, with a value and nothing else known, is a series of numbers."""
+def test_points_of_another_program(make: Any, influxd: Influxd, database: str) -> Any:
+    """A measurement without metadata and with a field ``value`` is a series of numbers."""
     lines = b'by_hand,builder=b,host=h value=3i 7\nalien temperature=1 8\nbbmeasure_series,series=odd kind="odd" 1\n'
     requests.post(influxd.url + "/write", params={"db": database}, data=lines, timeout=20).raise_for_status()
     storage = make()
@@ -282,8 +282,8 @@ def test_another_programs_points_are_read_too(make: Any, influxd: Influxd, datab
 
 
 @inlineCallbacks
-def test_builds_tagged_and_not_are_read_alike(make: Any) -> Any:
-    """A database whose build numbers became tags one day answers all of them as numbers."""
+def test_build_numbers_as_tag_and_as_field(make: Any) -> Any:
+    """Points with build numbers as tags and as fields return the same numbers."""
     before, after = make(), make(tag_build_number=True)
     points = [Point("size", at(number), 1.0, {}, in_build(number)) for number in (1, 2)]
     yield before.write(points[:1])
@@ -293,8 +293,8 @@ def test_builds_tagged_and_not_are_read_alike(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_statistics_and_buckets_are_those_of_the_memory_store(make: Any) -> Any:
-    """Random points of several builders: every statistic and bucket agrees, however the buckets are made."""
+def test_statistics_and_buckets_equal_those_of_the_memory_store(make: Any) -> Any:
+    """For random points every statistic and bucket is equal, computed here or by the server."""
     chance = random.Random(7)
     points = [
         Point(
@@ -333,8 +333,8 @@ def test_statistics_and_buckets_are_those_of_the_memory_store(make: Any) -> Any:
 
 
 @inlineCallbacks
-def test_a_server_that_is_away_is_said_and_counted(make: Any, database: str) -> Any:
-    """Each question fails with a StorageUnavailableError, and health tells why until one is answered again."""
+def test_an_unreachable_server(make: Any, database: str) -> Any:
+    """Each query raises StorageUnavailableError, and health has the error until a query succeeds."""
     storage = make()
     good = storage.client
     asks = (
@@ -375,8 +375,8 @@ ODD_ANSWERS += [{"results": 5}, {"results": [5]}, {"results": [{"statement_id": 
 
 @pytest.mark.parametrize("answer", ODD_ANSWERS)
 @inlineCallbacks
-def test_an_odd_answer_is_a_storage_error(answer: Any) -> Any:
-    """What answers is no InfluxDB, or a broken one: the question says so, and raises nothing else."""
+def test_an_unexpected_response_is_a_storage_error(answer: Any) -> Any:
+    """A response of another format raises StorageError and nothing else."""
     told = []
     with Scripted(lambda _: Reply(200, answer)) as server:
         storage = InfluxStorage("odd", InfluxClient(reactor, Server(server.url, "t")), clock=reactor)
@@ -401,8 +401,8 @@ def test_an_odd_answer_is_a_storage_error(answer: Any) -> Any:
 
 
 @inlineCallbacks
-def test_a_database_that_is_missing_is_said(influxd: Influxd) -> Any:
-    """A question to a database that is not there names it."""
+def test_a_missing_database(influxd: Influxd) -> Any:
+    """A query to a missing database raises an error with its name."""
     storage = InfluxStorage("influx", InfluxClient(reactor, Server(influxd.url, "missing")), clock=reactor)
     with pytest.raises(StorageUnavailableError, match="database not found: missing"):
         yield storage.points(Query("size"), 1)
