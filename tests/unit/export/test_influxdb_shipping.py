@@ -458,8 +458,8 @@ def fake_influxdb(version: int) -> Callable[[Request], Reply]:
     """Return answers of InfluxDB 2 or 3 as documented for ``/write`` and ``/query``.
 
     2: https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/ (token, required DBRP mapping, no CREATE
-    DATABASE).  3: https://docs.influxdata.com/influxdb3/core/reference/client-libraries/v1/ (the first write creates the
-    database, refused lines are listed).
+    DATABASE).  3: https://docs.influxdata.com/influxdb3/core/reference/client-libraries/v1/ (the first write
+    creates the database, refused lines are listed).
     """
 
     def answer(request: Request) -> Reply:
