@@ -50,8 +50,6 @@ class ExporterArguments:
     numbers_only: ClassVar[bool] = False
     #: HTTP authentication scheme of the token.
     token_scheme: ClassVar[str] = "Token"  # noqa: S105  (no secret)
-    #: Arguments that Buildbot renders.
-    secrets: ClassVar[tuple[str, ...]] = ("username", "password", "token")
 
     def __post_init__(self) -> None:
         if self.token is not None and (self.username is not None or self.password is not None):

@@ -1,4 +1,4 @@
-"""Links into Grafana, and its provisioning: valid by Grafana's own schema, each query answered by a real InfluxDB."""
+"""Tests of Grafana links and provisioning, with Grafana's schema and queries to a real InfluxDB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PACKAGES = ("@grafana/schema@13.2.3", "ts-json-schema-generator@2.4.0")
 
 START = 1_790_000_000 * 10**9
 HOUR = 3600 * 10**9
-#: Names that InfluxQL, regular expressions or Grafana could take for something else.
+#: Names with special characters of InfluxQL, regular expressions and Grafana.
 HOSTILE = (
     "plain",
     'it\'s "quoted"',
@@ -44,7 +44,7 @@ HOSTILE = (
     "#hash",
     "a,b=c",
 )
-#: Names of masters, as Buildbot makes them: the host and the master's folder.
+#: Buildbot's names of masters: host and directory.
 MASTERS = ("ci-1.example.org:/srv/master", "ci-2.example.org:/srv/master")
 KNOWN = (
     SeriesInfo("wheel_size", Kind.SIZE, "bytes", Direction.LOWER),
@@ -58,8 +58,8 @@ KNOWN = (
 # links
 
 
-def test_links_are_deep_and_quoted():
-    """A builder, or a series of it, is linked with its name quoted and the times in milliseconds."""
+def test_links_are_quoted():
+    """A link to a builder or its series has quoted names, and times in milliseconds."""
     grafana = Grafana("https://grafana.example.org/sub")
     assert grafana.link() == "https://grafana.example.org/sub"
     assert grafana.link('a&b "c"/d') == (
@@ -71,8 +71,8 @@ def test_links_are_deep_and_quoted():
     assert grafana.link("b", since=10.0).endswith("&from=10000&to=now")
 
 
-def test_own_dashboards_come_first():
-    """A builder with a dashboard of the user's own is linked there, with what the path wants put in."""
+def test_user_defined_dashboards():
+    """A builder with a user-defined dashboard is linked to it, with its fields filled in."""
     grafana = Grafana("http://g", {"b 1": "/d/abc/first?var-builder={builder}", "c": "/d/x"})
     assert grafana.link("b 1", since=1.0, until=2.0) == "http://g/d/abc/first?var-builder=b%201&from=1000&to=2000"
     assert grafana.link("c", "size", 1.0, 2.0) == "http://g/d/x?from=1000&to=2000"
@@ -107,8 +107,8 @@ def test_own_dashboards_come_first():
         *("http://u:p#x@g", "http://u:p?x@g", "ftp://u:p@g", "https://g/u:p@x?y"),
     ],
 )
-def test_an_address_is_checked(url):
-    """What is no address of a server, or has credentials in it, is refused without showing a password."""
+def test_invalid_urls_are_refused(url):
+    """A URL that is invalid or has credentials is refused, without a password in the message."""
     with pytest.raises(QueryError) as error:
         check_url(url)
     assert "u:p" not in str(error.value)
@@ -116,7 +116,7 @@ def test_an_address_is_checked(url):
 
 @pytest.mark.parametrize("dashboards", [[], {"b": "d/x"}, {"b": 1}, {1: "/d/x"}, {"b": "/d/{worker}"}, {"b": "/d/{"}])
 def test_dashboards_are_checked(dashboards):
-    """Paths that begin without a slash, or with fields that nobody fills, are refused."""
+    """Paths without a leading slash or with unknown fields are refused."""
     with pytest.raises(QueryError):
         check_dashboards(dashboards)
 
@@ -126,7 +126,7 @@ def test_dashboards_are_checked(dashboards):
 
 @pytest.fixture
 def written(tmp_path):
-    """The files, by their path, as YAML's or JSON's reader takes them."""
+    """The files by path, parsed as YAML or JSON."""
     files = write_provisioning(
         tmp_path,
         url="http://influx:8086/",
@@ -145,8 +145,8 @@ def dashboards_of(files):
     return {content["uid"]: content for name, content in files.items() if name.endswith(".json")}
 
 
-def test_the_files_are_where_grafana_looks_for_them(written):
-    """One source, one provider of dashboards, and four dashboards, each under its uid."""
+def test_the_provisioned_files(written):
+    """There are one data source, one provider, and four dashboards under their uids."""
     assert sorted(written) == [
         "dashboards/bbmeasure.yaml",
         "dashboards/bbmeasure/bbmeasure-builder.json",
@@ -160,7 +160,7 @@ def test_the_files_are_where_grafana_looks_for_them(written):
 
 
 def test_no_password_is_in_a_file(written):
-    """The source's password is a variable of Grafana's environment; a dollar in a name is doubled."""
+    """The data source's password is an environment variable of Grafana; dollars in names are doubled."""
     source = written["datasources/bbmeasure.yaml"]["datasources"][0]
     assert source["secureJsonData"] == {"password": "$BBMEASURE_GRAFANA_PASSWORD"}
     assert (source["url"], source["user"]) == ("http://influx:8086", "reader")
@@ -168,7 +168,7 @@ def test_no_password_is_in_a_file(written):
 
 
 def test_a_token_goes_into_a_header(tmp_path):
-    """A server with tokens gets it by the header that it wants, from Grafana's environment as well."""
+    """A token is sent in the Authorization header, and comes from Grafana's environment too."""
     written = write_provisioning(tmp_path, url="http://influx:8086", token=True)
     source = json.loads(written[0].read_text())["datasources"][0]
     assert source["jsonData"]["httpHeaderName1"] == "Authorization"
@@ -176,21 +176,21 @@ def test_a_token_goes_into_a_header(tmp_path):
     assert "user" not in source
 
 
-def test_series_are_known_from_what_the_api_says():
-    """Kind, unit and direction survive the way through JSON."""
+def test_series_from_the_api():
+    """Kind, unit and direction are read from the API's JSON."""
     told = json.loads(json.dumps(serialize.series_answer(KNOWN)))
     assert known_series(told) == list(KNOWN)
 
 
-def test_without_a_master_there_are_no_links_to_it(tmp_path):
-    """Dashboards made without the address of Buildbot's page link to no build."""
+def test_no_links_without_a_master_url(tmp_path):
+    """Dashboards generated without the URL of Buildbot's page have no links to builds."""
     for path in write_provisioning(tmp_path, url="http://influx:8086"):
         assert "#/builders" not in path.read_text()
         assert "#/measurements" not in path.read_text()
 
 
 def test_tables_link_each_row_to_its_build(written):
-    """The column with a build's number leads to the build on Buildbot's page."""
+    """The column with a build's number links to the build on Buildbot's page."""
     for uid in (BUILDER, SERIES):
         tables = [panel for panel in dashboards_of(written)[uid]["panels"] if panel["type"] == "table"]
         links = [
@@ -217,8 +217,8 @@ def test_tables_link_each_row_to_its_build(written):
     ],
 )
 @pytest.mark.parametrize("uid", [BUILDER, SERIES])
-def test_panels_know_units_and_directions(written, uid, series, unit, label):
-    """A line that begins with the name of a known series has its unit, and says which direction is good."""
+def test_units_and_directions(written, uid, series, unit, label):
+    """A curve whose name starts with that of a known series has its unit and direction."""
     panel = next(one for one in dashboards_of(written)[uid]["panels"] if one["title"] == "$series")
     line = f"{clean_series(series)}: worker 1"
     found = {}
@@ -231,8 +231,8 @@ def test_panels_know_units_and_directions(written, uid, series, unit, label):
     assert not re.search(panel["fieldConfig"]["overrides"][0]["matcher"]["options"][1:-1], "another: worker 1")
 
 
-def test_tiles_are_green_in_the_good_direction(written):
-    """In the overview a fall is green for series that are better low, red for those better high, plain else."""
+def test_changes_are_green_in_the_better_direction(written):
+    """In the overview a decrease is green for series that are better low, red for those better high."""
     tiles = {
         panel["title"]: panel["options"]["percentChangeColorMode"]
         for panel in dashboards_of(written)[OVERVIEW]["panels"]
@@ -247,8 +247,8 @@ def test_tiles_are_green_in_the_good_direction(written):
     }
 
 
-def test_many_series_stand_in_several_panels(tmp_path):
-    """Of many series each is in one panel of the overview, and no panel has more than twenty."""
+def test_many_series_are_split_into_panels(tmp_path):
+    """Each of many series is in one panel of the overview, and no panel has more than twenty."""
     many = [SeriesInfo(f"size_{number}", Kind.SIZE, "bytes") for number in range(45)]
     path = next(one for one in write_provisioning(tmp_path, url="http://x", series=many) if one.stem == OVERVIEW)
     tiles = [one for one in json.loads(path.read_text())["panels"] if one["title"] == "Last values (bytes)"]
@@ -258,7 +258,7 @@ def test_many_series_stand_in_several_panels(tmp_path):
 
 
 def test_panels_do_not_overlap(written):
-    """No two panels of a dashboard cover the same place, and ids are unique."""
+    """No two panels of a dashboard overlap, and ids are unique."""
     for board in dashboards_of(written).values():
         taken = set()
         for panel in board["panels"]:
@@ -280,7 +280,7 @@ def npm(*command: str, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def schema_of():
-    """Makes a JSON schema of a type of @grafana/schema; what npm brings is kept in .cache/ for the next time."""
+    """Factory of JSON schemas of types of @grafana/schema; npm packages are cached in .cache/."""
     if shutil.which("npm") is None:
         pytest.fail("npm: needed to check the dashboards by Grafana's own schema")
     ready = CACHE / f"ready-{'-'.join(PACKAGES).replace('/', '-')}"
@@ -305,7 +305,7 @@ def schema_of():
 
 @pytest.mark.slow
 def test_dashboards_are_valid_by_grafanas_schema(written, schema_of):
-    """Each dashboard is what @grafana/schema says one is."""
+    """Each dashboard is valid by @grafana/schema."""
     schema = schema_of("dashboard", "Dashboard")
     # The schema says of this itself: "TODO.. this should just be a normal query target".
     schema["definitions"]["AnnotationTarget"]["additionalProperties"] = True
@@ -317,7 +317,7 @@ def test_dashboards_are_valid_by_grafanas_schema(written, schema_of):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["timeseries", "stat", "table"])
 def test_panels_are_valid_by_their_plugins_schemas(written, schema_of, kind):
-    """Each panel's options and field configuration are what the plugin that draws it takes."""
+    """The options and field configuration of each panel are valid by the schema of its plugin."""
     room = f"composable/{kind}/panelcfg"
     options = jsonschema_rs.validator_for(schema_of(room, "Options"))
     config = jsonschema_rs.validator_for(schema_of(room, "FieldConfig")) if kind != "stat" else None
@@ -332,8 +332,8 @@ def test_panels_are_valid_by_their_plugins_schemas(written, schema_of, kind):
 
 
 @pytest.mark.slow
-def test_the_schema_refuses_what_is_wrong(written, schema_of):
-    """A dashboard with a panel that has no type, or with a field that there is not, is invalid."""
+def test_the_schema_refuses_invalid_dashboards(written, schema_of):
+    """A dashboard with a panel without type, or with an unknown field, is invalid."""
     validator = jsonschema_rs.validator_for(schema_of("dashboard", "Dashboard"))
     board = dashboards_of(written)[MASTER]
     assert validator.is_valid(board)
@@ -345,7 +345,7 @@ def test_the_schema_refuses_what_is_wrong(written, schema_of):
 
 
 def seeded_points():
-    """Builds of hostile builders that all measured hostile series, one of each three days' hours."""
+    """Points of builders and series with hostile names, hourly for three days."""
     for number, builder in enumerate(HOSTILE):
         for build in range(1, 4):
             context = BuildContext(builder, f"worker {number % 2}", build, number * 100 + build, "step", "rev", "main")
@@ -358,7 +358,7 @@ def seeded_points():
                 value = "a text" if series == "version" else 1000.0 * build + number
                 yield Point(series, time, value, {'target "x"': builder, "opt": "O2"}, context)
     for name in ("master.reactorDelay", "master.active builds"):
-        yield Point(name, START + 30 * HOUR, 0.5)  # from before the master's name was a tag
+        yield Point(name, START + 30 * HOUR, 0.5)  # written before the master's name was a tag
         for number, master in enumerate(MASTERS):
             yield Point(name, START + 31 * HOUR, 1.0 + number, {"master": master})
     yield Point("without tags", START + 30 * HOUR, 7.0)
@@ -366,7 +366,7 @@ def seeded_points():
 
 @pytest.fixture(scope="module")
 def database():
-    """A function that asks a seeded InfluxDB, failing where that says there is an error."""
+    """Function that queries a seeded InfluxDB and fails on errors."""
     writer = LineWriter()
     lines = [writer.line(point) for point in seeded_points()]
     lines.append(f'bbmeasure_series,series=x kind="size" {START}')
@@ -379,7 +379,7 @@ def database():
 
 @pytest.fixture
 def board(written, database):
-    """Makes a dashboard that somebody looks at."""
+    """Factory of dashboard models."""
     return lambda uid: Board(dashboards_of(written)[uid], database, START, START + 100 * HOUR)
 
 
@@ -387,8 +387,8 @@ ALL_SERIES = sorted({clean_series(name) for name in HOSTILE} | {clean_series(inf
 
 
 @pytest.mark.slow
-def test_variables_offer_what_there_is(board):
-    """Builders, workers, series and tags can be chosen by their own names; bbmeasure's own measurements cannot."""
+def test_options_of_variables(board):
+    """Builders, workers, series and tags are options by their names; bbmeasure's own measurements are not."""
     shown = board(SERIES)
     shown.choose(series="plain")
     assert shown.options("builder") == sorted(HOSTILE)
@@ -409,8 +409,8 @@ def test_variables_offer_what_there_is(board):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES, MASTER])
-def test_every_panel_has_data_as_it_is_opened(board, uid):
-    """With what a dashboard shows first, the database answers each panel's query with rows."""
+def test_every_panel_has_data(board, uid):
+    """With a dashboard's default values every query returns rows."""
     shown = board(uid)
     chosen = {"series": "plain"} if uid == SERIES else {}
     shown.choose(**chosen)
@@ -422,8 +422,8 @@ def test_every_panel_has_data_as_it_is_opened(board, uid):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("builder", HOSTILE)
-def test_one_builder_shows_its_own_builds_alone(board, builder):
-    """Whatever a builder is called, its dashboard has its three builds, and no one else's."""
+def test_the_builder_dashboard_shows_one_builder(board, builder):
+    """For a builder of any name the dashboard has its three builds and no others."""
     shown = board(BUILDER)
     shown.choose(builder=builder)
     serialize = shown.answers()
@@ -440,8 +440,8 @@ def test_one_builder_shows_its_own_builds_alone(board, builder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("series", [name for name in ALL_SERIES if name != "version"])
-def test_one_series_shows_its_own_points_alone(board, series):
-    """Whatever a series is called, its dashboard has its points, by builder, worker and tag."""
+def test_the_series_dashboard_shows_one_series(board, series):
+    """For a series of any name the dashboard has its points, by builder, worker and tag."""
     shown = board(SERIES)
     shown.choose(series=series)
     for title, query, found in shown.answers():
@@ -461,8 +461,8 @@ def test_one_series_shows_its_own_points_alone(board, series):
 
 
 @pytest.mark.slow
-def test_a_series_without_any_tag_is_shown(board):
-    """A point that has neither builder nor tag is in the dashboard of its series."""
+def test_a_series_without_tags(board):
+    """A point without builder and tags is in the dashboard of its series."""
     shown = board(SERIES)
     shown.choose(series="without tags")
     assert all(found for title, _, found in shown.answers() if title in ("$series", "Points"))
@@ -471,7 +471,7 @@ def test_a_series_without_any_tag_is_shown(board):
 @pytest.mark.slow
 @pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
 def test_failed_builds_are_annotated(board, uid):
-    """The annotation's query finds the builds of each builder that is shown that failed, or ended in an exception."""
+    """The annotation's query returns the builds that failed or ended in an exception."""
     shown = board(uid)
     several = HOSTILE[1] if uid == BUILDER else [HOSTILE[1], HOSTILE[2]]
     shown.choose(builder=several)
@@ -484,8 +484,8 @@ def test_failed_builds_are_annotated(board, uid):
 
 
 @pytest.mark.slow
-def test_masters_are_told_apart(board):
-    """Each of several masters has a line of its own in the dashboard of their health, and can be chosen alone."""
+def test_the_master_dashboard_separates_masters(board):
+    """Each of several masters has its own curve, and can be selected."""
     shown = board(MASTER)
     assert shown.options("master") == sorted(MASTERS)
     shown.choose(metric=["master.reactorDelay"])
@@ -500,8 +500,8 @@ def test_masters_are_told_apart(board):
 
 
 @pytest.mark.slow
-def test_another_retention_policy_is_asked(tmp_path, database):
-    """With a retention policy, each query reads from it; the database says where it has none."""
+def test_a_retention_policy_is_read(tmp_path, database):
+    """With a retention policy each query reads from it."""
     files = write_provisioning(tmp_path, url="http://x", retention_policy='au"to', series=KNOWN)
     model = json.loads(next(path for path in files if path.stem == SERIES).read_text())
     queries = [target["query"] for panel in model["panels"] for target in panel["targets"]]
@@ -513,13 +513,13 @@ def test_another_retention_policy_is_asked(tmp_path, database):
 
 
 def test_regular_expressions_are_escaped_as_grafana_does():
-    """What is put into a query when it is made is escaped like what Grafana puts in later."""
+    """Names in generated queries are escaped as Grafana escapes variables."""
     for name in HOSTILE:
         assert re.fullmatch(panels.escape_regex(name), name)
 
 
-def test_the_command_writes_what_a_grafana_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """``bbmeasure grafana --out`` writes source and dashboards for the series of a journal, and names the files."""
+def test_the_command_writes_the_provisioning_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``bbmeasure grafana --out`` writes data source and dashboards for a journal's series, and prints the paths."""
     from bbmeasure.cli.main import main
 
     journal = tmp_path / "j.sqlite"

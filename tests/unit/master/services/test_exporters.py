@@ -1,4 +1,4 @@
-"""The services InfluxDBInstance and VictoriaMetricsInstance: arguments, secrets, and what a reconfig does."""
+"""Tests of InfluxDBInstance and VictoriaMetricsInstance: arguments, secrets, reconfig."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def arguments(**more: Any) -> InfluxDBArguments:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"url": None}, "url 'None': expected a URL such as"),
         ({"url": "influx.example.org"}, "url 'influx.example.org': expected a URL such as"),
@@ -76,18 +76,18 @@ def arguments(**more: Any) -> InfluxDBArguments:
         ({"trackBuildTimes": 3}, "trackBuildTimes 3: expected True or False"),
     ],
 )
-def test_wrong_arguments_are_configuration_errors(arguments: dict[str, Any], words: str) -> None:
-    """Each argument that makes no sense is said when the configuration is read, and no secret with it."""
+def test_invalid_arguments_are_configuration_errors(arguments: dict[str, Any], message: str) -> None:
+    """An invalid argument is a configuration error, without a secret in its message."""
     with pytest.raises(ConfigErrors) as caught:
         influx(**arguments)
-    (said,) = caught.value.errors
-    assert words in said
-    assert said.startswith("InfluxDBInstance: ")
-    assert SECRET not in said
+    (error,) = caught.value.errors
+    assert message in error
+    assert error.startswith("InfluxDBInstance: ")
+    assert SECRET not in error
 
 
 def test_missing_and_positional_arguments() -> None:
-    """URL and database must be given, by their names."""
+    """URL and database are required, and keyword-only."""
     for arguments in ({}, {"url": URL}):
         with pytest.raises(ConfigErrors, match="missing a required .*argument: '(url|database)'"):
             InfluxDBInstance(**arguments)
@@ -95,8 +95,8 @@ def test_missing_and_positional_arguments() -> None:
         InfluxDBInstance(URL, "buildbot")
 
 
-def test_all_arguments_arrive(tmp_path: Path) -> None:
-    """What is given is what is used."""
+def test_all_arguments_are_used(tmp_path: Path) -> None:
+    """All arguments are passed on to server, limits and exporter."""
     _, certificate = make_certificate(tmp_path)
     got = arguments(
         url="https://host/influx",
@@ -119,7 +119,7 @@ def test_all_arguments_arrive(tmp_path: Path) -> None:
 
 
 def test_victoriametrics_arguments() -> None:
-    """Its URL has the cluster's path, its token is a bearer's, and there is nothing to ask it."""
+    """The URL has the cluster's path, the token is a bearer token, and the server is not queried."""
     service = VictoriaMetricsInstance(url=CLUSTER, token=SECRET)
     got, server = service.read_arguments({"url": CLUSTER, "token": SECRET})
     assert got.numbers_only
@@ -135,7 +135,7 @@ def test_victoriametrics_arguments() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    """Buildbot logs getConfigDict where a reconfig fails; a repr may be in any traceback."""
+    """getConfigDict, which Buildbot logs when a reconfig fails, and repr contain no secret."""
     for service in (
         influx(username="me", password=SECRET),
         influx(token=SECRET),
@@ -146,8 +146,8 @@ def test_no_secret_is_shown() -> None:
         assert SECRET not in repr(service.read_arguments(service._config_kwargs)[1])
 
 
-def test_a_name_that_is_a_secret_is_not_told() -> None:
-    """What util.Secret gave is hidden in every message, a name too; one in plain text says who was refused."""
+def test_a_user_name_from_a_secret_is_hidden() -> None:
+    """A user name from util.Secret is hidden in messages; a plain one is shown."""
     for given, shown in (("me", "as me"), (util.Secret("name"), "as ***")):
         _, server = influx(username=given, password=SECRET).read_arguments(
             {"url": URL, "database": "buildbot", "username": "me", "password": SECRET}
@@ -183,13 +183,13 @@ def landed(server: Influxd, database: str = "buildbot") -> int:
 def until(what: str, true: Any) -> Any:
     end = reactor.seconds() + 20
     while not true():
-        assert reactor.seconds() < end, f"waited in vain: {what}"
+        assert reactor.seconds() < end, f"timeout: {what}"
         yield task.deferLater(reactor, 0.02)
 
 
 @inlineCallbacks
-def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd: Influxd) -> Any:
-    """Only a change makes a new shipper; the same name gets what waited, and the old one is stopped."""
+def test_an_unchanged_reconfig_keeps_the_exporter(master: FakeMaster, influxd: Influxd) -> Any:
+    """Changed arguments replace the exporter; the backlog of the instance's name is exported to the new server."""
     service = influx(url=f"http://127.0.0.1:{free_port()}")
     yield started(master, service)
     first = service.state.exporters["InfluxDBInstance"]
@@ -206,8 +206,8 @@ def test_an_unchanged_reconfig_leaves_the_sink_alone(master: FakeMaster, influxd
 
 
 @inlineCallbacks
-def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -> Any:
-    """``answers=True`` has the server answer; another reconfig, or the end, gives the answers back to the journal."""
+def test_a_source_is_registered_and_removed(master: FakeMaster, influxd: Influxd) -> Any:
+    """With ``answers=True`` the server is the default source; a reconfig or a stop makes it the journal again."""
     state = state_of(master)
     service = influx(url=influxd.url, answers=True)
     yield started(master, service)
@@ -222,8 +222,8 @@ def test_answers_and_sources_come_and_go(master: FakeMaster, influxd: Influxd) -
 
 
 @inlineCallbacks
-def test_the_journal_can_be_asked_by_name(master: FakeMaster, influxd: Influxd) -> Any:
-    """Where a server answers by default, ``source=`` a SQLiteInstance's name asks the journal."""
+def test_the_journal_can_be_queried_by_name(master: FakeMaster, influxd: Influxd) -> Any:
+    """If a server is the default source, ``source=`` a SQLiteInstance's name queries the journal."""
     service, embedded = influx(url=influxd.url, database="empty", answers=True), SQLiteInstance(name="embedded")
     for one in (service, embedded):
         yield started(master, one)
@@ -237,7 +237,7 @@ def test_the_journal_can_be_asked_by_name(master: FakeMaster, influxd: Influxd) 
 
 @inlineCallbacks
 def test_two_instances_share_the_journal(master: FakeMaster, influxd: Influxd) -> Any:
-    """Each has a name and a backlog of its own in one file, and stopping one leaves the other."""
+    """Each has a name and a backlog of its own in one file, and stopping one does not affect the other."""
     one, two = influx(url=influxd.url, database="one"), influx(url=influxd.url, database="two", name="second")
     yield started(master, one)
     yield started(master, two)
@@ -253,8 +253,8 @@ def test_two_instances_share_the_journal(master: FakeMaster, influxd: Influxd) -
 
 
 @inlineCallbacks
-def test_what_became_unusable_after_the_check_is_told_in_health(master: FakeMaster, tmp_path: Path) -> Any:
-    """A caFile that vanished, or a secret that is no text, stops the shipping and not the master."""
+def test_arguments_that_become_invalid_after_the_check(master: FakeMaster, tmp_path: Path) -> Any:
+    """A caFile that was deleted, or a secret that is no text, stops the export but not the master."""
     _, certificate = make_certificate(tmp_path)
     service = influx(url="https://127.0.0.1:1", caFile=str(certificate))
     certificate.unlink()
@@ -272,43 +272,43 @@ def configured(master: FakeMaster, *services: Any) -> None:
 
 
 def added(master: FakeMaster, running: dict[str, Any]) -> Iterator[Any]:
-    """A SQLiteInstance comes, as Buildbot has it: what is new is started, then what was there takes its arguments."""
-    store, sink = SQLiteInstance(path="own.sqlite"), influx(**running["sink"]._config_kwargs)
-    configured(master, store, sink)
+    """Start a SQLiteInstance as Buildbot does: first the new service starts, then the others are reconfigured."""
+    store, exporter = SQLiteInstance(path="own.sqlite"), influx(**running["exporter"]._config_kwargs)
+    configured(master, store, exporter)
     yield started(master, store)
     running["store"] = store
-    yield running["sink"].reconfigServiceWithSibling(sink)
+    yield running["exporter"].reconfigServiceWithSibling(exporter)
 
 
 def changed(master: FakeMaster, running: dict[str, Any], order: tuple[str, ...]) -> Iterator[Any]:
-    """Its path is another."""
-    siblings = {"store": SQLiteInstance(path="other.sqlite"), "sink": influx(**running["sink"]._config_kwargs)}
+    """Change the SQLiteInstance's path."""
+    siblings = {"store": SQLiteInstance(path="other.sqlite"), "exporter": influx(**running["exporter"]._config_kwargs)}
     configured(master, *siblings.values())
     for name in order:
         yield running[name].reconfigServiceWithSibling(siblings[name])
 
 
 def removed(master: FakeMaster, running: dict[str, Any]) -> Iterator[Any]:
-    """It goes: what is gone is stopped first."""
-    sink = influx(**running["sink"]._config_kwargs)
-    configured(master, sink)
+    """Remove the SQLiteInstance: it is stopped before the others are reconfigured."""
+    exporter = influx(**running["exporter"]._config_kwargs)
+    configured(master, exporter)
     yield running.pop("store").stopService()
-    yield running["sink"].reconfigServiceWithSibling(sink)
+    yield running["exporter"].reconfigServiceWithSibling(exporter)
 
 
 @inlineCallbacks
-def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -> Any:
-    """A path that comes, changes and goes: all that is captured meanwhile, between any two services too, is shipped."""
-    running = {"sink": influx(url=influxd.url, database="moving")}
-    configured(master, running["sink"])
-    yield started(master, running["sink"])
+def test_the_exporter_follows_the_journal(master: FakeMaster, influxd: Influxd) -> Any:
+    """While the journal's path is added, changed and removed, all points captured at any time are exported."""
+    running = {"exporter": influx(url=influxd.url, database="moving")}
+    configured(master, running["exporter"])
+    yield started(master, running["exporter"])
     pipeline = state_of(master).pipeline
     moves = [
         added(master, running),
-        changed(master, running, ("sink", "store")),
+        changed(master, running, ("exporter", "store")),
         removed(master, running),
         added(master, running),
-        changed(master, running, ("store", "sink")),
+        changed(master, running, ("store", "exporter")),
         removed(master, running),
     ]
     count = 0
@@ -323,35 +323,35 @@ def test_the_shipper_follows_the_journal(master: FakeMaster, influxd: Influxd) -
         count += 1
         yield until("all of them", lambda wanted=count: landed(influxd, "moving") == wanted)
         assert state_of(master).exporters["InfluxDBInstance"].health().last_error is None
-    yield running["sink"].stopService()
+    yield running["exporter"].stopService()
 
 
-def _waits(journal: Path) -> int:
+def _backlog(journal: Path) -> int:
     with JournalReader(journal) as reader:
         return reader.backlog("InfluxDBInstance").count
 
 
 @inlineCallbacks
-def test_what_waits_in_the_journal_that_is_left_is_said(master: FakeMaster, influxd: Influxd, tmp_path: Path) -> Any:
-    """The log says how many points wait in the file that is shipped no longer, and which command sends them."""
-    running = {"sink": influx(url=f"http://127.0.0.1:{free_port()}", database="left")}
-    configured(master, running["sink"])
-    yield started(master, running["sink"])
+def test_the_backlog_of_a_previous_journal_is_logged(master: FakeMaster, influxd: Influxd, tmp_path: Path) -> Any:
+    """The log has the number of points in a journal that is no longer exported, and the command for them."""
+    running = {"exporter": influx(url=f"http://127.0.0.1:{free_port()}", database="left")}
+    configured(master, running["exporter"])
+    yield started(master, running["exporter"])
     for number in range(3):
         captureData("size", float(number), master=master)  # not on disk yet when the journal is left
     with capturedLogs() as logs:
         for step in added(master, running):
             yield step
-    said = [formatEvent(event) for event in logs]
+    logged = [formatEvent(event) for event in logs]
     old = tmp_path / "bbmeasure.sqlite"
-    assert [text for text in said if f"3 points wait in {old}" in text and f"--journal {old} --sink Influx" in text]
-    assert _waits(old) == 3
-    yield running["sink"].reconfigServiceWithSibling(influx(url=influxd.url, database="left"))
-    shipper = state_of(master).exporters["InfluxDBInstance"]
+    assert [text for text in logged if f"3 points wait in {old}" in text and f"--journal {old} --sink Influx" in text]
+    assert _backlog(old) == 3
+    yield running["exporter"].reconfigServiceWithSibling(influx(url=influxd.url, database="left"))
+    exporter = state_of(master).exporters["InfluxDBInstance"]
     yield captureData("size", 3.0, master=master)
-    yield until("what waited", lambda: shipper.counters["shipped"] >= 1 and not _waits(tmp_path / "own.sqlite"))
+    yield until("what waited", lambda: exporter.counters["shipped"] >= 1 and not _backlog(tmp_path / "own.sqlite"))
     with capturedLogs() as logs:
-        for step in changed(master, running, ("sink", "store")):
+        for step in changed(master, running, ("exporter", "store")):
             yield step
     assert not [event for event in logs if "wait in" in formatEvent(event)]
     for service in running.values():
@@ -359,25 +359,25 @@ def test_what_waits_in_the_journal_that_is_left_is_said(master: FakeMaster, infl
 
 
 @inlineCallbacks
-def test_what_was_captured_before_any_instance_is_shipped(master: FakeMaster, influxd: Influxd) -> Any:
-    """The store comes first and takes what waited in memory; the sink that comes after it ships that too."""
+def test_points_from_before_the_first_instance_are_exported(master: FakeMaster, influxd: Influxd) -> Any:
+    """A SQLiteInstance writes the points from memory; an exporter that starts after it exports them."""
     for number in range(5):
         captureData("size", float(number), master=master)
     yield state_of(master).pipeline.settle()
-    store, sink = SQLiteInstance(), influx(url=influxd.url, database="early")
-    configured(master, store, sink)
+    store, exporter = SQLiteInstance(), influx(url=influxd.url, database="early")
+    configured(master, store, exporter)
     yield started(master, store)
     yield state_of(master).pipeline.settle()
-    yield started(master, sink)
+    yield started(master, exporter)
     yield until("all of them", lambda: landed(influxd, "early") == 5)
-    yield sink.stopService()
+    yield exporter.stopService()
     yield store.stopService()
 
 
 @pytest.mark.parametrize("time", [1_700_000_000, None])
 @inlineCallbacks
 def test_points_of_two_masters_never_overwrite_each_other(tmp_path: Path, influxd: Influxd, time: Any) -> Any:
-    """Of the same series, without a builder, and at the very same time: they are two, and the time is the one given."""
+    """Points of the same series and time without a builder are stored separately, with the given time."""
     database = f"both_{time}"
     clock = task.Clock()
     clock.advance(1_700_000_000)

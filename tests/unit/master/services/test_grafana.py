@@ -1,4 +1,4 @@
-"""GrafanaInstance: what it takes in master.cfg, and the links it gives."""
+"""Tests of GrafanaInstance: arguments and links."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from buildbot.plugins import util
 from bbmeasure import GrafanaInstance
 
 
-def test_it_is_among_buildbots_plugins():
-    """``util.GrafanaInstance`` is the class that ``bbmeasure`` has."""
+def test_it_is_a_buildbot_plugin():
+    """``util.GrafanaInstance`` is the class of ``bbmeasure``."""
     assert util.GrafanaInstance is GrafanaInstance
 
 
@@ -27,8 +27,8 @@ def test_it_is_among_buildbots_plugins():
         ({"url": "https://grafana.example.org", "dashboards": {"b": "/d/{worker}"}}, "{builder}"),
     ],
 )
-def test_a_bad_argument_is_a_configuration_error(arguments, named):
-    """What cannot be is said when the configuration is read, by the instance's name, without a password."""
+def test_an_invalid_argument_is_a_configuration_error(arguments, named):
+    """The error has the instance's name and the reason, without a password."""
     with pytest.raises(ConfigErrors) as error:
         GrafanaInstance(**arguments)
     assert error.value.errors[0].startswith("GrafanaInstance: ")
@@ -36,14 +36,14 @@ def test_a_bad_argument_is_a_configuration_error(arguments, named):
     assert "pass-word" not in str(error.value)
 
 
-def test_arguments_have_names():
-    """An argument by position is refused."""
+def test_arguments_are_keyword_only():
+    """A positional argument is refused."""
     with pytest.raises(TypeError):
         GrafanaInstance("https://grafana.example.org")
 
 
 def test_links_follow_the_configuration():
-    """Without a configuration there is no link; each new one replaces the one before."""
+    """Without a configuration there is no link; a reconfig replaces the links."""
     instance = GrafanaInstance(url="https://one.example.org")
     assert instance.measure_links() == {"grafana": None}
     instance.reconfigService(url="https://one.example.org/")
