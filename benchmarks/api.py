@@ -98,8 +98,12 @@ def seed(path: Path) -> None:
             journal.write([Point(name, at, chance.random(), {}, builds[n % 2]) for n, at in enumerate(times)])
         journal.declare(SeriesInfo("large", Kind.DURATION, "s", Direction.LOWER))
         for begin in range(0, POINTS, 10_000):
-            times = range(begin, begin + 10_000)
-            journal.write([Point("large", (now - POINTS + n) * NANOSECONDS, chance.gauss(10, 1)) for n in times])
+            journal.write(
+                [
+                    Point("large", (now - POINTS + n) * NANOSECONDS, chance.gauss(10, 1))
+                    for n in range(begin, begin + 10_000)
+                ]
+            )
 
 
 def main() -> int:

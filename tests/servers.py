@@ -110,7 +110,7 @@ class Server:
     def _started(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.process.args} ended with {self.process.returncode}: {self.log[-2000:]}")
+            raise AssertionError(f"{self.process.args} ended with {self.process.returncode}: {self.log[-2000:]}")  # type: ignore[str-bytes-safe]  # text here
         return self.is_ready()
 
     def signal(self, number: int) -> None:
@@ -280,7 +280,7 @@ class VictoriaMetrics(Server):
         answer.raise_for_status()
         found = []
         for line in answer.text.splitlines():
-            metric = requests.models.complexjson.loads(line)
+            metric = requests.models.complexjson.loads(line)  # type: ignore[attr-defined]  # not in the type stubs
             found.append((metric["metric"], list(zip(metric["timestamps"], metric["values"]))))
         return found
 

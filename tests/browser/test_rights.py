@@ -43,7 +43,7 @@ def guarded(built, tmp_path_factory):
     with Site(folder, config(builders=(LINUX, SECRET), services=_LINKS, more=_RULES), workers=()) as running:
         requests = [measure(running, LINUX, size(1000)), measure(running, LINUX, size(900))]
         requests += [measure(running, SECRET, size(7000), {"name": "only_secret", "value": 1})]
-        running.builds = [running.wait_for_build(request) for request in requests]
+        running.builds = [running.wait_for_build(request) for request in requests]  # type: ignore[attr-defined]  # added for the tests
         yield running
 
 

@@ -111,7 +111,7 @@ def site(influxd, tmp_path_factory):
     """A master where the builder "secret-builder" is for admins alone, after builds of both builders."""
     config = f"INFLUXDB = {influxd.url!r}\n{CONFIG}"
     with Site(tmp_path_factory.mktemp("site"), config, workers=["worker"]) as running:
-        running.builds = {name: [running.build(name) for _ in range(2)] for name in ("open", "secret-builder")}
+        running.builds = {name: [running.build(name) for _ in range(2)] for name in ("open", "secret-builder")}  # type: ignore[attr-defined]  # added for the tests
         with Journal(running.journal) as journal:
             journal.declare(SeriesInfo(HOSTILE, Kind.COUNT))
             journal.declare(SeriesInfo("version", Kind.TEXT))

@@ -60,8 +60,8 @@ def test_twice_is_once_and_live_points_stay(
         assert site.build("b")["results"] == 0
         site.wait_for(lambda: "build_duration" in series_names(site.journal), "the live build", 10)
         live = {row[:5]: row for row in everything(site.journal)}
-        command = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
-        done = run_command(*command)
+        arguments = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
+        done = run_command(*arguments)
         assert done.returncode == 0, done.stderr
         assert "2 builds read" in done.stdout
         after = everything(site.journal)
@@ -72,11 +72,11 @@ def test_twice_is_once_and_live_points_stay(
         assert report(site.journal, "took")["statistics"]["average"] == 0.0125
         assert report(site.journal, "step_duration", "--tag", "step=work")["count"] == 2
         assert "note" not in series_names(site.journal)
-        again = run_command(*command, "--again")
+        again = run_command(*arguments, "--again")
         assert "0 points written" in again.stdout
         assert everything(site.journal) == after
-        assert "0 builds read" in run_command(*command).stdout
-        monkeypatch.setattr(patterns, "PATIENCE", 0.05)
+        assert "0 builds read" in run_command(*arguments).stdout
+        monkeypatch.setattr(patterns, "TIME_LIMIT", 0.05)
         assert command.main(["--master", str(site.master_dir), "--pattern", r"(?:a|a)+(?P<n>\d)$"]) == 0
         said = capsys.readouterr().out
         assert "the pattern took too long for 2 logs, such as: build 2, step 'work': pattern " in said

@@ -82,9 +82,9 @@ def past(server: SQLServer, tmp_path_factory: pytest.TempPathFactory) -> Past:
     server.let_read("buildbot")
     url = server.address("buildbot", "reader") + query
     (folder / "master.cfg").write_text(MASTER_CFG + f'c["db"] = {{"db_url": {url!r}}}\n')
-    made = Past(folder, server)
-    assert made.backfill("--since", "365d")["builds"] == BUILDS - BUILDS // 97
-    return made
+    past = Past(folder, server)
+    assert past.backfill("--since", "365d")["builds"] == BUILDS - BUILDS // 97
+    return past
 
 
 def test_reports_agree_with_plain_sql(past: Past) -> None:

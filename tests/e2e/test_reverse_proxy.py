@@ -133,7 +133,7 @@ def apache(folder, config, port):
         "SSLEngine on": f"SSLEngine on\n{user_header('apache')}",
     }
     (folder / "ci.conf").write_text(replaced(config, here))
-    enabled = re.match(r"# /etc/apache2/sites-enabled/ci.conf; a2enmod ([a-z_ ]+)\n", config)[1].split()
+    enabled = re.match(r"# /etc/apache2/sites-enabled/ci.conf; a2enmod ([a-z_ ]+)\n", config)[1].split()  # type: ignore[index]  # the pattern matches
     wanted = dict.fromkeys([*APACHE_MODULES, *NEEDED_BY_OTHERS, *enabled])
     modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in wanted)
     user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""

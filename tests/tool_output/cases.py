@@ -64,7 +64,12 @@ def outcome(adapter: str, text: str) -> dict[str, Any]:
 
 def _shown(record: Record) -> dict[str, Any]:
     """A record without what is as usual."""
-    shown = {"name": record.name, "value": record.value, "kind": record.kind.value, "better": record.better.word}
+    shown: dict[str, Any] = {
+        "name": record.name,
+        "value": record.value,
+        "kind": record.kind.value,
+        "better": record.better.word,
+    }
     if record.unit != "1":
         shown["unit"] = record.unit
     if record.tags:

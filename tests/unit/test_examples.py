@@ -80,8 +80,8 @@ def test_the_script_with_the_sidecar_writes_what_the_wire_reads(tmp_path):
         check=True,
     )
     (record,) = wire.read_file(sidecar.read_bytes())
-    assert (record.name, record.unit, record.tags) == ("import_time", "s", {"module": "project"})
-    assert len(record.samples) == 10
+    assert (record.name, record.unit, record.tags) == ("import_time", "s", {"module": "project"})  # type: ignore[union-attr]  # of this type here
+    assert len(record.samples) == 10  # type: ignore[union-attr]  # of this type here
 
 
 def test_the_marked_line_of_the_documentation_is_read():

@@ -98,7 +98,7 @@ def test_a_workers_module_speaks_python_3_7(name):
     ast.parse(path.read_text(), str(path), feature_version=(3, 7))
 
 
-@pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))
+@pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))  # type: ignore[index]  # a value that can be indexed here
 def test_a_workers_modules_import_with_the_standard_library_alone(version):
     """On each Python that is here, the worker's modules import where no package is installed at all."""
     program = (

@@ -44,7 +44,7 @@ def run(tool, *arguments, **environment):
 
 def packages():
     """The programs and packages that debian_packages.sh lists."""
-    table = re.search(r"^wanted='\n(.*?)^'", (TOOLS / "debian_packages.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
+    table = re.search(r"^wanted='\n(.*?)^'", (TOOLS / "debian_packages.sh").read_text(), re.MULTILINE | re.DOTALL)[1]  # type: ignore[index]  # the pattern matches
     return dict(line.split()[:2] for line in table.splitlines())
 
 
@@ -202,7 +202,7 @@ def test_all_folders_in_one_process_are_refused(path):
 def test_every_target_is_listed_by_help():
     """`make help` has a line for each target that people run."""
     text = (ROOT / "Makefile").read_text()
-    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()) - {"help"}
+    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()) - {"help"}  # type: ignore[index]  # the pattern matches
     assert targets == set(re.findall(r"^## make (\w+)", text, re.MULTILINE))
 
 

@@ -18,7 +18,7 @@ from bbmeasure.capture.state import MasterState, Registry, running_master, runni
 class Master(SimpleNamespace):
     """The parts of a master that its state needs."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # compared by identity
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(reactor=task.Clock(), running=True, **attributes)

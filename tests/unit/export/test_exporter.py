@@ -495,7 +495,7 @@ def test_the_backlog_is_read_after_the_exporter_is_attached() -> None:
     """The backlog of a new exporter is not read before it is attached, so that health starts without an error."""
     bench = Bench()
     attached: defer.Deferred[None] = defer.Deferred()
-    bench.outbox.attach_exporter = lambda sink: attached  # type: ignore[method-assign]
+    bench.outbox.attach_exporter = lambda name: attached  # type: ignore[method-assign]
     bench.outbox.broken = StorageError("sink 'sink': expected one that is attached")
     bench.start()
     bench.outbox.broken = None

@@ -93,7 +93,7 @@ def test_each_statistic(storage: Any, name: str) -> Any:
 def test_the_range_is_half_open(storage: Any, name: str) -> Any:
     """A point at ``since`` counts, one at ``until`` does not, to the nanosecond."""
     answer = yield getter(name)("size", since=START + 1, until=START + 4)
-    assert answer == pytest.approx(GETTERS[name](VALUES[1:4]), rel=1e-12)
+    assert answer == pytest.approx(GETTERS[name](VALUES[1:4]), rel=1e-12)  # type: ignore[operator]  # numbers here
 
 
 @pytest.mark.parametrize("name", list(GETTERS))
@@ -233,7 +233,7 @@ def test_several_statistics_in_one_query(storage: Any) -> Any:
 def test_an_age_counts_back_from_the_clock_of_the_master() -> None:
     """Now is the time of the master's reactor."""
     master = Master()
-    master.reactor = clock = task.Clock()
+    master.reactor = clock = task.Clock()  # type: ignore[assignment]  # replaced by the test
     clock.advance(START + 3600)
     storage = state_of(master).pipeline.storage
     storage.write([point(0, 1.0), point(1800, 2.0)])

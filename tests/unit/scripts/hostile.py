@@ -66,7 +66,7 @@ def call(main: Callable[[list[str]], int], argv: list[str], *, in_step: bool = T
             try:
                 status = main(argv)
             except SystemExit as end:  # argparse: help, or wrong use
-                status = {0: 0, 2: 2}[end.code]
+                status = {0: 0, 2: 2}[end.code]  # type: ignore[index]  # a value that can be indexed here
         texts = [stream.detach().getvalue() for stream in (stdout, stderr) if stream.flush() is None]
         records = kit.records_of(_read(file)) if in_step else kit.marked(texts[0].decode())
     said = texts[1].decode()
@@ -266,7 +266,7 @@ def check_size(content: bytes) -> None:
             assert answer.status in (0, 1, 2)
             assert len(answer.records) == (0 if answer.status or answer.is_help else 2)
             found = [record.value for record in answer.records]
-            assert not found or "--allocated" in argv or 0 < found[1] <= files
+            assert not found or "--allocated" in argv or 0 < found[1] <= files  # type: ignore[operator]  # numbers here
             if arguments == ["."]:
                 assert found == ([float(whole), float(files)] if files else [])
 

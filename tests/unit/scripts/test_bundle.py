@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,9 @@ def pythons():
         for path in sorted(Path(folder, "versions").glob("*/bin/python")) if folder else ():
             found.setdefault(".".join(path.parts[-3].split(".")[:2]), str(path))
     for version in VERSIONS:
-        path = shutil.which(f"python{version}")
-        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
-            found.setdefault(version, path)
+        program = shutil.which(f"python{version}")
+        if program and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
+            found.setdefault(version, program)
     return {version: path for version, path in found.items() if version in VERSIONS}
 
 
@@ -52,7 +53,7 @@ def sources(tmp_path):
     return folder
 
 
-RUNS = {
+RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "emit": (["made", "3 ms"], {"made": 0.003}),
     "size": (["module.py", "--name", "s"], {"s": 54.0, "s_files": 1.0}),
     "sloc": (["--tool", "builtin", "--name", "lines", "."], {"lines": 2.0, "lines_tool": "builtin"}),

@@ -14,7 +14,7 @@ from tests.unit.scripts.seeds import SEEDS
 
 NAMES = sorted(hostile.CHECKS)
 #: Examples of each part.
-MORE = settings.default.max_examples // 2
+MORE = settings().max_examples // 2
 ODD = st.sampled_from(
     [b"\0", b"\0\0", b"\n", b"\r", b"\t", b" ", b"-", b"--", b"=", b",", b":", b"/", b"/..", b"..", b"*", b"**/", b"?"]
     + [b"[", b"[z-a]", b"[!", b"]", b"{", b"}", b"(", b")", b"'", b'"', b"\\", b"#", b"%s", b"\xff", b"\xc3\xa9"]

@@ -111,9 +111,9 @@ def test_signals_are_passed_on(number, tmp_path):
     file = tmp_path / "sidecar"
     variables = kit.environment(BBMEASURE_FILE=str(file))
     with subprocess.Popen([*RUN, PYTHON, "-c", WAITER], env=variables, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.readline() == "ready\n"
+        assert child.stdout.readline() == "ready\n"  # type: ignore[union-attr]  # of this type here
         child.send_signal(number)
-        assert child.stdout.read() == f"got {int(number)}\n"
+        assert child.stdout.read() == f"got {int(number)}\n"  # type: ignore[union-attr]  # of this type here
     assert child.returncode == 5
     assert {record.name for record in kit.records_of(file.read_bytes())} == NAMES
 
@@ -211,7 +211,7 @@ def test_a_small_command_is_small_whoever_starts_it(tmp_path):
     """The memory of a parent of 150 MB is not taken for the command's, and what hides a smaller one is said."""
     code = f"import subprocess; x = b'x' * 150_000_000; subprocess.run({[*RUN, 'true']!r}, check=True)"
     done = kit.execute([PYTHON, "-c", code], tmp_path)
-    assert done.records["x_max_rss"].value < 20e6
+    assert done.records["x_max_rss"].value < 20e6  # type: ignore[operator]  # numbers here
     assert "the largest process used at most" in done.stderr
 
 
@@ -283,7 +283,7 @@ def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
     )
     assert usage.status == 0
     assert usage.wall > 0.6
-    assert usage.max_rss > 50e6
+    assert usage.max_rss > 50e6  # type: ignore[operator]  # numbers here
     assert {record.name for record in run.records("x", usage)} == {"x_wall", "x_max_rss", "x_tree_rss"}
     monkeypatch.setattr(process_tree, "tree", lambda: None)
     bare = resource_usage._measure_portable(["sh", "-c", "kill -9 $$"])

@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_counted(tree, monkeypatch):
             raise errors[os.path.basename(path)]
         return real(path, *arguments)
 
-    monkeypatch.setattr(file_walk.os, "open", refuse)
+    monkeypatch.setattr(file_walk.os, "open", refuse)  # type: ignore[attr-defined]  # an import of the module
     sizes = size.measure([str(tree)])
     assert sizes == size.Sizes(3, 1, [f"unreadable (Permission denied): 1, such as {tree / 'sub'}"])
 

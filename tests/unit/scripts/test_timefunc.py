@@ -307,10 +307,10 @@ def test_a_signal_ends_the_function_too(project):
     """Where timefunc is terminated, the function's process goes with it."""
     command = [sys.executable, "-m", "bbmeasure_scripts.timefunc", "functions:never"]
     with subprocess.Popen(command, cwd=project, env=kit.environment(), stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.readline() == "imported None\n"
-        assert child.stdout.readline() == "begun\n"
+        assert child.stdout.readline() == "imported None\n"  # type: ignore[union-attr]  # of this type here
+        assert child.stdout.readline() == "begun\n"  # type: ignore[union-attr]  # of this type here
         child.send_signal(signal.SIGTERM)
-        assert child.stdout.read() == ""
+        assert child.stdout.read() == ""  # type: ignore[union-attr]  # of this type here
     assert child.returncode == 128 + signal.SIGTERM
 
 
@@ -374,7 +374,7 @@ def test_loops_double_until_they_take_the_least_time(each, loops):
 def test_a_value_is_the_time_of_one_call(monkeypatch):
     """The time of a loop is taken around all of its calls."""
     clock = iter([0.0, 1.0, 10.0, 14.0])
-    monkeypatch.setattr(timefunc_child.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(timefunc_child.time, "perf_counter", lambda: next(clock))  # type: ignore[attr-defined]  # an import of the module
     called = []
     assert timefunc_child.Timer(called.append, [1], {}).time(4) == 1.0
     assert timefunc_child.Timer(lambda: called.append(2), [], {}).time(2) == 4.0

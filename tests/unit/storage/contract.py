@@ -28,7 +28,7 @@ class StorageContract(PointsContract, QueryContract, StatisticsContract, SeriesC
 
     #: The length of a tag value that the store must keep.
     longest_tag_value = 60_000
-    hostile_names = HOSTILE_NAMES
+    hostile_names: tuple[str, ...] = HOSTILE_NAMES
 
     def make_storage(self, folder: Any) -> Any:
         """A new, empty store, or its Deferred; it may use ``folder``."""

@@ -92,7 +92,7 @@ def test_missing_and_positional_arguments() -> None:
         with pytest.raises(ConfigErrors, match="missing a required .*argument: '(url|database)'"):
             InfluxDBInstance(**arguments)
     with pytest.raises(TypeError):
-        InfluxDBInstance(URL, "buildbot")
+        InfluxDBInstance(URL, "buildbot")  # type: ignore[call-arg]  # wrong on purpose
 
 
 def test_all_arguments_are_used(tmp_path: Path) -> None:
@@ -195,11 +195,11 @@ def test_an_unchanged_reconfig_keeps_the_exporter(master: FakeMaster, influxd: I
     first = service.state.exporters["InfluxDBInstance"]
     pipeline = state_of(master).pipeline
     yield pipeline.storage.write([Point("size", 1, 1.0)])
-    yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))
+    yield service.reconfigServiceWithSibling(influx(url=first._client.server.url))  # type: ignore[attr-defined]  # an attribute of this implementation
     assert service.state.exporters["InfluxDBInstance"] is first
     yield service.reconfigServiceWithSibling(influx(url=influxd.url))
     assert service.state.exporters["InfluxDBInstance"] is not first
-    assert first._stopping
+    assert first._stopping  # type: ignore[attr-defined]  # an attribute of this implementation
     yield until("the backlog", lambda: landed(influxd) == 1)
     yield service.stopService()
     assert service.state.exporters == {}

@@ -67,7 +67,7 @@ def test_two_masters_in_one_database(tmp_path: Path) -> Any:
         for number, master in enumerate(masters, start=1):
             yield sample(master, added(number), metrics.MetricTimeEvent("delay", number), alarm)
         end = reactor.seconds() + 10  # type: ignore[attr-defined]
-        while any(service._exporter.counters["shipped"] < 7 for service in services):
+        while any(service._exporter.counters["shipped"] < 7 for service in services):  # type: ignore[union-attr]  # of this type here
             assert reactor.seconds() < end  # type: ignore[attr-defined]
             yield task.deferLater(reactor, 0.02)  # type: ignore[arg-type]
         for series, values in (("added_changes", [1, 2]), ("delay", [1, 2]), ("queue_length", [0, 0])):

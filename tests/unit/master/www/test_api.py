@@ -271,11 +271,11 @@ def test_a_large_answer_is_sent_as_the_client_takes_it(master):
     """A body is handed over in chunks, each when the one before was taken; a client that stops is let go."""
     aborted = []
     request = Request("points")
-    request.channel = SimpleNamespace(transport=SimpleNamespace(abortConnection=lambda: aborted.append(True)))
-    request.registerProducer = lambda producer, streaming: setattr(request, "producer", producer)
+    request.channel = SimpleNamespace(transport=SimpleNamespace(abortConnection=lambda: aborted.append(True)))  # type: ignore[attr-defined]  # added for the tests
+    request.registerProducer = lambda producer, streaming: setattr(request, "producer", producer)  # type: ignore[method-assign]  # replaced by the test
     body = streaming.Body([b"x" * 10_000] * 20, b'"tag"')
     streaming.send(request, body, master.reactor)
-    request.producer.resumeProducing()
+    request.producer.resumeProducing()  # type: ignore[attr-defined]  # added for the tests
     assert len(b"".join(request.written)) == 40_000
     master.reactor.advance(streaming.SEND_TIMEOUT)
     assert aborted == [True]

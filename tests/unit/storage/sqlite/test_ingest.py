@@ -45,7 +45,7 @@ def journal(tmp_path: Path) -> Any:
 )
 def test_a_point_that_could_not_be_returned_unchanged_is_refused(journal: Journal, bad: Point, message: str) -> None:
     """The StorageError has the invalid value, and no point of the write is stored."""
-    for write in (journal.write, lambda points: MemoryStorage().write(points).result.raiseException()):
+    for write in (journal.write, lambda points: MemoryStorage().write(points).result.raiseException()):  # type: ignore[attr-defined]  # an attribute of this implementation
         with pytest.raises(StorageError) as refused:
             write([GOOD, bad])
         assert message in str(refused.value)

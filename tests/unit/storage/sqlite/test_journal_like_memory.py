@@ -108,7 +108,8 @@ def test_the_journal_and_memory_return_the_same(events: list[Any], asked: list[Q
             assert same(queries.summarize(journal.connection, query, STATISTICS, small=small), expected)
             assert key(journal.points(query, 2_000)) == key(memory.points(query, 2_000).result)
             assert [point.time for point in journal.points(query, 7)] == [
-                point.time for point in memory.points(query, 7).result
+                point.time
+                for point in memory.points(query, 7).result  # type: ignore[attr-defined]  # an attribute of this implementation
             ]
             assert time_of(journal.last(query, 103)) == time_of(memory.last(query, 103).result)
             got = queries.buckets(journal.connection, query, 9, small=small)
