@@ -349,7 +349,7 @@ def test_the_backlog_of_a_previous_journal_is_logged(master: FakeMaster, influxd
     yield running["exporter"].reconfigServiceWithSibling(influx(url=influxd.url, database="left"))
     exporter = state_of(master).exporters["InfluxDBInstance"]
     yield captureData("size", 3.0, master=master)
-    yield until("what waited", lambda: exporter.counters["shipped"] >= 1 and not _backlog(tmp_path / "own.sqlite"))
+    yield until("what waited", lambda: exporter.counters["shipped"] >= 1 and not _backlog(tmp_path / "own.sqlite"))  # type: ignore[attr-defined]  # set or replaced by the test
     with capturedLogs() as logs:
         for step in changed(master, running, ("exporter", "store")):
             yield step
