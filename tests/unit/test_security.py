@@ -29,7 +29,7 @@ LIMITS = {
         "",
     ),
     "Objects and lists of a JSON document; elements of an XML document": (
-        ["adapters._json.MOST_CONTAINERS", "adapters._xml.MOST_ELEMENTS"],
+        ["adapters._json.MAX_CONTAINERS", "adapters._xml.MAX_ELEMENTS"],
         "",
     ),
     "Points that wait in memory while the disk accepts none": (["storage.sqlite.store.MAX_PENDING"], ""),
