@@ -70,7 +70,9 @@ def test_every_layer_is_named() -> None:
 
 
 def test_every_file_that_the_page_names_exists() -> None:
-    """Each path with a folder in the text is there."""
+    """Each path in the text exists, and each file name is that of a module."""
     named = re.findall(r"``((?:bbmeasure|steps|tests|scripts)/[\w/.]+)``", PAGE)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+    alone = set(re.findall(r"``(\w+\.py)``", PAGE)) - {"__init__.py"}
+    assert alone - {Path(path).name for path in existing()} == set()
