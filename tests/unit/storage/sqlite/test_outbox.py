@@ -1,4 +1,4 @@
-"""The outbox: what a sink has yet to ship, exactly, also after a restart."""
+"""The outbox: the pending points of exporters, exactly, also after a restart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.storage.examples import START, at, in_build
 
 
 class Clock:
-    """Unix seconds that a test sets."""
+    """A clock that the test sets, in unix seconds."""
 
     now = 1_800_000_000.0
 
@@ -44,12 +44,12 @@ def points(*values: float, series: str = "size") -> list[Point]:
     return [Point(series, START + int(value), value, {"k": "v"}, in_build()) for value in values]
 
 
-def waiting(journal: Any, sink: str = "influx", limit: int = 100) -> list[Any]:
-    return [point.value for _, point in journal.pending(sink, limit)]
+def pending_values(journal: Any, name: str = "influx", limit: int = 100) -> list[Any]:
+    return [point.value for _, point in journal.pending(name, limit)]
 
 
-def test_only_what_is_written_after_a_sink_came_waits_for_it(journal: Journal) -> None:
-    """Points are queued whole, from the moment on at which the sink is attached, in the order in which they came."""
+def test_points_written_after_the_attachment_are_pending(journal: Journal) -> None:
+    """Points written since the exporter was attached are pending, unchanged and in the order of their arrival."""
     journal.write(points(1))
     journal.attach_exporter("influx")
     journal.write(points(3, 2))
@@ -57,85 +57,85 @@ def test_only_what_is_written_after_a_sink_came_waits_for_it(journal: Journal) -
     assert [point for _, point in journal.pending("influx", 10)] == points(3, 2, 9)
 
 
-def test_attaching_again_changes_nothing(journal: Journal) -> None:
-    """A master that restarts attaches its sinks again, and they go on where they were."""
+def test_attaching_again_keeps_the_queue(journal: Journal) -> None:
+    """An exporter that is attached again, as after a restart, continues at its cursor."""
     journal.attach_exporter("influx")
     journal.write(points(1, 2, 3))
     journal.acknowledge("influx", journal.pending("influx", 1)[-1][0])
     journal.attach_exporter("influx")
-    assert waiting(journal) == [2, 3]
+    assert pending_values(journal) == [2, 3]
 
 
 def test_a_queue_survives_the_process(journal: Journal, tmp_path: Path) -> None:
-    """What waits, the cursor and the dead letters are in the file."""
+    """Pending points, the cursor and the dead letters are in the file."""
     journal.attach_exporter("influx")
     journal.write(points(1, 2, 3))
     journal.acknowledge("influx", journal.pending("influx", 1)[-1][0], [(points(1)[0], "why")])
     journal.close()
     with JournalReader(tmp_path / "j.sqlite") as reader:
-        assert waiting(reader) == [2, 3]
+        assert pending_values(reader) == [2, 3]
         assert reader.exporters() == ["influx"]
         assert reader.backlog("influx").count == 2
         assert reader.dead_letters("influx")[0].reason == "why"
 
 
-def test_each_sink_has_a_cursor_of_its_own(journal: Journal) -> None:
-    """What one sink acknowledges still waits for the other."""
-    for sink in ("influx", "victoria"):
-        journal.attach_exporter(sink)
+def test_each_exporter_has_its_own_cursor(journal: Journal) -> None:
+    """Points acknowledged by one exporter are still pending for the other."""
+    for name in ("influx", "victoria"):
+        journal.attach_exporter(name)
     journal.write(points(1, 2, 3))
     journal.acknowledge("influx", journal.pending("influx", 2)[-1][0])
-    assert waiting(journal, "influx") == [3]
-    assert waiting(journal, "victoria") == [1, 2, 3]
+    assert pending_values(journal, "influx") == [3]
+    assert pending_values(journal, "victoria") == [1, 2, 3]
 
 
-def test_numbers_are_never_given_twice(journal: Journal) -> None:
-    """An acknowledgement that comes late takes nothing with it that came after."""
+def test_sequence_numbers_are_never_reused(journal: Journal) -> None:
+    """A repeated acknowledgement does not remove points that were queued after the first."""
     journal.attach_exporter("influx")
     journal.write(points(1, 2))
     last = journal.pending("influx", 10)[-1][0]
     journal.acknowledge("influx", last)
     journal.write(points(3))
     journal.acknowledge("influx", last)
-    assert waiting(journal) == [3]
+    assert pending_values(journal) == [3]
 
 
-def test_a_limit_gives_the_oldest(journal: Journal) -> None:
-    """A batch is the oldest points, and the next one follows when they are acknowledged."""
+def test_pending_returns_the_oldest_points(journal: Journal) -> None:
+    """The same points are returned until they are acknowledged, then the next."""
     journal.attach_exporter("influx")
     journal.write(points(*range(10)))
-    assert waiting(journal, limit=3) == [0, 1, 2]
-    assert waiting(journal, limit=3) == [0, 1, 2]
+    assert pending_values(journal, limit=3) == [0, 1, 2]
+    assert pending_values(journal, limit=3) == [0, 1, 2]
     journal.acknowledge("influx", journal.pending("influx", 3)[-1][0])
-    assert waiting(journal, limit=3) == [3, 4, 5]
+    assert pending_values(journal, limit=3) == [3, 4, 5]
 
 
-def test_a_point_that_was_rewritten_is_shipped_as_it_is_now(journal: Journal) -> None:
-    """A rewrite is queued again, and either time the later value goes out."""
+def test_a_replaced_point_is_shipped_with_its_present_value(journal: Journal) -> None:
+    """A replacement is queued again; both rows have the later value."""
     journal.attach_exporter("influx")
     journal.write([Point("size", START, 1.0)])
     journal.write([Point("size", START, 2.0)])
-    assert waiting(journal) == [2.0, 2.0]
+    assert pending_values(journal) == [2.0, 2.0]
 
 
-def test_what_was_forgotten_is_not_shipped(journal: Journal) -> None:
-    """Points of a forgotten series are passed over, and taken away where nothing else waits."""
+def test_forgotten_points_are_not_shipped(journal: Journal) -> None:
+    """Points of a forgotten series are not pending, and ``skip_deleted`` removes their rows."""
     journal.attach_exporter("influx")
     journal.write(points(1, 2))
     journal.write(points(3, series="other"))
     journal.write(points(4))
     journal.forget("size")
-    assert waiting(journal) == [3]
+    assert pending_values(journal) == [3]
     journal.skip_deleted("influx")
     assert journal.backlog("influx").count == 2
     journal.forget("other")
-    assert waiting(journal) == []
+    assert pending_values(journal) == []
     journal.skip_deleted("influx")
     assert journal.backlog("influx") == Backlog(0, None)
 
 
-def test_a_backlog_counts_points_and_says_since_when(journal: Journal, clock: Clock) -> None:
-    """The count is exact at any time, and the age is that of the longest wait, not of the point."""
+def test_the_backlog_has_count_and_age(journal: Journal, clock: Clock) -> None:
+    """The count is exact, and the age is that of the oldest arrival, not of the point's own time."""
     journal.attach_exporter("influx")
     assert journal.backlog("influx") == Backlog(0, None)
     journal.write(points(1, 2))
@@ -151,7 +151,7 @@ def test_a_backlog_counts_points_and_says_since_when(journal: Journal, clock: Cl
 
 
 def test_refused_points_become_dead_letters(journal: Journal, clock: Clock) -> None:
-    """A refused point is kept whole with the server's words, the newest first, of each sink its own."""
+    """Each exporter's refused points are stored unchanged with the server's message, newest first."""
     journal.attach_exporter("influx")
     journal.attach_exporter("victoria")
     mixed = [*points(1, 2), Point("compiler", START, 'text "quoted"', {"\u00fc": "\U0001f600"}, None, 3, 0.5)]
@@ -168,16 +168,16 @@ def test_refused_points_become_dead_letters(journal: Journal, clock: Clock) -> N
     assert journal.dead_letters("victoria") == []
 
 
-def test_the_oldest_dead_letters_make_room(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the newest refused points of a sink are kept."""
+def test_only_the_newest_dead_letters_are_stored(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond MAX_DEAD_LETTERS the oldest dead letters are deleted."""
     monkeypatch.setattr(outbox, "MAX_DEAD_LETTERS", 3)
     journal.attach_exporter("influx")
     journal.acknowledge("influx", 0, [(point, "no") for point in points(*range(5))])
     assert [letter.point.value for letter in journal.dead_letters("influx")] == [4, 3, 2]
 
 
-def test_detaching_takes_everything_along(journal: Journal) -> None:
-    """A sink that is gone for good leaves no queue, no letter and no cost."""
+def test_detaching_removes_the_queue_and_dead_letters(journal: Journal) -> None:
+    """A detached exporter leaves no queue, no dead letter and no row."""
     journal.attach_exporter("influx")
     journal.attach_exporter("victoria")
     journal.write(points(1))
@@ -186,16 +186,16 @@ def test_detaching_takes_everything_along(journal: Journal) -> None:
     journal.detach_exporter("influx")
     journal.write(points(3))
     assert journal.exporters() == ["victoria"]
-    assert waiting(journal, "victoria") == [1, 2, 3]
+    assert pending_values(journal, "victoria") == [1, 2, 3]
     journal.attach_exporter("influx")
-    assert waiting(journal) == []
+    assert pending_values(journal) == []
     assert journal.dead_letters("influx") == []
     journal.detach_exporter("never attached")
     assert journal.connection.execute("SELECT count(*) FROM sinks").fetchone() == (2,)
 
 
-def test_a_sink_of_the_same_name_inherits_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waited for a sink that was detached is not shipped by one attached before all of that is deleted."""
+def test_an_exporter_attached_again_has_an_empty_queue(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter attached before the rows of a detached one of that name are deleted does not ship them."""
     monkeypatch.setattr(outbox, "_SLICE", 3)
     journal.attach_exporter("influx")
     journal.write(points(*range(10)))
@@ -204,32 +204,32 @@ def test_a_sink_of_the_same_name_inherits_nothing(journal: Journal, monkeypatch:
     assert journal.clean_slice()
     journal.attach_exporter("influx")
     journal.write(points(99))
-    assert waiting(journal) == [99]
+    assert pending_values(journal) == [99]
     journal.clean()
-    assert waiting(journal) == [99]
+    assert pending_values(journal) == [99]
     assert journal.connection.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
 
 
-def test_an_unknown_sink_is_an_error_that_names_the_known(journal: Journal) -> None:
-    """A misspelt sink is not taken for one with nothing to ship."""
+def test_an_unknown_exporter_is_an_error(journal: Journal) -> None:
+    """The StorageError names the unknown and the known exporters."""
     journal.attach_exporter("influx")
     with pytest.raises(StorageError, match=r"'inlfux'.*influx"):
         journal.pending("inlfux", 10)
 
 
 @pytest.mark.parametrize("since", [0, 2, 4, 99])
-def test_reshipping_queues_points_since_a_time_again(journal: Journal, since: int) -> None:
-    """All points since then wait again, also those from before the sink came, and no others."""
+def test_reshipping_queues_points_since_a_time(journal: Journal, since: int) -> None:
+    """All points since the time are pending, also those from before the attachment, and no others."""
     journal.write(points(1, 3, 5) + points(2, 4, series="other"))
     journal.attach_exporter("influx")
     expected = [value for value in (1, 3, 5, 2, 4) if value >= since]
     assert journal.reship("influx", START + since) == len(expected)
-    assert waiting(journal) == expected
+    assert pending_values(journal) == expected
     assert journal.backlog("influx").count == len(expected)
 
 
-def test_reshipping_many_points_misses_none(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it takes many slices, each point is in one of them, and new points come in between."""
+def test_reshipping_in_several_slices(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each point is in one slice, and points written between the slices are queued."""
     monkeypatch.setattr(outbox, "_SLICE", 7)
     journal.write(points(*range(50)) + points(*range(30), series="other"))
     journal.attach_exporter("influx")
@@ -242,34 +242,34 @@ def test_reshipping_many_points_misses_none(journal: Journal, monkeypatch: pytes
         with journal.transaction():
             count = next_step(slices)
     assert count == 61
-    assert sorted(waiting(journal)) == sorted([*range(10, 50), *range(10, 30), 1000, 1000])
+    assert sorted(pending_values(journal)) == sorted([*range(10, 50), *range(10, 30), 1000, 1000])
 
 
 def test_trimming_by_bytes_drops_the_oldest(journal: Journal) -> None:
-    """The queue shrinks to the cap, the newest stay, and what went is counted."""
+    """The queue shrinks to the limit, the newest points stay, and dropped points are counted."""
     journal.attach_exporter("influx")
     journal.write(points(*range(10)))
     size = journal.backlog("influx").bytes
     assert journal.trim("influx", max_bytes=size) == 0
     assert journal.trim("influx", max_bytes=size // 2) == 5
-    assert waiting(journal) == [5, 6, 7, 8, 9]
+    assert pending_values(journal) == [5, 6, 7, 8, 9]
     assert journal.trim("influx", max_bytes=0) == 5
     assert journal.backlog("influx") == Backlog(0, None, 0, trimmed=10)
 
 
-def test_trimming_by_age_counts_from_when_a_point_came(journal: Journal, clock: Clock) -> None:
-    """What has waited too long goes; a back-filled point is as young as its coming."""
+def test_trimming_by_age_uses_the_time_of_arrival(journal: Journal, clock: Clock) -> None:
+    """The age of a pending point is the time since its arrival, also of a back-filled one."""
     journal.attach_exporter("influx")
     journal.write(points(1))
     clock.now += 100
     journal.write([Point("size", 0, 2.0)])
     assert journal.trim("influx", max_age=200) == 0
     assert journal.trim("influx", max_age=50) == 1
-    assert waiting(journal) == [2.0]
+    assert pending_values(journal) == [2.0]
 
 
-def test_trimming_many_takes_many_slices(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long queue is trimmed to the same length as a short one."""
+def test_trimming_in_several_slices(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue longer than a slice is trimmed to the limit."""
     monkeypatch.setattr(outbox, "_SLICE", 7)
     journal.attach_exporter("influx")
     journal.write(points(*range(100)))
@@ -277,25 +277,25 @@ def test_trimming_many_takes_many_slices(journal: Journal, monkeypatch: pytest.M
     assert journal.backlog("influx").count == 10
 
 
-def test_expired_points_are_passed_over(journal: Journal) -> None:
-    """What a retention deleted before it was shipped does not stop the rest."""
+def test_expired_points_are_not_shipped(journal: Journal) -> None:
+    """Points that the retention deleted are not pending, later ones are."""
     journal.attach_exporter("influx")
     journal.write([Point("size", 0, 1.0), Point("size", int(1.8e9) * NANOSECONDS, 2.0)])
     assert journal.clean(retention=86400.0) == 1
-    assert waiting(journal) == [2.0]
+    assert pending_values(journal) == [2.0]
 
 
 def in_slices(journal: Journal, retention: float) -> Iterator[None]:
-    """Clean as a running master does, with whatever comes between two slices."""
+    """Clean in slices as a running master does; yields between them."""
     while journal.clean_slice(retention):
         yield
 
 
 @pytest.mark.parametrize("slice_", [2_000, 3])
-def test_what_expires_before_it_is_shipped_is_counted(
+def test_points_that_expire_while_pending_are_counted(
     journal: Journal, clock: Clock, slice_: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each sink counts what the retention took from it, also what comes while it is deleting, and nothing else."""
+    """``trimmed`` counts all pending points that the retention deleted, also those written meanwhile."""
     monkeypatch.setattr(outbox, "_SLICE", slice_)
     new = int(clock.now) * NANOSECONDS
     journal.attach_exporter("influx")
@@ -305,18 +305,18 @@ def test_what_expires_before_it_is_shipped_is_counted(
     journal.write([Point("size", new + at, 2.0) for at in range(10)])
     journal.write([Point("forgotten", 7, 1.0)])
     journal.forget("forgotten")
-    for came, _ in enumerate(in_slices(journal, 86_400.0)):
-        if came < 4:
-            journal.write([Point("late", came, 1.0), Point("size", new + 100 + came, 2.0)])
+    for index, _ in enumerate(in_slices(journal, 86_400.0)):
+        if index < 4:
+            journal.write([Point("late", index, 1.0), Point("size", new + 100 + index, 2.0)])
     backlog, other = journal.backlog("influx"), journal.backlog("other")
     assert (backlog.count, backlog.trimmed) == (14, 36 + 4)
     assert (other.count, other.trimmed) == (14, 4)
-    assert waiting(journal) == waiting(journal, "other") == [2.0] * 14
+    assert pending_values(journal) == pending_values(journal, "other") == [2.0] * 14
     assert backlog.bytes == other.bytes > 0
 
 
-def test_a_retention_that_cannot_be_kept_counts_nothing_twice(journal: Journal, clock: Clock) -> None:
-    """A slice that fails is undone with its count, and the next begins anew."""
+def test_a_failed_slice_of_the_retention_is_undone(journal: Journal, clock: Clock) -> None:
+    """A failing slice changes neither the queue nor its counters; the next attempt counts each point once."""
     journal.attach_exporter("influx")
     journal.write([Point("size", at, 1.0) for at in range(3)])
     journal.connection.execute("CREATE TEMP TRIGGER no BEFORE DELETE ON points BEGIN SELECT raise(ABORT, 'no'); END")
@@ -330,15 +330,15 @@ def test_a_retention_that_cannot_be_kept_counts_nothing_twice(journal: Journal, 
     assert journal.backlog("influx") == Backlog(0, None, 0, trimmed=3)
 
 
-def test_no_sink_no_rows(journal: Journal) -> None:
-    """Without a sink nothing is queued."""
+def test_nothing_is_queued_without_an_exporter(journal: Journal) -> None:
+    """Without an exporter the outbox stays empty."""
     journal.write(points(1, 2, 3))
     assert journal.connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 
 
 @inlineCallbacks
-def test_the_same_from_the_reactor(tmp_path: Path) -> Any:
-    """SQLiteStorage offers every operation of the outbox by Deferreds, beside another process' own."""
+def test_the_outbox_of_sqlite_storage(tmp_path: Path) -> Any:
+    """SQLiteStorage has every operation of the outbox, and sees exporters that another process attaches."""
     storage = SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
     yield storage.attach_exporter("influx")
     yield storage.write(points(1, 2, 3))
@@ -364,8 +364,8 @@ def test_the_same_from_the_reactor(tmp_path: Path) -> Any:
 
 
 @inlineCallbacks
-def test_points_go_on_while_many_are_reshipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A reshipping of many slices lets writes in between and answers at its end."""
+def test_writes_between_the_slices_of_a_reshipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A write made during a reshipping of many slices is committed before its end."""
     monkeypatch.setattr(outbox, "_SLICE", 5)
     storage = SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
     yield storage.write([Point("size", at(n), 1.0) for n in range(200)])
