@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bbmeasure.testing.site import Site
 from benchmarks.targets import Figures
-from tests.faults.stage import CONFIG, Watch, build, stage, wait_until_landed
+from tests.faults.masters import CONFIG, ThreadPoolCheck, build, shipping_site, wait_until_shipped
 from tests.hostile import Gateway
 from tests.servers import Influxd
 
@@ -27,13 +27,13 @@ BUILDS = 5
 def measure(site: Site) -> dict[str, float]:
     """Run builds; the longest build in seconds, and the waits for the thread pool in milliseconds."""
     builds = []
-    watch = Watch(site)
-    with watch:
+    check = ThreadPoolCheck(site)
+    with check:
         for _ in range(BUILDS):
             began = time.perf_counter()
             build(site)
             builds.append(time.perf_counter() - began)
-    waits = sorted(seconds * 1_000 for _, seconds in watch.new_rows())
+    waits = sorted(seconds * 1_000 for _, seconds in check.calls())
     return {"build": max(builds), "p95": waits[int(len(waits) * 0.95)], "maximum": waits[-1]}
 
 
@@ -51,9 +51,9 @@ def main() -> int:
         with Site(folder / "control", CONFIG, workers=()) as control:
             build(control)
             without = time_stop(control)
-        with stage(folder / "faults", gateway) as site:
+        with shipping_site(folder / "faults", gateway) as site:
             build(site)
-            wait_until_landed(site, influxd)
+            wait_until_shipped(site, influxd)
             good = measure(site)
             for mode in MODES:
                 gateway.set(mode)
@@ -62,7 +62,7 @@ def main() -> int:
                     label = "longest build" if what == "build" else f"thread pool, {what}"
                     figures.show(f"{mode}: {label}", got[what], unit, most, f"good server {good[what]:.2f}")
                 gateway.set("good")
-                wait_until_landed(site, influxd)
+                wait_until_shipped(site, influxd)
             gateway.set("silent")
             build(site)
             figures.show(

@@ -1,9 +1,9 @@
-"""What a value costs the master on its way into the journal, and how long it holds up the reactor.
+"""CPU time of writing a value to the journal, and the lag of the reactor meanwhile.
 
 ``python -m benchmarks.storage_write``.  CPU is that of the whole process, the journal's threads included; the peer is
-``executemany`` of the bare rows.  Each value is a write of its own, as a step's is.  Lag is how much later than asked
-for a timer of one millisecond fires, over all rounds; beside it is that of an idle reactor on the same machine at the
-same time, and the longest garbage collection, which grows with all that the process holds.
+``executemany`` of the rows alone.  Each value is one write, like a step's.  Lag is the delay of a timer of one
+millisecond over all rounds; beside it are the lag of an idle reactor on the same machine and the longest garbage
+collection, which grows with the number of objects in the process.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from benchmarks.targets import Figures
 
 BUILD = BuildContext("builder", "worker", 1, 1, "step", "0123456789abcdef", "main", "project")
 SERIES = [f"series {n}" for n in range(50)]
-#: So many values come in one turn of the reactor.
+#: The number of values written in one iteration of the reactor.
 AT_ONCE = 100
 TICK = 0.001
 ROUNDS = 5
 TITLES = {
     "write": "10,000 values in 0.5 s",
-    "sink": "the same with a sink",
+    "exporter": "the same with an exporter",
     "many": "100,000 values in 2 s",
     "capture": "10,000 values in 0.5 s by capture",
 }
 
 
 class Lag:
-    """How late a timer is, and the longest garbage collection, in milliseconds."""
+    """The delays of a timer and the longest garbage collection, in milliseconds."""
 
     def __init__(self) -> None:
-        self.late: list[float] = []
+        self.delays: list[float] = []
         self._loop = task.LoopingCall(self._tick)
         self._due: float = 0.0
         self.collection = 0.0
@@ -61,30 +61,30 @@ class Lag:
     def _tick(self) -> None:
         now = time.perf_counter()
         if self._due:
-            self.late.append(max(0.0, now - self._due) * 1000)
+            self.delays.append(max(0.0, now - self._due) * 1000)
         self._due = now + TICK
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the timer."""
         gc.callbacks.append(self._collected)
         self._due = 0.0
         self._loop.start(TICK)
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop the timer."""
         gc.callbacks.remove(self._collected)
         self._loop.stop()
-        self.late.sort()
+        self.delays.sort()
 
     def percentile(self, percentile: float) -> float:
-        """The lateness that so many of a hundred ticks did not pass."""
-        return self.late[min(len(self.late) - 1, int(len(self.late) * percentile / 100))]
+        """A percentile of the delays."""
+        return self.delays[min(len(self.delays) - 1, int(len(self.delays) * percentile / 100))]
 
 
 class Run:
-    """Hands ``count`` values to ``write``, ``AT_ONCE`` every ``pause`` seconds, and says what that cost.
+    """Writes ``count`` values, ``AT_ONCE`` every ``pause`` seconds, and measures the CPU time until all are on disk.
 
-    It is done when all are on disk.  ``cpu`` is in microseconds a value.
+    ``cpu`` is in microseconds per value.
     """
 
     def __init__(self, count: int, write: Callable[[int], defer.Deferred[Any]], lag: Lag, pause: float = 0.0) -> None:
@@ -97,7 +97,7 @@ class Run:
 
     @defer.inlineCallbacks
     def go(self) -> Generator[Any, Any, None]:
-        """Do it."""
+        """Write all values."""
         all_written: defer.Deferred[None] = defer.Deferred()
 
         def one_written(_: Any) -> None:
@@ -118,7 +118,7 @@ class Run:
 
 
 def bare(folder: str, count: int = 10_000) -> float:
-    """Microseconds of CPU a value of the rows alone, a thousand in a transaction."""
+    """Microseconds of CPU per value for the rows alone, a thousand in a transaction."""
     connection = sqlite3.connect(Path(folder) / "bare.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(
@@ -137,27 +137,27 @@ def bare(folder: str, count: int = 10_000) -> float:
 
 
 def writing(storage: SQLiteStorage) -> Callable[[int], defer.Deferred[Any]]:
-    """Writes value after value into a store."""
+    """A function that writes value ``n`` to a store."""
     start = time.time_ns()
     return lambda n: storage.write([Point(SERIES[n % 50], start + n, n * 0.5, {"target": "core"}, BUILD)])
 
 
 def capturing(capture: Pipeline) -> Callable[[int], defer.Deferred[Any]]:
-    """The same from a Record on, through the capture pipeline."""
+    """The same for a Record, through the capture pipeline."""
     return lambda n: capture.capture(Value(Record(SERIES[n % 50], n * 0.5, tags={"target": "core"}), BUILD))
 
 
 @defer.inlineCallbacks
 def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, None]:
-    """One of the measurements below, each in a process of its own."""
+    """Run one of the measurements of TITLES, each in a process of its own."""
     storage = SQLiteStorage(Path(folder) / "journal.sqlite", reactor=reactor)
     yield storage.series()
     beside = ""
     write, count, most, pause = writing(storage), 10_000, 30.0, 0.005
     if what == "write":
         beside = f"bare rows {bare(folder):.1f}"
-    elif what == "sink":
-        yield storage.attach_exporter("sink")
+    elif what == "exporter":
+        yield storage.attach_exporter("exporter")
         most = 35.0
     elif what == "many":
         count, most, pause = 100_000, 30.0, 0.002
@@ -178,15 +178,15 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
         memory.append(psutil.Process().memory_info().rss / 2**20)
     figures.show(f"{TITLES[what]}: CPU a value", min(costs), "us", most, beside)
     beside = f"idle {idle.percentile(99.9):.1f}"
-    figures.show(f"{TITLES[what]}: lag, p99.9 of {len(lag.late)}", lag.percentile(99.9), "ms", 20, beside)
-    figures.show(f"{TITLES[what]}: lag, most", lag.late[-1], "ms", 100, f"garbage collection {lag.collection:.1f}")
+    figures.show(f"{TITLES[what]}: lag, p99.9 of {len(lag.delays)}", lag.percentile(99.9), "ms", 20, beside)
+    figures.show(f"{TITLES[what]}: maximum lag", lag.delays[-1], "ms", 100, f"garbage collection {lag.collection:.1f}")
     if what == "many":
-        figures.show("100,000 values more: memory grown by", memory[-1] - memory[0], "MiB", 10)
+        figures.show("memory growth of 100,000 more values", memory[-1] - memory[0], "MiB", 10)
     yield storage.close()
 
 
 def main() -> int:
-    """Print each figure with its target; 1 where one is missed."""
+    """Print each figure with its target; returns 1 if a target is missed."""
     if len(sys.argv) == 1:
         runs = [subprocess.run([sys.executable, "-m", "benchmarks.storage_write", what]) for what in TITLES]
         return max(run.returncode for run in runs)

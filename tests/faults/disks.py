@@ -1,4 +1,4 @@
-"""A small disk that can be filled."""
+"""A small file system that a test can fill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SmallDisk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Take all the room there is."""
+        """Use all free space."""
         with self._filler.open("ab", buffering=0) as filler:
             for size in (65536, 4096, 1):
                 with contextlib.suppress(OSError):
@@ -26,11 +26,11 @@ class SmallDisk:
                         filler.write(b"x" * size)
 
     def free(self) -> None:
-        """Give the room back."""
+        """Release the space that :meth:`fill` used."""
         self._filler.unlink()
 
     def is_full(self) -> bool:
-        """Whether nothing more can be written."""
+        """Whether writing fails for lack of space."""
         try:
             with (self.folder / "probe").open("wb", buffering=0) as probe:
                 probe.write(b"x" * 4096)
@@ -41,7 +41,7 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, megabytes: int = 4) -> Iterator[SmallDisk]:
-    """A tmpfs of that size, mounted at ``folder``, for a test that is run by root or by a user who may use sudo."""
+    """A tmpfs mounted at ``folder``; needs root or sudo without a password."""
     folder.mkdir()
     prefix = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "bbmeasure-test", str(folder)]

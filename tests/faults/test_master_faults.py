@@ -1,4 +1,4 @@
-"""Faults of the master's side: it is killed, its disk is full, its password is wrong; nothing committed is lost."""
+"""Faults of the master: killed, full disk, wrong password, changed journal; no committed point is lost."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.storage.sqlite.location import recorded_journal
 from bbmeasure.testing.site import Site
 from tests.faults.disks import SmallDisk, small_disk
-from tests.faults.stage import (
+from tests.faults.masters import (
     CONFIG,
     POINTS,
-    Watch,
+    ThreadPoolCheck,
     build,
     bursts,
     committed,
     health,
     influx,
-    landed,
-    stage,
+    shipped,
+    shipping_site,
     wait_for,
-    wait_until_landed,
+    wait_until_shipped,
 )
 from tests.hostile import Gateway
 from tests.servers import Influxd, VictoriaMetrics
@@ -60,7 +60,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
 
 
 def services(gateway: Gateway, secret: str = "good", **more: Any) -> str:
-    """A configuration whose password comes from a file."""
+    """A configuration whose password is in a file."""
     line = influx(gateway.url, username="writer", password="PASSWORD", **more)
     return 'c["secretsProviders"] = [secrets.SecretInAFile("secrets")]\n' + line.replace(
         "'PASSWORD'", f'util.Secret("{secret}")'
@@ -82,7 +82,7 @@ def site(
     made.journal.symlink_to(disk.folder / "journal.sqlite")
     with made as running:
         build(running)
-        wait_until_landed(running, influxd)
+        wait_until_shipped(running, influxd)
         yield running
 
 
@@ -92,45 +92,45 @@ def configure(site: Site, text: str) -> None:
 
 
 def test_a_full_disk_under_the_journal(site: Site, influxd: Influxd, disk: SmallDisk) -> None:
-    """While the disk is full builds go on and their points wait in memory; with room again all of them arrive."""
+    """While the disk is full builds succeed and their points are pending; with free space all are shipped."""
     before = bursts(committed(site.journal))
     disk.fill()
-    with Watch(site):
+    with ThreadPoolCheck(site):
         build(site, 3)
         assert disk.is_full()
     assert bursts(committed(site.journal)) < before + 3 * POINTS
     disk.free()
     wait_for("the points", lambda: bursts(committed(site.journal)) == before + 3 * POINTS)
-    wait_until_landed(site, influxd)
+    wait_until_shipped(site, influxd)
 
 
-def test_a_wrong_password_that_a_reconfig_corrects(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """Good, bad, good: 401 shows in health, points wait, and go out when the password is right again."""
+def test_a_wrong_password_corrected_by_a_reconfig(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """With a wrong password health has the 401 and points are pending; they are shipped with the right one."""
     configure(site, services(gateway, "bad"))
-    with Watch(site):
+    with ThreadPoolCheck(site):
         build(site, 2)
         wait_for("401", lambda: "401" in (health(site).get("last_error") or ""))
     configure(site, services(gateway))
-    wait_until_landed(site, influxd)
-    wait_for("no trouble", lambda: health(site)["last_error"] is None)
+    wait_until_shipped(site, influxd)
+    wait_for("no error", lambda: health(site)["last_error"] is None)
 
 
-def test_a_configuration_that_cannot_be_read_changes_nothing(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """A mistake in master.cfg leaves the instance as it was, also when the same good text comes back."""
-    configure(site, services(gateway) + "raise ValueError('mistake')\n")
+def test_an_invalid_configuration_changes_nothing(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """An error in master.cfg does not change the running instance, nor does the former configuration after it."""
+    configure(site, services(gateway) + "raise ValueError('invalid')\n")
     build(site)
-    wait_until_landed(site, influxd)
+    wait_until_shipped(site, influxd)
     configure(site, services(gateway))
     build(site)
-    wait_until_landed(site, influxd)
+    wait_until_shipped(site, influxd)
 
 
-def test_a_master_that_is_killed_with_a_backlog(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """kill -9 in the middle of a build, with a backlog: what was committed arrives after the restart, once."""
+def test_a_killed_master_with_a_backlog(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """After kill -9 during a build and a restart, committed points are shipped once."""
     gateway.set("silent")
     build(site, 2)
     before = bursts(committed(site.journal))
-    assert bursts(landed(influxd)) < before
+    assert bursts(shipped(influxd)) < before
 
     building = threading.Thread(target=_build_until_it_fails, args=(site,))
     building.start()
@@ -140,58 +140,58 @@ def test_a_master_that_is_killed_with_a_backlog(site: Site, influxd: Influxd, ga
     building.join()
     gateway.set("good")
     site.start_master()
-    assert bursts(wait_until_landed(site, influxd)) >= before
+    assert bursts(wait_until_shipped(site, influxd)) >= before
 
 
-def ask(site: Site, path: str) -> Any:
+def get(site: Site, path: str) -> Any:
     return requests.get(f"{site.url}plugins/bbmeasure/api/v1/{path}", timeout=20).json()
 
 
-def test_the_server_answers_what_the_journal_answers(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """Statistics by ``source=`` are those of the journal; with ``answers=True`` the server is asked first."""
-    # a build that the killed master was at is made again
-    wait_for("quiet", lambda: not site.get("buildrequests?complete=false")["buildrequests"])
-    wait_until_landed(site, influxd)
+def test_the_server_returns_the_same_statistics_as_the_journal(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """Statistics with ``source=`` equal those of the journal; with ``answers=True`` they come from the server."""
+    # Buildbot runs the build of the killed master again
+    wait_for("the build requests", lambda: not site.get("buildrequests?complete=false")["buildrequests"])
+    wait_until_shipped(site, influxd)
     names = "average,deviation,minimum,maximum,median,p95,count,sum,first,last"
     path = f"statistics?series=burst&tag.k=1&statistics={names}"
-    ours, theirs = ask(site, path), ask(site, path + "&source=InfluxDBInstance")
+    ours, theirs = get(site, path), get(site, path + "&source=InfluxDBInstance")
     assert theirs["statistics"] == pytest.approx(ours["statistics"])
     assert theirs["unit"] == ours["unit"]
-    assert ask(site, "series?")["series"]
+    assert get(site, "series?")["series"]
     configure(site, services(gateway, answers=True))
-    assert ask(site, path)["statistics"] == pytest.approx(ours["statistics"])
-    buckets = ask(site, "points?series=burst&buckets=10")["buckets"]
+    assert get(site, path)["statistics"] == pytest.approx(ours["statistics"])
+    buckets = get(site, "points?series=burst&buckets=10")["buckets"]
     assert sum(bucket["count"] for bucket in buckets) == bursts(committed(site.journal))
     gateway.set("refused")
-    assert "message" in ask(site, path)
+    assert "message" in get(site, path)
     gateway.set("good")
     configure(site, services(gateway))
 
 
-def test_two_instances_each_get_everything(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """VictoriaMetrics beside InfluxDB: each has a backlog of its own, and one that is away does not hold the other."""
+def test_two_exporters_ship_everything(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """VictoriaMetrics receives all points while InfluxDB is unavailable: each exporter has its own backlog."""
     with VictoriaMetrics("/insert/0/influx", "-dedup.minScrapeInterval=1ms") as other:
         second = f'c["services"].append(util.VictoriaMetricsInstance(url={other.url!r}))\n'
         configure(site, services(gateway) + second)
         gateway.set("refused")
         build(site)
         wait_for("the samples", lambda: other.samples("build_duration_value") and other.samples("burst_value"))
-        # it keeps milliseconds, and of each the last value
-        kept = {value for _, samples in other.samples("burst_value") for _, value in samples}
-        assert kept < set(committed(site.journal).values())
+        # VictoriaMetrics stores milliseconds, and of each the last value
+        stored = {value for _, samples in other.samples("burst_value") for _, value in samples}
+        assert stored < set(committed(site.journal).values())
         assert health(site, "VictoriaMetricsInstance")["backlog"] == 0
         gateway.set("good")
-        wait_until_landed(site, influxd)
+        wait_until_shipped(site, influxd)
         configure(site, services(gateway))
 
 
-def test_a_journal_that_comes_and_goes(site: Site, influxd: Influxd, gateway: Gateway) -> None:
-    """A store with a path of its own, and without it again, while builds go on: what either file got is shipped."""
+def test_a_journal_that_is_configured_and_removed(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """Points of builds during a change of the journal's path, and back, are shipped from either file."""
     own = site.master_dir / "own.sqlite"
-    before = bursts(landed(influxd))
+    before = bursts(shipped(influxd))
 
-    def is_whole() -> bool:
-        return landed(influxd) == {**committed(own), **committed(site.journal)}
+    def is_complete() -> bool:
+        return shipped(influxd) == {**committed(own), **committed(site.journal)}
 
     for store, journal in (('c["services"].append(util.SQLiteInstance(path="own.sqlite"))\n', own), ("", None)):
         building = threading.Thread(target=build, args=(site, 3))
@@ -199,15 +199,15 @@ def test_a_journal_that_comes_and_goes(site: Site, influxd: Influxd, gateway: Ga
         configure(site, services(gateway) + store)
         building.join()
         build(site)
-        wait_for("the points", is_whole)
+        wait_for("the points", is_complete)
         assert health(site)["last_error"] is None
         assert recorded_journal(site.master_dir) == journal
-    assert bursts(landed(influxd)) == before + 8 * POINTS
+    assert bursts(shipped(influxd)) == before + 8 * POINTS
 
 
-def test_no_secret_is_anywhere(site: Site) -> None:
-    """Neither password is in the master's log, in the API's answers, or in the files that the master has written."""
-    shown = [(site.folder / "master.log").read_text(errors="replace"), json.dumps(ask(site, "health"))]
+def test_no_secret_is_shown_or_stored(site: Site) -> None:
+    """Neither password is in the master's log, in the API's responses, or in files that the master wrote."""
+    shown = [(site.folder / "master.log").read_text(errors="replace"), json.dumps(get(site, "health"))]
     shown += [requests.get(site.url + path, timeout=20).text for path in ("", "api/v2/masters", "api/v2/builders")]
     for text in shown:
         assert SECRET not in text
@@ -221,11 +221,11 @@ def test_no_secret_is_anywhere(site: Site) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_a_master_that_is_killed_again_and_again(tmp_path: Path, influxd: Influxd, gateway: Gateway) -> None:
-    """Ten kills of the master in the middle of builds: the server ends with what the journal has."""
+def test_a_master_killed_ten_times(tmp_path: Path, influxd: Influxd, gateway: Gateway) -> None:
+    """After ten kills of the master during builds the server has the points of the journal."""
     influxd.query("CREATE DATABASE killed")
     options = {"database": "killed", "username": "admin", "password": "secret"}
-    with stage(tmp_path, gateway, **options) as running:
+    with shipping_site(tmp_path, gateway, **options) as running:
         for _ in range(10):
             building = threading.Thread(target=_build_until_it_fails, args=(running,))
             building.start()
@@ -234,14 +234,14 @@ def test_a_master_that_is_killed_again_and_again(tmp_path: Path, influxd: Influx
             running.master.kill()
             building.join()
             running.start_master()
-        wait_until_landed(running, influxd, "killed")
+        wait_until_shipped(running, influxd, "killed")
 
 
 def _build_until_it_fails(site: Site) -> None:
     with pytest.raises((MeasureError, OSError)):
-        _build_for_ever(site)
+        _build_forever(site)
 
 
-def _build_for_ever(site: Site) -> None:
+def _build_forever(site: Site) -> None:
     while True:
         build(site)

@@ -77,10 +77,12 @@ class Ingest(WriteConnection):
     def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
         """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
-        held = self.connection.execute("SELECT declared FROM series WHERE name = ?", (info.name,)).fetchone()
-        known = queries.series_info(self.connection, info.name) if held and held[0] else None
-        result = declared if known is None else reconcile(known, declared, override=override)
-        if result != known:
+        row = self.connection.execute(
+            "SELECT kind, unit, better FROM series WHERE name = ? AND declared", (info.name,)
+        ).fetchone()
+        current = queries.info_of(info.name, *row) if row else None
+        result = declared if current is None else reconcile(current, declared, override=override)
+        if result != current:
             self.connection.execute(
                 "INSERT INTO series(name, kind, unit, better, declared) VALUES (?, ?, ?, ?, 1) ON CONFLICT(name) "
                 "DO UPDATE SET kind = excluded.kind, unit = excluded.unit, better = excluded.better, declared = 1",
@@ -93,16 +95,16 @@ class Ingest(WriteConnection):
 
         Returns the number of points.
         """
-        found = self.connection.execute("SELECT id FROM series WHERE name = ?", (series,)).fetchone()
+        row = self.connection.execute("SELECT id FROM series WHERE name = ?", (series,)).fetchone()
         for (key,) in self.connection.execute("SELECT key FROM state").fetchall():
             if state_series(key) == series:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
-        if found is None:
+        if row is None:
             return 0
         self.clear()
-        self.connection.execute("UPDATE series SET name = NULL WHERE id = ?", found)
+        self.connection.execute("UPDATE series SET name = NULL WHERE id = ?", row)
         (count,) = self.connection.execute(
-            "SELECT total(c.count + c.texts) FROM streams m JOIN chunks c ON c.stream = m.id WHERE m.series = ?", found
+            "SELECT total(c.count + c.texts) FROM streams m JOIN chunks c ON c.stream = m.id WHERE m.series = ?", row
         ).fetchone()
         return int(count)
 
@@ -134,8 +136,8 @@ class Ingest(WriteConnection):
     def _row(self, point: Point) -> Row:
         build = step = None
         if point.build is not None:
-            build = self._build(point.build)
-            step = self._step(point.build.step) if point.build.step is not None else None
+            build = self._build_id(point.build)
+            step = self._step_id(point.build.step) if point.build.step is not None else None
         samples = None if point.samples == 1 else point.samples
         if isinstance(point.value, str):
             return (point.time, None, build, step, samples, point.spread, point.value)
@@ -151,39 +153,39 @@ class Ingest(WriteConnection):
         return target
 
     def _find_target(self, point: Point) -> _Target:
-        names = (self._series(point), point.builder or "", point.worker or "", canonical_tags(point.tags))
-        found = self.connection.execute(
+        names = (self._series_id(point), point.builder or "", point.worker or "", canonical_tags(point.tags))
+        row = self.connection.execute(
             "SELECT id FROM streams WHERE series = ? AND builder = ? AND worker = ? AND tags = ?", names
         ).fetchone()
-        if found is None:
+        if row is None:
             sql = "INSERT INTO streams(series, builder, worker, tags) VALUES (?, ?, ?, ?)"
-            found = (self.connection.execute(sql, names).lastrowid,)
-        id_ = int(found[0])
+            row = (self.connection.execute(sql, names).lastrowid,)
+        id_ = int(row[0])
         if id_ not in self._by_id:  # it may be cached under another key: an empty tag value is no tag
             length = 80 + len(point.series) + sum(len(str(name)) for name in names[1:])
             self._by_id[id_] = _Target(id_, rollup.last_chunk(self.connection, id_), length)
         return self._by_id[id_]
 
-    def _series(self, point: Point) -> int:
-        found = self.connection.execute("SELECT id FROM series WHERE name = ?", (point.series,)).fetchone()
-        if found is not None:
-            return int(found[0])
+    def _series_id(self, point: Point) -> int:
+        row = self.connection.execute("SELECT id FROM series WHERE name = ?", (point.series,)).fetchone()
+        if row is not None:
+            return int(row[0])
         kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
-        made = self.connection.execute(
+        inserted = self.connection.execute(
             "INSERT INTO series(name, kind, unit, better, declared) VALUES (?, ?, '1', ?, 0)",
             (point.series, kind.value, Direction.NONE.value),
         )
-        return int(made.lastrowid or 0)
+        return int(inserted.lastrowid or 0)
 
-    def _build(self, build: BuildContext) -> int:
+    def _build_id(self, build: BuildContext) -> int:
         facts = (build.build, build.revision, build.branch, build.project)
         key = (build.buildid, *facts)
-        found = self._builds.get(key)
-        if found is None:
+        id_ = self._builds.get(key)
+        if id_ is None:
             if len(self._builds) >= _MAX_CACHED_BUILDS:
                 self._builds.clear()
-            found = self._builds[key] = self._find_build(build.buildid, facts)
-        return found
+            id_ = self._builds[key] = self._find_build(build.buildid, facts)
+        return id_
 
     def _find_build(self, buildid: int, facts: tuple[Any, ...]) -> int:
         """The id of the row of a build with these facts; the last row when the build has the most variants."""
@@ -192,8 +194,8 @@ class Ingest(WriteConnection):
             "SELECT id, number, revision, branch, project FROM builds WHERE id BETWEEN ? AND ? ORDER BY id",
             (first, first + queries.VARIANTS - 1),
         ).fetchall()
-        for id_, *held in rows:
-            if tuple(held) == facts:
+        for id_, *stored in rows:
+            if tuple(stored) == facts:
                 return int(id_)
         if len(rows) == queries.VARIANTS:
             return int(rows[-1][0])
@@ -201,14 +203,14 @@ class Ingest(WriteConnection):
         self.connection.execute("INSERT INTO builds VALUES (?, ?, ?, ?, ?)", (id_, *facts))
         return int(id_)
 
-    def _step(self, name: str) -> int:
-        found = self._steps.get(name)
-        if found is None:
+    def _step_id(self, name: str) -> int:
+        id_ = self._steps.get(name)
+        if id_ is None:
             row = self.connection.execute("SELECT id FROM steps WHERE name = ?", (name,)).fetchone()
             if row is None:
                 row = (self.connection.execute("INSERT INTO steps(name) VALUES (?)", (name,)).lastrowid,)
-            found = self._steps[name] = int(row[0])
-        return found
+            id_ = self._steps[name] = int(row[0])
+        return id_
 
     # points and chunks
 
@@ -236,7 +238,7 @@ class Ingest(WriteConnection):
 
     def _insert_late(self, late: Sequence[tuple[_Target, Row]]) -> None:
         """Insert points that are out of order, or replace those of the same identity."""
-        held: dict[int, list[Chunk]] = {}
+        chunks: dict[int, list[Chunk]] = {}
         stale: dict[tuple[int, int], Chunk] = {}
         for target, row in late:
             old = self.connection.execute(
@@ -248,7 +250,7 @@ class Ingest(WriteConnection):
             insert_rows(self.connection, "points", [(target.id, *row)])
             if old is not None and old[1] == row[1]:
                 continue
-            chunk = self._chunk_of(target, row[0], held.setdefault(target.id, []))
+            chunk = self._chunk_of(target, row[0], chunks.setdefault(target.id, []))
             if old is None:
                 self._merge_late(target, chunk, row)
             if old is not None or chunk.size > FULL_CHUNK:
@@ -258,14 +260,14 @@ class Ingest(WriteConnection):
         for target, _ in late:
             target.chunk = rollup.last_chunk(self.connection, target.id)
 
-    def _chunk_of(self, target: _Target, time: int, held: list[Chunk]) -> Chunk:
+    def _chunk_of(self, target: _Target, time: int, chunks: list[Chunk]) -> Chunk:
         found = rollup.chunk_at(self.connection, target.id, time)
         if found is None:
             raise StorageError(f"stream {target.id}: expected a chunk for the point at {time}")
-        for chunk in held:
+        for chunk in chunks:
             if chunk.start == found.start:
                 return chunk
-        held.append(found)
+        chunks.append(found)
         return found
 
     def _merge_late(self, target: _Target, chunk: Chunk, row: Row) -> None:

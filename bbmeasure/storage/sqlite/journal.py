@@ -110,13 +110,17 @@ class JournalReader:
         self, function: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **keywords: P.kwargs
     ) -> Result:
         """Call ``function`` with the connection in a read transaction."""
-        with _translated_errors(self.path):
+        try:
             self.connection.execute("BEGIN")
             try:
                 return function(self.connection, *args, **keywords)
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
+        except MeasureError:
+            raise
+        except _SQLITE_ERRORS as error:
+            raise storage_error(error, self.path) from error
 
     def series(self, builders: Optional[frozenset[str]] = None) -> list[SeriesInfo]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`.

@@ -90,7 +90,7 @@ def same(got: Any, expected: Any) -> bool:
 
 
 @given(EVENTS, st.lists(QUERIES, min_size=1, max_size=4), st.sampled_from([0, queries.SMALL]))
-def test_the_journal_and_memory_return_the_same(events: list[Any], asked: list[Query], small: int) -> None:
+def test_the_journal_and_memory_return_the_same(events: list[Any], requests: list[Query], small: int) -> None:
     """Statistics, points, buckets and series are the same after any writes, replacements and removals.
 
     With ``small`` 0 the journal computes every statistic from its chunks.
@@ -103,7 +103,7 @@ def test_the_journal_and_memory_return_the_same(events: list[Any], asked: list[Q
             assert journal.series(builders) == memory.series(builders).result
         for buildid in range(100, 106):
             assert key(journal.records(buildid)) == key(memory.records(buildid).result)
-        for query in asked:
+        for query in requests:
             expected = memory.summarize(query, STATISTICS).result
             assert same(queries.summarize(journal.connection, query, STATISTICS, small=small), expected)
             assert key(journal.points(query, 2_000)) == key(memory.points(query, 2_000).result)

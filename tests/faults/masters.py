@@ -1,4 +1,4 @@
-"""What tests of faults share: a real master that captures, a server behind a gateway, and what each of them holds."""
+"""A real master that captures and ships through a gateway, and the points that the journal and the server have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.hostile import Gateway
 from tests.servers import Influxd
 
 #: A master with a builder ``burst``, each build of which captures POINTS values and waits until they are on disk, and
-#: with a probe that calls an empty function in the reactor's thread pool, twenty times a second.
+#: with a service that calls a function in the reactor's thread pool twenty times a second and logs the pool's
+#: backlog before the call and the seconds until it returned.
 CONFIG = """
 import time
 
@@ -29,7 +30,7 @@ from twisted.internet import defer, reactor, task, threads
 import bbmeasure
 from bbmeasure.export import backoff
 
-backoff.LONGEST = 1.0  # the tests wait for the next try
+backoff.MAX_DELAY = 1.0  # seconds; the tests wait for retries
 POINTS = 200
 WAITS = True  # a build waits until its points are on disk
 
@@ -40,12 +41,12 @@ class Burst(BuildStep):
     @defer.inlineCallbacks
     def run(self):
         number = self.build.number
-        kept = defer.gatherResults([
+        written = defer.gatherResults([
             bbmeasure.captureData("burst", float(number * POINTS + at), build=self, tags={"k": str(at % 3)})
             for at in range(POINTS)
         ])
         if WAITS:
-            yield kept
+            yield written
         return SUCCESS
 
 
@@ -63,16 +64,16 @@ class Probe(BuildbotService):
     @defer.inlineCallbacks
     def startService(self):
         yield super().startService()
-        self.loop = task.LoopingCall(self.look)
+        self.loop = task.LoopingCall(self.run_in_thread)
         self.loop.start(0.05)
 
     @defer.inlineCallbacks
-    def look(self):
-        waiting = reactor.getThreadPool()._team.statistics().backloggedWorkCount
+    def run_in_thread(self):
+        backlog = reactor.getThreadPool()._team.statistics().backloggedWorkCount
         began = time.monotonic()
         yield threads.deferToThread(int)
         with open("probe.log", "a") as log:
-            log.write(f"{waiting} {time.monotonic() - began}\\n")
+            log.write(f"{backlog} {time.monotonic() - began}\\n")
 
     @defer.inlineCallbacks
     def stopService(self):
@@ -93,16 +94,17 @@ c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {"bbmeasur
 c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
 c["buildbotNetUsageData"] = None
 for name, step in (("burst", Burst()), ("step_clock", StepClock())):
-    one, theirs = builder(name, step)
-    c["builders"].append(one)
-    c["schedulers"] += theirs
+    builder_config, force = builder(name, step)
+    c["builders"].append(builder_config)
+    c["schedulers"] += force
 c["services"] = [Probe(name="probe")]
 """
 
-#: Points that one build captures, beside its own times.
+#: The number of values that a build captures, beside its durations.
 POINTS = 200
 
-Held = dict[tuple[str, frozenset[tuple[str, str]], int], Any]
+#: Values by series, tags and time.
+Points = dict[tuple[str, frozenset[tuple[str, str]], int], Any]
 
 
 def influx(url: str, **more: Any) -> str:
@@ -112,47 +114,47 @@ def influx(url: str, **more: Any) -> str:
     return f'c["services"].append(util.InfluxDBInstance({listed}))\n'
 
 
-def committed(journal: Path) -> Held:
-    """All that the journal holds, read beside the running master."""
-    held: Held = {}
+def committed(journal: Path) -> Points:
+    """All points of the journal, read beside the running master."""
+    points: Points = {}
     with JournalReader(journal) as reader:
         for info in reader.series():
             for point in reader.points(Query(info.name), 1_000_000):
                 tags = {**point.tags, "builder": point.builder or "", "worker": point.worker or ""}
                 key = frozenset((name, text) for name, text in tags.items() if text)
-                held[info.name, key, point.time] = point.value
-    return held
+                points[info.name, key, point.time] = point.value
+    return points
 
 
-def landed(server: Influxd, database: str = "t") -> Held:
-    """All that the server holds, read by plain HTTP."""
-    held: Held = {}
+def shipped(server: Influxd, database: str = "t") -> Points:
+    """All points of the server, read by plain HTTP."""
+    points: Points = {}
     for series in server.query("SELECT value FROM /.*/ GROUP BY *", database):
         key = frozenset((name, text) for name, text in series["tags"].items() if text)
         for row in series["rows"]:
-            held[series["name"], key, row["time"]] = row["value"]
-    return held
+            points[series["name"], key, row["time"]] = row["value"]
+    return points
 
 
 def health(site: Site, sink: str = "InfluxDBInstance") -> dict[str, Any]:
-    """What the master's own API says of a sink."""
+    """The health of an exporter as the master's API returns it."""
     answer = requests.get(site.url + "plugins/bbmeasure/api/v1/health", timeout=20).json()
-    found: dict[str, Any] = next((one for one in answer.get("sinks", []) if one["name"] == sink), {})
+    found: dict[str, Any] = next((part for part in answer.get("sinks", []) if part["name"] == sink), {})
     return found
 
 
-def wait_until_landed(site: Site, server: Influxd, database: str = "t", patience: float = 60.0) -> Held:
-    """Wait until the server holds what the journal holds, to the last point and value, and nothing else."""
+def wait_until_shipped(site: Site, server: Influxd, database: str = "t", timeout: float = 60.0) -> Points:
+    """Wait until the points of the server equal those of the journal; returns them."""
 
-    def missing() -> str:
-        theirs, ours = landed(server, database), committed(site.journal)
+    def difference() -> str:
+        theirs, ours = shipped(server, database), committed(site.journal)
         if theirs == ours:
             return ""
-        return f"{len(ours)} committed, {len(theirs)} landed, {len(theirs.keys() - ours.keys())} never committed"
+        return f"{len(ours)} committed, {len(theirs)} shipped, {len(theirs.keys() - ours.keys())} never committed"
 
-    end = time.monotonic() + patience
-    while missing():
-        assert time.monotonic() < end, f"{missing()}; {health(site)}; {site.master.tail() if site.master else ''}"
+    end = time.monotonic() + timeout
+    while difference():
+        assert time.monotonic() < end, f"{difference()}; {health(site)}; {site.master.tail() if site.master else ''}"
         time.sleep(0.1)
     return committed(site.journal)
 
@@ -164,56 +166,53 @@ def build(site: Site, times: int = 1) -> None:
         assert done["results"] == 0, done
 
 
-def bursts(held: Held) -> int:
-    """How many of those points builds have captured, apart from their durations."""
-    return sum(series == "burst" for series, _, _ in held)
+def bursts(points: Points) -> int:
+    """The number of points of the series that builds capture."""
+    return sum(series == "burst" for series, _, _ in points)
 
 
-class Watch:
-    """Context manager that checks that nothing waits for a thread of the reactor's pool while it is entered."""
+class ThreadPoolCheck:
+    """Context manager that checks that the reactor's thread pool works and has no backlog meanwhile."""
 
     def __init__(self, site: Site) -> None:
         self._log = site.master_dir / "probe.log"
         self._before = 0
 
-    def __enter__(self) -> Watch:
-        self._before = len(self.rows())
+    def __enter__(self) -> ThreadPoolCheck:
+        self._before = len(self._all_calls())
         return self
 
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         if kind is None:
             self.check()
 
-    def rows(self) -> list[tuple[int, float]]:
-        """What the probe has logged: how many calls waited for a thread, and the seconds until its own had returned."""
-        if not self._log.exists():
-            return []
-        lines = self._log.read_text().splitlines(keepends=True)
-        whole = [line.split() for line in lines if line.endswith("\n")]
-        return [(int(waiting), float(seconds)) for waiting, seconds in whole]
+    def _all_calls(self) -> list[tuple[int, float]]:
+        lines = self._log.read_text().splitlines(keepends=True) if self._log.exists() else []
+        rows = [line.split() for line in lines if line.endswith("\n")]
+        return [(int(backlog), float(seconds)) for backlog, seconds in rows]
 
-    def new_rows(self) -> list[tuple[int, float]]:
-        """The rows since it was entered."""
-        return self.rows()[self._before :]
+    def calls(self) -> list[tuple[int, float]]:
+        """The backlog of the pool before, and the duration of, each call that has returned since it was entered."""
+        return self._all_calls()[self._before :]
 
     def check(self) -> None:
-        """The pool still runs what it is given, and never had more work than threads."""
-        seen = len(self.rows())
-        wait_for("an answer of the thread pool", lambda: len(self.rows()) > seen + 1)
-        assert [waiting for waiting, _ in self.new_rows() if waiting] == []
+        """Wait for two more calls, and assert that no call waited for a thread."""
+        count = len(self.calls())
+        wait_for("the thread pool", lambda: len(self.calls()) > count + 1)
+        assert not any(backlog for backlog, _ in self.calls())
 
 
-def wait_for(what: str, true: Callable[[], Any], patience: float = 30.0) -> Any:
-    """What ``true`` answers once it is not false."""
-    end = time.monotonic() + patience
+def wait_for(what: str, condition: Callable[[], Any], timeout: float = 30.0) -> Any:
+    """Wait until ``condition()`` is true; returns its result."""
+    end = time.monotonic() + timeout
     while True:
-        answer = true()
-        if answer:
-            return answer
-        assert time.monotonic() < end, f"waited in vain: {what}"
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"timeout: {what}"
         time.sleep(0.05)
 
 
-def stage(folder: Path, gateway: Gateway, more: Iterable[str] = (), **options: Any) -> Site:
+def shipping_site(folder: Path, gateway: Gateway, more: Iterable[str] = (), **options: Any) -> Site:
     """A master that ships through ``gateway``."""
     return Site(folder, CONFIG + influx(gateway.url, **options) + "".join(more), workers=())
