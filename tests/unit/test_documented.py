@@ -79,3 +79,18 @@ def test_every_make_target_is_documented() -> None:
     """CONTRIBUTING.rst names each target of the Makefile that `make help` lists."""
     targets = set(re.findall(r"^## make (\w+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert targets == set(re.findall(r"``make (\w+)", (ROOT / "CONTRIBUTING.rst").read_text()))
+
+
+#: What a page may name although it does not exist: the example adapter, and what `make docs` builds.
+ABSENT = re.compile(r"codespell|docs/_build/")
+RST = [*sorted((ROOT / "docs").rglob("*.rst")), *sorted(ROOT.glob("*.rst"))]
+
+
+@pytest.mark.parametrize("page", [path.relative_to(ROOT).as_posix() for path in RST])
+def test_every_path_on_a_page_exists(page: str) -> None:
+    """Each path that a page names exists in the repository or among the examples."""
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"``((?:bbmeasure|benchmarks|docs|scripts|steps|tests|www)/[\w/.-]*)``", text))
+    places = (ROOT, ROOT / "docs" / "examples")
+    absent = {path for path in named if not any((place / path).exists() for place in places)}
+    assert {path for path in absent if not ABSENT.search(path)} == set()
