@@ -1,4 +1,4 @@
-"""The tools behind `make`: what they say, what they run, and that nothing red passes."""
+"""The scripts behind `make`: messages, stages, and exit statuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOOLS = ROOT / "tests" / "tools"
 
 @pytest.fixture
 def commands(tmp_path):
-    """Makes programs that write down how they were called, in a folder that is all of PATH beside the system's own."""
+    """Creates fake programs in a directory for PATH; each appends its command line to the file ``calls``."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -31,7 +31,7 @@ def commands(tmp_path):
 
 
 def run(tool, *arguments, **environment):
-    """The tool's outcome, with that in its environment."""
+    """The completed process of a script, run with these environment variables."""
     return subprocess.run(
         ["/bin/sh", str(TOOLS / tool), *arguments],
         cwd=ROOT,
@@ -48,8 +48,8 @@ def packages():
     return dict(line.split()[:2] for line in table.splitlines())
 
 
-def test_without_root_the_one_command_is_said(commands):
-    """Who is not root reads one apt-get command with what is missing, and nothing is installed."""
+def test_without_root_the_command_is_printed(commands):
+    """Without root, the script prints one apt-get command for the missing packages and installs nothing."""
     there = {name.replace("-", "_"): "" for name in packages() if name not in ("influxd", "cloc") and "/" not in name}
     path = commands(**there, apt_get="", id="echo 1000")
     done = run("debian_packages.sh", PATH=str(path))
@@ -58,7 +58,7 @@ def test_without_root_the_one_command_is_said(commands):
 
 
 def test_root_installs_what_is_missing_and_starts_no_service(commands, tmp_path):
-    """As root one update and one install are run, for what is missing alone, while no service may start."""
+    """As root, one update and one install run, for missing packages only, and no service can start."""
     there = {name.replace("-", "_"): "" for name in packages() if name != "cloc" and "/" not in name}
     policy = tmp_path / "policy-rc.d"
     path = commands(**there, apt_get=f'/bin/sh {policy}; echo "services: $?"', id="echo 0")
@@ -74,16 +74,16 @@ def test_root_installs_what_is_missing_and_starts_no_service(commands, tmp_path)
     assert not policy.exists()
 
 
-def test_with_everything_there_nothing_is_asked_of_apt(commands, tmp_path):
-    """A machine that has all programs needs no apt, no root and no network."""
+def test_with_all_programs_apt_does_not_run(commands, tmp_path):
+    """A machine with all programs needs no apt, no root and no network."""
     there = {name.replace("-", "_"): "" for name in packages() if "/" not in name}
     done = run("debian_packages.sh", PATH=f"{commands(**there, apt_get='exit 1')}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (tmp_path / "calls").exists()
 
 
-def test_a_system_without_apt_is_told_what_is_needed(commands):
-    """Where there is no apt-get the packages are named all the same."""
+def test_without_apt_the_packages_are_printed(commands):
+    """Without apt-get, the script prints the names of the packages."""
     done = run("debian_packages.sh", PATH=str(commands(cloc="")))
     assert done.returncode == 1
     assert "install them as your system does: sloccount" in done.stderr
@@ -101,8 +101,8 @@ def test_a_system_without_apt_is_told_what_is_needed(commands):
         ),
     ],
 )
-def test_a_python_that_will_not_do_is_said(commands, tmp_path, python, message):
-    """A Python that is missing, too old, or without venv ends in one sentence, before anything is made."""
+def test_an_unusable_python_is_an_error(commands, tmp_path, python, message):
+    """A Python that is missing, too old, or without venv is an error before anything is created."""
     program = "no-such-python"
     if python is not None:
         program = str(commands(python=python, id="echo 1000") / "python")
@@ -114,13 +114,13 @@ def test_a_python_that_will_not_do_is_said(commands, tmp_path, python, message):
 
 
 def _environment(commands, **programs):
-    """A made-up virtual environment in which each tool does what its shell text says."""
+    """A fake virtual environment in which each tool is the given shell script."""
     tools = {"ruff": "", "mypy": "", "lint_imports": "", "python": "", **programs}
     return str(commands(**tools).parent)
 
 
-def test_all_stages_green_end_with_what_each_took(commands):
-    """Every stage of `make check` is listed with its seconds, and the whole at the end."""
+def test_a_successful_run_ends_with_the_time_of_each_stage(commands):
+    """The report of `make check` has the seconds of each stage and of the whole run."""
     done = run("stages.sh", "check", VENV=_environment(commands))
     assert done.returncode == 0, done.stderr
     stages = re.findall(r"^(.+?) +passed +\d+ s$", done.stdout, re.MULTILINE)
@@ -128,29 +128,29 @@ def test_all_stages_green_end_with_what_each_took(commands):
     assert re.search(r"^in all \d+ s$", done.stdout, re.MULTILINE)
 
 
-def test_the_first_red_stage_ends_the_run(commands, tmp_path):
-    """The first stage that fails is named with its exit status, which is the run's, and none after it is run."""
+def test_the_first_failed_stage_ends_the_run(commands, tmp_path):
+    """The first failure is reported with its exit status, which is that of the run, and no later stage runs."""
     done = run("stages.sh", "check", VENV=_environment(commands, mypy="exit 3"))
     assert done.returncode == 3
     assert re.search(r"^mypy +FAILED +\d+ s \(exit status 3\)$", done.stdout, re.MULTILINE)
     assert "lint-imports" not in (tmp_path / "calls").read_text()
 
 
-def test_a_folder_without_a_test_is_red(commands):
+def test_a_folder_without_a_test_fails(commands):
     """pytest's exit status 5, no tests, fails the run."""
     done = run("stages.sh", "check", VENV=_environment(commands, python="exit 5"))
     assert done.returncode == 5
     assert re.search(r"^tests/unit +FAILED", done.stdout, re.MULTILINE)
 
 
-def test_an_unknown_stage_is_wrong_use():
+def test_an_unknown_stage_is_an_error():
     """A stage that does not exist is exit status 2, with the names of those that do."""
     done = run("stages.sh", "nonsense")
     assert done.returncode == 2
     assert "expected all, check, lint, unit, steps, e2e, faults, browser, only, soak, docs or www" in done.stderr
 
 
-def test_an_unknown_group_of_packages_is_wrong_use():
+def test_an_unknown_group_of_packages_is_an_error():
     """A group of packages that does not exist is exit status 2, with the names of those that do."""
     done = run("debian_packages.sh", "nonsense")
     assert (done.returncode, "expected check, unit or all" in done.stderr) == (2, True)
@@ -164,7 +164,7 @@ def test_an_unknown_group_of_packages_is_wrong_use():
         ("all", {"cloc", "influxdb", "chromium", "chromium-driver"}, set()),
     ],
 )
-def test_a_target_asks_for_no_package_it_does_not_need(commands, group, needed, not_needed):
+def test_a_target_requires_only_its_own_packages(commands, group, needed, not_needed):
     """`make check` needs no database and no browser, `make unit` no browser."""
     done = run("debian_packages.sh", group, PATH=str(commands(apt_get="", id="echo 1000")))
     asked = set(done.stderr.split())
@@ -193,20 +193,20 @@ def test_one_path_runs_in_its_runner(commands, tmp_path, path, options):
 
 @pytest.mark.parametrize("path", ["tests", "tests/", "."])
 def test_all_folders_in_one_process_are_refused(path):
-    """Two folders want different runners, so that `make test T=tests` names none."""
+    """`make test T=tests` is an error, because the folders need different runners."""
     done = run("stages.sh", "only", T=path)
     assert done.returncode == 2
     assert "expected a file, a folder below tests/" in done.stderr
 
 
 def test_every_target_is_listed_by_help():
-    """`make help` has a line for each target that people run."""
+    """`make help` has a line for each target."""
     text = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()) - {"help"}  # type: ignore[index]  # the pattern matches
     assert targets == set(re.findall(r"^## make (\w+)", text, re.MULTILINE))
 
 
 def test_continuous_integration_runs_the_command_of_the_readme():
-    """.ci/run is `make test`, the same words as in README.rst."""
+    """.ci/run runs `make test`, as README.rst does."""
     assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
     assert re.search(r"^   make test\b", (ROOT / "README.rst").read_text(), re.MULTILINE)
