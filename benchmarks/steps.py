@@ -1,7 +1,7 @@
-"""What a measuring step costs beside a ShellCommand of the same command: ``python -m benchmarks.steps``.
+"""Overhead of a measuring step over a ShellCommand of the same command.
 
-A real master and worker; builds of ten steps of each kind, twenty times in shuffled order, so that what else the
-machine does hits all of them; a step's time is its build's over ten.
+A real master and worker run twenty builds of ten steps of each kind, in shuffled order, so that other load affects all
+kinds.  The time of a step is that of its build divided by ten.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KINDS = {
     "shell_sidecar": lambda: steps.ShellCommand(command=SIDECAR),
     "measure_sidecar": lambda: steps.MeasureShellCommand(name="n", command=SIDECAR),
     "shell_size": lambda: steps.ShellCommand(command=SIZE),
-    "kit_size": lambda: steps.SizeOf(name="s", path=".", python=sys.executable),
+    "program_size": lambda: steps.SizeOf(name="s", path=".", python=sys.executable),
 }
 for name, make in KINDS.items():
     f = util.BuildFactory([steps.ShellCommand(command="touch a"), *(make() for _ in range(%d))])
@@ -50,16 +50,16 @@ for name, make in KINDS.items():
     c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
 """
 
-KINDS = ("shell", "measure", "shell_sidecar", "measure_sidecar", "shell_size", "kit_size")
+KINDS = ("shell", "measure", "shell_sidecar", "measure_sidecar", "shell_size", "program_size")
 
 
 def main() -> int:
-    """Print each figure beside its target."""
+    """Print each figure with its target."""
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), CONFIG % STEPS) as site:
         order = [kind for kind in KINDS for _ in range(ROUNDS)]
-        random.Random(1).shuffle(order)  # the order is no secret
-        for kind in [*KINDS, *order]:  # the first of each warms up
+        random.Random(1).shuffle(order)  # not for security
+        for kind in [*KINDS, *order]:  # the first build of each kind is a warm-up
             site.build(kind, seconds=300)
         site.wait_for(lambda: _count(site) == len(order) + len(KINDS), "the durations", 20)
         with JournalReader(site.journal) as reader:
@@ -73,7 +73,7 @@ def main() -> int:
     figures = Figures()
     figures.show("MeasureShellCommand over ShellCommand", median["measure"] - median["shell"], "ms", 25)
     figures.show("the same with a sidecar", median["measure_sidecar"] - median["shell_sidecar"], "ms", 40)
-    figures.show("SizeOf over its program in a ShellCommand", median["kit_size"] - median["shell_size"], "ms", 60)
+    figures.show("SizeOf over its program in a ShellCommand", median["program_size"] - median["shell_size"], "ms", 60)
     return figures.status
 
 

@@ -1,4 +1,4 @@
-"""A real master and a real worker: what is measured, kept, and read back."""
+"""Measuring, storing and reading back with a real master and worker."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]
 
 
 def make_repository(folder: Path) -> str:
-    """A git repository with a measuring script in it; its newest commit."""
+    """Create a git repository with a measuring script; returns its newest commit."""
     folder.mkdir()
     (folder / "size.sh").write_text("echo 1500\n")
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
@@ -52,7 +52,7 @@ def make_repository(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A master with the contract's configuration, and two workers."""
+    """A master with a configuration of all features, and two workers."""
     folder = tmp_path_factory.mktemp("contract")
     make_repository(folder / "repository")
     config = f"REPOSITORY = {str(folder / 'repository')!r}\n{BASE_CONFIG}{CONTRACT}"
@@ -74,12 +74,12 @@ JOINED = "points JOIN streams ON streams.id = stream JOIN series ON series.id = 
 
 
 def count(site: Site, series: str) -> int:
-    """How many points of a series SQLite sees."""
+    """The number of points of a series in SQLite."""
     return int(rows(site.journal, f"SELECT count(*) FROM {JOINED} WHERE name = ?", series)[0][0])
 
 
-def test_everything_of_the_contract_is_kept(site: Site, builds: list[dict[str, Any]]) -> None:
-    """Each tracked thing of both builds is there, read beside the running master."""
+def test_all_tracked_values_are_stored(site: Site, builds: list[dict[str, Any]]) -> None:
+    """Each tracked value of both builds is in the journal of the running master."""
     expected = {
         "build_size": 3,
         "lines": 2,
@@ -98,7 +98,7 @@ def test_everything_of_the_contract_is_kept(site: Site, builds: list[dict[str, A
 
 
 def test_report_reads_beside_the_master(site: Site, builds: list[dict[str, Any]]) -> None:
-    """``bbmeasure report`` from another process answers while the master runs."""
+    """``bbmeasure report`` reads the journal while the master runs."""
     answer = report(site.journal, "build_size", "--builder", "first_builder")
     assert answer["count"] == 2
     assert answer["unit"] == "bytes"
@@ -107,7 +107,7 @@ def test_report_reads_beside_the_master(site: Site, builds: list[dict[str, Any]]
 
 
 def test_points_carry_what_the_master_knows(site: Site, builds: list[dict[str, Any]]) -> None:
-    """Builder, worker, build, revision, branch and tags are the master's."""
+    """Builder, worker, build, revision, branch and tags come from the master."""
     found = rows(
         site.journal,
         f"""SELECT streams.builder, streams.worker, streams.tags, builds.number, builds.revision, value
@@ -132,26 +132,26 @@ def test_step_times_are_below_the_second(site: Site, builds: list[dict[str, Any]
 
 
 def test_summary_and_log(site: Site, builds: list[dict[str, Any]]) -> None:
-    """The step says its value and its change; the log says all."""
+    """The summary shows the value and its change, the log all details."""
     step = site.steps(builds[1])["build_size"]
     assert step["state_string"] == "build_size: 1.46 KiB (+0 %)"
-    assert "kept" in site.log_text(step, "measurements")
+    assert "stored" in site.log_text(step, "measurements")
 
 
 def test_plain_builder_is_followed(site: Site, builds: list[dict[str, Any]]) -> None:
-    """A plain builder's steps measure under their own names; the instance's switches follow its times."""
+    """Steps of a plain builder use their own names; the switches of the instance apply to its times."""
     assert report(site.journal, "build_duration", "--builder", "plain")["count"] == 1
     assert report(site.journal, "step_duration", "--builder", "plain", "--tag", "step=compile")["count"] == 1
 
 
 def test_result_is_a_tag(site: Site, builds: list[dict[str, Any]]) -> None:
-    """Durations carry the result in OpenTelemetry's words."""
+    """Durations are tagged with the result in the terms of OpenTelemetry."""
     assert report(site.journal, "build_duration", "--tag", "result=success")["count"] == 3
     assert run_command("report", "build_duration", "--journal", str(site.journal), "--tag", "result=x").returncode == 1
 
 
 def test_check_knows_what_is_configured(site: Site, builds: list[dict[str, Any]]) -> None:
-    """``bbmeasure check`` names instances and builders, and the property that never came."""
+    """``bbmeasure check`` names instances, builders, and a tracked property without a value."""
     done = run_command("check", "--master", str(site.master_dir), "--json")
     found = json.loads(done.stdout)
     assert [one["name"] for one in found["instances"]] == ["SQLiteInstance"]
@@ -187,7 +187,7 @@ add(util.BuilderConfig(name="bad", workernames=["worker"], factory=f))
 c["services"] = [util.SQLiteInstance()]
 """
 
-#: Result and a word of the log, by step; 0 is SUCCESS, 1 WARNINGS, 2 FAILURE.
+#: Result and a part of the log, by step; 0 is SUCCESS, 1 WARNINGS, 2 FAILURE.
 BAD_EXPECTED = {
     "digits": (1, "characters): expected one number"),
     "binary": (1, "expected one number"),
@@ -199,10 +199,10 @@ BAD_EXPECTED = {
     "file_directory": (1, "expected a regular file, got a directory"),
     "file_zero": (1, "expected a regular file, got a device"),
     "file_sparse": (1, "2147483648 bytes, expected at most"),
-    "utf8": (0, "kept"),
-    "failing": (2, "failing: 5 = 5.0 1 (number): not kept: the command did not succeed"),
-    "reporting": (2, "not kept: the command did not succeed"),
-    "good": (0, "kept"),
+    "utf8": (0, "stored"),
+    "failing": (2, "failing: 5 = 5.0 1 (number): not stored: the command did not succeed"),
+    "reporting": (2, "not stored: the command did not succeed"),
+    "good": (0, "stored"),
 }
 
 
@@ -212,8 +212,8 @@ def resident_bytes(pid: int) -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_bad_input_ends_as_the_contract_says(tmp_path: Path) -> None:
-    """Hostile outputs and files make the result and the message they must; worker and memory stay as they were."""
+def test_invalid_input(tmp_path: Path) -> None:
+    """Hostile outputs and files have the expected result and message; memory does not grow."""
     with Site(tmp_path, BASE_CONFIG + BAD) as site:
         assert site.master is not None
         first = site.build("bad")
@@ -243,7 +243,7 @@ c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]
 
 
 def test_reconfig_while_a_build_runs(tmp_path: Path) -> None:
-    """A running build keeps its tracking; nothing is lost, nothing captured twice; good, bad, good is survived."""
+    """A running build keeps its tracking, with each value captured once, also after an invalid configuration."""
     flag = tmp_path / "flag"
     old = BASE_CONFIG + RECONFIG.format(flag=flag, series="old_name")
     with Site(tmp_path, old) as site:
@@ -289,7 +289,7 @@ c["services"] = [util.SQLiteInstance()]
 
 
 def test_totals_go_on_after_a_kill(tmp_path: Path) -> None:
-    """A master killed with kill -9 finds its journal whole, and running totals and differences go on."""
+    """After kill -9 the journal is complete, and running totals and differences continue."""
     with Site(tmp_path, BASE_CONFIG + RUNNING) as site:
         site.build("b")
         site.build("b")
@@ -311,7 +311,7 @@ b = add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, 
 
 
 def test_opted_out_master_writes_nothing(tmp_path: Path) -> None:
-    """With no instance there is no file of ours and no connection but Buildbot's own; the step still says its value."""
+    """Without an instance there is no journal and no further connection; the summary shows the value."""
     with Site(tmp_path, BASE_CONFIG + OPTED_OUT) as site:
         assert site.master is not None
         files = {path.name for path in site.master_dir.iterdir()}
@@ -329,7 +329,7 @@ def test_opted_out_master_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_stopping_master_closes_its_journal(tmp_path: Path) -> None:
-    """A master with a journal ends by itself on SIGTERM, and the journal holds the build that has just ended."""
+    """A master with a journal exits on SIGTERM; the journal contains the last build."""
     with Site(
         tmp_path, BASE_CONFIG + OPTED_OUT + 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True)]'
     ) as site:
@@ -341,7 +341,7 @@ def test_a_stopping_master_closes_its_journal(tmp_path: Path) -> None:
 
 
 def test_demo_stops_by_itself_and_on_interrupt(tmp_path: Path) -> None:
-    """``bbmeasure demo`` prints its table; interrupted, it leaves no process behind."""
+    """``bbmeasure demo`` prints its table, and ends all its processes when interrupted."""
     repository = Path(__file__).parents[2]
     command = [sys.executable, "-m", "bbmeasure", "demo", "--builds", "1", "--repository", str(repository)]
     done = subprocess.run([*command, "--once"], capture_output=True, text=True, timeout=100, check=False)

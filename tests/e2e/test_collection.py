@@ -1,4 +1,4 @@
-"""All five steps and three adapters, over each protocol, under several Pythons of the worker."""
+"""All steps and three adapters with each worker protocol and several versions of Python."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ VALUES = {"wheel_size": 1000, "wheel_size_files": 1, "fib_calls": 177, "build_si
 
 
 def pythons() -> list[str]:
-    """The oldest Python a worker may have, one between and the newest, as far as this machine has them."""
+    """The oldest supported, a middle and the newest Python that are installed."""
     found = {}
     for version in ("3.7", "3.8", "3.13"):
         root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
@@ -103,7 +103,7 @@ def _works(python: str) -> bool:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A master with workers over PB and MsgPack and one of its own."""
+    """A master with workers over PB and MsgPack, and a local worker."""
     folder = tmp_path_factory.mktemp("collection")
     ruff = str(Path(sys.executable).with_name("ruff"))
     config = f"RUFF = {ruff!r}\nPYTHONS = {pythons()!r}\n{BASE_CONFIG}{CONFIG}"
@@ -114,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.mark.parametrize("name", ["worker", "msgpack", "local", "other"])
 def test_every_step_measures_on_every_worker(site: Site, name: str) -> None:
-    """Each step ends as it must and its values are in the journal, whatever the worker's protocol and Python."""
+    """Each step has the expected result, and its values are in the journal."""
     build = site.build(name)
     found = site.steps(build)
     told = {step: (one["results"], one["state_string"]) for step, one in found.items()}
@@ -132,8 +132,8 @@ def test_every_step_measures_on_every_worker(site: Site, name: str) -> None:
     assert "as expected" in site.log_text(found["broken"], "stdio")
 
 
-def test_samples_and_spread_are_kept(site: Site) -> None:
-    """A timed function keeps how many samples its median is of, and their spread."""
+def test_samples_and_spread_are_stored(site: Site) -> None:
+    """The point of a timed function has the number of its samples and their spread."""
     site.build("worker")
     statement = """SELECT samples, spread FROM points JOIN streams ON streams.id = stream
                    JOIN series ON series.id = series WHERE name = 'fib'"""
@@ -152,7 +152,7 @@ c["services"] = [util.SQLiteInstance()]
 
 
 def test_series_keeps_its_tool(tmp_path: Path) -> None:
-    """A series counted by one tool is counted by it again; another tool's values are tagged apart and not compared."""
+    """A series keeps its tool; values of another tool have another tag and are not compared."""
     with Site(tmp_path, BASE_CONFIG + KEEPS.format(tool="tool='builtin'")) as site:
         site.build("b")
         site.write_config(BASE_CONFIG + KEEPS.format(tool="tool='auto'"))

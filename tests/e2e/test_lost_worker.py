@@ -1,4 +1,4 @@
-"""A worker that is lost while a step of the kit runs: the build ends as Buildbot has it, and nothing of it is kept."""
+"""A worker that is lost during a measuring step: no value of the step is stored."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ SERIES = {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A master with a worker of each protocol that will be lost, and one that will not."""
+    """A master with a worker of each protocol that is lost, and one that is not."""
     folder = tmp_path_factory.mktemp("lost")
     with Site(folder, "import sys\n" + BASE_CONFIG + CONFIG, workers=["other"]) as running:
         yield running
@@ -84,34 +84,34 @@ PROTOCOLS = {"pb": "pb", "msgpack": "msgpack_experimental_v7"}
 
 
 def start(site: Site, worker: str) -> None:
-    """Start a worker that is lost."""
+    """Start a worker that is to be lost."""
     if worker not in site.workers or not site.workers[worker].running:
         site.start_worker(worker, protocol=PROTOCOLS[worker])
 
 
-def kept(site: Site, buildid: int) -> set[str]:
-    """The series that have a point of a build."""
+def stored_series(site: Site, buildid: int) -> set[str]:
+    """The series with a point of a build."""
     statement = """SELECT series.name FROM points JOIN streams ON streams.id = stream
                    JOIN series ON series.id = series WHERE points.build >> 8 = ?"""
     return {name for (name,) in rows(site.journal, statement, buildid)}
 
 
 def ended(site: Site, buildid: int) -> Optional[dict[str, Any]]:
-    """A build when it is done."""
+    """Wait for a build to end; returns it."""
     build: dict[str, Any] = site.get(f"builds/{buildid}")["builds"][0]
     return build if build["complete"] else None
 
 
 def made_instead(site: Site, request: int, lost: int) -> Optional[dict[str, Any]]:
-    """The build of a request that was made after the lost one, when it is done."""
+    """Wait for the retry of a lost build; returns it."""
     build = site.build_of(request)
     return build if build is not None and build["buildid"] > lost and build["complete"] else None
 
 
 @pytest.mark.parametrize("what", ["timed", "shell"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_worker_that_is_killed_in_a_step(site: Site, protocol: str, what: str) -> None:
-    """Nothing of the step is kept, the master goes on, and the build that Buildbot makes instead is measured."""
+def test_a_worker_that_is_killed_during_a_step(site: Site, protocol: str, what: str) -> None:
+    """No value of the step is stored, the master continues, and the retry of the build is measured."""
     folder = site.folder / protocol / f"{protocol}-{what}" / "build"
     assert site.master is not None
     start(site, protocol)
@@ -131,11 +131,11 @@ def test_a_worker_that_is_killed_in_a_step(site: Site, protocol: str, what: str)
     assert (build["results"], step["results"]) == (RETRY, RETRY)
     assert sys.executable not in step["state_string"]
     assert site.build("other")["results"] == SUCCESS
-    assert kept(site, lost) == {"before"}
+    assert stored_series(site, lost) == {"before"}
 
     start(site, protocol)
     again = site.wait_for(lambda: made_instead(site, request, lost), "the build that is made instead", 60)
-    assert (again["results"], kept(site, again["buildid"])) == (SUCCESS, SERIES[what])
+    assert (again["results"], stored_series(site, again["buildid"])) == (SUCCESS, SERIES[what])
     said = site.master.log.read_bytes()[logged:].decode("utf-8", "replace")
     assert "lost worker" in said
     assert "Unhandled" not in said

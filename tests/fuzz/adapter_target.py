@@ -1,6 +1,6 @@
-"""What tests.fuzz.adapters runs in a process of its own: ``python -m tests.fuzz.adapter_target ADAPTER OPTION...``.
+"""Fuzz target of an adapter: ``python -m tests.fuzz.adapter_target ADAPTER OPTION...``.
 
-The options are libFuzzer's, which ends the process.
+tests.fuzz.adapters runs it in a separate process, as libFuzzer exits.  The options are those of libFuzzer.
 """
 
 import sys
@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["bbmeasure"]):
 
 
 def read(content: bytes) -> None:
-    """Read what the fuzzer made up."""
+    """Parse an input of the fuzzer."""
     hostile.check(NAME, content.decode("utf-8", "replace"))
 
 

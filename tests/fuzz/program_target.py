@@ -1,6 +1,6 @@
-"""What tests.fuzz.programs runs in a process of its own: ``python -m tests.fuzz.program_target PART OPTION...``.
+"""Fuzz target of a part of the programs: ``python -m tests.fuzz.program_target PART OPTION...``.
 
-The options are libFuzzer's, which ends the process.
+tests.fuzz.programs runs it in a separate process, as libFuzzer exits.  The options are those of libFuzzer.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The examples of the documentation that need no master; those in its master.cfg are run in tests/e2e."""
+"""Examples of the documentation that need no master; tests/e2e runs those in its master.cfg."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ Total               20500
 
 
 class Master:
-    """What captureData needs of a master."""
+    """A master, as far as captureData needs one."""
 
     reactor = reactor
     running = False
 
 
-def test_every_example_file_is_shown_and_every_shown_one_is_there():
-    """A page shows each file in docs/examples, and none that is not there."""
+def test_every_example_file_is_shown_and_exists():
+    """Each file in docs/examples is shown on a page, and each shown file exists."""
     everything = [path for path in documented.EXAMPLES.rglob("*") if path.is_file()]
     there = {path.relative_to(documented.EXAMPLES).as_posix() for path in everything if "__pycache__" not in path.parts}
     assert documented.included() == there - {"scripts/compile.sh"}  # the project's own, not the reader's
 
 
-def test_the_parser_of_ones_own_reads_what_size_prints():
-    """The example of a parser gives one record a section, tagged with it."""
+def test_the_example_of_a_parser():
+    """The example of a parser returns a record for each section."""
     sections = runpy.run_path(str(documented.EXAMPLES / "sections.py"))["sections"]
     found = sections(SIZE_A)
     assert found[1] == Record("section_size", 17041, unit="bytes", tags={"section": ".text"})
@@ -58,8 +58,8 @@ def test_the_parser_of_ones_own_reads_what_size_prints():
     assert sections("") == []
 
 
-def test_the_step_of_ones_own_counts_requests():
-    """The example of a step class overrides parse and nothing else."""
+def test_the_example_of_a_step():
+    """The example of a step class overrides only parse()."""
     step_class = runpy.run_path(str(documented.EXAMPLES / "own_step.py"))["LoadTest"]
     step = step_class(name="load", command=["true"])
     assert [(record.name, record.value) for record in step.parse("200\n200\n503\n")] == [
@@ -68,7 +68,7 @@ def test_the_step_of_ones_own_counts_requests():
     ]
 
 
-def test_the_script_with_the_sidecar_writes_what_the_wire_reads(tmp_path):
+def test_the_example_of_a_script(tmp_path):
     """The Python example reports ten samples of the import of a package."""
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "__init__.py").touch()
@@ -84,14 +84,14 @@ def test_the_script_with_the_sidecar_writes_what_the_wire_reads(tmp_path):
     assert len(record.samples) == 10  # type: ignore[union-attr]  # of this type here
 
 
-def test_the_marked_line_of_the_documentation_is_read():
-    """The shell command of the page prints a line that a scanner reads."""
+def test_the_example_of_a_marked_line():
+    """The shell command of the page prints a marked line."""
     done = subprocess.run(["sh", "-c", documented.code_block("marker")], capture_output=True, text=True, check=True)
     assert wire.MarkerScanner().feed(done.stdout) == [Record("link_time", 12.5, unit="s")]
 
 
-def test_a_running_journal_is_backed_up_whole(tmp_path):
-    """The backup of a journal that is open, with points still in its -wal, has all points."""
+def test_the_example_of_a_backup(tmp_path):
+    """The backup of an open journal, with points in its -wal file, has all points."""
     with Journal(tmp_path / "bbmeasure.sqlite") as journal:
         journal.declare(SeriesInfo("a", Record("a", 1).kind))
         journal.write([Point("a", time, float(time)) for time in range(1, 1001)])
@@ -103,8 +103,8 @@ def test_a_running_journal_is_backed_up_whole(tmp_path):
 
 
 @pytest_twisted.inlineCallbacks
-def test_values_can_be_captured_as_the_page_says(monkeypatch):
-    """The three calls of captureData on the page keep a value, a total, and nothing for a first difference."""
+def test_the_example_of_capture_data(monkeypatch):
+    """The calls of captureData on the page store a value, a total, and nothing for a first difference."""
     real, calls = api.captureData, []
     master = Master()
 
@@ -120,7 +120,7 @@ def test_values_can_be_captured_as_the_page_says(monkeypatch):
 
 @pytest.mark.parametrize("page", sorted(path.name for path in documented.DOCS.glob("*.rst")))
 def test_python_on_a_page_compiles(page):
-    """Every Python block of a page is Python."""
+    """Every Python block of a page compiles."""
     text = (documented.DOCS / page).read_text()
     for block in re.findall(r"^\.\. code-block:: python\n(?: +:.*\n)*((?:\n| +.*\n)+)", text, re.MULTILINE):
         body = textwrap.indent(textwrap.dedent(block), "    ")

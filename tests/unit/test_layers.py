@@ -1,6 +1,6 @@
-"""The layers: every module is in one, and what runs on a worker needs the standard library alone.
+"""Layers: every module is in one, and worker modules need only the standard library.
 
-import-linter checks the imports themselves; these tests check what it does not see.
+import-linter checks the imports; these tests check what it does not.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ PACKAGES = {
     "bbmeasure_steps": ROOT / "steps" / "bbmeasure_steps",
     "bbmeasure_scripts": ROOT / "scripts" / "bbmeasure_scripts",
 }
-#: The modules that a worker's bundle is made of, beside the programs.
+#: The modules of a bundle, in addition to the programs.
 WORKER_MODULES = ["bbmeasure.ansi", "bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"]
-#: What in the worker's package is run by the master: it makes the bundle.
+#: The modules of bbmeasure_scripts that run on the master.
 MASTER_SIDE = {"bbmeasure_scripts.bundle"}
 
 
 def modules_of(package):
-    """The names of all modules of a package, itself too, with their files."""
+    """The names and files of all modules of a package, including itself."""
     folder = PACKAGES[package]
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
@@ -40,7 +40,7 @@ def modules_of(package):
 
 
 def worker_modules():
-    """The modules that run on a worker, with their files."""
+    """The names and files of the modules that run on a worker."""
     everything = [*modules_of("bbmeasure"), *modules_of("bbmeasure_scripts")]
     return {
         name: path
@@ -50,12 +50,12 @@ def worker_modules():
 
 
 def adapter_modules():
-    """The adapters, which are as pure."""
+    """The names and files of the adapters."""
     return {name: path for name, path in modules_of("bbmeasure") if name.startswith("bbmeasure.adapters")}
 
 
 def interpreters():
-    """This Python, and each Python 3.7 or newer of pyenv, by its version: the oldest is the one that matters."""
+    """This Python, and each Python 3.7 or newer of pyenv, by version."""
     found = {}
     home = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     for path in sorted(home.glob("versions/3.*/bin/python")):
@@ -69,7 +69,7 @@ def interpreters():
 def contract(identifier):
     """The import-linter contract of pyproject.toml with that id."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    return next(one for one in contracts if one["id"] == identifier)
+    return next(contract for contract in contracts if contract["id"] == identifier)
 
 
 def top_level_names():
@@ -79,28 +79,28 @@ def top_level_names():
 
 
 def test_every_module_is_in_a_layer():
-    """The layers contract names every module and package, and nothing that does not exist."""
+    """The layers contract lists every module and package, and no other."""
     named = {name for line in contract("layers")["layers"] for name in re.findall(r"[a-z_.]+", line)}
     assert named == top_level_names()
 
 
-def test_every_module_below_steps_and_master_must_not_import_buildbot():
-    """Each package is kept from importing Buildbot, or is one of those that may."""
+def test_every_package_has_a_rule_about_importing_buildbot():
+    """Each package either must not import Buildbot, or is one of those that may."""
     kept = {*contract("worker")["source_modules"], *contract("buildbot")["source_modules"]}
     may = {"bbmeasure_steps", "bbmeasure.master", "bbmeasure.testing", "bbmeasure.__main__"}
     assert top_level_names() - may == {name for name in kept if not name.startswith("bbmeasure.testing.")}
 
 
 @pytest.mark.parametrize("name", sorted(worker_modules()))
-def test_a_workers_module_speaks_python_3_7(name):
-    """What runs on a worker is written in the grammar of Python 3.7, the floor of buildbot-worker."""
+def test_a_worker_module_uses_the_grammar_of_python_3_7(name):
+    """The modules of a worker use the grammar of Python 3.7, the oldest that buildbot-worker supports."""
     path = worker_modules()[name]
     ast.parse(path.read_text(), str(path), feature_version=(3, 7))
 
 
 @pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))  # type: ignore[index]  # a value that can be indexed here
-def test_a_workers_modules_import_with_the_standard_library_alone(version):
-    """On each Python that is here, the worker's modules import where no package is installed at all."""
+def test_worker_modules_import_with_only_the_standard_library(version):
+    """The modules of a worker can be imported on each Python without any package installed."""
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'scripts')!r}]\n"
         f"import importlib\nfor name in {sorted(worker_modules())!r}: importlib.import_module(name)\n"
@@ -108,8 +108,8 @@ def test_a_workers_modules_import_with_the_standard_library_alone(version):
     subprocess.run([interpreters()[version], "-I", "-S", "-B", "-c", program], check=True)
 
 
-def test_adapters_import_with_the_standard_library_alone():
-    """An adapter is pure: it imports where no package is installed."""
+def test_adapters_import_with_only_the_standard_library():
+    """The adapters can be imported without any package installed."""
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n"
         f"import importlib\nfor name in {sorted(adapter_modules())!r}: importlib.import_module(name)\n"
@@ -118,8 +118,8 @@ def test_adapters_import_with_the_standard_library_alone():
 
 
 @pytest.mark.parametrize("name", ["bbmeasure", *WORKER_MODULES, "bbmeasure_scripts"])
-def test_importing_the_lower_floors_loads_no_twisted(name):
-    """Who imports a lower floor loads neither Twisted nor Buildbot, also where they are installed."""
+def test_importing_the_lower_layers_imports_no_twisted(name):
+    """Importing a lower layer imports neither Twisted nor Buildbot."""
     program = (
         f"import sys, {name}; print(sorted({{'twisted', 'buildbot', 'treq', 'influxdb', 'zope'}} & set(sys.modules)))"
     )
@@ -129,7 +129,7 @@ def test_importing_the_lower_floors_loads_no_twisted(name):
 
 
 def test_every_public_name_loads():
-    """Each name that ``bbmeasure`` offers is where it says, and a name that it does not offer is an AttributeError."""
+    """Each public name of ``bbmeasure`` can be imported, and any other name is an AttributeError."""
     import bbmeasure
 
     for name in bbmeasure.__all__:

@@ -1,4 +1,4 @@
-"""Patterns of users: re's syntax, matched by a library that gives up and lets other threads run."""
+"""Patterns of users: the syntax of re, with a time limit and without blocking other threads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HOPELESS_LINE = "a" * 200 + "1!"
 
 
 def found(pattern, text):
-    """The values by name."""
+    """The values of the records by name."""
     return {record.name: record.value for record in patterns.parse(patterns.compile_pattern(pattern), text, "own")}
 
 
-def test_a_hopeless_match_ends_and_lets_the_main_thread_run(monkeypatch):
-    """While a match in a thread cannot end, the main thread has its turns; then the match is given up and said."""
+def test_exponential_backtracking_ends_and_does_not_block(monkeypatch):
+    """A match with exponential backtracking does not block the main thread, and is a LimitError."""
     monkeypatch.setattr(patterns, "TIME_LIMIT", 1.0)
     said = []
 
@@ -44,8 +44,8 @@ def test_a_hopeless_match_ends_and_lets_the_main_thread_run(monkeypatch):
     assert "expected a pattern without" in told
 
 
-def test_many_lines_share_one_time(monkeypatch):
-    """A text of many lines that each take a while is given up as a whole, the sooner the more they take."""
+def test_all_lines_share_the_time_limit(monkeypatch):
+    """The time limit applies to all lines of a text together."""
     monkeypatch.setattr(patterns, "TIME_LIMIT", 0.05)
     line = "a" * 12 + "1!"
     with pytest.raises(LimitError, match=r"took longer than 0\.05 s at line [0-9]+, "):
@@ -73,8 +73,8 @@ def test_many_lines_share_one_time(monkeypatch):
     ],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_pattern_means_what_it_means_to_re(pattern, text):
-    """What the library regex would read otherwise than Python's re is read as re does."""
+def test_a_pattern_has_the_meaning_of_re(pattern, text):
+    """Syntax that the library regex interprets unlike re has the meaning of re."""
     expected = [match for line in text.splitlines() for match in re.findall(pattern, line)]
     compiled = patterns.compile_pattern(pattern)
     assert [match for line in text.splitlines() for match in compiled.compiled.findall(line)] == expected
@@ -83,13 +83,13 @@ def test_a_pattern_means_what_it_means_to_re(pattern, text):
 
 @pytest.mark.parametrize("pattern", [r"(?<name>a)", r"\p{Lu}(a)", r"(?|(a)|(b))", r"(a)(?R)", "(", r"(a)\K", 5, b"(a)"])
 def test_a_pattern_that_re_refuses_is_refused(pattern):
-    """What only the library regex knows is no pattern; nor is what is no text."""
+    """A pattern that only the library regex accepts is refused, and so is one that is not a string."""
     with pytest.raises(MeasureError, match="^pattern "):
         patterns.compile_pattern(pattern)
 
 
-def test_the_last_match_of_each_group_holds():
-    """Line by line, and no line further than its first 4,096 characters."""
+def test_the_last_match_of_each_group_counts():
+    """The last match of each group counts, in the first 4,096 characters of each line."""
     text = "a=1 a=2\nb=3\n" + " " * 4_096 + "a=9\n"
     assert found(r"a=(?P<a>\d)|b=(?P<b>\d)", text) == {"a": 2, "b": 3}
     assert found(r"=(\d)", text) == {"own": 3}

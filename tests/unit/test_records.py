@@ -1,4 +1,4 @@
-"""Records: what can be one, what cannot, and what the message then says."""
+"""Records: valid and invalid arguments, and error messages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bbmeasure.errors import MeasureError, RecordError, UnitError
 from bbmeasure.records import Direction, Kind, Record
 
 
-def test_a_record_is_kept_in_base_units():
-    """Value and samples are turned into the base of the unit they came in; the kind is the unit's."""
+def test_a_record_is_in_base_units():
+    """Value and samples are converted to the base unit; the kind is that of the unit."""
     record = Record("link_time", 12.5, unit="ms", better="lower", tags={"target": "core"}, samples=[12, 12.5, 13])
     assert (record.value, record.unit, record.kind) == (0.0125, "s", Kind.DURATION)
     assert record.samples == (0.012, 0.0125, 0.013)
@@ -31,42 +31,42 @@ def test_a_record_does_not_change():
         record.value = 2.0
 
 
-def test_records_are_compared_by_what_they_say():
-    """Two records of the same content are equal, whatever unit they were written in."""
+def test_records_are_compared_by_content():
+    """Records are equal if their content is, regardless of the original unit."""
     assert Record("a", 1, unit="min", kind="duration") == Record("a", 60, unit="s")
     assert Record("a", 1) != Record("b", 1)
 
 
 def test_the_value_of_samples_is_their_median():
-    """Where only samples are given, the value is their median; a value that is given stays."""
+    """The value defaults to the median of the samples."""
     assert Record("a", samples=[3, 1, 10], unit="s").value == 3
     assert Record("a", samples=[1, 2]).value == 1.5
     assert Record("a", 7, samples=[1, 2]).value == 7
 
 
 def test_numbers_of_other_types_are_numbers():
-    """A Fraction stands for numpy's numbers too: all are registered as ``numbers.Real``."""
+    """Any ``numbers.Real`` is accepted, such as Fraction and the numbers of numpy."""
     record = Record("a", Fraction(1, 4), samples=[Fraction(1, 2), 1])
     assert (record.value, type(record.value), record.samples) == (0.25, float, (0.5, 1.0))
     with pytest.raises(RecordError, match="expected a number"):
         Record("a", 1j)
 
 
-def test_a_kind_that_is_given_wins_over_the_units():
-    """The kind that is asked for holds."""
+def test_a_given_kind_overrides_that_of_the_unit():
+    """A given kind overrides that of the unit."""
     assert Record("a", 3, unit="bytes", kind="count").kind is Kind.COUNT
     assert Record("a", 3, kind=Kind.RATIO).kind is Kind.RATIO
 
 
 def test_a_text_is_of_the_kind_text():
-    """A text value has the kind text, no unit, no samples."""
+    """A text value has the kind text, and neither unit nor samples."""
     record = Record("compiler", "gcc 12.2")
     assert (record.value, record.kind, record.unit, record.samples) == ("gcc 12.2", Kind.TEXT, "1", ())
     assert Record("compiler", "gcc", kind="text", unit="1") == Record("compiler", "gcc")
 
 
-def test_what_no_utf_8_holds_is_replaced_in_a_text():
-    """A lone surrogate in a text value becomes a question mark, so that every store can keep it."""
+def test_lone_surrogates_in_a_text_are_replaced():
+    """A lone surrogate in a text value becomes a question mark."""
     assert Record("a", "x\ud800y").value == "x?y"
 
 
@@ -108,35 +108,35 @@ def test_what_no_utf_8_holds_is_replaced_in_a_text():
         ({"value": 1, "tags": {"_private": "y"}}, "that is not reserved"),
     ],
 )
-def test_refuses_what_cannot_be_a_record(arguments, message):
-    """What cannot be a record is refused with what was got and what was wanted, in few words."""
+def test_invalid_arguments(arguments, message):
+    """Invalid arguments raise an error that names the actual and the expected value."""
     with pytest.raises((RecordError, UnitError), match=message) as refused:
         Record("a", **arguments)
     assert len(str(refused.value)) < 1000
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\tb", "a\x00", "\ud800", "x" * 1001, None, 5, ["a"], {"a": 1}])
-def test_refuses_what_cannot_be_a_name(name):
-    """A name is a text of one line, with something in it, and not longer than a store can carry."""
+def test_invalid_names(name):
+    """A name is a non-empty string without line breaks and of limited length."""
     with pytest.raises(RecordError, match="name"):
         Record(name, 1)
 
 
 @pytest.mark.parametrize("name", ['with "quotes"', "with space, comma=equals\\", "\u00fcml\u00e4ut", "a" * 1000, "#x"])
-def test_takes_any_name_of_one_line(name):
-    """Quotes, commas, backslashes and all letters are fine in a name."""
+def test_valid_names(name):
+    """Quotes, commas, backslashes and all letters are allowed in a name."""
     assert Record(name, 1).name == name
 
 
 @pytest.mark.parametrize("key", sorted(records.RESERVED_TAGS))
-def test_a_worker_cannot_set_what_the_master_sets(key):
-    """Tags that say which build a value belongs to, or that a store uses as a field, are refused."""
+def test_reserved_tags_are_refused(key):
+    """Reserved tags are refused."""
     with pytest.raises(RecordError, match=key):
         Record("a", 1, tags={key: "x"})
 
 
-def test_tags_are_texts_in_the_order_of_their_names():
-    """Numbers and booleans become text as people write them, empty tags go, and the given dict is not kept."""
+def test_tags_are_strings_sorted_by_name():
+    """Numbers and booleans become strings, empty tags are dropped, and the given dict is copied."""
     given_tags = {"z": "1", "jobs": 8.0, "ratio": 0.5, "fast": True, "none": None, "empty": "", "big": 10**20}
     tags = Record("a", 1, tags=given_tags).tags
     assert list(tags.items()) == [
@@ -150,13 +150,13 @@ def test_tags_are_texts_in_the_order_of_their_names():
     assert "new" not in tags
 
 
-def test_reserved_tags_may_be_asked_for():
-    """A question may name tags that a record may not set."""
+def test_reserved_tags_in_a_query():
+    """A query may use reserved tags."""
     assert records.check_tags({"result": "success"}, reserved=False) == {"result": "success"}
 
 
 def test_a_direction_has_a_word_outside_python():
-    """Where neither direction is better, the word is None."""
+    """Without a direction the word is None."""
     assert [member.word for member in Direction] == ["lower", "higher", None]
     assert records.direction(None) is Direction.NONE
     assert records.direction("higher") is Direction.HIGHER
@@ -170,8 +170,8 @@ _ANYTHING = st.recursive(
 
 
 @given(name=_ANYTHING, value=_ANYTHING, kind=_ANYTHING, unit=_ANYTHING, better=_ANYTHING, tags=_ANYTHING)
-def test_anything_is_a_record_or_an_error_of_ours(name, value, kind, unit, better, tags):
-    """Whatever JSON holds makes a record or an error of this project, never another exception."""
+def test_any_json_is_a_record_or_a_measure_error(name, value, kind, unit, better, tags):
+    """Any JSON value is a record or a MeasureError."""
     try:
         record = Record(name, value, kind=kind, unit=unit, better=better, tags=tags)
     except MeasureError:
@@ -180,6 +180,6 @@ def test_anything_is_a_record_or_an_error_of_ours(name, value, kind, unit, bette
 
 
 @given(st.lists(st.floats(min_value=-1e150, max_value=1e150), min_size=1, max_size=50))
-def test_the_median_is_pythons(samples):
-    """The value of samples is what Python's statistics module calls their median."""
+def test_the_median_is_that_of_statistics(samples):
+    """The median is that of the module statistics."""
     assert Record("a", samples=samples).value == statistics.median(samples)

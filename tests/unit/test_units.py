@@ -1,4 +1,4 @@
-"""Units: what a person or a tool writes, in base units, and back for people."""
+"""Units: parsing, conversion to base units, and formatting."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from bbmeasure.errors import UnitError
         ("0.25 ratio", 0.25, "1", "ratio"),
     ],
 )
-def test_reads_a_number_with_its_unit(text, value, unit, kind):
-    """A number with a unit becomes a value in the base unit, with the kind that the unit suggests."""
+def test_parse(text, value, unit, kind):
+    """A number with a unit is converted to the base unit, with the kind of the unit."""
     quantity = units.parse(text)
     assert quantity.value == pytest.approx(value)
     assert (quantity.unit, quantity.kind) == (unit, kind)
@@ -85,15 +85,15 @@ def test_reads_a_number_with_its_unit(text, value, unit, kind):
         "12\x00",
     ],
 )
-def test_refuses_what_is_not_one_finite_number(text):
-    """What is not one finite number in ASCII digits with a known unit is a UnitError that says what was got."""
+def test_parse_refuses_anything_else(text):
+    """Any text but one finite number in ASCII digits with a known unit is a UnitError."""
     with pytest.raises(UnitError, match="expected") as refused:
         units.parse(text)
     assert len(str(refused.value)) < 1000
 
 
-def test_ten_megabytes_of_digits_are_refused_unread():
-    """10 MB of digits are refused by their length, and the message stays short."""
+def test_ten_megabytes_of_digits_are_refused_by_length():
+    """10 MB of digits are refused by their length, with a short message."""
     with pytest.raises(UnitError) as refused:
         units.parse("1" * 10_000_000)
     assert "10000000 characters" in str(refused.value)
@@ -101,33 +101,33 @@ def test_ten_megabytes_of_digits_are_refused_unread():
 
 
 def test_a_message_names_the_unit_and_the_known_ones():
-    """Who misspells a unit reads what was got and what there is."""
+    """The error for an unknown unit names it and the known ones."""
     with pytest.raises(UnitError, match=r"'mib'.*MiB.*\{request\}"):
         units.find("mib")
 
 
 @pytest.mark.parametrize("unit", ["{a\x00b}", "{\x1b}", "{\x7f}", "{\ud800}", "{a\nb}", "{a", "a}", "{a}\n"])
-def test_a_unit_of_ones_own_holds_no_character_that_a_store_cannot_carry(unit):
-    """Control characters and lone surrogates in a unit in braces are refused."""
+def test_a_custom_unit_has_no_control_characters(unit):
+    """Control characters and lone surrogates in a custom unit are refused."""
     with pytest.raises(UnitError):
         units.find(unit)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.7e308, 10**4000])
 def test_only_finite_values_have_a_base(value):
-    """A value that no float can hold in the base unit is a UnitError, whatever its type and size."""
+    """A value that is not finite in the base unit is a UnitError."""
     with pytest.raises(UnitError, match="expected a finite number"):
         units.to_base(value, "GiB")
 
 
 def test_no_value_is_minus_zero():
-    """A journal reads -0.0 back as 0.0, so it is 0.0 from the first, whatever made it."""
+    """-0.0 becomes 0.0, as SQLite returns it."""
     for base in (units.to_base(-0.0, "ms").value, units.parse("-0 ms").value, units.to_base(-5e-324, "ms").value):
         assert math.copysign(1, base) == 1
 
 
 def test_every_known_unit_has_a_base_that_is_its_own_base():
-    """Base units are fixed points: what is in its base stays as it is."""
+    """The conversion of a value in its base unit does not change it."""
     for spelling in units.known():
         base = units.find(spelling).base
         assert units.to_base(3, base)[:2] == (3.0, base)
@@ -135,7 +135,7 @@ def test_every_known_unit_has_a_base_that_is_its_own_base():
 
 @pytest.mark.parametrize("text", ["85 %", "5 s", "5 count", "x"])
 def test_a_bare_number_has_no_unit(text):
-    """read_number takes a number alone."""
+    """read_number accepts only a number without a unit."""
     assert units.read_number(" 1_000.5 ") == 1000.5
     with pytest.raises(UnitError):
         units.read_number(text)
@@ -164,13 +164,13 @@ def test_a_bare_number_has_no_unit(text):
         (1e300, "1", "number", "1e+300"),
     ],
 )
-def test_writes_a_value_for_people(value, unit, kind, text):
-    """A value is written in the unit that people use for its size, with three digits."""
+def test_format(value, unit, kind, text):
+    """A value is formatted in a unit of suitable size with three digits."""
     assert units.format(value, unit, kind) == text
 
 
 def test_excerpt_shows_a_beginning_and_the_length():
-    """An excerpt is a quoted beginning, so that no stranger's text fills a message or breaks a line."""
+    """An excerpt is quoted and of limited length."""
     assert units.excerpt("a\nb") == r"'a\nb'"
     assert units.excerpt("x" * 5000).endswith("\u2026 (5000 characters)")
     assert len(units.excerpt("x" * 5000)) < 120
@@ -180,8 +180,8 @@ _DIMENSIONS = [("s", "duration"), ("bytes", "size"), ("1", "ratio"), ("1", "numb
 
 
 @given(st.floats(min_value=-1e300, max_value=1e300), st.sampled_from(_DIMENSIONS))
-def test_what_is_written_reads_back_within_three_digits(value, dimension):
-    """Formatting and reading back loses no more than the digits that are not shown."""
+def test_format_and_parse_agree_to_three_digits(value, dimension):
+    """Parsing a formatted value returns the value to three digits."""
     unit, kind = dimension
     back = units.parse(units.format(value, unit, kind).replace("\u202f", ""))
     assert back.unit == unit
@@ -189,8 +189,8 @@ def test_what_is_written_reads_back_within_three_digits(value, dimension):
 
 
 @given(st.floats(), st.sampled_from([unit for unit, _ in _DIMENSIONS]), st.sampled_from(["", "ratio", "size"]))
-def test_any_float_can_be_written(value, unit, kind):
-    """No float makes format raise, and no text of it is long or has an exponent between 0.001 and 1e15."""
+def test_any_float_can_be_formatted(value, unit, kind):
+    """Any float can be formatted, shortly, and without an exponent between 0.001 and 1e15."""
     text = units.format(value, unit, kind)
     assert len(text) < 40
     if unit == "1" and not kind and 1e-3 <= abs(value) < 1e15:
@@ -199,7 +199,7 @@ def test_any_float_can_be_written(value, unit, kind):
 
 @given(st.text(max_size=500) | st.from_regex(r"[-+0-9._eE, ]{0,20}[a-zA-Z%/{}]{0,5}"))
 def test_any_text_is_a_finite_quantity_or_a_unit_error(text):
-    """Whatever a tool prints is read as a finite value or refused with a UnitError."""
+    """Any text is a finite quantity or a UnitError."""
     try:
         quantity = units.parse(text)
     except UnitError:

@@ -1,4 +1,4 @@
-"""The wire: what a worker writes comes out as it was, and what is no record is refused, counted and explained."""
+"""Wire format: records survive encoding and decoding, and any other line is refused with a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORD = Record("link_time", 12.5, unit="s", better="lower", tags={"target": "co
 
 
 def scan(text, size=None):
-    """What a scanner finds in ``text`` that comes in pieces of ``size`` characters."""
+    """The items of a scanner for ``text`` in pieces of ``size`` characters."""
     scanner, found = MarkerScanner(), []
     size = size or max(1, len(text))
     for start in range(0, len(text), size):
@@ -52,8 +52,8 @@ _RECORDS = st.one_of(
 
 
 @given(_RECORDS)
-def test_a_record_comes_back_as_it_was(record):
-    """Written and read, a record is the same; its line is one line of ASCII."""
+def test_encode_and_decode(record):
+    """A record is unchanged by encoding and decoding; its line is ASCII without a line break."""
     line = wire.encode(record)
     assert line.isascii()
     assert line.isprintable()
@@ -61,8 +61,8 @@ def test_a_record_comes_back_as_it_was(record):
 
 
 @given(st.lists(_RECORDS, max_size=5), st.text(st.characters(exclude_characters="\n"), max_size=20))
-def test_records_on_stdout_come_back_as_they_were(records, noise):
-    """Marked lines among a program's other output give all records, in their order."""
+def test_records_on_stdout(records, noise):
+    """The records of marked lines are decoded in order, among other output."""
     lines = [noise.replace(MARKER, "")]
     for record in records:
         lines += [wire.encode_marker(record), noise.replace(MARKER, "")]
@@ -70,20 +70,20 @@ def test_records_on_stdout_come_back_as_they_were(records, noise):
 
 
 @given(st.lists(_RECORDS, max_size=5))
-def test_records_in_a_file_come_back_as_they_were(records):
-    """A sidecar file gives all its records, in their order."""
+def test_records_in_a_file(records):
+    """The records of a sidecar file are decoded in order."""
     content = "".join(wire.encode(record) + "\n" for record in records)
     assert list(wire.read_file(content.encode())) == records
 
 
-def test_the_line_of_the_documentation_is_read():
-    """The example that the documentation shows is a record."""
+def test_the_example_of_the_documentation():
+    """The example of the documentation is a record."""
     assert wire.decode(LINE) == RECORD
     assert scan(f"{MARKER}{LINE}\n") == [RECORD]
 
 
-def test_what_is_left_out_has_a_default():
-    """Name and value are enough; a version that is left out is this one."""
+def test_defaults_of_fields():
+    """Only name and value are required; the version defaults to the current one."""
     assert wire.decode('{"name":"a","value":1}') == Record("a", 1)
     assert wire.decode('{"name":"a","samples":[1,2,3],"tags":{"jobs":8}}') == Record(
         "a", samples=[1, 2, 3], tags={"jobs": "8"}
@@ -92,8 +92,8 @@ def test_what_is_left_out_has_a_default():
     assert wire.decode(nothing) == Record("a", 1)
 
 
-def test_a_record_too_long_for_stdout_says_where_to_put_it():
-    """A record whose line a worker would cut is refused by the writer, which names the sidecar file."""
+def test_a_record_too_long_for_stdout():
+    """A record that is too long for stdout is refused with a reference to the sidecar file."""
     with pytest.raises(WireError, match=r"less than 4000 bytes.*\$BBMEASURE_FILE"):
         wire.encode_marker(Record("a", "x" * 4000))
 
@@ -127,8 +127,8 @@ def test_a_record_too_long_for_stdout_says_where_to_put_it():
         ('{"name":"a","value":1,"tags":[]}', "expected a mapping"),
     ],
 )
-def test_a_line_that_is_no_record_says_why(line, message):
-    """A line that cannot be used becomes a refusal with its number, the reason and its beginning."""
+def test_an_invalid_line_is_refused_with_a_reason(line, message):
+    """An invalid line is a refusal with its number, the reason and its start."""
     refused = wire.read(line, 7)
     assert isinstance(refused, Refusal)
     assert (refused.line, refused.excerpt) == (7, line[:80])
@@ -158,8 +158,8 @@ def _nested(depth):
     ],
     ids=range(13),
 )
-def test_a_bomb_is_refused_in_a_few_words(line):
-    """Deep nesting, huge numbers, names, lists and lines cost no more than their reading, and the message is short."""
+def test_a_bomb_is_refused_with_a_short_message(line):
+    """Deep nesting and huge numbers, names, lists and lines are refused quickly, with a short message."""
     refused = wire.read(line, 1)
     assert isinstance(refused, Refusal)
     assert len(refused.why) < 1000
@@ -168,7 +168,7 @@ def test_a_bomb_is_refused_in_a_few_words(line):
 
 @pytest.mark.parametrize("depth", range(100, 1100, 20))
 def test_nesting_of_any_depth_is_refused_as_such(depth):
-    """Also a depth that JSON still reads, but that printing it would not survive, ends as a refusal."""
+    """A depth that the decoder accepts but repr() does not is refused too."""
 
     def deeper(levels):
         return deeper(levels - 1) if levels else wire.read(_nested(depth), 1)
@@ -179,7 +179,7 @@ def test_nesting_of_any_depth_is_refused_as_such(depth):
 
 @given(st.text(max_size=200) | st.from_regex(r'\{"(name|v|value|tags|samples)":.{0,40}\}?', fullmatch=True))
 def test_any_line_is_a_record_or_a_refusal(line):
-    """No line makes the reader raise."""
+    """No line raises an exception."""
     assert isinstance(wire.read(line, 1), (Record, Refusal))
 
 
@@ -191,7 +191,7 @@ def test_any_line_is_a_record_or_a_refusal(line):
     st.sampled_from(["v", "name", "value", "kind", "unit", "better", "tags", "samples"]),
 )
 def test_any_json_in_a_field_is_a_record_or_a_refusal(content, field):
-    """No content of any field makes the reader raise."""
+    """No value of a field raises an exception."""
     fields = {"name": "a", "value": 1, field: content}
     assert isinstance(wire.read(json.dumps(fields), 1), (Record, Refusal))
 
@@ -200,7 +200,7 @@ def test_any_json_in_a_field_is_a_record_or_a_refusal(content, field):
 
 
 def test_a_file_is_read_line_by_line():
-    """Blank lines are nothing, a byte order mark and Windows' line ends do not matter, a cut last line is refused."""
+    """Blank lines, a byte order mark and CRLF are ignored; a truncated last line is refused."""
     content = f"\ufeff{LINE}\r\n\r\n  \n{LINE}\nnonsense\n{LINE[:40]}".encode()
     found = list(wire.read_file(content))
     assert found[:2] == [RECORD, RECORD]
@@ -208,19 +208,19 @@ def test_a_file_is_read_line_by_line():
 
 
 def test_a_last_line_without_its_end_counts_where_it_is_whole():
-    """A program that writes no last line break loses nothing."""
+    """A last line without a line break is decoded."""
     assert list(wire.read_file(LINE.encode())) == [RECORD]
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_records_or_refusals(content):
-    """A binary file is refused line by line, whatever is in it."""
+    """Any binary content is decoded or refused line by line."""
     for found in wire.read_file(content):
         assert isinstance(found, (Record, Refusal))
 
 
-def test_a_megabyte_of_rubbish_is_given_up():
-    """After 1,000 lines that are no records the rest of a file is not looked at, and that is said."""
+def test_a_megabyte_of_invalid_lines():
+    """After 1,000 invalid lines the rest of a file is not read, which the last refusal states."""
     refused = list(wire.read_file(b"{}\n" * 300_000))
     assert len(refused) == 1001
     assert refused[-1].line == 1001  # type: ignore[union-attr]  # of this type here
@@ -253,26 +253,26 @@ def test_a_megabyte_of_rubbish_is_given_up():
     ],
 )
 def test_a_marker_is_found_anywhere_in_a_line(text):
-    """Colours, prefixes, progress bars, and what another program wrote behind the record do not matter."""
+    """Colours, prefixes, progress bars, and output after the record are ignored."""
     assert scan(text) == [RECORD]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "bbmeasure\n", "##bbmeasure", "##bbmeasure\n", "##BBMEASURE {}\n", LINE])
-def test_what_is_not_marked_is_no_matter(text):
-    """Without the marker nothing is read, and nothing is refused."""
+def test_unmarked_lines_are_ignored(text):
+    """Lines without the marker are neither decoded nor refused."""
     assert scan(text) == []
 
 
-def test_two_programs_in_one_line_are_told_apart():
-    """Records that two programs wrote into one line are both read; one that was broken in two is refused."""
+def test_two_records_in_one_line():
+    """Two records in one line are both decoded; an incomplete one is refused."""
     assert scan(f"{MARKER}{LINE}{MARKER}{LINE}\n") == [RECORD, RECORD]
     broken, whole = scan(f"{MARKER}{LINE[:30]}{MARKER}{LINE}\n")
     assert isinstance(broken, Refusal)
     assert whole == RECORD
 
 
-def test_a_refusal_says_its_line():
-    """Marked lines are counted over all pieces, from 1."""
+def test_the_line_of_a_refusal():
+    """The number of a refusal counts the marked lines of all pieces from 1."""
     text = f"\n\n{MARKER}nonsense\n\n{MARKER}{LINE}\n{MARKER}\n"
     for size in (1, 7, 1000):
         found = scan(text, size)
@@ -281,8 +281,8 @@ def test_a_refusal_says_its_line():
 
 
 @pytest.mark.parametrize("line_break", ["", "\n"])
-def test_a_line_that_the_worker_cut_is_refused(line_break):
-    """Workers cut lines at 4,095 bytes: what is left of a longer record is refused, and the next line is read."""
+def test_a_line_split_by_the_worker_is_refused(line_break):
+    """A record that the worker has split at 4,095 bytes is refused, and the next line is decoded."""
     long = wire.encode(Record("a", "x" * 4000))
     cut = (MARKER + long)[:4095]
     found = scan(f"{cut}\n{MARKER}{LINE}{line_break}")
@@ -292,8 +292,8 @@ def test_a_line_that_the_worker_cut_is_refused(line_break):
 
 
 @pytest.mark.parametrize("length", [3950, 3986, 3987, 3988, 3989, 3998, 3999, 4000, 4001])
-def test_the_longest_line_is_told_alike_by_writer_and_reader(length):
-    """What the writer lets through the reader takes, and what it refuses the reader refuses."""
+def test_encoder_and_decoder_have_the_same_limit(length):
+    """Encoder and decoder have the same limit of a line."""
     empty = len(wire.encode(Record("a", "")))
     record = Record("a", "x" * (length - empty - len(MARKER)))
     try:
@@ -333,8 +333,8 @@ _PIECES = st.lists(
 
 
 @given(_PIECES, st.lists(st.integers(1, 5000), min_size=1, max_size=20))
-def test_pieces_give_what_the_whole_gives(pieces, sizes):
-    """However the text is cut into pieces, the same records and refusals come out of it."""
+def test_pieces_do_not_change_the_result(pieces, sizes):
+    """Records and refusals do not depend on the pieces of the text."""
     text = "".join(pieces)
     scanner, found, at, turn = MarkerScanner(), [], 0, 0
     while at < len(text):
@@ -345,8 +345,8 @@ def test_pieces_give_what_the_whole_gives(pieces, sizes):
 
 
 @pytest.mark.parametrize("piece", ["x" * 65536, MARKER, MARKER + '{"name":"', "\x1b[", "#" * 4096, "bbmeasure" * 100])
-def test_an_endless_line_keeps_memory_flat(piece):
-    """A line that never ends is not kept: what a scanner holds after 1,000 pieces is a few lines' worth."""
+def test_an_endless_line_needs_bounded_memory(piece):
+    """The buffer for an endless line is bounded."""
     scanner = MarkerScanner()
     tracemalloc.start()
     try:
@@ -359,19 +359,19 @@ def test_an_endless_line_keeps_memory_flat(piece):
 
 
 def test_an_endless_marked_line_is_refused_once():
-    """A marked line of a megabyte is one refusal, and what follows it is read."""
+    """A marked line of a megabyte is one refusal, and the next line is decoded."""
     found = scan(f"{MARKER}{'x' * 1_000_000}\n{MARKER}{LINE}\n", 4096)
     assert isinstance(found[0], Refusal)
     assert "expected less than 4000" in found[0].why
     assert found[1:] == [RECORD]
 
 
-def test_ten_megabytes_of_digits_are_no_record():
-    """Output without a marker costs nothing and gives nothing, however much of it there is."""
+def test_ten_megabytes_without_a_marker():
+    """Ten megabytes of output without a marker have no records."""
     assert scan("1" * 10_000_000, 65536) == []
 
 
-def test_every_error_of_the_wire_is_one_of_ours():
-    """WireError is a MeasureError, so that one except clause is enough."""
+def test_wire_error_is_a_measure_error():
+    """WireError is a MeasureError."""
     with pytest.raises(MeasureError):
         wire.decode("x")

@@ -1,11 +1,10 @@
-"""How long ``size`` takes to walk 100,000 files, against ``du -sb``.  Target: at most 1.6 times.
+"""Time of the program ``size`` for 100,000 files, compared with ``du -sb``.  Target: at most 1.6 times.
 
-Run as ``python benchmarks/kit_size.py [FILES]``.  CPU time is compared, as all use one core and a busy machine makes
-the clock lie; they take turns and the best of several runs counts.
+Run as ``python benchmarks/program_size.py [FILES]``.  Compares CPU time, which depends less on other load; the
+runs alternate, and the best of several counts.
 
-The target holds for the walk and for the whole program, which first loads Python and itself, as a worker has it: under
-the system's own ``python3``, and without what this machine's site-packages load at every start.  A Python that was
-built without optimizations, as this one may be, takes longer for the same.
+The target applies to the walk and to the whole program, including its start, under the ``python3`` of the system and
+without site-packages.  A Python built without optimizations is slower.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from bbmeasure_scripts import size  # noqa: E402
 
-#: What the command ``bbmeasure-size`` does.
+#: The command ``bbmeasure-size``.
 PROGRAM = ("-S", "-c", "import sys; from bbmeasure_scripts.size import main; sys.exit(main())")
 TARGET = 1.6
 RUNS = 9
 
 
 def main() -> int:
-    """Print the times, their ratio and the target; 1 where it is missed."""
+    """Print the times, their ratio and the target; returns 1 where it is missed."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     system = shutil.which("python3", path=os.defpath) or sys.executable
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as compiled:
@@ -50,24 +49,24 @@ def main() -> int:
 
 
 def make_tree(folder: str, files: int) -> None:
-    """That many small files, a hundred to a folder."""
+    """Create small files, a hundred in each folder."""
     for number in range(files):
         if number % 100 == 0:
-            within = os.path.join(folder, f"{number // 10000}", f"{number // 100}")
-            os.makedirs(within)
-        with open(os.path.join(within, f"file{number}.txt"), "wb") as file:
+            subfolder = os.path.join(folder, f"{number // 10000}", f"{number // 100}")
+            os.makedirs(subfolder)
+        with open(os.path.join(subfolder, f"file{number}.txt"), "wb") as file:
             file.write(b"x" * (number % 50))
 
 
 def command(*arguments: str, **more: str) -> None:
-    """Run a command and throw its output away; a program's bytecode is kept, as that of an installed one is."""
+    """Run a command and discard its output; bytecode is cached, as for an installed program."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run(arguments, env={**environment, "PYTHONPATH": paths, **more}, capture_output=True, check=True)
 
 
 def best(*calls: Callable[[], object]) -> list[float]:
-    """The least CPU time of each call; they take turns, so that a slow moment of the machine meets all."""
+    """The least CPU time of each call; the calls alternate, so that other load affects all of them."""
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(RUNS):
         for call, taken in zip(calls, times):
@@ -78,7 +77,7 @@ def best(*calls: Callable[[], object]) -> list[float]:
 
 
 def cpu() -> float:
-    """CPU time of this process and all its children so far."""
+    """The CPU time of this process and its children."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -1,6 +1,6 @@
-"""What ``run`` costs and how true it is.
+"""Overhead and accuracy of the program ``run``.
 
-Targets: sampling eleven processes at most 0.5 ms a sample; CPU within 1 % of what the command itself counts; the
+Targets: sampling eleven processes in at most 0.5 ms; CPU within 1 % of what the command measures itself; the
 largest process of ``true``, started from a parent of 300 MB, under 10 MB.
 """
 
@@ -24,7 +24,7 @@ BURN = "import time\nx = 0\nwhile time.process_time() < 1: x += 1\nprint(time.pr
 
 
 def sample_cost(count: int = 11, samples: int = 200) -> float:
-    """Milliseconds a sample, with that many descendants."""
+    """Milliseconds for a sample of ``count`` descendants."""
     children = [subprocess.Popen(["sleep", "60"]) for _ in range(count)]
     try:
         tree = process_tree.ProcTree(os.getpid())
@@ -40,7 +40,7 @@ def sample_cost(count: int = 11, samples: int = 200) -> float:
 
 
 def run(command: list[str]) -> tuple[dict[str, float], str]:
-    """What ``run`` reports of a command, by name, and the command's own output."""
+    """The values that ``run`` reports of a command, by name, and the output of the command."""
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "records")
         done = subprocess.run(
@@ -56,15 +56,15 @@ def run(command: list[str]) -> tuple[dict[str, float], str]:
 
 
 def main() -> int:
-    """Print each figure with its target; 1 where one is missed."""
+    """Print each figure with its target; returns 1 where one is missed."""
     cost = sample_cost()
-    records, own = run([sys.executable, "-S", "-c", BURN])
-    cpu = records["x_cpu"] / float(own)
+    records, output = run([sys.executable, "-S", "-c", BURN])
+    cpu = records["x_cpu"] / float(output)
     ballast = bytearray(300_000_000)
     ballast[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(ballast[:: os.sysconf("SC_PAGE_SIZE")])
     largest = run(["true"])[0]["x_max_rss"] / 1e6
     print(f"sampling 11 processes: {cost:.3f} ms a sample, target at most 0.5")
-    print(f"CPU: ratio {cpu:.4f} to what the command counts itself, target 0.99 to 1.01")
+    print(f"CPU: ratio {cpu:.4f} to the CPU time that the command measures, target 0.99 to 1.01")
     print(f"largest process of true from a parent of {len(ballast) / 1e6:.0f} MB: {largest:.1f} MB, target under 10")
     return 0 if cost <= 0.5 and 0.99 <= cpu <= 1.01 and largest < 10 else 1
 

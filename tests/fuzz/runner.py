@@ -1,4 +1,4 @@
-"""Runs one libFuzzer target in a process of its own and keeps what it finds."""
+"""Runs a libFuzzer target in a separate process and saves its finds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLOWEST_SECONDS = 10
 
 
 def dictionary(words: Iterable[bytes]) -> str:
-    """The words as libFuzzer reads them: quoted, what is no printable ASCII as ``\\xAB``."""
+    """The words as a dictionary for libFuzzer: quoted, with other bytes than printable ASCII as ``\\xAB``."""
 
     def escaped(byte: int) -> str:
         return chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\' else f"\\x{byte:02x}"
@@ -22,10 +22,10 @@ def dictionary(words: Iterable[bytes]) -> str:
     return "".join(f'"{"".join(map(escaped, word))}"\n' for word in sorted(set(words)) if word)
 
 
-def hunt(target: str, name: str, seeds: Iterable[bytes], words: Iterable[bytes], finds: Path, seconds: int) -> bool:
-    """Fuzz ``name`` with ``python -m TARGET NAME OPTION...``; whether it found anything, which is kept in ``finds``.
+def fuzz(target: str, name: str, seeds: Iterable[bytes], words: Iterable[bytes], finds: Path, seconds: int) -> bool:
+    """Fuzz ``name`` with ``python -m TARGET NAME OPTION...``; returns whether there is a find, saved in ``finds``.
 
-    It begins with the seeds and what was found before, and puts in the words, which it would take long to guess.
+    The corpus is the seeds and the previous finds, the dictionary is ``words``.
     """
     with tempfile.TemporaryDirectory() as folder:
         corpus, artifacts = Path(folder, "corpus"), Path(folder, "artifacts")
@@ -44,7 +44,7 @@ def hunt(target: str, name: str, seeds: Iterable[bytes], words: Iterable[bytes],
             finds.mkdir(parents=True, exist_ok=True)
             (finds / f"{artifact.name.rpartition('-')[2][:12]}.txt").write_bytes(artifact.read_bytes())
     last = [line for line in done.stderr.splitlines() if "exec/s" in line][-1:]
-    print(f"{name}: {'FOUND SOMETHING' if done.returncode else 'nothing found'}; {''.join(last)}", flush=True)
+    print(f"{name}: {'FIND' if done.returncode else 'no find'}; {''.join(last)}", flush=True)
     if done.returncode:
         print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", flush=True)
     return done.returncode != 0
