@@ -1,4 +1,4 @@
-"""Run all benchmarks in turn, or those named: ``make bench``, ``make bench ARGS="steps program_size"``, ``ARGS=--list``.
+"""Run all benchmarks, or those named: ``make bench``, ``make bench ARGS="steps program_size"``, ``ARGS=--list``.
 
 Each benchmark prints its figures with their targets, beside a peer's from the same run where there is a peer.  The exit
 status is 1 if a benchmark failed or missed a target.
