@@ -1,7 +1,7 @@
 """bbmeasure measures what Buildbot builds.
 
-The public names load what they need when they are asked for, so that a program on a worker that imports
-``bbmeasure.units`` loads nothing but the standard library.
+The public names are loaded lazily, so that a program on a worker that imports ``bbmeasure.units`` loads nothing but the
+standard library.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PUBLIC = {
     "VictoriaMetricsInstance": "bbmeasure.master.services.exporters",
 }
 
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (the names are in one place)
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605  (computed from _PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

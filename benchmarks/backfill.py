@@ -1,6 +1,6 @@
-"""How many builds a minute ``bbmeasure backfill`` captures from SQLite: ``python -m benchmarks.backfill [BUILDS]``.
+"""Speed of ``bbmeasure backfill`` from SQLite: ``python -m benchmarks.backfill [BUILDS]``.
 
-The database is made by Buildbot's own command and models, three steps a build.
+The database is created by Buildbot's own command and models, with three steps in each build.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.e2e.test_backfill import FILL, MASTER_CFG
 
 
 def main() -> int:
-    """Print the figure beside its target."""
+    """Print the figure with its target."""
     builds = sys.argv[1] if len(sys.argv) > 1 else "5000"
     with tempfile.TemporaryDirectory() as name:
         folder, script = Path(name) / "master", Path(name) / "fill.py"
@@ -26,9 +26,9 @@ def main() -> int:
         )
         (folder / "master.cfg").write_text(MASTER_CFG)
         command = [sys.executable, "-m", "bbmeasure", "backfill", "--master", str(folder)]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(command, check=True, timeout=600, stderr=subprocess.DEVNULL)
-        took = time.perf_counter() - begun
+        took = time.perf_counter() - start
     figures = Figures()
     figures.show(
         "a build of 20,000 in a minute", took / int(builds) * 1_000, "ms", 3.0, f"{int(builds) / took * 60:.0f}/min"

@@ -1,8 +1,8 @@
-"""What measuring costs a master on whole builds, in CPU a captured value: ``python -m benchmarks.builds``.
+"""CPU of a master for each value captured in a build: ``python -m benchmarks.builds``.
 
-One real master; builds of ten steps, sixty of each kind in shuffled order: with nothing tracked, with ten values by
-captureData, with ``trackAll``, and with ten values through ``buildbot.statistics``; all is shipped to a real influxd.
-A kind's cost is its builds' CPU over that of the builds with nothing, by value.
+One real master runs builds of ten steps, sixty of each kind in random order: without tracking, with ten values by
+captureData, with ``trackAll``, and with ten values through ``buildbot.statistics``; all points are exported to a real
+influxd.  The cost of a kind is its CPU above that of builds without tracking, divided by the number of values.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ c["services"] = [
 
 
 def main() -> int:
-    """Print each figure beside its target."""
+    """Print each figure with its target."""
     used: dict[str, list[float]] = {kind: [] for kind in KINDS}
     order = [kind for kind in KINDS for _ in range(BUILDS)]
     random.Random(1).shuffle(order)
@@ -115,7 +115,7 @@ def _make_database(influxd: Influxd, name: str) -> None:
 
 
 def _cpu_of_build(site: Site, kind: str) -> float:
-    """Seconds of the master's CPU from before a build until half a second after it; the page is asked but twice."""
+    """Seconds of the master's CPU from the start of a build to some time after it, with few requests to the page."""
     assert site.master is not None
     before = _cpu(site.master.popen.pid)
     request = site.force(kind)

@@ -1,9 +1,9 @@
-"""What captureData into the journal costs a master: CPU a value, how long it holds up the reactor, memory.
+"""Cost of captureData into the journal: CPU for each value, lag of the reactor, memory.
 
-``python -m benchmarks.capture``.  CPU is that of the whole process, the journal's thread included.  Lag is how much
-later than asked for a timer of one millisecond fires, over all rounds; beside it is that of an idle reactor in the same
-run.  Memory is what the process holds after 100,000 values more, where 20,000 warmed it up.  Buildbot is loaded, as the
-garbage collector's work, which is most of the lag, goes by all that a process holds.
+``python -m benchmarks.capture``.  CPU is that of the whole process with the journal's thread.  Lag is the delay of a
+timer of one millisecond, over all rounds, shown beside that of an idle reactor in the same run.  Memory is the growth
+of the process over 100,000 values, after 20,000 for warm-up.  Buildbot is imported, since most of the lag is garbage
+collection, whose duration depends on all objects of the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.targets import Figures
 SERIES = [f"series {number}" for number in range(20)]
 ROUNDS = 7
 VALUES = 10_000
-#: So many values come in one turn of the reactor, every millisecond: 10,000 in half a second.
+#: The number of values in one reactor turn, every millisecond: 10,000 in half a second.
 AT_ONCE = 20
 EVERY = 0.001
 TICK = 0.001
@@ -37,26 +37,26 @@ MIB = 1024 * 1024
 
 
 class Master:
-    """As much of a master as capturing needs."""
+    """The parts of a master that capture needs."""
 
     reactor = reactor
     running = True
 
 
 class Build:
-    """As much of a build as a point needs."""
+    """The parts of a build that a point needs."""
 
     number, buildid = 7, 107
     builder = SimpleNamespace(name="builder")
     getProperty = {"got_revision": "0123456789abcdef", "branch": "main", "project": "project"}.get
 
     def getWorkerName(self) -> str:
-        """As Buildbot calls it."""
+        """The worker's name."""
         return "worker"
 
 
 class Lag:
-    """How late a timer of TICK seconds is, and the longest garbage collection, in milliseconds."""
+    """Delays of a timer of TICK seconds, and the longest garbage collection, in milliseconds."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
@@ -71,7 +71,7 @@ class Lag:
 
     @defer.inlineCallbacks
     def during(self, work: defer.Deferred[Any]) -> Generator[Any, Any, None]:
-        """Look until ``work`` is done."""
+        """Measure until ``work`` fires."""
         ended: list[Any] = []
         work.addBoth(ended.append)
         gc.callbacks.append(self._collected)
@@ -82,26 +82,26 @@ class Lag:
         gc.callbacks.remove(self._collected)
 
     def percentile(self, share: float) -> float:
-        """That share of all was at most so late."""
+        """The delay that this share of the timers did not exceed."""
         return sorted(self.late)[min(len(self.late) - 1, int(len(self.late) * share))]
 
 
 def pause(seconds: float) -> defer.Deferred[None]:
-    """Some of the reactor's time."""
+    """Let the reactor run for ``seconds``."""
     return task.deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
 
 
 @defer.inlineCallbacks
 def capture_many(master: Master, count: int, **more: Any) -> Generator[Any, Any, None]:
-    """Capture ``count`` values at their pace and wait until the last of them is on disk."""
-    kept: Any = None
-    begun = time.perf_counter()
+    """Capture ``count`` values at a fixed pace and wait until the last one is on disk."""
+    captured: Any = None
+    start = time.perf_counter()
     for number in range(0, count, AT_ONCE):
         for value in range(number, number + AT_ONCE):
-            kept = captureData(SERIES[value % len(SERIES)], float(value), unit="s", master=master, **more)
-        due = begun + (number / AT_ONCE + 1) * EVERY
+            captured = captureData(SERIES[value % len(SERIES)], float(value), unit="s", master=master, **more)
+        due = start + (number / AT_ONCE + 1) * EVERY
         yield pause(max(0.0, due - time.perf_counter()))
-    yield kept
+    yield captured
 
 
 @defer.inlineCallbacks
@@ -136,7 +136,7 @@ def measure(figures: Figures) -> Generator[Any, Any, None]:
 
 @defer.inlineCallbacks
 def memory(figures: Figures, master: Master, build: Build) -> Generator[Any, Any, None]:
-    """What 100,000 values leave behind, and what they take meanwhile."""
+    """Growth of the process over 100,000 values, at the end and at most."""
     process = psutil.Process()
     yield capture_many(master, 20_000, build=build)
     gc.collect()
@@ -151,7 +151,7 @@ def memory(figures: Figures, master: Master, build: Build) -> Generator[Any, Any
 
 
 def main() -> int:
-    """Print each figure with its target; 1 where one is missed."""
+    """Print each figure with its target; returns 1 where one is missed."""
     figures, failures = Figures(), []
     work = measure(figures)
     work.addErrback(failures.append)

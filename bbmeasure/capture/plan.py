@@ -1,4 +1,4 @@
-"""What is tracked: what a MeasuredBuilderConfig was told, and the switches of the instances."""
+"""Plan and Switches: what a MeasuredBuilderConfig and the instances track."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbmeasure.records import Direction, Kind, check_tags, check_text, choose, d
 
 @dataclass(frozen=True)
 class Switches:
-    """What is tracked without naming it; ``properties`` are patterns such as ``pylint-*``."""
+    """The switches of an instance; ``properties`` are patterns such as ``pylint-*``."""
 
     build_times: bool = False
     step_times: bool = False
@@ -34,22 +34,22 @@ class Switches:
         )
 
     def wants_property(self, name: str) -> bool:
-        """Whether one of the patterns matches."""
+        """Whether one of the patterns matches the property."""
         return any(fnmatchcase(name, pattern) for pattern in self.properties)
 
     @property
     def of_builds(self) -> bool:
-        """Whether anything of a build is wanted."""
+        """Whether builds have to be followed."""
         return self.build_times or self.step_times or self.statistics or bool(self.properties)
 
 
-#: What a ``series=`` may name in braces.
+#: The fields of a ``series=`` format.
 SERIES_FIELDS = ("builder", "step", "name", "project")
 
 
 @dataclass(frozen=True)
 class SeriesOverrides:
-    """What master.cfg says of a value: its series' name and what it means.  None leaves that to the value."""
+    """Overrides of a value's series, kind, unit, direction and tags in master.cfg; None keeps the value's own."""
 
     series: Optional[str] = None
     kind: Optional[Kind] = None
@@ -66,7 +66,7 @@ class SeriesOverrides:
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
     ) -> SeriesOverrides:
-        """A SeriesOverrides from what a person wrote; a MeasureError says what was wanted."""
+        """The overrides in arguments of master.cfg; a MeasureError names the expected value."""
         if unit is not None:
             if not isinstance(unit, str):
                 raise RecordError(f"unit {units.excerpt(repr(unit))}: expected a text, such as bytes")
@@ -84,29 +84,29 @@ class SeriesOverrides:
 
 @dataclass(frozen=True)
 class Track:
-    """One track call: ``subject`` is the step's, property's or statistic's name."""
+    """One subject of a track call: the name of a step, property or statistic."""
 
     subject: str
     overrides: SeriesOverrides = SeriesOverrides()
     step: Optional[str] = None
 
 
-#: The switches that every instance takes.
+#: The arguments that every instance takes.
 SWITCHES = ("trackBuildTimes", "trackStepTimes", "trackStatistics", "trackProperties", "trackMasterMetrics")
 
 
 def check_names(given: Iterable[str], known: Sequence[str]) -> None:
-    """RecordError where an argument is not one of the known ones."""
+    """RecordError for an argument that is not one of ``known``."""
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise RecordError(f"unknown argument {', '.join(unknown)}: expected one of {', '.join(known)}")
 
 
-def check_flag(what: str, got: Any) -> bool:
-    """``got`` as it is; RecordError where it is neither True nor False."""
-    if not isinstance(got, bool):
-        raise RecordError(f"{what} {got!r}: expected True or False")
-    return got
+def check_flag(name: str, value: Any) -> bool:
+    """``value``; RecordError where it is neither True nor False."""
+    if not isinstance(value, bool):
+        raise RecordError(f"{name} {value!r}: expected True or False")
+    return value
 
 
 def read_switches(
@@ -117,33 +117,33 @@ def read_switches(
     trackProperties: Any = (),
     trackMasterMetrics: bool = False,
 ) -> Switches:
-    """The switches that every instance takes; RecordError where one is not what it must be."""
-    for what, got in (
+    """The switches in an instance's arguments; RecordError for a wrong value."""
+    for name, value in (
         ("trackBuildTimes", trackBuildTimes),
         ("trackStepTimes", trackStepTimes),
         ("trackStatistics", trackStatistics),
         ("trackMasterMetrics", trackMasterMetrics),
     ):
-        check_flag(what, got)
+        check_flag(name, value)
     patterns = trackProperties
-    if not isinstance(patterns, (list, tuple)) or not all(isinstance(one, str) and one for one in patterns):
+    if not isinstance(patterns, (list, tuple)) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
         raise RecordError(f"trackProperties {patterns!r}: expected a list of patterns such as 'pylint-*'")
     return Switches(trackBuildTimes, trackStepTimes, trackStatistics, tuple(patterns), trackMasterMetrics)
 
 
 def split_arguments(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An instance's own arguments, and its switches."""
+    """The arguments of an instance without its switches, and its switches."""
     switches = {name: value for name, value in kwargs.items() if name.startswith("track")}
     return {name: value for name, value in kwargs.items() if name not in switches}, switches
 
 
-#: What ``trackAll=True`` means.
+#: The switches of ``trackAll=True``.
 ALL = Switches(True, True, True, builtin_series.PROPERTIES)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one builder tracks; a running build keeps the one it started with."""
+    """The tracking of one builder; a running build keeps the plan that it started with."""
 
     step_times: tuple[Track, ...] = ()
     properties: tuple[Track, ...] = ()
@@ -154,7 +154,7 @@ class Plan:
     switches: Switches = Switches()
 
     def custom_of(self, step: str) -> Optional[SeriesOverrides]:
-        """What trackCustomStep said last of a measuring step; None where it said nothing."""
+        """The overrides of the last trackCustomStep for a measuring step; None without one."""
         for track in reversed(self.custom):
             if track.subject == step:
                 return track.overrides
@@ -162,18 +162,18 @@ class Plan:
 
 
 def check_series(series: Any) -> str:
-    """A series' name or format, as it is; RecordError where it is none or names an unknown field."""
+    """``series``, the name or format of a series; RecordError for an invalid format or an unknown field."""
     check_text("series", series, 1000)
     try:
-        named = [name for _, name, _, _ in string.Formatter().parse(series) if name is not None]
+        fields = [name for _, name, _, _ in string.Formatter().parse(series) if name is not None]
     except ValueError as error:
         raise RecordError(f"series {series!r}: expected a format ({error})") from None
-    for name in named:
+    for name in fields:
         if name not in SERIES_FIELDS:
             raise RecordError(f"series {series!r}: {{{name}}} is not one of {', '.join(SERIES_FIELDS)}")
     try:
         series.format(**dict.fromkeys(SERIES_FIELDS, ""))
-    except (ValueError, LookupError) as error:  # such as {step:d}, which no name fits
+    except (ValueError, LookupError) as error:  # such as {step:d}, which fits no name
         raise RecordError(f"series {series!r}: expected a format that names fit ({error})") from None
     return str(series)
 
@@ -181,7 +181,7 @@ def check_series(series: Any) -> str:
 def series_name(
     template: Optional[str], default: str, *, builder: str, step: Optional[str], project: Optional[str]
 ) -> str:
-    """The series that ``template`` names for one value; ``default`` where there is no template."""
+    """The series of one value by a format; ``default`` without a format."""
     if template is None:
         return default
     return template.format(builder=builder, step=step or "", name=default, project=project or "")

@@ -1,6 +1,6 @@
-"""``python -m bbmeasure.master.configuration DIR``: what a master.cfg configures of bbmeasure, as one line of JSON.
+"""``python -m bbmeasure.master.configuration DIR``: prints the configuration of bbmeasure in a master.cfg, as JSON.
 
-A process of its own, because reading a master.cfg runs it.  No argument of an instance is printed, so no secret is.
+It is a separate process because reading a master.cfg runs it.  It prints no arguments of instances, and so no secrets.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _DATABASE = "sqlite:///state.sqlite"
 
 @dataclass(frozen=True)
 class Configured:
-    """What a configuration says: plans by builder, all instances' switches, the journal's and the database's place.
+    """The configuration of bbmeasure: plans by builder, the union of all switches, the journal and the database.
 
-    ``database`` is None where it is a secret that only the master can render.
+    ``database`` is None where its URL is a secret that only the master can render.
     """
 
     instances: tuple[dict[str, str], ...] = ()
@@ -45,22 +45,22 @@ class Configured:
 
 
 def configured(folder: str) -> Configured:
-    """What is configured in a master's folder; ``problems`` says why it cannot be read."""
+    """The configuration in a master's folder; ``problems`` holds the errors of one that cannot be read."""
     try:
-        with contextlib.redirect_stdout(sys.stderr), _inside(folder):
+        with contextlib.redirect_stdout(sys.stderr), _working_directory(folder):
             config = FileLoader(os.getcwd(), getConfigFileFromTac(os.getcwd(), quiet=True)).loadConfig()
     except ConfigErrors as errors:
         return Configured(database=_absolute(_DATABASE, folder), problems=tuple(map(str, errors.errors)))
-    instances = [one for one in config.services.values() if isinstance(one, MeasureInstance)]
-    builders = [one for one in config.builders if isinstance(one, MeasuredBuilderConfig)]
+    instances = [service for service in config.services.values() if isinstance(service, MeasureInstance)]
+    builders = [builder for builder in config.builders if isinstance(builder, MeasuredBuilderConfig)]
     switches, journal = Switches(), configured_path(instances)
     for instance in instances:
         _, tracked = split_arguments(instance._config_kwargs)
         switches |= read_switches(**tracked)
     url, connect_args = _database_of(config)
     return Configured(
-        tuple({"name": str(one.name), "class": type(one).__name__} for one in instances),
-        {one.name: one.measurePlan for one in builders},
+        tuple({"name": str(instance.name), "class": type(instance).__name__} for instance in instances),
+        {builder.name: builder.measurePlan for builder in builders},
         switches,
         journal,
         _absolute(url, folder) if isinstance(url, str) else None,
@@ -70,7 +70,7 @@ def configured(folder: str) -> Configured:
 
 
 @contextlib.contextmanager
-def _inside(folder: str) -> Iterator[None]:
+def _working_directory(folder: str) -> Iterator[None]:
     before = os.getcwd()
     os.chdir(folder)
     try:
@@ -80,14 +80,14 @@ def _inside(folder: str) -> Iterator[None]:
 
 
 def _database_of(config: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The configured URL, which may be something to render, and its driver's arguments, of any release's form."""
+    """The configured URL, which may be a renderable, and the arguments of its driver, for every release of Buildbot."""
     if isinstance(config.db, dict):
         return config.db.get("db_url", _DATABASE), {}
     return config.db.db_url, (getattr(config.db, "engine_kwargs", None) or {}).get("connect_args", {})
 
 
 def _absolute(url: str, folder: str) -> str:
-    """A URL whose relative path, which SQLite's may be, is from the master's folder, as Buildbot reads it."""
+    """The URL with a relative path of SQLite made absolute from the master's folder, as Buildbot reads it."""
     prefix = "sqlite:///"
     if not url.startswith(prefix) or url.startswith(prefix + "/"):
         return url
@@ -96,20 +96,20 @@ def _absolute(url: str, folder: str) -> str:
 
 
 def read(folder: str) -> dict[str, Any]:
-    """What is configured there, for JSON."""
-    found = configured(folder)
+    """The configuration in a master's folder, for JSON."""
+    configuration = configured(folder)
     return {
-        "instances": list(found.instances),
-        "builders": list(found.plans),
-        "tracked": [one for name, plan in found.plans.items() for one in _tracked(name, plan)],
-        "journal": found.journal,
-        "page": found.page,
-        "problems": list(found.problems),
+        "instances": list(configuration.instances),
+        "builders": list(configuration.plans),
+        "tracked": [track for name, plan in configuration.plans.items() for track in _tracked(name, plan)],
+        "journal": configuration.journal,
+        "page": configuration.page,
+        "problems": list(configuration.problems),
     }
 
 
 def _tracked(builder: str, plan: Plan) -> Iterator[dict[str, Any]]:
-    """What a builder tracks; ``known`` is false where only a build can say what its series is called."""
+    """The tracks of a builder; ``known`` is false where the name of the series depends on the build."""
     for what, tracks in (
         ("step time", plan.step_times),
         ("property", plan.properties),

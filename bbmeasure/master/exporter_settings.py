@@ -1,7 +1,7 @@
-"""``python -m bbmeasure.master.exporter_settings DIR``: to which servers a master ships, with its secrets rendered.
+"""``python -m bbmeasure.master.exporter_settings DIR``: prints the settings of a master's exporters, with secrets.
 
-A process of its own, for the commands that talk to those servers, because reading a master.cfg runs it.  What it
-prints holds secrets: it goes through a pipe to the command that started it, and to nobody's terminal.
+It is a separate process because reading a master.cfg runs it.  Its output holds secrets: it is written to the pipe of
+the command that started it, and refuses to write to a terminal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECRETS_TIMEOUT = 60
 
 
 class _Master:
-    """As much of a master as the providers of secrets need."""
+    """The parts of a master that the providers of secrets need."""
 
     def __init__(self, config: Any, reactor: Any, basedir: str) -> None:
         self.config = config
@@ -40,7 +40,7 @@ class _Master:
 
 @defer.inlineCallbacks
 def read(reactor: Any, folder: str) -> Generator[Any, Any, list[dict[str, Any]]]:
-    """The settings of each sink, or the ``problem`` that there is with them."""
+    """The settings of each exporter, or the ``problem`` with them."""
     with contextlib.redirect_stdout(sys.stderr):
         config = FileLoader(folder, getConfigFileFromTac(folder, quiet=True)).loadConfig()
         properties = Properties()
@@ -52,25 +52,25 @@ def read(reactor: Any, folder: str) -> Generator[Any, Any, list[dict[str, Any]]]
             yield defer.maybeDeferred(provider.reconfigService, *provider._config_args, **provider._config_kwargs)
             manager.services.append(provider)
         properties.master.namedServices["secrets"] = manager
-        found = []
+        settings = []
         for service in config.services.values():
             if isinstance(service, ExporterInstance):
-                one = yield _settings(service, properties)
-                found.append(one)
-    return found
+                rendered = yield _settings(service, properties)
+                settings.append(rendered)
+    return settings
 
 
 @defer.inlineCallbacks
 def _settings(service: ExporterInstance, properties: Any) -> Generator[Any, Any, dict[str, Any]]:
     own, _ = split_arguments(service._config_kwargs)
-    told: dict[str, Any] = {"name": service.name, "class": type(service).__name__}
+    header: dict[str, Any] = {"name": service.name, "class": type(service).__name__}
     try:
         for name in service.secrets:
             if name in own:
                 own[name] = yield properties.render(own[name])
-        return {**told, **service.export_config(own)}
-    except Exception as error:  # noqa: BLE001  (whatever a provider of secrets raises is told)
-        return {**told, "problem": f"{type(error).__name__}: {error}"}
+        return {**header, **service.export_config(own)}
+    except Exception as error:  # noqa: BLE001  (a provider of secrets may raise anything)
+        return {**header, "problem": f"{type(error).__name__}: {error}"}
 
 
 @defer.inlineCallbacks
@@ -80,10 +80,10 @@ def main(reactor: Any, folder: str) -> Generator[Any, Any, None]:
         raise SystemExit("bbmeasure.master.exporter_settings prints secrets: expected a pipe, not a terminal")
     try:
         reading = read(reactor, folder)
-        found = yield reading.addTimeout(SECRETS_TIMEOUT, reactor)
+        settings = yield reading.addTimeout(SECRETS_TIMEOUT, reactor)
     except ConfigErrors as errors:
-        found = {"problem": "; ".join(str(error) for error in errors.errors)}
-    sys.stdout.write(json.dumps(found) + "\n")
+        settings = {"problem": "; ".join(str(error) for error in errors.errors)}
+    sys.stdout.write(json.dumps(settings) + "\n")
 
 
 if __name__ == "__main__":

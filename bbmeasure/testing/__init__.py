@@ -1,4 +1,4 @@
-"""A kit for testing measuring steps, parsers and configurations of one's own."""
+"""Test kit for measuring steps, parsers and configurations."""
 
 from bbmeasure.testing.kit import TOKEN, BrokenStorage, MeasuringStepMixin, captured_points, sidecar_lines
 from bbmeasure.testing.site import Site

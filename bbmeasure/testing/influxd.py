@@ -1,4 +1,4 @@
-"""An influxd of one's own, in a folder and on free loopback ports: for the demo."""
+"""Influxd: runs an influxd in a folder, on free loopback ports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ bind-address = "127.0.0.1:{rpc}"
 
 
 class Influxd:
-    """Runs while the context lasts; MeasureError says how to install it where there is none."""
+    """Context manager that runs an influxd; MeasureError says how to install a missing one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Influxd:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Influxd:

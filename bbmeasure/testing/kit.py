@@ -1,4 +1,4 @@
-"""A kit for testing a measuring step, a parser or a configuration of one's own.
+"""Test kit for measuring steps, parsers and configurations.
 
 For steps, on top of Buildbot's own kit (``buildbot.test.steps``)::
 
@@ -28,12 +28,12 @@ from bbmeasure.model import MOST_POINTS, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Record
 from bbmeasure.storage.memory import MemoryStorage
 
-#: The part of a sidecar's name that is random outside of tests.
+#: The part of a sidecar file's name that is random outside tests.
 TOKEN = "t0ken"  # noqa: S105
 
 
 def captured_points(master: Any) -> list[Point]:
-    """Every point that ``master`` captured into memory, in the order of their time."""
+    """The points that ``master`` captured into memory, ordered by time."""
     memory = state_of(master).pipeline.memory
     points: list[Point] = []
 
@@ -57,7 +57,7 @@ def sidecar_lines(*records: Union[Record, Mapping[str, Any], str]) -> bytes:
 
 
 class MeasuringStepMixin:
-    """Goes before Buildbot's TestBuildStepMixin: expects what a measuring step asks of its worker."""
+    """Mixin before Buildbot's TestBuildStepMixin: expects the remote commands of a measuring step."""
 
     def expect_measuring(
         self,
@@ -71,9 +71,10 @@ class MeasuringStepMixin:
         more: Sequence[Any] = (),
         **shell: Any,
     ) -> None:
-        """Expect the step's command and then its look for the sidecar file, which holds ``sidecar`` or is not there.
+        """Expect the step's command and then the commands that read its sidecar file.
 
-        ``more`` are further expectations, after these; ``shell`` goes to ExpectShell.
+        ``sidecar`` is the content of the file, None for a missing file.  ``more`` are further expectations after these;
+        ``shell`` are arguments of ExpectShell.
         """
         from buildbot.test.steps import ExpectRmfile, ExpectShell, ExpectStat, ExpectUploadFile
 
@@ -86,8 +87,8 @@ class MeasuringStepMixin:
         expected = ExpectShell(workdir="wkdir", command=command, env={**(env or {}), wire.FILE_VARIABLE: path}, **shell)
         expected = expected.stdout(stdout) if stdout else expected
         expected = expected.stderr(stderr) if stderr else expected
-        look = ExpectStat(file=path)
-        commands = [expected.exit(exit), look.exit(1)]
+        stat = ExpectStat(file=path)
+        commands = [expected.exit(exit), stat.exit(1)]
         if sidecar is not None:
             upload = ExpectUploadFile(
                 workersrc=path,
@@ -98,26 +99,26 @@ class MeasuringStepMixin:
                 writer=_writer(),
             )
             remove = ExpectRmfile(path=path).exit(0)
-            look = ExpectStat(file=path).stat_file(size=len(sidecar)).exit(0)
-            commands[1:] = [look, upload.upload_string(sidecar).exit(0), remove]
+            stat = ExpectStat(file=path).stat_file(size=len(sidecar)).exit(0)
+            commands[1:] = [stat, upload.upload_string(sidecar).exit(0), remove]
         self.expect_commands(*commands, *more)  # type: ignore[attr-defined]
 
     def sidecar_path(self) -> str:
-        """Where the step's sidecar file is."""
+        """The path of the step's sidecar file."""
         build = self.build  # type: ignore[attr-defined]
         folder = build.getProperty("builddir")
         name = f".bbmeasure-{build.buildid}-{self.sidecar_stepid}-{TOKEN}"
         return str(build.path_module.join(folder, name)) if folder else name
 
-    #: The id that the kit's database gives the first step.
+    #: The id of the first step in the kit's database.
     sidecar_stepid = 1
 
     def captured_points(self) -> list[Point]:
-        """Every point that was captured."""
+        """All captured points."""
         return captured_points(self.master)  # type: ignore[attr-defined]
 
     def captured_values(self) -> dict[str, Union[float, str]]:
-        """The value of each captured series, the newest if it has several."""
+        """The newest value of each captured series."""
         return {point.series: point.value for point in self.captured_points()}
 
 
@@ -130,7 +131,7 @@ def _writer() -> Any:
 
 
 class BrokenStorage(MemoryStorage):
-    """A store that fails or hangs as it is told: ``mode`` is ``fail``, ``hang``, or ``work``."""
+    """A store that fails or hangs: ``mode`` is ``fail``, ``hang``, or ``work``."""
 
     def __init__(self, mode: str = "fail") -> None:
         super().__init__("broken")
@@ -139,7 +140,7 @@ class BrokenStorage(MemoryStorage):
 
     def _broken(self) -> Optional[defer.Deferred[Any]]:
         if self.mode == "fail":
-            error: StorageError = StorageUnavailableError("broken: told to fail")
+            error: StorageError = StorageUnavailableError("broken: set to fail")
             return defer.fail(error)
         if self.mode == "hang":
             self.hanging.append(defer.Deferred())
@@ -147,20 +148,20 @@ class BrokenStorage(MemoryStorage):
         return None
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> defer.Deferred[SeriesInfo]:
-        """As it is told, else as memory does."""
+        """Fail or hang as ``mode`` says, else do as MemoryStorage."""
         broken = self._broken()
         return super().declare(info, override=override) if broken is None else broken
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
-        """As it is told, else as memory does."""
+        """Fail or hang as ``mode`` says, else do as MemoryStorage."""
         broken = self._broken()
         return super().write(points, state) if broken is None else broken
 
     def recall(self, keys: Sequence[str]) -> defer.Deferred[dict[str, float]]:
-        """As it is told, else as memory does."""
+        """Fail or hang as ``mode`` says, else do as MemoryStorage."""
         broken = self._broken()
         return super().recall(keys) if broken is None else broken
 
     def health(self) -> Health:
-        """Its mode as the last error."""
+        """The mode as the last error."""
         return Health(self.name, last_error=self.mode)

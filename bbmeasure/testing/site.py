@@ -1,6 +1,6 @@
-"""A real master and real workers in one folder, on free loopback ports: for the demo, and for tests of a configuration.
+"""Site: runs a real master and real workers in a folder, on free loopback ports.
 
-Processes are started in sessions of their own and ended by their ids; leaving the context leaves nothing running.
+Processes run in sessions of their own and are ended by their ids; leaving the context leaves no process running.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from types import TracebackType
 from typing import Any, Optional
 
 from bbmeasure.errors import MeasureError
+from bbmeasure.storage.sqlite.location import JOURNAL
 
-#: Seconds that a process may take to come up, and to go.
-START_PATIENCE = 60.0
-STOP_PATIENCE = 15.0
+#: Seconds that a process may take to start and to stop.
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 15.0
 
 _MASTER_TAC = """\
 from twisted.application import service
@@ -43,14 +44,14 @@ Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, protocol={protoco
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _twistd(python: str) -> list[str]:
-    """The command that runs a folder's buildbot.tac in the foreground."""
+    """The command that runs buildbot.tac in the foreground."""
     return [
         python,
         "-c",
@@ -63,7 +64,7 @@ def _twistd(python: str) -> list[str]:
 
 
 class Process:
-    """A process of ours, its output in a file."""
+    """A child process with its output in a file."""
 
     def __init__(
         self, command: Sequence[str], folder: Path, log: Path, env: Optional[Mapping[str, str]] = None
@@ -82,38 +83,39 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process is running."""
         return self.popen.poll() is None
 
     def stop(self) -> float:
-        """End it and whatever it left behind; the seconds that took."""
-        began = time.monotonic()
+        """End the process and its children; returns the seconds that took."""
+        start = time.monotonic()
         for sign in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self.popen.pid, sign)
             except ProcessLookupError:
                 break
             try:
-                self.popen.wait(STOP_PATIENCE)
+                self.popen.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 continue
-        return time.monotonic() - began
+        return time.monotonic() - start
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the process, as in a crash."""
         self.popen.kill()
         self.popen.wait()
 
     def tail(self, lines: int = 30) -> str:
-        """The end of its output."""
+        """The last lines of the output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Site:
-    """A master's folder, its configuration, and workers beside it.
+    """A master's folder, its configuration, and its workers.
 
-    ``config`` is the text of a master.cfg, before which ``PB_PORT``, ``WWW_PORT`` and ``MSGPACK_PORT`` are defined as
-    port numbers; workers have the password ``demo``.  ``python`` runs the master, and workers that name no other.
+    ``config`` is the text of a master.cfg; ``PB_PORT``, ``WWW_PORT`` and ``MSGPACK_PORT`` are defined before it as port
+    numbers.  Workers have the password ``demo``.  ``python`` is the interpreter of the master and, by default, of the
+    workers.
     """
 
     def __init__(
@@ -131,13 +133,13 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The address of the master's page."""
+        """The URL of the master's page."""
         return f"http://127.0.0.1:{self.ports['WWW_PORT']}/"
 
     @property
     def journal(self) -> Path:
-        """The journal's file, with its name by default."""
-        return self.master_dir / "bbmeasure.sqlite"
+        """The journal with the default name."""
+        return self.master_dir / JOURNAL
 
     def _write(self, config: str) -> None:
         self.master_dir.mkdir(parents=True, exist_ok=True)
@@ -145,12 +147,12 @@ class Site:
         self.write_config(config)
 
     def write_config(self, config: str) -> None:
-        """Put another configuration in place; :meth:`reconfig` makes the master read it."""
+        """Write another configuration; :meth:`reconfig` makes the master read it."""
         ports = "".join(f"{name} = {port}\n" for name, port in self.ports.items())
         (self.master_dir / "master.cfg").write_text(ports + config)
 
     def start(self) -> None:
-        """Make the database if there is none, start the master and its workers, and wait until the page answers."""
+        """Create a missing database, start the master and its workers, and wait until the page answers."""
         if not (self.master_dir / "state.sqlite").exists():
             self._run_buildbot("upgrade-master", "--quiet", str(self.master_dir))
         self.start_master()
@@ -158,12 +160,12 @@ class Site:
             self.start_worker(name)
 
     def start_master(self) -> None:
-        """Start the master alone and wait until its page answers; MeasureError with its log where it does not."""
+        """Start only the master and wait until its page answers; MeasureError with its log where it does not."""
         self.master = Process(_twistd(self.python), self.master_dir, self.folder / "master.log")
-        self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_PATIENCE)
+        self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_TIMEOUT)
 
     def start_worker(self, name: str, python: Optional[str] = None, protocol: str = "pb") -> None:
-        """Start a worker, with another Python or protocol (``pb``, ``msgpack_experimental_v7``) if wanted."""
+        """Start a worker; ``protocol`` is ``pb`` or ``msgpack_experimental_v7``."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         port = self.ports["PB_PORT" if protocol == "pb" else "MSGPACK_PORT"]
@@ -179,13 +181,13 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=START_PATIENCE * 2,
+            timeout=START_TIMEOUT * 2,
         )
         if done.returncode:
             raise MeasureError(f"buildbot {arguments[0]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
     def reconfig(self) -> None:
-        """Make the master read its configuration again, and wait until it has."""
+        """Make the master read its configuration again, and wait for the end of the reconfig."""
         assert self.master is not None
         done = "configuration update complete"
         aborted = "configuration update aborted without making any changes"
@@ -197,10 +199,10 @@ class Site:
 
         before = count()
         os.kill(self.master.popen.pid, signal.SIGHUP)
-        self.wait_for(lambda: count() > before, "the reconfig", START_PATIENCE)
+        self.wait_for(lambda: count() > before, "the reconfig", START_TIMEOUT)
 
     def wait_for(self, ready: Any, what: str, seconds: float) -> Any:
-        """Ask again and again until the answer is true; MeasureError with the master's log after ``seconds``."""
+        """Call ``ready`` until it returns a true value; MeasureError with the master's log after ``seconds``."""
         deadline = time.monotonic() + seconds
         pause = 0.02
         while True:
@@ -215,10 +217,10 @@ class Site:
             time.sleep(pause)
             pause = min(0.2, pause * 1.3)
 
-    # talking to the master's page
+    # requests to the master
 
     def get(self, path: str) -> Any:
-        """What ``api/v2/`` says under ``path``; None where it does not answer."""
+        """The JSON of ``api/v2/PATH``; None where the master does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}api/v2/{path}", timeout=10) as answer:  # noqa: S310 (loopback)
                 return json.load(answer)
@@ -226,7 +228,7 @@ class Site:
             return None
 
     def force(self, builder: str, **parameters: Any) -> int:
-        """Have a build made by the scheduler ``force-BUILDER``; the id of its request."""
+        """Force a build with the scheduler ``force-BUILDER``; returns the id of its request."""
         call = {"id": 1, "jsonrpc": "2.0", "method": "force", "params": {"builderNames": [builder], **parameters}}
         request = urllib.request.Request(  # noqa: S310 (loopback)
             f"{self.url}api/v2/forceschedulers/force-{builder}",
@@ -241,28 +243,28 @@ class Site:
         return int(next(iter(by_builder.values())))
 
     def build_of(self, request: int) -> Optional[dict[str, Any]]:
-        """The newest build of a request; None where none has begun."""
+        """The newest build of a request; None before it starts."""
         builds = (self.get(f"buildrequests/{request}/builds") or {}).get("builds", [])
         return max(builds, key=lambda build: build["buildid"], default=None)
 
     def wait_for_build(self, request: int, seconds: float = 120.0) -> dict[str, Any]:
-        """The build of a request when it is done."""
+        """Wait for the build of a request, and return it."""
 
         def finished() -> Any:
             build = self.build_of(request)
             return build if build is not None and build["complete"] else None
 
-        found: dict[str, Any] = self.wait_for(finished, f"the build of request {request}", seconds)
-        return found
+        build: dict[str, Any] = self.wait_for(finished, f"the build of request {request}", seconds)
+        return build
 
     def build(self, builder: str, seconds: float = 120.0, **parameters: Any) -> dict[str, Any]:
-        """Have a build made and wait for it."""
+        """Force a build and wait for its end."""
         return self.wait_for_build(self.force(builder, **parameters), seconds)
 
     def steps(self, build: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The steps of a build by name."""
-        found = self.get(f"builds/{build['buildid']}/steps")["steps"]
-        return {step["name"]: step for step in found}
+        steps = self.get(f"builds/{build['buildid']}/steps")["steps"]
+        return {step["name"]: step for step in steps}
 
     def log_text(self, step: Mapping[str, Any], name: str) -> str:
         """The text of a step's log."""
@@ -271,10 +273,10 @@ class Site:
         ) as answer:
             return str(answer.read().decode("utf-8", "replace"))
 
-    # the end
+    # stopping
 
     def stop(self) -> None:
-        """End the workers and the master."""
+        """Stop the workers and the master."""
         for worker in self.workers.values():
             worker.stop()
         if self.master is not None:

@@ -1,4 +1,4 @@
-"""Past builds are captured from a master's database: the same once or twice, live or later."""
+"""bbmeasure backfill from SQLite: repeated runs, live points, interrupted runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTime
 
 
 def everything(journal: Path, after: Any = None) -> list[tuple[Any, ...]]:
-    """All points, as SQLite has them; ``after`` a command that succeeded."""
+    """All points of a journal; ``after`` is a command that must have succeeded."""
     assert after is None or after.returncode == 0, after.stderr
     return rows(
         journal,
@@ -41,18 +41,16 @@ def everything(journal: Path, after: Any = None) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("pattern", ["(", "no group", "(a)(b)"])
-def test_a_pattern_that_makes_no_sense_is_wrong_use(
-    tmp_path: Path, pattern: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Exit status 2, as for each question that makes no sense, before anything is read."""
+def test_invalid_pattern(tmp_path: Path, pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, before anything is read."""
     assert command.main(["--master", str(tmp_path), "--pattern", pattern]) == 2
     assert f"--pattern: pattern {pattern!r}: " in capsys.readouterr().err
 
 
-def test_twice_is_once_and_live_points_stay(
+def test_repeated_run_and_live_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Backfill adds what was not captured, leaves live points as they are, and a second run adds nothing."""
+    """Backfill adds missing points, does not replace live points, and a second run adds nothing."""
     with Site(tmp_path, BASE_CONFIG + CONFIG) as site:
         assert site.build("b")["results"] == 0  # opted out: nobody captures it
         site.write_config(BASE_CONFIG + CONFIG + LIVE)
@@ -86,8 +84,8 @@ def test_twice_is_once_and_live_points_stay(
         assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2
 
 
-def test_other_tags_double_nothing(tmp_path: Path) -> None:
-    """A build that was captured with other tags than master.cfg gives now is not captured with these as well."""
+def test_changed_tags(tmp_path: Path) -> None:
+    """A build that was captured with other tags is not captured again with the tags of master.cfg."""
     config = BASE_CONFIG + CONFIG + 'b = c["builders"][-1]\n'
     track = 'b.trackStepTimes("work", series="work_time", tags={"of": "live"})\n'
     with Site(tmp_path, config + track + LIVE) as site:
@@ -103,15 +101,15 @@ def test_other_tags_double_nothing(tmp_path: Path) -> None:
         assert everything(site.journal, after=run_command(*command)) == whole
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    """A folder that is no master's is said to be none, and stays as it was."""
+def test_missing_database(tmp_path: Path) -> None:
+    """A folder without a database is an error, and no file is created in it."""
     done = run_command("backfill", "--master", str(tmp_path))
     assert (done.returncode, f"no file {tmp_path}/state.sqlite" in done.stderr) == (1, True)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_url_that_only_the_master_can_render(tmp_path: Path) -> None:
-    """A database whose URL is a secret is asked for, instead of another being read."""
+def test_secret_url(tmp_path: Path) -> None:
+    """A database whose URL is a secret requires --db."""
     secret = 'c["db"] = {"db_url": util.Interpolate("postgresql://b:%(secret:password)s@h/b")}\n'
     (tmp_path / "master.cfg").write_text(MASTER_CFG + secret)
     done = run_command("backfill", "--master", str(tmp_path))
@@ -198,8 +196,8 @@ c = BuildmasterConfig = {"workers": [worker.Worker("w", "x")], "protocols": {"pb
 """
 
 
-def test_a_build_that_no_store_can_hold(tmp_path: Path) -> None:
-    """A time beyond all time is refused, counted and said, and the other builds are there, with steps that worked."""
+def test_impossible_time(tmp_path: Path) -> None:
+    """A build with an impossible time is refused and counted; the other builds are captured."""
     folder, script = tmp_path / "master", tmp_path / "fill.py"
     script.write_text(FILL)
     subprocess.run([sys.executable, str(script), str(folder), "60", str(int(time.time()))], check=True, timeout=100)
@@ -223,7 +221,7 @@ def test_a_build_that_no_store_can_hold(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module", params=["3.7.0", "4.3.0"])
 def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A master's folder with 5,000 builds, made by a release of Buildbot, and back-filled."""
+    """A master's folder with 5,000 builds of a release of Buildbot, back-filled."""
     folder = tmp_path_factory.mktemp("past") / "master"
     script = folder.parent / "fill.py"
     script.write_text(FILL)
@@ -239,11 +237,11 @@ def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def seconds(past: Path, statement: str) -> list[float]:
-    """What plain SQL on the master's database says."""
+    """The numbers of a query of the master's database."""
     return [float(row[0]) for row in rows(past / "state.sqlite", statement)]
 
 
-def test_report_agrees_with_plain_sql(past: Path) -> None:
+def test_report_equals_plain_sql(past: Path) -> None:
     """Average and deviation of the build duration are those of the database."""
     expected = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
     answer = report(past / "bbmeasure.sqlite", "build_duration", "--since", "365d")
@@ -255,7 +253,7 @@ def test_report_agrees_with_plain_sql(past: Path) -> None:
 
 
 def test_queue_steps_and_properties(past: Path) -> None:
-    """Queue and step durations and numeric properties are there; skipped steps and texts are not."""
+    """Queue and step durations and numeric properties are captured; skipped steps and texts are not."""
     journal = past / "bbmeasure.sqlite"
     queued = seconds(
         past,
@@ -273,8 +271,8 @@ def test_queue_steps_and_properties(past: Path) -> None:
     assert report(journal, "build_duration", "--builder", "b 'quoted\"")["count"] > 1_000
 
 
-def test_a_broken_off_run_goes_on(past: Path) -> None:
-    """A run killed in the middle goes on where it was, and the result is the same."""
+def test_interrupted_run(past: Path) -> None:
+    """A run that is killed continues where it stopped, with the same result."""
     whole = everything(past / "bbmeasure.sqlite")
     other = past.parent / "other.sqlite"
     command = [sys.executable, "-m", "bbmeasure", "backfill", "--master", str(past), "--journal", str(other)]

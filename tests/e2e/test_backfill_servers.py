@@ -1,4 +1,4 @@
-"""Past builds are captured from a master's database on PostgreSQL and MariaDB; nothing is written there."""
+"""bbmeasure backfill from PostgreSQL and MariaDB, without writing to them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ QUERIES = {PostgreSQL: "", MariaDB: "?max_idle=300&storage_engine=InnoDB"}
 
 @pytest.fixture(scope="module", params=[PostgreSQL, MariaDB])
 def server(request: pytest.FixtureRequest) -> Iterator[SQLServer]:
-    """A server of this module's own."""
+    """A server of this module."""
     with request.param() as running:
         yield running
 
 
 @dataclass(frozen=True)
 class Past:
-    """A master's folder whose configuration names a database that may only be read."""
+    """A master's folder whose configuration names a database with a read-only user."""
 
     folder: Path
     server: SQLServer
@@ -48,14 +48,14 @@ class Past:
         return self.folder / "bbmeasure.sqlite"
 
     def backfill(self, *arguments: str) -> dict[str, int]:
-        """The counters of a run; nobody is told the password."""
+        """The counters of a run, whose output must not contain the password."""
         done = run_command("backfill", "--master", str(self.folder), "--json", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert_secret(done.stdout + done.stderr)
         return dict(json.loads(done.stdout))
 
     def seconds(self, statement: str) -> list[float]:
-        """What plain SQL says."""
+        """The numbers of a query of the database."""
         return [float(row[0]) for row in self.server.execute("buildbot", statement)]
 
 
@@ -69,7 +69,7 @@ def assert_secret(said: str) -> None:
 
 @pytest.fixture(scope="module")
 def past(server: SQLServer, tmp_path_factory: pytest.TempPathFactory) -> Past:
-    """Some hundred builds, made by Buildbot's own command and models, and back-filled."""
+    """Some hundred builds of Buildbot's own command and models, back-filled."""
     folder = tmp_path_factory.mktemp("past") / "master"
     script = folder.parent / "fill.py"
     script.write_text(FILL)
@@ -87,7 +87,7 @@ def past(server: SQLServer, tmp_path_factory: pytest.TempPathFactory) -> Past:
     return past
 
 
-def test_reports_agree_with_plain_sql(past: Past) -> None:
+def test_reports_equal_plain_sql(past: Past) -> None:
     """Durations of builds, queue and steps, and properties, are those of the database."""
     expected = past.seconds("SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
     answer = report(past.journal, "build_duration")
@@ -107,8 +107,8 @@ def test_reports_agree_with_plain_sql(past: Past) -> None:
     assert report(past.journal, "warnings-count")["statistics"]["maximum"] == 6
 
 
-def test_twice_is_once_beside_a_master_that_writes(past: Past) -> None:
-    """A second run adds nothing, and waits for no row that a running master has changed and not committed."""
+def test_repeated_run_beside_a_writing_master(past: Past) -> None:
+    """A second run adds nothing, and does not wait for rows that a running master has not committed."""
     before = everything(past.journal)
     engine = sa.create_engine(past.server.address("buildbot"))
     with engine.connect() as master:
@@ -126,15 +126,15 @@ def test_twice_is_once_beside_a_master_that_writes(past: Past) -> None:
     assert everything(past.journal) == before
 
 
-def test_names_that_differ_in_case_are_two(past: Past, tmp_path: Path) -> None:
-    """MySQL takes ``a`` and ``A`` for one, Buildbot does not."""
+def test_names_that_differ_in_case(past: Past, tmp_path: Path) -> None:
+    """MySQL compares names without case, Buildbot does not."""
     journal = tmp_path / "one.sqlite"
     assert past.backfill("--journal", str(journal), "--builder", "A")["builds"] > BUILDS / 5
     assert {row[1] for row in everything(journal)} == {"A"}
 
 
-def test_numbers_are_found_in_logs(past: Past, tmp_path: Path) -> None:
-    """Binary pieces come out of the database as they went in, compressed or not, one after the other."""
+def test_numbers_in_logs(past: Past, tmp_path: Path) -> None:
+    """Binary chunks of logs, compressed or not, are read as they were written."""
     journal = tmp_path / "logs.sqlite"
     past.backfill("--journal", str(journal), "--pattern", r"took (?P<took>[\d.]+ ms)", "--step", "compile")
     answer = report(journal, "took")
@@ -148,17 +148,17 @@ def test_numbers_are_found_in_logs(past: Past, tmp_path: Path) -> None:
     assert lines[0::2] == [*(f"line {number} of Zürich \U0001f600 \0" for number in range(40)), "took 50 ms"]
 
 
-def test_nothing_can_be_written(server: SQLServer, past: Past) -> None:
-    """The administrator himself could not write in a visit."""
+def test_read_only(server: SQLServer, past: Past) -> None:
+    """Not even the administrator can write in its transaction."""
     database = Database(server.address("buildbot"), ["builders"])
-    with pytest.raises(StorageUnavailableError, match=r"read[- ]only|READ ONLY"), database.visit() as ask:
-        ask(sa.text("UPDATE builders SET name = 'x'"))
+    with pytest.raises(StorageUnavailableError, match=r"read[- ]only|READ ONLY"), database.transaction() as run:
+        run(sa.text("UPDATE builders SET name = 'x'"))
     database.close()
     assert server.execute("buildbot", "SELECT count(*) FROM builders WHERE name = 'x'") == [(0,)]
 
 
-def test_no_error_says_the_password(server: SQLServer, past: Past, tmp_path: Path) -> None:
-    """Whatever is wrong with a URL, it is said without its password."""
+def test_errors_without_password(server: SQLServer, past: Past, tmp_path: Path) -> None:
+    """No error of a wrong URL contains the password."""
     good = server.address("buildbot", "reader")
     wrong = {
         "a user who is not there": server.address("buildbot", "nobody"),
@@ -189,10 +189,10 @@ def test_no_error_says_the_password(server: SQLServer, past: Past, tmp_path: Pat
 DRIVERS_NOT_HERE = {PostgreSQL: "postgresql+pg8000", MariaDB: "mysql+mysqlconnector"}
 
 
-def test_a_password_may_stay_out_of_the_url(
+def test_password_outside_the_url(
     server: SQLServer, past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is taken from where the driver looks for it."""
+    """The driver reads the password from its own file or variable."""
     kept = tmp_path / "kept"
     if isinstance(server, PostgreSQL):
         kept.write_text("*:*:*:reader:" + PASSWORD.replace(":", r"\:") + "\n")
@@ -206,8 +206,8 @@ def test_a_password_may_stay_out_of_the_url(
     history.close()
 
 
-def test_a_running_masters_builds(server: SQLServer, tmp_path: Path) -> None:
-    """A real master keeps its builds there; those it captured live stay, the one before is added, while it runs."""
+def test_running_master(server: SQLServer, tmp_path: Path) -> None:
+    """Live points of a running master stay, and the build before them is added."""
     server.create("live")
     database = f'c["db"] = {{"db_url": {server.address("live")!r}}}\n'
     with Site(tmp_path, BASE_CONFIG + CONFIG + database) as site:

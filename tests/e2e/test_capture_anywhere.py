@@ -1,4 +1,4 @@
-"""captureData from each place of a real master that people write code for, before and after there is an instance."""
+"""captureData from each kind of user code in a real master, before and after an instance is configured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Counting(schedulers.AnyBranchScheduler):
         return super().gotChange(change, important)
 
 
-class Asking(BuildStep):
+class Capturing(BuildStep):
     @defer.inlineCallbacks
     def run(self):
         yield captureData("from_a_step", 3, build=self, unit="ms")
@@ -36,8 +36,8 @@ class Asking(BuildStep):
         return SUCCESS
 
 
-class Teller(ReporterBase):
-    name = "teller"
+class Reporter(ReporterBase):
+    name = "reporter"
 
     def sendMessage(self, reports):
         for report in reports:
@@ -52,11 +52,11 @@ def counted(properties):
     return "true"
 
 
-f = util.BuildFactory([Asking(name="asking"), steps.ShellCommand(name="shell", command=[counted])])
+f = util.BuildFactory([Capturing(name="capturing"), steps.ShellCommand(name="shell", command=[counted])])
 add(util.BuilderConfig(name="b", workernames=["worker"], factory=f))
 c["schedulers"].append(Counting(name="counting", builderNames=["b"], treeStableTimer=None))
 c["www"]["change_hook_dialects"] = {"base": True}
-c["services"] = [Teller(generators=[BuildStatusGenerator(mode="all")])]
+c["services"] = [Reporter(generators=[BuildStatusGenerator(mode="all")])]
 """
 WITH_INSTANCE = """
 c["services"].append(util.SQLiteInstance())
@@ -70,14 +70,14 @@ EXPECTED = {
 
 
 def change(site: Site) -> None:
-    """Somebody commits, which builds."""
+    """Send a change, which starts a build."""
     body = urllib.parse.urlencode({"author": "x", "comments": "c", "project": ""}).encode()
     with urllib.request.urlopen(f"{site.url}change_hook/base", data=body, timeout=20) as answer:
         answer.read()
 
 
 def finished(site: Site, builds: int) -> None:
-    """Wait for so many builds."""
+    """Wait until this many builds have ended."""
 
     def ended() -> bool:
         return sum(build["complete"] for build in site.get("builds")["builds"]) == builds
@@ -85,8 +85,8 @@ def finished(site: Site, builds: int) -> None:
     site.wait_for(ended, f"{builds} builds", 60)
 
 
-def test_from_anywhere_before_and_after_an_instance(tmp_path: Path) -> None:
-    """Values captured while nobody kept them are there once an instance is configured, and totals go on."""
+def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
+    """Values captured without an instance are stored once an instance is configured, and totals continue."""
     with Site(tmp_path, BASE_CONFIG + CONFIG) as site:
         change(site)
         finished(site, 1)
@@ -95,20 +95,20 @@ def test_from_anywhere_before_and_after_an_instance(tmp_path: Path) -> None:
         site.reconfig()
         change(site)
         finished(site, 2)
-        wanted = {*EXPECTED, "from_master_cfg", "from_a_thread", "from_a_scheduler"}
-        site.wait_for(lambda: site.journal.exists() and wanted <= set(series_names(site.journal)), "all series", 20)
+        expected = {*EXPECTED, "from_master_cfg", "from_a_thread", "from_a_scheduler"}
+        site.wait_for(lambda: site.journal.exists() and expected <= set(series_names(site.journal)), "all series", 20)
         for series, value in EXPECTED.items():
             site.wait_for(
                 lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 20
             )
-            found = rows(
+            points = rows(
                 site.journal,
                 "SELECT m.builder, m.worker, b.number, p.value FROM points p JOIN streams m ON m.id = p.stream "
                 "JOIN series s ON s.id = m.series JOIN builds b ON b.id = p.build WHERE s.name = ? ORDER BY p.time",
                 series,
             )
-            assert found == [("b", "worker", 1, value), ("b", "worker", 2, value)]
-        for series in wanted - set(EXPECTED):
+            assert points == [("b", "worker", 1, value), ("b", "worker", 2, value)]
+        for series in expected - set(EXPECTED):
             answer = report(site.journal, series)
             assert (answer["count"], answer["statistics"]["last"]) == (2, 2)
         outside = rows(
@@ -116,4 +116,4 @@ def test_from_anywhere_before_and_after_an_instance(tmp_path: Path) -> None:
             "SELECT DISTINCT s.name FROM points p JOIN streams m ON m.id = p.stream JOIN series s ON s.id = m.series "
             "WHERE m.builder = ''",
         )
-        assert {name for (name,) in outside} == wanted - set(EXPECTED)
+        assert {name for (name,) in outside} == expected - set(EXPECTED)

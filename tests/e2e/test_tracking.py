@@ -1,4 +1,4 @@
-"""What Buildbot already knows is tracked by one switch, on a real master."""
+"""Switches of an instance on a real master: stock steps, durations, the master's metrics."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ c["services"] = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A master that tracks all there is; one build of a measured builder and one of a plain one."""
+    """A master with all switches, after a build of a measured builder and one of a plain builder."""
     folder = tmp_path_factory.mktemp("stock")
     cppcheck = folder / "cppcheck"
     cppcheck.write_text("#!/bin/sh\necho '[a.c:1]: (error) one' >&2\n")
@@ -95,8 +95,8 @@ def value(site: Site, series: str, builder: str, **tags: str) -> Any:
 
 
 @pytest.mark.parametrize("builder", ["all", "plain"])
-def test_stock_steps_are_tracked_without_naming_them(site: Site, builder: str) -> None:
-    """Statistics, properties and the counts that a step keeps to itself are captured on both kinds of builder."""
+def test_stock_steps(site: Site, builder: str) -> None:
+    """Statistics, properties and counts of stock steps are captured on both kinds of builder."""
     assert value(site, "warnings", builder, step="compile") == 2
     assert value(site, "warnings-count", builder) >= 2
     assert value(site, "tree-size-KiB", builder) > 1024
@@ -109,8 +109,8 @@ def test_stock_steps_are_tracked_without_naming_them(site: Site, builder: str) -
 
 
 @pytest.mark.parametrize("builder", ["all", "plain"])
-def test_durations_are_tracked(site: Site, builder: str) -> None:
-    """The build's, its queue's and each run step's duration is kept with its result; a skipped step has none."""
+def test_durations(site: Site, builder: str) -> None:
+    """Durations of the build, its queue and its steps are captured with their result; a skipped step has none."""
     assert value(site, "build_duration", builder, result="failure") > 0
     assert value(site, "queue_duration", builder, result="failure") >= 0
     assert value(site, "step_duration", builder, step="fails", result="failure") > 0
@@ -119,8 +119,8 @@ def test_durations_are_tracked(site: Site, builder: str) -> None:
     assert not any("skipped" in tags or "worker_preparation" in tags for (tags,) in found)
 
 
-def test_a_virtual_builders_builds_are_those_of_the_builder_that_ran_them(site: Site, tmp_path: Path) -> None:
-    """Live, in the API and back-filled: its name is a property, and only master.cfg is a source of builders' names."""
+def test_virtual_builder(site: Site, tmp_path: Path) -> None:
+    """Live, in the API and back-filled, its builds belong to the builder in master.cfg; its own name is a property."""
     assert value(site, "step_duration", "real", step="one") > 0
     builderid = site.get("builders/virtual")["builders"][0]["builderid"]
     (build,) = site.get(f"builders/{builderid}/builds")["builds"]
@@ -133,14 +133,14 @@ def test_a_virtual_builders_builds_are_those_of_the_builder_that_ran_them(site: 
     assert {name for (name,) in rows(other, "SELECT builder FROM streams")} == {"real"}
 
 
-def test_a_plain_build_is_captured_once(site: Site) -> None:
-    """No point of a build is there twice."""
+def test_plain_build_is_captured_once(site: Site) -> None:
+    """No point of a build is stored twice."""
     found = rows(site.journal, "SELECT build, stream, count(*) FROM points WHERE build IS NOT NULL GROUP BY 1, 2")
     assert all(count == 1 for _, _, count in found)
 
 
-def test_masters_metrics_of_each_kind(site: Site) -> None:
-    """Gauges, times and alarms of Buildbot's metrics are series of the master, with its name."""
+def test_master_metrics(site: Site) -> None:
+    """Gauges, times and alarms of Buildbot are captured with the name of the master."""
     wanted = {
         "master.active_builds": True,
         "master.reactorDelay": True,
@@ -163,15 +163,15 @@ def test_masters_metrics_of_each_kind(site: Site) -> None:
 
 
 def add_change(site: Site, revision: str) -> None:
-    """Have the master add a change, as a hook of a repository does."""
+    """Add a change to the master, as a hook does."""
     change = {"revision": revision, "author": "me", "comments": "a change", "branch": "main", "project": "p"}
     data = urllib.parse.urlencode(change).encode()
     with urllib.request.urlopen(f"{site.url}change_hook/base", data, timeout=20) as answer:
         assert answer.status < 300
 
 
-def test_a_counter_is_a_running_total(site: Site) -> None:
-    """Each change that the master adds counts one more in the series of a counter."""
+def test_counter_is_a_running_total(site: Site) -> None:
+    """Each change that the master adds increments the series of the counter."""
     name = "master.added_changes"
 
     def total() -> float:
@@ -198,8 +198,8 @@ c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]
 """
 
 
-def test_two_masters_on_one_database_capture_a_build_once(tmp_path: Path) -> None:
-    """Each of two masters that share a database captures the builds that it ran, and no other's."""
+def test_two_masters_with_one_database(tmp_path: Path) -> None:
+    """Each of two masters that share a database captures only the builds that it ran."""
     database = tmp_path / "shared.sqlite"
     configs = [f"NAME = {name!r}\nDATABASE = {str(database)!r}\n{BASE_CONFIG}{SHARED}" for name in ("one", "two")]
     with Site(tmp_path / "1", configs[0]) as first, Site(tmp_path / "2", configs[1]) as second:

@@ -148,7 +148,7 @@ class TestStorageErrors(StepTestCase):
         """A value that the store refuses is WARNINGS, with the error of the store in the log."""
         state_of(self.master).pipeline.attach(BrokenStorage("fail"))
         yield self.run_measuring("5", WARNINGS)
-        assert "not stored: broken: told to fail" in self.log()
+        assert "not stored: broken: set to fail" in self.log()
 
     def test_store_that_hangs(self) -> None:
         """A store that never answers delays the first step up to the deadline, later ones by a fraction of it."""

@@ -1,7 +1,7 @@
-"""``bbmeasure backfill``: captures what a master's database knows of past builds, with the builds' own times.
+"""``bbmeasure backfill``: captures past builds from a master's database, at the times of the builds.
 
-A point that is there already, captured live or by a run before, is left as it is: a live duration is finer than the
-database's whole seconds.  A run that was broken off goes on where it was.
+A point that the journal has already, from live capture or an earlier run, is not replaced: a live duration is finer
+than the database's whole seconds.  An interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.validation import check_point
 
-#: How many builds are read and written at a time: a journal is held for a few milliseconds each.
+#: How many builds are read and written at a time: the journal is locked for a few milliseconds each.
 CHUNK = 100
-#: Seconds that a build may run: one without an end that is younger is come back to.
-RUNS_AT_MOST = 7 * 86_400.0
+#: Seconds that a build may run: the next run starts before a younger build without an end.
+MAX_BUILD_DURATION = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a run captures: ``plans`` by builder, ``since`` in unix seconds, ``pattern`` for the log of ``step``."""
+class Selection:
+    """The selection of a run: ``plans`` by builder, ``since`` in unix seconds, ``pattern`` for the log of ``step``."""
 
     switches: Switches
     plans: dict[str, Plan]
@@ -48,58 +48,58 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """The journal's key of how far such a run has come."""
+        """The journal's key of the progress of such a run."""
         tracked = {
             name: [[track.subject, track.overrides.series] for track in (*plan.step_times, *plan.properties)]
             for name, plan in self.plans.items()
         }
         pattern = self.pattern.pattern if self.pattern else None
-        asked = [self.builder, pattern, self.step, list(self.switches.properties), tracked]
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+        identity = [self.builder, pattern, self.step, list(self.switches.properties), tracked]
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         return json.dumps(["backfill", "", digest])
 
 
 class Backfill:
-    """One run; ``counters`` says what came of it."""
+    """One run; ``counters`` holds its results."""
 
-    def __init__(self, history: History, journal: Journal, wanted: Wanted) -> None:
+    def __init__(self, history: History, journal: Journal, selection: Selection) -> None:
         self.history = history
         self.journal = journal
-        self.wanted = wanted
+        self.selection = selection
         self.counters: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
         self.too_slow = ""
         self._declared: dict[str, SeriesInfo] = {}
-        self._builderid = None if wanted.builder is None else history.builders().get(wanted.builder)
-        if wanted.builder is not None and self._builderid is None:
-            raise UnknownSeriesError(f"--builder {wanted.builder!r}: no such builder in the database")
+        self._builderid = None if selection.builder is None else history.builders().get(selection.builder)
+        if selection.builder is not None and self._builderid is None:
+            raise UnknownSeriesError(f"--builder {selection.builder!r}: no such builder in the database")
 
-    def begun(self) -> int:
-        """The id of the last build that such a run has done; 0 where it did not go back as far in time."""
-        key, since = self.wanted.key, f"{self.wanted.key} since"
+    def progress(self) -> int:
+        """The id of the last build of an earlier run; 0 where that run started at a later time."""
+        key, since = self.selection.key, f"{self.selection.key} since"
         known = self.journal.recall([key, since])
-        return int(known.get(key, 0)) if known.get(since, 0.0) <= (self.wanted.since or 0.0) else 0
+        return int(known.get(key, 0)) if known.get(since, 0.0) <= (self.selection.since or 0.0) else 0
 
     def total(self, after: int) -> int:
-        """How many builds a run has to do."""
-        return self.history.count(self._builderid, self.wanted.since, after)
+        """The number of builds to read."""
+        return self.history.count(self._builderid, self.selection.since, after)
 
     def run(self, after: int) -> Iterator[int]:
-        """Do the builds with greater ids; yields how many of them are done."""
+        """Capture the builds with ids above ``after``; yields the number of builds done."""
         done = 0
-        running = self.history.first_running(time.time() - RUNS_AT_MOST)
-        for builds in self.history.builds(self._builderid, self.wanted.since, after, CHUNK):
+        running = self.history.first_running(time.time() - MAX_BUILD_DURATION)
+        for builds in self.history.builds(self._builderid, self.selection.since, after, CHUNK):
             points = [point for build in builds for point in self._new_points(build)]
-            key = self.wanted.key
+            key = self.selection.key
             last = min(builds[-1].buildid, running - 1) if running is not None else builds[-1].buildid
-            self.journal.write(points, {key: last, f"{key} since": self.wanted.since or 0.0})
+            self.journal.write(points, {key: last, f"{key} since": self.selection.since or 0.0})
             self.counters["points"] += len(points)
             done += len(builds)
             yield done
         self.counters["builds"] = done
 
     def _new_points(self, build: PastBuild) -> Iterator[Point]:
-        """The points of a build that the journal has not."""
+        """The points of a build that the journal does not have."""
         known = self.journal.records(build.buildid)
         identities = {(point.series, point.time, tuple(sorted(point.tags.items()))) for point in known}
         by_step = {(point.series, point.build.step if point.build else None) for point in known}
@@ -108,7 +108,7 @@ class Backfill:
         missing.subtract(map(_measurement, known))
         for value, point in values:
             identity = (point.series, point.time, tuple(sorted(point.tags.items())))
-            if identity in identities or missing[_measurement(point)] <= 0:  # maybe with the tags of another time
+            if identity in identities or missing[_measurement(point)] <= 0:  # perhaps with other tags
                 self.counters["known"] += 1
             elif self._fits(value, point):
                 missing[_measurement(point)] -= 1
@@ -121,24 +121,24 @@ class Backfill:
                 yield point
 
     def _values(self, build: PastBuild) -> Sequence[Value]:
-        plan = self.wanted.plans.get(build.finished.context.builder, Plan())
+        plan = self.selection.plans.get(build.finished.context.builder, Plan())
         collector = Collector(build.finished, plan.tags)
-        collect_times(collector, plan, self.wanted.switches)
-        for _ in collect_properties(collector, plan, self.wanted.switches, build.properties):
+        collect_times(collector, plan, self.selection.switches)
+        for _ in collect_properties(collector, plan, self.selection.switches, build.properties):
             self.counters["missing_properties"] += 1
         for why in collector.refused:
             self._refuse("", why)
         return collector.values
 
     def _from_logs(self, build: PastBuild) -> Iterator[Value]:
-        """What the pattern finds in the build's logs."""
-        if self.wanted.pattern is None:
+        """The values that the pattern matches in the build's logs."""
+        if self.selection.pattern is None:
             return
         for stepid, step in build.stepids.items():
-            if self.wanted.step not in (None, step.name) or step.result not in ("success",):
+            if self.selection.step not in (None, step.name) or step.result not in ("success",):
                 continue
             try:
-                records = patterns.parse(self.wanted.pattern, self.history.stdout(stepid), step.name)
+                records = patterns.parse(self.selection.pattern, self.history.stdout(stepid), step.name)
             except LimitError as error:
                 self.counters["too_slow"] += 1
                 self.too_slow = f"build {build.buildid}, step {step.name!r}: {error}"
@@ -151,23 +151,23 @@ class Backfill:
 
     def _of_step(self, build: PastBuild, step: FinishedStep, record: Any) -> Value:
         context = replace(build.finished.context, step=step.name)
-        plan = self.wanted.plans.get(context.builder, Plan())
+        plan = self.selection.plans.get(context.builder, Plan())
         record = replace(record, tags={**plan.tags, **record.tags})
         at = identity_time(step.second, build.finished.master, build.buildid, step.number, record.name, record.tags)
         return Value(record, context, at)
 
     def _fits(self, value: Value, point: Point) -> bool:
-        """Whether a store can hold it and the series is what the value is; that is declared when it is met first."""
+        """Whether the journal accepts a point; declares its series at the first point."""
         record = value.record
         try:
-            check_point(point)  # here, as the journal refuses all of a write
+            check_point(point)  # the journal would refuse the whole chunk
         except StorageError as error:
             self._refuse(record.name, f"build {value.context.build if value.context else ''}: {error}")
             return False
         if record.name not in self._declared:
-            said = SeriesInfo(record.name, record.kind, record.unit, record.better)
+            info = SeriesInfo(record.name, record.kind, record.unit, record.better)
             try:
-                self._declared[record.name] = self.journal.declare(said)
+                self._declared[record.name] = self.journal.declare(info)
             except MeasureError as error:
                 self._refuse(record.name, str(error))
                 return False
@@ -184,7 +184,7 @@ class Backfill:
 
 
 def _measurement(point: Point) -> tuple[str, Optional[str], int]:
-    """What a point of a build is, whatever its tags are."""
+    """The identity of a point in its build without its tags."""
     return point.series, point.build.step if point.build else None, point.time // times.NANOSECONDS
 
 
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str]) -> int:
     except MeasureError as error:
         return _fail(error, as_json, 1)
     except KeyboardInterrupt:
-        return _fail("stopped; the same command goes on from here", as_json, 130)
+        return _fail("interrupted; the same command continues from here", as_json, 130)
 
 
 def _fail(why: object, as_json: bool, status: int) -> int:
@@ -216,71 +216,71 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line, which ``bbmeasure backfill`` has too."""
-    made = _Parser(
+    """The command line of ``bbmeasure backfill``."""
+    commands = _Parser(
         prog="bbmeasure backfill",
-        description="Capture what a master's database knows of past builds: durations, results, properties.",
+        description="Capture past builds from a master's database: durations, results, properties.",
     )
-    made.add_argument("--master", metavar="DIR", type=Path, required=True, help="the master's folder")
-    made.add_argument("--journal", metavar="FILE", type=Path, help="write there (default: the configured one)")
-    made.add_argument("--db", metavar="URL", help="SQLAlchemy's URL of the database (default: the configured one)")
-    made.add_argument("--since", metavar="TIME", help="builds that began since: ISO 8601, unix seconds, or 365d")
-    made.add_argument("--builder", metavar="NAME", help="this builder alone")
-    made.add_argument(
-        "--property", metavar="PATTERN", action="append", default=[], help="numeric properties, as pylint-*"
+    commands.add_argument("--master", metavar="DIR", type=Path, required=True, help="the master's folder")
+    commands.add_argument("--journal", metavar="FILE", type=Path, help="the journal (default: the configured one)")
+    commands.add_argument("--db", metavar="URL", help="the database's URL for SQLAlchemy (default: the configured one)")
+    commands.add_argument("--since", metavar="TIME", help="builds that started since: ISO 8601, unix seconds, or 365d")
+    commands.add_argument("--builder", metavar="NAME", help="only this builder")
+    commands.add_argument(
+        "--property", metavar="PATTERN", action="append", default=[], help="numeric properties, such as pylint-*"
     )
-    made.add_argument("--pattern", metavar="REGEX", help="numbers in steps' stdout: named groups are series")
-    made.add_argument("--step", metavar="NAME", help="with --pattern: this step's log alone")
-    made.add_argument("--json", action="store_true", help="print the counts as JSON, an error as its message")
-    made.add_argument("--again", action="store_true", help="from the first build, not from where a run before ended")
-    return made
+    commands.add_argument("--pattern", metavar="REGEX", help="numbers in steps' stdout: named groups are series")
+    commands.add_argument("--step", metavar="NAME", help="with --pattern: only the log of this step")
+    commands.add_argument("--json", action="store_true", help="print the counts as JSON, an error as its message")
+    commands.add_argument("--again", action="store_true", help="start from the first build, not after the last run")
+    return commands
 
 
-def _run(asked: argparse.Namespace) -> int:
-    pattern = _pattern(asked.pattern)
-    since = times.read(asked.since, time.time(), "--since")
-    configured = configuration.configured(str(asked.master))
+def _run(options: argparse.Namespace) -> int:
+    pattern = _pattern(options.pattern)
+    since = times.read(options.since, time.time(), "--since")
+    configured = configuration.configured(str(options.master))
     if configured.problems:
-        print(f"master.cfg cannot be read, going on without it: {configured.problems[0]}", file=sys.stderr)
-    switches = Switches(True, True, False, (*builtin_series.PROPERTIES, *asked.property)) | configured.switches
+        print(f"master.cfg cannot be read, continuing without it: {configured.problems[0]}", file=sys.stderr)
+    switches = Switches(True, True, False, (*builtin_series.PROPERTIES, *options.property)) | configured.switches
     seconds = None if since is None else since / times.NANOSECONDS
-    wanted = Wanted(switches, configured.plans, asked.builder, seconds, pattern, asked.step)
-    history = _history(asked, configured)
+    selection = Selection(switches, configured.plans, options.builder, seconds, pattern, options.step)
+    history = _history(options, configured)
     try:
-        with Journal(asked.journal or asked.master / configured.journal) as journal:
-            backfill = Backfill(history, journal, wanted)
-            after = 0 if asked.again else backfill.begun()
-            _follow(backfill, after, backfill.total(after))
-            print(json.dumps(dict(backfill.counters)) if asked.json else summary(backfill))
+        with Journal(options.journal or options.master / configured.journal) as journal:
+            backfill = Backfill(history, journal, selection)
+            after = 0 if options.again else backfill.progress()
+            _show_progress(backfill, after, backfill.total(after))
+            print(json.dumps(dict(backfill.counters)) if options.json else summary(backfill))
     finally:
         history.close()
     return 0
 
 
-def _pattern(asked: Optional[str]) -> Optional[patterns.Pattern]:
-    """The expression that is asked for; QueryError where it is none."""
+def _pattern(expression: Optional[str]) -> Optional[patterns.Pattern]:
+    """The compiled expression; QueryError for an invalid one."""
     try:
-        return patterns.compile_pattern(asked) if asked else None
+        return patterns.compile_pattern(expression) if expression else None
     except MeasureError as error:
         raise QueryError(f"--pattern: {error}") from None
 
 
-def _history(asked: argparse.Namespace, configured: configuration.Configured) -> History:
-    if asked.db is not None:
-        return History(asked.db)
+def _history(options: argparse.Namespace, configured: configuration.Configured) -> History:
+    if options.db is not None:
+        return History(options.db)
     if configured.database is None:
-        raise QueryError("the database's URL in master.cfg is a secret that only the master can read: give --db URL")
+        raise QueryError("the database's URL in master.cfg is a secret that only the master can render: give --db URL")
     return History(configured.database, configured.connect_args)
 
 
-def _follow(backfill: Backfill, after: int, total: int) -> None:
-    """Run with a bar of progress on a terminal, a line now and then elsewhere."""
-    began, told = time.monotonic(), 0
+def _show_progress(backfill: Backfill, after: int, total: int) -> None:
+    """Run with a progress bar on a terminal, and with some lines of progress elsewhere."""
+    started, shown = time.monotonic(), 0
     live = sys.stderr.isatty()
     for done in backfill.run(after):
-        if live or done - told >= max(1_000, total // 10):
-            told = done
-            rate = done / max(0.001, time.monotonic() - began)
+        if live or done - shown >= max(1_000, total // 10):
+            shown = done
+            rate = done / max(0.001, time.monotonic() - started)
             bar = "#" * (30 * done // max(1, total))
             text = f"[{bar:<30}] {done} of {total} builds, {rate:.0f}/s"
             print(f"\r{text}" if live else text, end="" if live else "\n", file=sys.stderr, flush=True)
@@ -289,14 +289,16 @@ def _follow(backfill: Backfill, after: int, total: int) -> None:
 
 
 def summary(backfill: Backfill) -> str:
-    """What came of it."""
+    """The results of a run as text."""
     counters = backfill.counters
-    lines = [f"{counters['builds']} builds read, {counters['points']} points written, {counters['known']} were there"]
+    lines = [
+        f"{counters['builds']} builds read, {counters['points']} points written, {counters['known']} known already"
+    ]
     if counters["refused"]:
         lines.append(f"{counters['refused']} values refused, such as:")
         lines += [f"  {why}" for why in list(backfill.refusals.values())[:3]]
     if counters["no_match"]:
-        lines.append(f"the pattern found nothing in {counters['no_match']} logs")
+        lines.append(f"the pattern matched nothing in {counters['no_match']} logs")
     if counters["too_slow"]:
         lines.append(f"the pattern took too long for {counters['too_slow']} logs, such as: {backfill.too_slow}")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""A database of Buildbot's, opened to be read: it cannot be written this way, and no error says a password.
+"""Read-only access to a database of Buildbot; its errors contain no passwords.
 
-Each visit is one short read-only transaction that locks no row, so that a running master is not held up.
+Queries run in short read-only transactions that lock no rows, so that a running master is not delayed.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from sqlalchemy.engine import URL, make_url
 
 from bbmeasure.errors import StorageUnavailableError
 
-#: How each system is told that what follows only reads, and sees the database as it is now.  Nothing of it outlasts
-#: the transaction: behind a pool of connections the next one to have this connection may be the master.
+#: The statement that begins a read-only transaction with a consistent snapshot.  Its effect ends with the transaction:
+#: behind a connection pool the master may use the same connection next.
 _BEGIN = {
     "sqlite": "PRAGMA query_only = ON",
     "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "mariadb": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 }
-#: Arguments that Buildbot itself takes from a URL, which no driver knows.
-_BUILDBOTS = ("max_idle", "storage_engine", "use_unicode", "serialize_access")
+#: Arguments of a URL that Buildbot itself reads and no driver knows.
+_BUILDBOT_ARGUMENTS = ("max_idle", "storage_engine", "use_unicode", "serialize_access")
 _SECRET = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
 
-#: Asks a question and has all its rows.
-Ask = Callable[[Any], Sequence[Any]]
+#: Runs a query and returns all its rows.
+Run = Callable[[Any], Sequence[Any]]
 
 
 class Database:
-    """The named tables of the database at a URL of SQLAlchemy's; StorageUnavailableError where it cannot be read."""
+    """The named tables of the database at a URL of SQLAlchemy; StorageUnavailableError where it cannot be read."""
 
     def __init__(self, url: str, tables: Sequence[str], connect_args: Optional[Mapping[str, Any]] = None) -> None:
-        address = _address(url)
+        address = _driver_url(url)
         self._secrets = _secrets(address)
-        with self._speaking():
+        with self._translated_errors():
             self._engine = sa.create_engine(address, connect_args=dict(connect_args or {}))
         metadata = sa.MetaData()
-        with self._speaking(), self._begun() as connection:
+        with self._translated_errors(), self._begun() as connection:
             there = set(sa.inspect(connection).get_table_names())
             missing = [name for name in tables if name not in there]
             if missing:
@@ -50,13 +50,13 @@ class Database:
         self.tables: Mapping[str, sa.Table] = metadata.tables
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close all connections."""
         self._engine.dispose()
 
     @contextmanager
-    def visit(self) -> Iterator[Ask]:
-        """One transaction: all that is asked in it is answered of one moment."""
-        with self._speaking(), self._begun() as connection:
+    def transaction(self) -> Iterator[Run]:
+        """One read-only transaction: all its queries see the same snapshot."""
+        with self._translated_errors(), self._begun() as connection:
             yield lambda query: connection.execute(query).all()
 
     @contextmanager
@@ -68,8 +68,8 @@ class Database:
             yield connection
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Errors in words of ours: a driver's may hold the address."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn errors of drivers, which may contain the URL, into StorageUnavailableError."""
         try:
             yield
         except ModuleNotFoundError as error:
@@ -81,38 +81,38 @@ class Database:
             raise StorageUnavailableError(f"database: {self._without_secrets(error)}") from None
 
     def _without_secrets(self, error: Exception) -> str:
-        said = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
-        text = re.sub(r"[\w+]+://\S*", "...", said[0])
+        lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
+        text = re.sub(r"[\w+]+://\S*", "...", lines[0])
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:300]
 
 
-def _address(url: str) -> URL:
-    """The address as a driver wants it, without what Buildbot takes from it."""
+def _driver_url(url: str) -> URL:
+    """The URL for the driver, without the arguments that Buildbot reads."""
     unreadable = StorageUnavailableError(
         "database: its URL cannot be read: expected DIALECT+DRIVER://USER:PASSWORD@HOST/DATABASE, "
         "with @ / % in a password written as %40 %2F %25"
     )
     try:
-        made = make_url(url)
+        parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise unreadable from None
-    if made.host and url.partition("?")[0].count("@") > 1:  # else a part of the password is taken for the host
+    if parsed.host and url.partition("?")[0].count("@") > 1:  # part of the password would be read as the host
         raise unreadable
-    query = {name: value for name, value in made.query.items() if name not in _BUILDBOTS}
-    if made.get_backend_name() in ("mysql", "mariadb"):
-        query["charset"] = "utf8mb4"  # of which the utf8 that Buildbot insists on is a part
-    path = made.database
-    if made.get_backend_name() == "sqlite" and path and not path.startswith("file:") and not Path(path).is_file():
+    query = {name: value for name, value in parsed.query.items() if name not in _BUILDBOT_ARGUMENTS}
+    if parsed.get_backend_name() in ("mysql", "mariadb"):
+        query["charset"] = "utf8mb4"  # a superset of the utf8 that Buildbot requires
+    path = parsed.database
+    if parsed.get_backend_name() == "sqlite" and path and not path.startswith("file:") and not Path(path).is_file():
         raise StorageUnavailableError(f"database: no file {path}")
-    return made.set(query=query)
+    return parsed.set(query=query)
 
 
 def _secrets(address: URL) -> list[str]:
-    """What no error may say."""
-    found = [str(address.password)] if address.password else []
+    """The texts that errors must not contain."""
+    secrets = [str(address.password)] if address.password else []
     for name, value in address.query.items():
         if _SECRET.search(name):
-            found += [value] if isinstance(value, str) else list(value)
-    return sorted(found, key=len, reverse=True)
+            secrets += [value] if isinstance(value, str) else list(value)
+    return sorted(secrets, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""captureData, from master.cfg's code to memory and to a journal on disk."""
+"""captureData, to memory and to a journal on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bbmeasure.times import NANOSECONDS
 
 
 class Master:
-    """As much of a master as capturing needs."""
+    """The parts of a master that capture needs."""
 
     def __init__(self, clock: Any = reactor) -> None:
         self.reactor = clock
@@ -34,7 +34,7 @@ class Master:
 
 
 class Build:
-    """As much of a build as a point needs."""
+    """The parts of a build that a point needs."""
 
     def __init__(self, master: Any, builder: str = "first", **properties: Any) -> None:
         self.master = master
@@ -48,13 +48,13 @@ class Build:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No master of another test is known."""
+    """Each test starts without masters."""
     monkeypatch.setattr(state, "_registry", state.Registry())
 
 
 @pytest.fixture
 def master() -> Master:
-    """The only running master; it captures."""
+    """The only running master."""
     made = Master()
     state_of(made)
     return made
@@ -62,15 +62,15 @@ def master() -> Master:
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """What is logged, as people read it."""
+    """The messages that are logged."""
     lines: list[str] = []
 
-    def hear(event: Any) -> None:
+    def observe(event: Any) -> None:
         lines.append(event["log_format"].format(**event))
 
-    globalLogPublisher.addObserver(hear)
+    globalLogPublisher.addObserver(observe)
     yield lines
-    globalLogPublisher.removeObserver(hear)
+    globalLogPublisher.removeObserver(observe)
 
 
 def values_of(master: Any) -> list[Any]:
@@ -79,7 +79,7 @@ def values_of(master: Any) -> list[Any]:
 
 @inlineCallbacks
 def with_journal(path: Any) -> Any:
-    """A master whose journal is there, as after a start."""
+    """A master with an open journal."""
     made = Master()
     storage = SQLiteStorage(path, reactor=reactor)
     yield state_of(made).pipeline.attach(storage)
@@ -88,23 +88,23 @@ def with_journal(path: Any) -> Any:
 
 @inlineCallbacks
 def stop(master: Any) -> Any:
-    """The master ends."""
+    """Stop a master and close its journal."""
     master.running = False
     yield state_of(master).pipeline.storage.close()
 
 
 def read(path: Any, series: str) -> list[Point]:
-    """What another process finds in the journal."""
+    """The points of a series, as another process reads them."""
     with JournalReader(path) as reader:
         return reader.points(Query(series), 1_000)
 
 
 class TestInBuilds:
-    """Who measured."""
+    """The build of a point."""
 
     @inlineCallbacks
-    def test_a_value_of_a_step(self, master: Master) -> Any:
-        """The step's build, builder, worker, revision and branch are the master's to say."""
+    def test_step(self, master: Master) -> Any:
+        """The master sets build, builder, worker, revision and branch of a point."""
         step = SimpleNamespace(name="compile", build=Build(master), master=master)
         assert (yield captureData("size", 12, build=step, unit="KiB", better="lower", tags={"target": "core"})) is None
         (point,) = captured_points(master)
@@ -112,16 +112,16 @@ class TestInBuilds:
         assert (point.value, point.build, point.tags) == (12 * 1024, context, {"target": "core"})
 
     @inlineCallbacks
-    def test_a_value_of_a_build(self, master: Master) -> Any:
-        """A build has no step."""
+    def test_build(self, master: Master) -> Any:
+        """The point of a build has no step."""
         yield captureData("size", 1, build=Build(master))
         (point,) = captured_points(master)
         assert point.build is not None
         assert point.build.step is None
 
     @inlineCallbacks
-    def test_a_value_of_what_a_reporter_is_given(self, master: Master) -> Any:
-        """It is of that build; a worker's name is Buildbot's own, not one that a step set."""
+    def test_build_of_a_reporter(self, master: Master) -> Any:
+        """The point has the reporter's build; a worker's name that a step set is ignored."""
         build = {"builder": {"name": "first"}, "number": 7, "buildid": 107, "results": 0}
         named = {"workername": ("bot1", "Worker"), "revision": ("abc", "Build"), "branch": (None, "Build")}
         for properties in (named, {**named, "workername": ("forged", "SetPropertyFromCommand Step")}, {}):
@@ -133,36 +133,36 @@ class TestInBuilds:
         ]
 
     @inlineCallbacks
-    def test_a_value_of_a_build_that_says_too_little(self, master: Master) -> Any:
-        """A build of the Data API alone has no builder's name: it is refused, and counted."""
+    def test_build_without_builder(self, master: Master) -> Any:
+        """A plain row of the Data API has no name of a builder: the value is refused and counted."""
         yield captureData("size", 1, build={"builderid": 1, "number": 7, "buildid": 107}, master=master)
         assert captured_points(master) == []
         assert state_of(master).pipeline.counters["failed"] == 1
 
     @pytest.mark.parametrize("build", [5, "first_builder", object()])
     @inlineCallbacks
-    def test_a_value_of_what_is_no_build(self, build: Any, master: Master, logged: list[str]) -> Any:
-        """It is refused with a word of what was wanted, which is no error of ours."""
+    def test_not_a_build(self, build: Any, master: Master, logged: list[str]) -> Any:
+        """The value is refused, and the message names the expected types."""
         yield captureData("size", 1, build=build, master=master)
         assert captured_points(master) == []
         assert state_of(master).pipeline.counters == {"failed": 1}
         assert any(repr(build)[:5] in line and "expected a build, a step" in line for line in logged)
 
     @inlineCallbacks
-    def test_a_value_of_nothing(self, master: Master) -> Any:
+    def test_no_build(self, master: Master) -> Any:
         """Without a build a point has no builder."""
         yield captureData("size", 1)
         assert captured_points(master)[0].build is None
 
     @inlineCallbacks
-    def test_a_text(self, master: Master) -> Any:
-        """A text is kept as one."""
+    def test_text(self, master: Master) -> Any:
+        """A text is stored as text."""
         yield captureData("compiler", "gcc 12")
         assert values_of(master) == ["gcc 12"]
 
     @inlineCallbacks
-    def test_a_time(self, master: Master) -> Any:
-        """``time`` is unix seconds; else it is now."""
+    def test_time(self, master: Master) -> Any:
+        """``time`` is unix seconds, by default now."""
         yield captureData("size", 1, time=1_700_000_000.5)
         before = reactor.seconds()  # type: ignore[attr-defined]
         yield captureData("size", 2)
@@ -187,26 +187,26 @@ class TestModes:
 
     @inlineCallbacks
     def test_diff(self, master: Master) -> Any:
-        """The difference from the last reported value is stored, nothing for the first."""
+        """The difference from the last reported value is stored, and nothing for the first."""
         for value in (10, 13, 13, 9):
             yield captureData("level", value, diff=True)
         assert values_of(master) == [3, 0, -4]
 
     @inlineCallbacks
-    def test_units_are_based_first(self, master: Master) -> Any:
-        """What is added is in the base unit, whatever each value came in."""
+    def test_units(self, master: Master) -> Any:
+        """Totals are in the base unit, whatever the unit of each value."""
         yield captureData("spent", 1, accumulate=True, unit="min")
         yield captureData("spent", 500, accumulate=True, unit="ms")
         assert values_of(master) == [60, 60.5]
 
-    def test_both_together_make_no_sense(self, master: Master) -> None:
-        """A total of differences is a mistake of who wrote it, and said at once."""
+    def test_accumulate_with_diff(self, master: Master) -> None:
+        """The combination is a ValueError."""
         with pytest.raises(ValueError, match="expected one of them"):
             captureData("x", 1, accumulate=True, diff=True)
 
     @inlineCallbacks
-    def test_each_series_builder_and_tags_counts_for_itself(self, master: Master) -> Any:
-        """Nothing is mixed, and a worker is no difference."""
+    def test_totals_are_separate(self, master: Master) -> Any:
+        """Each series, builder and set of tags has a total; workers share it."""
         for number in (1, 10):
             yield captureData("n", number, accumulate=True)
             yield captureData("other", number, accumulate=True)
@@ -216,8 +216,8 @@ class TestModes:
         assert values_of(master) == [1] * 5 + [11] * 5
 
     @inlineCallbacks
-    def test_both_go_on_after_a_restart(self, tmp_path: Any) -> Any:
-        """A new master on the same journal counts on from where the last one stood."""
+    def test_restart(self, tmp_path: Any) -> Any:
+        """A new master with the same journal continues totals and differences."""
         path = tmp_path / "journal.sqlite"
         for value in (5, 7):
             made = yield with_journal(path)
@@ -230,8 +230,8 @@ class TestModes:
         assert [point.value for point in read(path, "level")] == [2]
 
     @inlineCallbacks
-    def test_both_go_on_though_they_came_before_the_journal_was_open(self, tmp_path: Any) -> Any:
-        """What master.cfg captures while it is read adds to what the journal holds, each time."""
+    def test_values_from_before_the_journal(self, tmp_path: Any) -> Any:
+        """Values captured while master.cfg is read continue the totals in the journal, at each start."""
         path = tmp_path / "journal.sqlite"
         for value in (5, 7, 11):
             yield captureData("starts", 1, accumulate=True)
@@ -243,8 +243,8 @@ class TestModes:
         assert [point.value for point in read(path, "level")] == [2, 4]
 
     @inlineCallbacks
-    def test_many_at_once(self, tmp_path: Any) -> Any:
-        """Totals that are captured faster than they are written miss nothing."""
+    def test_concurrent_values(self, tmp_path: Any) -> Any:
+        """No value is lost when totals are captured faster than they are written."""
         path = tmp_path / "journal.sqlite"
         made = yield with_journal(path)
         yield defer.gatherResults([captureData("n", 1, accumulate=True, tags={"t": i % 2}) for i in range(1_000)])
@@ -252,8 +252,8 @@ class TestModes:
         assert max(point.value for point in read(path, "n")) == 500
 
     @inlineCallbacks
-    def test_what_is_forgotten_starts_anew(self, tmp_path: Any) -> Any:
-        """After ``bbmeasure forget`` in another process, beside a running master, a total begins again."""
+    def test_forget(self, tmp_path: Any) -> Any:
+        """After ``bbmeasure forget`` in another process a total starts from zero, beside a running master."""
         from bbmeasure.cli.main import main
 
         path = tmp_path / "journal.sqlite"
@@ -268,12 +268,12 @@ class TestModes:
 
 
 class TestJournal:
-    """On disk."""
+    """The journal on disk."""
 
     @pytest.mark.usefixtures("long_deadlines")
     @inlineCallbacks
-    def test_it_fires_when_the_point_is_on_disk(self, tmp_path: Any) -> Any:
-        """Another process finds the point when the Deferred has fired."""
+    def test_fires_when_on_disk(self, tmp_path: Any) -> Any:
+        """Another process reads the point as soon as the Deferred has fired."""
         path = tmp_path / "journal.sqlite"
         made = yield with_journal(path)
         for number in range(3):
@@ -284,16 +284,16 @@ class TestJournal:
         yield stop(made)
 
     @inlineCallbacks
-    def test_a_closed_journal_is_counted(self, tmp_path: Any, logged: list[str]) -> Any:
-        """What comes when the journal is closed is counted and logged, and fails nobody."""
+    def test_closed_journal(self, tmp_path: Any, logged: list[str]) -> Any:
+        """A value after the journal was closed is counted and logged, and raises nothing."""
         made = yield with_journal(tmp_path / "journal.sqlite")
         yield stop(made)
         assert (yield captureData("size", 1, master=made)) is None
         assert state_of(made).pipeline.counters["failed"] == 1
         assert any("closed" in line for line in logged)
 
-    def test_a_hanging_store_keeps_nobody_waiting(self) -> None:
-        """The Deferred fires after WRITE_TIMEOUT, whatever becomes of the value."""
+    def test_hanging_store(self) -> None:
+        """The Deferred fires after WRITE_TIMEOUT."""
         clock = task.Clock()
         made = Master(clock)
         state_of(made).pipeline.attach(BrokenStorage("hang"))
@@ -326,7 +326,7 @@ BAD: dict[str, dict[str, Any]] = {
     "kind": {"kind": "colour"},
     "better": {"better": "larger"},
     "tags": {"tags": ["a"]},
-    "a_tag_of_the_masters": {"tags": {"builder": "liar"}},
+    "reserved_tag": {"tags": {"builder": "liar"}},
     "many_tags": {"tags": {f"k{n}": "v" for n in range(17)}},
     "a_time_that_is_a_text": {"time": "1700000000"},
     "a_time_that_is_nan": {"time": math.nan},
@@ -339,8 +339,8 @@ BAD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("bad", list(BAD))
 @inlineCallbacks
-def test_a_bad_value_is_counted_and_logged(bad: str, master: Master, logged: list[str]) -> Any:
-    """Nothing raises, the Deferred fires with None, one counter goes up, and a short line says why."""
+def test_bad_value(bad: str, master: Master, logged: list[str]) -> Any:
+    """Nothing is raised, the Deferred fires with None, one counter is incremented, and a short line is logged."""
     arguments = {"name": "size", "value": 1, **BAD[bad]}
     assert (yield captureData(arguments.pop("name"), arguments.pop("value"), **arguments)) is None
     assert captured_points(master) == []
@@ -354,8 +354,8 @@ def test_a_bad_value_is_counted_and_logged(bad: str, master: Master, logged: lis
 
 
 @inlineCallbacks
-def test_one_that_disagrees_with_its_series_is_counted(master: Master) -> Any:
-    """A value in another unit is not mixed in."""
+def test_conflicting_unit(master: Master) -> Any:
+    """A value in another unit is refused and counted."""
     yield captureData("size", 1, unit="bytes")
     yield captureData("size", 1, unit="s")
     assert values_of(master) == [1]
@@ -363,11 +363,11 @@ def test_one_that_disagrees_with_its_series_is_counted(master: Master) -> Any:
 
 
 class TestThreads:
-    """From any thread."""
+    """Calls from other threads."""
 
     @inlineCallbacks
-    def test_a_foreign_thread_gets_no_answer(self, master: Master) -> Any:
-        """A value from a thread is kept by the reactor's; its caller gets None and no Deferred."""
+    def test_other_thread(self, master: Master) -> Any:
+        """A value from another thread is stored by the reactor's thread; the caller gets None and no Deferred."""
         kept_in: list[threading.Thread] = []
         pipeline = state_of(master).pipeline
         write = pipeline.memory.write
@@ -382,8 +382,8 @@ class TestThreads:
         assert pipeline.counters["failed"] == 1
 
     @inlineCallbacks
-    def test_a_mistake_is_raised_in_the_thread(self, master: Master) -> Any:
-        """What is a ValueError is one there too."""
+    def test_value_error_in_another_thread(self, master: Master) -> Any:
+        """A ValueError is raised in the calling thread."""
         with pytest.raises(ValueError, match="expected one of them"):
             yield threads.deferToThread(captureData, "n", 1, accumulate=True, diff=True)
         other = Master()
@@ -392,8 +392,8 @@ class TestThreads:
             yield threads.deferToThread(captureData, "n", 1)
 
     @inlineCallbacks
-    def test_what_master_cfg_captures_reaches_the_first_master(self) -> Any:
-        """Buildbot reads master.cfg in a thread, before there is any master that captures."""
+    def test_master_cfg_thread(self) -> Any:
+        """Buildbot reads master.cfg in a thread, before any master captures."""
         yield threads.deferToThread(captureData, "n", 1)
         yield task.deferLater(reactor, 0, lambda: None)  # type: ignore[arg-type]
         made = Master()
@@ -401,11 +401,11 @@ class TestThreads:
 
 
 class TestMasters:
-    """Which master is meant."""
+    """The choice of the master."""
 
     @inlineCallbacks
-    def test_before_there_is_a_master(self) -> Any:
-        """Values wait in memory, and the first master has them."""
+    def test_before_the_first_master(self) -> Any:
+        """Values wait in memory for the first master."""
         for value in (5, 6):
             yield captureData("n", value, accumulate=True)
         yield captureData("n", math.nan)
@@ -417,7 +417,7 @@ class TestMasters:
         assert values_of(Master()) == []
 
     def test_several_masters(self, master: Master) -> None:
-        """Where several run, who captures must say which; a build says it, and one that has stopped does not count."""
+        """With several running masters, ``master`` or ``build`` must name one; stopped masters do not count."""
         other = Master()
         state_of(other)
         with pytest.raises(ValueError, match="2 masters run in this process: expected master= to say which"):
@@ -429,8 +429,8 @@ class TestMasters:
         assert values_of(master) == [2, 4]
         assert values_of(other) == [3]
 
-    def test_a_master_that_is_gone_is_forgotten(self, master: Master) -> None:
-        """The layer keeps no master alive."""
+    def test_freed_master(self, master: Master) -> None:
+        """captureData keeps no master alive."""
         other: Optional[Master] = Master()
         state_of(other)
         del other

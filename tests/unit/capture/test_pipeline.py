@@ -131,7 +131,7 @@ def test_failing_store(capture: Pipeline) -> None:
     capture.attach(BrokenStorage("fail"))
     error = result_of(capture.capture(value_of()))
     assert isinstance(error, StorageUnavailableError)
-    assert str(error) == "broken: told to fail"
+    assert str(error) == "broken: set to fail"
 
 
 def test_capture_all_is_one_write(capture: Pipeline, slow: SlowStorage) -> None:

@@ -1,4 +1,4 @@
-"""The note in a master's folder that says where its journal is."""
+"""The open journals of a master, and the file that records their path."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ inlineCallbacks = pytest_twisted.inlineCallbacks
 
 
 @inlineCallbacks
-def test_the_note_follows_the_journal(tmp_path: Path) -> Any:
-    """There is one while the journal is another than that by default, wherever that is, and one alone."""
+def test_recorded_path_follows_the_journal(tmp_path: Path) -> Any:
+    """The file exists while the journal has another path than the default, and holds that path."""
     folder = tmp_path / "master"
     folder.mkdir()
     master = FakeMaster(folder)
     service = SQLiteInstance()
     configured(master, service)
     yield started(master, service)
-    noted = [recorded_journal(folder)]
+    recorded = [recorded_journal(folder)]
     for path in ("sub/../own.sqlite", str(tmp_path / "far.sqlite"), "../far.sqlite", "./bbmeasure.sqlite"):
         sibling = SQLiteInstance(path=path)
         configured(master, sibling)
         yield service.reconfigServiceWithSibling(sibling)
-        noted.append(recorded_journal(folder))
-    assert noted == [None, folder / "own.sqlite", tmp_path / "far.sqlite", tmp_path / "far.sqlite", None]
+        recorded.append(recorded_journal(folder))
+    assert recorded == [None, folder / "own.sqlite", tmp_path / "far.sqlite", tmp_path / "far.sqlite", None]
     yield state_of(master).pipeline.settle()
     yield service.stopService()
     yield task.deferLater(reactor, 0.02)
 
 
 @inlineCallbacks
-def test_the_first_of_two_stores_is_noted(tmp_path: Path) -> Any:
-    """What the commands read is what the page shows: the store that the configuration has first."""
+def test_first_of_two_stores_is_recorded(tmp_path: Path) -> Any:
+    """Commands read the store that the configuration has first."""
     master = FakeMaster(tmp_path)
     first, second = SQLiteInstance(path="a.sqlite"), SQLiteInstance(name="second", path="b.sqlite")
     configured(master, first, second)
@@ -62,8 +62,8 @@ def test_the_first_of_two_stores_is_noted(tmp_path: Path) -> Any:
     yield task.deferLater(reactor, 0.02)
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
-    """The note is a help to the commands and no reason for a master not to start."""
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A path that cannot be recorded does not keep the master from starting."""
     (tmp_path / f"{LOCATION_FILE}.new").mkdir()
     record_journal(tmp_path, tmp_path / "own.sqlite")
     assert recorded_journal(tmp_path) is None
@@ -74,15 +74,15 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 
 class Anybody:
-    """Who may see everything."""
+    """A viewer with all permissions."""
 
     def visible(self) -> defer.Deferred[None]:
         return defer.succeed(None)
 
 
 @inlineCallbacks
-def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
-    """One that was renamed or removed is told with what waits for it, one that is being exchanged is not."""
+def test_health_of_an_abandoned_exporter(tmp_path: Path) -> Any:
+    """An exporter whose instance was removed is reported with its backlog; one that is being replaced is not."""
     master = FakeMaster(tmp_path)
     store, sink = SQLiteInstance(), influx(url=f"http://127.0.0.1:{free_port()}", name="former")
     configured(master, store, sink)
@@ -90,20 +90,20 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
     yield started(master, sink)
     yield captureData("size", 1.0, master=master)
     pipeline = state_of(master).pipeline
-    answering = Endpoints(master, state_of(master), JsonWriter(reactor))
+    endpoints = Endpoints(master, state_of(master), JsonWriter(reactor))
 
     def sinks() -> Any:
-        told = answering.health({}, Anybody())
-        return told.addCallback(lambda parts: {one["name"]: one for one in json.loads(b"".join(parts))["sinks"]})
+        body = endpoints.health({}, Anybody())
+        return body.addCallback(lambda parts: {one["name"]: one for one in json.loads(b"".join(parts))["sinks"]})
 
     assert "no instance" not in str((yield sinks())["former"]["last_error"])
     yield sink.stopService()
     assert (yield sinks()) == {}  # configured still
     configured(master, store)
-    told = (yield sinks())["former"]
-    assert told["last_error"].startswith("no instance has that name any longer")
-    assert told["last_error"].endswith("bbmeasure ship --master DIR --sink former --detach")
-    assert (told["backlog"], told["counters"]) == (1, {"dropped": 0})
+    health = (yield sinks())["former"]
+    assert health["last_error"].startswith("no instance has that name any longer")
+    assert health["last_error"].endswith("bbmeasure ship --master DIR --sink former --detach")
+    assert (health["backlog"], health["counters"]) == (1, {"dropped": 0})
     yield pipeline.storage.detach_exporter("former")  # type: ignore[attr-defined]  # an attribute of this implementation
     assert (yield sinks()) == {}
     yield store.stopService()
@@ -111,8 +111,8 @@ def test_health_tells_of_a_sink_that_no_instance_ships(tmp_path: Path) -> Any:
 
 
 @inlineCallbacks
-def test_health_waits_for_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A journal that does not say which sinks it has is counted, and the rest is told."""
+def test_health_with_a_hanging_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A journal that does not list its exporters in time is counted."""
     monkeypatch.setattr(journals, "JOURNAL_TIMEOUT", 0.01)
     monkeypatch.setattr(SQLiteStorage, "exporters", lambda self: defer.Deferred())
     master = FakeMaster(tmp_path)
