@@ -1,7 +1,8 @@
 """Run all benchmarks, or those named: ``make bench``, ``make bench ARGS="steps program_size"``, ``ARGS=--list``.
 
-Each benchmark prints its figures with their targets, beside a peer's from the same run where there is a peer.  The exit
-status is 1 if a benchmark failed or missed a target.
+Options after a single name are that benchmark's: ``python -m benchmarks analysis --series DIR``.  Each benchmark prints
+its figures with their targets, beside a peer's from the same run where there is a peer.  The exit status is 1 if a
+benchmark failed or missed a target.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ def main(arguments: list[str]) -> int:
         for name in known:
             print(f"{name:<16} {_summary(name)}")
         return 0
-    unknown = [name for name in arguments if name not in known]
+    first = next((index for index, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
+    wanted, options = arguments[:first], arguments[first:]
+    if options and len(wanted) != 1:
+        print(f"{' '.join(options)}: expected one benchmark before its options", file=sys.stderr)
+        return 2
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"{', '.join(unknown)}: expected --list or some of {', '.join(known)}", file=sys.stderr)
         return 2
     failed = []
-    for name in arguments or known:
+    for name in wanted or known:
         print(f"\n==== {name}: {_summary(name)}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=HERE.parent).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *options], cwd=HERE.parent).returncode:
             failed.append(name)
     if failed:
         print(f"\nfailed or missed a target: {', '.join(failed)}")
