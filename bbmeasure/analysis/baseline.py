@@ -19,6 +19,8 @@ UNUSUAL = 4.0
 DRIFT_DOMINANCE = 0.8
 #: A value belongs to a mode where it lies this far on the way from the level to it.
 MODE_REACH = 0.7
+#: Magnitude of a value, where the level has one of about 1, above which only the sign matters.
+MOST = 1e300
 
 
 class Baseline:
@@ -107,13 +109,27 @@ class Baseline:
         difference = abs(robust.scaled(value, power) - level)
         return difference > 0.0 and difference >= change * abs(level)
 
-    def chance(self, values: Sequence[float], center: float) -> float:
-        """Chance that so many of ``values`` lie most of the way to ``center`` as do, drawn from the accepted values.
+    def fit(self, values: Sequence[float], change: float) -> float:
+        """How much closer ``values`` are to their median than to this level, in sum and in spreads of the level.
+
+        0 where their median is off by less than that fraction of the level.
+        """
+        power, level, spread = self._summarize()
+        if not self.off(robust.median(values), change):
+            return 0.0
+        if not spread:
+            return inf
+        scaled = [max(-MOST, min(MOST, robust.scaled(value, power))) for value in values]
+        center = robust.median(scaled)
+        return sum(abs(value - level) - abs(value - center) for value in scaled) / spread
+
+    def chance(self, values: Sequence[float]) -> float:
+        """Chance that so many of ``values`` lie most of the way to their median, drawn from the accepted values.
 
         Upper tail of the binomial distribution with the share of the accepted values that lie there.
         """
         power, level, _ = self._summarize()
-        edge = level + MODE_REACH * (robust.scaled(center, power) - level)
+        edge = level + MODE_REACH * (robust.scaled(robust.median(values), power) - level)
 
         def inside(value: float) -> bool:
             return robust.scaled(value, power) >= edge if edge > level else robust.scaled(value, power) <= edge

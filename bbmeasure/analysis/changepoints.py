@@ -21,9 +21,10 @@ LEAST_SCORE = 6.0
 LEAST_DOMINANCE = 0.6
 #: Mann and Whitney 1947: standardised rank sum of two levels.
 LEAST_RANK = 3.1
-#: Builds on each side that show whether a change is a step, and the part of it that they must show.
+#: Builds on each side that show whether a change is a step: they show this part of it, or hardly overlap.
 STEP_BUILDS = 8
 STEP_PART = 0.6
+STEP_DOMINANCE = 0.95
 #: Share of a side whose deviations its spread covers, and Phi^-1((1 + share) / 2); for sides of enough builds.
 COVERED = 0.85
 COVERED_SIGMA = 1.4395
@@ -146,8 +147,10 @@ def _spread(ordered: Sequence[float], center: float) -> float:
 
 def _is_step(left: Sequence[float], right: Sequence[float], change: float) -> bool:
     """Whether the builds next to the split show most of the change: it is no slope."""
-    near = robust.median(right[:STEP_BUILDS]) - robust.median(left[-STEP_BUILDS:])
-    return near / change >= STEP_PART
+    before, after = sorted(left[-STEP_BUILDS:]), sorted(right[:STEP_BUILDS])
+    if (robust.middle(after) - robust.middle(before)) / change >= STEP_PART:
+        return True
+    return robust.dominance(before, after) * (1 if change > 0 else -1) >= STEP_DOMINANCE
 
 
 def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:

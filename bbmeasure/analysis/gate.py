@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Optional
 
 from bbmeasure.analysis import reasons, robust
 from bbmeasure.analysis.baseline import NEEDED_AFTER_CHANGE, UNUSUAL, Baseline, nearest
+from bbmeasure.analysis.runs import Build, Run
 from bbmeasure.analysis.verdict import Rules, State, Verdict, number_of, numbers_of
 from bbmeasure.errors import QueryError
 from bbmeasure.records import Kind
 from bbmeasure.units import excerpt
 
-# Cumulative sum of deviations: Page 1954, "Continuous inspection schemes".  Each value adds its deviation in spreads,
-# at most UNUSUAL, less the allowance; a run is confirmed where the sum reaches the decision: five values at the least.
-ALLOWANCE = 1.5
-DECISION = 12.0
 #: Builds after which a run that is not confirmed ends.
 LONGEST_RUN = 15
-#: Chance that a confirmed run is drawn from the accepted values, where the line has several modes: at most this.
-CHANCE = 1e-5
 #: Measurements of one build that count for a run.
 MOST_SAMPLES = 25
 #: Levels that can be usual at the same time.
@@ -31,36 +26,6 @@ BROKEN_FACTOR = 10.0
 DRIFT_CHANGES = 2.5
 #: Version of the kept state.
 STATE_VERSION = 1
-
-
-@dataclass
-class _Run:
-    """Cumulative sum in one direction, and the position of the open build where it left zero."""
-
-    sign: int
-    score: float = 0.0
-    first: Optional[int] = None
-
-    def add(self, deviation: float, position: int) -> None:
-        """Add the deviation of one measurement."""
-        self.score = max(0.0, self.score + min(self.sign * deviation, UNUSUAL) - ALLOWANCE)
-        if not self.score:
-            self.first = None
-        elif self.first is None:
-            self.first = position
-
-    def end(self) -> None:
-        """Return to zero."""
-        self.score, self.first = 0.0, None
-
-
-@dataclass(frozen=True)
-class _Build:
-    """A build that is not accepted yet: its number, its value and each of its measurements."""
-
-    number: int
-    value: float
-    samples: tuple[float, ...]
 
 
 class ShiftDetector:
@@ -78,9 +43,9 @@ class ShiftDetector:
         self.previous: Optional[Baseline] = None
         self.reference: Optional[Baseline] = None
         self.acknowledged: dict[str, float] = {}
-        self._rising = _Run(1)
-        self._falling = _Run(-1)
-        self._open: list[_Build] = []
+        self._rising = Run(1)
+        self._falling = Run(-1)
+        self._open: list[Build] = []
         self._least: Optional[float] = None
         self._most: Optional[float] = None
         self._suspect = False
@@ -109,7 +74,7 @@ class ShiftDetector:
         self.count += 1
         level = nearest(self.levels, value)
         rule = self._broken_rule(value, level)
-        verdict = self._assess(_Build(number, value, measured), level)
+        verdict = self._assess(Build(number, value, measured), level)
         if rule is None:
             return verdict
         return replace(verdict, state=State.WORSE, rule=rule, reason=reasons.broken_rule(self.rules, rule, verdict))
@@ -174,8 +139,11 @@ class ShiftDetector:
             detector.previous = state["previous"] and Baseline.from_dict(state["previous"], history)
             detector.reference = state["reference"] and Baseline.from_dict(state["reference"], history)
             detector.acknowledged = dict(state["acknowledged"])
-            detector._rising, detector._falling = (_Run(**run) for run in state["runs"])
-            detector._open = [_Build(one["number"], one["value"], tuple(one["samples"])) for one in state["open"]]
+            detector._rising, detector._falling = (Run(**run) for run in state["runs"])
+            detector._open = [
+                Build(**{**one, "samples": tuple(one["samples"]), "deviations": tuple(one["deviations"])})
+                for one in state["open"]
+            ]
             detector._least, detector._most = state["seen"]
             detector._suspect = state["suspect"]
         except (KeyError, TypeError, ValueError) as error:
@@ -230,7 +198,7 @@ class ShiftDetector:
         if level.ready and rules.maximum_decrease is not None:
             yield "decrease", level.level - rules.maximum_decrease * abs(level.level), -1
 
-    def _assess(self, build: _Build, level: Baseline) -> Verdict:
+    def _assess(self, build: Build, level: Baseline) -> Verdict:
         """Judge a build without its rules."""
         value = build.value
         if not level.ready:
@@ -250,33 +218,25 @@ class ShiftDetector:
                 return self._confirm([build], level, "exact")
         return self._continue(build, level)
 
-    def _continue(self, build: _Build, level: Baseline) -> Verdict:
+    def _continue(self, build: Build, level: Baseline) -> Verdict:
         """Add a build to the runs; confirm one, or end those that are too long."""
-        position = len(self._open)
-        self._open.append(build)
-        unusual = False
-        for sample in build.samples:
-            deviation = nearest(self.levels, sample).deviation(sample)
-            unusual = unusual or abs(deviation) >= UNUSUAL
-            for run in (self._rising, self._falling):
-                run.add(deviation, position)
+        deviations = [nearest(self.levels, sample).deviation(sample) for sample in build.samples]
+        self._open.append(replace(build, deviations=tuple(deviations)))
         for run in (self._rising, self._falling):
-            if run.score >= DECISION and run.first is not None:
-                builds = self._open[run.first :]
-                after = robust.median(sample for one in builds for sample in one.samples)
-                base = nearest(self.levels, after)
-                samples = [sample for one in builds for sample in one.samples]
-                if base.off(after, self.rules.shift_change) and base.chance(samples, after) <= CHANCE:
-                    return self._confirm(builds, base, "shift")
+            run.add(deviations, len(self._open) - 1)
+        for run in (self._rising, self._falling):
+            confirmed = run.confirmed(self._open, self.levels, self.rules.shift_change)
+            if confirmed is not None:
+                return self._confirm(*confirmed, "shift")
         self._settle()
         if not self._open and self._has_drifted():
             return self._confirm_drift(build)
         low, high = level.usual(self.rules.shift_change)
-        if unusual and not low < build.value < high:
+        if max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high:
             return reasons.unconfirmed(self.rules, build.value, level)
         return reasons.normal(self.rules, build.value, level)
 
-    def _confirm(self, builds: Sequence[_Build], base: Baseline, rule: str) -> Verdict:
+    def _confirm(self, builds: Sequence[Build], base: Baseline, rule: str) -> Verdict:
         """Confirm a change of level by ``builds``, and seed the next baseline with them."""
         after = robust.median(sample for build in builds for sample in build.samples)
         returned = False
@@ -284,6 +244,8 @@ class ShiftDetector:
             low, high = self.previous.usual(self.rules.shift_change)
             returned = low <= after <= high
         verdict = reasons.confirmed(self.rules, builds[-1].value, base, after, rule, len(builds))
+        new = {id(build) for build in builds}
+        base.extend(build.value for build in self._open if id(build) not in new)
         self.levels = [base]
         self._begin_level([build.value for build in builds])
         return replace(verdict, since=builds[0].number, returned=returned)
@@ -297,7 +259,7 @@ class ShiftDetector:
             self.reference = level.copy()
         return self.reference.drifted(level, DRIFT_CHANGES * self.rules.shift_change)
 
-    def _confirm_drift(self, build: _Build) -> Verdict:
+    def _confirm_drift(self, build: Build) -> Verdict:
         """Confirm that the level has drifted; the present baseline goes on and is compared with from now on."""
         level = self.levels[-1]
         base, self.reference = self.reference or level, level.copy()
@@ -337,7 +299,7 @@ class ShiftDetector:
             if run.first is not None:
                 run.first -= accepted
 
-    def _accept(self, build: _Build) -> None:
+    def _accept(self, build: Build) -> None:
         nearest(self.levels, build.value).extend([build.value])
 
     def _see(self, value: float) -> None:

@@ -53,6 +53,12 @@ def test_step():
     assert change.score > 6
 
 
+def test_step_after_values_that_are_hardly_off():
+    """A run that began with slightly high values is confirmed all the same, and begins at the step."""
+    values = [*_noise(40), *[101.8, 102.1, 101.7, 101.9, 102.2, 101.6, 101.9, 102.0], *[110.0 + i for i in range(5)]]
+    assert _confirmed(values, better="lower") == [(51, 48, "worse")]
+
+
 def test_states_around_a_step():
     """First no baseline, then normal, four times unconfirmed, worse once, and then the new level is the usual one."""
     values = [*_noise(60), *(value + 8 for value in _noise(40, 2))]
