@@ -111,7 +111,7 @@ class MetadataExporter:
         return {}
 
     def _resolve(self, info: SeriesInfo, current: StoredMetadata) -> SeriesInfo:
-        """Return ``info`` if this master or nobody owns the series, else the current metadata.
+        """Return ``info`` if this master or no master owns the series, else the current metadata.
 
         A missing direction is taken from ``info`` in any case.
         """

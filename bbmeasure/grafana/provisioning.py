@@ -67,13 +67,13 @@ def write_provisioning(
             for uid, dashboard in DashboardBuilder(group_series(series), retention_policy, page).all().items()
         },
     }
-    written = []
-    for name, content in files.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        written.append(path)
-    return written
+    return [_write(out / name, content) for name, content in files.items()]
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def _source(url: str, database: str, username: Optional[str], *, token: bool) -> dict[str, Any]:
