@@ -1,9 +1,9 @@
-"""How fast a real master answers the page, and that it does nothing else slower: ``python -m benchmarks.api``.
+"""Latency of the JSON API of a real master, and its effect on the master: ``python -m benchmarks.api``.
 
-A journal with 500 series of two builders and one of a million points; requests over HTTP, the best of five.  Last, the
-overview for a visitor who may see one of the builders.  The reactor's lag is what
-a call every 10 ms in the master finds itself late by, while two clients keep asking.  Then builds with fifty clients
-that keep asking, beside builds without.
+The journal has 500 series of two builders and one series of a million points.  A latency is the best of five requests
+over HTTP; the last one is the list of series for a user who may see one of the builders.  The reactor's lag is the
+delay of a call every 10 ms in the master while two clients send requests.  Builds are timed with and without fifty
+clients.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def tick():
 reactor.callLater(0.01, tick)
 """
 
-#: Rules by which visitors may not see the builds of "hidden".
+#: Rules that hide the builds of "hidden".
 RULES = """
 from buildbot.www.authz.endpointmatchers import EndpointMatcherBase, Match
 from twisted.internet import defer
@@ -113,14 +113,14 @@ def main() -> int:
         site = Site(Path(folder), CONFIG)
         seed(site.journal)
         with site:
-            for what, path, most in (
+            for name, path, target in (
                 ("overview of 500 series", "series", 100.0),
                 ("average, deviation, min, max of 1M", f"{_LARGE}&statistics=average,deviation,minimum,maximum", 50.0),
                 ("median and p95 of 1M", f"{_LARGE}&statistics=median,p95", 1_000.0),
                 ("200 buckets of 1M", "points?series=large&buckets=200", 600.0),
             ):
-                figures.show(what, min(_ask(site, path) for _ in range(5)), "ms", most)
-            lags = _lags_while_asked(site)
+                figures.show(name, min(_request(site, path) for _ in range(5)), "ms", target)
+            lags = _lags_under_load(site)
             figures.show("reactor lag, p99.9", lags[int(len(lags) * 0.999)] * 1_000, "ms", 20)
             figures.show("reactor lag, maximum", lags[-1] * 1_000, "ms", 100)
             slower = _builds(site)
@@ -128,29 +128,31 @@ def main() -> int:
             site.write_config(CONFIG + RULES)
             site.reconfig()
             _check_rules(site)
-            figures.show("overview of 500, of one builder", min(_ask(site, "series") for _ in range(5)), "ms", 100.0)
+            figures.show(
+                "overview of 500, of one builder", min(_request(site, "series") for _ in range(5)), "ms", 100.0
+            )
     return figures.status
 
 
 _LARGE = "statistics?series=large"
 
 
-def _ask(site: Site, path: str) -> float:
-    """Milliseconds until the whole answer is there; each question is a new one, so that no cache answers it."""
+def _request(site: Site, path: str) -> float:
+    """Milliseconds until the answer is complete, on a new connection."""
     begun = time.perf_counter()
-    address = f"{site.url}plugins/bbmeasure/api/v1/{path}"
-    with urllib.request.urlopen(address, timeout=60) as answer:
+    url = f"{site.url}plugins/bbmeasure/api/v1/{path}"
+    with urllib.request.urlopen(url, timeout=60) as answer:
         json.load(answer)
     return (time.perf_counter() - begun) * 1_000
 
 
 def _check_rules(site: Site) -> None:
     with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/series", timeout=60) as answer:
-        seen = {name for one in json.load(answer)["series"] for name in one["builders"]}
-    assert seen == {"b"}, seen
+        visible = {name for series in json.load(answer)["series"] for name in series["builders"]}
+    assert visible == {"b"}, visible
 
 
-def _lags_while_asked(site: Site) -> list[float]:
+def _lags_under_load(site: Site) -> list[float]:
     stop = threading.Event()
     paths = (
         "series",
@@ -158,7 +160,7 @@ def _lags_while_asked(site: Site) -> list[float]:
         "points?series=large&buckets=200",
         "points?series=large&limit=5000",
     )
-    threads = [threading.Thread(target=_keep_asking, args=(site, paths, stop, 0.05)) for _ in range(2)]
+    threads = [threading.Thread(target=_send_requests, args=(site, paths, stop, 0.05)) for _ in range(2)]
     (site.master_dir / "lags.json").unlink(missing_ok=True)
     for thread in threads:
         thread.start()
@@ -170,24 +172,24 @@ def _lags_while_asked(site: Site) -> list[float]:
     return sorted(lags[-1500:])
 
 
-def _keep_asking(site: Site, paths: tuple[str, ...], stop: threading.Event, pause: float) -> None:
+def _send_requests(site: Site, paths: tuple[str, ...], stop: threading.Event, pause: float) -> None:
     number = 0
     while not stop.wait(pause):
         number += 1
         try:
-            _ask(site, paths[number % len(paths)])
-        except OSError:  # more than the master takes at once is refused: so it should
+            _request(site, paths[number % len(paths)])
+        except OSError:  # status 503 if there are too many requests
             continue
 
 
 def _builds(site: Site) -> float:
-    """By how much the median build takes longer with fifty clients, as the master itself times builds."""
+    """The relative increase of the median build duration with fifty clients, by the times of the master."""
     numbers: dict[bool, list[int]] = {False: [], True: []}
     for number in range(2 * BUILDS):
         busy, stop = bool(number % 2), threading.Event()
         paths = ("series", "statistics?series=series_1", "points?series=series_2&limit=100")
         threads = [
-            threading.Thread(target=_keep_asking, args=(site, paths, stop, 1.0)) for _ in range(50 if busy else 0)
+            threading.Thread(target=_send_requests, args=(site, paths, stop, 1.0)) for _ in range(50 if busy else 0)
         ]
         for thread in threads:
             thread.start()
@@ -195,12 +197,12 @@ def _builds(site: Site) -> float:
         stop.set()
         for thread in threads:
             thread.join()
-    time.sleep(1)  # until the last one's duration is kept
+    time.sleep(1)  # until the last duration is stored
     with JournalReader(site.journal) as reader:
-        found = reader.points(Query("build_duration", builder="b"), 4 * BUILDS)
-    took = {point.build.build: float(point.value) for point in found if point.build is not None}
-    without, beside = (statistics.median(took[number] for number in numbers[busy]) for busy in (False, True))
-    return beside / without - 1
+        points = reader.points(Query("build_duration", builder="b"), 4 * BUILDS)
+    durations = {point.build.build: float(point.value) for point in points if point.build is not None}
+    idle, loaded = (statistics.median(durations[number] for number in numbers[busy]) for busy in (False, True))
+    return loaded / idle - 1
 
 
 if __name__ == "__main__":

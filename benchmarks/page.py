@@ -1,8 +1,8 @@
-"""How soon a chart of 10,000 points is drawn in Chromium: ``python -m benchmarks.page [RUNS]``.
+"""Time to draw a chart of 10,000 points in Chromium: ``python -m benchmarks.page [RUNS]``.
 
-A real master with 500 series.  Each run is a fresh window without a cache, and takes the time from opening the address
-until Buildbot's own frame was there, and until a frame with the chart was shown.  The medians count; beside the chart's
-stand the quickest and the slowest run, and what a second visit takes, whose scripts the browser has.
+A real master has 500 series.  Each run uses a new browser context with an empty cache, and measures the time from
+navigation until Buildbot's own frame and until the chart is drawn.  It prints the medians, the fastest and slowest
+chart, and the time of a second visit with cached scripts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ from benchmarks.targets import Figures
 from tests.browser.conftest import FLAGS
 
 RUNS = 9
-#: One more than are drawn singly, and the most that are.
+#: The smallest number of points that is drawn as buckets, and the largest that is drawn singly.
 MANY, FEW = 10_000, 9_999
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 
-#: Notes in ``window.seen`` when something was there first, in milliseconds since the address was opened.  The chart
-#: is there once a frame with it has been shown.
-WATCH = """
+#: Script that records in ``window.seen`` when an element first appears, in milliseconds since navigation.
+RECORD_SCRIPT = """
     window.seen = {};
     const note = name => { window.seen[name] ??= performance.now(); };
     const look = () => {
@@ -49,7 +48,7 @@ WATCH = """
 
 
 def seed_points(path: Path) -> None:
-    """Two more series of one builder, a point a build."""
+    """Add two series of one builder, with one point a build."""
     now = int(time.time())
     with Journal(path) as journal:
         for name, count in (("many", MANY), ("few", FEW)):
@@ -69,7 +68,7 @@ def seed_points(path: Path) -> None:
 
 
 def visit(page: Page, site: Site, series: str) -> dict[str, float]:
-    """What was there when, in milliseconds."""
+    """Load the page of a series; the times of ``window.seen``."""
     page.goto("about:blank")
     page.goto(f"{site.url}#/measurements/{series}")
     page.wait_for_function("window.seen.chart !== undefined")
@@ -78,25 +77,25 @@ def visit(page: Page, site: Site, series: str) -> dict[str, float]:
     return seen
 
 
-def fresh(browser: Browser, site: Site, series: str) -> list[dict[str, float]]:
-    """A first and a second visit in a new window."""
+def visit_twice(browser: Browser, site: Site, series: str) -> list[dict[str, float]]:
+    """A first and a second visit in a new browser context."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.add_init_script(WATCH)
+        page.set_default_timeout(TIMEOUT_MS)
+        page.add_init_script(RECORD_SCRIPT)
         return [visit(page, site, series) for _ in range(2)]
     finally:
         context.close()
 
 
-def show(figures: Figures, what: str, runs: list[list[dict[str, float]]]) -> None:
-    """The medians; Buildbot's own has no target."""
+def show(figures: Figures, name: str, runs: list[list[dict[str, float]]]) -> None:
+    """Print the medians; only the chart has a target."""
     first, again = ([run[number] for run in runs] for number in (0, 1))
     chart = [seen["chart"] for seen in first]
-    frame, page = (statistics.median(seen[name] for seen in first) for name in ("frame", "page"))
+    frame, page = (statistics.median(seen[element] for seen in first) for element in ("frame", "page"))
     figures.show(
-        f"chart of {what}",
+        f"chart of {name}",
         statistics.median(chart),
         "ms",
         1_000,
@@ -118,9 +117,9 @@ def main(runs: int) -> int:
         seed_points(site.journal)
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         with site:
-            fresh(browser, site, "many")  # the browser's and the master's own beginnings
-            for series, what in (("many", f"{MANY:,} points, as averages"), ("few", f"{FEW:,} points, each drawn")):
-                show(figures, what, [fresh(browser, site, series) for _ in range(runs)])
+            visit_twice(browser, site, "many")  # warm-up
+            for series, name in (("many", f"{MANY:,} points, as averages"), ("few", f"{FEW:,} points, each drawn")):
+                show(figures, name, [visit_twice(browser, site, series) for _ in range(runs)])
         browser.close()
     return figures.status
 

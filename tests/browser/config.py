@@ -1,4 +1,4 @@
-"""The master whose page the browser looks at: its configuration, and how its builds are made to measure."""
+"""Configuration and builds of the master that the browser tests use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from bbmeasure.testing.site import Site
 
 LINUX, WINDOWS = "linux", "windows"
-#: The builder whose series have names that are out for trouble.
+#: The builder whose series have hostile names.
 ODD = "odd"
-#: A builder that visitors who have not signed in may not see.
+#: A builder that anonymous users may not see.
 SECRET = "secret-builder"
 BUILDS = 14
 
@@ -93,12 +93,12 @@ def config(
     services: str = "util.SQLiteInstance()",
     more: str = "",
 ) -> str:
-    """A master.cfg whose builders capture what the property ``records`` of their build says."""
+    """A master.cfg whose builders capture the records in the property ``records`` of a build."""
     return _CONFIG.format(builders=builders, plugins=plugins, services=services, more=more)
 
 
 def measure(site: Site, builder: str, *records: dict[str, Any], **parameters: Any) -> int:
-    """Ask for a build that captures ``records``; the id of its request."""
+    """Request a build that captures ``records``; the id of the build request."""
     return site.force(builder, records=json.dumps(records), **parameters)
 
 
@@ -108,7 +108,7 @@ def size(value: float, **more: Any) -> dict[str, Any]:
 
 
 def seed(site: Site) -> None:
-    """Some weeks of builds: sizes, times, ratios, lines by language, texts, and names that are out for trouble."""
+    """Run builds with sizes, times, ratios, lines by language, texts and hostile names."""
     chance = random.Random(42)
     begin = time.time() - BUILDS * 86400
     requests = []
@@ -153,8 +153,8 @@ def _records(chance: random.Random, number: int, factor: float, at: float) -> li
     ]  # fmt: skip
 
 
-def ask(site: Site, path: str, **arguments: Any) -> Any:
-    """What the JSON API answers."""
+def get_json(site: Site, path: str, **arguments: Any) -> Any:
+    """The answer of the JSON API."""
     query = urllib.parse.urlencode(arguments)
     with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}?{query}", timeout=20) as answer:
         return json.load(answer)

@@ -1,4 +1,4 @@
-"""A master with some weeks of builds, and a Chromium to look at it; both are started once for all tests here."""
+"""Fixtures of the browser tests: a master with two weeks of builds and a Chromium, started once a session."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-#: How long something may take to appear before it counts as missing; a loaded machine is slow.
-PATIENCE_MS = 40_000
+#: Milliseconds until an element must appear; long, as the machine may be loaded.
+TIMEOUT_MS = 40_000
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """The page as it is built: a test of the page that is not there would test nothing."""
+    """Check that the page is built from the current sources."""
     page = ROOT / "bbmeasure" / "master" / "www" / "static" / "scripts.js"
     assert page.is_file(), "the page is not built: run `make www` (it needs npm)"
     sources = [path for path in (ROOT / "www" / "src").rglob("*") if path.is_file()]
@@ -39,7 +39,7 @@ def built() -> None:
 
 @pytest.fixture(scope="session")
 def site(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A master whose builders have measured for two weeks."""
+    """A master with two weeks of builds."""
     with Site(tmp_path_factory.mktemp("site"), config(), workers=()) as running:
         seed(running)
         yield running
@@ -47,10 +47,10 @@ def site(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """Headless Chromium."""
     program = shutil.which("chromium")
     assert program, "there is no program chromium: install Debian's package of that name"
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
@@ -58,22 +58,22 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page of the browser with what went wrong in it."""
+    """A browser page that collects the errors of its scripts."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
         self.errors: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", self._heard)
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("pageerror", self._on_error)
 
-    def _heard(self, error: Any) -> None:
-        # Buildbot's own page asks for its icon under an address that is not there.
+    def _on_error(self, error: Any) -> None:
+        # Buildbot's own page requests an icon that does not exist.
         if "icon" not in str(error.stack) and error.name != "AxiosError":
             self.errors.append(f"{error.name}: {error.message}\n{error.stack}")
 
     def go(self, route: str) -> Page:
-        """Open ``route``, the part of the address after the ``#``, afresh."""
+        """Load ``route``, the fragment of the URL."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{route}")
         return self.page
@@ -81,7 +81,7 @@ class Visit:
 
 @pytest.fixture
 def open_at(chromium: Browser, site: Site) -> Iterator[Any]:
-    """Open pages of a site in fresh windows; at the end, no script may have failed in any."""
+    """Open pages in new browser contexts; after the test, none may have a script error."""
     contexts, visits = [], []
 
     def opened(on: Site = site, **options: Any) -> Visit:
@@ -98,6 +98,6 @@ def open_at(chromium: Browser, site: Site) -> Iterator[Any]:
 
 @pytest.fixture
 def visit(open_at: Any) -> Visit:
-    """A fresh window on the seeded master."""
+    """A page in a new browser context."""
     opened: Visit = open_at()
     return opened

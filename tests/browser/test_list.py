@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.config import HOSTILE, LINUX, WINDOWS, ask, measure
+from tests.browser.config import HOSTILE, LINUX, WINDOWS, get_json, measure
 
 
 def _rows(page):
@@ -14,23 +14,23 @@ def _rows(page):
 
 
 def test_opens_from_the_sidebar(visit):
-    """A click on Measurements in Buildbot's menu shows every series that the API knows."""
+    """The menu entry Measurements opens a list of every series of the API."""
     page = visit.go("/")
     page.get_by_role("link", name="Measurements").click()
     expect(page.get_by_role("heading", name="Measurements")).to_be_visible()
     assert page.url.endswith("#/measurements")
-    names = [series["name"] for series in ask(site_of(visit), "series")["series"]]
+    names = [series["name"] for series in get_json(site_of(visit), "series")["series"]]
     expect(_rows(page)).to_have_count(len(names))
     assert sorted(row.get_attribute("data-series") for row in _rows(page).all()) == sorted(names)
 
 
 def site_of(visit):
-    """What ``ask`` needs of a site."""
+    """An object with the ``url`` that ``get_json`` needs."""
     return type("Address", (), {"url": visit.url})
 
 
-def test_finds_a_series_and_keeps_the_search_in_the_address(visit):
-    """What is searched and filtered for stands in the address, and a reload finds it again."""
+def test_search_and_filters_are_in_the_url(visit):
+    """Search and filters are in the URL and survive a reload."""
     page = visit.go("/measurements")
     page.get_by_label("Search").fill("size")
     page.get_by_label("Builder").select_option(WINDOWS)
@@ -49,16 +49,16 @@ def test_finds_a_series_and_keeps_the_search_in_the_address(visit):
     expect(page.get_by_test_id("found")).not_to_contain_text(" of ")
 
 
-def test_says_when_nothing_is_found(visit):
-    """A search without result says so, and how to get out of it."""
+def test_search_without_result(visit):
+    """A search without result shows a message."""
     page = visit.go("/measurements?q=nothing+is+called+so")
     expect(page.get_by_text("No series fits")).to_be_visible()
 
 
-def test_shows_last_value_change_and_curve(visit):
-    """A row tells the last value, its change from the build before on the same builder, and draws the last ones."""
+def test_row(visit):
+    """A row has the last value, its change from the previous build of the builder, and a sparkline."""
     page = visit.go(f"/measurements?q=coverage&builder={LINUX}")
-    points = ask(site_of(visit), "points", series="coverage", builder=LINUX)["points"]
+    points = get_json(site_of(visit), "points", series="coverage", builder=LINUX)["points"]
     assert [point["value"] for point in points[-2:]] == [0.79, 0.771]
     row = _rows(page).first
     expect(row.locator(".bbm-cell-value")).to_have_text("77.1 %")
@@ -68,12 +68,12 @@ def test_shows_last_value_change_and_curve(visit):
     assert len(re.findall("[ML]", row.locator(".bbm-spark path").get_attribute("d"))) == len(points)
 
 
-def test_row_of_a_chosen_builder_tells_of_that_builder_alone(visit):
-    """With a builder chosen, points and time are its own, and the list is not sorted by those of all builders."""
+def test_row_of_a_selected_builder(visit):
+    """With a builder selected, count and time are of that builder, and the list is sorted by name only."""
     page = visit.go(f"/measurements?q=lines_by_language&builder={LINUX}&sort=last")
     site = site_of(visit)
-    series = next(series for series in ask(site, "series")["series"] if series["name"] == "lines_by_language")
-    points = ask(site, "points", series="lines_by_language", builder=LINUX)["points"]
+    series = next(series for series in get_json(site, "series")["series"] if series["name"] == "lines_by_language")
+    points = get_json(site, "points", series="lines_by_language", builder=LINUX)["points"]
     assert 0 < len(points) < 60 < series["count"]
     expect(_rows(page).first.locator(".bbm-cell-count")).to_have_text(str(len(points)))
     expect(page.get_by_role("button", name="Measured")).to_have_count(0)
@@ -82,8 +82,8 @@ def test_row_of_a_chosen_builder_tells_of_that_builder_alone(visit):
     expect(_rows(page).first.locator(".bbm-cell-count")).to_have_text("≥ 60")
 
 
-def test_long_names_leave_no_gap_between_the_filters(visit):
-    """A filter among whose choices is a long name is as wide as its field."""
+def test_long_names_do_not_widen_the_filters(visit):
+    """A filter with a long option is as wide as its field."""
     series = {"name": "x", "kind": "size", "unit": "bytes", "better": None, "builders": ["b" * 70], "count": 1}
     answer = {"series": [{**series, "first": 1, "last": 1, "last_value": 1}]}
     visit.page.route("**/api/v1/series", lambda route: route.fulfill(json=answer))
@@ -93,18 +93,18 @@ def test_long_names_leave_no_gap_between_the_filters(visit):
     assert kind["x"] - (builder["x"] + builder["width"]) < 20
 
 
-def test_sorts_by_what_is_clicked(visit):
-    """The newest series come first after a click on Measured, and the heading says so to a screen reader."""
+def test_sorts_by_a_column(visit):
+    """A click on Measured sorts the newest series first and sets aria-sort."""
     page = visit.go("/measurements")
     page.get_by_role("button", name="Measured").click()
     heading = page.get_by_role("columnheader", name="Measured")
     expect(heading).to_have_attribute("aria-sort", "descending")
-    newest = max(ask(site_of(visit), "series")["series"], key=lambda series: series["last"])
+    newest = max(get_json(site_of(visit), "series")["series"], key=lambda series: series["last"])
     expect(_rows(page).first).to_have_attribute("data-series", newest["name"])
 
 
 def test_hostile_names_stay_text(visit):
-    """Markup, quotes, direction marks and 500 characters in names are shown as they are, and break nothing."""
+    """Markup, quotes, direction marks and 500 characters in names are displayed as text."""
     page = visit.go("/measurements")
     for name in HOSTILE.values():
         link = page.get_by_role("link").filter(has=page.locator("bdi", has_text=name)).first
@@ -120,7 +120,7 @@ def test_hostile_names_stay_text(visit):
 
 
 def test_new_series_appears_without_reload(visit, site):
-    """A series that a build measures for the first time shows up in the list that is open."""
+    """A series that is measured for the first time appears in an open list."""
     page = visit.go("/measurements?q=fresh_series")
     expect(page.get_by_text("No series fits")).to_be_visible()
     page.evaluate("window.stayed = true")

@@ -1,4 +1,4 @@
-"""What a build measured, on Buildbot's own pages of the build and of the builder."""
+"""The panel on Buildbot's own pages of a build and of a builder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from bbmeasure.testing.site import Site
-from tests.browser.config import LINUX, WINDOWS, ask, config, measure, size
+from tests.browser.config import LINUX, WINDOWS, config, get_json, measure, size
 
 
 @pytest.fixture(scope="module")
 def measured(site):
-    """The last of two builds: its size is smaller than before, its coverage lower too, its duration the same."""
+    """The second of two builds, with a smaller size, a lower coverage and an unchanged value."""
     before = [size(2_000_000), _ratio(0.80), {"name": "same", "value": 5, "better": "lower"}]
     after = [
         size(1_900_000),
@@ -42,26 +42,28 @@ def _row(page, series):
     return page.get_by_test_id("panel").locator(f"tr[data-series='{series}']")
 
 
-def test_build_page_tells_each_change_by_its_direction(visit, site, measured):
-    """A smaller size is good, a lower coverage is bad, the same is neither, and a new series has no change."""
+def test_changes_are_assessed_by_direction(visit, site, measured):
+    """A smaller size is better, a lower coverage worse; a new series has no change."""
     page = visit.go(_route(measured))
     expect(_row(page, "build_size")).to_contain_text("1.81 MiB")
     expect(_row(page, "build_size")).to_contain_text("1.91 MiB")
-    judged = {"build_size": ("better", "−5.0 %"), "coverage": ("worse", "−5.0 %"), "same": ("same", "±0 %")}
-    for series, (judgement, text) in judged.items():
+    assessments = {"build_size": ("better", "−5.0 %"), "coverage": ("worse", "−5.0 %"), "same": ("same", "±0 %")}
+    for series, (assessment, text) in assessments.items():
         change = _row(page, series).locator(".bbm-change")
-        expect(change).to_have_attribute("data-assessment", judgement)
+        expect(change).to_have_attribute("data-assessment", assessment)
         expect(change).to_contain_text(text)
     expect(_row(page, "new").locator(".bbm-change")).to_have_attribute("aria-label", "nothing to compare with")
     expect(page.get_by_test_id("panel")).to_contain_text("1 worse, 1 better")
     first = page.get_by_test_id("panel").locator("tbody tr").first
     expect(first).to_have_attribute("data-series", "coverage")
-    change = next(r for r in ask(site, "records", buildid=measured["buildid"])["records"] if r["series"] == "coverage")
+    change = next(
+        r for r in get_json(site, "records", buildid=measured["buildid"])["records"] if r["series"] == "coverage"
+    )
     assert change["change"] == pytest.approx(-0.05)
 
 
-def test_build_page_keeps_all_that_buildbot_shows(visit, measured):
-    """Steps, tabs and the links to the builds before and after are there beside the panel."""
+def test_buildbots_own_page_is_complete(visit, measured):
+    """Steps, tabs and links to other builds are shown below the panel."""
     page = visit.go(_route(measured))
     expect(page.get_by_test_id("panel")).to_be_visible()
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
@@ -71,8 +73,8 @@ def test_build_page_keeps_all_that_buildbot_shows(visit, measured):
     expect(_row(page, "build_size")).to_contain_text("1.91 MiB")
 
 
-def test_panel_draws_the_last_builds_and_links_to_the_chart(visit, measured):
-    """The small curve ends at this build, and the name leads to the chart of this builder."""
+def test_sparkline_and_link(visit, measured):
+    """The sparkline marks this build, and the name links to the chart of this builder."""
     page = visit.go(_route(measured))
     expect(_row(page, "build_size").locator(".bbm-spark-mark")).to_have_count(1)
     _row(page, "build_size").get_by_role("link").click()
@@ -81,7 +83,7 @@ def test_panel_draws_the_last_builds_and_links_to_the_chart(visit, measured):
 
 
 def test_builder_page_shows_its_last_build(visit, site, measured):
-    """The builder's page shows what its last build measured, and a newer one as soon as it has ended."""
+    """The page of a builder has a panel of its last build, which a newer build replaces without a reload."""
     page = visit.go(f"/builders/{measured['builderid']}")
     expect(page.get_by_test_id("panel")).to_have_attribute("data-buildid", str(measured["buildid"]))
     newer = site.wait_for_build(measure(site, WINDOWS, size(1_800_000)))
@@ -89,8 +91,8 @@ def test_builder_page_shows_its_last_build(visit, site, measured):
     expect(_row(page, "build_size").locator(".bbm-change")).to_have_attribute("data-assessment", "better")
 
 
-def test_running_build_shows_its_panel_when_it_ends(visit, site, measured):
-    """The page of a build that has just begun gets its panel without a reload."""
+def test_running_build_gets_a_panel(visit, site, measured):
+    """The page of a running build gets its panel without a reload."""
     request = measure(site, LINUX, size(1_234_567))
     build = site.wait_for(lambda: site.build_of(request), "the build to begin", 30)
     page = visit.go(_route(build))
@@ -98,7 +100,7 @@ def test_running_build_shows_its_panel_when_it_ends(visit, site, measured):
 
 
 def test_build_without_records_has_no_panel(visit, site):
-    """A build that measured nothing looks as it does in any Buildbot."""
+    """A build without measurements has no panel."""
     build = site.wait_for_build(measure(site, LINUX))
     page = visit.go(_route(build))
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
@@ -106,8 +108,8 @@ def test_build_without_records_has_no_panel(visit, site):
     assert page.get_by_test_id("panel").count() == 0
 
 
-def test_broken_answers_leave_buildbots_page_as_it_was(visit, measured):
-    """Whatever the API sends, Buildbot's own page of the build stays whole."""
+def test_invalid_answers_do_not_break_buildbots_page(visit, measured):
+    """After an invalid answer of the API, Buildbot's own page is shown without a panel."""
     for answer in ({"status": 500, "body": "oops"}, {"json": {"records": [{"series": None}]}}, {"json": []}):
         visit.page.route("**/api/v1/records*", partial(_fulfill, answer))
         page = visit.go(_route(measured))
@@ -117,8 +119,8 @@ def test_broken_answers_leave_buildbots_page_as_it_was(visit, measured):
         assert page.get_by_test_id("panel").count() == 0
 
 
-def test_without_the_plugin_nothing_is_to_be_seen(open_at, built, tmp_path):
-    """A master that does not turn the plugin on has neither the menu's entry nor a panel."""
+def test_without_the_plugin(open_at, built, tmp_path):
+    """A master without the plugin has neither a menu entry nor a panel."""
     with Site(tmp_path, config(plugins="{}"), workers=()) as plain:
         build = plain.wait_for_build(measure(plain, LINUX, size(1)))
         page = open_at(plain).go(_route(build))

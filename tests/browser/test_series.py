@@ -8,13 +8,13 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.config import BUILDS, LINUX, WINDOWS, ask, measure, size
+from tests.browser.config import BUILDS, LINUX, WINDOWS, get_json, measure, size
 
 PLOTTED = "document.querySelector('[data-testid=chart]').plotted"
 
 
 def _plotted(page):
-    """What the chart draws: its times, then a column a line, without the gaps."""
+    """The (time, value) pairs of each line of the chart."""
     expect(page.get_by_test_id("chart").locator("canvas")).to_be_visible()
     times, *lines = page.evaluate(f"{PLOTTED}.map(column => Array.from(column))")
     return [[(moment, value) for moment, value in zip(times, line, strict=True) if value is not None] for line in lines]
@@ -25,11 +25,11 @@ def _labels(page):
 
 
 def _points(site, **where):
-    return [(point["time"], point["value"]) for point in ask(site, "points", limit=10_000, **where)["points"]]
+    return [(point["time"], point["value"]) for point in get_json(site, "points", limit=10_000, **where)["points"]]
 
 
-def test_chart_draws_what_the_api_answers(visit, site):
-    """Every point of every builder is drawn, at its own time with its own value."""
+def test_chart_has_the_points_of_the_api(visit, site):
+    """Every point of every builder is drawn at its time and value."""
     page = visit.go("/measurements/build_size")
     lines = _plotted(page)
     drawn = dict(zip(_labels(page), lines, strict=True))
@@ -39,11 +39,11 @@ def test_chart_draws_what_the_api_answers(visit, site):
 
 
 def test_statistics_are_those_of_the_api(visit, site):
-    """The table tells the same statistics as the API, for the whole and for a chosen range."""
+    """The table has the statistics of the API, for all points and for a range."""
     for since in (None, "5d"):
         page = visit.go("/measurements/build_size" + (f"?since={since}" if since else ""))
         row = page.get_by_test_id("statistics").locator("tbody tr", has_text=WINDOWS)
-        answer = ask(
+        answer = get_json(
             site, "statistics", series="build_size", builder=WINDOWS, since=since or "0",
             statistics="count,average,deviation,minimum,maximum,median,p95",
         )["statistics"]  # fmt: skip
@@ -53,8 +53,8 @@ def test_statistics_are_those_of_the_api(visit, site):
             assert float(cell.get_attribute("data-value")) == pytest.approx(value), (since, name)
 
 
-def test_drag_zooms_and_the_address_says_where(visit):
-    """A drag over the chart narrows it and its statistics to that range; a double click shows all again."""
+def test_drag_zooms(visit):
+    """A drag selects a range, which is in the URL; a double click resets it."""
     page = visit.go("/measurements/build_size")
     whole = sum(len(line) for line in _plotted(page))
     over = page.locator(".u-over").bounding_box()
@@ -73,8 +73,8 @@ def test_drag_zooms_and_the_address_says_where(visit):
     assert "since" not in page.url
 
 
-def test_hover_tells_of_the_point_and_a_click_opens_its_build(visit, site):
-    """The point under the pointer tells value, build, worker and time; a click lands on that build."""
+def test_hover_and_click(visit, site):
+    """The tooltip has value, build, worker and time of the point; a click opens its build."""
     page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
     page.get_by_role("group", name="build_size over time").focus()
     page.keyboard.press("End")
@@ -83,7 +83,7 @@ def test_hover_tells_of_the_point_and_a_click_opens_its_build(visit, site):
     expect(page.get_by_test_id("tip")).to_have_count(0)
     page.mouse.move(marker["x"] + 2, marker["y"] + 8)
     tip = page.get_by_test_id("tip")
-    last = ask(site, "points", series="build_size", builder=WINDOWS)["points"][-1]
+    last = get_json(site, "points", series="build_size", builder=WINDOWS)["points"][-1]
     expect(tip).to_contain_text(f"#{last['build']}")
     expect(tip).to_contain_text("bot1")
     page.mouse.click(marker["x"] + 6, marker["y"] + 6)
@@ -92,17 +92,17 @@ def test_hover_tells_of_the_point_and_a_click_opens_its_build(visit, site):
     assert int(page.get_by_test_id("panel").get_attribute("data-buildid")) == last["buildid"]
 
 
-def test_keyboard_reaches_every_point(visit, site):
-    """Arrow keys go from point to point, what is said changes with them, and Enter opens the build."""
+def test_keyboard(visit, site):
+    """Arrow keys move between points and update the live region; Enter opens the build."""
     page = visit.go(f"/measurements/build_size?builder={LINUX}")
     chart = page.get_by_role("group", name="build_size over time")
     chart.focus()
-    said = chart.locator("[aria-live=polite]")
+    live_region = chart.locator("[aria-live=polite]")
     page.keyboard.press("Home")
-    expect(said).to_contain_text("build 1,")
+    expect(live_region).to_contain_text("build 1,")
     for number in (2, 3):
         page.keyboard.press("ArrowRight")
-        expect(said).to_contain_text(f"build {number},")
+        expect(live_region).to_contain_text(f"build {number},")
     page.keyboard.press("+")
     page.wait_for_url(re.compile("since="))
     page.keyboard.press("0")
@@ -114,7 +114,7 @@ def test_keyboard_reaches_every_point(visit, site):
 
 
 def test_finished_build_appears_without_reload(visit, site):
-    """The point of a build that ends while its chart is open is drawn within seconds, without a reload."""
+    """The point of a build that finishes while its chart is open is drawn without a reload."""
     page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
     before = len(_plotted(page)[0])
     page.evaluate("window.stayed = true")
@@ -125,7 +125,7 @@ def test_finished_build_appears_without_reload(visit, site):
 
 
 def test_two_builders_are_compared(visit, site):
-    """The comparison of two builders gives both averages and how far the first is from the second."""
+    """The comparison of two builders has both averages and the difference."""
     page = visit.go("/measurements/build_size")
     page.get_by_label("Compare", exact=True).select_option("two builders")
     page.get_by_label("Builder", exact=True).select_option(WINDOWS)
@@ -133,7 +133,9 @@ def test_two_builders_are_compared(visit, site):
     assert f"builder={WINDOWS}&vs={LINUX}" in page.url
     table = page.get_by_test_id("comparison")
     averages = [
-        ask(site, "statistics", series="build_size", builder=builder, statistics="average")["statistics"]["average"]
+        get_json(site, "statistics", series="build_size", builder=builder, statistics="average")["statistics"][
+            "average"
+        ]
         for builder in (WINDOWS, LINUX)
     ]
     change = table.locator("tr", has_text="Average").locator(".bbm-change")
@@ -142,7 +144,7 @@ def test_two_builders_are_compared(visit, site):
 
 
 def test_two_ranges_are_compared(visit, site):
-    """The comparison of two ranges counts the points of each, and lays one over the other."""
+    """The comparison of two ranges has the counts of both, and overlays their lines."""
     now = time.time()
     page = visit.go(f"/measurements/coverage?builder={WINDOWS}&since=5d&vs_since=10d&vs_until=5d")
     table = page.get_by_test_id("comparison")
@@ -157,8 +159,8 @@ def test_two_ranges_are_compared(visit, site):
     assert abs(first[0][0] - second[0][0]) < 2 * 86400
 
 
-def test_tags_make_lines_of_their_own(visit):
-    """A series with tags has a line for each of their values, and can be narrowed to one."""
+def test_tags(visit):
+    """A series with tags has a line for each value, and a filter."""
     page = visit.go(f"/measurements/lines_by_language?builder={LINUX}")
     expect(page.locator(".bbm-legend-line")).to_have_count(4)
     assert [len(line) for line in _plotted(page)] == [BUILDS] * 4
@@ -168,20 +170,20 @@ def test_tags_make_lines_of_their_own(visit):
 
 
 def test_text_series_is_a_table(visit):
-    """What is no number has no chart: its newest values are listed with their builds."""
+    """A series of texts has a table of its newest values and no chart."""
     page = visit.go(f"/measurements/compiler?builder={LINUX}")
     expect(page.get_by_role("cell", name="gcc 13.1.0").first).to_be_visible()
     expect(page.get_by_test_id("chart")).to_have_count(0)
 
 
-def test_ten_thousand_points_become_averages_and_single_points_on_zoom(visit, site):
-    """Too many points are drawn as averages of stretches; zoomed in, each is there."""
+def test_many_points_are_drawn_as_buckets(visit, site):
+    """Many points are drawn as averages of buckets; after zooming in, each point is drawn."""
     page = visit.go("/measurements/bulk")
     expect(page.get_by_text("10,000 points or more")).to_be_visible()
     average, low, high = _plotted(page)
     assert len(average) == len(low) == len(high) <= 400
     assert all(a[1] >= b[1] for a, b in zip(high, average, strict=True))
-    begin = ask(site, "series")["series"]
+    begin = get_json(site, "series")["series"]
     first = next(series["first"] for series in begin if series["name"] == "bulk")
     page = visit.go(f"/measurements/bulk?since={first}&until={first + 3600}")
     expect(page.get_by_text("10,000 points or more")).to_have_count(0)
@@ -190,19 +192,19 @@ def test_ten_thousand_points_become_averages_and_single_points_on_zoom(visit, si
 
 @pytest.mark.parametrize("narrowed", ["", f"?builder={LINUX}"])
 def test_points_that_are_not_drawn_are_not_fetched(visit, narrowed):
-    """Of ten thousand points only stretches and the newest for the table are asked for, of a builder alone too."""
-    asked = []
-    visit.page.on("request", lambda request: asked.append(request.url))
+    """Of many points only buckets and the newest points for the table are requested."""
+    urls = []
+    visit.page.on("request", lambda request: urls.append(request.url))
     page = visit.go(f"/measurements/bulk{narrowed}")
     expect(page.get_by_text("The newest 100 points as a table")).to_be_visible()
     expect(page.get_by_text("10,000 points or more")).to_be_visible()
     assert len(_plotted(page)) == 3
-    points = [url for url in asked if "/points?" in url]
-    assert sorted(re.search("(limit|buckets)=[0-9]+", url)[0] for url in points) == ["buckets=400", "limit=1000"]  # type: ignore[index]  # the pattern matches
+    queries = " ".join(url for url in urls if "/points?" in url)
+    assert sorted(re.findall("(?:limit|buckets)=[0-9]+", queries)) == ["buckets=400", "limit=1000"]
 
 
-def test_range_that_makes_no_sense_is_refused_in_words(visit):
-    """A range that cannot be read is told with what would do."""
+def test_invalid_range(visit):
+    """An invalid range shows an error with the expected forms."""
     page = visit.go("/measurements/build_size?since=yesterday")
     expect(page.get_by_role("alert")).to_contain_text("an age such as 7d")
     page.get_by_role("button", name="30 d").click()
@@ -210,23 +212,23 @@ def test_range_that_makes_no_sense_is_refused_in_words(visit):
     expect(page.get_by_test_id("chart")).to_be_visible()
 
 
-def test_empty_range_offers_the_way_out(visit):
-    """A range without points says so, and one button leads back to all."""
+def test_empty_range(visit):
+    """A range without points has a button that shows all points."""
     page = visit.go("/measurements/build_size?since=2001-01-01&until=2001-01-02")
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_test_id("chart")).to_be_visible()
 
 
-def test_unknown_series_is_said(visit):
-    """The address of a series that is not there leads to a sentence and a link, not to an empty page."""
+def test_unknown_series(visit):
+    """The page of an unknown series has a message and a link to the list."""
     page = visit.go("/measurements/no_such_series")
     expect(page.get_by_text("There is no series named")).to_be_visible()
     page.get_by_role("link", name="All measurements").click()
     expect(page.get_by_role("heading", name="Measurements")).to_be_visible()
 
 
-def test_failure_is_told_and_can_be_tried_again(visit):
-    """Where the API fails its message is shown; once it answers again, one click goes on."""
+def test_failure_and_retry(visit):
+    """An error of the API is shown with a button that retries."""
     visit.page.route(
         "**/api/v1/series", lambda route: route.fulfill(status=503, json={"message": "the store is <b>away</b>"})
     )

@@ -1,4 +1,4 @@
-"""The JSON API of a real master: what it answers, to whom, and what it refuses."""
+"""The JSON API of a real master: answers, authorization and errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ c["services"] = [
 
 
 class BuildsOf(EndpointMatcherBase):
-    '''Builds of the builders with that in their name are for a role alone.'''
+    '''Restricts the builds of builders whose name contains a text.'''
 
     def __init__(self, part, **kwargs):
         self.part = part
@@ -84,7 +84,7 @@ MANY = 60_000
 HOSTILE = "<script>alert('x')</script> \"quoted\" \\ %s \u202e\u65e5\u672c"
 
 
-#: Two times can each be right, and wrong together: no schema can say that since is not after until.
+#: A schema cannot express that since must not be after until.
 SCHEMATHESIS = "".join(
     f"""
 [[operations]]
@@ -108,7 +108,7 @@ def influxd():
 
 @pytest.fixture(scope="module")
 def site(influxd, tmp_path_factory):
-    """A master where the builder "secret-builder" is for admins alone, after builds of both builders."""
+    """A master with builds of two builders, of which only admins may see "secret-builder"."""
     config = f"INFLUXDB = {influxd.url!r}\n{CONFIG}"
     with Site(tmp_path_factory.mktemp("site"), config, workers=["worker"]) as running:
         running.builds = {name: [running.build(name) for _ in range(2)] for name in ("open", "secret-builder")}  # type: ignore[attr-defined]  # added for the tests
@@ -136,7 +136,7 @@ def site(influxd, tmp_path_factory):
 
 
 class Client:
-    """Asks as a user; an answer is (status, content, headers)."""
+    """HTTP client of one user; a call returns (status, content, headers)."""
 
     def __init__(self, site, user):
         self.site = site
@@ -158,13 +158,13 @@ class Client:
             return error.code, error.read(), error.headers
 
     def json(self, path, **arguments):
-        """The content of a good answer."""
+        """The content of an answer with status 200."""
         status, content, headers = self(path, **arguments)
         assert status == 200, content
         assert headers["Content-Type"] == "application/json; charset=utf-8"
         return json.loads(content)
 
-    def refused(self, path, **arguments):
+    def error(self, path, **arguments):
         """Status and message of an error."""
         status, content, headers = self(path, **arguments)
         assert headers["Content-Type"] == "application/json; charset=utf-8"
@@ -175,21 +175,21 @@ class Client:
 
 @pytest.fixture(scope="module")
 def admin(site):
-    """Somebody who may see everything."""
+    """A user who may see everything."""
     return Client(site, "admin")
 
 
 @pytest.fixture(scope="module")
 def guest(site):
-    """Somebody who may not see "secret-builder"."""
+    """A user who may not see "secret-builder"."""
     return Client(site, "guest")
 
 
-# what is answered
+# answers
 
 
-def test_series_say_what_was_measured(admin):
-    """Each series is there with its kind, unit, direction, builders and last value."""
+def test_series(admin):
+    """Each series has kind, unit, direction, builders and last value."""
     found = {one["name"]: one for one in admin.json("series")["series"]}
     assert set(found) >= {"size", "build_duration", "queue_duration", "shared", "many", HOSTILE}
     size = found["size"]
@@ -207,7 +207,7 @@ def test_series_say_what_was_measured(admin):
 
 
 def test_statistics_of_a_builder(admin):
-    """The statistics that were asked for, of the builder that was asked for."""
+    """The requested statistics of one builder."""
     assert admin.json("statistics", series="size", builder="open", statistics="average,maximum,count,p50") == {
         "series": "size",
         "builder": "open",
@@ -218,11 +218,11 @@ def test_statistics_of_a_builder(admin):
     }
 
 
-def test_statistics_without_a_choice(admin):
-    """All ten statistics are told of numbers, three of texts; of nothing they are null."""
-    told = admin.json("statistics", series="many")
-    assert told["count"] == MANY
-    assert list(told["statistics"]) == (
+def test_default_statistics(admin):
+    """Numbers have ten statistics, texts three; without points they are null."""
+    answer = admin.json("statistics", series="many")
+    assert answer["count"] == MANY
+    assert list(answer["statistics"]) == (
         ["average", "deviation", "minimum", "maximum", "median", "p95", "count", "sum", "first", "last"]
     )
     assert admin.json("statistics", series="version")["statistics"] == {"count": 1, "first": "1.2", "last": "1.2"}
@@ -254,35 +254,35 @@ def test_points_in_a_range(admin):
 
 
 def test_a_limit_keeps_the_newest(admin):
-    """Of more points than the limit the newest are told, oldest first; there is a limit where none is given."""
+    """The newest points up to the limit are returned, oldest first; there is a default limit."""
     times = [point["time"] for point in admin.json("points", series="many", limit=3)["points"]]
     assert times == [START + MANY - 3, START + MANY - 2, START + MANY - 1]
     assert len(admin.json("points", series="many")["points"]) == 10_000
 
 
-def test_many_points_arrive_whole(admin):
-    """An answer of megabytes is one JSON, each point in it once."""
+def test_many_points(admin):
+    """An answer of several megabytes is valid JSON with each point once."""
     points = admin.json("points", series="many", limit=100_000)["points"]
     assert [point["build"] for point in points] == list(range(MANY))
 
 
-def test_buckets_cut_a_range(admin):
-    """A range is cut in equal stretches whose counts add up to that of all points."""
+def test_buckets(admin):
+    """The counts of all buckets add up to the number of points."""
     buckets = admin.json("points", series="many", buckets=7)["buckets"]
     assert len(buckets) == 7
     assert sum(bucket["count"] for bucket in buckets) == MANY
     assert all(bucket["minimum"] <= bucket["average"] <= bucket["maximum"] for bucket in buckets)
 
 
-def test_names_are_passed_through_as_they_are(admin):
-    """A series with markup, quotes and control of direction in its name, tag and value comes back unchanged."""
+def test_names_are_not_changed(admin):
+    """Markup, quotes and direction marks in names, tags and values are returned unchanged."""
     answer = admin.json("points", series=HOSTILE, **{f"tag.{HOSTILE}": HOSTILE})
     assert [point["tags"] for point in answer["points"]] == [{HOSTILE: HOSTILE}] * 3
     assert answer["points"][0]["builder"] is None
 
 
-def test_records_stand_beside_the_build_before(admin, site):
-    """The second build's size is told with the first one's, and the change; the first has none before it."""
+def test_records_have_the_previous_value(admin, site):
+    """The second build has the value of the first one and the change; the first build has neither."""
     first, second = (admin.json("records", buildid=build["buildid"])["records"] for build in site.builds["open"])
     size = {record["series"]: record for record in second}["size"]
     assert size == {
@@ -302,8 +302,8 @@ def test_records_stand_beside_the_build_before(admin, site):
     assert durations >= {"build_duration", "queue_duration"}
 
 
-def test_health_tells_of_stores_and_sinks(admin):
-    """The journal and the server that does not answer are there, with backlog, age, last error and counters."""
+def test_health(admin):
+    """The journal and the unreachable server have backlog, age, last error and counters."""
 
     def troubled():
         health = admin.json("health")
@@ -317,8 +317,8 @@ def test_health_tells_of_stores_and_sinks(admin):
     assert all(sink["age"] is None or sink["age"] >= 0 for sink in health["sinks"])
 
 
-def test_links_lead_to_grafana_and_influxdb(admin, site, influxd):
-    """Links are the front pages, or deep: a builder's own dashboard, bbmeasure's of a series, in a build's time."""
+def test_links(admin, site, influxd):
+    """Links to the front pages, to a builder's own dashboard, and to a series around the time of a build."""
     assert admin.json("links") == {"grafana": "https://grafana.example.org", "influxdb": influxd.url}
     assert admin.json("links", builder="open")["grafana"] == (
         "https://grafana.example.org/d/abc/first?var-builder=open"
@@ -333,8 +333,8 @@ def test_links_lead_to_grafana_and_influxdb(admin, site, influxd):
     assert int(arguments["from"]) / 1000 <= began <= ended <= int(arguments["to"]) / 1000
 
 
-def test_a_server_answers_as_the_journal_does(admin, guest, influxd):
-    """With ``source`` the instance's server answers, once all is shipped the same; a guest sees no more of it."""
+def test_a_server_answers_like_the_journal(admin, guest, influxd):
+    """With ``source`` the server of an instance gives the same answers, with the same authorization."""
 
     def is_shipped():
         sink = next(one for one in admin.json("health")["sinks"] if one["name"] == "InfluxDBInstance")
@@ -357,20 +357,20 @@ def test_a_server_answers_as_the_journal_does(admin, guest, influxd):
     )
     assert set(known) >= {"shared", "size", "many", "version", "build_duration"}
     assert shipped == known
-    assert guest.refused("points", series="hidden", source="InfluxDBInstance")[0] == 403
+    assert guest.error("points", series="hidden", source="InfluxDBInstance")[0] == 403
 
 
-def test_the_command_line_says_the_same(admin, site):
+def test_the_command_line_prints_the_same(admin, site):
     """``bbmeasure --url --json`` prints what the API answers."""
     done = run_command("report", "many", "--url", site.url, "--json", "--builder", "open")
     assert json.loads(done.stdout) == admin.json("statistics", series="many", builder="open")
 
 
-# who may see what
+# authorization
 
 
-def test_a_guest_does_not_see_a_secret_builder(guest):
-    """No list and no figure tells a guest of what a builder did that he may not see."""
+def test_hidden_builders_are_left_out(guest):
+    """No list and no statistic contains points of a builder that the user may not see."""
     series = {one["name"]: one for one in guest.json("series")["series"]}
     assert "hidden" not in series
     assert HOSTILE not in series
@@ -388,8 +388,8 @@ def test_a_guest_does_not_see_a_secret_builder(guest):
         assert b"secret" not in guest(path)[1]
 
 
-def test_a_guest_who_names_a_secret_is_refused(guest, site):
-    """A builder, its build, and a series of its alone are 403 to a guest; so is health, whose errors tell names."""
+def test_hidden_builders_are_forbidden_by_name(guest, site):
+    """A hidden builder, its build and its series are 403; so is health, whose errors contain names."""
     buildid = site.builds["secret-builder"][0]["buildid"]
     for path, arguments in (
         ("statistics", {"series": "size", "builder": "secret-builder"}),
@@ -404,11 +404,11 @@ def test_a_guest_who_names_a_secret_is_refused(guest, site):
         ("links", {"buildid": buildid}),
         ("health", {}),
     ):
-        assert guest.refused(path, **arguments)[0] == 403, (path, arguments)
+        assert guest.error(path, **arguments)[0] == 403, (path, arguments)
 
 
 def test_an_answer_is_private(admin, guest):
-    """Answers say that they differ by user and are not for shared caches; no other site is let in."""
+    """Answers vary by user, are not for shared caches and have no CORS headers."""
     for client in (admin, guest):
         _, _, headers = client("series", headers={"Origin": "https://evil.example.org"})
         assert "private" in headers["Cache-Control"]
@@ -418,14 +418,14 @@ def test_an_answer_is_private(admin, guest):
 
 
 def test_no_answer_has_a_credential(admin):
-    """User and password of an instance are in no answer."""
+    """No answer contains user or password of an instance."""
     for path in ("health", "links", "series"):
         content = admin(path)[1]
         assert b"pass-word-1" not in content
         assert b"shipper" not in content
 
 
-# what is refused
+# errors
 
 
 @pytest.mark.parametrize(
@@ -462,9 +462,9 @@ def test_no_answer_has_a_credential(admin):
         ("links?since=x", "since"),
     ],
 )
-def test_a_bad_argument_is_named(admin, path, named):
-    """What makes no sense is 400, with the argument and what was wanted in the message."""
-    status, message = admin.refused(path)
+def test_an_invalid_argument(admin, path, named):
+    """The status is 400, and the message names the argument."""
+    status, message = admin.error(path)
     assert status == 400, message
     assert named in message
     assert len(message) < 500
@@ -484,49 +484,49 @@ def test_a_bad_argument_is_named(admin, path, named):
         "../v2/series",
     ],
 )
-def test_what_is_not_there_is_not_found(admin, path):
+def test_not_found(admin, path):
     """An unknown series, build or path is 404, as JSON."""
-    assert admin.refused(path)[0] == 404
+    assert admin.error(path)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_nothing_can_be_changed(admin, method):
-    """Any method but GET and HEAD is 405 and says which there are."""
+def test_other_methods(admin, method):
+    """Any method but GET and HEAD is 405, with an Allow header."""
     status, content, headers = admin("series", method=method)
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
     assert "message" in json.loads(content)
 
 
-def test_a_source_that_is_away_is_said(admin):
-    """Asking a server that does not answer is 503, with when to try again and without its address."""
+def test_an_unreachable_source(admin):
+    """The status is 503 with Retry-After, and the message does not contain the server's URL."""
     status, content, headers = admin("statistics", series="size", source="away")
     assert status == 503
     assert int(headers["Retry-After"]) >= 1
     assert b"127.0.0.1" not in content
 
 
-# how it is sent
+# HTTP
 
 
-def test_an_answer_that_is_known_is_not_sent_again(admin):
-    """With If-None-Match an unchanged answer is 304 without content, also past a proxy that made the tag weak."""
+def test_etag(admin):
+    """With If-None-Match an unchanged answer is 304 without content, also for a weak ETag."""
     _, content, headers = admin("points", series="many", limit=5)
-    for known in (headers["ETag"], f'"x", W/{headers["ETag"]}', "*"):
-        status, again, second = admin("points", series="many", limit=5, headers={"If-None-Match": known})
+    for etag in (headers["ETag"], f'"x", W/{headers["ETag"]}', "*"):
+        status, again, second = admin("points", series="many", limit=5, headers={"If-None-Match": etag})
         assert (status, again, second["ETag"]) == (304, b"", headers["ETag"])
     assert admin("points", series="many", limit=4, headers={"If-None-Match": headers["ETag"]})[0] == 200
     assert content
 
 
-def test_head_has_the_headers_alone(admin):
-    """HEAD answers with the length and no content."""
+def test_head(admin):
+    """HEAD has the length and no content."""
     length = len(admin("points", series="many", limit=50_000)[1])
     status, content, headers = admin("points", method="HEAD", series="many", limit=50_000)
     assert (status, content, int(headers["Content-Length"])) == (200, b"", length)
 
 
-def test_a_connection_serves_one_question_after_the_other(admin, site):
-    """Answers small and large follow each other on one connection."""
+def test_a_persistent_connection(admin, site):
+    """Small and large answers follow each other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=30)
     for path in ("series", "points?series=many&limit=20000", "nothing", "points?series=many&limit=1"):
         connection.request("GET", "/plugins/bbmeasure/api/v1/" + path, headers=admin.headers)
@@ -535,15 +535,15 @@ def test_a_connection_serves_one_question_after_the_other(admin, site):
     connection.close()
 
 
-def test_a_client_that_hangs_up_frees_the_master(admin, site):
-    """Clients that go away while they are answered are counted, their questions dropped, and others are answered."""
+def test_disconnects(admin, site):
+    """Clients that disconnect are counted, and others are still answered."""
     before = admin.json("health")["counters"].get("api_gone", 0)
     cookie = admin.headers["Cookie"]
     path = "/plugins/bbmeasure/api/v1/points?series=many&limit=60000"
-    question = f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n"
     clients = [socket.create_connection(("127.0.0.1", site.ports["WWW_PORT"])) for _ in range(20)]
     for client in clients:
-        client.sendall(question.encode())
+        client.sendall(request.encode())
     clients[0].recv(1000)
     for client in clients:
         client.close()
@@ -555,8 +555,8 @@ def test_a_client_that_hangs_up_frees_the_master(admin, site):
     assert gone
 
 
-def test_the_openapi_file_is_what_the_master_does(admin, tmp_path):
-    """Schemathesis finds no question made from docs/openapi.yaml that is answered otherwise than it says."""
+def test_the_openapi_description(admin, tmp_path):
+    """Schemathesis finds no answer that contradicts docs/openapi.yaml."""
     described = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
     for path in described["paths"].values():  # the only source here is away, which another test is for
         given = path["get"].get("parameters", [])
@@ -577,12 +577,12 @@ def test_the_openapi_file_is_what_the_master_does(admin, tmp_path):
     assert re.search(r"[0-9]+ generated", done.stdout), done.stdout[-2000:]
 
 
-# a master that keeps nothing
+# a master without an instance
 
 
 @pytest.fixture(scope="module", params=["", 'util.GrafanaInstance(url="https://grafana.example.org")'])
 def opted_out(tmp_path_factory, request):
-    """A master with the plugin and no instance that keeps anything, after a build that measured something."""
+    """A master with the plugin but without a store, after a build with a measurement."""
     config = BASE_CONFIG + (
         'c["www"]["plugins"] = {"bbmeasure": {}}\n'
         f'c["services"] = [{request.param}]\n'
@@ -594,8 +594,8 @@ def opted_out(tmp_path_factory, request):
         yield running
 
 
-def test_a_master_that_opted_out_tells_nothing(opted_out):
-    """Without an instance, or with Grafana's alone, nothing measured leaves the process, and there is no link."""
+def test_a_master_without_a_store(opted_out):
+    """Without an instance, or with GrafanaInstance alone, every path is 404, and the links are null."""
     base = opted_out.url + "plugins/bbmeasure/api/v1/"
     for path in ("series", "points?series=size", "statistics?series=size", "records?buildid=1", "health"):
         with pytest.raises(urllib.error.HTTPError) as error:

@@ -100,15 +100,15 @@ def run(options: argparse.Namespace) -> int:
         try:
             influxd = stack.enter_context(Influxd(folder / "influxdb")) if options.influx else None
             url = influxd.url if influxd is not None else None
-            say(f"starting a master and a worker in {folder}")
+            print_progress(f"starting a master and a worker in {folder}")
             config = make_config(Path(options.repository).resolve(), url)
             return _run_builds(Site(folder, config), commits, url, once=options.once)
         except KeyboardInterrupt:
-            say("\nstopped; nothing is left running")
+            print_progress("\nstopped; nothing is left running")
             return 130
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print a line of progress."""
     print(text, flush=True)
 
@@ -137,12 +137,12 @@ def last_commits(repository: Path, count: int) -> list[tuple[str, str]]:
     """Hash and subject of the last commits, oldest first; MeasureError without a checkout."""
     command = ["git", "-C", str(repository), "log", "--no-merges", f"-{count}", "--format=%H %s"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MeasureError(f"git: {error}") from None
-    lines = [line.partition(" ") for line in done.stdout.splitlines()]
-    if done.returncode or not lines:
-        raise MeasureError(f"--repository {repository}: expected a git checkout with commits: {done.stderr.strip()}")
+    lines = [line.partition(" ") for line in process.stdout.splitlines()]
+    if process.returncode or not lines:
+        raise MeasureError(f"--repository {repository}: expected a git checkout with commits: {process.stderr.strip()}")
     return [(commit, subject) for commit, _, subject in reversed(lines)]
 
 
@@ -174,9 +174,9 @@ def _sigterm_interrupts() -> Iterator[None]:
 def _run_builds(site: Site, commits: list[tuple[str, str]], influxdb: Optional[str], *, once: bool) -> int:
     failed = 0
     with site:
-        say(f"the master's page: {site.url}")
+        print_progress(f"the master's page: {site.url}")
         for number, (commit, subject) in enumerate(commits, start=1):
-            say(f"[{number}/{len(commits)}] {commit[:8]} {output.clean(subject)}")
+            print_progress(f"[{number}/{len(commits)}] {commit[:8]} {output.clean(subject)}")
             failed += not _build(site, commit)
         with JournalReader(site.journal) as reader:
             rows = [_journal_row(reader, info) for info in overview_series(reader)]
@@ -185,9 +185,9 @@ def _run_builds(site: Site, commits: list[tuple[str, str]], influxdb: Optional[s
                 _print_influxdb(site, influxdb, reader)
         if once:
             return 1 if failed else 0
-        say(f"the charts: {site.url}#/measurements" if _has_page() else f"the master's page: {site.url}")
-        say(f"read more: bbmeasure report wheel_size --master {site.master_dir}")
-        say("Ctrl-C stops the master and the worker")
+        print_progress(f"the charts: {site.url}#/measurements" if _has_page() else f"the master's page: {site.url}")
+        print_progress(f"read more: bbmeasure report wheel_size --master {site.master_dir}")
+        print_progress("Ctrl-C stops the master and the worker")
         while site.master is not None and site.master.running:
             time.sleep(0.5)
         raise MeasureError("the master ended by itself")
@@ -205,14 +205,14 @@ def _build(site: Site, commit: str) -> bool:
         for name, step in site.steps(build).items():
             if step["complete"] and name not in printed and step["number"] > 0:
                 printed.add(name)
-                say(f"      {name:<14} {output.clean(step['state_string'], 90)}")
+                print_progress(f"      {name:<14} {output.clean(step['state_string'], 90)}")
         return build if build["complete"] else None
 
     build = site.wait_for(finished, f"the build of {commit[:8]}", BUILD_TIMEOUT)
     with contextlib.suppress(MeasureError):  # the overview then lacks the durations of this build
         site.wait_for(lambda: _has_duration(site.journal, build["buildid"]), "its durations", 5.0)
     good = build["results"] in (0, 1)
-    say(f"      build {build['number']:<8} {output.clean(build['state_string'], 90)}")
+    print_progress(f"      build {build['number']:<8} {output.clean(build['state_string'], 90)}")
     return good
 
 

@@ -1,4 +1,4 @@
-"""The www plugin: how Buildbot's web server comes to the page and to the JSON API."""
+"""The www plugin: how the page and the JSON API are mounted in Buildbot's web server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbmeasure.master.www import plugin, resource
 
 
 class Master:
-    """A master whose web server has a root, as Buildbot 4 hands it over."""
+    """A master with the web root of Buildbot 4."""
 
     def __init__(self):
         root = Resource()
@@ -26,7 +26,7 @@ class Master:
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """A plugin with a built page, and an API that only knows its master."""
+    """A plugin with a built page and a stub of the API."""
 
     class Api(Resource):
         def __init__(self, master):
@@ -34,16 +34,16 @@ def page(tmp_path, monkeypatch):
             self.master = master
 
     monkeypatch.setattr(resource, "ApiResource", Api)
-    made = plugin.MeasurementsPage()
-    made.static_dir = tmp_path
-    made.resource = plugin._Static(str(tmp_path))
+    page = plugin.MeasurementsPage()
+    page.static_dir = tmp_path
+    page.resource = plugin._Static(str(tmp_path))
     (tmp_path / "scripts.js").write_text("// built")
-    return made
+    return page
 
 
 @pytest.fixture
-def said():
-    """What is written to the log."""
+def log_lines():
+    """The lines that are logged."""
     lines = []
 
     def observe(event):
@@ -54,13 +54,13 @@ def said():
     log.removeObserver(observe)
 
 
-def test_version_is_the_packages():
-    """What Buildbot shows as the plugin's version is the version of bbmeasure."""
+def test_version():
+    """The version of the plugin is that of bbmeasure."""
     assert plugin.ep.version.strip() == bbmeasure.__version__
 
 
 def test_api_is_mounted_once_for_a_master(page):
-    """A reconfig hands over the same master again, and its API stays; another master gets one of its own."""
+    """The API stays after a reconfiguration; another master gets an API of its own."""
     first, second = Master(), Master()
     page.setMaster(first)
     mounted = page.resource.getStaticEntity(b"api")
@@ -71,8 +71,8 @@ def test_api_is_mounted_once_for_a_master(page):
     assert page.resource.getStaticEntity(b"api").master is second
 
 
-def test_built_page_is_asked_about_each_time(page):
-    """A browser may keep the page but asks whether it changed, so that an upgrade is seen at once."""
+def test_built_page_is_revalidated(page):
+    """A browser may cache the page but must revalidate it, so that an upgrade is shown at once."""
     request = DummyRequest([b"scripts.js"])
     request.method = b"GET"
     child = page.resource.getChild(b"scripts.js", request)
@@ -80,8 +80,8 @@ def test_built_page_is_asked_about_each_time(page):
     assert request.responseHeaders.getRawHeaders(b"cache-control") == [b"no-cache"]
 
 
-def test_buildbot_3_serves_it_at_the_same_address(page):
-    """There a plugin is at ``/NAME``: it is below ``/plugins/`` too, and what Buildbot 4 has there stays as it is."""
+def test_buildbot_3_serves_it_at_the_same_url(page):
+    """Buildbot 3 gets a ``/plugins/`` with the page; the ``/plugins/`` of Buildbot 4 is not changed."""
     old, new = Master(), Master()
     del old.www.apps["base"].resource.children[b"plugins"]
     for master in (old, old, new):
@@ -91,34 +91,34 @@ def test_buildbot_3_serves_it_at_the_same_address(page):
     assert new.www.apps["base"].resource.children[b"plugins"].children == {}
 
 
-def test_missing_page_is_said_once(page, said):
-    """Without a built page the API is served, and the log says once what is missing and how to get it."""
+def test_missing_page_is_logged_once(page, log_lines):
+    """Without a built page the API is served, and one log message has the reason and the remedy."""
     (page.static_dir / "scripts.js").unlink()
     master = Master()
     page.setMaster(master)
     page.setMaster(master)
-    told = [line for line in said if "was not built" in line]
-    assert len(told) == 1
-    assert "npm" in told[0]
+    messages = [line for line in log_lines if "was not built" in line]
+    assert len(messages) == 1
+    assert "npm" in messages[0]
     assert page.resource.getStaticEntity(b"api").master is master
 
 
-def test_missing_page_does_not_break_buildbots(page):
-    """Buildbot 3's AngularJS page shows nothing at all where a plugin has no module: an empty one stands in."""
+def test_missing_page_does_not_break_buildbot_3(page):
+    """An empty module is served, as the AngularJS page of Buildbot 3 requires a module of each plugin."""
     (page.static_dir / "scripts.js").unlink()
     page.setMaster(Master())
     answer = page.resource.getStaticEntity(b"scripts.js").render_GET(DummyRequest([b"scripts.js"]))
     assert b'angular.module("bbmeasure", [])' in answer
 
 
-def test_built_page_needs_no_word(page, said):
-    """Where all is well the log stays as it is."""
+def test_built_page_logs_nothing(page, log_lines):
+    """With a built page nothing is logged."""
     page.setMaster(Master())
-    assert [line for line in said if "bbmeasure" in line] == []
+    assert [line for line in log_lines if "bbmeasure" in line] == []
 
 
 def test_importing_starts_no_thread():
-    """The plugin is imported before twistd forks: a thread of that time would be dead in the daemon."""
+    """The plugin is imported before twistd forks, and threads do not survive the fork."""
     code = "import threading; from bbmeasure.master import www; print(threading.active_count())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -1,7 +1,7 @@
-"""How the pages look: in light and dark, on a telephone and on a wall, full and empty.
+"""Layout and themes of the pages, from 320 pixels to 4K.
 
-Each test takes its picture.  With ``BBMEASURE_SCREENSHOTS=FOLDER`` in the environment they are kept there, for eyes;
-where that is ``docs/images``, those are kept that the documentation shows, each made small.
+The tests take screenshots.  With ``BBMEASURE_SCREENSHOTS=FOLDER`` in the environment they are kept in that folder; if
+it is ``docs/images``, only the screenshots of the documentation are kept, in compressed form.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.browser.config import HOSTILE, LINUX, WINDOWS, config
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 IMAGES = DOCS / "images"
-#: What a picture in the documentation may weigh, in bytes.
-HEAVIEST = 100_000
+#: Maximum size of a screenshot in the documentation, in bytes.
+MAX_IMAGE_BYTES = 100_000
 WIDTHS = {"telephone": (320, 800), "tablet": (800, 1000), "desk": (1280, 900), "wall": (3840, 2160)}
-#: Every page that there is: its address, and what stands there when it is ready.
+#: Every page: its route, and a selector of an element that is visible when it is loaded.
 ROUTES = {
     "list": (f"/measurements?builder={LINUX}", "[data-testid=found]"),
     "series": ("/measurements/build_size", "[data-testid=statistics]"),
@@ -39,19 +39,19 @@ ROUTES = {
 }
 
 
-#: Those of which the narrowest and a usual window are enough.
+#: Pages that are tested with two widths only.
 TWO_WIDTHS = ("tags", "texts", "builders-compared", "ranges-compared", "builder")
 
 
 def documented():
-    """The names of the pictures that the documentation shows."""
+    """The names of the screenshots in the documentation."""
     pages = "".join(page.read_text() for page in DOCS.glob("*.rst"))
     return set(re.findall(r"image:: images/(\S+)\.png$", pages, re.MULTILINE))
 
 
 @pytest.fixture
 def keep(tmp_path):
-    """Take a picture of what the window shows; it may not be one plain colour."""
+    """Take a screenshot and check that it is not blank."""
     folder = Path(os.environ.get("BBMEASURE_SCREENSHOTS") or tmp_path).resolve()
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -59,7 +59,7 @@ def keep(tmp_path):
         page.wait_for_load_state("networkidle")
         path = (tmp_path if folder == IMAGES else folder) / f"{name}.png"
         page.screenshot(path=path, animations="disabled", full_page=folder != IMAGES)
-        assert path.stat().st_size > 5_000, "a picture of nothing"
+        assert path.stat().st_size > 5_000, "the screenshot is blank"
         if folder == IMAGES and name in documented():
             keep_small(page, path)
 
@@ -67,7 +67,7 @@ def keep(tmp_path):
 
 
 def keep_small(page, path):
-    """A picture for the documentation: all of the page, with 256 colours, which lines and letters do not miss."""
+    """Save a screenshot for the documentation: the whole page, with 256 colours."""
     before = page.viewport_size
     page.evaluate("""() => { for (const plot of document.querySelectorAll(".bbm-chart-plot")) {
         plot.style.height = plot.clientHeight + "px" } }""")
@@ -83,7 +83,7 @@ def keep_small(page, path):
 
 
 def _fits(page):
-    """Whether the window need not be moved sideways; Buildbot's own table of builds is wider than a telephone."""
+    """Whether there is no horizontal scrolling, apart from Buildbot's own table of builds."""
     if page.get_by_role("heading", name="Builds:").count():
         return page.evaluate("document.querySelector('.bbm-panel').getBoundingClientRect().right <= innerWidth")
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -91,7 +91,7 @@ def _fits(page):
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_fits_every_width_in_light_and_dark(open_at, keep, route):
-    """From 320 pixels to 4K, nothing sticks out of the window at either side."""
+    """No page needs horizontal scrolling from 320 pixels to 4K."""
     address, ready = ROUTES[route]
     visit = open_at()
     for name, (width, height) in WIDTHS.items():
@@ -107,8 +107,8 @@ def test_fits_every_width_in_light_and_dark(open_at, keep, route):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_readers_system(open_at, scheme):
-    """Where Buildbot has no themes the page follows the system, and its frame goes with it until the page is left."""
+def test_follows_the_system_theme(open_at, scheme):
+    """If Buildbot has no themes, the page and its frame follow the system; other pages do not."""
     page = open_at(color_scheme=scheme).go("/measurements")
     main = page.locator("main.bbm")
     expect(main).to_have_attribute("data-theme", scheme)
@@ -118,7 +118,7 @@ def test_follows_the_readers_system(open_at, scheme):
 
 
 def test_follows_buildbots_own_theme(open_at):
-    """Where Buildbot has themes, page and panels are in the one that it is in, whatever the system says."""
+    """If Buildbot has themes, the page follows Buildbot's theme."""
     page = open_at(color_scheme="light").go("/measurements")
     expect(page.locator("main.bbm")).to_have_attribute("data-theme", "light")
     page.evaluate("document.documentElement.style.setProperty('--bb-background-color', '#1e1e2e')")
@@ -127,7 +127,7 @@ def test_follows_buildbots_own_theme(open_at):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_break_no_layout(open_at, keep, name):
-    """Names that are long, or turn the writing round, stay inside their place on a telephone too."""
+    """Long names and direction marks stay inside their element at 320 pixels."""
     page = open_at(viewport={"width": 320, "height": 800}).go("/measurements")
     page.locator("bdi", has_text=HOSTILE[name]).first.click()
     expect(page.get_by_test_id("statistics")).to_be_visible()
@@ -135,8 +135,8 @@ def test_hostile_names_break_no_layout(open_at, keep, name):
     assert _fits(page)
 
 
-def test_states_can_be_told_apart(open_at, keep):
-    """Loading, failed and finding nothing each look like what they are."""
+def test_loading_failure_and_empty_result(open_at, keep):
+    """Each state has a message of its own."""
     visit = open_at()
     held = []
     visit.page.route("**/api/v1/series", lambda route: held.append(route))
@@ -153,8 +153,8 @@ def test_states_can_be_told_apart(open_at, keep):
     keep(page, "nothing-found")
 
 
-def test_master_that_measured_nothing_yet_says_what_to_do(open_at, keep, built, tmp_path):
-    """A new master shows a sentence about what will come, and no empty table."""
+def test_master_without_measurements(open_at, keep, built, tmp_path):
+    """A new master shows an explanation and no empty table."""
     with Site(tmp_path, config(), workers=()) as empty:
         page = open_at(empty).go("/measurements")
         expect(page.get_by_text("Nothing has been measured yet")).to_be_visible()
@@ -162,8 +162,8 @@ def test_master_that_measured_nothing_yet_says_what_to_do(open_at, keep, built, 
         keep(page, "empty")
 
 
-def test_everything_has_a_name(open_at):
-    """Whatever can be reached by the keyboard tells a screen reader what it is."""
+def test_controls_have_accessible_names(open_at):
+    """Every element that can have the focus has an accessible name."""
     for route, (address, ready) in ROUTES.items():
         page = open_at().go(address)
         expect(page.locator(ready)).to_be_visible()
@@ -174,8 +174,8 @@ def test_everything_has_a_name(open_at):
         assert nameless == [], route
 
 
-def test_every_page_is_pictured_in_the_documentation():
-    """Each page is shown there, in light and dark, wide and narrow, by small pictures, of which none is left over."""
+def test_the_documentation_has_screenshots_of_every_page():
+    """Each page has screenshots in both themes and several widths; no image is unused or too large."""
     shown = documented()
     assert shown == {path.stem for path in IMAGES.glob("*.png")}
     pages = {name.rsplit("-", 2)[0] for name in shown}
@@ -183,6 +183,6 @@ def test_every_page_is_pictured_in_the_documentation():
     assert {"series-desk-light", "series-desk-dark", "series-telephone-light"} <= shown
     for name in shown:
         path = IMAGES / f"{name}.png"
-        assert path.stat().st_size < HEAVIEST, name
+        assert path.stat().st_size < MAX_IMAGE_BYTES, name
         with Image.open(path) as image:
             assert image.width == WIDTHS[name.split("-")[-2]][0]

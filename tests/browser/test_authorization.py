@@ -1,4 +1,4 @@
-"""Who sees what: nothing where nobody asked for it, nor of a builder that is for others; links where they are."""
+"""Authorization, links to other servers, and a master without an instance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from bbmeasure.testing.site import Site
 from tests.browser.config import LINUX, SECRET, config, measure, size
 
-#: The builds of SECRET are for the user ann alone.
+#: Only the user ann may see the builds of SECRET.
 _RULES = f"""
 from buildbot.www.authz.endpointmatchers import EndpointMatcherBase, Match
 
@@ -38,7 +38,7 @@ _LINKS = """
 
 @pytest.fixture(scope="module")
 def guarded(built, tmp_path_factory):
-    """A master with Grafana and InfluxDB, one of whose builders is for ann alone."""
+    """A master with Grafana and InfluxDB, and a builder that only ann may see."""
     folder = tmp_path_factory.mktemp("guarded")
     with Site(folder, config(builders=(LINUX, SECRET), services=_LINKS, more=_RULES), workers=()) as running:
         requests = [measure(running, LINUX, size(1000)), measure(running, LINUX, size(900))]
@@ -52,8 +52,8 @@ def _names(page):
     return [row.get_attribute("data-series") for row in page.locator(".bbm-list tbody tr").all()]
 
 
-def test_nothing_is_seen_of_a_builder_that_is_for_others(open_at, guarded):
-    """Neither its series nor its name, values or panel are shown to who may not see its builds."""
+def test_hidden_builder(open_at, guarded):
+    """Series, name, values and panel of a builder are hidden from users who may not see its builds."""
     page = open_at(guarded, extra_http_headers={"X-User": "bob"}).go("/measurements")
     assert _names(page) == ["build_size"]
     page.get_by_role("link", name="build_size").click()
@@ -69,14 +69,14 @@ def test_nothing_is_seen_of_a_builder_that_is_for_others(open_at, guarded):
     assert page.get_by_test_id("panel").count() == 0
 
 
-def test_who_may_see_it_does(open_at, guarded):
-    """Ann, whose the builder is, sees its series beside the others."""
+def test_allowed_user(open_at, guarded):
+    """A user with access sees the series of the builder."""
     page = open_at(guarded, extra_http_headers={"X-User": "ann"}).go("/measurements")
     assert _names(page) == ["build_size", "only_secret"]
 
 
 def test_links_lead_to_grafana_and_influxdb(open_at, guarded):
-    """List, series and panel link to the servers that the master has, with no credentials in any address."""
+    """List, series and panel link to the configured servers; no URL contains credentials."""
     build = guarded.builds[1]
     for route in ("/measurements", "/measurements/build_size", f"/builders/{LINUX}/builds/{build['number']}"):
         page = open_at(guarded, extra_http_headers={"X-User": "ann"}).go(route)
@@ -87,8 +87,8 @@ def test_links_lead_to_grafana_and_influxdb(open_at, guarded):
         assert "pass-word" not in page.content()
 
 
-def test_opted_out_shows_nothing(open_at, built, tmp_path):
-    """Without an instance there is no entry in the menu and no panel; who types the address is told why."""
+def test_master_without_an_instance(open_at, built, tmp_path):
+    """Without an instance there is neither a menu entry nor a panel, and the page shows an explanation."""
     with Site(tmp_path, config(services=""), workers=()) as out:
         build = out.wait_for_build(measure(out, LINUX, size(1)))
         page = open_at(out).go(f"/builders/{build['builderid']}/builds/{build['number']}")
