@@ -73,7 +73,7 @@ def _command_names() -> list[str]:
 
 
 def _make_parser(name: Optional[str], command: Any) -> Parser:
-    """A parser of the command that is to run, or of all commands for the help where there is none."""
+    """The parser of one command, or of the help that lists all commands if ``name`` is None."""
     parser = Parser(prog="bbmeasure", description="Measure what Buildbot builds, and read what was measured.")
     parser.add_argument("--version", action="version", version=f"bbmeasure {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
