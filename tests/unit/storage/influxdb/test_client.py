@@ -1,12 +1,10 @@
-"""Tests of the client with real servers, with authentication and TLS, and with faulty servers."""
+"""Tests of the client with real servers, with authentication and TLS."""
 
 from __future__ import annotations
 
 import gzip
-import time
 import traceback
-from collections.abc import Generator, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,16 +13,14 @@ import pytest
 import pytest_twisted
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.errors import QueryError, StorageError
+from bbmeasure.errors import StorageError
 from bbmeasure.storage.influxdb import client as client_module
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.influxql import Statement
-from bbmeasure.storage.influxdb.server import ErrorKind, Server, ServerError
-from tests.hostile import Dripping, Raw, Reply, Request, Scripted, Silent
-from tests.servers import Influxd, free_port, make_certificate
-
-TEST = Generator[Any, Any, None]
-SECRET = "s3cr3t-w0rd"
+from bbmeasure.storage.influxdb.server import ErrorKind, Server
+from tests.hostile import Reply, Request, Scripted
+from tests.servers import Influxd, make_certificate
+from tests.unit.storage.influxdb.client_helpers import SECRET, TEST, error_of
 
 
 @pytest.fixture(scope="module")
@@ -44,41 +40,6 @@ def guarded() -> Iterator[Influxd]:
         server.query("GRANT WRITE ON t TO writer")
         server.query("GRANT READ ON t TO reader")
         yield server
-
-
-@pytest.fixture
-def clients() -> Iterator[Any]:
-    """Factory of clients, which are closed after the test."""
-    made: list[InfluxClient] = []
-
-    def make(url: str, **options: Any) -> InfluxClient:
-        options.setdefault("timeout", 5.0)
-        made.append(InfluxClient(reactor, Server(url, options.pop("database", "t"), **options)))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
-    pytest_twisted.blockon(_turns())
-
-
-@defer.inlineCallbacks
-def _turns() -> Generator[Any, Any, None]:
-    """Run some reactor turns, so that connections are closed."""
-    for _ in range(5):
-        waited: defer.Deferred[None] = defer.Deferred()
-        reactor.callLater(0.005, waited.callback, None)
-        yield waited
-
-
-@defer.inlineCallbacks
-def error_of(work: defer.Deferred[Any]) -> Generator[Any, Any, ServerError]:
-    """Return the ServerError of a failed request."""
-    try:
-        answer = yield work
-    except ServerError as error:
-        return error
-    raise AssertionError(f"expected a ServerError, got {answer!r}")
 
 
 @pytest_twisted.inlineCallbacks
@@ -249,165 +210,6 @@ def test_an_invalid_ca_file(tmp_path: Path, content: Any) -> None:
 
 
 @pytest_twisted.inlineCallbacks
-def test_a_refused_connection(clients: Any) -> TEST:
-    """The message contains the reason."""
-    error = yield error_of(clients(f"http://127.0.0.1:{free_port()}").write(b"m value=1 1\n"))
-    assert error.kind is ErrorKind.UNREACHABLE
-    assert "Connection refused" in str(error) or "ConnectionRefused" in str(error)
-
-
-@pytest_twisted.inlineCallbacks
-def test_an_unknown_host(clients: Any) -> TEST:
-    """The message contains the reason."""
-    error = yield error_of(clients("http://no-such-host.invalid:8086").write(b"m value=1 1\n"))
-    assert error.kind is ErrorKind.UNREACHABLE
-
-
-@pytest.mark.parametrize("server", [Silent, lambda: Dripping(0.05)], ids=["silent", "dripping"])
-@pytest_twisted.inlineCallbacks
-def test_the_timeout_covers_the_whole_request(clients: Any, server: Any) -> TEST:
-    """A response that never ends times out, for writes and queries."""
-    with server() as hostile:
-        client = clients(hostile.url, timeout=0.4)
-        for ask in (lambda: client.write(b"m value=1 1\n"), lambda: client.query(Statement("SELECT 1"))):
-            error = yield error_of(ask())
-            assert error.kind is ErrorKind.UNREACHABLE
-            assert "no complete answer within 0.4 s" in str(error)
-
-
-@pytest_twisted.inlineCallbacks
-def test_a_slow_body_times_out_and_its_connection_is_closed(clients: Any) -> TEST:
-    """A body that arrives byte by byte times out, and the socket is closed."""
-    body = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
-
-    class SlowBody(Dripping):
-        closed = False
-
-        def talk(self, connection: Any) -> None:
-            connection.recv(65536)
-            connection.sendall(body)
-            try:
-                while not self.ending.wait(0.05):
-                    connection.sendall(b" ")
-            except OSError:
-                self.closed = True
-
-    with SlowBody() as hostile:
-        error = yield error_of(clients(hostile.url, timeout=0.3).query(Statement("SELECT 1")))
-        assert error.kind is ErrorKind.UNREACHABLE
-        end = time.monotonic() + 60
-        while not hostile.closed and time.monotonic() < end:
-            yield _turns()
-        assert hostile.closed
-
-
-@pytest_twisted.inlineCallbacks
-def test_cancelling_does_not_wait_for_the_server(clients: Any) -> TEST:
-    """A cancelled request fails at once."""
-    with Silent() as hostile:
-        work = clients(hostile.url).query(Statement("SELECT 1"))
-        yield _turns()
-        work.cancel()
-        with pytest.raises(defer.CancelledError):
-            yield work
-        yield _turns()
-        assert hostile.connections == 1
-
-
-@pytest_twisted.inlineCallbacks
-def test_the_size_of_a_response_is_limited(clients: Any, monkeypatch: pytest.MonkeyPatch) -> TEST:
-    """Responses are read up to a limit, both error pages and results."""
-    monkeypatch.setattr(client_module, "MAX_QUERY_RESPONSE", 100_000)
-    monkeypatch.setattr(client_module, "MAX_WRITE_RESPONSE", 100_000)
-    for status in (b"200 OK", b"500 Oh"):
-        with Raw(b"HTTP/1.1 " + status + b"\r\n\r\n" + b"x" * 1_000_000) as hostile:
-            client = clients(hostile.url)
-            error = yield error_of(client.query(Statement("SELECT 1")))
-            assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
-            error = yield error_of(client.write(b"m value=1 1\n"))
-            assert (error.kind, error.message) == (ErrorKind.UNEXPECTED_RESPONSE, "an answer of more than 100000 bytes")
-
-
-@pytest_twisted.inlineCallbacks
-def test_an_incomplete_response(clients: Any) -> TEST:
-    """A response that ends early is UNREACHABLE."""
-    with Raw(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"results"') as hostile:
-        error = yield error_of(clients(hostile.url).query(Statement("SELECT 1")))
-        assert (error.kind, error.message) == (ErrorKind.UNREACHABLE, "the answer is incomplete")
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        (Reply(200, b"<html>Please log in</html>"), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(200, b""), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(202, b""), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(302, b"", {"Location": "https://login.example.org/"}), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(400, b"<html>Bad request</html>"), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(400, b'["not", "ours"]'), ErrorKind.UNEXPECTED_RESPONSE),
-        (Reply(405, b""), ErrorKind.UNEXPECTED_RESPONSE),
-        # responses of gateways, in JSON too
-        (Reply(400, {"message": "Bad Request"}), ErrorKind.UNEXPECTED_RESPONSE),
-        (
-            Reply(400, {"timestamp": 1, "status": 400, "error": "Bad Request", "path": "/write"}),
-            ErrorKind.UNEXPECTED_RESPONSE,
-        ),
-        (Reply(429, b"slow down"), ErrorKind.BUSY),
-        (Reply(503, {"error": "busy"}), ErrorKind.BUSY),
-        (Reply(500, {"error": "oh"}), ErrorKind.FAILED),
-        (Reply(502, b"Bad gateway"), ErrorKind.FAILED),
-        (Reply(hang_up=True), ErrorKind.UNREACHABLE),
-        # InfluxDB 2: code and message, https://docs.influxdata.com/influxdb/v2/api-guide/influxdb-1x/write/
-        (Reply(400, {"code": "invalid", "message": "unable to parse 'm'"}), ErrorKind.REFUSED),
-        (Reply(401, {"code": "unauthorized", "message": "unauthorized access"}), ErrorKind.UNAUTHORIZED),
-        (Reply(403, {"code": "forbidden", "message": "insufficient permissions"}), ErrorKind.FORBIDDEN),
-        (Reply(404, {"code": "not found", "message": "no dbrp mapping found"}), ErrorKind.NOT_FOUND),
-        (Reply(413, {"code": "request too large", "message": "too large"}), ErrorKind.TOO_LARGE),
-        (Reply(422, {"code": "unprocessable entity", "message": "partial write"}), ErrorKind.REFUSED),
-        # InfluxDB 3: https://docs.influxdata.com/influxdb3/core/write-data/troubleshoot/
-        (
-            Reply(
-                400,
-                {
-                    "error": "partial write of line protocol occurred",
-                    "data": [{"original_line": "m", "line_number": 1, "error_message": "no fields were provided"}],
-                },
-            ),
-            ErrorKind.REFUSED,
-        ),
-    ],
-    ids=lambda value: f"{value.status}-{bytes(str(value.body), 'ascii')[:20]!r}" if isinstance(value, Reply) else "",
-)
-@pytest_twisted.inlineCallbacks
-def test_kinds_of_responses_to_a_write(clients: Any, reply: Reply, kind: ErrorKind) -> TEST:
-    """Only 204 is success, and only a 400 with InfluxDB's own message is REFUSED."""
-    with Scripted(lambda _: reply) as server:
-        error = yield error_of(clients(server.url).write(b"m value=1 1\n"))
-        assert error.kind is kind
-        assert error.status == (0 if reply.hang_up else reply.status)
-
-
-@pytest_twisted.inlineCallbacks
-def test_a_redirect_is_not_followed(clients: Any) -> TEST:
-    """Credentials are sent to the configured server only; the message contains the location."""
-    with Scripted(lambda _: Reply()) as other:
-        with Scripted(lambda _: Reply(307, b"", {"Location": other.url + "/write"})) as server:
-            error = yield error_of(clients(server.url, token=SECRET).write(b"m value=1 1\n"))
-        assert f"redirected to {other.url}/write" in str(error)
-        assert other.requests == []
-
-
-@pytest_twisted.inlineCallbacks
-def test_a_query_is_retried_on_a_new_connection(clients: Any) -> TEST:
-    """A query on a persistent connection that the server closed is retried."""
-    replies = [Reply(hang_up=True), Reply(200, {"results": [{"statement_id": 0}]})]
-    with Scripted(lambda _: replies.pop(0)) as server:
-        answer = yield clients(server.url).query(Statement("SELECT 1"))
-        assert answer == [[]]
-        assert len(server.requests) == 2
-
-
-@pytest_twisted.inlineCallbacks
 def test_requests_with_prefix_and_token(clients: Any) -> TEST:
     """Path prefix, token, database and retention policy are sent as InfluxDB 2 and 3 expect them."""
 
@@ -463,41 +265,3 @@ def test_no_secret_in_any_message(clients: Any) -> TEST:
             assert SECRET not in shown
             assert server.requests[-1].headers["authorization"].split()[1] not in shown
             assert "***" in str(error)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "influx.example.org:8086",
-        "ftp://influx.example.org",
-        "http://",
-        "http://host:port",
-        "http://host/?db=x",
-        "http://host/#x",
-        "http://ho st",
-        "http://h\u00f6st",
-        None,
-    ],
-)
-def test_an_invalid_url_is_refused(url: Any) -> None:
-    """A server with an invalid URL raises QueryError."""
-    with pytest.raises(QueryError, match="url"):
-        Server(url, "t")
-
-
-@pytest.mark.parametrize(
-    "url", [f"http://me:{SECRET}@host:8086", f"http://{SECRET}@host", f"http://me:{SECRET}@host:x"]
-)
-def test_a_password_in_a_url_is_refused_without_showing_it(url: str) -> None:
-    """A password in the URL raises QueryError without it, as a URL is shown in logs and pages."""
-    with pytest.raises(QueryError, match="url") as caught:
-        Server(url, "t")
-    assert SECRET not in str(caught.value)
-
-
-def test_servers_are_equal_by_value() -> None:
-    """Equal configurations are equal, so that a reconfig detects changes."""
-    one = Server("http://host:8086", "t", password=SECRET)
-    assert one == Server("http://host:8086", "t", password=SECRET)
-    assert one != replace(one, password="other")

@@ -1,0 +1,184 @@
+"""Tests of the dashboards' queries with a real InfluxDB."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
+from bbmeasure.grafana.provisioning import write_provisioning
+from bbmeasure.model import BuildContext, Point
+from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_series
+from tests.grafana_model import Board
+from tests.servers import Influxd
+from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, dashboards_of
+
+
+def seeded_points():
+    """Points of builders and series with hostile names, hourly for three days."""
+    for number, builder in enumerate(HOSTILE):
+        for build in range(1, 4):
+            context = BuildContext(builder, f"worker {number % 2}", build, number * 100 + build, "step", "rev", "main")
+            time = START + (build * 5 + number) * HOUR
+            result = {2: "failure", 3: "error" if number == 2 else "cancellation"}.get(build, "success")
+            for name in ("build_duration", "queue_duration"):
+                yield Point(name, time, 60.0 + build, {"result": result}, context)
+            yield Point("step_duration", time, 5.0, {"step": "compile it", "result": result}, context)
+            for series in HOSTILE + tuple(info.name for info in KNOWN):
+                value = "a text" if series == "version" else 1000.0 * build + number
+                yield Point(series, time, value, {'target "x"': builder, "opt": "O2"}, context)
+    for name in ("master.reactorDelay", "master.active builds"):
+        yield Point(name, START + 30 * HOUR, 0.5)  # written before the master's name was a tag
+        for number, master in enumerate(MASTERS):
+            yield Point(name, START + 31 * HOUR, 1.0 + number, {"master": master})
+    yield Point("without tags", START + 30 * HOUR, 7.0)
+
+
+@pytest.fixture(scope="module")
+def database():
+    """Function that queries a seeded InfluxDB and fails on errors."""
+    writer = LineWriter()
+    lines = [writer.line(point) for point in seeded_points()]
+    lines.append(f'bbmeasure_series,series=x kind="size" {START}')
+    with Influxd() as server:
+        server.query("CREATE DATABASE buildbot")
+        body = "\n".join(lines).encode()
+        requests.post(f"{server.url}/write", params={"db": "buildbot"}, data=body, timeout=20).raise_for_status()
+        yield lambda text: server.query(text, "buildbot")
+
+
+@pytest.fixture
+def board(written, database):
+    """Factory of dashboard models."""
+    return lambda uid: Board(dashboards_of(written)[uid], database, START, START + 100 * HOUR)
+
+
+ALL_SERIES = sorted({clean_series(name) for name in HOSTILE} | {clean_series(info.name) for info in KNOWN})
+
+
+@pytest.mark.slow
+def test_options_of_variables(board):
+    """Builders, workers, series and tags are options by their names; bbmeasure's own measurements are not."""
+    shown = board(SERIES)
+    shown.choose(series="plain")
+    assert shown.options("builder") == sorted(HOSTILE)
+    assert shown.options("worker") == ["worker 0", "worker 1"]
+    assert shown.options("tag_key") == ["builder", "opt", 'target "x"', "worker"]
+    assert shown.options("series") == sorted(
+        [*ALL_SERIES, "build_duration", "queue_duration", "step_duration", "without tags"]
+        + ["master.reactorDelay", "master.active builds"]
+    )
+    shown.choose(series="plain", tag_key='target "x"')
+    assert shown.options("tag_value") == sorted(HOSTILE)
+    one = board(BUILDER)
+    one.choose(builder=HOSTILE[1])
+    assert one.options("worker") == ["worker 1"]
+    assert one.options("series") == sorted([*ALL_SERIES, "build_duration", "queue_duration", "step_duration"])
+    assert board(MASTER).options("metric") == ["master.active builds", "master.reactorDelay"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES, MASTER])
+def test_every_panel_has_data(board, uid):
+    """With a dashboard's default values every query returns rows."""
+    shown = board(uid)
+    chosen = {"series": "plain"} if uid == SERIES else {}
+    shown.choose(**chosen)
+    serialize = shown.answers()
+    assert len(serialize) >= 3
+    empty = [query for _, query, found in serialize if not found and '"version"' not in query]
+    assert empty == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("builder", HOSTILE)
+def test_the_builder_dashboard_shows_one_builder(board, builder):
+    """For a builder of any name the dashboard has its three builds and no others."""
+    shown = board(BUILDER)
+    shown.choose(builder=builder)
+    serialize = shown.answers()
+    rows = [row for title, _, found in serialize if title == "Builds" for series in found for row in series["rows"]]
+    assert [(row["builder"], row["build"]) for row in rows] == [(builder, 3), (builder, 2), (builder, 1)]
+    number = HOSTILE.index(builder)
+    curves = [(query, found) for title, query, found in serialize if title == "$series"]
+    assert len(curves) == len(ALL_SERIES) + 3
+    for query, found in curves:
+        values = [row["median"] for series in found for row in series["rows"]]
+        if '"version"' not in query and "_duration" not in query:
+            assert values == [1000.0 * build + number for build in (1, 2, 3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", [name for name in ALL_SERIES if name != "version"])
+def test_the_series_dashboard_shows_one_series(board, series):
+    """For a series of any name the dashboard has its points, by builder, worker and tag."""
+    shown = board(SERIES)
+    shown.choose(series=series)
+    for title, query, found in shown.answers():
+        assert {one["name"] for one in found} == {series}, query
+        if title == "Points":
+            assert len(found[0]["rows"]) == 3 * len(HOSTILE)
+    several = [HOSTILE[1], HOSTILE[4]]
+    for narrowing in (
+        {"builder": several},
+        {"tag_key": 'target "x"', "tag_value": several},
+        {"builder": several, "worker": ["worker 0", "worker 1"]},
+    ):
+        shown.choose(series=series, **narrowing)
+        points = [row for title, _, found in shown.answers() if title == "Points" for row in found[0]["rows"]]
+        assert {row["builder"] for row in points} == set(several)
+        assert len(points) == 6
+
+
+@pytest.mark.slow
+def test_a_series_without_tags(board):
+    """A point without builder and tags is in the dashboard of its series."""
+    shown = board(SERIES)
+    shown.choose(series="without tags")
+    assert all(found for title, _, found in shown.answers() if title in ("$series", "Points"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
+def test_failed_builds_are_annotated(board, uid):
+    """The annotation's query returns the builds that failed or ended in an exception."""
+    shown = board(uid)
+    several = HOSTILE[1] if uid == BUILDER else [HOSTILE[1], HOSTILE[2]]
+    shown.choose(builder=several)
+    annotation = shown.model["annotations"]["list"][0]["target"]
+    rows = [row for series in shown.ask(annotation["query"]) for row in series["rows"]]
+    failed = {(name, 2, "failure") for name in ([several] if uid == BUILDER else several)}
+    raised = set() if uid == BUILDER else {(HOSTILE[2], 3, "error")}
+    assert {(row["builder"], row["build"], row["result"]) for row in rows} == failed | raised
+    assert {annotation["textColumn"], *annotation["tagsColumn"].split(",")} <= set(rows[0])
+
+
+@pytest.mark.slow
+def test_the_master_dashboard_separates_masters(board):
+    """Each of several masters has its own curve, and can be selected."""
+    shown = board(MASTER)
+    assert shown.options("master") == sorted(MASTERS)
+    shown.choose(metric=["master.reactorDelay"])
+
+    def lines():
+        found = [one for title, _, answer in shown.answers() if title == "$metric" for one in answer]
+        return {one["tags"]["master"]: [row["median"] for row in one["rows"]] for one in found}
+
+    assert lines() == {"": [0.5], MASTERS[0]: [1.0], MASTERS[1]: [2.0]}
+    shown.choose(metric=["master.reactorDelay"], master=[MASTERS[1]])
+    assert lines() == {MASTERS[1]: [2.0]}
+
+
+@pytest.mark.slow
+def test_a_retention_policy_is_read(tmp_path, database):
+    """With a retention policy each query reads from it."""
+    files = write_provisioning(tmp_path, url="http://x", retention_policy='au"to', series=KNOWN)
+    model = json.loads(next(path for path in files if path.stem == SERIES).read_text())
+    queries = [target["query"] for panel in model["panels"] for target in panel["targets"]]
+    assert all('FROM "au\\"to".${series:doublequote}' in query for query in queries)
+    database('CREATE RETENTION POLICY "au\\"to" ON "buildbot" DURATION INF REPLICATION 1')
+    shown = Board(model, database, START, START + 100 * HOUR)
+    shown.choose(series="plain", builder=[HOSTILE[0]], tag_key="opt")
+    assert all(not found for _, _, found in shown.answers())
