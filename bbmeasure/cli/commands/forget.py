@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Remove a series from the journal, after a question unless ``--yes`` or ``--json`` is given."""
+    """Remove a series from the journal, after a confirmation unless ``--yes`` or ``--json`` is given."""
     path = config.existing_journal(options)
     with JournalReader(path) as reader:
         info = find_series(reader.series(), options.series)

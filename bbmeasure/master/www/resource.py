@@ -107,7 +107,7 @@ class ApiResource(Resource):
     ) -> Generator[Any, Any, Body]:
         """The body of an answer, computed when one of MAX_PARALLEL slots is free."""
         if len(self._slots.waiting) >= MAX_QUEUED:
-            raise OverloadedError(f"{MAX_QUEUED} questions wait already: expected fewer at once")
+            raise OverloadedError(f"{MAX_QUEUED} requests are queued: expected fewer at a time")
         yield self._slots.acquire()
         try:
             fragments = yield endpoint(arguments, viewer).addTimeout(ANSWER_TIMEOUT, self.master.reactor, _on_timeout)
@@ -136,7 +136,7 @@ class ApiResource(Resource):
 
 
 def _on_timeout(_: Any, seconds: float) -> None:
-    raise OverloadedError(f"no answer within {seconds:g} s: ask for less")
+    raise OverloadedError(f"no answer within {seconds:g} s: expected a smaller request")
 
 
 def _send_error(request: Any, status: int, message: str) -> None:

@@ -138,7 +138,7 @@ def test_a_slow_query_times_out(resource, store, master):
     request = get(resource, "statistics", series="size")
     assert not request.finished
     master.reactor.advance(resource_module.ANSWER_TIMEOUT + 1)
-    assert (request.responseCode, request.json["message"]) == (503, "no answer within 20 s: ask for less")
+    assert (request.responseCode, request.json["message"]) == (503, "no answer within 20 s: expected a smaller request")
     assert request.responseHeaders.getRawHeaders("retry-after") == ["2"]
     assert store.cancelled == 1
 
@@ -173,7 +173,7 @@ def test_too_many_requests_are_refused(resource, store):
         get(resource, "statistics", series="size")
     request = get(resource, "statistics", series="size")
     assert (request.responseCode, len(store.pending)) == (503, resource_module.MAX_PARALLEL)
-    assert "200 questions wait" in request.json["message"]
+    assert "200 requests are queued" in request.json["message"]
 
 
 def test_an_unexpected_error_is_logged(resource, store):
