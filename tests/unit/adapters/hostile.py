@@ -1,4 +1,4 @@
-"""Texts that no tool would print, made of those that tools do print."""
+"""Hostile outputs, made from recorded ones."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ODD = st.sampled_from(
 
 
 def module_of(name: str) -> ModuleType:
-    """An adapter's own module, without the guard that :class:`bbmeasure.adapters.Adapter` puts before it."""
+    """The module of an adapter, without the guard of :class:`bbmeasure.adapters.Adapter`."""
     return import_module(f"bbmeasure.adapters.{name.replace('-', '_')}")
 
 
 def check(name: str, text: str) -> list[Record]:
-    """Read ``text`` by an adapter's own functions; the records, none where it raises a ParseError of its tool."""
+    """Parse ``text`` without the guard; returns the records, none for a ParseError."""
     module = module_of(name)
     if hasattr(module, "issues"):
         _read(name, module.issues, text)
@@ -53,7 +53,7 @@ def _read(name: str, read: Callable[[str], list[Any]], text: str) -> list[Any]:
 
 @st.composite
 def mutated(draw: Any, name: str) -> str:
-    """A recorded output of an adapter with a few pieces cut out, put in, doubled or moved."""
+    """A recorded output with a few pieces removed, inserted, doubled or moved."""
     text = draw(st.sampled_from(TEXTS[name]))
     for _edit in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
@@ -86,7 +86,7 @@ def documents(name: str) -> list[Any]:
 
 
 def json_like(name: str) -> st.SearchStrategy[Any]:
-    """JSON of any shape, in the words of what the tool writes."""
+    """JSON of any structure with the keys of the recorded outputs."""
     keys = sorted({key for document in documents(name) for key in keys_of(document)}) or ["key"]
     numbers = st.one_of(st.floats(), st.integers(), st.just(10**400))
     leaves = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=5), st.sampled_from(["error", "note", "ns"]))
@@ -97,7 +97,7 @@ def json_like(name: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def replaced(draw: Any, name: str) -> str:
-    """A recorded JSON output with a few values somewhere in it replaced by others."""
+    """A recorded JSON output with a few values replaced."""
     found = documents(name)
     document = json.loads(json.dumps(draw(st.sampled_from(found)))) if found else None
     for _edit in range(draw(st.integers(1, 3))):
@@ -106,7 +106,7 @@ def replaced(draw: Any, name: str) -> str:
 
 
 def _replace(draw: Any, value: Any, other: Any) -> Any:
-    """``value`` with something in it replaced by ``other``."""
+    """``value`` with one of its values replaced by ``other``."""
     at = value
     while isinstance(at, (dict, list)) and at:
         key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))

@@ -1,4 +1,4 @@
-"""What recorded outputs do not show: other options, other versions, and what stands around an output."""
+"""Outputs with other options, of other versions, and within other text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def issues(name, text):
 
 
 def values(name, text):
-    """The records of an output: value by name, and by tag where there is one."""
+    """The values of the records by name, or by tag if there is one."""
     found = {}
     for record in adapters.find(name).parse(text):
         found[(record.name, *record.tags.values()) if record.tags else record.name] = record.value
@@ -25,14 +25,14 @@ def values(name, text):
 
 
 def refusal(name, text):
-    """Why an output cannot be read."""
+    """The message of the ParseError of an output."""
     with pytest.raises(ParseError) as caught:
         adapters.find(name).parse(text)
     return str(caught.value)
 
 
 def test_what_npm_prints_around_json_is_passed_over():
-    """Lines before a JSON document and behind it do not hide it; a second document does."""
+    """Lines before and after a JSON document are ignored; a second document is an error."""
     around = "\n> project@1.0.0 lint\n> eslint -f json .\n\n[INFO] linting\n%s\nnpm notice done\n"
     assert issues("eslint", around % '[{"filePath":"a.js","messages":[{"ruleId":"x"}]}]') == [
         Issue("x", "a.js", 0, "warning")
@@ -43,7 +43,7 @@ def test_what_npm_prints_around_json_is_passed_over():
 
 
 def test_what_is_printed_around_xml_is_passed_over():
-    """Lines before an XML document, in it and behind it do not hide it; a second document does."""
+    """Lines before, within and after an XML document are ignored; a second document is an error."""
     document = "<?xml version='1.0'?>\n<results>\nChecking b.c\n<errors><error severity='style'/></errors></results>\n"
     assert len(issues("cppcheck", f"Checking a.c\n{document}1/2 files < checked & done\n")) == 1
     assert "line 5: expected XML" in refusal("cppcheck", document + document)
@@ -52,7 +52,7 @@ def test_what_is_printed_around_xml_is_passed_over():
 
 
 def test_a_declared_encoding_does_not_matter():
-    """XML that declares another encoding is read as the text that it is by now."""
+    """The encoding in an XML declaration is ignored, as the text is decoded."""
     text = (
         "<?xml version='1.0' encoding='UTF-16'?><checkstyle><file name='é'><error severity='info'/></file></checkstyle>"
     )
@@ -61,7 +61,7 @@ def test_a_declared_encoding_does_not_matter():
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
 def test_compilers_are_read_from_the_midst_of_a_log(name):
-    """Positions, programs, options and colours of gcc, clang and clang-tidy are told from the rest of a log."""
+    """Diagnostics of gcc, clang and clang-tidy are recognized among other lines."""
     log = """\
 make[1]: warning: jobserver unavailable: using -j1.
 gcc -DX='": warning: "' -c a.c
@@ -102,7 +102,7 @@ ld.lld: error: undefined symbol: f
 
 
 def test_flake8_in_its_other_formats():
-    """The format ``pylint``, plugins' codes, files with colons and the count alone are flake8's too."""
+    """The format ``pylint``, codes of plugins, files with colons and the bare count are parsed."""
     assert issues("flake8", "a.py:3: [E501] line too long\n") == [Issue("E", "a.py", 3, "E")]
     assert issues("flake8", "C:\\a.py:1:2: PLR0913 too many\n./b:c.py:4:1: D100 Missing\n") == [
         Issue("PLR", "C:\\a.py", 1, "PLR"),
@@ -124,12 +124,12 @@ def test_flake8_in_its_other_formats():
     ],
 )
 def test_what_flake8_says_when_it_fails_is_no_count(text, why):
-    """A crash, which has the exit status of found issues, a list of files, and a cut line are ParseErrors."""
+    """A crash, a list of files, and a truncated line are ParseErrors."""
     assert why in refusal("flake8", text)
 
 
 def test_mypy_in_its_other_formats():
-    """Columns, ends, hidden codes and files without a line are mypy's too; notes are not counted."""
+    """Columns, ends, hidden codes and files without a line are parsed; notes are not counted."""
     text = """\
 a.py:1:2: error: With a column  [arg-type]
 a.py:2:3:2:9: error: With an end  [index]
@@ -153,14 +153,14 @@ Found 5 errors in 2 files (checked 3 source files)
 
 
 def test_pylint_in_its_older_format():
-    """The bare list of ``-f json`` is read like json2, and an object without messages is refused."""
+    """The list of ``-f json`` is parsed like json2; an object without messages is an error."""
     text = '[{"type": "warning", "path": "a.py", "line": 3, "symbol": "x", "message-id": "W1"}]'
     assert issues("pylint", text) == [Issue("warning", "a.py", 3, "warning")]
     assert "messages: expected a list, got nothing" in refusal("pylint", '{"statistics": {}}')
 
 
 def test_ruff_names_a_syntax_error_of_older_versions():
-    """A diagnostic without a code is a syntax error, and a rule without number its own category."""
+    """A diagnostic without a code is a syntax error; a rule without a number is a category."""
     diagnostics = [{"code": None}, {"code": "SyntaxError"}, {"code": "PLR0913", "location": {"row": 3}}]
     found = issues("ruff", json.dumps(diagnostics))
     assert [issue.category for issue in found] == ["invalid-syntax", "SyntaxError", "PLR"]
@@ -168,13 +168,13 @@ def test_ruff_names_a_syntax_error_of_older_versions():
 
 
 def test_eslint_tells_messages_without_a_rule_apart():
-    """A file that cannot be parsed is fatal, and one that is ignored has no rule."""
+    """A message without a rule is fatal for a file that cannot be parsed, and no-rule for an ignored one."""
     messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"ruleId": None, "severity": 1}]
     assert [issue.category for issue in issues("eslint", json.dumps([{"messages": messages}]))] == ["fatal", "no-rule"]
 
 
 def test_cppcheck_does_not_count_what_it_says_of_itself():
-    """A report on the run is no issue, and an issue is placed where its first location is."""
+    """Messages about the run are not counted; the position of an issue is its first location."""
     text = """<?xml version="1.0"?><results version="2"><errors>
 <error id="checkersReport" severity="information"><location file="x.c" line="1"/></error>
 <error id="a" severity="none"/>
@@ -184,7 +184,7 @@ def test_cppcheck_does_not_count_what_it_says_of_itself():
 
 
 def test_sarif_counts_what_still_stands():
-    """Passed, suppressed and former results are not counted, and a rule's own level holds where a result has none."""
+    """Passed, suppressed and absent results are not counted; the level defaults to that of the rule."""
     rules = [{"id": "R1", "defaultConfiguration": {"level": "error"}}, {"id": "R2"}]
     results = [
         {"ruleId": "R1"},
@@ -207,7 +207,7 @@ def test_sarif_counts_what_still_stands():
 
 
 def test_sarif_knows_the_rules_of_plug_ins():
-    """A result without a level has that of its rule, also where an extension of the tool brings the rule."""
+    """A result without a level has that of its rule, also of an extension."""
     extension = {"rules": [{"id": "P1", "defaultConfiguration": {"level": "error"}}, {"id": "R1"}]}
     driver = {"rules": [{"id": "R1", "defaultConfiguration": {"level": "note"}}]}
     run = {"tool": {"driver": driver, "extensions": [extension]}, "results": [{"ruleId": "P1"}, {"ruleId": "R1"}]}
@@ -215,7 +215,7 @@ def test_sarif_knows_the_rules_of_plug_ins():
 
 
 def test_sarif_of_a_run_that_failed_is_no_count():
-    """A run that says it failed and gives neither a result nor a reason is a ParseError."""
+    """A failed run without results and notifications is a ParseError."""
     run = {"results": [], "invocations": [{"executionSuccessful": False}]}
     assert "executionSuccessful is false" in refusal("sarif", json.dumps({"runs": [run]}))
     assert issues("sarif", json.dumps({"runs": [{**run, "results": [{"level": "note"}]}]})) == [
@@ -225,7 +225,7 @@ def test_sarif_of_a_run_that_failed_is_no_count():
 
 
 def test_google_benchmark_takes_what_counts_of_repetitions():
-    """Repetitions are samples of one series beside their aggregates; skipped and failed runs are left out."""
+    """Repetitions are samples; aggregates, skipped and failed runs are left out."""
     runs = [
         {"name": "b", "run_name": "b", "run_type": "iteration", "real_time": time, "cpu_time": 1, "time_unit": "us"}
         for time in (3, 1, 2)
@@ -247,13 +247,13 @@ def test_google_benchmark_takes_what_counts_of_repetitions():
 
 
 def test_hyperfine_reports_the_largest_memory_of_newer_versions():
-    """``memory_usage_byte``, which hyperfine writes since 1.19, becomes the largest resident memory of a run."""
+    """``memory_usage_byte`` of hyperfine 1.19 and newer is the largest memory of a run."""
     result = {"command": "x", "median": 2.0, "times": None, "memory_usage_byte": [100, 300, 200], "user": None}
     assert values("hyperfine", json.dumps({"results": [result]})) == {"x": 2.0, "x_max_rss": 300}
 
 
 def test_more_samples_than_a_record_may_have_are_thinned_evenly():
-    """A benchmark of 50,000 rounds keeps 20,000 of them from all of its run, and its own median."""
+    """Of 50,000 rounds 20,000 evenly spaced ones are samples; the median is that of all."""
     stats = {"median": 7.0, "data": list(range(50_000))}
     (record,) = adapters.find("pytest-benchmark").parse(json.dumps({"benchmarks": [{"name": "x", "stats": stats}]}))
     assert record.value == 7.0
@@ -263,7 +263,7 @@ def test_more_samples_than_a_record_may_have_are_thinned_evenly():
 
 
 def test_junit_without_test_cases_is_read_from_its_suites():
-    """Where a file only has suites with their counts, the outermost ones are summed up."""
+    """Without test cases the counts of the outermost suites are summed."""
     text = """<testsuites tests="9"><testsuite tests="3" failures="1" errors="x" skipped="-1" time="1,002.5">
 <testsuite tests="3" failures="1" time="9"/></testsuite><testsuite tests="2" time=""/></testsuites>"""
     assert values("junit", text) == {
@@ -276,14 +276,14 @@ def test_junit_without_test_cases_is_read_from_its_suites():
 
 
 def test_junit_counts_a_test_case_once():
-    """A test case that failed and then could not be torn down is one failure; words outside of test cases are none."""
+    """A test case with a failure and an error counts once; elements outside test cases are ignored."""
     text = "<p:testsuite xmlns:p='u'><p:testcase time='0.5'><p:failure/><error/></p:testcase><error/></p:testsuite>"
     found = values("junit", text)
     assert (found["junit_tests"], found["junit_failures"], found["junit_errors"]) == (1, 1, 0)
 
 
 def test_cobertura_of_an_older_version_has_its_rates_alone():
-    """Where a root has no counts the rates are taken as they are; one without any rate is refused."""
+    """Without counts the rates are used; without a rate it is a ParseError."""
     assert values("cobertura", '<coverage line-rate="0.5" branch-rate="0.25"/>') == {
         "coverage_lines": 0.5,
         "coverage_branches": 0.25,
@@ -293,7 +293,7 @@ def test_cobertura_of_an_older_version_has_its_rates_alone():
 
 
 def test_time_is_found_in_a_log_and_told_apart_by_command():
-    """Reports of several commands in one log are tagged with their commands, hours are hours, and colours are none."""
+    """Reports of several commands in one log are tagged with the command."""
     report = (
         'noise\n\tCommand being timed: "%s"\n\x1b[1m\tElapsed (wall clock) time (h:mm:ss or m:ss): %s\x1b[0m\n'
         "\tMaximum resident set size (kbytes): 2\n\tFile system inputs: 3\n\tnothing: else\n\tExit status: 0\n"
@@ -310,7 +310,7 @@ def test_time_is_found_in_a_log_and_told_apart_by_command():
 
 
 def test_ninja_tells_the_last_build_from_those_before():
-    """Of a log with several builds the last counts, each command once, by the type of what it made."""
+    """The last build of a log counts, with each command once."""
     log = (
         "# ninja log v6\n0\t900\t1\told.o\taa\n0\t10\t1\ta.o\taa\n5\t30\t1\tlib/core.so.1.2\tbb\n"
         "5\t30\t1\tcore.lib\tbb\n# a comment\n10\t30\t0\tgen/.stamp\tcc\n20\t40\t1\tmakefile\tdd\n"
@@ -336,7 +336,7 @@ def test_ninja_tells_the_last_build_from_those_before():
 
 
 def test_teamcity_messages_are_found_in_a_log():
-    """The last value of a key counts, escapes are undone, and what only looks like a message is passed over."""
+    """The last value of a key counts, escapes are decoded, and invalid messages are ignored."""
     log = """\
 + echo '##teamcity[buildStatisticValue key='\\''x'\\'' value='\\''1'\\'']'
 12:00 ##teamcity[buildStatisticValue key='size' value='1']##teamcity[buildStatisticValue key='b' value='-2.5e3']
@@ -368,7 +368,7 @@ def test_teamcity_messages_are_found_in_a_log():
     ],
 )
 def test_units_of_custom_benchmarks(unit, shown, factor, better):
-    """A unit as people write it becomes a base unit, or one of its own, with the direction that it usually has."""
+    """Units of custom benchmarks are converted, or become custom units, with their usual direction."""
     text = json.dumps([{"name": "x", "value": "3", "unit": unit}])
     (record,) = adapters.find("github-action-benchmark").parse(text)
     assert (record.unit, record.better.word) == (shown, better)

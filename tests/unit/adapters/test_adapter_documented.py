@@ -1,4 +1,4 @@
-"""The page on adapters names every adapter with its series, and its example is one."""
+"""The documentation of adapters lists every adapter and series, and its example works."""
 
 from __future__ import annotations
 

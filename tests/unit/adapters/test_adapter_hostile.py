@@ -1,4 +1,4 @@
-"""Whatever a worker sends, an adapter gives records or a ParseError, in a time and memory that its length bounds."""
+"""Any text yields records or a ParseError, in time and memory linear in its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools that are installed here are run, and their adapters read what these versions print."""
+"""Adapters parse the output of the installed tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issues are counted in all, by category and by file, within bounds."""
+"""Counts of issues, in total, by category and by file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def count(name, value, **tags):
 
 
 def test_issues_are_counted_in_all_and_by_category():
-    """There is one record of all issues and one of each category, in order, fewer being better."""
+    """There is one record of all issues and one of each category, sorted, with lower as better."""
     issues = [Issue("style", "a.py"), Issue("error", "a.py", 3, "error"), Issue("style", "b.py")]
     assert lint.records("lint", issues) == [
         count("lint", 3),
@@ -30,13 +30,13 @@ def test_issues_are_counted_in_all_and_by_category():
 
 
 def test_by_file_is_what_is_asked_for():
-    """Each file has a record where it is asked for, one without a name under a dash."""
+    """With ``by_file`` each file has a record; an issue without a file counts under a dash."""
     records = lint.records("lint", [Issue("c", "a.py"), Issue("c"), Issue("c", "a.py")], by_file=True)
     assert records[2:] == [count("lint_by_file", 1, file="-"), count("lint_by_file", 2, file="a.py")]
 
 
 def test_no_issue_is_a_count_of_zero():
-    """Without any issue the count is 0, and so is that of each category that is always reported."""
+    """Without an issue the total is 0, and so is each fixed category."""
     assert lint.records("lint", [], True) == [count("lint", 0)]
     records = lint.records("lint", [Issue("error")], categories=("error", "info"))
     assert counts(records, "lint_by_category") == {"error": 1, "info": 0}
@@ -46,7 +46,7 @@ def test_no_issue_is_a_count_of_zero():
     ("groups", "own", "other"), [(199, 199, None), (200, 200, None), (201, 199, 2), (900, 199, 701)]
 )
 def test_what_is_beyond_the_most_groups_is_summed_up(groups, own, other):
-    """Of more than 200 categories or files the largest keep records of their own and the rest is ``other``."""
+    """Beyond 200 categories or files the smallest are summed up as ``other``."""
     issues = [Issue(f"rule {n:03}", f"file {n:03}") for n in range(groups)] + [Issue("rule 150", "file 150")] * 5
     records = lint.records("lint", issues, by_file=True)
     for series in ("lint_by_category", "lint_by_file"):
@@ -58,7 +58,7 @@ def test_what_is_beyond_the_most_groups_is_summed_up(groups, own, other):
 
 
 def test_a_category_that_is_called_other_is_counted_in_too():
-    """A category of the tool's own named ``other`` and the rest add up in one record."""
+    """A category named ``other`` and the rest are added up in one record."""
     issues = [Issue("other")] * 3 + [Issue(f"rule {n}") for n in range(300)]
     by_category = counts(lint.records("lint", issues), "lint_by_category")
     assert sum(by_category.values()) == 303
@@ -78,20 +78,20 @@ def test_a_category_that_is_called_other_is_counted_in_too():
     ],
 )
 def test_files_are_named_alike_on_every_worker(written, shown):
-    """A file's tag has neither the folder that is given as root nor a URL's scheme, and forward slashes."""
+    """The tag of a file is relative to the root, without URL scheme and with forward slashes."""
     for root in ("/bot/build", "/bot/build/"):
         (record,) = lint.records("lint", [Issue("c", written)], by_file=True, root=root)[2:]
         assert record.tags == {"file": shown}
 
 
 def test_a_root_on_windows_is_cut_off():
-    """A folder with backslashes is cut off too."""
+    """A root with backslashes is removed too."""
     (record,) = lint.records("lint", [Issue("c", "C:\\bot\\a\\b.py")], by_file=True, root="C:\\bot")[2:]
     assert record.tags == {"file": "a/b.py"}
 
 
 def test_a_long_series_name_keeps_its_ending():
-    """A name at its limit is cut so that the series by category and by file stay apart."""
+    """A long name is truncated before its suffix."""
     names = {record.name for record in lint.records("x" * 1000, [Issue("c", "f")], by_file=True)}
     assert len(names) == 3
     assert {len(name) for name in names} == {1000}

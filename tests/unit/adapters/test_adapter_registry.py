@@ -1,4 +1,4 @@
-"""The registry: adapters are found by name, and guard whoever calls them."""
+"""The registry of adapters, and their guard against exceptions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ NAMES = sorted([*LINTERS, *OTHERS, "pytest-benchmark", "teamcity", "time"])
 
 
 def test_every_tool_is_found_by_its_name():
-    """The names are those of the tools, and what adapters share is none of them."""
+    """The names are those of the tools, without the modules that adapters share."""
     assert list(adapters.names()) == NAMES
     assert [adapters.find(name).name for name in NAMES] == NAMES
     assert repr(adapters.find("junit")) == "<Adapter junit>"
 
 
 def test_an_unknown_name_says_which_there_are():
-    """A name that no tool has is a MeasureError that lists those that are known."""
+    """The error for an unknown name lists the known ones."""
     for name in ("pytest_benchmark", "lint", "_xml", "", "../junit", "x" * 5000):
         with pytest.raises(UnknownAdapterError, match="expected one of checkstyle, clang, .*, time") as caught:
             adapters.find(name)
@@ -47,14 +47,14 @@ def test_an_unknown_name_says_which_there_are():
 
 
 def test_the_linters_are_those_with_issues():
-    """A linter has issues, and another adapter says which have."""
+    """A linter has issues; the error of another adapter lists the linters."""
     assert list(adapters.linters()) == LINTERS
     with pytest.raises(UnknownAdapterError, match="'junit': expected a linter, one of checkstyle"):
         adapters.find("junit").issues("<testsuite/>")
 
 
 def test_only_what_is_asked_for_is_loaded():
-    """Listing the names loads no adapter, and finding one loads that one alone."""
+    """Listing the names imports no adapter, and finding one imports only that one."""
     program = (
         "import sys; from bbmeasure import adapters; adapters.names(); adapters.find('time')\n"
         "print([name for name in adapters.names() if f'bbmeasure.adapters.{name}' in sys.modules])\n"
@@ -67,13 +67,13 @@ def test_only_what_is_asked_for_is_loaded():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text", ["", "\n", " \t\r\n\n", "\ufeff"])
 def test_no_output_gives_no_records(name, text):
-    """Where a tool printed nothing there is nothing to record, whatever the tool."""
+    """An empty output has no records."""
     assert adapters.find(name).parse(text) == []
 
 
 @pytest.mark.parametrize("name", LINTERS)
 def test_silence_is_no_issue_only_of_a_tool_that_is_silent(name):
-    """A linter that prints nothing when it finds nothing has no issues then; of any other silence is a failure."""
+    """An empty output is a ParseError, except for linters that print nothing without an issue."""
     adapter = adapters.find(name)
     if name in ("clang", "flake8", "gcc", "mypy"):
         assert adapter.issues("") == []
@@ -85,13 +85,13 @@ def test_silence_is_no_issue_only_of_a_tool_that_is_silent(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_too_long_a_text_is_refused_before_it_is_read(name):
-    """A text of more than 16 Mi characters is a ParseError that says so."""
+    """A text of more than 16 Mi characters is a ParseError."""
     with pytest.raises(ParseError, match="16777217 characters: expected at most 16777216"):
         adapters.find(name).parse(" " * (adapters.LONGEST_TEXT + 1))
 
 
 def test_what_is_no_text_is_refused():
-    """Bytes are a ParseError, since an adapter reads text."""
+    """Bytes are a ParseError."""
     with pytest.raises(ParseError, match="expected a string"):
         adapters.find("junit").parse(b"<testsuite/>")  # type: ignore[arg-type]
 
@@ -102,7 +102,7 @@ def test_what_is_no_text_is_refused():
     + [ValueError("v"), UnicodeDecodeError("utf-8", b"x", 0, 1, "odd"), RecordError("name"), ZeroDivisionError("z")],
 )
 def test_a_fault_of_an_adapter_is_said_as_one_of_the_text(error):
-    """Whatever an adapter stumbles over, the caller gets a ParseError with the tool's name and the cause."""
+    """Any exception in an adapter becomes a ParseError with the name of the tool and the cause."""
 
     def stumble(_text):
         raise error
@@ -115,7 +115,7 @@ def test_a_fault_of_an_adapter_is_said_as_one_of_the_text(error):
 
 
 def test_a_parse_error_keeps_its_line():
-    """A ParseError of an adapter reaches the caller as it was raised."""
+    """A ParseError of an adapter is raised unchanged."""
     with pytest.raises(ParseError) as caught:
         adapters.find("ninja").parse("# ninja log v5\nnonsense\n")
     assert (caught.value.tool, caught.value.line) == ("ninja", 2)
@@ -123,7 +123,7 @@ def test_a_parse_error_keeps_its_line():
 
 
 def test_an_adapter_gives_what_a_step_needs():
-    """A linter's exit statuses and categories, and whether a tool speaks on stderr, are its adapter's."""
+    """An adapter has the exit statuses and categories of a linter, and whether the tool writes to stderr."""
     pylint = adapters.find("pylint")
     assert 30 in pylint.found_issues
     assert not {0, 1, 3, 32} & pylint.found_issues
@@ -134,7 +134,7 @@ def test_an_adapter_gives_what_a_step_needs():
 
 
 def test_an_adapter_of_ones_own_is_a_module_with_parse():
-    """What has ``parse`` and ``issues`` is an adapter of a linter, whatever it is made of."""
+    """A module with ``parse`` and ``issues`` is the adapter of a linter."""
     module = types.SimpleNamespace(
         parse=lambda text: [Record("lines", text.count("\n"))], issues=lambda text: [Issue("c")] * len(text)
     )

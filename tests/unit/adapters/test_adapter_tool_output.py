@@ -1,4 +1,4 @@
-"""Every recorded output is read as its expectation says."""
+"""Recorded outputs yield the expected records."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ PATHS = re.compile(r"/(?:work|root|home|tmp|opt|Users)/")
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_a_recorded_output_is_read_as_expected(case):
-    """The records of a recorded output, or the line at which it cannot be read, are those beside it."""
+    """The records of a recorded output, or the line of its error, are as expected."""
     assert cases.outcome(case.adapter, case.text) == json.loads(case.expected.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", adapters.names())
 def test_every_adapter_has_its_five_cases(name):
-    """Each adapter is shown a tool that had nothing, one thing, many things to say, that failed, and that was cut."""
+    """Each adapter has a recorded output with none, one and many items, of a failure, and a truncated one."""
     assert {"zero", "one", "many", "failed", "truncated"} <= {case.name for case in cases.discover(name)}
 
 
 @pytest.mark.parametrize("name", adapters.names())
 def test_what_is_many_gives_several_records(name):
-    """The case ``many`` of each adapter gives more records than the case ``zero``, or larger ones."""
+    """The case ``many`` of each adapter has more or larger records than the case ``zero``."""
 
     def total(case):
         return sum(record["value"] for record in json.loads(case.expected.read_text("utf-8"))["records"])
@@ -42,7 +42,7 @@ def test_what_is_many_gives_several_records(name):
 
 @pytest.mark.parametrize("name", adapters.linters())
 def test_parse_of_a_linter_counts_its_issues(name):
-    """``parse`` of a linter gives the records of its issues under its own name, and none where nothing was printed."""
+    """``parse`` of a linter returns the records of its issues, and none for an empty output."""
     for case in cases.discover(name):
         if "error" not in json.loads(case.expected.read_text("utf-8")):
             adapter = adapters.find(name)
@@ -53,11 +53,11 @@ def test_parse_of_a_linter_counts_its_issues(name):
 
 
 def test_no_expectation_is_left_without_its_output():
-    """Every expectation stands beside the output that it is about."""
+    """Every expectation has an output beside it."""
     assert {case.expected for case in CASES} == set(cases.FOLDER.glob("*/*/*.expected.json"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_no_recording_shows_where_it_was_made(case):
-    """No recorded output has a path of the machine that it was recorded on."""
+    """No recorded output contains a path of the machine where it was recorded."""
     assert PATHS.findall(case.text) == []

@@ -1,4 +1,4 @@
-"""Runs the programs of the worker's kit as a build does: in processes of their own."""
+"""Runs the programs in separate processes, as a build does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Done(NamedTuple):
-    """What a program left: exit status, records by name (the last of each), all of them, and its output."""
+    """Exit status of a program, its records by name (the last of each), all records, and its output."""
 
     status: int
     records: dict[str, Record]

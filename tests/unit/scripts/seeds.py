@@ -1,4 +1,4 @@
-"""Good input for each check of ``hostile.py``, from which the fuzzers begin."""
+"""Valid inputs for each check of ``hostile.py``, the corpus of the fuzzers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one text that runs a program of the kit where nothing is installed."""
+"""Bundles: running a program where nothing is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def pythons():
-    """Every Python from 3.7 on that this machine has, by version; this one where there is no other."""
+    """The installed Pythons from 3.7 on by version."""
     found = {".".join(map(str, sys.version_info[:2])): sys.executable}
     root = ""
     if shutil.which("pyenv"):
@@ -40,13 +40,13 @@ PYTHONS = pythons()
 
 
 def feed(program, arguments, folder, python=sys.executable, **more):
-    """Feed a bundle to a Python that finds nothing of this checkout."""
+    """Run a bundle with a Python that cannot import this checkout."""
     return kit.execute([python, "-"], folder, text=bundle(program, arguments), python_path=False, **more)
 
 
 @pytest.fixture
 def sources(tmp_path):
-    """A folder with something to measure."""
+    """A folder with source files."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "module.py").write_text('"""Doc."""\n\n\ndef double(n):\n    return 2 * n  # twice\n')
@@ -65,7 +65,7 @@ RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_every_program_runs_from_one_text(version, program, sources):
-    """Every Python that is here runs each program from standard input alone, and its records can be read."""
+    """Each Python runs each program from standard input."""
     arguments, expected = RUNS[program]
     done = feed(program, arguments, sources, PYTHONS[version])
     assert done.status == 0, done.stderr
@@ -78,7 +78,7 @@ def test_every_program_runs_from_one_text(version, program, sources):
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_every_python_reads_patterns_alike(version, sources):
-    """A range that is upside down matches nothing, where an older Python calls it an error too."""
+    """An invalid range in a pattern matches nothing, with each Python."""
     assert feed("size", ["[z-a]*"], sources, PYTHONS[version]).status == 1
     done = feed("size", ["module.py", "--exclude=[z-a]*", "--exclude=x"], sources, PYTHONS[version])
     assert (done.status, done.records["size_files"].value) == (0, 1.0)
@@ -86,7 +86,7 @@ def test_every_python_reads_patterns_alike(version, sources):
 
 
 def test_a_bundle_is_small_and_ascii():
-    """The text fits well into one message of any protocol."""
+    """A bundle is ASCII, and small enough for a message of each protocol."""
     for program in PROGRAMS:
         text = bundle(program, ["\u00e9\udcff"])
         assert text.isascii()
@@ -94,7 +94,7 @@ def test_a_bundle_is_small_and_ascii():
 
 
 def test_arguments_arrive_as_they_are(tmp_path):
-    """Quotes, line breaks and names that are no text reach the program."""
+    """Quotes, line breaks and undecodable names are passed on unchanged."""
     name = "a'b\"c\\d {e} %s \u00e9 \u4e2d"
     done = feed("emit", [name, "3"], tmp_path)
     assert list(done.records) == [name]
@@ -104,20 +104,20 @@ def test_arguments_arrive_as_they_are(tmp_path):
 
 
 def test_standard_input_is_empty_for_what_is_started(tmp_path):
-    """A command that reads its input gets none, and not the text of the program."""
+    """The standard input of a command is empty."""
     done = feed("run", ["--name", "x", "--", "sh", "-c", "cat; echo end"], tmp_path)
     assert done.stdout == "end\n"
 
 
 def test_exit_status_is_the_programs(tmp_path):
-    """What a program answers is the interpreter's exit status."""
+    """The exit status of the program is that of the interpreter."""
     assert feed("run", ["--", "sh", "-c", "exit 7"], tmp_path).status == 7
     assert feed("size", ["nothing"], tmp_path).status == 1
     assert feed("size", [], tmp_path).status == 2
 
 
 def test_what_is_installed_does_not_mix_in(tmp_path):
-    """A bbmeasure of another version on the worker is neither used nor in the way."""
+    """An installed bbmeasure of another version is not used."""
     other = tmp_path / "other"
     for package in ("bbmeasure", "bbmeasure_scripts"):
         (other / package).mkdir(parents=True)
@@ -129,7 +129,7 @@ def test_what_is_installed_does_not_mix_in(tmp_path):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
-    """A project may have a json.py, an argparse.py or a profile.py: the programs use those of the library."""
+    """A json.py, argparse.py or profile.py of the project does not hide the standard library's."""
     arguments, expected = RUNS[program]
     arguments = ["module.py" if argument == "." else argument for argument in arguments]
     for name in ("argparse", "fnmatch", "json", "profile", "psutil", "resource", "statistics", "typing"):
@@ -141,7 +141,7 @@ def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("path", [".", ":nowhere"])
 def test_modules_of_the_python_path_are_not_the_librarys(path, program, sources):
-    """So it is where PYTHONPATH names the project's folder; an empty part of it means the current one."""
+    """Neither do modules on PYTHONPATH, in which an empty entry is the current folder."""
     arguments, expected = RUNS[program]
     arguments = ["module.py" if argument == "." else argument for argument in arguments]
     for name in ("argparse", "json", "profile", "resource", "statistics"):
@@ -151,14 +151,14 @@ def test_modules_of_the_python_path_are_not_the_librarys(path, program, sources)
 
 
 def test_the_function_sees_what_is_installed(tmp_path):
-    """The measured function imports the worker's own bbmeasure, not the bundle's part of one."""
+    """The measured function imports the installed bbmeasure, not that of the bundle."""
     (tmp_path / "bbmeasure.py").write_text("def answer():\n    return 42\n")
     done = feed("timefunc", ["bbmeasure:answer", "--min-time=0.001"], tmp_path)
     assert "answer" in done.records, done.stderr
 
 
 def test_a_traceback_shows_the_bundles_lines(tmp_path):
-    """An error within a bundle names its module and shows the line."""
+    """A traceback shows the module and the line of a bundled module."""
     broken = bundle("emit", ["x", "3"]).replace("def make(", "def gone(")
     done = kit.execute([sys.executable, "-"], tmp_path, text=broken, python_path=False)
     assert done.status == 1
@@ -167,7 +167,7 @@ def test_a_traceback_shows_the_bundles_lines(tmp_path):
 
 
 def test_an_old_python_is_told_what_is_wanted(tmp_path):
-    """A Python before 3.7 says so, and not that it cannot read the text."""
+    """A Python before 3.7 prints the required version."""
     text = bundle("emit", ["x", "3"]).replace("sys.version_info <", "(3, 6) <")
     done = kit.execute([sys.executable, "-"], tmp_path, text=text, python_path=False)
     assert done.status == 1
@@ -176,7 +176,7 @@ def test_an_old_python_is_told_what_is_wanted(tmp_path):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_bundle_brings_all_it_imports_and_no_twisted(program):
-    """The modules of a bundle are those that the program imports, and none of the master's."""
+    """A bundle contains the modules that the program imports, and none of the master."""
     names = {name for name, _ in bundling._sources(f"bbmeasure_scripts.{program}")}
     assert {"bbmeasure.errors", "bbmeasure.units", "bbmeasure.records", "bbmeasure.wire"} <= names
     for name in names:
@@ -186,13 +186,13 @@ def test_a_bundle_brings_all_it_imports_and_no_twisted(program):
 
 
 def test_an_unknown_program_is_refused():
-    """Only the programs of the kit can be bundled."""
+    """Only known programs can be bundled."""
     with pytest.raises(ValueError, match="expected one of emit, run, size, sloc, timefunc"):
         bundle("os", [])
 
 
 def test_sources_are_found_in_a_wheel(tmp_path):
-    """The text is made from an archive as from a folder."""
+    """A bundle can be made from a zip archive."""
     archive = tmp_path / "kit.whl"
     with zipfile.ZipFile(archive, "w") as whole:
         for root in (kit.ROOT, kit.ROOT / "scripts"):
@@ -209,7 +209,7 @@ def test_sources_are_found_in_a_wheel(tmp_path):
 
 
 def test_a_module_without_source_is_an_import_error():
-    """A compiled module has no source to send."""
+    """A module without source is an ImportError."""
     with pytest.raises(ImportError, match="expected its source"):
         get_source("_socket")
     with pytest.raises(ImportError, match="expected its source"):

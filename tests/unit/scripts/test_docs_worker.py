@@ -31,7 +31,7 @@ def bin_folder(tmp_path):
 
 
 def shell(name, folder, path="", **more):
-    """Run a block of the page by sh."""
+    """Run a block of the page with sh."""
     return kit.execute(["sh", "-euc", documented.code_block(name)], folder, PATH=f"{path}:/usr/bin:/bin", **more)
 
 
@@ -44,7 +44,7 @@ def test_the_python_example_reports(tmp_path):
 
 
 def test_the_printf_examples_report(tmp_path):
-    """What a shell prints by hand can be read, in the file and in a log."""
+    """The lines of printf are records, in the file and in a log."""
     done = shell("printf", tmp_path)
     assert (done.records["link_time"].value, done.records["objects"].tags) == (12.5, {"part": "core"})
     done = shell("printf-marked", tmp_path, sidecar=False)
@@ -52,7 +52,7 @@ def test_the_printf_examples_report(tmp_path):
 
 
 def test_the_emit_examples_report(tmp_path, bin_folder):
-    """Units, tags, samples and texts are taken as the page says."""
+    """The examples of emit have the expected records."""
     folder = tmp_path / "work"
     folder.mkdir()
     done = shell("emit", folder, bin_folder)
@@ -62,7 +62,7 @@ def test_the_emit_examples_report(tmp_path, bin_folder):
 
 
 def test_the_program_examples_report(tmp_path, bin_folder):
-    """Each command of the page runs as it stands."""
+    """Each command of the page runs."""
     folder = tmp_path / "work"
     for name, text in {
         "Makefile": "all:\n\t@echo made\n",
@@ -80,7 +80,7 @@ def test_the_program_examples_report(tmp_path, bin_folder):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_option_of_a_program_is_on_the_page(program):
-    """Each option that --help lists is named where the program is described."""
+    """Each option in --help is documented."""
     text = importlib.import_module(f"bbmeasure_scripts.{program}")._parser().format_help()
     options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - {"--help"}
     assert options
@@ -89,7 +89,7 @@ def test_every_option_of_a_program_is_on_the_page(program):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_has_help(program, tmp_path):
-    """--help says what a program does and is no failure."""
+    """--help describes the program and exits with 0."""
     done = kit.program(program, "--help", folder=tmp_path)
     assert done.status == 0
     assert "usage: bbmeasure" in done.stdout

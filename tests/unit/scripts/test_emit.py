@@ -26,7 +26,7 @@ CASES = [
 
 @pytest.mark.parametrize(("arguments", "expected"), CASES)
 def test_what_is_said_becomes_a_record(arguments, expected, tmp_path):
-    """Numbers, quantities, units, kinds, texts and samples are taken as a person writes them."""
+    """Numbers, quantities, units, kinds, texts and samples become records."""
     done = kit.program("emit", "name", *arguments, folder=tmp_path)
     assert done.status == 0, done.stderr
     record = done.records["name"]
@@ -35,7 +35,7 @@ def test_what_is_said_becomes_a_record(arguments, expected, tmp_path):
 
 
 def test_direction_tags_and_samples_are_kept(tmp_path):
-    """Options reach the record; outside a step it is a marked line, and people read stderr."""
+    """Options are in the record; outside a step it is a marked line, with the summary on stderr."""
     arguments = ["link", "3", "1", "2", "--unit", "s", "--better", "lower", "--tag", "a=b", "--tag", "c=d=e"]
     done = kit.program("emit", *arguments, folder=tmp_path, sidecar=False)
     record = done.records["link"]
@@ -61,14 +61,14 @@ WRONG = [
 
 @pytest.mark.parametrize("arguments", WRONG)
 def test_what_makes_no_record_is_wrong_use(arguments, tmp_path):
-    """A value, unit or tag that cannot be is exit status 2, with what was expected."""
+    """An invalid value, unit or tag is exit status 2, with the expected value."""
     done = kit.program("emit", *arguments, folder=tmp_path)
     assert (done.status, done.all) == (2, [])
     assert "expected" in done.stderr or "required" in done.stderr
 
 
 def test_a_file_that_cannot_be_written_is_a_failure(tmp_path):
-    """Where the record cannot be handed over the exit status is 1."""
+    """If the record cannot be written, the exit status is 1."""
     done = kit.program("emit", "name", "3", folder=tmp_path, sidecar=False, BBMEASURE_FILE=str(tmp_path))
     assert done.status == 1
     assert "name cannot be reported" in done.stderr

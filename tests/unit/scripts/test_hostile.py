@@ -1,4 +1,4 @@
-"""Whatever meets the programs of the kit, they do their work or refuse in words: see ``hostile.py`` for each part."""
+"""Hostile inputs of the programs: see ``hostile.py`` for the checks of each part."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def bytes_for(draw, name):
 @settings(max_examples=MORE * len(NAMES))
 @given(data=st.data(), name=st.sampled_from(NAMES))
 def test_any_bytes_are_worked_on_or_refused(data, name):
-    """Input that nobody would give is a record, a number or a refusal in words, and never a traceback."""
+    """Hostile input yields a record, a number or an error message, never a traceback."""
     hostile.CHECKS[name](data.draw(bytes_for(name)))
 
 
 @pytest.mark.parametrize(("name", "number"), [(name, n) for name in NAMES for n in range(len(SEEDS[name]))])
 def test_good_input_is_worked_on(name, number):
-    """What the fuzzers begin with passes."""
+    """The corpus of the fuzzers passes the checks."""
     hostile.CHECKS[name](SEEDS[name][number])
 
 
@@ -58,12 +58,12 @@ FINDS = sorted((Path(__file__).parents[2] / "fuzz" / "finds" / "programs").glob(
 
 @pytest.mark.parametrize("find", FINDS, ids=lambda find: f"{find.parent.name}/{find.name}")
 def test_what_the_fuzzer_found_is_worked_on_or_refused(find):
-    """Each input that once made a program stumble does no more."""
+    """Each find of the fuzzers passes the checks."""
     hostile.CHECKS[find.parent.name](find.read_bytes())
 
 
 def test_no_path_of_made_up_input_leads_out(tmp_path):
-    """What the check of ``size`` is given stays in its own folder."""
+    """The inputs of the check of ``size`` do not leave its folder."""
     for path in ("/etc", "../../etc", "a/../../etc", "..//etc", "//etc"):
         joined = os.path.normpath(os.path.join(tmp_path, hostile._inside(path)))
         assert joined.startswith(f"{tmp_path}/")

@@ -1,4 +1,4 @@
-"""The functions that a project's own scripts and tests report by."""
+"""The functions of ``report``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.scripts import kit
 
 @pytest.fixture
 def sidecar(tmp_path, monkeypatch):
-    """The file that records go to, as in a measuring step."""
+    """The sidecar file of a measuring step."""
     path = tmp_path / "sidecar"
     monkeypatch.setenv("BBMEASURE_FILE", str(path))
     return path
@@ -26,7 +26,7 @@ def sidecar(tmp_path, monkeypatch):
 
 @pytest.fixture
 def outside(monkeypatch):
-    """No measuring step."""
+    """An environment outside a measuring step."""
     monkeypatch.delenv("BBMEASURE_FILE", raising=False)
     monkeypatch.delenv("BBMEASURE_STDOUT", raising=False)
 
@@ -44,21 +44,21 @@ CALLS = [
 
 @pytest.mark.parametrize(("call", "expected"), CALLS)
 def test_each_function_writes_its_record(sidecar, call, expected):
-    """What a function is told becomes one record in the file."""
+    """Each function appends one record to the file."""
     assert call() is True
     (record,) = kit.records_of(sidecar.read_bytes())
     assert (record.name, record.value, record.kind, record.unit, record.better) == expected
 
 
 def test_tags_and_samples_are_kept(sidecar):
-    """Tags and single measurements reach the file."""
+    """Tags and samples are written to the file."""
     report.size("wheel", tags={"python": 3.9}, samples=[1, 2, 6])
     (record,) = kit.records_of(sidecar.read_bytes())
     assert (record.value, record.tags, record.samples) == (2.0, {"python": "3.9"}, (1.0, 2.0, 6.0))
 
 
 def test_outside_a_step_nothing_happens(outside, capfd):
-    """Without a file nothing is written or printed, and the answer says so."""
+    """Without a file nothing is written or printed, and the call returns False."""
     assert report.count("warnings", 3) is False
     with report.timer("link"):
         pass
@@ -66,7 +66,7 @@ def test_outside_a_step_nothing_happens(outside, capfd):
 
 
 def test_marked_lines_are_printed_where_they_are_asked_for(outside, monkeypatch, capsys):
-    """BBMEASURE_STDOUT=1 prints what a step finds in its log; 0 does not."""
+    """BBMEASURE_STDOUT=1 prints marked lines; 0 does not."""
     monkeypatch.setenv("BBMEASURE_STDOUT", "0")
     assert report.count("warnings", 3) is False
     monkeypatch.setenv("BBMEASURE_STDOUT", "1")
@@ -76,7 +76,7 @@ def test_marked_lines_are_printed_where_they_are_asked_for(outside, monkeypatch,
 
 @pytest.mark.parametrize("within", [True, False])
 def test_a_mistake_is_raised_in_a_step_and_outside(within, tmp_path, monkeypatch):
-    """A value that no record may have shows where the mistake is made."""
+    """An invalid value raises an error in a step and outside."""
     monkeypatch.setenv("BBMEASURE_FILE", str(tmp_path / "sidecar") if within else "")
     with pytest.raises(RecordError):
         report.size("wheel", float("nan"))
@@ -93,7 +93,7 @@ def test_a_mistake_is_raised_in_a_step_and_outside(within, tmp_path, monkeypatch
 
 
 def test_the_timer_reports_what_its_block_takes(sidecar, monkeypatch):
-    """A with block and a decorated function are timed; one that raises is not reported."""
+    """A with block and a decorated function are timed, unless they raise."""
     clock = iter([10.0, 12.5, 20.0, 21.0, 30.0])
     monkeypatch.setattr(report.time, "perf_counter", lambda: next(clock))  # type: ignore[attr-defined]  # an import of the module
     with report.timer("link"):
@@ -117,7 +117,7 @@ for number in range(300):
 
 
 def test_many_processes_append_whole_lines(tmp_path):
-    """Lines of eight processes that write at once are all there and whole."""
+    """The lines of eight concurrent processes are complete."""
     file = tmp_path / "sidecar"
     variables = kit.environment(BBMEASURE_FILE=str(file))
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, f"p{number}"], env=variables) for number in range(8)]
@@ -127,20 +127,20 @@ def test_many_processes_append_whole_lines(tmp_path):
 
 
 def make_fifo(path):
-    """A pipe that nobody reads: opening it would block."""
+    """Create a FIFO without a reader."""
     os.mkfifo(path)
 
 
 @pytest.mark.parametrize("make", [os.mkdir, make_fifo, lambda path: os.symlink(os.devnull, path)])
 def test_no_regular_file_is_refused_and_said(make, sidecar, capsys):
-    """A folder, a pipe and a link in the file's place neither block nor fail the build."""
+    """A folder, a FIFO and a link instead of the file neither block nor raise."""
     make(str(sidecar))
     assert report.count("warnings", 3) is False
     assert "warnings cannot be reported" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_gone_is_said(monkeypatch, capsys, tmp_path):
-    """A file that cannot be made does not fail the build."""
+    """A file that cannot be created is an error message, and does not raise."""
     monkeypatch.setenv("BBMEASURE_FILE", str(tmp_path / "gone" / "file"))
     assert report.count("warnings", 3) is False
     assert "No such file" in capsys.readouterr().err
@@ -155,7 +155,7 @@ print(report.count("first", 1), report.count("second", 2, tags={"long": "x" * 90
 
 
 def test_a_file_that_takes_no_more_is_said(tmp_path):
-    """Where the disk is full a line is cut, the answer is False, and the records before it can be read."""
+    """On a full disk the call returns False, and earlier records remain valid."""
     done = kit.execute([sys.executable, "-c", FULL.replace("third", "t")], tmp_path, sidecar=False, BBMEASURE_FILE="f")
     assert done.stdout.split() == ["True", "False", "False"]
     assert "second cannot be reported" in done.stderr
@@ -163,7 +163,7 @@ def test_a_file_that_takes_no_more_is_said(tmp_path):
 
 
 def test_a_line_without_its_end_is_ended(sidecar):
-    """What a printf without a line break has left does not swallow the next record."""
+    """A last line without a line break is terminated first."""
     sidecar.write_bytes(b'{"name":"by_hand","value":1}')
     report.count("after", 2)
     report.count("last", 3)
@@ -171,7 +171,7 @@ def test_a_line_without_its_end_is_ended(sidecar):
 
 
 def test_samples_that_make_a_line_too_long_are_thinned(sidecar, capsys):
-    """A line longer than the master reads loses every second sample until it fits, and keeps its value."""
+    """Every second sample is dropped until the line fits; the value is unchanged."""
     samples = [0.1234567890123 + number for number in range(20_000)]
     report.duration("foo", samples=samples)
     (record,) = kit.records_of(sidecar.read_bytes())
@@ -182,7 +182,7 @@ def test_samples_that_make_a_line_too_long_are_thinned(sidecar, capsys):
 
 @given(samples=st.lists(st.floats(0, 1e6, width=32), max_size=2000), name=st.text("ab\u00e9", min_size=1, max_size=400))
 def test_marked_lines_are_never_too_long(samples, name):
-    """Whatever a record holds, its marked line is shorter than what a worker cuts, and can be read."""
+    """The marked line of any record is below the limit, and valid."""
     line = record_writer.marked(Record(name, 3, samples=samples))
     assert len(line.encode()) < 4000
     (record,) = kit.marked(line)
@@ -191,7 +191,7 @@ def test_marked_lines_are_never_too_long(samples, name):
 
 
 def test_a_record_that_fits_no_line_is_said(outside, monkeypatch, capsys):
-    """A name too long for a line of a log is not printed in part."""
+    """A record that fits no marked line is an error."""
     monkeypatch.setenv("BBMEASURE_STDOUT", "1")
     assert report.count("\u00e9" * 900, 1) is False
     said = capsys.readouterr()
@@ -200,13 +200,13 @@ def test_a_record_that_fits_no_line_is_said(outside, monkeypatch, capsys):
 
 
 def test_a_path_with_a_nul_is_refused(tmp_path):
-    """A path that no file can have is a storage error as any other."""
+    """A path with a NUL is a StorageError."""
     with pytest.raises(StorageError, match="cannot be opened"):
         record_writer.append(Record("x", 1), "a\0b")
 
 
 class Closed:
-    """A stream that takes nothing more."""
+    """A closed stream."""
 
     encoding = "ascii"
 
@@ -215,13 +215,13 @@ class Closed:
 
 
 def test_what_a_stream_does_not_take_goes_to_stderr(capsys):
-    """A closed standard output is no reason to fail: people are told on the other stream, in its encoding."""
+    """If standard output is closed, lines are printed to stderr in its encoding."""
     record_writer.print_line("a \u00b5 b", Closed())
     assert capsys.readouterr().err == "a \u00b5 b (closed)\n"
 
 
 def test_nobody_hears_where_both_are_closed(monkeypatch):
-    """With both streams closed the program goes on."""
+    """With both streams closed print_line() does not raise."""
     monkeypatch.setattr(sys, "stderr", None)
     record_writer.print_line("text", Closed())
     assert sys.stderr is None

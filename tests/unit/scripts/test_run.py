@@ -1,4 +1,4 @@
-"""The program ``run``: a command is left as it is, and what it used is reported."""
+"""The program ``run``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def measured(*command, folder, **more):
 
 
 def test_all_that_is_promised_is_reported(tmp_path):
-    """Seven records with their units; people read one line on stderr, stdout is the command's."""
+    """Seven records with their units are reported, with a summary on stderr."""
     done = measured("echo", "hello", folder=tmp_path)
     assert set(done.records) == NAMES
     assert done.stdout == "hello\n"
@@ -38,7 +38,7 @@ def test_all_that_is_promised_is_reported(tmp_path):
 
 
 def test_the_name_is_the_commands_and_tags_are_kept(tmp_path):
-    """Without --name the series begin with the command's own name, without its folder; options may end without --."""
+    """The prefix of the series defaults to the name of the command without its folder."""
     done = kit.program("run", "--tag", "a=b", "/bin/echo", "--", "x", folder=tmp_path, sidecar=False)
     assert done.records["echo_wall"].tags == {"a": "b"}
     assert done.stdout.startswith("-- x\n")
@@ -46,20 +46,20 @@ def test_the_name_is_the_commands_and_tags_are_kept(tmp_path):
 
 @pytest.mark.parametrize("status", [0, 1, 7, 126, 255])
 def test_the_exit_status_is_the_commands(status, tmp_path):
-    """Whatever the command answers is passed on, and what it used is reported all the same."""
+    """The exit status is that of the command, and the records are reported for each."""
     done = measured("sh", "-c", f"exit {status}", folder=tmp_path)
     assert (done.status, set(done.records)) == (status, NAMES)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
 def test_a_signal_that_ends_the_command_is_told_as_a_shell_does(number, tmp_path):
-    """A command that a signal ends gives 128 and the signal's number."""
+    """The exit status is 128 plus the number of the signal that ended the command."""
     done = measured("sh", "-c", f"kill -{int(number)} $$", folder=tmp_path)
     assert (done.status, set(done.records)) == (128 + number, NAMES)
 
 
 def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
-    """127 for a command that is not there, 126 for one that cannot be executed, 2 for none; and no record."""
+    """127 for a missing command, 126 for one that cannot be executed, 2 for none; without records."""
     (tmp_path / "plain").write_text("no program")
     for command, status in ((["nosuch"], 127), (["./plain"], 126), (["a\0b"][:0], 2)):
         done = measured(*command, folder=tmp_path)
@@ -68,7 +68,7 @@ def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
 
 
 def test_without_a_standard_output_the_status_is_still_the_commands(tmp_path):
-    """Where stdout is closed the records cannot be handed over, which is said, and the exit status is as it was."""
+    """With a closed stdout the records cannot be written; the exit status is that of the command."""
     without = ["sh", "-c", 'exec "$@" >&-', "sh"]
     done = kit.execute([*without, *RUN, "sh", "-c", "exit 3"], tmp_path, sidecar=False)
     assert done.status == 3
@@ -79,7 +79,7 @@ def test_without_a_standard_output_the_status_is_still_the_commands(tmp_path):
 
 @pytest.mark.parametrize("options", [["--name", "x" * 999], ["--tag=--"], ["--tag=a"], ["--tag=builder=b"]])
 def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
-    """A name or tag that no record may have is refused, and the command is not run."""
+    """With an invalid name or tag the command is not run."""
     done = kit.program("run", *options, "--", "touch", "touched", folder=tmp_path)
     assert (done.status, done.all, os.listdir(tmp_path)) == (2, [], [])
 
@@ -88,7 +88,7 @@ def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
     "arguments", [["echo", "--"], ["echo", "--", "--"], ["--", "echo", "--"], ["--", "echo", "-n"]]
 )
 def test_the_command_keeps_every_argument(arguments, tmp_path):
-    """What looks like an option behind the command is the command's own, a ``--`` at its end too."""
+    """Options after the command belong to the command, and so does a ``--`` at its end."""
     expected = subprocess.run(arguments[arguments.index("echo") :], capture_output=True, text=True, check=True)
     assert kit.program("run", *arguments, folder=tmp_path).stdout == expected.stdout
 
@@ -107,7 +107,7 @@ time.sleep(60)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_are_passed_on(number, tmp_path):
-    """A signal to run reaches the command, whose own answer is passed on."""
+    """A signal is forwarded to the command."""
     file = tmp_path / "sidecar"
     variables = kit.environment(BBMEASURE_FILE=str(file))
     with subprocess.Popen([*RUN, PYTHON, "-c", WAITER], env=variables, stdout=subprocess.PIPE, text=True) as child:
@@ -133,7 +133,7 @@ print("interrupted", count, "times", flush=True)
 
 
 def read_until(terminal, wanted):
-    """What a terminal shows until it shows ``wanted``."""
+    """Read from a terminal until ``wanted`` appears."""
     shown = b""
     while wanted not in shown:
         shown += os.read(terminal, 1000)
@@ -141,7 +141,7 @@ def read_until(terminal, wanted):
 
 
 def test_an_interrupt_from_a_terminal_comes_once(tmp_path):
-    """Ctrl-C reaches the command from its terminal, and is not given to it a second time."""
+    """Ctrl-C reaches the command once, from its terminal."""
     child, terminal = pty.fork()
     if child == 0:
         os.execvpe(PYTHON, [*RUN, PYTHON, "-c", COUNTER], kit.environment(BBMEASURE_FILE=str(tmp_path / "sidecar")))
@@ -155,7 +155,7 @@ def test_an_interrupt_from_a_terminal_comes_once(tmp_path):
 
 
 def test_the_command_keeps_its_surroundings(tmp_path):
-    """Input, environment, open files, process group and ignored signals are what they would be without run."""
+    """Input, environment, open files, process group and ignored signals are inherited unchanged."""
     code = """
 import os, signal, sys
 print(sys.stdin.read(), os.getcwd(), os.getpgrp(), os.fstat(9).st_ino)
@@ -177,14 +177,14 @@ print(int(signal.getsignal(signal.SIGINT)), int(signal.getsignal(signal.SIGTERM)
 
 
 def test_a_locale_that_python_chose_is_not_passed_on(tmp_path):
-    """In the C locale Python sets LC_CTYPE for itself: the command does not see it."""
+    """LC_CTYPE, which Python sets in the C locale, is not inherited."""
     clean = {"PYTHONPATH": kit.environment()["PYTHONPATH"], "PATH": os.environ["PATH"]}
     done = subprocess.run([*RUN, "env"], env=clean, capture_output=True, text=True, check=True)
     assert "LC_CTYPE" not in done.stdout
 
 
 def test_cpu_is_what_the_command_counts_itself(tmp_path):
-    """User and system time of the command and of what it waited for is within a few per cent of its own count."""
+    """CPU time is within a few per cent of what the command measures itself."""
     burn = "import time\nx = 0\nwhile time.process_time() < 0.3: x += 1"
     code = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); print(sum(os.times()[:4]))"
     done = measured(PYTHON, "-S", "-c", code, folder=tmp_path)
@@ -193,7 +193,7 @@ def test_cpu_is_what_the_command_counts_itself(tmp_path):
 
 
 def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path):
-    """Two processes of 60 MB at once are 60 MB for the largest and 120 MB for the tree."""
+    """Two concurrent processes of 60 MB have a max_rss of 60 MB and a tree_rss of 120 MB."""
     hold = "import sys; x = b'x' * 60_000_000; sys.stdout.write('held'); sys.stdout.flush(); sys.stdin.read()"
     code = f"""
 import subprocess, sys, time
@@ -208,7 +208,7 @@ for one in held: one.communicate()
 
 
 def test_a_small_command_is_small_whoever_starts_it(tmp_path):
-    """The memory of a parent of 150 MB is not taken for the command's, and what hides a smaller one is said."""
+    """The memory of a parent of 150 MB does not count; a note names the lower limit."""
     code = f"import subprocess; x = b'x' * 150_000_000; subprocess.run({[*RUN, 'true']!r}, check=True)"
     done = kit.execute([PYTHON, "-c", code], tmp_path)
     assert done.records["x_max_rss"].value < 20e6  # type: ignore[operator]  # numbers here
@@ -216,14 +216,14 @@ def test_a_small_command_is_small_whoever_starts_it(tmp_path):
 
 
 def test_bytes_are_those_of_the_command_alone(tmp_path):
-    """What the command and its descendants read and wrote is counted, whatever the file system; not what run does."""
+    """Bytes read and written by the command and its descendants are counted, not those of run."""
     done = measured("sh", "-c", "head -c 3000000 /dev/zero | cat > file; cat file > /dev/null", folder=tmp_path)
     assert 3 * 3_000_000 <= done.records["x_read"].value < 3 * 3_000_000 + 300_000
     assert done.records["x_written"].value == 3 * 3_000_000
 
 
 def test_orphans_are_counted_with_what_they_use(tmp_path):
-    """A process whose parent ended is waited for, and its bytes are in the account."""
+    """Orphans are waited for, and their bytes are counted."""
     code = "(sh -c 'head -c 500000 /dev/zero > file' & ); sleep 0.5"
     done = measured("sh", "-c", code, folder=tmp_path)
     assert "1 orphan," in done.stderr
@@ -231,7 +231,7 @@ def test_orphans_are_counted_with_what_they_use(tmp_path):
 
 
 def test_a_process_that_outlives_the_command_is_told_of(tmp_path):
-    """run does not wait for what the command leaves behind, and says so."""
+    """run does not wait for processes that outlive the command, and prints a note."""
     code = "sleep 30 >/dev/null 2>&1 & echo $!"
     done = measured("sh", "-c", code, folder=tmp_path)
     os.kill(int(done.stdout), signal.SIGKILL)
@@ -249,7 +249,7 @@ sys.exit(run.main(sys.argv[1:]))
 
 
 def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
-    """Without a subreaper the command is started directly, and what that hides is said."""
+    """Without a subreaper the command is started directly, with a note about orphans."""
     done = kit.execute([PYTHON, "-c", PLAIN, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
     assert "processes that outlived their parent are not counted" in done.stderr
@@ -257,14 +257,14 @@ def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
 
 
 def test_where_no_small_python_can_be_started_it_runs_all_the_same(tmp_path):
-    """An interpreter that is gone from the disk is no reason to fail."""
+    """Without an interpreter for the launcher the command is started directly."""
     code = PLAIN.replace("process_tree.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
     done = kit.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
 
 
 def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
-    """Without the kernel's accounts there is no record of bytes, without /proc and psutil none of the tree."""
+    """Unknown resources have no record, and a note."""
     monkeypatch.setattr(resource_usage, "_io_of_children", lambda: None)
     monkeypatch.setattr(process_tree, "tree", lambda: None)
     monkeypatch.setattr(process_tree, "adopt_orphans", lambda: False)
@@ -276,7 +276,7 @@ def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
 
 
 def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
-    """Where there is no wait4 the time and what psutil samples are reported, and the rest is said."""
+    """Without wait4 time and sampled memory are reported, with a note about the rest."""
     monkeypatch.setattr(process_tree, "tree", lambda: process_tree.PsutilTree(os.getpid()))
     usage = resource_usage._measure_portable(
         [PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"]
@@ -293,7 +293,7 @@ def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
 
 
 def test_both_ways_to_see_a_tree_agree():
-    """/proc and psutil see the same processes and much the same memory."""
+    """procfs and psutil report the same processes and similar memory."""
     code = "import subprocess, sys; subprocess.run(['cat'])"
     with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE) as child:
         trees = process_tree.ProcTree(os.getpid()), process_tree.PsutilTree(os.getpid())
@@ -308,7 +308,7 @@ def test_both_ways_to_see_a_tree_agree():
 
 
 def test_a_number_used_again_is_seen():
-    """A process that was none of ours is looked at again after a while."""
+    """Other processes are checked again after a number of samples."""
     tree = process_tree.ProcTree(os.getpid())
     with subprocess.Popen(["sleep", "60"]) as child:
         tree._others.add(str(child.pid))
@@ -318,7 +318,7 @@ def test_a_number_used_again_is_seen():
 
 
 def test_a_process_that_is_gone_has_no_parent_and_no_memory():
-    """What ends between two reads is no error."""
+    """A process that has ended has no parent and no memory."""
     assert process_tree.parent_of("999999999") == ""
     process_tree.kill(999999999)
     assert process_tree.ProcTree(os.getpid())._resident(999999999) == 0

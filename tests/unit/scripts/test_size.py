@@ -1,4 +1,4 @@
-"""The program ``size`` and the walk beneath it."""
+"""The program ``size``, and the module file_walk."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ PATTERNS = [
 
 @pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
 def test_a_pattern_means_what_a_shell_means(tree, pattern, expected):
-    """Files, folders, ``*``, ``?``, ``[...]`` and ``**``; hidden names only where they are asked for."""
+    """Files, folders, ``*``, ``?``, ``[...]`` and ``**`` match as in a shell."""
     assert found(tree / pattern) == expected
 
 
 def test_a_name_with_a_star_is_itself_where_it_exists(tmp_path):
-    """A file that is called like a pattern is taken as it is."""
+    """A pattern that is the name of a file matches only that file."""
     (tmp_path / "a*").write_bytes(b"12")
     (tmp_path / "ab").write_bytes(b"345")
     assert found(tmp_path / "a*") == (2, 1)
@@ -73,19 +73,19 @@ EXCLUDES = [
 
 @pytest.mark.parametrize(("patterns", "expected"), EXCLUDES)
 def test_excluded_files_and_folders_are_left_out(tree, patterns, expected):
-    """A pattern meets names at any depth, or with a slash the path below the root."""
+    """An exclude pattern matches names, or with a slash paths relative to the root."""
     assert found(tree, exclude=patterns) == expected
 
 
 def test_hard_links_and_overlapping_paths_count_once(tree):
-    """A file counts once under all its names, and where one path lies within another."""
+    """Hard links and overlapping roots count once."""
     os.link(tree / "a.whl", tree / "sub" / "again.whl")
     assert found(tree) == (26, 4)
     assert found(tree, tree / "sub", tree / "a.whl") == (26, 4)
 
 
 def test_symbolic_links_are_not_followed(tree, tmp_path):
-    """Links to files and folders, and such as go in circles, count nothing; a root that is one is said."""
+    """Symbolic links do not count; one given as a root is noted."""
     (tree / "to_file").symlink_to("a.whl")
     (tree / "to_folder").symlink_to("sub")
     (tree / "circle").symlink_to(tree)
@@ -99,7 +99,7 @@ def test_symbolic_links_are_not_followed(tree, tmp_path):
 
 
 def test_sockets_and_pipes_are_told_of(tree):
-    """What is no regular file is counted apart."""
+    """Files that are not regular are noted."""
     os.mkfifo(tree / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tree / "socket"))
@@ -109,7 +109,7 @@ def test_sockets_and_pipes_are_told_of(tree):
 
 
 def test_it_agrees_with_find(tree):
-    """Apparent and allocated size are what ``find`` prints for all regular files."""
+    """Apparent and allocated size agree with ``find``."""
     (tree / "large").write_bytes(b"x" * 100_000)
     for option, what in ((False, "%s"), (True, "%b")):
         listed = subprocess.check_output(["find", tree, "-type", "f", "-printf", what + "\n"], text=True).split()
@@ -118,7 +118,7 @@ def test_it_agrees_with_find(tree):
 
 
 def test_what_cannot_be_read_is_counted(tree, monkeypatch):
-    """A folder that may not be opened is left out and told of; one that vanished is simply not there."""
+    """An unreadable folder is noted; one that vanished is ignored."""
     errors = {"sub": PermissionError(13, "Permission denied"), ".hidden": FileNotFoundError(2, "gone")}
     real = os.open
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_counted(tree, monkeypatch):
 
 
 def test_files_that_vanish_while_walking_are_left_out(tmp_path):
-    """A file that goes between its listing and its state is not there, and nothing is said of it."""
+    """A file that vanishes before lstat is ignored."""
     for name in ("gone", "here"):
         (tmp_path / name).write_bytes(b"123")
     with os.scandir(tmp_path) as entries:
@@ -146,7 +146,7 @@ def test_files_that_vanish_while_walking_are_left_out(tmp_path):
 
 
 class Untyped:
-    """An entry of a file system that tells no types: each question may fail."""
+    """An entry of a file system without entry types, whose methods may fail."""
 
     def __init__(self, name, kind=None):
         self.name = name
@@ -168,7 +168,7 @@ class Untyped:
 
 
 def test_entries_without_a_type_are_asked_one_by_one():
-    """Where the type of one entry cannot be had the others are still told apart, and it is counted."""
+    """An entry whose type is unknown is noted; the others are not affected."""
     entries = [
         Untyped("f", "file"),
         Untyped("bad"),
@@ -183,7 +183,7 @@ def test_entries_without_a_type_are_asked_one_by_one():
 
 
 def nest(folder, name, depth, pattern=""):
-    """A file below that many folders in one another; its size."""
+    """Create a file in nested folders; returns its size."""
     here = os.getcwd()
     os.chdir(folder)
     try:
@@ -198,26 +198,26 @@ def nest(folder, name, depth, pattern=""):
 
 
 def test_folders_may_nest_deeper_than_python_calls(tmp_path):
-    """A file below more folders than Python nests calls is found."""
+    """Folders may be nested deeper than the recursion limit."""
     assert nest(tmp_path, "d", 1100) == size.Sizes(3, 1, [])
     assert nest(tmp_path, "d", 1100, "**/f") == size.Sizes(3, 1, [])
 
 
 def test_a_pattern_with_many_parts_takes_no_time_that_grows_with_its_ways(tmp_path):
-    """A path that is met in many ways is looked at once: ``**`` again and again ends before the test's time is up."""
+    """A path that matches in many ways is visited once: repeated ``**`` does not need exponential time."""
     assert nest(tmp_path, "d", 60, "**/" * 30 + "f") == size.Sizes(3, 1, [])
     assert found(tmp_path / ("*" + "/." * 1500)) == (0, 0)
 
 
 def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):
-    """What lies below a path that is too long cannot be read, and that is said."""
+    """A path that is too long for the system is noted."""
     sizes = nest(tmp_path, "d" * 250, 20)
     assert sizes[:2] == (0, 0)
     assert sizes.notes[0].startswith("unreadable (File name too long): 1")
 
 
 def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
-    """The files of one large folder are handed on in parts, none lost."""
+    """The files of a large folder are yielded in batches."""
     monkeypatch.setattr(file_walk, "_BATCH_SIZE", 7)
     for number in range(40):
         (tmp_path / f"{number}").write_bytes(b"x")
@@ -229,7 +229,7 @@ def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
 
 
 def test_names_that_are_no_text_are_counted(tmp_path):
-    """A name that is not UTF-8 is a name."""
+    """Names that are not valid UTF-8 are counted."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")).write_bytes(b"123")
     done = kit.program("size", str(tmp_path), "gone\udcff", folder=tmp_path)
     assert done.records["size"].value == 3.0
@@ -247,7 +247,7 @@ PARTS = st.sampled_from(["a", "*", "?", "[ab]", "a*", ".h", ".*", "c.d", "[!a]"]
     ),
 )
 def test_patterns_match_what_glob_matches(files, pattern):
-    """On trees without links a pattern finds what Python's glob finds."""
+    """Patterns match as Python's glob."""
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
             path = Path(folder, file)
@@ -263,7 +263,7 @@ def test_patterns_match_what_glob_matches(files, pattern):
 
 
 def test_the_program_reports_size_and_files(tree):
-    """Both records have their names, units and kinds; people read both."""
+    """Both records are reported, with a summary."""
     done = kit.program("size", "--name", "wheel", "--exclude=*.txt", str(tree), folder=tree)
     assert done.status == 0
     record = done.records["wheel"]
@@ -274,14 +274,14 @@ def test_the_program_reports_size_and_files(tree):
 
 
 def test_the_program_reports_allocated_size(tree):
-    """With --allocated it is what the files take on the disk."""
+    """--allocated reports the size of the blocks."""
     done = kit.program("size", "--allocated", "a.whl", folder=tree)
     assert done.records["size"].value == os.lstat(tree / "a.whl").st_blocks * 512
 
 
 @pytest.mark.parametrize("path", ["nothing", "dist/*.whl", "empty"])
 def test_nothing_found_is_a_failure(path, tree):
-    """Where no file is, the exit status is 1 with a message, and there is no record."""
+    """Without a file the exit status is 1, with a message and without a record."""
     (tree / "empty").mkdir()
     done = kit.program("size", path, folder=tree)
     assert (done.status, done.all) == (1, [])
@@ -290,5 +290,5 @@ def test_nothing_found_is_a_failure(path, tree):
 
 @pytest.mark.parametrize("arguments", [[], ["--name", "", "a.whl"], ["--apparent", "--allocated", "a.whl"]])
 def test_wrong_use_is_status_2(arguments, tree):
-    """A command line that makes no sense is exit status 2."""
+    """An invalid command line is exit status 2."""
     assert kit.program("size", *arguments, folder=tree).status == 2

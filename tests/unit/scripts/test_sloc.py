@@ -1,4 +1,4 @@
-"""The program ``sloc``: tools that the worker has, and the bundled counter where it has none."""
+"""The program ``sloc``: installed tools and the bundled counter."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
-    """A folder that is all of PATH, with the tools that a test puts there."""
+    """The only folder of PATH, for fake tools."""
     folder = tmp_path / "tools"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -84,7 +84,7 @@ def tools(tmp_path, monkeypatch):
 
 
 def put(folder, name, printed, status=0):
-    """A tool that prints what the real one prints."""
+    """Create a fake tool that prints a recorded output."""
     (folder / f"{name}.out").write_text(printed)
     program = folder / name
     program.write_text(
@@ -97,7 +97,7 @@ def put(folder, name, printed, status=0):
 
 
 def run(*arguments, folder, path=None, **more):
-    """Run the program; where a PATH is given, with that alone and without what this Python has installed."""
+    """Run the program; with a PATH, only its tools are installed."""
     if path is None:
         return kit.program("sloc", *arguments, folder=folder, **more)
     return kit.execute(
@@ -111,7 +111,7 @@ def languages(done):
 
 
 def test_the_bundled_counter_counts_where_there_is_no_tool(project, tools):
-    """Total, tool and languages are reported, and people read the definition."""
+    """Total, tool and languages are reported; the summary has the definition."""
     done = run("--name", "lines", ".", folder=project, path=tools)
     assert done.status == 0
     assert {name: one.value for name, one in done.records.items() if not one.tags} == {
@@ -125,7 +125,7 @@ def test_the_bundled_counter_counts_where_there_is_no_tool(project, tools):
 
 @pytest.mark.parametrize("tool", sorted(PRINTED))
 def test_a_tool_that_the_worker_has_counts(tool, project, tools):
-    """auto takes it, --tool insists on it; what it prints is read, and its name and version are said."""
+    """auto and --tool run an installed tool; the summary has its name and version."""
     printed, expected = PRINTED[tool]
     put(tools, tool, printed)
     for choice in ("auto", tool):
@@ -139,7 +139,7 @@ def test_a_tool_that_the_worker_has_counts(tool, project, tools):
 
 
 def test_pytokei_counts_where_python_has_it(project, tools, tmp_path):
-    """The module is asked in the program's own Python; languages without code are left out."""
+    """pytokei is imported; languages without code are left out."""
     (tmp_path / "pytokei.py").write_text(PYTOKEI)
     path = os.pathsep.join([kit.environment()["PYTHONPATH"], str(tmp_path)])
     done = run("--exclude=sub", ".", folder=project, path=tools, PYTHONPATH=path)
@@ -156,14 +156,14 @@ def test_pytokei_counts_where_python_has_it(project, tools, tmp_path):
     ],
 )
 def test_an_installed_tool_counts(tool, expected, project):
-    """cloc, sloccount and pytokei as they are installed here."""
+    """The installed cloc, sloccount and pytokei."""
     done = run("--tool", tool, ".", folder=project)
     assert languages(done) == expected, done.stderr
     assert done.records["sloc_tool"].value == tool
 
 
 def test_cloc_leaves_out_what_is_excluded(project):
-    """Patterns mean the same whichever tool counts."""
+    """cloc supports the exclude patterns of the bundled counter."""
     done = run("--tool", "cloc", "--exclude=*.sh", "--exclude=a.py", ".", folder=project)
     assert languages(done) == {"C": 3.0}, done.stderr
     assert languages(run("--tool", "builtin", "--exclude=sub", ".", folder=project)) == {"Python": 5.0}
@@ -172,7 +172,7 @@ def test_cloc_leaves_out_what_is_excluded(project):
 @pytest.mark.parametrize("pattern", ["sub", "sub/", "*.py", "[am]*", "sub/*.c", "/sub/m.c", "{a,m}.*", "!a.py", "x"])
 @pytest.mark.parametrize("tool", ["cloc", "pytokei"])
 def test_a_pattern_means_the_same_to_every_tool_that_takes_it(tool, pattern, project):
-    """What the bundled counter leaves out the tool does too, or it says that it cannot."""
+    """A tool excludes the same files as the bundled counter, or refuses the pattern."""
     expected = run("--tool=builtin", f"--exclude={pattern}", ".", folder=project)
     done = run(f"--tool={tool}", f"--exclude={pattern}", ".", folder=project)
     if done.status == 2:
@@ -184,14 +184,14 @@ def test_a_pattern_means_the_same_to_every_tool_that_takes_it(tool, pattern, pro
 
 
 def test_auto_takes_a_tool_that_can_exclude(project):
-    """Where the first tool cannot leave a path out, one that can counts."""
+    """auto runs the first tool that supports the exclude patterns."""
     done = run("--exclude=sub/m.c", ".", folder=project)
     assert (done.records["sloc_tool"].value, languages(done)) == ("cloc", {"Python": 3.0, "Bourne Shell": 2.0})
     assert run("--exclude=m.c", ".", folder=project).records["sloc_tool"].value == "pytokei"
 
 
 def test_the_python_figure_is_sloccounts(tmp_path):
-    """For a part of the standard library the bundled counter is within 1 % of sloccount."""
+    """The bundled counter differs by at most 1 % from sloccount for Python."""
     root = sysconfig.get_path("stdlib")
     for package in ("asyncio", "email", "json", "unittest"):
         shutil.copytree(
@@ -203,7 +203,7 @@ def test_the_python_figure_is_sloccounts(tmp_path):
 
 
 def test_a_series_keeps_its_tool(project, tools):
-    """With --keep the tool before is preferred to a faster one, the bundled counter too."""
+    """--keep has precedence over the order of auto, also for the bundled counter."""
     put(tools, "scc", PRINTED["scc"][0])
     put(tools, "pygount", PRINTED["pygount"][0])
     assert run(".", folder=project, path=tools).records["sloc_tool"].value == "scc"
@@ -213,7 +213,7 @@ def test_a_series_keeps_its_tool(project, tools):
 
 
 def test_a_tool_that_is_gone_is_said(project, tools):
-    """Where the tool before is no longer there another counts, and people are told that it may differ."""
+    """If the previous tool is not available another counts, with a message."""
     done = run("--keep=tokei", ".", folder=project, path=tools)
     assert (done.status, done.records["sloc_tool"].value) == (0, "builtin")
     assert "tokei, the previous tool, is not available; builtin may count differently" in done.stderr
@@ -236,7 +236,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("printed", "status", "said"), BROKEN)
 def test_a_tool_that_fails_is_no_number(printed, status, said, project, tools):
-    """A tool that crashes or says what nobody expects is said; auto goes on with the next, --tool fails."""
+    """A tool that fails is an error message; auto tries the next one, --tool fails."""
     put(tools, "scc", printed, status)
     done = run(".", folder=project, path=tools)
     assert (done.status, done.records["sloc_tool"].value) == (0, "builtin")
@@ -247,7 +247,7 @@ def test_a_tool_that_fails_is_no_number(printed, status, said, project, tools):
 
 
 def test_an_endless_output_is_cut(project, tools, monkeypatch):
-    """A tool that prints without end is ended, and its output is not kept."""
+    """A tool with endless output is killed."""
     monkeypatch.setattr(sloc_tools, "LARGEST_OUTPUT", 1_000_000)
     endless = tools / "scc"
     endless.write_text(f"#!{sys.executable} -S\nimport sys\nwhile True: sys.stdout.write('x' * 10000)\n")
@@ -257,7 +257,7 @@ def test_an_endless_output_is_cut(project, tools, monkeypatch):
 
 
 def test_a_tool_that_cannot_be_run_is_told_of(project, tools):
-    """A program for another machine is a failure in words."""
+    """A tool that cannot be executed is a ParseError."""
     (tools / "scc").write_text("no program")
     (tools / "scc").chmod(0o755)
     with pytest.raises(ParseError, match="cannot be run"):
@@ -265,12 +265,12 @@ def test_a_tool_that_cannot_be_run_is_told_of(project, tools):
 
 
 def test_sloccount_that_finds_nothing_counts_nothing(tmp_path):
-    """Its exit status 1 for an empty folder is no crash."""
+    """Exit status 1 of sloccount for an empty folder is not an error."""
     assert sloc_tools.run("sloccount", [str(tmp_path)]).lines == {}
 
 
 def test_sloccount_without_totals_is_refused(tools, project):
-    """An output that is none of sloccount's is told of."""
+    """Another output than that of sloccount is a ParseError."""
     put(tools, "sloccount", "something else")
     with pytest.raises(ParseError, match="expected totals by language"):
         sloc_tools.run("sloccount", [str(project)])
@@ -278,7 +278,7 @@ def test_sloccount_without_totals_is_refused(tools, project):
 
 @pytest.mark.parametrize("path", ["nothing", "empty", "*.java"])
 def test_nothing_found_is_a_failure(path, project, tools):
-    """Where there is no source code the exit status is 1 with a message."""
+    """Without source code the exit status is 1, with a message."""
     (project / "empty").mkdir()
     done = run(path, folder=project, path=tools)
     assert (done.status, done.all) == (1, [])
@@ -286,14 +286,14 @@ def test_nothing_found_is_a_failure(path, project, tools):
 
 
 def test_a_path_that_is_not_there_is_said(project, tools):
-    """What one of several paths is missing is no part of the number, and said."""
+    """A missing path is noted."""
     done = run(".", "gone", "*.gone", folder=project, path=tools)
     assert done.status == 0
     assert "bbmeasure-sloc: not found: 2, such as gone\n" in done.stderr
 
 
 def test_a_tool_that_is_not_there_is_a_failure(project, tools):
-    """--tool insists."""
+    """--tool with a tool that is not installed is exit status 1."""
     done = run("--tool=cloc", ".", folder=project, path=tools)
     assert (done.status, done.all) == (1, [])
     assert "cloc is not installed on this worker" in done.stderr
@@ -311,12 +311,12 @@ def test_a_tool_that_is_not_there_is_a_failure(project, tools):
     ],
 )
 def test_wrong_use_is_status_2(arguments, project):
-    """A command line that makes no sense, or asks a tool for what it cannot do."""
+    """An invalid command line, or an unsupported exclude pattern, is exit status 2."""
     assert run(*arguments, folder=project).status == 2
 
 
 def test_many_languages_are_reported_together(tools):
-    """A tool that names hundreds of languages does not make hundreds of series."""
+    """The smallest of hundreds of languages are summed up."""
     found = sloc_tools.Counted({f"language {number}": number for number in range(1, 301)}, "scc", "1")
     records = sloc.records("x", found)
     by_language = {record.tags["language"]: record.value for record in records if record.tags}
@@ -326,11 +326,11 @@ def test_many_languages_are_reported_together(tools):
 
 
 def test_what_is_left_out_is_said(project, tools):
-    """Binary files are counted on stderr."""
+    """Binary files are noted on stderr."""
     (project / "b.c").write_bytes(b"\0")
     assert "binary: 1, such as ./b.c" in run(".", folder=project, path=tools).stderr
 
 
 def test_the_recorded_outputs_are_json():
-    """What the fixtures say the tools print can be read."""
+    """The recorded outputs of the tools are valid JSON."""
     assert all(json.loads(printed) for printed, _ in PRINTED.values())

@@ -104,13 +104,13 @@ CASES = [
 
 @pytest.mark.parametrize(("language", "expected", "text"), CASES)
 def test_comments_and_strings_are_told_apart(language, expected, text):
-    """Each language's comments count nothing, its strings count, whatever stands in them."""
+    """Comments of each language do not count; strings count, regardless of their content."""
     assert lines(language, text) == expected
     assert lines(language, text.replace("\n", "\r\n")) == expected
 
 
 def code_lines(content):
-    """The lines of Python code as its own tokenizer sees them: no comment, no string that is a statement."""
+    """The lines of Python code according to tokenize, without comments and string statements."""
     physical = content.split(b"\n")
     found, logical = set(), []
     no_code = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
@@ -125,13 +125,13 @@ def code_lines(content):
 
 
 def standard_library(*packages):
-    """Python files of this interpreter's library."""
+    """Files of the standard library."""
     root = Path(sysconfig.get_path("stdlib"))
     return [path for package in packages for path in sorted((root / package).rglob("*.py"))]
 
 
 def test_it_agrees_with_pythons_tokenizer():
-    """For files of the standard library the count is the tokenizer's, but for one line in two thousand."""
+    """The count agrees with tokenize, except for at most one line in two thousand."""
     ours = theirs = 0
     for path in standard_library("email", "json", "asyncio", "unittest", "xml", "tkinter"):
         content = path.read_bytes()
@@ -154,14 +154,14 @@ SHORT = st.builds(
 
 
 def long_string(name, body, quote):
-    """An assignment of a long string; each of its lines that is not blank counts."""
+    """An assignment of a multi-line string, and its number of non-blank lines."""
     shown = [text.replace("'", "") for text in body]
     text = "\n".join([f"{name} = {quote}", *shown, quote])
     return text, 2 + sum(bool(one.strip()) for one in shown)
 
 
 def docstring(name, body, quote):
-    """A function with a docstring: two lines count."""
+    """A function with a docstring, which has two lines of code."""
     shown = [text.replace("'", "") for text in body]
     return "\n".join([f"def {name}():", f"    {quote}Doc.", *shown, f"    {quote}", "    return 1"]), 2
 
@@ -177,7 +177,7 @@ STATEMENTS = st.one_of(
 
 @given(st.lists(STATEMENTS, max_size=12))
 def test_a_file_has_the_lines_of_its_statements(statements):
-    """Whatever follows what, the lines of code are the sum of the statements' lines."""
+    """The count of a file is the sum of the counts of its statements."""
     text = "\n".join(one for one, _ in statements)
     assert lines("Python", text) == sum(count for _, count in statements)
 
@@ -192,7 +192,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=60).map(b"".join), st.sampled_from(sorted(sloc_languages.SYNTAXES)))
 def test_no_text_has_more_code_than_lines(text, language):
-    """Broken texts of any language are counted too: never an error, never more than the lines that are not blank."""
+    """Any text of any language has at most as many source lines as non-blank lines."""
     clean = sloc_counter.normalize(text)
     assert 0 <= lines(language, clean) <= sum(bool(line.strip()) for line in clean.split(b"\n"))
 
@@ -210,7 +210,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("language", ["Python", "C", "JavaScript", "Rust", "OCaml", "Perl", "C++"])
 def test_long_lines_take_no_time_that_grows_with_their_square(text, language):
-    """Endless quotes, openers and escapes in one line are counted before the test's time is up."""
+    """Long runs of quotes, openers and escapes do not need quadratic time."""
     assert lines(language, text) in (0, 1)
 
 
@@ -230,7 +230,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("name", "language"), NAMED)
 def test_a_name_tells_the_language(name, language):
-    """By extension or whole name, in any case; data and prose are no source."""
+    """The language depends on extension or name, in any case; data and prose have none."""
     assert sloc_languages.by_name(name) == language
 
 
@@ -247,18 +247,18 @@ FIRST = [
 
 @pytest.mark.parametrize(("text", "language"), FIRST)
 def test_a_first_line_tells_the_language(text, language):
-    """A file without an extension is a script by its first line."""
+    """The first line determines the language of a file without an extension."""
     assert sloc_languages.by_first_line(text) == language
 
 
 def count(folder):
-    """Lines by language, and what was left out."""
+    """Lines by language, and notes by reason."""
     notes = file_walk.Notes()
     return sloc_counter.count_tree([str(folder)], file_walk.Excluded(), notes).lines, notes.counts
 
 
 def test_encodings_are_read(tmp_path):
-    """UTF-8 with a mark, UTF-16, Latin-1 and old line ends count the same."""
+    """UTF-8 with a byte order mark, UTF-16, Latin-1 and other line ends have the same count."""
     text = "# \u00e9\nx = 1\n\n# b\ny = 2\n"
     encoded = [
         text.encode("utf-8-sig"),
@@ -272,7 +272,7 @@ def test_encodings_are_read(tmp_path):
 
 
 def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
-    """Binary files, huge ones, XML under another name and files that cannot be opened are counted by reason."""
+    """Binary, large, XML and unreadable files are noted by reason."""
     monkeypatch.setattr(sloc_counter, "LARGEST_FILE", 1 << 20)
     (tmp_path / "binary.c").write_bytes(b"int a;\0")
     (tmp_path / "huge.js").write_bytes(b"a\n" * 600_000)
@@ -301,7 +301,7 @@ def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
 
 
 def test_a_file_that_vanishes_is_left_out(tmp_path, monkeypatch):
-    """A file that goes between walk and reading is not there, and nothing is said."""
+    """A file that vanishes before it is opened is ignored."""
     (tmp_path / "a.py").write_bytes(b"x = 1\n")
     monkeypatch.setattr(
         sloc_counter, "open", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError(2, "")), raising=False

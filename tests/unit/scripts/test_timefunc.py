@@ -1,4 +1,4 @@
-"""The program ``timefunc``: functions that behave, and such as never return, fork, exit or close what is not theirs."""
+"""The program ``timefunc``, also with functions that never return, fork, exit or close streams."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def timed(function, *arguments, folder, **more):
 
 
 def test_the_value_is_the_median_of_all_samples(project):
-    """All values of all processes are kept as samples, in seconds; people read median and deviation."""
+    """The values of all processes are samples in seconds; the summary has median and deviation."""
     done = timed("quick", folder=project)
     record = done.records["quick"]
     assert (len(record.samples), record.unit, record.kind.value, record.better.value) == (6, "s", "duration", "lower")
@@ -172,19 +172,19 @@ TARGETS = [
 
 @pytest.mark.parametrize(("target", "arguments"), TARGETS)
 def test_a_target_may_be_anything_that_can_be_called(target, arguments, project):
-    """Functions by module or path, methods of classes and objects, classes, objects, coroutines."""
+    """Functions by module or path, methods, classes, callable objects and coroutines can be timed."""
     done = kit.program("timefunc", target, *FAST, *arguments, "--name", "x", folder=project)
     assert done.status == 0, done.stderr
     assert len(done.records["x"].samples) == 6
 
 
 def test_a_coroutine_is_awaited(project):
-    """The time of an async function is that of its running."""
+    """A coroutine is awaited within the measured time."""
     assert timed("waits", folder=project).records["waits"].value >= 0.001
 
 
 def test_a_file_is_a_module_of_its_own(project):
-    """A file is found by its path from anywhere, sees its neighbours, and may be called like a standard module."""
+    """A file is imported by path, can import its neighbours, and may have the name of a standard module."""
     (project / "json.py").write_text("import neighbour\n\ndef dumps():\n    return neighbour.VALUE\n")
     (project / "neighbour.py").write_text("VALUE = 3\n")
     done = kit.program("timefunc", "project/json.py:dumps", *FAST, folder=project.parent)
@@ -192,7 +192,7 @@ def test_a_file_is_a_module_of_its_own(project):
 
 
 def test_setup_runs_in_the_module_before_the_first_call(project):
-    """Statements of --setup see and set the names of the function's module."""
+    """--setup is executed in the namespace of the module."""
     assert timed("needs_setup", folder=project).status == 1
     assert timed("needs_setup", "--setup", "READY = True; import math", folder=project).status == 0
 
@@ -202,7 +202,7 @@ CALLS = [("quick", 2), ("nested", 8 if sys.version_info < (3, 12) else 7), ("rec
 
 @pytest.mark.parametrize(("function", "calls"), CALLS)
 def test_calls_are_counted_exactly(function, calls, project):
-    """With --calls there is the number of function calls in one call, the function's own among them."""
+    """--calls reports the number of function calls during one call."""
     done = timed(*function.split(), "--calls", folder=project)
     name = function.split()[0]
     record = done.records[f"{name}_calls"]
@@ -211,24 +211,24 @@ def test_calls_are_counted_exactly(function, calls, project):
 
 
 def test_calls_of_a_coroutine_are_counted(project):
-    """An async function is profiled while it runs."""
+    """The calls of a coroutine are counted."""
     assert timed("waits", "--calls", folder=project).records["waits_calls"].value >= 2
 
 
 def test_output_is_shown_once(project):
-    """What the function prints is shown for its first call, not for all the thousands."""
+    """The output of the first call is shown, that of later calls is not."""
     done = timed("speaks", folder=project)
     assert done.stdout.splitlines()[:2] == ["imported None", "spoken"]
     assert (done.stdout.count("spoken"), done.stderr.count("murmured")) == (1, 1)
 
 
 def test_a_generator_is_told_of(project):
-    """A function that returns a generator is timed, and what that means is said."""
+    """A function that returns a generator is timed, with a note."""
     assert "only its creation is timed" in timed("makes", folder=project).stderr
 
 
 def test_standard_input_is_empty(project):
-    """A function that reads finds the end, and waits for nobody."""
+    """The standard input of the function is empty."""
     assert timed("reads", folder=project, text="words").status == 0
 
 
@@ -248,7 +248,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("function", "said"), FAILURES)
 def test_what_goes_wrong_is_shown_and_is_a_failure(function, said, project):
-    """An exception with its traceback, an exit, a signal: status 1, said in words, and no record."""
+    """An exception, an exit or a signal is exit status 1, with a message and without a record."""
     done = timed(*function.split(), folder=project, PYTHONIOENCODING="utf-8")
     assert (done.status, done.all) == (1, [])
     assert said in done.stderr
@@ -256,7 +256,7 @@ def test_what_goes_wrong_is_shown_and_is_a_failure(function, said, project):
 
 
 def test_a_traceback_shows_the_function_and_what_it_printed(project):
-    """People see where it failed and what came before."""
+    """The traceback and the output before it are shown."""
     done = timed("fails", folder=project)
     assert 'functions.py", line' in done.stderr
     assert "in fails" in done.stderr
@@ -265,7 +265,7 @@ def test_a_traceback_shows_the_function_and_what_it_printed(project):
 
 @pytest.mark.parametrize("target", ["nosuch:function", "nosuch.py:function", "functions:quick.nothing"])
 def test_a_target_that_is_not_there_is_a_failure(target, project):
-    """A module, file or attribute that is not there is told as Python tells it."""
+    """A missing module, file or attribute is an error with the message of Python."""
     done = kit.program("timefunc", target, *FAST, folder=project)
     assert (done.status, done.all) == (1, [])
     assert "Error" in done.stderr
@@ -273,7 +273,7 @@ def test_a_target_that_is_not_there_is_a_failure(target, project):
 
 @pytest.mark.parametrize("function", ["never", "deaf", "never_with_a_daemon"])
 def test_a_function_that_never_returns_is_ended(function, project):
-    """After --timeout it is ended with all that it started, and where it was is shown."""
+    """At --timeout the function and its child processes are killed, with a traceback."""
     done = timed(function, "--timeout=0.8", folder=project)
     assert (done.status, done.all) == (1, [])
     assert "did not return within 0.8 s" in done.stderr
@@ -281,7 +281,7 @@ def test_a_function_that_never_returns_is_ended(function, project):
 
 
 def test_a_function_that_closes_its_output_is_measured(project):
-    """Closed streams keep nothing from being reported; a descriptor closed twice is its own error, and shown."""
+    """A function that closes its streams is measured; its exceptions are shown."""
     assert len(timed("shuts", folder=project).records["shuts"].samples) == 6
     done = timed("closes", folder=project)
     assert done.status == 1
@@ -289,14 +289,14 @@ def test_a_function_that_closes_its_output_is_measured(project):
 
 
 def test_a_function_that_forks_is_measured_once(project):
-    """The copies that return from a fork end, and do not measure and report too."""
+    """Forks in which the function returns exit without a report."""
     done = timed("forks", folder=project)
     assert done.status == 0, done.stderr
     assert len(done.all) == 1
 
 
 def test_what_a_function_leaves_running_is_ended(project):
-    """A daemon that the function starts holds up nobody; a thread neither."""
+    """Daemons and threads of the function do not delay the program."""
     done = timed("leaves_a_daemon", "--loops=1", folder=project)
     assert done.status == 0, done.stderr
     assert "processes that it left running were killed" in done.stderr
@@ -304,7 +304,7 @@ def test_what_a_function_leaves_running_is_ended(project):
 
 
 def test_a_signal_ends_the_function_too(project):
-    """Where timefunc is terminated, the function's process goes with it."""
+    """SIGTERM ends the child process too."""
     command = [sys.executable, "-m", "bbmeasure_scripts.timefunc", "functions:never"]
     with subprocess.Popen(command, cwd=project, env=kit.environment(), stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "imported None\n"  # type: ignore[union-attr]  # of this type here
@@ -315,7 +315,7 @@ def test_a_signal_ends_the_function_too(project):
 
 
 def test_the_budget_limits_the_values(project):
-    """A slow function is measured fewer times, and that is said."""
+    """The budget limits the number of values, with a note."""
     done = kit.program(
         "timefunc", "time:sleep", "--args=[0.05]", "--budget=0.1", "--min-time=0.01", "--values=9", folder=project
     )
@@ -345,14 +345,14 @@ WRONG = [
 
 @pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_use_is_status_2(arguments, project):
-    """A command line that makes no sense says what was expected."""
+    """An invalid command line is exit status 2, with the expected value."""
     done = kit.program("timefunc", *arguments, folder=project)
     assert (done.status, done.all) == (2, [])
     assert "expected" in done.stderr
 
 
 class Calls:
-    """A timer whose every call takes a known time."""
+    """A timer whose calls take a known time."""
 
     def __init__(self, each):
         self.each = each
@@ -372,7 +372,7 @@ def test_loops_double_until_they_take_the_least_time(each, loops):
 
 
 def test_a_value_is_the_time_of_one_call(monkeypatch):
-    """The time of a loop is taken around all of its calls."""
+    """A value is the time of a loop divided by the number of calls."""
     clock = iter([0.0, 1.0, 10.0, 14.0])
     monkeypatch.setattr(timefunc_child.time, "perf_counter", lambda: next(clock))  # type: ignore[attr-defined]  # an import of the module
     called = []
@@ -382,26 +382,26 @@ def test_a_value_is_the_time_of_one_call(monkeypatch):
 
 
 def test_the_deviation_is_the_median_absolute_one():
-    """One outlier does not change it."""
+    """The deviation is the median absolute deviation."""
     assert timefunc.deviation([1.0, 2.0, 3.0, 4.0, 100.0]) == 1.0
 
 
 def test_many_samples_fit_into_a_line_of_a_log(project):
-    """Outside a step a record with many samples loses some of them, and says so."""
+    """Outside a step samples are dropped until the line fits, with a message."""
     done = timed("quick", "--values=150", "--loops=1", folder=project, sidecar=False)
     assert 50 < len(done.records["quick"].samples) < 300
     assert "of 300 samples are reported" in done.stderr
 
 
 def test_the_environment_names_no_file_to_report_to(project):
-    """What the function itself reports, a thousand times, does not reach the step."""
+    """Records that the function reports do not reach the step."""
     (project / "reports.py").write_text("from bbmeasure_scripts import report\ndef f():\n    report.count('x', 1)\n")
     done = kit.program("timefunc", "reports:f", *FAST, folder=project)
     assert list(done.records) == ["f"]
 
 
 def test_a_function_that_clears_the_temporary_folder_is_told_of(project, tmp_path):
-    """Where the function removes the file for its own answer, the answer is made anew."""
+    """If the function removes the result file, it is created again."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     clear = "import glob, os\ndef f():\n    for path in glob.glob('../temporary/*'): os.unlink(path)\n"
@@ -414,7 +414,7 @@ def test_a_function_that_clears_the_temporary_folder_is_told_of(project, tmp_pat
 
 
 def test_no_temporary_file_is_left(project, tmp_path):
-    """Answers are read and removed, after failures too."""
+    """Result files are removed, also after failures."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     timed("quick", folder=project, TMPDIR=str(folder))
