@@ -31,7 +31,7 @@ def refusal(name, text):
     return str(caught.value)
 
 
-def test_what_npm_prints_around_json_is_passed_over():
+def test_lines_around_json_are_ignored():
     """Lines before and after a JSON document are ignored; a second document is an error."""
     around = "\n> project@1.0.0 lint\n> eslint -f json .\n\n[INFO] linting\n%s\nnpm notice done\n"
     assert issues("eslint", around % '[{"filePath":"a.js","messages":[{"ruleId":"x"}]}]') == [
@@ -42,7 +42,7 @@ def test_what_npm_prints_around_json_is_passed_over():
     assert "expected JSON" in refusal("eslint", around % "")
 
 
-def test_what_is_printed_around_xml_is_passed_over():
+def test_text_around_xml_is_ignored():
     """Lines before, within and after an XML document are ignored; a second document is an error."""
     document = "<?xml version='1.0'?>\n<results>\nChecking b.c\n<errors><error severity='style'/></errors></results>\n"
     assert len(issues("cppcheck", f"Checking a.c\n{document}1/2 files < checked & done\n")) == 1
@@ -60,7 +60,7 @@ def test_a_declared_encoding_does_not_matter():
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
-def test_compilers_are_read_from_the_midst_of_a_log(name):
+def test_diagnostics_of_compilers_in_a_log(name):
     """Diagnostics of gcc, clang and clang-tidy are recognized among other lines."""
     log = """\
 make[1]: warning: jobserver unavailable: using -j1.
@@ -123,7 +123,7 @@ def test_flake8_in_its_other_formats():
         ("a.py:1:1: E501 line too long\nb.py:1:1: E5", "line 2: 'b.py:1:1: E5': expected file:line:column"),
     ],
 )
-def test_what_flake8_says_when_it_fails_is_no_count(text, why):
+def test_flake8_failures(text, why):
     """A crash, a list of files, and a truncated line are ParseErrors."""
     assert why in refusal("flake8", text)
 
@@ -167,13 +167,13 @@ def test_ruff_names_a_syntax_error_of_older_versions():
     assert found[2].line == 3
 
 
-def test_eslint_tells_messages_without_a_rule_apart():
+def test_eslint_messages_without_a_rule():
     """A message without a rule is fatal for a file that cannot be parsed, and no-rule for an ignored one."""
     messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"ruleId": None, "severity": 1}]
     assert [issue.category for issue in issues("eslint", json.dumps([{"messages": messages}]))] == ["fatal", "no-rule"]
 
 
-def test_cppcheck_does_not_count_what_it_says_of_itself():
+def test_cppcheck_messages_about_the_run():
     """Messages about the run are not counted; the position of an issue is its first location."""
     text = """<?xml version="1.0"?><results version="2"><errors>
 <error id="checkersReport" severity="information"><location file="x.c" line="1"/></error>
@@ -183,7 +183,7 @@ def test_cppcheck_does_not_count_what_it_says_of_itself():
     assert issues("cppcheck", text) == [Issue("error", "a.c", 7, "error")]
 
 
-def test_sarif_counts_what_still_stands():
+def test_sarif_counts_unsuppressed_failures():
     """Passed, suppressed and absent results are not counted; the level defaults to that of the rule."""
     rules = [{"id": "R1", "defaultConfiguration": {"level": "error"}}, {"id": "R2"}]
     results = [
@@ -206,7 +206,7 @@ def test_sarif_counts_what_still_stands():
     ]
 
 
-def test_sarif_knows_the_rules_of_plug_ins():
+def test_sarif_rules_of_extensions():
     """A result without a level has that of its rule, also of an extension."""
     extension = {"rules": [{"id": "P1", "defaultConfiguration": {"level": "error"}}, {"id": "R1"}]}
     driver = {"rules": [{"id": "R1", "defaultConfiguration": {"level": "note"}}]}
@@ -214,7 +214,7 @@ def test_sarif_knows_the_rules_of_plug_ins():
     assert [issue.category for issue in issues("sarif", json.dumps({"runs": [run]}))] == ["error", "note"]
 
 
-def test_sarif_of_a_run_that_failed_is_no_count():
+def test_sarif_of_a_failed_run():
     """A failed run without results and notifications is a ParseError."""
     run = {"results": [], "invocations": [{"executionSuccessful": False}]}
     assert "executionSuccessful is false" in refusal("sarif", json.dumps({"runs": [run]}))
@@ -224,7 +224,7 @@ def test_sarif_of_a_run_that_failed_is_no_count():
     assert "runs: expected a list, got nothing" in refusal("sarif", "{}")
 
 
-def test_google_benchmark_takes_what_counts_of_repetitions():
+def test_google_benchmark_repetitions():
     """Repetitions are samples; aggregates, skipped and failed runs are left out."""
     runs = [
         {"name": "b", "run_name": "b", "run_type": "iteration", "real_time": time, "cpu_time": 1, "time_unit": "us"}
@@ -282,7 +282,7 @@ def test_junit_counts_a_test_case_once():
     assert (found["junit_tests"], found["junit_failures"], found["junit_errors"]) == (1, 1, 0)
 
 
-def test_cobertura_of_an_older_version_has_its_rates_alone():
+def test_cobertura_with_only_rates():
     """Without counts the rates are used; without a rate it is a ParseError."""
     assert values("cobertura", '<coverage line-rate="0.5" branch-rate="0.25"/>') == {
         "coverage_lines": 0.5,
@@ -292,7 +292,7 @@ def test_cobertura_of_an_older_version_has_its_rates_alone():
     assert "'much': expected one number" in refusal("cobertura", '<coverage line-rate="much"/>')
 
 
-def test_time_is_found_in_a_log_and_told_apart_by_command():
+def test_time_reports_in_a_log():
     """Reports of several commands in one log are tagged with the command."""
     report = (
         'noise\n\tCommand being timed: "%s"\n\x1b[1m\tElapsed (wall clock) time (h:mm:ss or m:ss): %s\x1b[0m\n'
@@ -309,7 +309,7 @@ def test_time_is_found_in_a_log_and_told_apart_by_command():
     assert "expected a line 'Command being timed:'" in refusal("time", "real 0m1.0s\n")
 
 
-def test_ninja_tells_the_last_build_from_those_before():
+def test_ninja_uses_the_last_build():
     """The last build of a log counts, with each command once."""
     log = (
         "# ninja log v6\n0\t900\t1\told.o\taa\n0\t10\t1\ta.o\taa\n5\t30\t1\tlib/core.so.1.2\tbb\n"
@@ -335,7 +335,7 @@ def test_ninja_tells_the_last_build_from_those_before():
     assert sum(record.value for record in by_type) == pytest.approx(0.6)
 
 
-def test_teamcity_messages_are_found_in_a_log():
+def test_teamcity_messages_in_a_log():
     """The last value of a key counts, escapes are decoded, and invalid messages are ignored."""
     log = """\
 + echo '##teamcity[buildStatisticValue key='\\''x'\\'' value='\\''1'\\'']'

@@ -29,7 +29,7 @@ def test_issues_are_counted_in_all_and_by_category():
     ]
 
 
-def test_by_file_is_what_is_asked_for():
+def test_by_file():
     """With ``by_file`` each file has a record; an issue without a file counts under a dash."""
     records = lint.records("lint", [Issue("c", "a.py"), Issue("c"), Issue("c", "a.py")], by_file=True)
     assert records[2:] == [count("lint_by_file", 1, file="-"), count("lint_by_file", 2, file="a.py")]
@@ -45,7 +45,7 @@ def test_no_issue_is_a_count_of_zero():
 @pytest.mark.parametrize(
     ("groups", "own", "other"), [(199, 199, None), (200, 200, None), (201, 199, 2), (900, 199, 701)]
 )
-def test_what_is_beyond_the_most_groups_is_summed_up(groups, own, other):
+def test_the_smallest_groups_are_summed_up(groups, own, other):
     """Beyond 200 categories or files the smallest are summed up as ``other``."""
     issues = [Issue(f"rule {n:03}", f"file {n:03}") for n in range(groups)] + [Issue("rule 150", "file 150")] * 5
     records = lint.records("lint", issues, by_file=True)
@@ -77,20 +77,20 @@ def test_a_category_that_is_called_other_is_counted_in_too():
         ("/bot/build", "/bot/build"),
     ],
 )
-def test_files_are_named_alike_on_every_worker(written, shown):
+def test_files_are_relative_to_the_root(written, shown):
     """The tag of a file is relative to the root, without URL scheme and with forward slashes."""
     for root in ("/bot/build", "/bot/build/"):
         (record,) = lint.records("lint", [Issue("c", written)], by_file=True, root=root)[2:]
         assert record.tags == {"file": shown}
 
 
-def test_a_root_on_windows_is_cut_off():
+def test_a_root_on_windows_is_removed():
     """A root with backslashes is removed too."""
     (record,) = lint.records("lint", [Issue("c", "C:\\bot\\a\\b.py")], by_file=True, root="C:\\bot")[2:]
     assert record.tags == {"file": "a/b.py"}
 
 
-def test_a_long_series_name_keeps_its_ending():
+def test_a_long_series_name_keeps_its_suffix():
     """A long name is truncated before its suffix."""
     names = {record.name for record in lint.records("x" * 1000, [Issue("c", "f")], by_file=True)}
     assert len(names) == 3

@@ -37,7 +37,7 @@ def test_every_tool_is_found_by_its_name():
     assert repr(adapters.find("junit")) == "<Adapter junit>"
 
 
-def test_an_unknown_name_says_which_there_are():
+def test_an_unknown_name_lists_the_known_ones():
     """The error for an unknown name lists the known ones."""
     for name in ("pytest_benchmark", "lint", "_xml", "", "../junit", "x" * 5000):
         with pytest.raises(UnknownAdapterError, match="expected one of checkstyle, clang, .*, time") as caught:
@@ -53,7 +53,7 @@ def test_the_linters_are_those_with_issues():
         adapters.find("junit").issues("<testsuite/>")
 
 
-def test_only_what_is_asked_for_is_loaded():
+def test_adapters_are_imported_on_demand():
     """Listing the names imports no adapter, and finding one imports only that one."""
     program = (
         "import sys; from bbmeasure import adapters; adapters.names(); adapters.find('time')\n"
@@ -72,7 +72,7 @@ def test_no_output_gives_no_records(name, text):
 
 
 @pytest.mark.parametrize("name", LINTERS)
-def test_silence_is_no_issue_only_of_a_tool_that_is_silent(name):
+def test_empty_output_of_linters(name):
     """An empty output is a ParseError, except for linters that print nothing without an issue."""
     adapter = adapters.find(name)
     if name in ("clang", "flake8", "gcc", "mypy"):
@@ -90,7 +90,7 @@ def test_too_long_a_text_is_refused_before_it_is_read(name):
         adapters.find(name).parse(" " * (adapters.LONGEST_TEXT + 1))
 
 
-def test_what_is_no_text_is_refused():
+def test_bytes_are_refused():
     """Bytes are a ParseError."""
     with pytest.raises(ParseError, match="expected a string"):
         adapters.find("junit").parse(b"<testsuite/>")  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def test_what_is_no_text_is_refused():
     [RecursionError("deep"), OverflowError("wide"), KeyError("k"), AttributeError("a"), TypeError("t"), MemoryError()]
     + [ValueError("v"), UnicodeDecodeError("utf-8", b"x", 0, 1, "odd"), RecordError("name"), ZeroDivisionError("z")],
 )
-def test_a_fault_of_an_adapter_is_said_as_one_of_the_text(error):
+def test_an_exception_in_an_adapter_is_a_parse_error(error):
     """Any exception in an adapter becomes a ParseError with the name of the tool and the cause."""
 
     def stumble(_text):
@@ -122,7 +122,7 @@ def test_a_parse_error_keeps_its_line():
     assert "expected 5, separated by tabs" in caught.value.why
 
 
-def test_an_adapter_gives_what_a_step_needs():
+def test_attributes_of_adapters():
     """An adapter has the exit statuses and categories of a linter, and whether the tool writes to stderr."""
     pylint = adapters.find("pylint")
     assert 30 in pylint.found_issues
@@ -133,7 +133,7 @@ def test_an_adapter_gives_what_a_step_needs():
     assert [name for name in NAMES if adapters.find(name).on_stderr] == ["clang", "cppcheck", "gcc", "time"]
 
 
-def test_an_adapter_of_ones_own_is_a_module_with_parse():
+def test_an_adapter_is_a_module_with_parse():
     """A module with ``parse`` and ``issues`` is the adapter of a linter."""
     module = types.SimpleNamespace(
         parse=lambda text: [Record("lines", text.count("\n"))], issues=lambda text: [Issue("c")] * len(text)

@@ -17,7 +17,7 @@ PATHS = re.compile(r"/(?:work|root|home|tmp|opt|Users)/")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_a_recorded_output_is_read_as_expected(case):
+def test_a_recorded_output_yields_the_expected_records(case):
     """The records of a recorded output, or the line of its error, are as expected."""
     assert cases.outcome(case.adapter, case.text) == json.loads(case.expected.read_text("utf-8"))
 
@@ -29,7 +29,7 @@ def test_every_adapter_has_its_five_cases(name):
 
 
 @pytest.mark.parametrize("name", adapters.names())
-def test_what_is_many_gives_several_records(name):
+def test_the_case_many_has_more_records(name):
     """The case ``many`` of each adapter has more or larger records than the case ``zero``."""
 
     def total(case):
@@ -58,6 +58,6 @@ def test_no_expectation_is_left_without_its_output():
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_no_recording_shows_where_it_was_made(case):
+def test_no_recorded_output_contains_local_paths(case):
     """No recorded output contains a path of the machine where it was recorded."""
     assert PATHS.findall(case.text) == []

@@ -1,8 +1,8 @@
-"""What the programs of the kit make of any bytes: one check for each of their parts that meets such.
+"""Checks of the programs with hostile input, one for each part that processes it.
 
-A check is given what a fuzzer made up and fails where the part does anything but its work or a refusal in words.  Most
-take words with a NUL between them, as ``/proc/PID/cmdline`` shows a command line.  Nothing of it is ever executed, and
-no file outside a folder of the check's own is looked at.
+A check takes the bytes of a fuzzer, and fails unless the part succeeds or prints an error message.  Most inputs are
+words separated by NUL, as in ``/proc/PID/cmdline``.  No input is executed, and no file outside a folder of the
+check is read.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from bbmeasure_scripts import (
     timefunc,
     timefunc_child,
 )
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 
 class Answer(NamedTuple):
-    """What a program did: exit status, the records that a step would read, what it said on stderr, and if it helped."""
+    """The result of a program: exit status, records, text on stderr, and whether it printed its help."""
 
     status: int
     records: list[Record]
@@ -52,12 +52,12 @@ class Answer(NamedTuple):
 
 
 def words(content: bytes) -> list[str]:
-    """The arguments that the bytes are."""
+    """The arguments that the bytes contain."""
     return [os.fsdecode(word) for word in content.split(b"\0")]
 
 
 def call(main: Callable[[list[str]], int], argv: list[str], *, in_step: bool = True) -> Answer:
-    """Run a program with a sidecar file or outside a step, on streams in plain ASCII as a bare worker has them."""
+    """Run a program with a sidecar file or outside a step, with ASCII streams."""
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "ascii", errors) for errors in ("strict", "backslashreplace"))
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "sidecar")
@@ -68,7 +68,7 @@ def call(main: Callable[[list[str]], int], argv: list[str], *, in_step: bool = T
             except SystemExit as end:  # argparse: help, or wrong use
                 status = {0: 0, 2: 2}[end.code]  # type: ignore[index]  # a value that can be indexed here
         texts = [stream.detach().getvalue() for stream in (stdout, stderr) if stream.flush() is None]
-        records = kit.records_of(_read(file)) if in_step else kit.marked(texts[0].decode())
+        records = programs.records_of(_read(file)) if in_step else programs.marked(texts[0].decode())
     said = texts[1].decode()
     assert status == 0 or said
     return Answer(status, records, said, status == 0 and texts[0].startswith(b"usage: "))
@@ -83,7 +83,7 @@ def _read(file: str) -> bytes:
 
 
 def check_emit(content: bytes) -> None:
-    """A command line becomes one record that can be read back, or is refused."""
+    """A command line is one valid record or an error."""
     argv = words(content)
     for in_step in (True, False):
         answer = call(emit.main, argv, in_step=in_step)
@@ -92,7 +92,7 @@ def check_emit(content: bytes) -> None:
 
 
 def _number(text: str) -> Any:
-    """The number that a text is, else the text."""
+    """A text as a number, else the text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -120,9 +120,9 @@ REPORTS: list[Call] = [
 
 
 def check_report(content: bytes) -> None:
-    """A call of ``report`` leaves one line that can be read, whatever was in the file, or raises a MeasureError.
+    """A call of ``report`` appends one valid line or raises a MeasureError.
 
-    The first word is what another program has left in the file, the second chooses the function.
+    The first word is the previous content of the file, the second selects the function.
     """
     before, _, rest = content.partition(b"\0")
     before = b"\n".join(before.split(b"\n")[: wire.MOST_REFUSALS // 2])
@@ -152,9 +152,9 @@ USAGE = resource_usage.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note
 
 
 def check_run(content: bytes) -> None:
-    """A command line is refused before anything runs, or its end is the command, whose status is passed on.
+    """A command line is an error, or ends with the command, whose status is returned.
 
-    The command is never run: a command with an ``x`` in it could not be started.
+    The command is not run: one that contains an ``x`` is treated as one that cannot be started.
     """
     argv = words(content)
     started: list[list[str]] = []
@@ -182,9 +182,9 @@ def check_run(content: bytes) -> None:
 
 
 def check_processes(content: bytes) -> None:
-    """Whatever the files of /proc hold, samples are numbers and no more processes are seen than there are.
+    """Samples are valid for any content of the files of procfs.
 
-    The words are the accounts of this process and its thread and its environment, then the number, ``stat`` and
+    The words are the I/O counters of this process and its thread, its environment, and the process ID, ``stat`` and
     ``statm`` of each process.
     """
     account, of_thread, environment, *others = [*content.split(b"\0"), b"", b""]
@@ -214,7 +214,7 @@ def check_processes(content: bytes) -> None:
 
 
 def _check_tree(listed: set[str]) -> None:
-    """Two samples of the tree, as ``run`` takes them, and the questions that ``timefunc`` asks."""
+    """Two samples of the tree, as in ``run``, and the functions that ``timefunc`` calls."""
     tree = process_tree.ProcTree(1)
     for _ in range(2):
         sample = tree.sample()
@@ -227,13 +227,13 @@ def _check_tree(listed: set[str]) -> None:
 
 
 def _inside(path: str) -> str:
-    """The path without what leads out of the folder it begins in."""
+    """The path without parts that lead out of its folder."""
     return "/".join(part for part in path.split("/") if part != "..").lstrip("/")
 
 
 @contextmanager
 def _grown(names: list[str]) -> Iterator[list[int]]:
-    """A folder to be in, with a file of each name where the system takes it; their sizes."""
+    """A current folder with a file of each name that the system accepts; yields their sizes."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -253,9 +253,9 @@ def _plant(name: str, length: int) -> int:
 
 
 def check_size(content: bytes) -> None:
-    """No more is found than there is, and all of it where nothing is left out.
+    """The size is at most that of all files, and equal without exclude patterns.
 
-    The words up to an empty one are the command line, in which no path leads out; the others are the files.
+    The words before an empty one are the command line, without paths that lead out; the others are the files.
     """
     options, _, names = content.partition(b"\0\0")
     argv = [_inside(word) for word in words(options)]
@@ -275,7 +275,7 @@ SYNTAXES = sorted(set(sloc_languages.SYNTAXES.values()), key=repr)
 
 
 def check_sloc_count(content: bytes) -> None:
-    """No text has more lines of code than lines; the first byte chooses its language."""
+    """A text has at most as many source lines as lines; the first byte selects the language."""
     language, text = content[:1], content[1:]
     if language:
         lines = sloc_counter.count_lines(sloc_counter.normalize(text), SYNTAXES[language[0] % len(SYNTAXES)])
@@ -286,9 +286,9 @@ COMMANDS = [name for name, tool in sloc_tools.TOOLS.items() if not tool.is_modul
 
 
 def check_sloc_tools(content: bytes) -> None:
-    """What another counter prints becomes a total that is the sum of its languages, or is refused.
+    """The output of another counter yields a total that is the sum of its languages, or an error.
 
-    The first byte chooses the counter; its version is what stands before the first NUL.
+    The first byte selects the counter; the text before the first NUL is its version.
     """
     choice, (version, _, printed) = content[:1], content[1:].partition(b"\0")
     if not choice:
@@ -314,7 +314,7 @@ exec("def function(): pass\nclass Class:\n    def method(self): pass\n    number
 
 
 def check_timefunc(content: bytes) -> None:
-    """A command line is refused, or is a plan that reaches the other process as it is; nothing of it is run."""
+    """A command line is an error, or a plan that JSON can represent; the function is not run."""
     argv = words(content)
     plans: list[timefunc.Plan] = []
 
@@ -336,7 +336,7 @@ def check_timefunc(content: bytes) -> None:
 
 
 def _check_target(target: str) -> None:
-    """A target is looked for where it says, and a name that is no function is told of."""
+    """A target is imported from its module, and a name that is not a function is an error."""
     nowhere = types.SimpleNamespace(import_module=_refuse, util=types.SimpleNamespace(spec_from_file_location=_nothing))
     with mock.patch.object(timefunc_child, "importlib", nowhere), pytest.raises(ImportError):
         timefunc_child.load(target)
@@ -353,7 +353,7 @@ def _nothing(_name: str, _path: str) -> Optional[Any]:
 
 
 def check_bundle(content: bytes) -> None:
-    """Whatever the arguments are, the text is ASCII and valid, and its last line hands them over as they were."""
+    """A bundle is valid ASCII source for any arguments, which its last line passes on unchanged."""
     first, *argv = words(content)
     text = bundle.bundle(bundle.PROGRAMS[len(first) % len(bundle.PROGRAMS)], argv)
     assert text.isascii()
@@ -364,7 +364,7 @@ def check_bundle(content: bytes) -> None:
 
 
 def check_wire(content: bytes) -> None:
-    """Lines are records or refusals, however they come: the master reads what a worker, or anyone, has written."""
+    """Any lines are records or refusals."""
     assert all(isinstance(one, (Record, wire.Refusal)) for one in wire.read_file(content))
     text = content.decode("utf-8", "replace")
     at_once, in_pieces = wire.MarkerScanner(), wire.MarkerScanner()

@@ -15,7 +15,7 @@ import pytest
 from bbmeasure_scripts import bundle as bundling
 from bbmeasure_scripts.bundle import PROGRAMS, bundle
 from bbmeasure_scripts.module_source import get_source
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -41,7 +41,7 @@ PYTHONS = pythons()
 
 def feed(program, arguments, folder, python=sys.executable, **more):
     """Run a bundle with a Python that cannot import this checkout."""
-    return kit.execute([python, "-"], folder, text=bundle(program, arguments), python_path=False, **more)
+    return programs.execute([python, "-"], folder, text=bundle(program, arguments), python_path=False, **more)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("version", sorted(PYTHONS))
-def test_every_program_runs_from_one_text(version, program, sources):
+def test_every_program_runs_from_a_bundle(version, program, sources):
     """Each Python runs each program from standard input."""
     arguments, expected = RUNS[program]
     done = feed(program, arguments, sources, PYTHONS[version])
@@ -93,7 +93,7 @@ def test_a_bundle_is_small_and_ascii():
         assert len(text) < 150_000
 
 
-def test_arguments_arrive_as_they_are(tmp_path):
+def test_arguments_are_unchanged(tmp_path):
     """Quotes, line breaks and undecodable names are passed on unchanged."""
     name = "a'b\"c\\d {e} %s \u00e9 \u4e2d"
     done = feed("emit", [name, "3"], tmp_path)
@@ -116,19 +116,19 @@ def test_exit_status_is_the_programs(tmp_path):
     assert feed("size", [], tmp_path).status == 2
 
 
-def test_what_is_installed_does_not_mix_in(tmp_path):
+def test_an_installed_bbmeasure_is_not_used(tmp_path):
     """An installed bbmeasure of another version is not used."""
     other = tmp_path / "other"
     for package in ("bbmeasure", "bbmeasure_scripts"):
         (other / package).mkdir(parents=True)
         (other / package / "__init__.py").write_text("raise SystemExit('the wrong one')")
-    done = kit.execute([sys.executable, "-"], tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other))
+    done = programs.execute([sys.executable, "-"], tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other))
     assert (done.status, done.records["x"].value) == (0, 3.0)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("version", sorted(PYTHONS))
-def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
+def test_modules_of_the_current_folder_do_not_hide_others(version, program, sources):
     """A json.py, argparse.py or profile.py of the project does not hide the standard library's."""
     arguments, expected = RUNS[program]
     arguments = ["module.py" if argument == "." else argument for argument in arguments]
@@ -140,13 +140,13 @@ def test_modules_of_the_folder_are_not_the_librarys(version, program, sources):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("path", [".", ":nowhere"])
-def test_modules_of_the_python_path_are_not_the_librarys(path, program, sources):
+def test_modules_on_pythonpath_do_not_hide_others(path, program, sources):
     """Neither do modules on PYTHONPATH, in which an empty entry is the current folder."""
     arguments, expected = RUNS[program]
     arguments = ["module.py" if argument == "." else argument for argument in arguments]
     for name in ("argparse", "json", "profile", "resource", "statistics"):
         (sources / f"{name}.py").write_text("raise SystemExit('not of the library')\n")
-    done = kit.execute([sys.executable, "-"], sources, text=bundle(program, arguments), PYTHONPATH=path)
+    done = programs.execute([sys.executable, "-"], sources, text=bundle(program, arguments), PYTHONPATH=path)
     assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
 
 
@@ -160,16 +160,16 @@ def test_the_function_sees_what_is_installed(tmp_path):
 def test_a_traceback_shows_the_bundles_lines(tmp_path):
     """A traceback shows the module and the line of a bundled module."""
     broken = bundle("emit", ["x", "3"]).replace("def make(", "def gone(")
-    done = kit.execute([sys.executable, "-"], tmp_path, text=broken, python_path=False)
+    done = programs.execute([sys.executable, "-"], tmp_path, text=broken, python_path=False)
     assert done.status == 1
     assert 'File "<bundle>/bbmeasure_scripts/emit.py"' in done.stderr
     assert "record = make(" in done.stderr
 
 
-def test_an_old_python_is_told_what_is_wanted(tmp_path):
+def test_an_old_python_prints_the_required_version(tmp_path):
     """A Python before 3.7 prints the required version."""
     text = bundle("emit", ["x", "3"]).replace("sys.version_info <", "(3, 6) <")
-    done = kit.execute([sys.executable, "-"], tmp_path, text=text, python_path=False)
+    done = programs.execute([sys.executable, "-"], tmp_path, text=text, python_path=False)
     assert done.status == 1
     assert "expected 3.7 or newer" in done.stderr
 
@@ -193,9 +193,9 @@ def test_an_unknown_program_is_refused():
 
 def test_sources_are_found_in_a_wheel(tmp_path):
     """A bundle can be made from a zip archive."""
-    archive = tmp_path / "kit.whl"
+    archive = tmp_path / "programs.whl"
     with zipfile.ZipFile(archive, "w") as whole:
-        for root in (kit.ROOT, kit.ROOT / "scripts"):
+        for root in (programs.ROOT, programs.ROOT / "scripts"):
             for package in ("bbmeasure", "bbmeasure_scripts"):
                 for path in sorted((root / package).glob("*.py")):
                     whole.write(path, f"{package}/{path.name}")

@@ -11,7 +11,7 @@ import pytest
 
 from bbmeasure_scripts.bundle import PROGRAMS
 from tests import documented
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 PAGE = (documented.DOCS / "worker.rst").read_text()
 
@@ -32,12 +32,12 @@ def bin_folder(tmp_path):
 
 def shell(name, folder, path="", **more):
     """Run a block of the page with sh."""
-    return kit.execute(["sh", "-euc", documented.code_block(name)], folder, PATH=f"{path}:/usr/bin:/bin", **more)
+    return programs.execute(["sh", "-euc", documented.code_block(name)], folder, PATH=f"{path}:/usr/bin:/bin", **more)
 
 
 def test_the_python_example_reports(tmp_path):
     """Each call of the example is a record."""
-    done = kit.execute([sys.executable, "-c", documented.code_block("report")], tmp_path)
+    done = programs.execute([sys.executable, "-c", documented.code_block("report")], tmp_path)
     assert done.status == 0, done.stderr
     assert list(done.records) == ["wheel", "warnings", "coverage", "startup", "load", "compiler", "link"]
     assert done.records["startup"].value == 0.30
@@ -90,6 +90,6 @@ def test_every_option_of_a_program_is_on_the_page(program):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_has_help(program, tmp_path):
     """--help describes the program and exits with 0."""
-    done = kit.program(program, "--help", folder=tmp_path)
+    done = programs.program(program, "--help", folder=tmp_path)
     assert done.status == 0
     assert "usage: bbmeasure" in done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bbmeasure.records import Direction, Kind
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 CASES = [
     (["42"], (42.0, Kind.NUMBER, "1")),
@@ -25,9 +25,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("arguments", "expected"), CASES)
-def test_what_is_said_becomes_a_record(arguments, expected, tmp_path):
+def test_a_command_line_becomes_a_record(arguments, expected, tmp_path):
     """Numbers, quantities, units, kinds, texts and samples become records."""
-    done = kit.program("emit", "name", *arguments, folder=tmp_path)
+    done = programs.program("emit", "name", *arguments, folder=tmp_path)
     assert done.status == 0, done.stderr
     record = done.records["name"]
     assert (record.value, record.kind, record.unit) == expected
@@ -37,7 +37,7 @@ def test_what_is_said_becomes_a_record(arguments, expected, tmp_path):
 def test_direction_tags_and_samples_are_kept(tmp_path):
     """Options are in the record; outside a step it is a marked line, with the summary on stderr."""
     arguments = ["link", "3", "1", "2", "--unit", "s", "--better", "lower", "--tag", "a=b", "--tag", "c=d=e"]
-    done = kit.program("emit", *arguments, folder=tmp_path, sidecar=False)
+    done = programs.program("emit", *arguments, folder=tmp_path, sidecar=False)
     record = done.records["link"]
     assert (record.samples, record.better, record.tags) == ((3.0, 1.0, 2.0), Direction.LOWER, {"a": "b", "c": "d=e"})
     assert done.stdout.startswith("##bbmeasure ")
@@ -60,15 +60,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize("arguments", WRONG)
-def test_what_makes_no_record_is_wrong_use(arguments, tmp_path):
+def test_invalid_records_are_status_2(arguments, tmp_path):
     """An invalid value, unit or tag is exit status 2, with the expected value."""
-    done = kit.program("emit", *arguments, folder=tmp_path)
+    done = programs.program("emit", *arguments, folder=tmp_path)
     assert (done.status, done.all) == (2, [])
     assert "expected" in done.stderr or "required" in done.stderr
 
 
 def test_a_file_that_cannot_be_written_is_a_failure(tmp_path):
     """If the record cannot be written, the exit status is 1."""
-    done = kit.program("emit", "name", "3", folder=tmp_path, sidecar=False, BBMEASURE_FILE=str(tmp_path))
+    done = programs.program("emit", "name", "3", folder=tmp_path, sidecar=False, BBMEASURE_FILE=str(tmp_path))
     assert done.status == 1
     assert "name cannot be reported" in done.stderr

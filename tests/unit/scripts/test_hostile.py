@@ -42,13 +42,13 @@ def bytes_for(draw, name):
 # One test for all parts: pytest-twisted wraps a Hypothesis test once for each of its parameters.
 @settings(max_examples=MORE * len(NAMES))
 @given(data=st.data(), name=st.sampled_from(NAMES))
-def test_any_bytes_are_worked_on_or_refused(data, name):
+def test_hostile_input(data, name):
     """Hostile input yields a record, a number or an error message, never a traceback."""
     hostile.CHECKS[name](data.draw(bytes_for(name)))
 
 
 @pytest.mark.parametrize(("name", "number"), [(name, n) for name in NAMES for n in range(len(SEEDS[name]))])
-def test_good_input_is_worked_on(name, number):
+def test_valid_input(name, number):
     """The corpus of the fuzzers passes the checks."""
     hostile.CHECKS[name](SEEDS[name][number])
 
@@ -57,12 +57,12 @@ FINDS = sorted((Path(__file__).parents[2] / "fuzz" / "finds" / "programs").glob(
 
 
 @pytest.mark.parametrize("find", FINDS, ids=lambda find: f"{find.parent.name}/{find.name}")
-def test_what_the_fuzzer_found_is_worked_on_or_refused(find):
+def test_finds_of_the_fuzzers(find):
     """Each find of the fuzzers passes the checks."""
     hostile.CHECKS[find.parent.name](find.read_bytes())
 
 
-def test_no_path_of_made_up_input_leads_out(tmp_path):
+def test_no_path_leads_out_of_the_folder(tmp_path):
     """The inputs of the check of ``size`` do not leave its folder."""
     for path in ("/etc", "../../etc", "a/../../etc", "..//etc", "//etc"):
         joined = os.path.normpath(os.path.join(tmp_path, hostile._inside(path)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bbmeasure.errors import RecordError, StorageError, UnitError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_scripts import record_writer, report
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ CALLS = [
 def test_each_function_writes_its_record(sidecar, call, expected):
     """Each function appends one record to the file."""
     assert call() is True
-    (record,) = kit.records_of(sidecar.read_bytes())
+    (record,) = programs.records_of(sidecar.read_bytes())
     assert (record.name, record.value, record.kind, record.unit, record.better) == expected
 
 
 def test_tags_and_samples_are_kept(sidecar):
     """Tags and samples are written to the file."""
     report.size("wheel", tags={"python": 3.9}, samples=[1, 2, 6])
-    (record,) = kit.records_of(sidecar.read_bytes())
+    (record,) = programs.records_of(sidecar.read_bytes())
     assert (record.value, record.tags, record.samples) == (2.0, {"python": "3.9"}, (1.0, 2.0, 6.0))
 
 
@@ -71,7 +71,7 @@ def test_marked_lines_are_printed_where_they_are_asked_for(outside, monkeypatch,
     assert report.count("warnings", 3) is False
     monkeypatch.setenv("BBMEASURE_STDOUT", "1")
     assert report.count("warnings", 4) is True
-    assert [record.value for record in kit.marked(capsys.readouterr().out)] == [4.0]
+    assert [record.value for record in programs.marked(capsys.readouterr().out)] == [4.0]
 
 
 @pytest.mark.parametrize("within", [True, False])
@@ -101,7 +101,7 @@ def test_the_timer_reports_what_its_block_takes(sidecar, monkeypatch):
     report.timer("call", tags={"n": 1})(int)()
     with pytest.raises(ZeroDivisionError), report.timer("never"):
         raise ZeroDivisionError
-    found = kit.records_of(sidecar.read_bytes())
+    found = programs.records_of(sidecar.read_bytes())
     assert [(record.name, record.value, record.tags) for record in found] == [
         ("link", 2.5, {}),
         ("call", 1.0, {"n": "1"}),
@@ -119,10 +119,10 @@ for number in range(300):
 def test_many_processes_append_whole_lines(tmp_path):
     """The lines of eight concurrent processes are complete."""
     file = tmp_path / "sidecar"
-    variables = kit.environment(BBMEASURE_FILE=str(file))
+    variables = programs.environment(BBMEASURE_FILE=str(file))
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, f"p{number}"], env=variables) for number in range(8)]
     assert [writer.wait(60) for writer in writers] == [0] * 8
-    names = {record.name for record in kit.records_of(file.read_bytes())}
+    names = {record.name for record in programs.records_of(file.read_bytes())}
     assert names == {f"p{process}-{number}" for process in range(8) for number in range(300)}
 
 
@@ -132,14 +132,14 @@ def make_fifo(path):
 
 
 @pytest.mark.parametrize("make", [os.mkdir, make_fifo, lambda path: os.symlink(os.devnull, path)])
-def test_no_regular_file_is_refused_and_said(make, sidecar, capsys):
+def test_files_that_are_not_regular_are_refused(make, sidecar, capsys):
     """A folder, a FIFO and a link instead of the file neither block nor raise."""
     make(str(sidecar))
     assert report.count("warnings", 3) is False
     assert "warnings cannot be reported" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_gone_is_said(monkeypatch, capsys, tmp_path):
+def test_a_missing_folder(monkeypatch, capsys, tmp_path):
     """A file that cannot be created is an error message, and does not raise."""
     monkeypatch.setenv("BBMEASURE_FILE", str(tmp_path / "gone" / "file"))
     assert report.count("warnings", 3) is False
@@ -154,27 +154,29 @@ print(report.count("first", 1), report.count("second", 2, tags={"long": "x" * 90
 """
 
 
-def test_a_file_that_takes_no_more_is_said(tmp_path):
+def test_a_full_disk(tmp_path):
     """On a full disk the call returns False, and earlier records remain valid."""
-    done = kit.execute([sys.executable, "-c", FULL.replace("third", "t")], tmp_path, sidecar=False, BBMEASURE_FILE="f")
+    done = programs.execute(
+        [sys.executable, "-c", FULL.replace("third", "t")], tmp_path, sidecar=False, BBMEASURE_FILE="f"
+    )
     assert done.stdout.split() == ["True", "False", "False"]
     assert "second cannot be reported" in done.stderr
     assert (tmp_path / "f").read_bytes().splitlines()[0].startswith(b'{"v":1,"name":"first"')
 
 
-def test_a_line_without_its_end_is_ended(sidecar):
+def test_an_unterminated_line_is_terminated(sidecar):
     """A last line without a line break is terminated first."""
     sidecar.write_bytes(b'{"name":"by_hand","value":1}')
     report.count("after", 2)
     report.count("last", 3)
-    assert [record.name for record in kit.records_of(sidecar.read_bytes())] == ["by_hand", "after", "last"]
+    assert [record.name for record in programs.records_of(sidecar.read_bytes())] == ["by_hand", "after", "last"]
 
 
 def test_samples_that_make_a_line_too_long_are_thinned(sidecar, capsys):
     """Every second sample is dropped until the line fits; the value is unchanged."""
     samples = [0.1234567890123 + number for number in range(20_000)]
     report.duration("foo", samples=samples)
-    (record,) = kit.records_of(sidecar.read_bytes())
+    (record,) = programs.records_of(sidecar.read_bytes())
     assert record.value == Record("foo", samples=samples).value
     assert 5_000 <= len(record.samples) < 20_000
     assert "of 20000 samples" in capsys.readouterr().err
@@ -185,12 +187,12 @@ def test_marked_lines_are_never_too_long(samples, name):
     """The marked line of any record is below the limit, and valid."""
     line = record_writer.marked(Record(name, 3, samples=samples))
     assert len(line.encode()) < 4000
-    (record,) = kit.marked(line)
+    (record,) = programs.marked(line)
     assert (record.name, record.value) == (name, 3.0)
     assert set(record.samples) <= set(samples)
 
 
-def test_a_record_that_fits_no_line_is_said(outside, monkeypatch, capsys):
+def test_a_record_that_fits_no_line(outside, monkeypatch, capsys):
     """A record that fits no marked line is an error."""
     monkeypatch.setenv("BBMEASURE_STDOUT", "1")
     assert report.count("\u00e9" * 900, 1) is False
@@ -214,13 +216,13 @@ class Closed:
         raise OSError("closed")
 
 
-def test_what_a_stream_does_not_take_goes_to_stderr(capsys):
+def test_a_closed_stdout(capsys):
     """If standard output is closed, lines are printed to stderr in its encoding."""
     record_writer.print_line("a \u00b5 b", Closed())
     assert capsys.readouterr().err == "a \u00b5 b (closed)\n"
 
 
-def test_nobody_hears_where_both_are_closed(monkeypatch):
+def test_closed_streams(monkeypatch):
     """With both streams closed print_line() does not raise."""
     monkeypatch.setattr(sys, "stderr", None)
     record_writer.print_line("text", Closed())

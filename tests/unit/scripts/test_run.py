@@ -12,7 +12,7 @@ import time
 import pytest
 
 from bbmeasure_scripts import process_tree, resource_usage, run
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 PYTHON = sys.executable
 RUN = [PYTHON, "-m", "bbmeasure_scripts.run", "--name", "x", "--"]
@@ -21,10 +21,10 @@ NAMES = {"x_wall", "x_cpu", "x_max_rss", "x_tree_rss", "x_read", "x_written", "x
 
 def measured(*command, folder, **more):
     """Run a command under the name ``x``."""
-    return kit.execute([*RUN, *command], folder, **more)
+    return programs.execute([*RUN, *command], folder, **more)
 
 
-def test_all_that_is_promised_is_reported(tmp_path):
+def test_all_resources_are_reported(tmp_path):
     """Seven records with their units are reported, with a summary on stderr."""
     done = measured("echo", "hello", folder=tmp_path)
     assert set(done.records) == NAMES
@@ -39,7 +39,7 @@ def test_all_that_is_promised_is_reported(tmp_path):
 
 def test_the_name_is_the_commands_and_tags_are_kept(tmp_path):
     """The prefix of the series defaults to the name of the command without its folder."""
-    done = kit.program("run", "--tag", "a=b", "/bin/echo", "--", "x", folder=tmp_path, sidecar=False)
+    done = programs.program("run", "--tag", "a=b", "/bin/echo", "--", "x", folder=tmp_path, sidecar=False)
     assert done.records["echo_wall"].tags == {"a": "b"}
     assert done.stdout.startswith("-- x\n")
 
@@ -52,13 +52,13 @@ def test_the_exit_status_is_the_commands(status, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
-def test_a_signal_that_ends_the_command_is_told_as_a_shell_does(number, tmp_path):
+def test_a_signal_ends_the_command(number, tmp_path):
     """The exit status is 128 plus the number of the signal that ended the command."""
     done = measured("sh", "-c", f"kill -{int(number)} $$", folder=tmp_path)
     assert (done.status, set(done.records)) == (128 + number, NAMES)
 
 
-def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
+def test_commands_that_cannot_be_run(tmp_path):
     """127 for a missing command, 126 for one that cannot be executed, 2 for none; without records."""
     (tmp_path / "plain").write_text("no program")
     for command, status in ((["nosuch"], 127), (["./plain"], 126), (["a\0b"][:0], 2)):
@@ -70,17 +70,17 @@ def test_what_cannot_be_run_is_told_as_a_shell_does(tmp_path):
 def test_without_a_standard_output_the_status_is_still_the_commands(tmp_path):
     """With a closed stdout the records cannot be written; the exit status is that of the command."""
     without = ["sh", "-c", 'exec "$@" >&-', "sh"]
-    done = kit.execute([*without, *RUN, "sh", "-c", "exit 3"], tmp_path, sidecar=False)
+    done = programs.execute([*without, *RUN, "sh", "-c", "exit 3"], tmp_path, sidecar=False)
     assert done.status == 3
     assert done.stderr.count("cannot be reported: stdout: expected it to be open") == 7
-    done = kit.execute([*without, PYTHON, "-m", "bbmeasure_scripts.emit", "x", "3"], tmp_path, sidecar=False)
+    done = programs.execute([*without, PYTHON, "-m", "bbmeasure_scripts.emit", "x", "3"], tmp_path, sidecar=False)
     assert (done.status, done.stderr) == (1, "x: 3\nbbmeasure: x cannot be reported: stdout: expected it to be open\n")
 
 
 @pytest.mark.parametrize("options", [["--name", "x" * 999], ["--tag=--"], ["--tag=a"], ["--tag=builder=b"]])
 def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
     """With an invalid name or tag the command is not run."""
-    done = kit.program("run", *options, "--", "touch", "touched", folder=tmp_path)
+    done = programs.program("run", *options, "--", "touch", "touched", folder=tmp_path)
     assert (done.status, done.all, os.listdir(tmp_path)) == (2, [], [])
 
 
@@ -90,7 +90,7 @@ def test_wrong_use_is_status_2_before_anything_runs(options, tmp_path):
 def test_the_command_keeps_every_argument(arguments, tmp_path):
     """Options after the command belong to the command, and so does a ``--`` at its end."""
     expected = subprocess.run(arguments[arguments.index("echo") :], capture_output=True, text=True, check=True)
-    assert kit.program("run", *arguments, folder=tmp_path).stdout == expected.stdout
+    assert programs.program("run", *arguments, folder=tmp_path).stdout == expected.stdout
 
 
 WAITER = """
@@ -106,16 +106,16 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_signals_are_passed_on(number, tmp_path):
+def test_signals_are_forwarded(number, tmp_path):
     """A signal is forwarded to the command."""
     file = tmp_path / "sidecar"
-    variables = kit.environment(BBMEASURE_FILE=str(file))
+    variables = programs.environment(BBMEASURE_FILE=str(file))
     with subprocess.Popen([*RUN, PYTHON, "-c", WAITER], env=variables, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "ready\n"  # type: ignore[union-attr]  # of this type here
         child.send_signal(number)
         assert child.stdout.read() == f"got {int(number)}\n"  # type: ignore[union-attr]  # of this type here
     assert child.returncode == 5
-    assert {record.name for record in kit.records_of(file.read_bytes())} == NAMES
+    assert {record.name for record in programs.records_of(file.read_bytes())} == NAMES
 
 
 COUNTER = """
@@ -144,7 +144,9 @@ def test_an_interrupt_from_a_terminal_comes_once(tmp_path):
     """Ctrl-C reaches the command once, from its terminal."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execvpe(PYTHON, [*RUN, PYTHON, "-c", COUNTER], kit.environment(BBMEASURE_FILE=str(tmp_path / "sidecar")))
+        os.execvpe(
+            PYTHON, [*RUN, PYTHON, "-c", COUNTER], programs.environment(BBMEASURE_FILE=str(tmp_path / "sidecar"))
+        )
     try:
         read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
@@ -154,7 +156,7 @@ def test_an_interrupt_from_a_terminal_comes_once(tmp_path):
         os.waitpid(child, 0)
 
 
-def test_the_command_keeps_its_surroundings(tmp_path):
+def test_the_command_inherits_its_environment(tmp_path):
     """Input, environment, open files, process group and ignored signals are inherited unchanged."""
     code = """
 import os, signal, sys
@@ -168,7 +170,7 @@ print(int(signal.getsignal(signal.SIGINT)), int(signal.getsignal(signal.SIGTERM)
     said = []
     for before in ([], RUN):
         command = ["sh", "-c", f'{shell} "$@"', "sh", *before, PYTHON, "code.py"]
-        said.append(kit.execute(command, tmp_path, text="input", LC_ALL="C").stdout)
+        said.append(programs.execute(command, tmp_path, text="input", LC_ALL="C").stdout)
     lines = [one.splitlines() for one in said]
     assert lines[0][0].split()[:2] == lines[1][0].split()[:2]
     assert lines[0][0].split()[3] == lines[1][0].split()[3]
@@ -176,9 +178,9 @@ print(int(signal.getsignal(signal.SIGINT)), int(signal.getsignal(signal.SIGTERM)
     assert lines[1][2] == "1 0"
 
 
-def test_a_locale_that_python_chose_is_not_passed_on(tmp_path):
+def test_a_locale_set_by_python_is_not_inherited(tmp_path):
     """LC_CTYPE, which Python sets in the C locale, is not inherited."""
-    clean = {"PYTHONPATH": kit.environment()["PYTHONPATH"], "PATH": os.environ["PATH"]}
+    clean = {"PYTHONPATH": programs.environment()["PYTHONPATH"], "PATH": os.environ["PATH"]}
     done = subprocess.run([*RUN, "env"], env=clean, capture_output=True, text=True, check=True)
     assert "LC_CTYPE" not in done.stdout
 
@@ -207,10 +209,10 @@ for one in held: one.communicate()
     assert 120e6 < done.records["x_tree_rss"].value < 190e6
 
 
-def test_a_small_command_is_small_whoever_starts_it(tmp_path):
+def test_the_memory_of_the_parent_does_not_count(tmp_path):
     """The memory of a parent of 150 MB does not count; a note names the lower limit."""
     code = f"import subprocess; x = b'x' * 150_000_000; subprocess.run({[*RUN, 'true']!r}, check=True)"
-    done = kit.execute([PYTHON, "-c", code], tmp_path)
+    done = programs.execute([PYTHON, "-c", code], tmp_path)
     assert done.records["x_max_rss"].value < 20e6  # type: ignore[operator]  # numbers here
     assert "the largest process used at most" in done.stderr
 
@@ -230,7 +232,7 @@ def test_orphans_are_counted_with_what_they_use(tmp_path):
     assert done.records["x_written"].value == 500_000
 
 
-def test_a_process_that_outlives_the_command_is_told_of(tmp_path):
+def test_a_process_that_outlives_the_command_is_noted(tmp_path):
     """run does not wait for processes that outlive the command, and prints a note."""
     code = "sleep 30 >/dev/null 2>&1 & echo $!"
     done = measured("sh", "-c", code, folder=tmp_path)
@@ -248,22 +250,22 @@ sys.exit(run.main(sys.argv[1:]))
 """
 
 
-def test_where_orphans_cannot_be_adopted_it_is_said(tmp_path):
+def test_without_a_subreaper(tmp_path):
     """Without a subreaper the command is started directly, with a note about orphans."""
-    done = kit.execute([PYTHON, "-c", PLAIN, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
+    done = programs.execute([PYTHON, "-c", PLAIN, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
     assert "processes that outlived their parent are not counted" in done.stderr
-    assert kit.execute([PYTHON, "-c", PLAIN, "nosuch"], tmp_path).status == 127
+    assert programs.execute([PYTHON, "-c", PLAIN, "nosuch"], tmp_path).status == 127
 
 
-def test_where_no_small_python_can_be_started_it_runs_all_the_same(tmp_path):
+def test_without_an_interpreter_for_the_launcher(tmp_path):
     """Without an interpreter for the launcher the command is started directly."""
     code = PLAIN.replace("process_tree.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
-    done = kit.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
+    done = programs.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
     assert (done.status, set(done.records)) == (3, NAMES)
 
 
-def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
+def test_unknown_resources_are_left_out_and_noted(monkeypatch):
     """Unknown resources have no record, and a note."""
     monkeypatch.setattr(resource_usage, "_io_of_children", lambda: None)
     monkeypatch.setattr(process_tree, "tree", lambda: None)
@@ -275,7 +277,7 @@ def test_what_cannot_be_seen_is_left_out_and_said(monkeypatch):
     assert names == NAMES - {"x_read", "x_written", "x_tree_rss"}
 
 
-def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
+def test_a_system_without_wait4(monkeypatch):
     """Without wait4 time and sampled memory are reported, with a note about the rest."""
     monkeypatch.setattr(process_tree, "tree", lambda: process_tree.PsutilTree(os.getpid()))
     usage = resource_usage._measure_portable(
@@ -292,7 +294,7 @@ def test_a_system_without_wait4_gives_what_it_can(monkeypatch):
         resource_usage._measure_portable(["nosuch"])
 
 
-def test_both_ways_to_see_a_tree_agree():
+def test_procfs_and_psutil_agree():
     """procfs and psutil report the same processes and similar memory."""
     code = "import subprocess, sys; subprocess.run(['cat'])"
     with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE) as child:
@@ -307,7 +309,7 @@ def test_both_ways_to_see_a_tree_agree():
     assert samples[0].total == pytest.approx(samples[1].total, rel=0.2)
 
 
-def test_a_number_used_again_is_seen():
+def test_a_reused_process_id_is_noticed():
     """Other processes are checked again after a number of samples."""
     tree = process_tree.ProcTree(os.getpid())
     with subprocess.Popen(["sleep", "60"]) as child:

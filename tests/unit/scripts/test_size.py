@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbmeasure_scripts import file_walk, size
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_symbolic_links_are_not_followed(tree, tmp_path):
     assert found(f"{link}/") == (26, 4)
 
 
-def test_sockets_and_pipes_are_told_of(tree):
+def test_sockets_and_pipes_are_noted(tree):
     """Files that are not regular are noted."""
     os.mkfifo(tree / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -117,7 +117,7 @@ def test_it_agrees_with_find(tree):
         assert found(tree, allocated=option) == (expected, 5)
 
 
-def test_what_cannot_be_read_is_counted(tree, monkeypatch):
+def test_unreadable_folders_are_noted(tree, monkeypatch):
     """An unreadable folder is noted; one that vanished is ignored."""
     errors = {"sub": PermissionError(13, "Permission denied"), ".hidden": FileNotFoundError(2, "gone")}
     real = os.open
@@ -167,7 +167,7 @@ class Untyped:
         return self._answer("link")
 
 
-def test_entries_without_a_type_are_asked_one_by_one():
+def test_entries_without_a_type():
     """An entry whose type is unknown is noted; the others are not affected."""
     entries = [
         Untyped("f", "file"),
@@ -203,20 +203,20 @@ def test_folders_may_nest_deeper_than_python_calls(tmp_path):
     assert nest(tmp_path, "d", 1100, "**/f") == size.Sizes(3, 1, [])
 
 
-def test_a_pattern_with_many_parts_takes_no_time_that_grows_with_its_ways(tmp_path):
+def test_a_pattern_with_many_parts_needs_no_exponential_time(tmp_path):
     """A path that matches in many ways is visited once: repeated ``**`` does not need exponential time."""
     assert nest(tmp_path, "d", 60, "**/" * 30 + "f") == size.Sizes(3, 1, [])
     assert found(tmp_path / ("*" + "/." * 1500)) == (0, 0)
 
 
-def test_a_path_longer_than_the_system_takes_is_told_of(tmp_path):
+def test_a_path_that_is_too_long_is_noted(tmp_path):
     """A path that is too long for the system is noted."""
     sizes = nest(tmp_path, "d" * 250, 20)
     assert sizes[:2] == (0, 0)
     assert sizes.notes[0].startswith("unreadable (File name too long): 1")
 
 
-def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
+def test_a_large_folder_is_yielded_in_batches(tmp_path, monkeypatch):
     """The files of a large folder are yielded in batches."""
     monkeypatch.setattr(file_walk, "_BATCH_SIZE", 7)
     for number in range(40):
@@ -228,10 +228,10 @@ def test_a_folder_of_many_files_comes_in_parts(tmp_path, monkeypatch):
     assert found(tmp_path) == (41, 41)
 
 
-def test_names_that_are_no_text_are_counted(tmp_path):
+def test_undecodable_names_are_counted(tmp_path):
     """Names that are not valid UTF-8 are counted."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")).write_bytes(b"123")
-    done = kit.program("size", str(tmp_path), "gone\udcff", folder=tmp_path)
+    done = programs.program("size", str(tmp_path), "gone\udcff", folder=tmp_path)
     assert done.records["size"].value == 3.0
     assert r"not found: 1, such as gone\udcff" in done.stderr
 
@@ -264,7 +264,7 @@ def test_patterns_match_what_glob_matches(files, pattern):
 
 def test_the_program_reports_size_and_files(tree):
     """Both records are reported, with a summary."""
-    done = kit.program("size", "--name", "wheel", "--exclude=*.txt", str(tree), folder=tree)
+    done = programs.program("size", "--name", "wheel", "--exclude=*.txt", str(tree), folder=tree)
     assert done.status == 0
     record = done.records["wheel"]
     assert (record.value, record.unit, record.kind.value, record.better.value) == (19.0, "bytes", "size", "lower")
@@ -275,7 +275,7 @@ def test_the_program_reports_size_and_files(tree):
 
 def test_the_program_reports_allocated_size(tree):
     """--allocated reports the size of the blocks."""
-    done = kit.program("size", "--allocated", "a.whl", folder=tree)
+    done = programs.program("size", "--allocated", "a.whl", folder=tree)
     assert done.records["size"].value == os.lstat(tree / "a.whl").st_blocks * 512
 
 
@@ -283,12 +283,12 @@ def test_the_program_reports_allocated_size(tree):
 def test_nothing_found_is_a_failure(path, tree):
     """Without a file the exit status is 1, with a message and without a record."""
     (tree / "empty").mkdir()
-    done = kit.program("size", path, folder=tree)
+    done = programs.program("size", path, folder=tree)
     assert (done.status, done.all) == (1, [])
     assert f"no file found in {path}" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--name", "", "a.whl"], ["--apparent", "--allocated", "a.whl"]])
-def test_wrong_use_is_status_2(arguments, tree):
+def test_an_invalid_command_line_is_status_2(arguments, tree):
     """An invalid command line is exit status 2."""
-    assert kit.program("size", *arguments, folder=tree).status == 2
+    assert programs.program("size", *arguments, folder=tree).status == 2

@@ -12,7 +12,7 @@ import pytest
 
 from bbmeasure.errors import ParseError
 from bbmeasure_scripts import sloc, sloc_tools
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 #: What the tools print for the folder of the fixture ``project``; JSON is shortened to what it has for a language.
 PRINTED = {
@@ -99,8 +99,8 @@ def put(folder, name, printed, status=0):
 def run(*arguments, folder, path=None, **more):
     """Run the program; with a PATH, only its tools are installed."""
     if path is None:
-        return kit.program("sloc", *arguments, folder=folder, **more)
-    return kit.execute(
+        return programs.program("sloc", *arguments, folder=folder, **more)
+    return programs.execute(
         [sys.executable, "-S", "-m", "bbmeasure_scripts.sloc", *arguments], folder, PATH=str(path), **more
     )
 
@@ -141,7 +141,7 @@ def test_a_tool_that_the_worker_has_counts(tool, project, tools):
 def test_pytokei_counts_where_python_has_it(project, tools, tmp_path):
     """pytokei is imported; languages without code are left out."""
     (tmp_path / "pytokei.py").write_text(PYTOKEI)
-    path = os.pathsep.join([kit.environment()["PYTHONPATH"], str(tmp_path)])
+    path = os.pathsep.join([programs.environment()["PYTHONPATH"], str(tmp_path)])
     done = run("--exclude=sub", ".", folder=project, path=tools, PYTHONPATH=path)
     assert (languages(done), done.records["sloc_tool"].value) == ({"Python": 7.0}, "pytokei")
     assert "by pytokei 1.0.1" in done.stdout
@@ -212,7 +212,7 @@ def test_a_series_keeps_its_tool(project, tools):
     assert (done.records["sloc_tool"].value, done.stderr) == ("builtin", "")
 
 
-def test_a_tool_that_is_gone_is_said(project, tools):
+def test_a_previous_tool_that_is_not_available(project, tools):
     """If the previous tool is not available another counts, with a message."""
     done = run("--keep=tokei", ".", folder=project, path=tools)
     assert (done.status, done.records["sloc_tool"].value) == (0, "builtin")
@@ -235,7 +235,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("printed", "status", "said"), BROKEN)
-def test_a_tool_that_fails_is_no_number(printed, status, said, project, tools):
+def test_a_tool_that_fails(printed, status, said, project, tools):
     """A tool that fails is an error message; auto tries the next one, --tool fails."""
     put(tools, "scc", printed, status)
     done = run(".", folder=project, path=tools)
@@ -246,7 +246,7 @@ def test_a_tool_that_fails_is_no_number(printed, status, said, project, tools):
     assert said in done.stderr
 
 
-def test_an_endless_output_is_cut(project, tools, monkeypatch):
+def test_a_tool_with_endless_output(project, tools, monkeypatch):
     """A tool with endless output is killed."""
     monkeypatch.setattr(sloc_tools, "LARGEST_OUTPUT", 1_000_000)
     endless = tools / "scc"
@@ -256,7 +256,7 @@ def test_an_endless_output_is_cut(project, tools, monkeypatch):
         sloc_tools.run("scc", [str(project)])
 
 
-def test_a_tool_that_cannot_be_run_is_told_of(project, tools):
+def test_a_tool_that_cannot_be_executed(project, tools):
     """A tool that cannot be executed is a ParseError."""
     (tools / "scc").write_text("no program")
     (tools / "scc").chmod(0o755)
@@ -285,7 +285,7 @@ def test_nothing_found_is_a_failure(path, project, tools):
     assert f"no source code found in {path}" in done.stderr
 
 
-def test_a_path_that_is_not_there_is_said(project, tools):
+def test_a_missing_path_is_noted(project, tools):
     """A missing path is noted."""
     done = run(".", "gone", "*.gone", folder=project, path=tools)
     assert done.status == 0
@@ -310,7 +310,7 @@ def test_a_tool_that_is_not_there_is_a_failure(project, tools):
         ["--tool=scc", "--exclude=a", "."],
     ],
 )
-def test_wrong_use_is_status_2(arguments, project):
+def test_an_invalid_command_line_is_status_2(arguments, project):
     """An invalid command line, or an unsupported exclude pattern, is exit status 2."""
     assert run(*arguments, folder=project).status == 2
 
@@ -325,7 +325,7 @@ def test_many_languages_are_reported_together(tools):
     assert sum(by_language.values()) == records[0].value == sum(range(1, 301))
 
 
-def test_what_is_left_out_is_said(project, tools):
+def test_files_left_out_are_noted(project, tools):
     """Binary files are noted on stderr."""
     (project / "b.c").write_bytes(b"\0")
     assert "binary: 1, such as ./b.c" in run(".", folder=project, path=tools).stderr

@@ -103,7 +103,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("language", "expected", "text"), CASES)
-def test_comments_and_strings_are_told_apart(language, expected, text):
+def test_comments_and_strings(language, expected, text):
     """Comments of each language do not count; strings count, regardless of their content."""
     assert lines(language, text) == expected
     assert lines(language, text.replace("\n", "\r\n")) == expected
@@ -209,7 +209,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("language", ["Python", "C", "JavaScript", "Rust", "OCaml", "Perl", "C++"])
-def test_long_lines_take_no_time_that_grows_with_their_square(text, language):
+def test_long_lines_need_no_quadratic_time(text, language):
     """Long runs of quotes, openers and escapes do not need quadratic time."""
     assert lines(language, text) in (0, 1)
 
@@ -229,7 +229,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize(("name", "language"), NAMED)
-def test_a_name_tells_the_language(name, language):
+def test_language_of_a_name(name, language):
     """The language depends on extension or name, in any case; data and prose have none."""
     assert sloc_languages.by_name(name) == language
 
@@ -246,7 +246,7 @@ FIRST = [
 
 
 @pytest.mark.parametrize(("text", "language"), FIRST)
-def test_a_first_line_tells_the_language(text, language):
+def test_language_of_a_first_line(text, language):
     """The first line determines the language of a file without an extension."""
     assert sloc_languages.by_first_line(text) == language
 
@@ -271,7 +271,7 @@ def test_encodings_are_read(tmp_path):
     assert count(tmp_path) == ({"Python": 8}, {})
 
 
-def test_what_is_no_source_is_left_out_and_told_of(tmp_path, monkeypatch):
+def test_other_files_are_noted(tmp_path, monkeypatch):
     """Binary, large, XML and unreadable files are noted by reason."""
     monkeypatch.setattr(sloc_counter, "LARGEST_FILE", 1 << 20)
     (tmp_path / "binary.c").write_bytes(b"int a;\0")

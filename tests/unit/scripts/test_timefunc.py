@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from bbmeasure_scripts import timefunc, timefunc_child
-from tests.unit.scripts import kit
+from tests.unit.scripts import programs
 
 FUNCTIONS = """
 import asyncio, functools, os, signal, subprocess, sys, threading, time
@@ -140,7 +140,7 @@ def project(tmp_path):
 
 def timed(function, *arguments, folder, **more):
     """Time one of the functions, quickly."""
-    return kit.program("timefunc", f"functions:{function}", *FAST, *arguments, folder=folder, **more)
+    return programs.program("timefunc", f"functions:{function}", *FAST, *arguments, folder=folder, **more)
 
 
 def test_the_value_is_the_median_of_all_samples(project):
@@ -173,7 +173,7 @@ TARGETS = [
 @pytest.mark.parametrize(("target", "arguments"), TARGETS)
 def test_a_target_may_be_anything_that_can_be_called(target, arguments, project):
     """Functions by module or path, methods, classes, callable objects and coroutines can be timed."""
-    done = kit.program("timefunc", target, *FAST, *arguments, "--name", "x", folder=project)
+    done = programs.program("timefunc", target, *FAST, *arguments, "--name", "x", folder=project)
     assert done.status == 0, done.stderr
     assert len(done.records["x"].samples) == 6
 
@@ -187,7 +187,7 @@ def test_a_file_is_a_module_of_its_own(project):
     """A file is imported by path, can import its neighbours, and may have the name of a standard module."""
     (project / "json.py").write_text("import neighbour\n\ndef dumps():\n    return neighbour.VALUE\n")
     (project / "neighbour.py").write_text("VALUE = 3\n")
-    done = kit.program("timefunc", "project/json.py:dumps", *FAST, folder=project.parent)
+    done = programs.program("timefunc", "project/json.py:dumps", *FAST, folder=project.parent)
     assert done.status == 0, done.stderr
 
 
@@ -222,7 +222,7 @@ def test_output_is_shown_once(project):
     assert (done.stdout.count("spoken"), done.stderr.count("murmured")) == (1, 1)
 
 
-def test_a_generator_is_told_of(project):
+def test_a_generator_is_noted(project):
     """A function that returns a generator is timed, with a note."""
     assert "only its creation is timed" in timed("makes", folder=project).stderr
 
@@ -247,7 +247,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("function", "said"), FAILURES)
-def test_what_goes_wrong_is_shown_and_is_a_failure(function, said, project):
+def test_a_function_that_fails(function, said, project):
     """An exception, an exit or a signal is exit status 1, with a message and without a record."""
     done = timed(*function.split(), folder=project, PYTHONIOENCODING="utf-8")
     assert (done.status, done.all) == (1, [])
@@ -266,7 +266,7 @@ def test_a_traceback_shows_the_function_and_what_it_printed(project):
 @pytest.mark.parametrize("target", ["nosuch:function", "nosuch.py:function", "functions:quick.nothing"])
 def test_a_target_that_is_not_there_is_a_failure(target, project):
     """A missing module, file or attribute is an error with the message of Python."""
-    done = kit.program("timefunc", target, *FAST, folder=project)
+    done = programs.program("timefunc", target, *FAST, folder=project)
     assert (done.status, done.all) == (1, [])
     assert "Error" in done.stderr
 
@@ -295,7 +295,7 @@ def test_a_function_that_forks_is_measured_once(project):
     assert len(done.all) == 1
 
 
-def test_what_a_function_leaves_running_is_ended(project):
+def test_daemons_and_threads_of_a_function(project):
     """Daemons and threads of the function do not delay the program."""
     done = timed("leaves_a_daemon", "--loops=1", folder=project)
     assert done.status == 0, done.stderr
@@ -306,7 +306,7 @@ def test_what_a_function_leaves_running_is_ended(project):
 def test_a_signal_ends_the_function_too(project):
     """SIGTERM ends the child process too."""
     command = [sys.executable, "-m", "bbmeasure_scripts.timefunc", "functions:never"]
-    with subprocess.Popen(command, cwd=project, env=kit.environment(), stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, cwd=project, env=programs.environment(), stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "imported None\n"  # type: ignore[union-attr]  # of this type here
         assert child.stdout.readline() == "begun\n"  # type: ignore[union-attr]  # of this type here
         child.send_signal(signal.SIGTERM)
@@ -316,7 +316,7 @@ def test_a_signal_ends_the_function_too(project):
 
 def test_the_budget_limits_the_values(project):
     """The budget limits the number of values, with a note."""
-    done = kit.program(
+    done = programs.program(
         "timefunc", "time:sleep", "--args=[0.05]", "--budget=0.1", "--min-time=0.01", "--values=9", folder=project
     )
     assert 1 <= len(done.records["sleep"].samples) < 27
@@ -344,9 +344,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize("arguments", WRONG)
-def test_wrong_use_is_status_2(arguments, project):
+def test_an_invalid_command_line_is_status_2(arguments, project):
     """An invalid command line is exit status 2, with the expected value."""
-    done = kit.program("timefunc", *arguments, folder=project)
+    done = programs.program("timefunc", *arguments, folder=project)
     assert (done.status, done.all) == (2, [])
     assert "expected" in done.stderr
 
@@ -396,19 +396,19 @@ def test_many_samples_fit_into_a_line_of_a_log(project):
 def test_the_environment_names_no_file_to_report_to(project):
     """Records that the function reports do not reach the step."""
     (project / "reports.py").write_text("from bbmeasure_scripts import report\ndef f():\n    report.count('x', 1)\n")
-    done = kit.program("timefunc", "reports:f", *FAST, folder=project)
+    done = programs.program("timefunc", "reports:f", *FAST, folder=project)
     assert list(done.records) == ["f"]
 
 
-def test_a_function_that_clears_the_temporary_folder_is_told_of(project, tmp_path):
+def test_a_function_that_removes_the_result_file(project, tmp_path):
     """If the function removes the result file, it is created again."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     clear = "import glob, os\ndef f():\n    for path in glob.glob('../temporary/*'): os.unlink(path)\n"
     (project / "clears.py").write_text(clear)
-    assert kit.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder)).status == 0
+    assert programs.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder)).status == 0
     (project / "clears.py").write_text(clear + "    os._exit(0)\n")
-    done = kit.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder))
+    done = programs.program("timefunc", "clears:f", *FAST, folder=project, TMPDIR=str(folder))
     assert (done.status, done.all) == (1, [])
     assert "ended its process" in done.stderr
 
