@@ -17,8 +17,8 @@ from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_nam
 STOCK = r"""
 import sys
 
-from bbmeasure.master import metrics
-metrics.INTERVAL = 0.5
+from bbmeasure.master.tracking import master_metrics
+master_metrics.INTERVAL = 0.5
 
 GCC = "cat log.txt"
 SHELL = ["sh", "-c"]
