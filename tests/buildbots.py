@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from importlib.metadata import version as installed
@@ -17,6 +18,15 @@ def python_with_buildbot(version: str) -> str:
         return sys.executable
     folder = ROOT / ".cache" / f"buildbot-{version}"
     python = folder / "bin" / "python"
+    folder.parent.mkdir(exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
+        _make(folder, python, version)
+    return str(python)
+
+
+def _make(folder: Path, python: Path, version: str) -> None:
+    """Make the environment if it does not exist or is incomplete."""
     ready = folder / "ready-with-bbmeasure"
     if not ready.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
@@ -24,7 +34,6 @@ def python_with_buildbot(version: str) -> str:
         _install(python, *buildbot, "Twisted<24.10", "setuptools>=78.1,<82", "wheel", "hyperlink", "treq", "influxdb")
         _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))
         ready.touch()
-    return str(python)
 
 
 def _install(python: Path, *wanted: str) -> None:
