@@ -14,6 +14,8 @@ from bbmeasure.units import excerpt
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+#: The ``proposal`` of a query that leaves no proposal out.
+EVERY_PROPOSAL = "*"
 #: The most points and buckets of one answer of a store.
 MOST_POINTS = 1_000_000
 MOST_BUCKETS = 2_000
@@ -24,7 +26,9 @@ class BuildContext:
     """The build that a point belongs to; only the master sets it.
 
     ``build`` is the number within the builder, ``buildid`` the master's own; ``step`` is None for a value of the whole
-    build.
+    build.  ``branch`` is the branch that the build is judged on, None where it is unknown; ``proposal`` is the proposal
+    that it builds, "" for none: see :mod:`bbmeasure.capture.branches`.  ``machine`` is the worker's machine class,
+    None where each worker is a class of its own.
     """
 
     builder: str
@@ -35,6 +39,13 @@ class BuildContext:
     revision: Optional[str] = None
     branch: Optional[str] = None
     project: Optional[str] = None
+    proposal: str = ""
+    machine: Optional[str] = None
+
+    @property
+    def machine_class(self) -> str:
+        """The machine class: values of different classes are never compared."""
+        return self.worker if self.machine is None else self.machine
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,12 @@ class Point:
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """Kind, unit and direction of a series.
+    """Kind, unit and direction of a series, which belong to the series of one builder.
 
-    :meth:`~bbmeasure.storage.base.Storage.series` also sets the fields about its points (times in nanoseconds).
+    In a declaration ``builders`` names that one builder, or none for points outside builds.
+    :meth:`~bbmeasure.storage.base.Storage.series` returns one SeriesInfo for each name, kind and unit, with all
+    builders that have it, and also sets the fields about its points (times in nanoseconds); ``better`` is NONE where
+    the builders disagree.
     """
 
     name: str
@@ -89,6 +103,10 @@ class Query:
     A point matches ``tags`` if it has these values; it may have further tags unless ``exact_tags`` is set.  An empty
     builder, worker or tag value matches points that have none.  ``builders`` are the builders whose points may be
     shown, with ``""`` for points outside builds; None is all.
+
+    ``branch`` is the branch that builds are judged on; None is every branch.  ``proposal`` is None for no point of a
+    proposal, ``"*"`` for those of all proposals too, else the name of the only proposal whose points match.
+    ``machine`` is a machine class.  ``kind`` and ``unit`` select one of several meanings that builders give one name.
     """
 
     series: str
@@ -99,12 +117,40 @@ class Query:
     tags: Mapping[str, str] = field(default_factory=dict)
     exact_tags: bool = False
     builders: Optional[frozenset[str]] = None
+    branch: Optional[str] = None
+    proposal: Optional[str] = None
+    machine: Optional[str] = None
+    kind: Optional[Kind] = None
+    unit: Optional[str] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.series, str) or not self.series:
             raise QueryError(f"series {excerpt(str(self.series))}: expected a name")
         if self.since is not None and self.until is not None and self.since > self.until:
             raise QueryError("since: expected a time that is not after until")
+
+
+@dataclass(frozen=True)
+class LineInfo:
+    """A line, which is what one curve shows, with the meaning of its series and a description of its points.
+
+    ``builder`` is None outside builds, ``branch`` where it is unknown.  ``proposed`` lines hold the points of
+    proposals.  Times are in nanoseconds.
+    """
+
+    series: str
+    builder: Optional[str]
+    tags: Mapping[str, str]
+    branch: Optional[str]
+    machine: Optional[str]
+    proposed: bool
+    kind: Kind
+    unit: str
+    better: Direction
+    count: int
+    first: int
+    last: int
+    last_value: Union[float, str]
 
 
 @dataclass(frozen=True)
@@ -136,6 +182,8 @@ class Filters(TypedDict, total=False):
     until: times.When
     builder: Optional[str]
     worker: Optional[str]
+    branch: Optional[str]
+    proposal: Optional[str]
     tags: Optional[Mapping[str, Any]]
 
 
@@ -148,14 +196,16 @@ def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
     unknown = filters.keys() - Filters.__annotations__.keys()
     if unknown:
         raise TypeError(f"unknown arguments {sorted(unknown)}: expected some of {', '.join(Filters.__annotations__)}")
-    builder, worker, tags = filters.get("builder"), filters.get("worker"), filters.get("tags")
-    for argument, name in (("builder", builder), ("worker", worker)):
+    names = {argument: filters.get(argument) for argument in ("builder", "worker", "branch", "proposal")}
+    for argument, name in names.items():
         if name is not None and not isinstance(name, str):
             raise QueryError(f"{argument} {excerpt(str(name))}: expected a name")
+    given = {argument: name or None for argument, name in names.items()}
+    tags = filters.get("tags")
     try:
         checked_tags = check_tags(tags, reserved=False) if tags else {}
     except ValueError as error:
         raise QueryError(f"tags: {error}") from None
     since = times.read(filters.get("since"), now, "since")
     until = times.read(filters.get("until"), now, "until")
-    return Query(series, since, until, builder or None, worker or None, checked_tags)
+    return Query(series, since, until, tags=checked_tags, **given)  # type: ignore[arg-type]  # names, checked above

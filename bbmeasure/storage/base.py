@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Optional, Protocol, Union
 
-from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -21,11 +21,11 @@ class Storage(Protocol):
     """
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Deferred[SeriesInfo]:
-        """Declare the kind, unit and direction of a series; fires with the declaration in effect.
+        """Declare the kind, unit and direction of a series of one builder; fires with the declaration in effect.
 
-        The first declaration of a series decides.  A later one with another kind or unit fails with
-        SeriesConflictError; with ``override`` its kind replaces the former (the unit never changes).  A direction, if
-        given, replaces the former.
+        ``info.builders`` holds the builder's name, nothing for points outside builds.  The first declaration decides.
+        A later one with another kind or unit fails with SeriesConflictError; with ``override`` its kind replaces the
+        former (the unit never changes).  A direction, if given, replaces the former.
         """
         ...
 
@@ -42,11 +42,15 @@ class Storage(Protocol):
         ...
 
     def series(self, builders: Optional[frozenset[str]] = None) -> Deferred[list[SeriesInfo]]:
-        """All series by name, with counts, times and last values.
+        """All series, one for each name, kind and unit, ordered by these, with counts, times and last values.
 
         With ``builders`` only the series that have points of these builders, described by these points alone.  ``""``
         stands for points outside builds.
         """
+        ...
+
+    def lines(self, query: Query) -> Deferred[list[LineInfo]]:
+        """The lines that the matching points are of, ordered by builder, tags, branch and machine class."""
         ...
 
     def last(self, query: Query, before: Optional[int] = None) -> Deferred[Optional[Point]]:
@@ -60,7 +64,8 @@ class Storage(Protocol):
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> Deferred[dict[str, Union[float, str, None]]]:
         """The statistics by name; None for those that no point defines.
 
-        ``first`` and ``last`` are by the time of the points.  QueryError for a statistic that texts do not have.
+        ``first`` and ``last`` are by the time of the points.  QueryError for a statistic that texts do not have, and,
+        as from :meth:`points` and :meth:`buckets`, where the matching series have different kinds or units.
         """
         ...
 

@@ -7,12 +7,12 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Callable, Optional, TypeVar
+from typing import Callable, NamedTuple, Optional, TypeVar
 
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
-from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.validation import (
@@ -24,18 +24,43 @@ from bbmeasure.storage.validation import (
     check_stream,
     check_text_statistics,
     compute,
+    declaring_builder,
+    group_series,
+    one_meaning,
     reconcile,
     state_series,
     tags_match,
 )
 
 Result = TypeVar("Result")
-StreamKey = tuple[str, str, str, str]
+#: A series of one builder: its name and the builder, "" for points outside builds.
+SeriesKey = tuple[str, str]
+
+
+class StreamKey(NamedTuple):
+    """What the points of a stream share."""
+
+    series: str
+    builder: str
+    worker: str
+    tags: str
+    branch: Optional[str]
+    machine: Optional[str]
+    proposed: bool
+
+    @classmethod
+    def of(cls, point: Point) -> StreamKey:
+        """The key of the stream that a point belongs to."""
+        names = (point.series, point.builder or "", point.worker or "", canonical_tags(point.tags))
+        build = point.build
+        if build is None:
+            return cls(*names, None, None, proposed=False)
+        return cls(*names, build.branch, build.machine, proposed=bool(build.proposal))
 
 
 @dataclass
 class _Stream:
-    """The points of one series, builder, worker and set of tags, ordered by time."""
+    """The points of one series, builder, worker, set of tags, branch and machine class, ordered by time."""
 
     number: int
     key: StreamKey
@@ -80,8 +105,8 @@ class MemoryStorage:
     ) -> None:
         self.name = name
         self._max_points, self._max_series, self._max_streams = max_points, max_series, max_streams
-        self._infos: dict[str, SeriesInfo] = {}
-        self._declared: set[str] = set()
+        self._infos: dict[SeriesKey, SeriesInfo] = {}
+        self._declared: set[SeriesKey] = set()
         self._streams: dict[StreamKey, _Stream] = {}
         self._by_series: dict[str, list[_Stream]] = {}
         self._order: deque[tuple[_Stream, int]] = deque()
@@ -95,7 +120,7 @@ class MemoryStorage:
 
     def drain(self) -> tuple[list[SeriesInfo], list[Point], dict[str, float]]:
         """Remove and return all declarations, points (in the order of their arrival) and running totals."""
-        infos = [self._infos[name] for name in sorted(self._declared)]
+        infos = [self._infos[key] for key in sorted(self._declared)]
         points = [stream.points[bisect_left(stream.times, time)] for stream, time in self._order]
         state = dict(self._state)
         for content in (self._infos, self._declared, self._streams, self._by_series, self._order, self._state):
@@ -107,14 +132,15 @@ class MemoryStorage:
         return _result(lambda: self._declare(info, override))
 
     def _declare(self, info: SeriesInfo, override: bool) -> SeriesInfo:
-        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
-        if info.name in self._declared:
-            declared = reconcile(self._infos[info.name], declared, override=override)
-        if info.name not in self._infos and len(self._infos) >= self._max_series:
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
+        key = (info.name, declaring_builder(info))
+        if key in self._declared:
+            declared = reconcile(self._infos[key], declared, override=override)
+        if key not in self._infos and len(self._infos) >= self._max_series:
             self.counters["refused_series"] += 1
             return declared
-        self._infos[info.name] = declared
-        self._declared.add(info.name)
+        self._infos[key] = declared
+        self._declared.add(key)
         return declared
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
@@ -136,6 +162,7 @@ class MemoryStorage:
                 point = replace(point, tags=stream.tags)
             if stream.put(point):
                 self._order.append((stream, point.time))
+                self._drop_moved(stream, point.time)
         while len(self._order) > self._max_points:
             oldest, time = self._order.popleft()
             oldest.drop(time)
@@ -149,31 +176,43 @@ class MemoryStorage:
 
     def _stream(self, point: Point) -> Optional[_Stream]:
         """The stream of a point, created if necessary; None beyond the limits."""
-        key = (point.series, point.builder or "", point.worker or "", canonical_tags(point.tags))
+        key = StreamKey.of(point)
         stream = self._streams.get(key)
         if stream is None:
-            is_new = point.series not in self._infos
+            series = (key.series, key.builder)
+            is_new = series not in self._infos
             if len(self._streams) >= self._max_streams or (is_new and len(self._infos) >= self._max_series):
                 return None
             if is_new:
                 kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
-                self._infos[point.series] = SeriesInfo(point.series, kind)
+                self._infos[series] = SeriesInfo(key.series, kind, builders=(key.builder,) if key.builder else ())
             self._streams_created += 1
-            stream = _Stream(
-                self._streams_created, key, {tag: value for tag, value in sorted(point.tags.items()) if value}
-            )
-            self._streams[key] = stream
-            self._by_series.setdefault(point.series, []).append(stream)
+            tags = {tag: value for tag, value in sorted(point.tags.items()) if value}
+            stream = self._streams[key] = _Stream(self._streams_created, key, tags)
+            self._by_series.setdefault(key.series, []).append(stream)
         return stream
+
+    def _drop_moved(self, stream: _Stream, time: int) -> None:
+        """Drop a point of the same identity that was written for another branch or machine class before."""
+        for other in self._by_series[stream.key.series]:
+            if other is not stream and other.key[:4] == stream.key[:4]:
+                at = bisect_left(other.times, time)
+                if at < len(other.times) and other.times[at] == time:
+                    other.drop(time)
+                    self._order.remove((other, time))
+                    if not other.times:
+                        self._remove(other)
+                    return
 
     def _remove(self, stream: _Stream) -> None:
         del self._streams[stream.key]
-        siblings = self._by_series[stream.key[0]]
+        siblings = self._by_series[stream.key.series]
         siblings.remove(stream)
+        series = (stream.key.series, stream.key.builder)
+        if series not in self._declared and not any(other.key.builder == series[1] for other in siblings):
+            del self._infos[series]
         if not siblings:
-            del self._by_series[stream.key[0]]
-            if stream.key[0] not in self._declared:
-                del self._infos[stream.key[0]]
+            del self._by_series[stream.key.series]
 
     def recall(self, keys: Sequence[str]) -> defer.Deferred[dict[str, float]]:
         """The last ``state`` written under each of ``keys`` that has one."""
@@ -181,30 +220,57 @@ class MemoryStorage:
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
-        infos = (self._info(name, builders) for name in sorted(self._infos))
-        return defer.succeed([info for info in infos if info.count or builders is None])
+        infos = [self._info(key) for key in sorted(self._infos) if builders is None or key[1] in builders]
+        return defer.succeed(group_series(info for info in infos if info.count or builders is None))
 
-    def _info(self, name: str, builders: Optional[frozenset[str]]) -> SeriesInfo:
-        streams = self._by_series.get(name, [])
-        if builders is not None:
-            streams = [stream for stream in streams if stream.key[1] in builders]
+    def _info(self, key: SeriesKey) -> SeriesInfo:
+        streams = [stream for stream in self._by_series.get(key[0], ()) if stream.key.builder == key[1]]
         if not streams:
-            return self._infos[name]
+            return self._infos[key]
         newest = max(streams, key=lambda stream: (stream.times[-1], stream.number)).points[-1]
         return replace(
-            self._infos[name],
-            builders=tuple(sorted({stream.key[1] for stream in streams} - {""})),
+            self._infos[key],
             count=sum(len(stream.times) for stream in streams),
             first=min(stream.times[0] for stream in streams),
             last=newest.time,
             last_value=newest.value,
         )
 
+    def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
+        """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
+        held: dict[tuple[Optional[str], ...], list[Point]] = {}
+        for stream in self._matching_streams(query):
+            key = stream.key
+            line = (key.builder, key.tags, key.branch or "", _machine_class(key), "x" if key.proposed else "")
+            held.setdefault(line, []).extend(self._points_of(stream, query))
+        lines = [self._line(points) for _, points in sorted(held.items()) if points]
+        return defer.succeed(lines)
+
+    def _line(self, points: list[Point]) -> LineInfo:
+        points.sort(key=attrgetter("time"))
+        newest, build = points[-1], points[-1].build
+        info = self._infos[newest.series, newest.builder or ""]
+        return LineInfo(
+            newest.series,
+            newest.builder,
+            newest.tags,
+            build.branch if build else None,
+            build.machine_class if build else None,
+            bool(build and build.proposal),
+            info.kind,
+            info.unit,
+            info.better,
+            len(points),
+            points[0].time,
+            newest.time,
+            newest.value,
+        )
+
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""
         newest: Optional[Point] = None
         for stream in self._matching_streams(query):
-            for point in reversed(stream.between(query.since, query.until)):
+            for point in reversed(self._points_of(stream, query)):
                 if newest is not None and point.time < newest.time:
                     break
                 if before is None or (point.build is not None and point.build.buildid < before):
@@ -214,7 +280,8 @@ class MemoryStorage:
 
     def _matching_points(self, query: Query, limit: Optional[int] = None) -> list[Point]:
         """All matching points, or the newest ``limit``, ordered by time."""
-        parts = [stream.between(query.since, query.until) for stream in self._matching_streams(query)]
+        one_meaning(query.series, self._meanings(query))
+        parts = [self._points_of(stream, query) for stream in self._matching_streams(query)]
         if limit is not None:
             parts = [part[-limit:] for part in parts]
         if len(parts) == 1:
@@ -225,12 +292,32 @@ class MemoryStorage:
 
     def _matching_streams(self, query: Query) -> Iterator[_Stream]:
         for stream in self._by_series.get(query.series, ()):
-            if query.builder not in (None, stream.key[1]) or query.worker not in (None, stream.key[2]):
-                continue
-            if query.builders is not None and stream.key[1] not in query.builders:
-                continue
-            if tags_match(stream.tags, query.tags, query.exact_tags):
+            key = stream.key
+            info = self._infos[key.series, key.builder]
+            matches = (
+                query.builder in (None, key.builder)
+                and query.worker in (None, key.worker)
+                and query.branch in (None, key.branch)
+                and query.machine in (None, _machine_class(key))
+                and query.kind in (None, info.kind)
+                and query.unit in (None, info.unit)
+                and (query.proposal is not None or not key.proposed)
+                and (query.builders is None or key.builder in query.builders)
+            )
+            if matches and tags_match(stream.tags, query.tags, query.exact_tags):
                 yield stream
+
+    def _points_of(self, stream: _Stream, query: Query) -> Sequence[Point]:
+        """The points of a matching stream that match."""
+        points = stream.between(query.since, query.until)
+        if query.proposal in (None, EVERY_PROPOSAL):
+            return points
+        return [point for point in points if point.build is not None and point.build.proposal == query.proposal]
+
+    def _meanings(self, query: Query) -> set[tuple[str, Kind, str]]:
+        """Builder, kind and unit of each series that matches."""
+        infos = {(stream.key.series, stream.key.builder) for stream in self._matching_streams(query)}
+        return {(builder, self._infos[name, builder].kind, self._infos[name, builder].unit) for name, builder in infos}
 
     def records(self, buildid: int) -> defer.Deferred[list[Point]]:
         """All points of a build, ordered by time."""
@@ -247,9 +334,9 @@ class MemoryStorage:
         return _result(lambda: self._summarize(query, statistics))
 
     def _summarize(self, query: Query, statistics: Sequence[Statistic]) -> dict[str, Optional[Value]]:
-        info = self._infos.get(query.series)
-        if info is not None:
-            check_text_statistics(info, statistics)
+        meaning = one_meaning(query.series, self._meanings(query))
+        if meaning is not None:
+            check_text_statistics(query.series, meaning[0], statistics)
         values = [point.value for point in self._matching_points(query)]
         numbers = [value for value in values if not isinstance(value, str)]
         return {statistic.name: compute(statistic, values, numbers) for statistic in statistics}
@@ -281,10 +368,11 @@ class MemoryStorage:
             del self._streams[stream.key]
         if removed:
             self._order = deque(item for item in self._order if item[0].number not in removed)
-        self._infos.pop(series, None)
-        self._declared.discard(series)
-        for key in [key for key in self._state if state_series(key) == series]:
-            del self._state[key]
+        for key in [key for key in self._infos if key[0] == series]:
+            del self._infos[key]
+            self._declared.discard(key)
+        for name in [name for name in self._state if state_series(name) == series]:
+            del self._state[name]
         return defer.succeed(sum(len(stream.times) for stream in streams))
 
     def health(self) -> Health:
@@ -302,6 +390,10 @@ def _result(function: Callable[[], Result]) -> defer.Deferred[Result]:
         return defer.succeed(function())
     except MeasureError:
         return defer.fail()
+
+
+def _machine_class(key: StreamKey) -> str:
+    return key.worker if key.machine is None else key.machine
 
 
 def _bucket(time: int, points: Sequence[Point]) -> Bucket:

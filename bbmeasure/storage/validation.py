@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional, cast
 
@@ -17,6 +17,8 @@ from bbmeasure.units import excerpt
 #: The bound of times, nanoseconds: 64-bit integers with room for arithmetic.
 _MAX_TIME = 2**62
 _MAX_BUILD = 2**54
+#: The most builders that an error names.
+_MAX_NAMED = 5
 
 
 def check_point(point: Point) -> None:
@@ -110,13 +112,54 @@ def bucket_edges(first: int, end: int, count: int) -> Sequence[int]:
     return [first + (end - first) * index // count for index in range(count + 1)]
 
 
-def check_text_statistics(info: SeriesInfo, statistics: Sequence[Statistic]) -> None:
+def declaring_builder(info: SeriesInfo) -> str:
+    """The builder of a declaration, "" outside builds; raises StorageError for a declaration of several."""
+    if len(info.builders) > 1:
+        raise StorageError(f"series {excerpt(info.name)}: expected the declaration of one builder, got {info.builders}")
+    return info.builders[0] if info.builders else ""
+
+
+def group_series(infos: Iterable[SeriesInfo]) -> list[SeriesInfo]:
+    """One SeriesInfo for each name, kind and unit of those of single builders, ordered by these."""
+    groups: dict[tuple[str, str, str], list[SeriesInfo]] = {}
+    for info in infos:
+        groups.setdefault((info.name, info.kind.value, info.unit), []).append(info)
+    return [_merge_series(group) for _, group in sorted(groups.items())]
+
+
+def _merge_series(infos: Sequence[SeriesInfo]) -> SeriesInfo:
+    if len(infos) == 1:
+        return infos[0]
+    directions = {info.better for info in infos} - {Direction.NONE}
+    filled = [info for info in infos if info.count]
+    newest = max(filled or infos, key=lambda info: info.last or 0)
+    return replace(
+        newest,
+        better=directions.pop() if len(directions) == 1 else Direction.NONE,
+        builders=tuple(sorted({builder for info in infos for builder in info.builders})),
+        count=sum(info.count for info in infos),
+        first=min((info.first for info in filled if info.first is not None), default=None),
+    )
+
+
+def one_meaning(series: str, meanings: Collection[tuple[str, Kind, str]]) -> Optional[tuple[Kind, str]]:
+    """The kind and unit that all builders of a query share, from (builder, kind, unit); None where nothing matches.
+
+    Raises QueryError where they disagree: values of different kinds or units have no statistic in common.
+    """
+    distinct = {(kind, unit) for _, kind, unit in meanings}
+    if len(distinct) > 1:
+        named = sorted(f"{kind.value} in {unit} of {builder or 'no builder'}" for builder, kind, unit in meanings)
+        shown = ", ".join(named[:_MAX_NAMED]) + (", ..." if len(named) > _MAX_NAMED else "")
+        raise QueryError(f"series {excerpt(series)}: expected one kind and unit, got {shown}; name a builder or a unit")
+    return distinct.pop() if distinct else None
+
+
+def check_text_statistics(series: str, kind: Kind, statistics: Sequence[Statistic]) -> None:
     """Raise QueryError for a statistic of numbers on a series of texts."""
     wrong = [statistic.name for statistic in statistics if not statistic.of_text]
-    if info.kind is Kind.TEXT and wrong:
-        raise QueryError(
-            f"{', '.join(wrong)} of {excerpt(info.name)}: a series of texts has only count, first and last"
-        )
+    if kind is Kind.TEXT and wrong:
+        raise QueryError(f"{', '.join(wrong)} of {excerpt(series)}: a series of texts has only count, first and last")
 
 
 def compute(statistic: Statistic, values: Sequence[Value], numbers: Sequence[float]) -> Optional[Value]:

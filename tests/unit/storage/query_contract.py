@@ -26,6 +26,70 @@ class QueryContract:
         assert (yield summarize(storage, "count", since=at(3), until=at(3))) == {"count": 0.0}
 
     @inlineCallbacks
+    def test_proposals_are_left_out_unless_they_are_asked_for(self, storage: Any) -> Any:
+        """Without ``proposal`` a query matches every branch and no proposal, with ``*`` both, else one proposal."""
+        builds = [
+            in_build(1, branch="main"),
+            in_build(2, branch="release"),
+            in_build(3, branch="main", proposal="refs/pull/1"),
+            in_build(4, branch="main", proposal="refs/pull/2"),
+            in_build(5, proposal="refs/pull/2"),
+            in_build(6),
+        ]
+        points = [Point("size", at(second), float(second), {}, build) for second, build in enumerate(builds)]
+        yield storage.write(points)
+        for filters, numbers in (
+            ({}, [0, 1, 5]),
+            ({"branch": "main"}, [0]),
+            ({"proposal": "*"}, [0, 1, 2, 3, 4, 5]),
+            ({"proposal": "*", "branch": "main"}, [0, 2, 3]),
+            ({"proposal": "refs/pull/2"}, [3, 4]),
+            ({"proposal": "refs/pull/2", "branch": "main"}, [3]),
+            ({"proposal": "refs/pull/9"}, []),
+            ({"branch": "no such branch"}, []),
+        ):
+            query = Query("size", **filters)
+            expected = [points[number] for number in numbers]
+            assert (yield storage.points(query, 10)) == expected
+            assert (yield storage.points(query, 1)) == expected[-1:]
+            assert (yield storage.last(query)) == (expected[-1] if expected else None)
+            counted = yield summarize(storage, "count,sum", **filters)
+            assert counted == {"count": float(len(numbers)), "sum": float(sum(numbers)) if numbers else None}
+            assert sum(bucket.count for bucket in (yield storage.buckets(query, 3))) == len(numbers)
+        assert (yield storage.last(Query("size", branch="main"), before=104)) == points[0]
+        assert (yield storage.records(103)) == [points[2]]
+
+    @inlineCallbacks
+    def test_machine_classes_choose_points(self, storage: Any) -> Any:
+        """A worker without a class is a class of its own name."""
+        builds = [
+            in_build(1, worker="a"),
+            in_build(2, worker="b", machine="big"),
+            in_build(3, worker="a", machine="big"),
+        ]
+        points = [Point("size", at(second), float(second), {}, build) for second, build in enumerate(builds)]
+        yield storage.write(points)
+        assert (yield storage.points(Query("size", machine="big"), 10)) == points[1:]
+        assert (yield storage.points(Query("size", machine="a"), 10)) == points[:1]
+        assert (yield storage.points(Query("size", worker="a"), 10)) == points[::2]
+
+    @inlineCallbacks
+    def test_a_point_that_moves_to_another_branch_is_kept_once(self, storage: Any) -> Any:
+        """Branch and machine class are no part of a point's identity: the point that was written last is kept."""
+        first = Point("size", at(5), 1.0, {}, in_build(branch="main"))
+        yield storage.write([first, Point("size", at(6), 2.0, {}, in_build(2, branch="main"))])
+        for moved in (
+            Point("size", at(5), 1.0, {}, in_build(branch="release")),
+            Point("size", at(5), 1.5, {}, in_build(branch="release", machine="big")),
+            Point("size", at(5), 1.5, {}, in_build(branch="main", proposal="try")),
+        ):
+            yield storage.write([moved])
+            assert [one for one in (yield storage.points(Query("size", proposal="*"), 10)) if one.time == at(5)] == [
+                moved
+            ]
+            assert (yield summarize(storage, "count", proposal="*")) == {"count": 2.0}
+
+    @inlineCallbacks
     def test_builder_worker_and_tags_choose_points(self, storage: Any) -> Any:
         """A point must match every given filter."""
         points = [

@@ -7,14 +7,80 @@ from typing import Any
 import pytest
 from pytest_twisted import inlineCallbacks
 
-from bbmeasure.errors import SeriesConflictError
-from bbmeasure.model import Point, SeriesInfo
+from bbmeasure import statistics
+from bbmeasure.errors import QueryError, SeriesConflictError
+from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from tests.unit.storage.examples import at, fill, in_build
+from tests.unit.storage.examples import at, fill, in_build, summarize
 
 
 class SeriesContract:
     """Declarations of series, and their list."""
+
+    @inlineCallbacks
+    def test_a_declaration_holds_for_one_builder(self, storage: Any) -> Any:
+        """Two builders may give one name two kinds and units; each holds to its own."""
+        size = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",))
+        text = SeriesInfo("size", Kind.TEXT, builders=("second",))
+        assert (yield storage.declare(size)) == size
+        assert (yield storage.declare(text)) == text
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(SeriesInfo("size", Kind.TEXT, builders=("first",)))
+
+    @inlineCallbacks
+    def test_kinds_and_units_are_listed_apart_and_never_mixed(self, storage: Any) -> Any:
+        """``series`` returns one row for each kind and unit; a query that would mix them fails and names them."""
+        for builder, kind, unit in (("a", Kind.SIZE, "bytes"), ("b", Kind.SIZE, "bytes"), ("c", Kind.DURATION, "s")):
+            yield storage.declare(SeriesInfo("size", kind, unit, builders=(builder,)))
+            yield fill(storage, [1.0, 2.0], build=in_build(builder=builder))
+        infos = yield storage.series()
+        assert [(info.kind, info.unit, info.builders, info.count) for info in infos] == [
+            (Kind.DURATION, "s", ("c",), 2),
+            (Kind.SIZE, "bytes", ("a", "b"), 4),
+        ]
+        for question in (
+            lambda query: storage.summarize(query, statistics.find_all(["count"])),
+            lambda query: storage.points(query, 10),
+            lambda query: storage.buckets(query, 2),
+        ):
+            with pytest.raises(QueryError, match="one kind and unit.*duration in s of c, size in bytes of a"):
+                yield question(Query("size"))
+            yield question(Query("size", builder="a"))
+            yield question(Query("size", builders=frozenset(["a", "b"])))
+        assert (yield summarize(storage, "count", unit="bytes")) == {"count": 4.0}
+        assert (yield summarize(storage, "count", kind=Kind.DURATION)) == {"count": 2.0}
+
+    @inlineCallbacks
+    def test_lines(self, storage: Any) -> Any:
+        """A line is one builder, set of tags, branch and machine class; points of proposals are lines of their own."""
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",)))
+        builds = [
+            in_build(1, branch="main"),
+            in_build(2, branch="main", worker="bot2"),
+            in_build(3, branch="main", worker="bot2", machine="big"),
+            in_build(4, branch="main", worker="bot3", machine="big"),
+            in_build(5, branch="release"),
+            in_build(6, branch="main", proposal="refs/pull/1"),
+            in_build(7, branch="main", proposal="refs/pull/2"),
+            in_build(8, proposal="refs/pull/3"),
+        ]
+        points = [Point("size", at(second), float(second), {}, build) for second, build in enumerate(builds)]
+        yield storage.write([*points, Point("size", at(20), 20.0, {"k": "v"}, builds[0])])
+        lines = yield storage.lines(Query("size", proposal="*"))
+        shown = [(line.tags, line.branch, line.machine, line.proposed, line.count, line.last_value) for line in lines]
+        assert shown == [
+            ({"k": "v"}, "main", "bot1", False, 1, 20.0),
+            ({}, None, "bot1", True, 1, 7.0),
+            ({}, "main", "big", False, 2, 3.0),
+            ({}, "main", "bot1", False, 1, 0.0),
+            ({}, "main", "bot1", True, 2, 6.0),
+            ({}, "main", "bot2", False, 1, 1.0),
+            ({}, "release", "bot1", False, 1, 4.0),
+        ]
+        assert {(line.series, line.builder, line.kind, line.unit) for line in lines} == {
+            ("size", "first", Kind.SIZE, "bytes")
+        }
+        assert [line.proposed for line in (yield storage.lines(Query("size")))] == [False] * 5
 
     @inlineCallbacks
     def test_the_first_declaration_of_a_series_decides(self, storage: Any) -> Any:
@@ -50,7 +116,8 @@ class SeriesContract:
     @inlineCallbacks
     def test_series_have_counts_times_and_last_values(self, storage: Any) -> Any:
         """``series`` returns kind, builders, count, times and last value of each series, ordered by name."""
-        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+        for builder in ("first", "second"):
+            yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, (builder,)))
         yield storage.declare(SeriesInfo("compiler", Kind.TEXT))
         yield fill(storage, [1.0, 2.0], build=in_build(builder="second"))
         yield fill(storage, [3.0, 4.0, 5.0], build=in_build(builder="first"))
@@ -66,8 +133,9 @@ class SeriesContract:
 
         The access control of the page depends on it.
         """
-        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
-        yield storage.declare(SeriesInfo("empty", Kind.SIZE, "bytes"))
+        for builder in (("first",), ("fir",), ("First",), ('first" OR 1=1 --',), ("hidden",), ()):
+            yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, builder))
+        yield storage.declare(SeriesInfo("empty", Kind.SIZE, "bytes", builders=("first",)))
         shown = [
             Point("size", at(seconds), value, {"a": str(value)}, in_build(7)) for seconds, value in ((5, 1.0), (3, 2.0))
         ]
