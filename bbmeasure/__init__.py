@@ -29,6 +29,7 @@ _PUBLIC = {
     "GrafanaInstance": "bbmeasure.master.services.grafana",
     "InfluxDBInstance": "bbmeasure.master.services.exporters",
     "MeasuredBuilderConfig": "bbmeasure.master.tracking.builder",
+    "MeasurementPolicy": "bbmeasure.master.services.policy",
     "SQLiteInstance": "bbmeasure.master.services.sqlite",
     "VictoriaMetricsInstance": "bbmeasure.master.services.exporters",
 }

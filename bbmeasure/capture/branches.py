@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -34,7 +35,9 @@ from typing import Any, Optional
 #: The longest branch and the longest proposal that are kept, in characters; of a longer one a hash replaces the end.
 LONGEST_NAME = 200
 #: The branch of a build whose target is not known: such a build has no baseline.
-UNKNOWN = ""
+UNKNOWN = None
+#: The most builds whose branch is remembered.
+MAX_DECIDED = 10_000
 
 #: Categories of Bitbucket's hooks for a request that was merged.
 _MERGED = "pull-fulfilled"
@@ -79,7 +82,7 @@ class SourceFacts:
 class BuildBranch:
     """``branch`` is what a build is judged on, UNKNOWN where its target is not known; ``proposal`` is "" for none."""
 
-    branch: str
+    branch: Optional[str]
     proposal: str = ""
 
     @property
@@ -110,9 +113,10 @@ def branch_of(sources: Iterable[SourceFacts], policy: BranchPolicy) -> BuildBran
     """
     found = [_of_source(source, policy) for source in sorted(sources, key=lambda source: source.codebase)]
     proposal = "+".join(dict.fromkeys(one.proposal for one in found if one.proposal))
-    if any(one.branch == UNKNOWN for one in found):
+    branches = [one.branch for one in found if one.branch is not None]
+    if len(branches) < len(found):
         return BuildBranch(UNKNOWN, _shortened(proposal))
-    others = [branch for branch in dict.fromkeys(one.branch for one in found) if branch != policy.default]
+    others = [branch for branch in dict.fromkeys(branches) if branch != policy.default]
     return BuildBranch(_shortened("+".join(others) or policy.default), _shortened(proposal))
 
 
@@ -120,10 +124,7 @@ def _of_source(source: SourceFacts, policy: BranchPolicy) -> BuildBranch:
     requested = [one for one in map(_request_of_change, source.changes) if one is not None]
     request = requested[-1] if requested else _request_of_ref(source.branch)
     if request is not None:
-        target = request.branch
-        if target == UNKNOWN:
-            return request
-        return BuildBranch(_plain(target, policy), request.proposal)
+        return request if request.branch is None else BuildBranch(_plain(request.branch, policy), request.proposal)
     branch = _plain(source.branch, policy)
     if source.has_patch:
         return BuildBranch(branch if policy.trusts(branch) else policy.default, "try")
@@ -139,8 +140,8 @@ def _request_of_change(change: ChangeFacts) -> Optional[BuildBranch]:
     proposal = _proposal_of_change(change)
     if proposal is None:
         return None
-    target = next((change.properties[name] for name in _TARGETS if change.properties.get(name)), UNKNOWN)
-    return BuildBranch(str(target), proposal)
+    target = next((str(change.properties[name]) for name in _TARGETS if change.properties.get(name)), UNKNOWN)
+    return BuildBranch(target, proposal)
 
 
 def _proposal_of_change(change: ChangeFacts) -> Optional[str]:
@@ -200,10 +201,50 @@ def _shortened(name: str) -> str:
     return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
+class BuildBranches:
+    """The branch, the proposal and the machine class of each build, decided once, when a build captures first.
+
+    ``policy`` and ``machine_property``, the name of a worker property, apply to builds that are not decided yet.
+    """
+
+    def __init__(self) -> None:
+        self.policy = BranchPolicy()
+        self.machine_property: Optional[str] = None
+        self._decided: OrderedDict[int, tuple[BuildBranch, Optional[str]]] = OrderedDict()
+
+    def of_build(self, build: Any) -> tuple[BuildBranch, Optional[str]]:
+        """Branch and machine class of a live Buildbot build."""
+        decided = self._decided.get(build.buildid)
+        if decided is None:
+            decided = (branch_of(sources_of(build), self.policy), self._machine_class(build))
+            self.remember(build.buildid, *decided)
+        return decided
+
+    def of_buildid(self, buildid: int) -> tuple[BuildBranch, Optional[str]]:
+        """What was decided for a build; an unknown branch for one that is not known any longer."""
+        return self._decided.get(buildid, (BuildBranch(UNKNOWN, "unknown"), None))
+
+    def remember(self, buildid: Optional[int], branch: BuildBranch, machine: Optional[str]) -> None:
+        """Keep a decision; a build without an id is decided anew each time."""
+        if buildid is not None:
+            self._decided[buildid] = (branch, machine)
+            if len(self._decided) > MAX_DECIDED:
+                self._decided.popitem(last=False)
+
+    def _machine_class(self, build: Any) -> Optional[str]:
+        """The worker's own property: a step may set a property of the same name on the build."""
+        worker = getattr(getattr(build, "workerforbuilder", None), "worker", None)
+        properties = getattr(worker, "properties", None)
+        if self.machine_property is None or properties is None:
+            return None
+        found = properties.getProperty(self.machine_property)
+        return None if found is None else _shortened(str(found))
+
+
 def sources_of(build: Any) -> list[SourceFacts]:
     """The facts of a live Buildbot build: its source stamps, with the changes of all requests that it answers."""
     stamps: dict[str, list[Any]] = {}
-    for request in build.requests:
+    for request in getattr(build, "requests", ()):
         for stamp in request.sources.values():
             stamps.setdefault(stamp.codebase, []).append(stamp)
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet import defer
@@ -32,7 +31,7 @@ class SeriesDeclarations:
         """``stores`` returns the stores that points are written to now."""
         self._pending = pending
         self._stores = stores
-        self._known: dict[str, SeriesInfo] = {}
+        self._known: dict[tuple[str, str], SeriesInfo] = {}
         self._known_since = 0.0
         self._queued = 0
         self._waiting: dict[Declaration, list[defer.Deferred[SeriesInfo]]] = {}
@@ -48,7 +47,7 @@ class SeriesDeclarations:
             self._known.clear()
             self._known_since = now
         record = value.record
-        held = self._known.get(record.name)
+        held = self._known.get((record.name, _builder_of(value)))
         if held is None or record.unit != held.unit or record.better not in (Direction.NONE, held.better):
             return False
         plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
@@ -62,7 +61,9 @@ class SeriesDeclarations:
         if self._queued >= MAX_QUEUED:
             return defer.fail(StorageFullError(f"{self._queued} values wait for a store that does not answer"))
         record = value.record
-        declaration = (SeriesInfo(record.name, record.kind, record.unit, record.better), value.fixed_kind)
+        builder = _builder_of(value)
+        builders = (builder,) if builder else ()
+        declaration = (SeriesInfo(record.name, record.kind, record.unit, record.better, builders), value.fixed_kind)
         answer: defer.Deferred[SeriesInfo] = defer.Deferred()
         self._queued += 1
         if declaration in self._waiting:
@@ -92,7 +93,12 @@ class SeriesDeclarations:
         if failed:
             self._pending.counters["refused"] += len(waiting)
         else:
-            self._known[result.name] = replace(result, builders=())
+            self._known[result.name, "".join(result.builders)] = result
         for answer in waiting:
             (answer.errback if failed else answer.callback)(result)
         self._pending.end()
+
+
+def _builder_of(value: Value) -> str:
+    """The builder whose series a value is of, "" outside builds."""
+    return value.context.builder if value.context else ""

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple, Optional, Tuple
 from zlib import crc32
 
+from bbmeasure.capture.branches import BuildBranch, BuildBranches
 from bbmeasure.errors import RecordError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
@@ -20,7 +21,7 @@ from bbmeasure.units import excerpt
 MAX_FIELD_LENGTH = 200
 
 #: The fields of a BuildContext, in their order.
-BuildFields = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str]]
+BuildFields = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str], str, Optional[str]]
 
 
 def identity_time(
@@ -35,13 +36,7 @@ def identity_time(
     return int(second) * NANOSECONDS + int.from_bytes(digest, "big") % NANOSECONDS
 
 
-def context_of(build_or_step: Any) -> Optional[BuildContext]:
-    """The BuildContext of a Buildbot Build or BuildStep; None for None."""
-    fields = build_fields(build_or_step)
-    return None if fields is None else BuildContext(*fields)
-
-
-def build_fields(build_or_step: Any) -> Optional[BuildFields]:
+def build_fields(build_or_step: Any, branches: BuildBranches) -> Optional[BuildFields]:
     """The fields of the BuildContext of a build or a step; None for None.
 
     A mapping is the build that a reporter gets: a build of the Data API with its builder and properties.
@@ -49,7 +44,7 @@ def build_fields(build_or_step: Any) -> Optional[BuildFields]:
     if build_or_step is None:
         return None
     if isinstance(build_or_step, Mapping):
-        return _reported_fields(build_or_step)
+        return _reported_fields(build_or_step, branches)
     build, step = getattr(build_or_step, "build", None), None
     if build is None:
         build = build_or_step
@@ -57,6 +52,7 @@ def build_fields(build_or_step: Any) -> Optional[BuildFields]:
         step = str(build_or_step.name)
     if getattr(build, "builder", None) is None:
         raise RecordError(f"build {excerpt(repr(build))}: expected a build, a step, or what a reporter is given")
+    branch, machine = branches.of_build(build)
     return (
         build.builder.name,
         _worker(build),
@@ -64,23 +60,33 @@ def build_fields(build_or_step: Any) -> Optional[BuildFields]:
         build.buildid,
         step,
         text_property(build.getProperty("got_revision")) or text_property(build.getProperty("revision")),
-        text_property(build.getProperty("branch")),
+        branch.branch,
         text_property(build.getProperty("project")),
+        branch.proposal,
+        machine,
     )
 
 
-def _reported_fields(build: Mapping[str, Any]) -> BuildFields:
+def _reported_fields(build: Mapping[str, Any], branches: BuildBranches) -> BuildFields:
     builder, properties = build.get("builder"), build.get("properties", {})
     if not isinstance(builder, Mapping):
         raise RecordError("build: got a mapping without builder, expected a build, a step, or what a reporter is given")
     worker, source = properties.get("workername", ("", ""))
     trusted = worker if source == "Worker" else ""  # a step may set the property to what its command prints
     values = {name: value for name, (value, _) in properties.items()}
-    return astuple(recorded_context(builder["name"], trusted, build["number"], build["buildid"], values))
+    branch, machine = branches.of_buildid(build["buildid"])
+    context = recorded_context(builder["name"], trusted, build["number"], build["buildid"], values, branch, machine)
+    return astuple(context)
 
 
 def recorded_context(
-    builder: str, worker: str, build: int, buildid: int, properties: Mapping[str, Any]
+    builder: str,
+    worker: str,
+    build: int,
+    buildid: int,
+    properties: Mapping[str, Any],
+    branch: BuildBranch,
+    machine: Optional[str],
 ) -> BuildContext:
     """The BuildContext of a build in Buildbot's database, with its properties by name."""
     return BuildContext(
@@ -89,8 +95,10 @@ def recorded_context(
         build,
         buildid,
         revision=text_property(properties.get("got_revision")) or text_property(properties.get("revision")),
-        branch=text_property(properties.get("branch")),
+        branch=branch.branch,
         project=text_property(properties.get("project")),
+        proposal=branch.proposal,
+        machine=machine,
     )
 
 

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure.capture import totals
+from bbmeasure.capture.branches import BuildBranches
 from bbmeasure.capture.cardinality import SeriesLimits
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
@@ -51,6 +52,7 @@ class Pipeline(PendingWrites):
         self.stores: list[Storage] = [self.memory]
         self._last_time = 0
         self._offset = time_offset(master_name)
+        self.branches = BuildBranches()
         self._build_fields: Optional[BuildFields] = None
         self._context: Optional[BuildContext] = None
         self._series = SeriesDeclarations(self, lambda: self.stores)
@@ -190,7 +192,7 @@ class Pipeline(PendingWrites):
 
     def context_of(self, build_or_step: Any) -> Optional[BuildContext]:
         """The BuildContext of a build or step: the same object for one build's values, to save memory."""
-        fields = build_fields(build_or_step)
+        fields = build_fields(build_or_step, self.branches)
         if fields != self._build_fields:
             self._build_fields = fields
             self._context = None if fields is None else BuildContext(*fields)

@@ -12,11 +12,12 @@ from twisted.internet import defer
 
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
-from bbmeasure.capture.identity import Value, context_of, identity_time, recorded_context
+from bbmeasure.capture.identity import Value, identity_time, recorded_context
 from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, series_name
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.tracking import builtin_steps
+from bbmeasure.master.tracking.recorded_sources import recorded_branch
 from bbmeasure.model import BuildContext
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.units import excerpt
@@ -250,7 +251,7 @@ def capture_build(
         return
     properties = {name: value for name, (value, _) in build.getProperties().asDict().items()}
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
-    context = context_of(build)
+    context = state.pipeline.context_of(build)
     submitted = _submitted(build)
     finished = yield read_build(state.master, context, live, times, submitted=submitted, recorded=recorded)
     if finished is None:
@@ -280,7 +281,9 @@ def capture_recorded(
     request = yield get(("buildrequests", build["buildrequestid"]))
     with_sources = yield get(("builds", build["buildid"], "properties"))
     properties = {name: value for name, (value, _) in with_sources.items()}
-    context = recorded_context(builder, worker["name"] if worker else "", build["number"], build["buildid"], properties)
+    branch, machine = yield recorded_branch(state, build["buildid"], request, with_sources)
+    worker_name = worker["name"] if worker else ""
+    context = recorded_context(builder, worker_name, build["number"], build["buildid"], properties, branch, machine)
     submitted = _seconds(request["submitted_at"]) if request else None
     no_times = Times(state.master.reactor)
     finished = yield read_build(state.master, context, {}, no_times, submitted=submitted, recorded=True)
