@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -18,9 +18,11 @@ from buildbot.config.errors import ConfigErrors
 from buildbot.config.master import FileLoader
 from buildbot.scripts.base import getConfigFileFromTac
 
+from bbmeasure.capture.branches import BranchPolicy
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
 from bbmeasure.master.services.base import MeasureInstance
 from bbmeasure.master.services.journals import configured_path
+from bbmeasure.master.services.policy import MeasurementPolicy, read_policy
 from bbmeasure.master.tracking.builder import MeasuredBuilderConfig
 from bbmeasure.storage.sqlite.location import JOURNAL
 
@@ -41,6 +43,8 @@ class Configured:
     database: Optional[str] = None
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     page: bool = False
+    branches: BranchPolicy = BranchPolicy()
+    machine_property: Optional[str] = None
     problems: tuple[str, ...] = ()
 
 
@@ -66,7 +70,14 @@ def configured(folder: str) -> Configured:
         _absolute(url, folder) if isinstance(url, str) else None,
         connect_args,
         "bbmeasure" in config.www.get("plugins", {}),
+        *_policy_of(instances),
     )
+
+
+def _policy_of(instances: Iterable[Any]) -> tuple[BranchPolicy, Optional[str]]:
+    """The branch policy and the worker property of machine classes."""
+    policies = [one for one in instances if isinstance(one, MeasurementPolicy)]
+    return read_policy(**policies[0]._config_kwargs) if policies else read_policy()
 
 
 @contextlib.contextmanager

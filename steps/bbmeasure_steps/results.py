@@ -179,10 +179,19 @@ class StepCapture:
 
     def _previous(self, value: Value) -> defer.Deferred[Any]:
         """The value of the last earlier build; None where there is none or the journal misses the deadline."""
-        assert value.context is not None
-        query = Query(value.record.name, builder=value.context.builder, tags=value.record.tags, exact_tags=True)
+        context = value.context
+        if context is None or context.branch is None:  # of an unknown target there is no earlier value
+            return defer.succeed(None)
+        query = Query(
+            value.record.name,
+            builder=context.builder,
+            tags=value.record.tags,
+            exact_tags=True,
+            branch=context.branch,
+            machine=context.machine_class,
+        )
         lookup: defer.Deferred[Any] = self.pipeline.with_timeout(
-            self.pipeline.storage.last(query, before=value.context.buildid)
+            self.pipeline.storage.last(query, before=context.buildid)
         )
 
         def on_failure(failure: Any) -> None:

@@ -14,8 +14,10 @@ from typing import Any, Optional
 import sqlalchemy as sa
 from buildbot.db.logs import LogsConnectorComponent
 
+from bbmeasure.capture.branches import BranchPolicy, BuildBranch, SourceFacts, branch_of
 from bbmeasure.capture.identity import recorded_context
 from bbmeasure.errors import MeasureError
+from bbmeasure.master.backfill import sources
 from bbmeasure.master.backfill.database import Database, Run
 from bbmeasure.master.tracking.finished_build import Finished, FinishedStep, result_word
 
@@ -35,6 +37,7 @@ _TABLES = (
     "build_properties",
     "logs",
     "logchunks",
+    *sources.TABLES,
 )
 
 
@@ -53,9 +56,22 @@ class PastBuild:
 
 
 class History:
-    """The builds of one database, at a URL of SQLAlchemy; StorageUnavailableError where it cannot be read."""
+    """The builds of one database, at a URL of SQLAlchemy; StorageUnavailableError where it cannot be read.
 
-    def __init__(self, url: str, connect_args: Optional[Mapping[str, Any]] = None) -> None:
+    ``policy`` decides which builds are proposals, ``machine_property`` names the worker property of machine classes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connect_args: Optional[Mapping[str, Any]] = None,
+        *,
+        policy: Optional[BranchPolicy] = None,
+        machine_property: Optional[str] = None,
+    ) -> None:
+        self._policy = policy or BranchPolicy()
+        self._machine_property = machine_property
+        self._machines: dict[int, str] = {}
         self._database = Database(url, _TABLES, connect_args)
         self.tables = self._database.tables
 
@@ -118,9 +134,18 @@ class History:
                 rows = run(self._selected(self._select(), builderid, since, after).limit(chunk))
                 ids = [row.id for row in rows]
                 steps, properties = (self._steps(run, ids), self._properties(run, ids)) if ids else ({}, {})
+                stamps = sources.read_sources(run, self.tables, sorted({row.buildsetid for row in rows} - {None}))
             if not rows:
                 return
-            yield [_past(row, steps.get(row.id, []), properties.get(row.id, {})) for row in rows]
+            yield [
+                _past(
+                    row,
+                    steps.get(row.id, []),
+                    properties.get(row.id, {}),
+                    *self._branch(row, stamps.get(row.buildsetid, [])),
+                )
+                for row in rows
+            ]
             after = ids[-1]
 
     def _select(self) -> Any:
@@ -143,6 +168,7 @@ class History:
                 workers.c.name.label("worker"),
                 masters.c.name.label("master"),
                 requests.c.submitted_at,
+                requests.c.buildsetid,
             )
             .select_from(joined)
             .order_by(builds.c.id)
@@ -167,16 +193,23 @@ class History:
 
     def _properties(self, run: Run, buildids: Sequence[int]) -> dict[int, dict[str, Any]]:
         table = self.tables["build_properties"]
-        query = sa.select(table.c.buildid, table.c.name, table.c.value).where(
+        query = sa.select(table.c.buildid, table.c.name, table.c.value, table.c.source).where(
             table.c.buildid.in_(buildids), sa.func.length(table.c.value) < LARGEST_PROPERTY
         )
         properties: dict[int, dict[str, Any]] = {}
         for row in run(query):
             try:
-                properties.setdefault(row.buildid, {})[row.name] = json.loads(row.value)
+                value = json.loads(row.value)
             except (ValueError, RecursionError):  # not JSON: the property counts as missing
                 continue
+            properties.setdefault(row.buildid, {})[row.name] = value
+            if row.name == self._machine_property and row.source == "Worker":
+                self._machines[row.buildid] = str(value)
         return properties
+
+    def _branch(self, row: Any, stamps: Sequence[SourceFacts]) -> tuple[BuildBranch, Optional[str]]:
+        """Branch and machine class of a build."""
+        return branch_of(stamps, self._policy), self._machines.pop(row.id, None)
 
     def stdout(self, stepid: int) -> str:
         """The stdout of a step; MeasureError where its log cannot be read."""
@@ -218,10 +251,12 @@ def _unpacked(stepid: int, content: bytes, compressed: int) -> bytes:
     return unpacked
 
 
-def _past(row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any]) -> PastBuild:
+def _past(
+    row: Any, step_rows: Sequence[Any], properties: Mapping[str, Any], branch: BuildBranch, machine: Optional[str]
+) -> PastBuild:
     records_locks = any(step.locks_acquired_at is not None for step in step_rows)
     stepids = {step.id: _step(step, records_locks) for step in step_rows}
-    context = recorded_context(row.builder, row.worker or "", row.number, row.id, properties)
+    context = recorded_context(row.builder, row.worker or "", row.number, row.id, properties, branch, machine)
     started = row.started_at
     known = started is not None
     queued = max(0, started - row.submitted_at) if known and row.submitted_at is not None else None

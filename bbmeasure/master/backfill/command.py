@@ -266,11 +266,12 @@ def _pattern(expression: Optional[str]) -> Optional[patterns.Pattern]:
 
 
 def _history(options: argparse.Namespace, configured: configuration.Configured) -> History:
+    policy: Any = {"policy": configured.branches, "machine_property": configured.machine_property}
     if options.db is not None:
-        return History(options.db)
+        return History(options.db, **policy)
     if configured.database is None:
         raise QueryError("the database's URL in master.cfg is a secret that only the master can render: give --db URL")
-    return History(configured.database, configured.connect_args)
+    return History(configured.database, configured.connect_args, **policy)
 
 
 def _show_progress(backfill: Backfill, after: int, total: int) -> None:
