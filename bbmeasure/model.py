@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 
 from bbmeasure import times
 from bbmeasure.errors import QueryError
-from bbmeasure.records import Direction, Kind, check_tags
+from bbmeasure.records import Direction, Kind, canonical_series, check_tags
 from bbmeasure.units import excerpt
 
 if TYPE_CHECKING:
@@ -208,4 +208,5 @@ def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
         raise QueryError(f"tags: {error}") from None
     since = times.read(filters.get("since"), now, "since")
     until = times.read(filters.get("until"), now, "until")
+    series = canonical_series(series) if isinstance(series, str) and series else series
     return Query(series, since, until, tags=checked_tags, **given)  # type: ignore[arg-type]  # names, checked above

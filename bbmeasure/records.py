@@ -9,7 +9,7 @@ import enum
 import math
 from collections import abc
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 from bbmeasure import units
 from bbmeasure.errors import RecordError, UnitError
@@ -69,6 +69,9 @@ class Direction(enum.Enum):
         return None if self is Direction.NONE else self.value
 
 
+#: Line breaks and NUL, which line protocol cannot represent.
+_LINE_BREAKS = str.maketrans("\r\n\0", "   ")
+
 Choice = TypeVar("Choice", Kind, Direction)
 
 
@@ -102,19 +105,41 @@ def check_text(what: str, text: Any, longest: int) -> str:
     return text
 
 
-def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str, str]:
-    """A copy of ``tags`` with numbers and booleans as strings, without empty values; RecordError for an invalid tag.
+def canonical_series(name: str) -> str:
+    """The one name of all series names that a server cannot tell apart from ``name``.
 
-    ``reserved=False`` allows the tags that only the master sets, as in a query.
+    InfluxDB's line protocol cannot represent a trailing backslash, takes a leading ``#`` for a comment and a backslash
+    for an escape: these are dropped or become ``_``; line breaks and NUL become spaces.
+    """
+    name = canonical_tag(name).replace("\\", "_")
+    if name[:1] in ("#", "\t"):
+        name = "_" + name[1:]
+    return name or "_"
+
+
+def canonical_tag(text: str) -> str:
+    """The one form of all tag names, or values, that a server cannot tell apart: see :func:`canonical_series`."""
+    return text.translate(_LINE_BREAKS).rstrip("\\")
+
+
+def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str, str]:
+    """A canonical copy of ``tags`` with numbers and booleans as strings, without empty values.
+
+    RecordError for an invalid tag, and for two names that are one in their canonical form.  ``reserved=False`` allows
+    the tags that only the master sets, as in a query.
     """
     if not isinstance(tags, abc.Mapping):  # five times as fast as typing.Mapping
         raise RecordError(f"tags {units.excerpt(str(tags))}: expected a mapping of strings to strings")
     if len(tags) > MOST_TAGS:
         raise RecordError(f"{len(tags)} tags: expected at most {MOST_TAGS}")
-    checked = {}
+    checked: Dict[str, str] = {}
+    seen: Set[str] = set()
     for key in sorted(tags, key=str):
         value = tags[key]
-        check_text("tag name", key, LONGEST_TAG_KEY)
+        key = canonical_tag(check_text("tag name", key, LONGEST_TAG_KEY))
+        if not key or key in seen:
+            raise RecordError(f"tag name {units.excerpt(key)}: expected names that differ without trailing backslashes")
+        seen.add(key)
         if reserved and (key in RESERVED_TAGS or key.startswith("_")):
             raise RecordError(f"tag {key!r}: expected a name that is not reserved")
         if isinstance(value, float) and value.is_integer():  # the wire format decodes all numbers as floats
@@ -123,7 +148,9 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
             value = str(value)
         if value is None or value == "":
             continue
-        checked[key] = check_text(f"value of tag {key!r}", value, LONGEST_TAG_VALUE)
+        text = canonical_tag(check_text(f"value of tag {key!r}", value, LONGEST_TAG_VALUE))
+        if text:
+            checked[key] = text
     return checked
 
 
@@ -176,7 +203,7 @@ class Record:
         samples: Sequence[float] = (),
     ) -> None:
         fields = self.__dict__  # faster than object.__setattr__ in a frozen dataclass
-        fields["name"] = check_text("name", name, LONGEST_NAME)
+        fields["name"] = canonical_series(check_text("name", name, LONGEST_NAME))
         fields["better"] = direction(better)
         fields["tags"] = check_tags({} if tags is None else tags)
         chosen = None if kind is None else choose(Kind, kind, "kind")

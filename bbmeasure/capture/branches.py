@@ -8,7 +8,7 @@ Each hook and poller describes a proposal in its own way:
 - ``www.hooks.github``: branch ``refs/pull/N/merge``, property ``basename``.
 - ``GitHubPullrequestPoller``: branch ``refs/pull/N/merge`` (``magic_link=True``) or the bare name of the head, property
   ``pullrequesturl``; the target only where ``github_property_whitelist`` holds ``github.base.ref``.
-- ``www.hooks.gitlab``: branch is the *target*; category ``merge_request`` or ``note``, property ``target_branch``.
+- ``www.hooks.gitlab``: branch is the *target*; properties ``source_branch`` and ``target_branch``.
 - ``www.hooks.bitbucketcloud`` and ``bitbucketserver``: branch ``refs/pull-requests/N/merge``; the target only where
   ``bitbucket_property_whitelist`` holds ``bitbucket.toRef.branch.name``.  Category ``pull-fulfilled`` is a build of the
   target, ``pull-rejected`` one of the head.
@@ -149,7 +149,7 @@ def _proposal_of_change(change: ChangeFacts) -> Optional[str]:
     if by_ref is not None:
         return by_ref.proposal
     properties = change.properties
-    if change.category in ("merge_request", "note") and "target_branch" in properties:
+    if "source_branch" in properties and "target_branch" in properties:
         return f"gitlab!{_number_in(change.revlink) or 'unknown'}"
     if "pr_number" in properties and "base_branch" in properties:
         return f"refs/pull/{properties['pr_number']}"
@@ -220,9 +220,16 @@ class BuildBranches:
             self.remember(build.buildid, *decided)
         return decided
 
-    def of_buildid(self, buildid: int) -> tuple[BuildBranch, Optional[str]]:
-        """What was decided for a build; an unknown branch for one that is not known any longer."""
-        return self._decided.get(buildid, (BuildBranch(UNKNOWN, "unknown"), None))
+    def of_reported(self, build: Mapping[str, Any]) -> tuple[BuildBranch, Optional[str]]:
+        """Branch and machine class of the build that a reporter gets, where it has captured nothing before."""
+        decided = self._decided.get(build["buildid"])
+        if decided is None:
+            properties = build.get("properties", {})
+            value, source = properties.get(self.machine_property or "", (None, ""))
+            machine = _shortened(str(value)) if value is not None and source == "Worker" else None
+            decided = (branch_of(_reported_sources(build), self.policy), machine)
+            self.remember(build["buildid"], *decided)
+        return decided
 
     def remember(self, buildid: Optional[int], branch: BuildBranch, machine: Optional[str]) -> None:
         """Keep a decision; a build without an id is decided anew each time."""
@@ -255,6 +262,16 @@ def sources_of(build: Any) -> list[SourceFacts]:
             changes=tuple(change_facts(change) for stamp in same for change in stamp.changes),
         )
         for codebase, same in stamps.items()
+    ]
+
+
+def _reported_sources(build: Mapping[str, Any]) -> list[SourceFacts]:
+    """The facts of a build of the Data API: its changes are known by the properties that they gave the build."""
+    properties = {name: value for name, (value, source) in build.get("properties", {}).items() if source == "Change"}
+    stamps = (build.get("buildset") or {}).get("sourcestamps") or ()
+    changes = (ChangeFacts(category=properties.get("event"), properties=properties),) if properties else ()
+    return [
+        SourceFacts(stamp["branch"], stamp["codebase"], stamp.get("patch") is not None, changes) for stamp in stamps
     ]
 
 

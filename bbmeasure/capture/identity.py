@@ -74,7 +74,7 @@ def _reported_fields(build: Mapping[str, Any], branches: BuildBranches) -> Build
     worker, source = properties.get("workername", ("", ""))
     trusted = worker if source == "Worker" else ""  # a step may set the property to what its command prints
     values = {name: value for name, (value, _) in properties.items()}
-    branch, machine = branches.of_buildid(build["buildid"])
+    branch, machine = branches.of_reported(build)
     context = recorded_context(builder["name"], trusted, build["number"], build["buildid"], values, branch, machine)
     return astuple(context)
 

@@ -36,7 +36,7 @@ def migrate(
     try:
         known = yield storage.recall(list(state))
         refused = yield _declare(storage, infos, pending)
-        points = [point for point in points if point.series not in refused]
+        points = [point for point in points if (point.series, point.builder or "") not in refused]
         points, state = continue_totals(points, state, first_values, known)
         for begin in range(0, len(points), BATCH):
             yield storage.write(points[begin : begin + BATCH])
@@ -47,14 +47,16 @@ def migrate(
 
 
 @defer.inlineCallbacks
-def _declare(storage: Storage, infos: Sequence[SeriesInfo], pending: PendingWrites) -> Generator[Any, Any, set[str]]:
-    """Declare each series; returns the names of those that the store refuses."""
+def _declare(
+    storage: Storage, infos: Sequence[SeriesInfo], pending: PendingWrites
+) -> Generator[Any, Any, set[tuple[str, str]]]:
+    """Declare each series; returns name and builder of those that the store refuses."""
     refused = set()
     for info in infos:
         try:
             yield storage.declare(info)
         except SeriesConflictError as error:
-            refused.add(info.name)
+            refused.add((info.name, "".join(info.builders)))
             pending.count("migration_failed", f"points from before the store was open are lost: {error}")
     return refused
 

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 
 from bbmeasure.errors import SeriesConflictError, StorageError
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import Direction
+from bbmeasure.records import Direction, canonical_series
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
-from bbmeasure.storage.influxdb.line_protocol import LineError, clean_series, measurement, metadata_line
+from bbmeasure.storage.influxdb.line_protocol import LineError, measurement, metadata_line
 from bbmeasure.storage.influxdb.results import StoredMetadata, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.validation import reconcile
@@ -74,7 +74,7 @@ class MetadataExporter:
         now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
-            current = stored.get(clean_series(info.name))
+            current = stored.get(canonical_series(info.name))
             if current is None:
                 lines.append(metadata_line(info, now, self._master))
                 continue

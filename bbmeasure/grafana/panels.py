@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.influxdb.line_protocol import clean_series
+from bbmeasure.records import Direction, Kind, canonical_series
 
 Json = dict[str, Any]
 
@@ -78,7 +77,7 @@ def group_series(series: Iterable[SeriesInfo]) -> list[SeriesGroup]:
     found: dict[tuple[str, Direction], list[str]] = {}
     for info in {info.name: info for info in (*BUILTIN_SERIES, *series)}.values():
         if info.kind is not Kind.TEXT and not info.name.startswith("master."):
-            found.setdefault((grafana_unit(info.unit, info.kind), info.better), []).append(clean_series(info.name))
+            found.setdefault((grafana_unit(info.unit, info.kind), info.better), []).append(canonical_series(info.name))
     return [
         SeriesGroup(unit, better, tuple(sorted(names)))
         for (unit, better), names in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].value))

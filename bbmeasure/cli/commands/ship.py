@@ -16,8 +16,9 @@ from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
 from bbmeasure.export.metadata import is_valid_series
 from bbmeasure.model import SeriesInfo
+from bbmeasure.records import canonical_series
 from bbmeasure.storage.influxdb import influxql
-from bbmeasure.storage.influxdb.line_protocol import METADATA, LineWriter, clean_series, metadata_line
+from bbmeasure.storage.influxdb.line_protocol import METADATA, LineWriter, metadata_line
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.units import excerpt
@@ -128,7 +129,7 @@ def _declare(client: BlockingClient, infos: frozenset[SeriesInfo]) -> None:
             raise
         rows = []  # the user may only write
     on_server = {row.get("value") for row in rows}
-    missing = [info for info in infos if clean_series(info.name) not in on_server and is_valid_series(info)]
+    missing = [info for info in infos if canonical_series(info.name) not in on_server and is_valid_series(info)]
     try:
         if missing:
             client.write([metadata_line(info, time.time_ns()).rstrip() for info in missing])

@@ -24,6 +24,7 @@ class MeasuredMixin:
         self.measurePlan = getattr(self.builder.config, "measurePlan", Plan())  # type: ignore[attr-defined]
         self._measure_times = finished_build.Times(self.master.reactor)  # type: ignore[attr-defined]
         self._measure_times.build_started()
+        state_of(self.master).pipeline.branches.of_build(self)  # type: ignore[attr-defined]
         return super().startBuild(*args, **kwargs)  # type: ignore[misc]
 
     def getNextStep(self) -> Any:

@@ -9,8 +9,8 @@ from twisted.internet import defer
 
 from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.model import SeriesInfo
+from bbmeasure.records import canonical_series
 from bbmeasure.storage.base import Storage
-from bbmeasure.storage.influxdb.line_protocol import clean_series
 from bbmeasure.units import excerpt
 
 #: Seconds for which kinds and units of series are cached.
@@ -50,7 +50,7 @@ class SeriesCache:
     def find(self, storage: Storage, name: str) -> Generator[Any, Any, SeriesInfo]:
         """The series called ``name`` or, in InfluxDB, named so; UnknownSeriesError if there is none."""
         infos = yield self.get(storage, name)
-        info: Optional[SeriesInfo] = infos.get(name) or infos.get(clean_series(name))
+        info: Optional[SeriesInfo] = infos.get(name) or infos.get(canonical_series(name))
         if info is None:
             raise UnknownSeriesError(f"series {excerpt(name)}: no such series")
         return info

@@ -14,6 +14,7 @@ from typing import Optional
 
 from bbmeasure.errors import QueryError
 from bbmeasure.model import Query
+from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.influxdb.line_protocol import (
     EARLIEST,
@@ -21,8 +22,6 @@ from bbmeasure.storage.influxdb.line_protocol import (
     LATEST,
     METADATA,
     STATE,
-    clean_series,
-    clean_text,
 )
 
 #: Prefix of the fields' aliases in responses, which distinguishes them from tags.
@@ -63,7 +62,7 @@ def identifier(name: str) -> str:
 
 def source(series: str, policy: Optional[str] = None) -> str:
     """Return the FROM clause of a series."""
-    return _measurement(clean_series(series), policy)
+    return _measurement(canonical_series(series), policy)
 
 
 def _measurement(name: str, policy: Optional[str]) -> str:
@@ -76,12 +75,12 @@ def _all_measurements(policy: Optional[str]) -> str:
 
 def _where(query: Query, bound: _Parameters, tag_keys: Iterable[str] = ()) -> list[str]:
     """Return the conditions of a query; with ``exact_tags`` the other ``tag_keys`` must be empty."""
-    wanted = {clean_text(key): clean_text(value) for key, value in query.tags.items()}
+    wanted = {canonical_tag(key): canonical_tag(value) for key, value in query.tags.items()}
     if query.exact_tags:
         wanted = {**dict.fromkeys(set(tag_keys) - {"builder", "worker", "build"}, ""), **wanted}
     for key, value in (("builder", query.builder), ("worker", query.worker)):
         if value is not None:
-            wanted[key] = clean_text(value)
+            wanted[key] = canonical_tag(value)
     conditions = [_tag_is(key, wanted[key], bound) for key in sorted(wanted)]
     return conditions + _of_builders(query.builders, bound) + _between(query.since, query.until)
 
@@ -90,7 +89,7 @@ def _of_builders(builders: Optional[frozenset[str]], bound: _Parameters) -> list
     """Return the condition on the builder, no condition for None."""
     if builders is None:
         return []
-    alternatives = [f'"builder"::tag = {bound(clean_text(name))}' for name in sorted(builders)]
+    alternatives = [f'"builder"::tag = {bound(canonical_tag(name))}' for name in sorted(builders)]
     return [f"({' OR '.join(alternatives) or _MATCHES_NOTHING})"]
 
 
@@ -195,7 +194,7 @@ def tag_keys(series: str, *, policy: Optional[str] = None) -> Statement:
 def series_metadata(*series: str, policy: Optional[str] = None) -> Statement:
     """Select the latest metadata of some series, or of all.  Its parameters can be joined with other statements'."""
     bound = _Parameters("d")
-    wanted = " OR ".join(f'"series"::tag = {bound(clean_series(name))}' for name in series)
+    wanted = " OR ".join(f'"series"::tag = {bound(canonical_series(name))}' for name in series)
     conditions = [wanted] if wanted else []
     what = '"kind"::field, "unit"::field, "better"::field, "name"::field, "master"::field'
     rest = ' GROUP BY "series" ORDER BY time DESC LIMIT 1'
@@ -230,7 +229,7 @@ def recall(keys: Sequence[str], *, policy: Optional[str] = None) -> Statement:
     """Select the running totals of ``keys``, one statement each."""
     bound = _Parameters()
     origin = _measurement(STATE, policy)
-    texts = [_select('last("value"::field)', origin, [f'"key"::tag = {bound(clean_text(key))}']) for key in keys]
+    texts = [_select('last("value"::field)', origin, [f'"key"::tag = {bound(canonical_tag(key))}']) for key in keys]
     return Statement("; ".join(texts), bound.params)
 
 
@@ -246,8 +245,8 @@ def forget(series: str, keys: Sequence[str] = ()) -> Statement:
     """
     bound = _Parameters()
     texts = [f"DROP SERIES FROM {source(series)}"]
-    texts.append(f'DROP SERIES FROM {identifier(METADATA)} WHERE "series" = {bound(clean_series(series))}')
-    texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(clean_text(key))}' for key in keys]
+    texts.append(f'DROP SERIES FROM {identifier(METADATA)} WHERE "series" = {bound(canonical_series(series))}')
+    texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(canonical_tag(key))}' for key in keys]
     return Statement("; ".join(texts), bound.params)
 
 

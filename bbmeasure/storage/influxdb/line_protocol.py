@@ -21,6 +21,7 @@ from typing import NamedTuple, Optional
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.units import excerpt
 
 #: Measurements of the series' metadata and of running totals.
@@ -53,22 +54,9 @@ class UnsupportedTextError(LineError):
     """A text value for a server that stores numbers only."""
 
 
-def clean_text(text: str) -> str:
-    """Return a tag's key or value as InfluxDB stores it: newlines and NULs are spaces, trailing backslashes removed."""
-    return text.translate(_LINE_BREAKS).rstrip("\\")
-
-
-def clean_series(name: str) -> str:
-    """Return the measurement of a series, for lines and for queries."""
-    cleaned = clean_text(name).replace("\\", "_")
-    if cleaned[:1] in ("#", "\t"):
-        cleaned = "_" + cleaned[1:]
-    return cleaned or "_"
-
-
 def measurement(series: str) -> str:
     """Return the measurement of a series; raises LineError for the measurements that bbmeasure reserves."""
-    cleaned = clean_series(series)
+    cleaned = canonical_series(series)
     if cleaned in (METADATA, STATE):
         raise LineError(f"series {series!r}: expected another name, as bbmeasure reserves this one")
     return cleaned
@@ -78,7 +66,7 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags as InfluxDB stores them, sorted, without empty ones; raises LineError for equal names."""
     cleaned: dict[str, str] = {}
     for key, value in tags.items():
-        name, text = clean_text(key), clean_text(value)
+        name, text = canonical_tag(key), canonical_tag(value)
         if not name or name in cleaned:
             raise LineError(f"tag {excerpt(key)}: expected a name that is unique without newlines and trailing \\")
         cleaned[name] = text
@@ -93,7 +81,7 @@ def quote_string(text: str) -> str:
 def series_key(measurement: str, tags: Mapping[str, str]) -> str:
     """Return measurement and tags, escaped; raises LineError if they are too long.
 
-    The names must be clean, see :func:`clean_series` and :func:`clean_tags`.
+    The names must be clean, see :func:`canonical_series` and :func:`clean_tags`.
     """
     parts = [measurement.translate(_MEASUREMENT)]
     parts.extend(f"{name.translate(_KEY)}={value.translate(_KEY)}" for name, value in tags.items())
@@ -108,12 +96,12 @@ def metadata_line(info: SeriesInfo, time: int, master: str = "") -> str:
     fields = {"kind": info.kind.value, "unit": info.unit, "better": info.better.value, "name": info.name}
     fields.update({"master": master} if master else {})
     written = ",".join(f"{name}={quote_string(value)}" for name, value in fields.items())
-    return f"{series_key(METADATA, {'series': clean_series(info.name)})} {written} {time}\n"
+    return f"{series_key(METADATA, {'series': canonical_series(info.name)})} {written} {time}\n"
 
 
 def state_line(key: str, value: float, time: int) -> str:
     """Return the line, with its newline, that stores a running total."""
-    return f"{series_key(STATE, {'key': clean_text(key)})} value={float(value)!r} {time}\n"
+    return f"{series_key(STATE, {'key': canonical_tag(key)})} value={float(value)!r} {time}\n"
 
 
 class LineWriter:
@@ -190,7 +178,7 @@ class LineWriter:
 
     def _make_key(self, series: str, build: Optional[BuildContext], tags: Mapping[str, str]) -> str:
         for tag in tags:
-            cleaned = clean_text(tag)
+            cleaned = canonical_tag(tag)
             if cleaned in _RESERVED_TAGS or (cleaned in FIELDS and cleaned != tag):
                 raise LineError(f"tag {excerpt(tag)}: expected a name other than those of bbmeasure's fields and tags")
         all_tags = dict(tags)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bbmeasure.model import Bucket, BuildContext, Point, SeriesInfo
-from bbmeasure.records import Direction, Kind
+from bbmeasure.records import Direction, Kind, canonical_tag
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.line_protocol import (
     FIELDS,
     METADATA,
     STATE,
-    clean_text,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS
 
@@ -122,7 +121,7 @@ def read_series(
     A measurement without metadata is a series of numbers or texts if it has any.  With builders ``only``, series
     without points of these are omitted.
     """
-    shown = None if only is None else {clean_text(name) for name in only}
+    shown = None if only is None else {canonical_tag(name) for name in only}
     counts, builders, *ends = contents
     by_name: dict[str, SeriesInfo] = dict(infos)
     for series in counts:

@@ -19,13 +19,13 @@ from twisted.python.failure import Failure
 
 from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.records import canonical_series
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import (
     METADATA,
     LineWriter,
-    clean_series,
     measurement,
     metadata_line,
     state_line,
@@ -139,7 +139,7 @@ class InfluxStorage:
         """Declare kind, unit and direction of a series, see :class:`~bbmeasure.storage.base.Storage`."""
         measurement(info.name)
         results = yield self._query(influxql.series_metadata(info.name, policy=self._policy))
-        stored = read_metadata(results[0]).get(clean_series(info.name))
+        stored = read_metadata(results[0]).get(canonical_series(info.name))
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
         if stored is not None:
             declared = reconcile(replace(stored.info, name=info.name), declared, override=override)
@@ -238,7 +238,7 @@ class InfluxStorage:
         """Return the newest point; with ``before``, the newest of a build with a smaller buildid."""
         scope = yield self._scope(query)
         found = yield self._points(
-            influxql.points(query, 1, before=before, **scope), {clean_series(query.series): query.series}
+            influxql.points(query, 1, before=before, **scope), {canonical_series(query.series): query.series}
         )
         return found[0] if found else None
 
@@ -248,7 +248,9 @@ class InfluxStorage:
         """Return the newest ``limit`` points, oldest first."""
         check_limit(limit)
         scope = yield self._scope(query)
-        found = yield self._points(influxql.points(query, limit, **scope), {clean_series(query.series): query.series})
+        found = yield self._points(
+            influxql.points(query, limit, **scope), {canonical_series(query.series): query.series}
+        )
         found.reverse()
         return found  # type: ignore[no-any-return]
 

@@ -127,9 +127,9 @@ class TestInBuilds:
         for properties in (named, {**named, "workername": ("forged", "SetPropertyFromCommand Step")}, {}):
             yield captureData("size", 1, build={**build, "properties": properties}, master=master)
         assert [point.build for point in captured_points(master)] == [
-            BuildContext("first", "bot1", 7, 107, revision="abc"),
-            BuildContext("first", "", 7, 107, revision="abc"),
-            BuildContext("first", "", 7, 107),
+            BuildContext("first", "bot1", 7, 107, revision="abc", branch="main"),
+            BuildContext("first", "", 7, 107, revision="abc", branch="main"),
+            BuildContext("first", "", 7, 107, branch="main"),
         ]
 
     @inlineCallbacks

@@ -53,7 +53,7 @@ def test_totals_continue_from_the_store(capture: Pipeline, clock: task.Clock) ->
 def test_conflicting_series(capture: Pipeline) -> None:
     """A series that the store holds to be something else is refused and counted; others are migrated."""
     storage = MemoryStorage()
-    storage.declare(SeriesInfo("a", Kind.SIZE, "bytes"))
+    storage.declare(SeriesInfo("a", Kind.SIZE, "bytes", builders=("first",)))
     for name in ("a", "b"):
         capture.capture(value_of(name, 1, unit="s"))
     capture.attach(storage)

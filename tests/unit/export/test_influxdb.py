@@ -12,8 +12,8 @@ from twisted.logger import formatEvent
 
 from bbmeasure.export.interfaces import OutboxLimits
 from bbmeasure.model import BuildContext, Point, SeriesInfo
-from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_series, clean_tags
+from bbmeasure.records import Direction, Kind, canonical_series
+from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_tags
 from tests.hostile import losing_answers
 from tests.servers import Influxd, free_port, make_certificate
 from tests.unit.export.journal_bench import NOW, SECRET, Bench, inlineCallbacks, landed, points
@@ -59,10 +59,10 @@ def test_hostile_names(bench: Bench, influxd: Influxd) -> Any:
     yield bench.journal.write(written)
     bench.ship(influxd.url)
     yield bench.shipped()
-    expected = sorted({clean_series(point.series) for point in written} | {"bbmeasure_series"})
+    expected = sorted({canonical_series(point.series) for point in written} | {"bbmeasure_series"})
     assert sorted(influxd.measurements("t")) == expected
     for point in written:
-        quoted = clean_series(point.series).replace("\\", "\\\\").replace('"', '\\"')
+        quoted = canonical_series(point.series).replace("\\", "\\\\").replace('"', '\\"')
         (row,) = landed(influxd, quoted)
         for tag, value in clean_tags(point.tags).items():
             assert row[tag] == value

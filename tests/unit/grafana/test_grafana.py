@@ -19,9 +19,9 @@ from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
 from bbmeasure.grafana.links import Grafana, check_dashboards
 from bbmeasure.grafana.provisioning import known_series, write_provisioning
 from bbmeasure.model import BuildContext, Point, SeriesInfo
-from bbmeasure.records import Direction, Kind
+from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.reports import serialize
-from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_series
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.urls import check_url
 from tests.grafana_model import Board
@@ -222,7 +222,7 @@ def test_tables_link_each_row_to_its_build(written):
 def test_units_and_directions(written, uid, series, unit, label):
     """A curve whose name starts with that of a known series has its unit and direction."""
     panel = next(one for one in dashboards_of(written)[uid]["panels"] if one["title"] == "$series")
-    line = f"{clean_series(series)}: worker 1"
+    line = f"{canonical_series(series)}: worker 1"
     found = {}
     for override in panel["fieldConfig"]["overrides"]:
         assert override["matcher"]["id"] == "byRegexp"
@@ -385,7 +385,7 @@ def board(written, database):
     return lambda uid: Board(dashboards_of(written)[uid], database, START, START + 100 * HOUR)
 
 
-ALL_SERIES = sorted({clean_series(name) for name in HOSTILE} | {clean_series(info.name) for info in KNOWN})
+ALL_SERIES = sorted({canonical_series(name) for name in HOSTILE} | {canonical_series(info.name) for info in KNOWN})
 
 
 @pytest.mark.slow

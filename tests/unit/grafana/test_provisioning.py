@@ -12,9 +12,8 @@ from bbmeasure.grafana import panels
 from bbmeasure.grafana.dashboards import BUILDER, OVERVIEW, SERIES
 from bbmeasure.grafana.provisioning import known_series, write_provisioning
 from bbmeasure.model import Point, SeriesInfo
-from bbmeasure.records import Direction, Kind
+from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.reports import serialize
-from bbmeasure.storage.influxdb.line_protocol import clean_series
 from bbmeasure.storage.sqlite.journal import Journal
 from tests.unit.grafana.examples import HOSTILE, KNOWN, dashboards_of
 
@@ -94,7 +93,7 @@ def test_tables_link_each_row_to_its_build(written):
 def test_units_and_directions(written, uid, series, unit, label):
     """A curve whose name starts with that of a known series has its unit and direction."""
     panel = next(one for one in dashboards_of(written)[uid]["panels"] if one["title"] == "$series")
-    line = f"{clean_series(series)}: worker 1"
+    line = f"{canonical_series(series)}: worker 1"
     found = {}
     for override in panel["fieldConfig"]["overrides"]:
         assert override["matcher"]["id"] == "byRegexp"

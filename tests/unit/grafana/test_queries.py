@@ -10,7 +10,8 @@ import requests
 from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
 from bbmeasure.grafana.provisioning import write_provisioning
 from bbmeasure.model import BuildContext, Point
-from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_series
+from bbmeasure.records import canonical_series
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from tests.grafana_model import Board
 from tests.servers import Influxd
 from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, dashboards_of
@@ -55,7 +56,7 @@ def board(written, database):
     return lambda uid: Board(dashboards_of(written)[uid], database, START, START + 100 * HOUR)
 
 
-ALL_SERIES = sorted({clean_series(name) for name in HOSTILE} | {clean_series(info.name) for info in KNOWN})
+ALL_SERIES = sorted({canonical_series(name) for name in HOSTILE} | {canonical_series(info.name) for info in KNOWN})
 
 
 @pytest.mark.slow

@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbmeasure.model import BuildContext, Point
+from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.storage.influxdb.line_protocol import (
     EARLIEST,
     LATEST,
     LineError,
     LineWriter,
     UnsupportedTextError,
-    clean_series,
     clean_tags,
-    clean_text,
     write_slices,
 )
 from tests.servers import Influxd
@@ -168,20 +167,20 @@ def test_empty_fields_and_tags_are_omitted(influxd: Influxd) -> None:
 def test_hostile_tag_values(influxd: Influxd, text: str) -> None:
     """A tag value is stored unchanged except for newlines, NULs and trailing backslashes."""
     landed = land(influxd, Point("s", NOW, 1.0, {"mine": text}, replace(BUILD, builder=text, worker=text)))
-    assert landed["mine"] == landed["builder"] == landed["worker"] == kept(clean_text(text))
+    assert landed["mine"] == landed["builder"] == landed["worker"] == kept(canonical_tag(text))
     assert landed["value"] == 1
 
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text != "time"])
 def test_hostile_tag_names(influxd: Influxd, text: str) -> None:
     """A tag's name is stored as its value is."""
-    assert land(influxd, Point("s", NOW, 1.0, {text: "x"}))[kept(clean_text(text))] == "x"
+    assert land(influxd, Point("s", NOW, 1.0, {text: "x"}))[kept(canonical_tag(text))] == "x"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_series_names(influxd: Influxd, text: str) -> None:
-    """A series name becomes the one measurement that clean_series returns."""
-    assert land(influxd, Point(text, NOW, 1.0, {"tag": "x"}))["series"] == kept(clean_series(text))
+    """A series name becomes the one measurement that canonical_series returns."""
+    assert land(influxd, Point(text, NOW, 1.0, {"tag": "x"}))["series"] == kept(canonical_series(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -220,13 +219,13 @@ def test_any_point_is_stored_once(influxd: Influxd, point: Point) -> None:
     empty(influxd)
     answer = write(influxd, LineWriter().line(point))
     assert answer.status_code == 204, answer.text
-    assert influxd.measurements("t") == [kept(clean_series(point.series))]
-    (row,) = influxd.rows(f"SELECT * FROM {identifier(kept(clean_series(point.series)))}", "t")
+    assert influxd.measurements("t") == [kept(canonical_series(point.series))]
+    (row,) = influxd.rows(f"SELECT * FROM {identifier(kept(canonical_series(point.series)))}", "t")
     assert row["time"] == point.time
     assert float(row["value"]) == point.value
     assert {name: text for name, text in row.items() if name in expected} == expected
     if point.build is not None:
-        builder = clean_text(point.build.builder)
+        builder = canonical_tag(point.build.builder)
         assert row.get("builder") == (kept(builder) if builder else None)
         assert (row["build"], row["buildid"]) == (point.build.build, point.build.buildid)
         assert row["step"].replace("\n", " ") == kept(point.build.step or "").replace("\n", " ")
