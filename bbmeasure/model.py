@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 
 from bbmeasure import times
-from bbmeasure.errors import QueryError
-from bbmeasure.records import Direction, Kind, canonical_series, check_tags
-from bbmeasure.units import excerpt
+from bbmeasure.errors import MeasureError, QueryError
+from bbmeasure.records import Direction, Kind, canonical_series, check_tags, choose
+from bbmeasure.units import excerpt, find
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -130,6 +130,20 @@ class Query:
             raise QueryError("since: expected a time that is not after until")
 
 
+def line_query(series: str, tags: Mapping[str, str], build: Optional[BuildContext]) -> Optional[Query]:
+    """The query of the line that a value of that build is compared with.
+
+    Of a proposal it is its target's line.  None for a build whose target is unknown, which has nothing to compare with.
+    """
+    if build is None:
+        return Query(series, builder="", tags=tags, exact_tags=True)
+    if build.branch is None:
+        return None
+    return Query(
+        series, builder=build.builder, tags=tags, exact_tags=True, branch=build.branch, machine=build.machine_class
+    )
+
+
 @dataclass(frozen=True)
 class LineInfo:
     """A line, which is what one curve shows, with the meaning of its series and a description of its points.
@@ -184,6 +198,8 @@ class Filters(TypedDict, total=False):
     worker: Optional[str]
     branch: Optional[str]
     proposal: Optional[str]
+    kind: Union[Kind, str, None]
+    unit: Optional[str]
     tags: Optional[Mapping[str, Any]]
 
 
@@ -196,11 +212,10 @@ def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
     unknown = filters.keys() - Filters.__annotations__.keys()
     if unknown:
         raise TypeError(f"unknown arguments {sorted(unknown)}: expected some of {', '.join(Filters.__annotations__)}")
-    names = {argument: filters.get(argument) for argument in ("builder", "worker", "branch", "proposal")}
+    names: dict[str, Any] = {name: filters.get(name) or None for name in ("builder", "worker", "branch", "proposal")}
     for argument, name in names.items():
         if name is not None and not isinstance(name, str):
             raise QueryError(f"{argument} {excerpt(str(name))}: expected a name")
-    given = {argument: name or None for argument, name in names.items()}
     tags = filters.get("tags")
     try:
         checked_tags = check_tags(tags, reserved=False) if tags else {}
@@ -209,4 +224,15 @@ def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
     since = times.read(filters.get("since"), now, "since")
     until = times.read(filters.get("until"), now, "until")
     series = canonical_series(series) if isinstance(series, str) and series else series
-    return Query(series, since, until, tags=checked_tags, **given)  # type: ignore[arg-type]  # names, checked above
+    kind, unit = _meaning(filters.get("kind"), filters.get("unit"))
+    return Query(series, since, until, tags=checked_tags, kind=kind, unit=unit, **names)
+
+
+def _meaning(kind: Union[Kind, str, None], unit: Optional[str]) -> tuple[Optional[Kind], Optional[str]]:
+    """Kind and base unit of arguments, each None where it is not given."""
+    if unit and not isinstance(unit, str):
+        raise QueryError(f"unit {excerpt(str(unit))}: expected a unit such as bytes")
+    try:
+        return choose(Kind, kind, "kind") if kind else None, find(unit).base if unit else None
+    except MeasureError as error:
+        raise QueryError(str(error)) from None

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bbmeasure.errors import QueryError
-from bbmeasure.model import Filters
+from bbmeasure.model import EVERY_PROPOSAL, Filters
 from bbmeasure.units import excerpt
 
 
@@ -27,6 +27,12 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that select points of a series."""
     parser.add_argument("--builder", metavar="NAME")
     parser.add_argument("--worker", metavar="NAME")
+    parser.add_argument("--branch", metavar="NAME", help="only builds judged on it; without it all trusted branches")
+    proposals = parser.add_mutually_exclusive_group()
+    proposals.add_argument("--proposal", metavar="NAME", help="only builds of this proposal, such as refs/pull/12")
+    proposals.add_argument("--proposals", action="store_true", help="builds of proposals too")
+    parser.add_argument("--kind", help="which kind, where builders give the series several")
+    parser.add_argument("--unit", help="which unit, where builders give the series several")
     parser.add_argument("--since", metavar="TIME", help="ISO 8601, unix seconds, or an age such as 7d")
     parser.add_argument("--until", metavar="TIME", help="the end of the range, which does not include it")
     parser.add_argument("--tag", metavar="K=V", action="append", default=[], help="may be given several times")
@@ -37,6 +43,10 @@ def read_filters(options: argparse.Namespace) -> Filters:
     return {
         "builder": options.builder,
         "worker": options.worker,
+        "branch": options.branch,
+        "proposal": EVERY_PROPOSAL if options.proposals else options.proposal,
+        "kind": options.kind,
+        "unit": options.unit,
         "since": options.since,
         "until": options.until,
         "tags": dict(_read_tag(tag) for tag in options.tag),

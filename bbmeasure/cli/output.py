@@ -28,6 +28,15 @@ def format_change(change: Optional[float]) -> str:
     return "\u2013" if change is None else f"{change * 100:+.1f} %"
 
 
+def format_mix(lines: int, branches: Sequence[Optional[str]]) -> str:
+    """The sentence that says how many lines a statistic mixes; ``branches`` are those of the lines, None for none."""
+    if len(branches) < 2:
+        return f"mixes {lines} lines, which differ in builder, tags or machine"
+    named = [clean(branch or "no branch", 40) for branch in branches[:MAX_BRANCHES]]
+    more = f" and {len(branches) - MAX_BRANCHES} more" if len(branches) > MAX_BRANCHES else ""
+    return f"mixes {lines} lines of {len(branches)} branches: {', '.join(named)}{more}; --branch selects one"
+
+
 def clean(text: str, max_length: int = 60) -> str:
     """Untrusted text on one line of a terminal: control characters are replaced, and the text is cut to length."""
     printable = "".join(char if not unicodedata.category(char).startswith("C") else "\ufffd" for char in text)
@@ -49,6 +58,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1)
     return "\n".join(lines)
 
 
+#: Branches that are named where a statistic mixes several.
+MAX_BRANCHES = 5
 #: Columns of the demo's overview.
 OVERVIEW = ("series", "last", "change", "average", "deviation", "minimum", "maximum")
 

@@ -17,7 +17,8 @@ from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import Filters, make_query
 from bbmeasure.reports import serialize
-from bbmeasure.reports.summary import SummaryRequest, find_series, read_statistics
+from bbmeasure.reports.selection import every_line, select, select_nothing, without_range
+from bbmeasure.reports.summary import SummaryRequest, read_statistics
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.urls import check_url
 
@@ -62,9 +63,11 @@ class JournalSource:
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
         """Statistics of one series."""
-        info = find_series(self._reader.series(), series)
         query = make_query(series, now=time.time(), **filters)
-        request = SummaryRequest(info, query, read_statistics(names, info.kind))
+        selection = select(query, self._reader.lines(without_range(query)))
+        if selection is None:
+            selection = select_nothing(query, self._reader.lines(every_line(query)))
+        request = SummaryRequest(selection, query, read_statistics(names, selection.info.kind))
         return request.answer(self._reader.summarize(request.query, request.statistics))
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """Getters: one function for each statistic of a series.
 
-Each getter takes ``(series, *, since, until, builder, worker, tags, source, master)``.  ``since`` and ``until`` are
-unix seconds, ISO 8601, an age such as ``"7d"`` or a datetime; the range is [since, until).  ``source`` is the name of
-an instance whose server answers in place of the journal; ``master`` is needed if several masters run.
+Each getter takes ``(series, *, since, until, builder, worker, branch, proposal, kind, unit, tags, source, master)``.
+``since`` and ``until`` are unix seconds, ISO 8601, an age such as ``"7d"`` or a datetime; the range is [since, until).
+Points of proposals are left out unless ``proposal`` is the name of one, or ``"*"`` for all.  ``kind`` and ``unit``
+select one of several meanings that builders give a name.  ``source`` is the name of an instance whose server answers
+in place of the journal; ``master`` is needed if several masters run.
 
 Each returns a Deferred of a number, or of None if no point matches.  It fails with QueryError for an invalid argument
 and with StorageUnavailableError if the store does not answer.

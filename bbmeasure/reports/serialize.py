@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from bbmeasure import times
-from bbmeasure.model import Bucket, Health, Point, SeriesInfo
+from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.reports.selection import Selection
 from bbmeasure.statistics import Value
 
 Json = dict[str, Any]
@@ -50,17 +51,19 @@ def info_answer(info: SeriesInfo) -> Json:
     }
 
 
-def statistics_answer(
-    info: SeriesInfo, builder: Optional[str], count: int, values: Mapping[str, Optional[Value]]
-) -> Json:
-    """The answer of ``statistics``; ``builder`` is None for all builders together."""
+def statistics_answer(selection: Selection, query: Query, count: int, values: Mapping[str, Optional[Value]]) -> Json:
+    """The answer of ``statistics``; ``builder`` is None for all builders together, ``branch`` for all branches."""
+    info = selection.info
     integral = {name: int(value) if name == "count" and value is not None else value for name, value in values.items()}
     return {
         "series": info.name,
-        "builder": builder,
+        "builder": query.builder,
+        "branch": query.branch,
         "unit": info.unit,
         "kind": info.kind.value,
         "count": count,
+        "lines": selection.lines,
+        "branches": list(selection.branches),
         "statistics": integral,
     }
 
@@ -81,6 +84,8 @@ def point_answer(point: Point) -> Json:
         "buildid": build.buildid if build else None,
         "worker": build.worker if build else None,
         "revision": build.revision if build else None,
+        "branch": build.branch if build else None,
+        "proposal": build.proposal or None if build else None,
         "tags": tags_answer(point.tags),
     }
 
@@ -112,6 +117,8 @@ def record_answer(point: Point, info: SeriesInfo, previous: Optional[Point]) -> 
     return {
         "series": point.series,
         "step": point.build.step if point.build else None,
+        "branch": point.build.branch if point.build else None,
+        "proposal": point.build.proposal or None if point.build else None,
         "value": point.value,
         "unit": info.unit,
         "kind": info.kind.value,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from bbmeasure import statistics
-from bbmeasure.errors import QueryError, UnknownSeriesError
-from bbmeasure.model import Query, SeriesInfo
+from bbmeasure.errors import QueryError
+from bbmeasure.model import Query
 from bbmeasure.records import Kind
 from bbmeasure.reports import serialize
+from bbmeasure.reports.selection import Selection
 from bbmeasure.statistics import Statistic, Value
-from bbmeasure.units import excerpt
 
 #: The statistics of an answer by default; of a series of texts, those that exist for texts.
 DEFAULT_STATISTICS = (
@@ -29,14 +29,6 @@ DEFAULT_STATISTICS = (
 )
 #: The most statistics of one answer.
 MAX_STATISTICS = 32
-
-
-def find_series(infos: Iterable[SeriesInfo], name: str) -> SeriesInfo:
-    """The series called ``name``; UnknownSeriesError if there is none."""
-    for info in infos:
-        if info.name == name:
-            return info
-    raise UnknownSeriesError(f"series {excerpt(name)}: no such series")
 
 
 def read_statistics(text: Optional[str], kind: Kind = Kind.NUMBER) -> tuple[Statistic, ...]:
@@ -61,7 +53,7 @@ class SummaryRequest:
     and ``statistics`` to the ``summarize`` method of either, and the result to :meth:`answer`.
     """
 
-    info: SeriesInfo
+    selection: Selection
     query: Query
     requested: tuple[Statistic, ...]
 
@@ -73,4 +65,4 @@ class SummaryRequest:
     def answer(self, values: Mapping[str, Optional[Value]]) -> dict[str, Any]:
         """The answer of the JSON API, from the values that the store computed."""
         requested = {statistic.name: values[statistic.name] for statistic in self.requested}
-        return serialize.statistics_answer(self.info, self.query.builder, int(values["count"] or 0), requested)
+        return serialize.statistics_answer(self.selection, self.query, int(values["count"] or 0), requested)

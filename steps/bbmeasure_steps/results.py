@@ -14,7 +14,7 @@ from bbmeasure.capture.identity import Value
 from bbmeasure.capture.plan import Plan, SeriesOverrides, series_name
 from bbmeasure.capture.reserved_series import is_reserved_series
 from bbmeasure.errors import MeasureError, RecordError, UnitError
-from bbmeasure.model import Query
+from bbmeasure.model import line_query
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.reports.serialize import change_of
 from bbmeasure_steps.stdout import MAX_RECORDS
@@ -180,16 +180,9 @@ class StepCapture:
     def _previous(self, value: Value) -> defer.Deferred[Any]:
         """The value of the last earlier build; None where there is none or the journal misses the deadline."""
         context = value.context
-        if context is None or context.branch is None:  # of an unknown target there is no earlier value
+        query = line_query(value.record.name, value.record.tags, context)
+        if context is None or query is None:
             return defer.succeed(None)
-        query = Query(
-            value.record.name,
-            builder=context.builder,
-            tags=value.record.tags,
-            exact_tags=True,
-            branch=context.branch,
-            machine=context.machine_class,
-        )
         lookup: defer.Deferred[Any] = self.pipeline.with_timeout(
             self.pipeline.storage.last(query, before=context.buildid)
         )

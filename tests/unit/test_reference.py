@@ -18,6 +18,7 @@ import bbmeasure_steps
 from bbmeasure.capture.plan import SeriesOverrides, read_switches
 from bbmeasure.cli import commands as cli_commands
 from bbmeasure.master.backfill import command as backfill
+from bbmeasure.master.services.policy import read_policy
 from bbmeasure_scripts.bundle import PROGRAMS
 from bbmeasure_steps import MeasuringStep
 from tests import documented
@@ -90,6 +91,11 @@ def test_every_argument_of_a_service_is_documented(name: str) -> None:
     instance = getattr(bbmeasure, name)
     methods = [getattr(instance, method, None) for method in ("arguments_class", "checkConfig", "reconfigService")]
     check("services.rst", name, arguments_of(*filter(None, methods)))
+
+
+def test_every_argument_of_the_policy_is_documented() -> None:
+    """The section on the policy has its arguments."""
+    check("services.rst", "MeasurementPolicy", arguments_of(read_policy))
 
 
 def test_every_switch_is_documented() -> None:

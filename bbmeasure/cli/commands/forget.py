@@ -7,8 +7,9 @@ import json
 import sys
 
 from bbmeasure.cli import arguments, config, output
-from bbmeasure.reports.summary import find_series
+from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from bbmeasure.units import excerpt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,16 +24,18 @@ def run(options: argparse.Namespace) -> int:
     """Remove a series from the journal, after a confirmation unless ``--yes`` or ``--json`` is given."""
     path = config.existing_journal(options)
     with JournalReader(path) as reader:
-        info = find_series(reader.series(), options.series)
+        counts = [info.count for info in reader.series() if info.name == options.series]
+    if not counts:
+        raise UnknownSeriesError(f"series {excerpt(options.series)}: no such series")
     if not options.yes and not options.json:
-        print(f"remove {info.count} points of {output.clean(info.name)}? [y/N] ", end="", flush=True)
+        print(f"remove {sum(counts)} points of {output.clean(options.series)}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             print("nothing was removed")
             return 1
     with Journal(path) as journal:
         removed = journal.forget(options.series)
     if options.json:
-        print(json.dumps({"series": info.name, "removed": removed}))
+        print(json.dumps({"series": options.series, "removed": removed}))
         return 0
-    print(f"{removed} points removed; what is captured next starts {output.clean(info.name)} anew")
+    print(f"{removed} points removed; what is captured next starts {output.clean(options.series)} anew")
     return 0

@@ -30,5 +30,7 @@ def run(options: argparse.Namespace) -> int:
         values = answer["statistics"].items()
         rows = [[name, output.format_statistic(name, value, unit, kind)] for name, value in values]
         print(f"{output.clean(answer['series'])} ({answer['count']} points)")
+        if answer.get("lines", 1) > 1:
+            print(output.format_mix(answer["lines"], answer["branches"]))
         print(output.table(("statistic", "value"), rows))
     return 0 if answer["count"] else 1

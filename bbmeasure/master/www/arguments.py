@@ -73,6 +73,10 @@ class Arguments:
             "until": self.get("until"),
             "builder": self.get("builder"),
             "worker": self.get("worker"),
+            "branch": self.get("branch"),
+            "proposal": self.get("proposal"),
+            "kind": self.get("kind"),
+            "unit": self.get("unit"),
             "tags": self.tags,
         }
         return replace(make_query(self.require("series"), now=now, **filters), builders=builders)

@@ -22,11 +22,11 @@ from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
 from bbmeasure.master.www.arguments import FILTERS, Arguments
 from bbmeasure.master.www.authorization import Viewer
-from bbmeasure.master.www.series_cache import SeriesCache
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
-from bbmeasure.model import Point, Query, SeriesInfo
+from bbmeasure.model import LineInfo, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
+from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
 from bbmeasure.reports.summary import SummaryRequest, read_statistics
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
@@ -69,7 +69,6 @@ class Endpoints:
         self.pipeline = state.pipeline
         self._json_writer = json_writer
         self._page_locks: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
-        self._series = SeriesCache(master.reactor)
         self._encoded_lists: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=MAX_CACHED_LISTS)
 
     def _now(self) -> float:
@@ -81,27 +80,28 @@ class Endpoints:
             raise UnknownSeriesError("this master keeps no measurements: c['services'] has no instance of bbmeasure")
         return select_storage(arguments.get("source"), self.master)
 
-    def _find_series(self, storage: Storage, arguments: Arguments) -> defer.Deferred[SeriesInfo]:
-        """The series that the arguments name."""
-        return self._series.find(storage, arguments.require("series"))
-
-    def _check_not_forgotten(self, storage: Storage, arguments: Arguments) -> defer.Deferred[SeriesInfo]:
-        """Raise UnknownSeriesError if the series was removed since it was cached."""
-        self._series.expire()
-        return self._find_series(storage, arguments)
-
     @defer.inlineCallbacks
-    def _query(self, info: SeriesInfo, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Query]:
-        """The query for the points that the user may see; AccessDeniedError if there can be none."""
-        builder = arguments.get("builder")
+    def _select(
+        self, storage: Storage, arguments: Arguments, viewer: Viewer
+    ) -> Generator[Any, Any, tuple[Query, Selection]]:
+        """The query for the points that the user may see, and what it selects.
+
+        UnknownSeriesError for a series without points, AccessDeniedError where the user may see none of them.
+        """
         query = arguments.query(self._now(), None)
-        if builder is not None:
-            yield self._check_builder(builder, viewer)
-            return query
-        visible = yield viewer.visible()
-        if visible is not None and visible.isdisjoint(info.builders):
-            raise AccessDeniedError(f"series {excerpt(info.name)}: you may not see it")
-        return replace(query, builders=visible)
+        if query.builder is not None:
+            yield self._check_builder(query.builder, viewer)
+            visible = None
+        else:
+            visible = yield viewer.visible()
+            query = replace(query, builders=visible)
+        selection = select(query, (yield storage.lines(without_range(query))))
+        if selection is None:
+            lines: list[LineInfo] = yield storage.lines(every_line(query))
+            selection = select_nothing(query, lines)
+            if visible is not None and visible.isdisjoint(line.builder for line in lines):
+                raise AccessDeniedError(f"series {excerpt(query.series)}: you may not see it")
+        return query, selection
 
     @defer.inlineCallbacks
     def _check_builder(self, builder: str, viewer: Viewer) -> Generator[Any, Any, None]:
@@ -115,7 +115,7 @@ class Endpoints:
         visible = yield viewer.visible()
         if visible is not None:
             return _encode_series((yield storage.series(visible)))
-        infos = yield self._series.refresh(storage)
+        infos = yield storage.series()
         for cached, fragments in self._encoded_lists:
             if cached is infos:  # a store returns the same list until something is written
                 return iter(fragments)
@@ -127,13 +127,10 @@ class Endpoints:
     def statistics(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """Statistics of one series."""
         storage = self._storage(arguments)
-        info = yield self._find_series(storage, arguments)
-        statistics = read_statistics(arguments.get("statistics"), info.kind)
-        query = yield self._query(info, arguments, viewer)
-        request = SummaryRequest(info, query, statistics)
+        query, selection = yield self._select(storage, arguments, viewer)
+        statistics = read_statistics(arguments.get("statistics"), selection.info.kind)
+        request = SummaryRequest(selection, query, statistics)
         values = yield storage.summarize(request.query, request.statistics)
-        if not values["count"]:
-            yield self._check_not_forgotten(storage, arguments)
         return encode(request.answer(values))
 
     @defer.inlineCallbacks
@@ -141,8 +138,8 @@ class Endpoints:
         """Points of one series, or buckets of them."""
         storage = self._storage(arguments)
         limit, bucket_count = arguments.limit(), arguments.buckets()
-        info = yield self._find_series(storage, arguments)
-        query = yield self._query(info, arguments, viewer)
+        query, selection = yield self._select(storage, arguments, viewer)
+        info = selection.info
         if bucket_count is not None:
             found = yield storage.buckets(query, bucket_count)
             items = encode_items(found, serialize.bucket_answer)
@@ -150,8 +147,6 @@ class Endpoints:
         else:
             found = yield self._encode_points(storage, query, limit)
             answer = encode_with_list(serialize.points_answer(info, ()), "points", found)
-        if not found:
-            yield self._check_not_forgotten(storage, arguments)
         return answer
 
     @defer.inlineCallbacks
@@ -196,12 +191,12 @@ class Endpoints:
         if build is None and not points:
             raise UnknownSeriesError(f"build {buildid}: no such build")
         points = yield self._visible_records(points, buildid, build, viewer)
-        infos = yield self._series.get(storage)
-        if any(point.series not in infos for point in points):
-            infos = yield self._series.get(storage, *(point.series for point in points))
+        infos = yield _infos_of(storage, points)
         previous = yield self._previous_points(storage, points, buildid)
         records = [
-            (point, infos[point.series], previous[_line_key(point)]) for point in points if point.series in infos
+            (point, info, previous[_line_key(point)])
+            for point in points
+            if (info := infos.get((point.series, point.builder))) is not None
         ]
         items = encode_items(records, lambda record: serialize.record_answer(*record))
         return encode_with_list(serialize.records_answer(()), "records", items)
@@ -237,12 +232,12 @@ class Endpoints:
     def _previous_points(
         self, storage: Storage, points: Sequence[Point], buildid: int
     ) -> Generator[Any, Any, dict[str, Optional[Point]]]:
-        """The newest point of an earlier build for each series, builder and tags."""
+        """The newest point of an earlier build, not of a proposal, of each line that the points are compared with."""
         lines = {_line_key(point): point for point in points}
 
         def last(point: Point) -> defer.Deferred[Optional[Point]]:
-            query = Query(point.series, builder=point.builder, tags=point.tags, exact_tags=True)
-            return storage.last(query, before=buildid)
+            query = line_query(point.series, point.tags, point.build)
+            return defer.succeed(None) if query is None else storage.last(query, before=buildid)
 
         return dict(zip(lines, (yield _map_parallel(last, list(lines.values())))))
 
@@ -288,6 +283,16 @@ def _encode_series(infos: Sequence[SeriesInfo]) -> Fragments:
 def _by_name(values: Mapping[str, Any]) -> list[Any]:
     """The values sorted by their names, as Buildbot starts its services in any order."""
     return [values[name] for name in sorted(values)]
+
+
+@defer.inlineCallbacks
+def _infos_of(
+    storage: Storage, points: Sequence[Point]
+) -> Generator[Any, Any, dict[tuple[str, Optional[str]], SeriesInfo]]:
+    """The series of the points by name and builder."""
+    builders = frozenset(point.builder or "" for point in points)
+    infos: list[SeriesInfo] = (yield storage.series(builders)) if builders else []
+    return {(info.name, builder): info for info in infos for builder in info.builders or (None,)}
 
 
 def _line_key(point: Point) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 import pytest
 
 from tests.hostile import Raw, Reply, Request, Scripted, Silent
@@ -24,7 +26,8 @@ class TestUrl:
         with Scripted(answer) as server:
             result = run(
                 *("report", "a b&c=d", "--url", f"{server.url}/", "--builder", "x/y", "--since", "7d"),
-                *("--tag", "k=v=w", "--statistics", "average,last", "--json"),
+                *("--tag", "k=v=w", "--statistics", "average,last", "--json", "--branch", "release/1"),
+                *("--proposals", "--unit", "ms"),
             )
         assert result.status == 0
         assert result.json["statistics"] == {"average": 1.5, "last": None}
@@ -33,10 +36,27 @@ class TestUrl:
         assert request.query == {
             "series": "a b&c=d",
             "builder": "x/y",
+            "branch": "release/1",
+            "proposal": "*",
+            "unit": "ms",
             "since": "7d",
             "tag.k": "v=w",
             "statistics": "average,last",
         }
+
+    def test_what_is_mixed(self, run: Run) -> None:
+        """The report says how many lines and which branches its statistics mix, and nothing about a single line."""
+        found: dict[str, Any] = {"series": "n", "unit": "1", "count": 2, "statistics": {}}
+
+        def report(lines: int, branches: list[Optional[str]]) -> str:
+            with Scripted(lambda _: Reply(200, {**found, "lines": lines, "branches": branches})) as server:
+                return run("report", "n", "--url", server.url).out
+
+        assert "mix" not in report(1, ["main"])
+        assert "mixes 3 lines, which differ in builder, tags or machine\n" in report(3, ["main"])
+        assert "mixes 2 lines of 2 branches: main, no branch; --branch selects one\n" in report(2, ["main", None])
+        many = report(9, [f"b{number}\n" for number in range(7)])
+        assert "mixes 9 lines of 7 branches: b0\ufffd, b1\ufffd, b2\ufffd, b3\ufffd, b4\ufffd and 2 more;" in many
 
     def test_series(self, run: Run) -> None:
         """The table shows what the API answers."""

@@ -293,4 +293,5 @@ def test_signatures(name: str) -> None:
     assert found.__name__ == f"get{name}"
     assert found.__doc__
     arguments = [one for one in inspect.signature(found).parameters if one != "percentile"]
-    assert arguments == ["series", "since", "until", "builder", "worker", "tags", "source", "master"]
+    filters = ["since", "until", "builder", "worker", "branch", "proposal", "kind", "unit", "tags"]
+    assert arguments == ["series", *filters, "source", "master"]

@@ -7,14 +7,16 @@ import math
 
 import pytest
 
-from bbmeasure.model import Bucket, BuildContext, Health, Point, SeriesInfo
+from bbmeasure.model import Bucket, BuildContext, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.reports import serialize
+from bbmeasure.reports.selection import Selection
 
 NOW = 1_790_000_000
+FIELDS_OF_BUILDS = ("builder", "build", "buildid", "worker", "revision", "branch", "proposal")
 SIZE = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("a", "b"), 2, NOW * 10**9, (NOW + 1) * 10**9, 5.0)
 TEXT = SeriesInfo("version", Kind.TEXT)
-BUILD = BuildContext("a", "bot", 7, 107, "measure", "abc")
+BUILD = BuildContext("a", "bot", 7, 107, "measure", "abc", "main", proposal="refs/pull/12")
 
 
 def test_series():
@@ -49,13 +51,21 @@ def test_series():
 
 def test_a_count_is_an_integer():
     """The count is an integer also among the statistics; statistics without data are null."""
-    answer = serialize.statistics_answer(SIZE, "a", 3, {"count": 3.0, "average": 1.5, "p95": None})
+    answer = serialize.statistics_answer(
+        Selection(SIZE, 2, ("main", None)),
+        Query("size", builder="a", branch="main"),
+        3,
+        {"count": 3.0, "average": 1.5, "p95": None},
+    )
     assert answer == {
         "series": "size",
         "builder": "a",
+        "branch": "main",
         "unit": "bytes",
         "kind": "size",
         "count": 3,
+        "lines": 2,
+        "branches": ["main", None],
         "statistics": {"count": 3, "average": 1.5, "p95": None},
     }
     assert json.dumps(answer["statistics"]["count"]) == "3"
@@ -76,6 +86,8 @@ def test_a_point_of_a_build():
                 "buildid": 107,
                 "worker": "bot",
                 "revision": "abc",
+                "branch": "main",
+                "proposal": "refs/pull/12",
                 "tags": {"opt": "O2"},
             }
         ],
@@ -83,9 +95,11 @@ def test_a_point_of_a_build():
 
 
 def test_a_point_outside_builds():
-    """Builder, build, buildid, worker and revision of a point outside builds are null."""
+    """The fields of builds are null in a point outside builds, as is the proposal of a build that builds none."""
+    trusted = BuildContext("a", "bot", 7, 107, branch="main")
+    assert serialize.point_answer(Point("size", NOW * 10**9, 3.0, build=trusted))["proposal"] is None
     answer = serialize.point_answer(Point("queue", NOW * 10**9, 3.0))
-    assert [answer[key] for key in ("builder", "build", "buildid", "worker", "revision")] == [None] * 5
+    assert [answer[key] for key in FIELDS_OF_BUILDS] == [None] * 7
 
 
 def test_an_empty_bucket():
@@ -105,6 +119,8 @@ def test_a_record_has_the_previous_value():
             {
                 "series": "size",
                 "step": "measure",
+                "branch": "main",
+                "proposal": "refs/pull/12",
                 "value": 110.0,
                 "unit": "bytes",
                 "kind": "size",

@@ -16,7 +16,8 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
-from bbmeasure.model import BuildContext, Point
+from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.records import Kind
 from bbmeasure.reports.summary import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.times import NANOSECONDS
@@ -258,6 +259,87 @@ def test_a_forgotten_series_is_not_found(resource, store):
     assert len(get(resource, "points", series="size").json["points"]) == 9
     store.forget("size")
     assert get(resource, "points", series="size").responseCode == 404
+
+
+def test_a_query_of_one_branch(resource, store):
+    """Points of proposals are left out unless the query selects them; the answer counts lines and branches."""
+    contexts = [
+        BuildContext("a", "w", 1, 1, branch="main"),
+        BuildContext("a", "w", 2, 2, branch="next"),
+        BuildContext("a", "w", 3, 3, branch="main", proposal="refs/pull/7"),
+    ]
+    store.write([Point("wheel", at * NANOSECONDS, float(at), {}, context) for at, context in enumerate(contexts)])
+
+    def values(**arguments):
+        return [point["value"] for point in get(resource, "points", series="wheel", **arguments).json["points"]]
+
+    assert values() == [0.0, 1.0]
+    assert values(branch="main") == [0.0]
+    assert values(branch="main", proposal="*") == [0.0, 2.0]
+    assert values(proposal="refs/pull/7") == [2.0]
+    assert values(branch="none") == []
+
+
+def test_statistics_count_what_they_mix(resource, store, monkeypatch):
+    """``lines`` and ``branches`` describe the points that the statistics are of."""
+    monkeypatch.setattr(store, "summarize", lambda *arguments: MemoryStorage.summarize(store, *arguments))
+    for number, (builder, branch, tags) in enumerate(
+        [("a", "next", {}), ("a", "main", {}), ("a", "main", {"opt": "2"}), ("b", "next", {})]
+    ):
+        store.write([Point("wheel", number, 1.0, tags, BuildContext(builder, "w", number, number, branch=branch))])
+
+    def mixed(**arguments):
+        answer = get(resource, "statistics", series="wheel", **arguments).json
+        return answer["branch"], answer["lines"], answer["branches"], answer["count"]
+
+    assert mixed() == (None, 4, ["main", "next"], 4)
+    assert mixed(branch="next") == ("next", 2, ["next"], 2)
+    assert mixed(builder="b") == (None, 1, ["next"], 1)
+    assert mixed(branch="none") == ("none", 0, [], 0)
+
+
+@pytest.mark.parametrize("path", ["statistics", "points"])
+def test_builders_that_disagree_are_not_mixed(resource, store, path):
+    """The status is 400 with the builders and their units; kind, unit or builder select one of them."""
+    for builder, unit, kind in (("a", "bytes", Kind.SIZE), ("b", "1", Kind.COUNT)):
+        store.declare(SeriesInfo("wheel", kind, unit, builders=(builder,)))
+        store.write([Point("wheel", 1, 1.0, {}, BuildContext(builder, "w", 1, 1, branch="main"))])
+    request = get(resource, path, series="wheel")
+    assert request.responseCode == 400
+    assert "count in 1 of b, size in bytes of a" in request.json["message"]
+    for choice in ({"unit": "MiB"}, {"kind": "size"}, {"builder": "a"}):
+        assert get(resource, "points", series="wheel", **choice).json["unit"] == "bytes"
+    assert get(resource, path, series="wheel", unit="parsec").responseCode == 400
+    assert get(resource, path, series="wheel", kind="weight").responseCode == 400
+    assert [(one["name"], one["unit"]) for one in get(resource, "series").json["series"]][-2:] == [
+        ("wheel", "1"),
+        ("wheel", "bytes"),
+    ]
+
+
+def test_a_builder_that_may_not_be_seen_is_not_in_conflict(resource, store, master):
+    """A user who sees one of two builders gets that builder's unit."""
+    for builder, unit in (("a", "bytes"), ("b", "s")):
+        store.declare(SeriesInfo("wheel", Kind.NUMBER, unit, builders=(builder,)))
+        store.write([Point("wheel", 1, 1.0, {}, BuildContext(builder, "w", 1, 1, branch="main"))])
+    master.www.deny(2)
+    assert get(resource, "points", series="wheel").json["unit"] == "bytes"
+
+
+def test_previous_is_of_the_same_line(resource, store):
+    """It is of the same branch and machine class, and never of a proposal; an unknown target has none."""
+    builds = [
+        BuildContext("a", "w", 1, 1, branch="main"),
+        BuildContext("a", "w", 2, 2, branch="next"),
+        BuildContext("a", "w", 3, 3, branch="main", proposal="refs/pull/7"),
+        BuildContext("a", "x", 4, 4, branch="main"),
+        BuildContext("a", "w", 5, 5, branch="main"),
+        BuildContext("a", "w", 6, 6, branch=None, proposal="refs/pull/8"),
+    ]
+    store.write([Point("wheel", build.buildid * NANOSECONDS, float(build.build), {}, build) for build in builds])
+    previous = [get(resource, "records", buildid=build.buildid).json["records"][0] for build in builds]
+    assert [one["previous"] for one in previous] == [None, None, 1.0, None, 1.0, None]
+    assert [one["proposal"] for one in previous] == [None, None, "refs/pull/7", None, None, "refs/pull/8"]
 
 
 def test_a_failing_rule_is_an_error(resource, master):
