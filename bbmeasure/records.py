@@ -38,11 +38,21 @@ RESERVED_TAGS = frozenset(
         "buildid",
         "revision",
         "branch",
+        "proposal",
+        "proposed",
+        "machine",
         "project",
         "samples",
         "spread",
     ]
 )
+#: Names for tags that are not facts of the build, in place of reserved ones.
+_SUGGESTED_TAGS = {
+    "branch": "source_branch",
+    "proposal": "pull_request",
+    "proposed": "pull_request",
+    "machine": "host",
+}
 
 
 class Kind(enum.Enum):
@@ -122,6 +132,13 @@ def canonical_tag(text: str) -> str:
     return text.translate(_LINE_BREAKS).rstrip("\\")
 
 
+def reserved_tag_error(key: str) -> str:
+    """What an error states about a reserved tag, with a name to use instead where there is a usual one."""
+    suggested = _SUGGESTED_TAGS.get(key)
+    expected = "expected a name that is not reserved"
+    return f"{expected}, such as {suggested!r}, as the master sets it for each build" if suggested else expected
+
+
 def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str, str]:
     """A canonical copy of ``tags`` with numbers and booleans as strings, without empty values.
 
@@ -141,7 +158,7 @@ def check_tags(tags: Mapping[str, Any], *, reserved: bool = True) -> Mapping[str
             raise RecordError(f"tag name {units.excerpt(key)}: expected names that differ without trailing backslashes")
         seen.add(key)
         if reserved and (key in RESERVED_TAGS or key.startswith("_")):
-            raise RecordError(f"tag {key!r}: expected a name that is not reserved")
+            raise RecordError(f"tag {key!r}: {reserved_tag_error(key)}")
         if isinstance(value, float) and value.is_integer():  # the wire format decodes all numbers as floats
             value = f"{value:.0f}"
         elif isinstance(value, (bool, int, float)):

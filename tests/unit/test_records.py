@@ -159,6 +159,17 @@ def test_reserved_tags_are_refused(key):
         Record("a", 1, tags={key: "x"})
 
 
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [("branch", "source_branch"), ("proposal", "pull_request"), ("proposed", "pull_request"), ("machine", "host")],
+)
+def test_an_error_names_the_tag_to_use(key, instead):
+    """The error of a tag that the master sets of each build names a tag to use instead."""
+    with pytest.raises(RecordError, match=f"tag '{key}': .*such as '{instead}'"):
+        Record("a", 1, tags={key: "x"})
+    assert Record("a", 1, tags={instead: "x"}).tags == {instead: "x"}
+
+
 def test_tags_are_strings_sorted_by_name():
     """Numbers and booleans become strings, empty tags are dropped, and the given dict is copied."""
     given_tags = {"z": "1", "jobs": 8.0, "ratio": 0.5, "fast": True, "none": None, "empty": "", "big": 10**20}

@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from bbmeasure.errors import QueryError
-from bbmeasure.model import Query
+from bbmeasure.model import EVERY_PROPOSAL, Point, Query
 from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.influxdb.line_protocol import (
     EARLIEST,
     FIELDS,
+    IS_PROPOSED,
     LATEST,
     METADATA,
+    OUTSIDE,
+    PROPOSED,
     STATE,
 )
 
@@ -30,7 +33,15 @@ _MATCHES_NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
 _UNWRITABLE = str.maketrans("\r\0", "  ")
 #: Name that no tag has, as records refuse a leading underscore.
 _NO_TAG = "_no_tag"
-_POINT = ", ".join(f'"{name}"::field AS "{PREFIX}{name}"' for name in FIELDS) + ", *::tag"
+#: Tags that only bbmeasure sets, which are no part of a point's ``tags``.
+OWN_TAGS = ("builder", "worker", "build", PROPOSED)
+#: The fields that tell lines apart, beside the value.
+_LINE_FIELDS = ("value", "text", "buildid", "branch", "proposal", "machine")
+
+
+def _columns(fields: Iterable[str]) -> str:
+    """The fields under aliases, and all tags."""
+    return ", ".join(f'"{name}"::field AS "{PREFIX}{name}"' for name in fields) + ", *::tag"
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,46 @@ def _all_measurements(policy: Optional[str]) -> str:
 
 def _where(query: Query, bound: _Parameters, tag_keys: Iterable[str] = ()) -> list[str]:
     """Return the conditions of a query; with ``exact_tags`` the other ``tag_keys`` must be empty."""
+    return _matching(query, bound, tag_keys) + _between(query.since, query.until)
+
+
+def _matching(query: Query, bound: _Parameters, tag_keys: Iterable[str] = ()) -> list[str]:
+    """Return the conditions of a query except its range."""
     wanted = {canonical_tag(key): canonical_tag(value) for key, value in query.tags.items()}
     if query.exact_tags:
-        wanted = {**dict.fromkeys(set(tag_keys) - {"builder", "worker", "build"}, ""), **wanted}
+        wanted = {**dict.fromkeys(set(tag_keys) - {*OWN_TAGS}, ""), **wanted}
     for key, value in (("builder", query.builder), ("worker", query.worker)):
         if value is not None:
             wanted[key] = canonical_tag(value)
     conditions = [_tag_is(key, wanted[key], bound) for key in sorted(wanted)]
-    return conditions + _of_builders(query.builders, bound) + _between(query.since, query.until)
+    return conditions + _of_builders(query.builders, bound) + _of_line(query, bound)
+
+
+def _of_line(query: Query, bound: _Parameters) -> list[str]:
+    """Return the conditions on proposal, branch and machine class."""
+    conditions = []
+    if query.proposal is None:
+        conditions.append(_is_proposed(proposed=False))
+    elif query.proposal != EVERY_PROPOSAL:
+        conditions += [_is_proposed(proposed=True), f'"proposal"::field = {bound(query.proposal)}']
+    if query.branch is not None:
+        conditions.append(f'"branch"::field = {bound(query.branch)}')
+    if query.machine is not None:
+        named = bound(query.machine)
+        # A comparison with a missing field has no value, which InfluxQL compares as false.
+        is_unnamed = "(\"machine\"::field != '') = false"
+        is_worker = f'("worker"::tag = {bound(canonical_tag(query.machine))} AND {is_unnamed})'
+        conditions.append(f'("machine"::field = {named} OR {is_worker})')
+    return conditions
+
+
+def is_proposed(point: Point) -> bool:
+    """Return whether the point is of a proposal."""
+    return point.build is not None and bool(point.build.proposal)
+
+
+def _is_proposed(*, proposed: bool) -> str:
+    return f"\"{PROPOSED}\"::tag = '{IS_PROPOSED if proposed else ''}'"
 
 
 def _of_builders(builders: Optional[frozenset[str]], bound: _Parameters) -> list[str]:
@@ -132,13 +175,22 @@ def points(
     conditions = _where(query, bound, tag_keys)
     if before is not None:
         conditions.append(f'"buildid"::field < {int(before)}')
-    text = _select(_POINT, source(query.series, policy), conditions, f" ORDER BY time DESC LIMIT {int(limit)}")
+    text = _select(
+        _columns(FIELDS), source(query.series, policy), conditions, f" ORDER BY time DESC LIMIT {int(limit)}"
+    )
+    return Statement(text, bound.params)
+
+
+def lines(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:
+    """Select what tells lines apart, of all matching points: branch and machine class are fields without an index."""
+    bound = _Parameters()
+    text = _select(_columns(_LINE_FIELDS), source(query.series, policy), _where(query, bound, tag_keys))
     return Statement(text, bound.params)
 
 
 def records(buildid: int, *, policy: Optional[str] = None) -> Statement:
     """Select all points of a build.  InfluxDB scans all its points, as fields have no index."""
-    return Statement(_select(_POINT, _all_measurements(policy), [f'"buildid"::field = {int(buildid)}']))
+    return Statement(_select(_columns(FIELDS), _all_measurements(policy), [f'"buildid"::field = {int(buildid)}']))
 
 
 def summarize(
@@ -191,14 +243,27 @@ def tag_keys(series: str, *, policy: Optional[str] = None) -> Statement:
     return Statement(f"SHOW TAG KEYS FROM {source(series, policy)}")
 
 
-def series_metadata(*series: str, policy: Optional[str] = None) -> Statement:
-    """Select the latest metadata of some series, or of all.  Its parameters can be joined with other statements'."""
+def series_metadata(*series: str, builders: Optional[Iterable[str]] = None, policy: Optional[str] = None) -> Statement:
+    """Select the latest metadata of some series, or of all.  Its parameters can be joined with other statements'.
+
+    With ``builders``, only that of these builders and that of no builder.
+    """
     bound = _Parameters("d")
     wanted = " OR ".join(f'"series"::tag = {bound(canonical_series(name))}' for name in series)
-    conditions = [wanted] if wanted else []
+    conditions = [f"({wanted})"] if wanted else []
+    if builders is not None:
+        conditions += _of_builders(frozenset(["", *builders]), bound)
     what = '"kind"::field, "unit"::field, "better"::field, "name"::field, "master"::field'
-    rest = ' GROUP BY "series" ORDER BY time DESC LIMIT 1'
+    rest = f' GROUP BY "series", "builder", "{OUTSIDE}" ORDER BY time DESC LIMIT 1'
     return Statement(_select(what, _measurement(METADATA, policy), conditions, rest), bound.params)
+
+
+def builder_contents(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:
+    """Select a number and a text of each builder that has points of the query in any range."""
+    bound = _Parameters()
+    what, rest = 'first("value"::field), first("text"::field)', ' GROUP BY "builder"'
+    text = _select(what, source(query.series, policy), _matching(query, bound, tag_keys), rest)
+    return Statement(text, bound.params)
 
 
 def join(first: Statement, second: Statement) -> Statement:
@@ -207,21 +272,41 @@ def join(first: Statement, second: Statement) -> Statement:
 
 
 def series_contents(builders: Optional[frozenset[str]] = None, *, policy: Optional[str] = None) -> Statement:
-    """Select the contents of every series, or their part of ``builders``, in six statements.
+    """Select the contents of every series by builder, or their part of ``builders``, in five statements.
 
-    These are the counts of numbers and texts, the builders, first and last number, first and last text.
+    These are the counts of numbers and texts, first and last number, first and last text.
     """
     bound = _Parameters()
-    origin, conditions = _all_measurements(policy), _of_builders(builders, bound)
-    texts = [
-        _select('count("value"::field), count("text"::field)', origin, conditions),
-        f'SHOW TAG VALUES FROM {origin} WITH KEY = "builder"',
-    ]
+    origin, conditions, rest = _all_measurements(policy), _of_builders(builders, bound), ' GROUP BY "builder"'
+    texts = [_select('count("value"::field), count("text"::field)', origin, conditions, rest)]
     texts += [
-        _select(f'{call}("{name}"::field)', origin, conditions)
+        _select(f'{call}("{name}"::field)', origin, conditions, rest)
         for name in ("value", "text")
         for call in ("first", "last")
     ]
+    return Statement("; ".join(texts), bound.params)
+
+
+def twins(points: Sequence[Point], *, policy: Optional[str] = None) -> Statement:
+    """Select the points of one series, in the range of ``points``, on the other side of the tag ``proposed``.
+
+    All ``points`` must be of one series, and all of proposals or none.
+    """
+    first, last = min(point.time for point in points), max(point.time for point in points)
+    conditions = [_is_proposed(proposed=not is_proposed(points[0])), *_between(first, last + 1)]
+    return Statement(_select(_columns(("value", "text")), source(points[0].series, policy), conditions))
+
+
+def delete(series: str, rows: Iterable[tuple[int, Mapping[str, str]]]) -> Statement:
+    """Delete the points of exactly these times and tags; an empty tag must be missing.
+
+    InfluxQL deletes them in all retention policies.
+    """
+    bound = _Parameters()
+    texts = []
+    for time, tags in rows:
+        conditions = [_tag_is(key, value, bound) for key, value in sorted(tags.items())]
+        texts.append(f"DELETE FROM {source(series)} WHERE {' AND '.join([*conditions, f'time = {int(time)}'])}")  # noqa: S608  (quoted or bound)
     return Statement("; ".join(texts), bound.params)
 
 

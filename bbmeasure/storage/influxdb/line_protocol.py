@@ -21,24 +21,43 @@ from typing import NamedTuple, Optional
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
-from bbmeasure.records import canonical_series, canonical_tag
+from bbmeasure.records import canonical_series, canonical_tag, reserved_tag_error
+from bbmeasure.storage.validation import declaring_builder
 from bbmeasure.units import excerpt
 
 #: Measurements of the series' metadata and of running totals.
 METADATA = "bbmeasure_series"
 STATE = "bbmeasure_state"
 #: Fields of a point.  InfluxDB returns a tag with the same name as ``NAME_1``.
-FIELDS = ("value", "text", "build", "buildid", "revision", "branch", "project", "step", "samples", "spread")
+FIELDS = (
+    "value",
+    "text",
+    "build",
+    "buildid",
+    "revision",
+    "branch",
+    "proposal",
+    "machine",
+    "project",
+    "step",
+    "samples",
+    "spread",
+)
+#: Tag of the points of proposals, with its only value.
+PROPOSED, IS_PROPOSED = "proposed", "yes"
+#: Tag of the metadata of points outside builds, with its only value.
+OUTSIDE, IS_OUTSIDE = "outside", "yes"
 #: Maximum size of a measurement with its tags, in bytes, and the range of InfluxDB's timestamps.
 MAX_KEY_BYTES = 65_535
 EARLIEST, LATEST = -9_223_372_036_854_775_806, 9_223_372_036_854_775_806
 #: Points that are serialized per turn of the reactor.
 SLICE = 100
 
-#: Step, revision, branch, project, and whether the step is a tag.
-_BuildKey = tuple[Optional[str], Optional[str], Optional[str], Optional[str], bool]
+#: Step, revision, branch, proposal, machine class, project, and whether the step is a tag.
+_BuildKey = tuple[Optional[str], Optional[str], Optional[str], str, Optional[str], Optional[str], bool]
 
-_RESERVED_TAGS = frozenset([*FIELDS, "builder", "worker", "time"]) - {"step"}
+#: Version 0.1 allowed tags named proposal and machine: points with these are still stored.
+_RESERVED_TAGS = frozenset([*FIELDS, "builder", "worker", "time", PROPOSED]) - {"step", "proposal", "machine"}
 _CACHE_SIZE = 10_000
 _LINE_BREAKS = str.maketrans("\r\n\0", "   ")
 _KEY = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
@@ -92,11 +111,14 @@ def series_key(measurement: str, tags: Mapping[str, str]) -> str:
 
 
 def metadata_line(info: SeriesInfo, time: int, master: str = "") -> str:
-    """Return the line, with its newline, that stores kind, unit and direction of a series."""
+    """Return the line, with its newline, that stores kind, unit and direction of a series of one builder."""
+    builder = declaring_builder(info)
+    owner = {"builder": canonical_tag(builder)} if builder else {OUTSIDE: IS_OUTSIDE}
+    tags = clean_tags({**owner, "series": canonical_series(info.name)})
     fields = {"kind": info.kind.value, "unit": info.unit, "better": info.better.value, "name": info.name}
     fields.update({"master": master} if master else {})
     written = ",".join(f"{name}={quote_string(value)}" for name, value in fields.items())
-    return f"{series_key(METADATA, {'series': canonical_series(info.name)})} {written} {time}\n"
+    return f"{series_key(METADATA, tags)} {written} {time}\n"
 
 
 def state_line(key: str, value: float, time: int) -> str:
@@ -153,7 +175,7 @@ class LineWriter:
         else:
             more = self._build_fields(build, "step" in tags)
             number = build.build if self.tag_build_number else None
-            cache_key = (point.series, build.builder, build.worker, number, *tags.items())
+            cache_key = (point.series, build.builder, build.worker, number, not build.proposal, *tags.items())
         if point.samples != 1:
             more += f",samples={point.samples}i"
         if point.spread is not None and isfinite(point.spread):
@@ -162,7 +184,15 @@ class LineWriter:
 
     def _build_fields(self, build: BuildContext, step_is_tag: bool) -> str:
         """Return the fields of a build, each after a comma."""
-        cache_key = (build.step, build.revision, build.branch, build.project, step_is_tag)
+        cache_key = (
+            build.step,
+            build.revision,
+            build.branch,
+            build.proposal,
+            build.machine,
+            build.project,
+            step_is_tag,
+        )
         strings = self._builds.get(cache_key)
         if strings is None:
             strings = self._add_build(cache_key)
@@ -180,17 +210,26 @@ class LineWriter:
         for tag in tags:
             cleaned = canonical_tag(tag)
             if cleaned in _RESERVED_TAGS or (cleaned in FIELDS and cleaned != tag):
-                raise LineError(f"tag {excerpt(tag)}: expected a name other than those of bbmeasure's fields and tags")
+                raise LineError(f"tag {excerpt(tag)}: {reserved_tag_error(cleaned)}")
         all_tags = dict(tags)
         if build is not None:
             all_tags.update(builder=build.builder, worker=build.worker)
+            if build.proposal:
+                all_tags[PROPOSED] = IS_PROPOSED
             if self.tag_build_number:
                 all_tags["build"] = str(build.build)
         return series_key(measurement(series), clean_tags(all_tags))
 
     def _add_build(self, cache_key: _BuildKey) -> str:
-        step, revision, branch, project, step_is_tag = cache_key
-        fields = {"revision": revision, "branch": branch, "project": project, "step": None if step_is_tag else step}
+        step, revision, branch, proposal, machine, project, step_is_tag = cache_key
+        fields = {
+            "revision": revision,
+            "branch": branch,
+            "proposal": proposal,
+            "machine": machine,
+            "project": project,
+            "step": None if step_is_tag else step,
+        }
         strings = "".join(f",{name}={quote_string(value)}" for name, value in fields.items() if value)
         if self.numbers_only:
             strings = ""

@@ -7,19 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from bbmeasure.model import Bucket, BuildContext, Point, SeriesInfo
+from bbmeasure.model import Bucket, BuildContext, LineInfo, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_tag
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.line_protocol import (
     FIELDS,
     METADATA,
+    OUTSIDE,
+    PROPOSED,
     STATE,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS
+from bbmeasure.storage.validation import canonical_tags, group_series
 
 #: The series that one statement returns.
 Result = Sequence[Mapping[str, Any]]
+
+
+#: A measurement and a builder, "" for points outside builds.  Of no builder is metadata of version 0.1, which is valid
+#: for builders that have none of their own.
+MetadataKey = tuple[str, Optional[str]]
 
 
 @dataclass(frozen=True)
@@ -31,28 +39,54 @@ class StoredMetadata:
     master: str = ""
 
 
-def read_metadata(result: Iterable[Mapping[str, Any]]) -> dict[str, StoredMetadata]:
-    """Return the metadata of series by measurement, without rows of another format."""
-    found = {}
+def read_metadata(result: Iterable[Mapping[str, Any]]) -> dict[MetadataKey, StoredMetadata]:
+    """Return the metadata of series, without rows of another format."""
+    found: dict[MetadataKey, StoredMetadata] = {}
     for series in result:
         try:
             time, kind, unit, better, name, master = series["values"][0]
-            measurement = str(series["tags"]["series"])
-            info = SeriesInfo(str(name or measurement), Kind(kind), str(unit or "1"), Direction(better))
-            found[measurement] = StoredMetadata(info, int(time), str(master or ""))
+            tags = series["tags"]
+            measurement, builder = str(tags["series"]), str(tags.get("builder") or "")
+            builders = (builder,) if builder else ()
+            info = SeriesInfo(str(name or measurement), Kind(kind), str(unit or "1"), Direction(better), builders)
+            owner = builder if builder or tags.get(OUTSIDE) else None
+            found[measurement, owner] = StoredMetadata(info, int(time), str(master or ""))
         except PARSE_ERRORS:  # another program's measurement of that name
             continue
     return found
 
 
+def find_info(metadata: Mapping[MetadataKey, StoredMetadata], measurement: str, builder: str) -> Optional[SeriesInfo]:
+    """Return the metadata that is valid for a builder, under its name."""
+    stored = metadata.get((measurement, builder)) or metadata.get((measurement, None))
+    return None if stored is None else replace(stored.info, builders=(builder,) if builder else ())
+
+
+def read_builders(
+    metadata: Mapping[MetadataKey, StoredMetadata], contents: Result, measurement: str
+) -> dict[str, SeriesInfo]:
+    """Return the metadata of a series by builder, for those in the response to :func:`influxql.builder_contents`.
+
+    A builder without metadata has numbers or texts.
+    """
+    found = {}
+    for series in contents:
+        builder = str(series["tags"]["builder"])
+        _, number, _ = series["values"][0]
+        kind = Kind.TEXT if number is None else Kind.NUMBER
+        found[builder] = find_info(metadata, measurement, builder) or SeriesInfo(measurement, kind)
+    return found
+
+
 def read_points(series: str, chunk: Mapping[str, Any]) -> list[Point]:
-    """Return the points in a chunk of the response to :func:`influxql.points` or :func:`influxql.records`."""
+    """Return the points in a chunk of the response to :func:`influxql.points`, ``records`` or ``lines``."""
     columns: list[str] = chunk["columns"]
-    field_columns = {name: columns.index(influxql.PREFIX + name) for name in FIELDS}
+    field_columns = {name[1:]: at for at, name in enumerate(columns) if name.startswith(influxql.PREFIX)}
+    missing = dict.fromkeys(FIELDS)
     tag_columns = [(at, name) for at, name in enumerate(columns) if at and not name.startswith(influxql.PREFIX)]
     points = []
     for row in chunk["values"]:
-        fields = {name: row[at] for name, at in field_columns.items()}
+        fields = {**missing, **{name: row[at] for name, at in field_columns.items()}}
         value: Value = fields["text"] if fields["value"] is None else fields["value"]
         if value is None:
             continue
@@ -74,7 +108,7 @@ def read_points(series: str, chunk: Mapping[str, Any]) -> list[Point]:
 
 def _pop_build(tags: dict[str, str], fields: Mapping[str, Any]) -> Optional[BuildContext]:
     """Return the build of a point; removes the master's own tags from ``tags``."""
-    builder, worker, build_tag = (tags.pop(name, "") for name in ("builder", "worker", "build"))
+    builder, worker, build_tag, proposed = (tags.pop(name, "") for name in influxql.OWN_TAGS)
     number = build_tag if fields["build"] is None else fields["build"]
     if fields["buildid"] is None and not builder:
         return None
@@ -87,7 +121,48 @@ def _pop_build(tags: dict[str, str], fields: Mapping[str, Any]) -> Optional[Buil
         fields["revision"],
         fields["branch"],
         fields["project"],
+        fields["proposal"] or proposed,
+        fields["machine"],
     )
+
+
+class Lines:
+    """Collects the lines of points that arrive ordered by time."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, ...], tuple[int, int, Point]] = {}
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Count points, which are not before those that were added."""
+        for point in points:
+            build = point.build
+            shared = (build.branch or "", build.machine_class, "x" if build.proposal else "") if build else ("", "", "")
+            key = (point.builder or "", canonical_tags(point.tags), *shared)
+            count, first, _ = self._found.get(key, (0, point.time, point))
+            self._found[key] = (count + 1, first, point)
+
+    def infos(self, builders: Mapping[str, SeriesInfo]) -> list[LineInfo]:
+        """Return the lines, with the kind, unit and direction that ``builders`` have."""
+        return [self._line(*line, builders[key[0]]) for key, line in sorted(self._found.items())]
+
+    @staticmethod
+    def _line(count: int, first: int, newest: Point, info: SeriesInfo) -> LineInfo:
+        build = newest.build
+        return LineInfo(
+            newest.series,
+            newest.builder,
+            newest.tags,
+            build.branch if build else None,
+            build.machine_class if build else None,
+            bool(build and build.proposal),
+            info.kind,
+            info.unit,
+            info.better,
+            count,
+            first,
+            newest.time,
+            newest.value,
+        )
 
 
 def total_count(result: Result) -> int:
@@ -114,34 +189,43 @@ def read_statistics(row: Sequence[Any], statistics: Sequence[Statistic]) -> dict
 
 
 def read_series(
-    infos: Mapping[str, SeriesInfo], contents: Sequence[Result], only: Optional[frozenset[str]] = None
+    metadata: Mapping[MetadataKey, StoredMetadata],
+    contents: Sequence[Result],
+    only: Optional[frozenset[str]] = None,
 ) -> list[SeriesInfo]:
-    """Return all series with their contents: results of :func:`influxql.series_contents`, ``infos`` by measurement.
+    """Return all series with their contents, which are the results of :func:`influxql.series_contents`.
 
     A measurement without metadata is a series of numbers or texts if it has any.  With builders ``only``, series
     without points of these are omitted.
     """
-    shown = None if only is None else {canonical_tag(name) for name in only}
-    counts, builders, *ends = contents
-    by_name: dict[str, SeriesInfo] = dict(infos)
+    counts, *ends = contents
+    found: dict[tuple[str, str], SeriesInfo] = {}
     for series in counts:
-        name, count = series["name"], total_count([series])
-        if not count or name in (METADATA, STATE):
-            continue
-        kind = Kind.NUMBER if series["values"][0][1] else Kind.TEXT
-        by_name[name] = replace(by_name.get(name) or SeriesInfo(name, kind), count=count)
-    for series in builders:
-        name = series["name"]
-        if name in by_name:
-            names = tuple(sorted(row[1] for row in series["values"] if row[1] and (shown is None or row[1] in shown)))
-            by_name[name] = replace(by_name[name], builders=names)
+        name, builder, count = series["name"], series["tags"]["builder"], total_count([series])
+        if count and name not in (METADATA, STATE):
+            kind = Kind.NUMBER if series["values"][0][1] else Kind.TEXT
+            info = find_info(metadata, name, builder) or SeriesInfo(name, kind, builders=(builder,) if builder else ())
+            found[name, builder] = replace(info, count=count)
     for at, result in enumerate(ends):
         for series in result:
-            name = series["name"]
-            if name in by_name:
+            key = series["name"], series["tags"]["builder"]
+            if key in found:
                 time, value = series["values"][0]
-                by_name[name] = _with_end(by_name[name], time, value, is_last=at % 2 == 1)
-    return [info for info in by_name.values() if info.count or only is None]
+                found[key] = _with_end(found[key], time, value, is_last=at % 2 == 1)
+    if only is None:
+        _add_empty(found, metadata)
+    return group_series(info for _, info in sorted(found.items()))
+
+
+def _add_empty(found: dict[tuple[str, str], SeriesInfo], metadata: Mapping[MetadataKey, StoredMetadata]) -> None:
+    """Add the series that have metadata and no points."""
+    for (name, builder), stored in metadata.items():
+        if builder is not None:
+            found.setdefault((name, builder), stored.info)
+    with_builders = {name for name, _ in found}
+    for (name, builder), stored in metadata.items():
+        if builder is None and name not in with_builders:
+            found[name, ""] = stored.info
 
 
 def _with_end(info: SeriesInfo, time: int, value: Value, *, is_last: bool) -> SeriesInfo:
@@ -150,6 +234,31 @@ def _with_end(info: SeriesInfo, time: int, value: Value, *, is_last: bool) -> Se
     if info.last is not None and info.last >= time:
         return info
     return replace(info, last=time, last_value=value if isinstance(value, str) else float(value))
+
+
+def read_twins(chunks: Result, points: Iterable[Point]) -> list[tuple[int, dict[str, str]]]:
+    """Return time and tags of those rows of :func:`influxql.twins` that are ``points`` except for the tag ``proposed``.
+
+    The tags are all that the series has, so that a missing one is empty.
+    """
+    wanted = {(point.time, _identity(_tags_of(point))) for point in points}
+    found = []
+    for chunk in chunks:
+        names = [(at, name) for at, name in enumerate(chunk["columns"]) if at and not name.startswith(influxql.PREFIX)]
+        for row in chunk["values"]:
+            tags = {name: row[at] or "" for at, name in names}
+            if (row[0], _identity(tags)) in wanted:
+                found.append((int(row[0]), tags))
+    return found
+
+
+def _tags_of(point: Point) -> dict[str, str]:
+    names = {"builder": point.builder or "", "worker": point.worker or ""}
+    return {canonical_tag(key): canonical_tag(value) for key, value in {**point.tags, **names}.items()}
+
+
+def _identity(tags: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in tags.items() if value and key not in ("build", PROPOSED))
 
 
 def buckets_of_points(edges: Sequence[int], points: Sequence[Point]) -> list[Bucket]:

@@ -1,15 +1,16 @@
 """InfluxDB store: answers queries with the server's own aggregates.
 
 Several masters can write to one database and read each other's points.  The measurement ``bbmeasure_series`` holds the
-metadata of each series: tag ``series``; fields ``kind``, ``unit``, ``better``, the full ``name``, and the ``master``
-that wrote it.  The latest row is valid.  Exporting points does not need this module, see
-:mod:`bbmeasure.export.exporter`.
+metadata of the series of each builder: tags ``series`` and ``builder``, or ``outside=yes`` for points outside builds;
+fields ``kind``, ``unit``, ``better``, the full ``name``, and the ``master`` that wrote it.  The latest row is valid.
+Rows of version 0.1 have the tag ``series`` only, and are valid for builders without rows.  Exporting points does not
+need this module, see :mod:`bbmeasure.export.exporter`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Optional, TypeVar, cast
@@ -18,8 +19,8 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure.errors import MeasureError, StorageError
-from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
-from bbmeasure.records import canonical_series
+from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
+from bbmeasure.records import Kind, canonical_series, canonical_tag
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -32,12 +33,15 @@ from bbmeasure.storage.influxdb.line_protocol import (
     write_slices,
 )
 from bbmeasure.storage.influxdb.results import (
+    Lines,
     buckets_of_points,
     buckets_of_rows,
+    read_builders,
     read_metadata,
     read_points,
     read_series,
     read_statistics,
+    read_twins,
     total_count,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError
@@ -48,6 +52,8 @@ from bbmeasure.storage.validation import (
     check_point,
     check_stream,
     check_text_statistics,
+    declaring_builder,
+    one_meaning,
     reconcile,
     state_series,
 )
@@ -55,6 +61,8 @@ from bbmeasure.times import NANOSECONDS
 
 #: Points per request.
 BATCH = 5_000
+#: Points that one request deletes.
+DELETIONS = 100
 #: Up to so many points are put into buckets here, exact to the nanosecond; for more the server computes the buckets.
 EXACT_BUCKET_POINTS = 2_000
 #: Nanoseconds after which metadata is written again, before a retention policy deletes it.
@@ -136,15 +144,18 @@ class InfluxStorage:
     @_checks_response
     @defer.inlineCallbacks
     def declare(self, info: SeriesInfo, *, override: bool = False) -> Generator[Any, Any, SeriesInfo]:
-        """Declare kind, unit and direction of a series, see :class:`~bbmeasure.storage.base.Storage`."""
+        """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         measurement(info.name)
         results = yield self._query(influxql.series_metadata(info.name, policy=self._policy))
-        stored = read_metadata(results[0]).get(canonical_series(info.name))
-        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
-        if stored is not None:
-            declared = reconcile(replace(stored.info, name=info.name), declared, override=override)
+        found, name = read_metadata(results[0]), canonical_series(info.name)
+        own = found.get((name, canonical_tag(declaring_builder(info))))
+        stored = own or found.get((name, None))
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
+        current = None if stored is None else replace(stored.info, name=info.name, builders=info.builders)
+        if current is not None:
+            declared = reconcile(current, declared, override=override)
         now = self._now()
-        if stored is None or declared != stored.info or now - stored.time > _METADATA_REFRESH:
+        if own is None or stored is None or declared != current or now - stored.time > _METADATA_REFRESH:
             time = now if stored is None else max(now, stored.time + 1)
             master = "" if stored is None else stored.master
             yield self.client.write(metadata_line(declared, time, master).encode("utf-8", "replace"))
@@ -153,7 +164,7 @@ class InfluxStorage:
     @_checks_response
     @defer.inlineCallbacks
     def series(self, builders: Optional[frozenset[str]] = None) -> Generator[Any, Any, list[SeriesInfo]]:
-        """Return all series that have metadata, a number or a text, sorted by name.
+        """Return all series that have metadata, a number or a text, one for each name, kind and unit.
 
         With ``builders``, only series with points of these, and counts and values of these points.
         """
@@ -162,15 +173,16 @@ class InfluxStorage:
                 influxql.series_metadata(policy=self._policy), influxql.series_contents(builders, policy=self._policy)
             )
         )
-        infos = {name: stored.info for name, stored in read_metadata(metadata).items()}
-        return sorted(read_series(infos, contents, builders), key=lambda info: info.name)
+        return read_series(read_metadata(metadata), contents, builders)
 
     @_checks_response
     @defer.inlineCallbacks
     def forget(self, series: str) -> Generator[Any, Any, int]:
         """Delete a series with its points, metadata and running totals; returns the number of points."""
         results = yield self._query(
-            influxql.join(influxql.extent(Query(series)), influxql.state_keys(policy=self._policy))
+            influxql.join(
+                influxql.extent(Query(series, proposal=EVERY_PROPOSAL)), influxql.state_keys(policy=self._policy)
+            )
         )
         keys = [row[1] for one in results[3] for row in one["values"]]
         yield self._query(influxql.forget(series, [key for key in keys if state_series(key) == series]))
@@ -181,18 +193,28 @@ class InfluxStorage:
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
         """Write points and running totals.
 
-        Nothing is written if a point is invalid.  Up to BATCH points are one request.
+        Nothing is written if a point is invalid.  Up to BATCH points are one request.  A point that was written before
+        for a build of a proposal, or now is, is deleted under its former tags.
         """
         try:
             bodies = self._bodies(points, state or {})
         except StorageError:
             return defer.fail()
-        return self._send(bodies)
+        return self._send(bodies, points)
 
+    @_checks_response
     @defer.inlineCallbacks
-    def _send(self, bodies: Sequence[bytes]) -> Generator[Any, Any, None]:
+    def _send(self, bodies: Sequence[bytes], points: Sequence[Point]) -> Generator[Any, Any, None]:
         for body in bodies:
             yield self.client.write(body)
+        groups: dict[tuple[str, bool], list[Point]] = {}
+        for point in points:
+            groups.setdefault((canonical_series(point.series), influxql.is_proposed(point)), []).append(point)
+        for (series, _), moved in groups.items():
+            (chunks,) = yield self._query(influxql.twins(moved, policy=self._policy))
+            rows = read_twins(chunks, moved)
+            for at in range(0, len(rows), DELETIONS):
+                yield self._query(influxql.delete(series, rows[at : at + DELETIONS]))
 
     def _bodies(self, points: Sequence[Point], state: Mapping[str, float]) -> list[bytes]:
         for point in points:
@@ -232,11 +254,40 @@ class InfluxStorage:
             tag_keys = [row[0] for one in results[0] for row in one["values"]]
         return {"policy": self._policy, "tag_keys": tag_keys}
 
+    @defer.inlineCallbacks
+    def _builders(self, query: Query, scope: dict[str, Any]) -> Generator[Any, Any, dict[str, SeriesInfo]]:
+        """Return the metadata of the series by builder, for those that have the query's kind and unit."""
+        metadata, contents = yield self._query(
+            influxql.join(
+                influxql.series_metadata(query.series, policy=self._policy),
+                influxql.builder_contents(query, **scope),
+            )
+        )
+        found = read_builders(read_metadata(metadata), contents, canonical_series(query.series))
+        return {
+            builder: info
+            for builder, info in found.items()
+            if query.kind in (None, info.kind) and query.unit in (None, info.unit)
+        }
+
+    @defer.inlineCallbacks
+    def _one_meaning(self, query: Query) -> Generator[Any, Any, tuple[Query, dict[str, Any], Optional[Kind]]]:
+        """Return the query restricted to builders of its kind and unit, its scope, and the kind, None without points.
+
+        Raises QueryError where the builders have different kinds or units.
+        """
+        scope = yield self._scope(query)
+        infos = yield self._builders(query, scope)
+        meaning = one_meaning(query.series, {(builder, info.kind, info.unit) for builder, info in infos.items()})
+        return _restricted(query, infos), scope, None if meaning is None else meaning[0]
+
     @_checks_response
     @defer.inlineCallbacks
     def last(self, query: Query, before: Optional[int] = None) -> Generator[Any, Any, Optional[Point]]:
         """Return the newest point; with ``before``, the newest of a build with a smaller buildid."""
         scope = yield self._scope(query)
+        if query.kind is not None or query.unit is not None:
+            query = _restricted(query, (yield self._builders(query, scope)))
         found = yield self._points(
             influxql.points(query, 1, before=before, **scope), {canonical_series(query.series): query.series}
         )
@@ -247,12 +298,29 @@ class InfluxStorage:
     def points(self, query: Query, limit: int) -> Generator[Any, Any, list[Point]]:
         """Return the newest ``limit`` points, oldest first."""
         check_limit(limit)
-        scope = yield self._scope(query)
-        found = yield self._points(
-            influxql.points(query, limit, **scope), {canonical_series(query.series): query.series}
-        )
+        query, scope, _ = yield self._one_meaning(query)
+        found = yield self._newest(query, limit, scope)
+        return found  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def _newest(self, query: Query, limit: int, scope: dict[str, Any]) -> Generator[Any, Any, list[Point]]:
+        names = {canonical_series(query.series): query.series}
+        found = yield self._points(influxql.points(query, limit, **scope), names)
         found.reverse()
         return found  # type: ignore[no-any-return]
+
+    @_checks_response
+    @defer.inlineCallbacks
+    def lines(self, query: Query) -> Generator[Any, Any, list[LineInfo]]:
+        """Return the lines of the matching points.  The server reads all of them, as branches have no index."""
+        scope = yield self._scope(query)
+        builders = yield self._builders(query, scope)
+        lines = Lines()
+        yield self._query(
+            influxql.lines(_restricted(query, builders), **scope),
+            lambda _, chunk: lines.add(read_points(query.series, chunk)),
+        )
+        return lines.infos(builders)
 
     @_checks_response
     @defer.inlineCallbacks
@@ -272,7 +340,7 @@ class InfluxStorage:
 
         def handle(_: int, chunk: Mapping[str, Any]) -> None:
             if chunk["name"] == METADATA:
-                names.update((name, stored.info.name) for name, stored in read_metadata([chunk]).items())
+                names.update((name, stored.info.name) for (name, _), stored in read_metadata([chunk]).items())
             else:
                 found.extend(read_points(names.get(chunk["name"], chunk["name"]), chunk))
 
@@ -285,15 +353,10 @@ class InfluxStorage:
         self, query: Query, statistics: Sequence[Statistic]
     ) -> Generator[Any, Any, dict[str, Optional[Value]]]:
         """Return each statistic by its name, None without data."""
-        scope = yield self._scope(query)
-        metadata, result = yield self._query(
-            influxql.join(
-                influxql.series_metadata(query.series, policy=self._policy),
-                influxql.summarize(query, statistics, **scope),
-            )
-        )
-        for stored in read_metadata(metadata).values():
-            check_text_statistics(stored.info, statistics)
+        query, scope, kind = yield self._one_meaning(query)
+        if kind is not None:
+            check_text_statistics(query.series, kind, statistics)
+        (result,) = yield self._query(influxql.summarize(query, statistics, **scope))
         row = result[0]["values"][0][1:] if result else []
         return read_statistics(row, statistics)
 
@@ -305,7 +368,7 @@ class InfluxStorage:
         With more than EXACT_BUCKET_POINTS points, points within 2 microseconds before an edge can be counted after it.
         """
         check_buckets(count)
-        scope = yield self._scope(query)
+        query, scope, _ = yield self._one_meaning(query)
         oldest, newest, counts = yield self._query(influxql.extent(query, **scope))
         points = total_count(counts)
         if not points:
@@ -314,7 +377,7 @@ class InfluxStorage:
         end = newest[0]["values"][0][0] + 1 if query.until is None else query.until
         edges = bucket_edges(first, end, count)
         if points <= self._exact_bucket_points:
-            found = yield self.points(query, points)
+            found = yield self._newest(query, points, scope)
             return buckets_of_points(edges, found)
         width = max(1, (end - first) // count)
         (result,) = yield self._query(influxql.buckets(query, first, end, width, **scope))
@@ -328,3 +391,10 @@ class InfluxStorage:
         """Close the connections."""
         self.client.close()
         return defer.succeed(None)
+
+
+def _restricted(query: Query, builders: Iterable[str]) -> Query:
+    """Return the query for these builders alone if it selects a kind or unit."""
+    if query.kind is None and query.unit is None:
+        return query
+    return replace(query, builders=frozenset(builders))

@@ -24,7 +24,7 @@ def test_names_are_quoted_and_values_bound() -> None:
     assert made.text == (
         'SELECT count("value"::field), count("text"::field), mean("value"::field), '
         'percentile("value"::field, 99.9000000000) FROM "week"."size" WHERE "builder"::tag = $p0 '
-        'AND "step"::tag = $p1 AND "worker"::tag = $p2 AND time >= 10 AND time < 20'
+        'AND "step"::tag = $p1 AND "worker"::tag = $p2 AND "proposed"::tag = \'\' AND time >= 10 AND time < 20'
     )
     assert made.params == {"p0": "first", "p1": "fetch", "p2": "bot1"}
 
@@ -60,16 +60,37 @@ def test_lone_surrogates_are_replaced() -> None:
 
 def test_no_range_is_no_condition() -> None:
     """Without since and until, or with bounds outside InfluxDB's range, there is no condition on time."""
-    assert where(Query("size")) == '"size"'
-    assert where(Query("size", -(10**30), 10**30)) == '"size"'
-    assert where(Query("size", LATEST + 5, LATEST + 7)) == f'"size" WHERE time >= {LATEST}'
-    assert where(Query("size", EARLIEST - 7, EARLIEST - 5)) == f'"size" WHERE time < {EARLIEST + 1}'
+    assert where(Query("size", proposal="*")) == '"size"'
+    assert where(Query("size", -(10**30), 10**30, proposal="*")) == '"size"'
+    assert where(Query("size", LATEST + 5, LATEST + 7, proposal="*")) == f'"size" WHERE time >= {LATEST}'
+    assert where(Query("size", EARLIEST - 7, EARLIEST - 5, proposal="*")) == f'"size" WHERE time < {EARLIEST + 1}'
+
+
+def test_branch_proposal_and_machine_class_are_conditions() -> None:
+    """Proposals are excluded by a tag, which has an index; branch, proposal and machine class are fields."""
+    assert where(Query("size")) == '"size" WHERE "proposed"::tag = \'\''
+    made = influxql.points(Query("size", branch="main", proposal="refs/pull/1", machine="big"), 1)
+    assert (
+        '"proposed"::tag = \'yes\' AND "proposal"::field = $p0 AND "branch"::field = $p1 AND '
+        '("machine"::field = $p2 OR ("worker"::tag = $p3 AND ("machine"::field != \'\') = false))'
+    ) in made.text
+    assert made.params == {"p0": "refs/pull/1", "p1": "main", "p2": "big", "p3": "big"}
+
+
+def test_a_deletion_names_every_tag() -> None:
+    """A deleted point has exactly these tags and this time: a missing tag is compared too."""
+    made = influxql.delete("size", [(7, {"builder": "a", "k": ""}), (8, {"builder": "b", "k": "v"})])
+    assert made.text == (
+        'DELETE FROM "size" WHERE "builder"::tag = $p0 AND "k"::tag = $p1 AND time = 7; '
+        'DELETE FROM "size" WHERE "builder"::tag = $p2 AND "k"::tag = $p3 AND time = 8'
+    )
+    assert made.params == {"p0": "a", "p1": "", "p2": "b", "p3": "v"}
 
 
 def test_exact_tags_exclude_the_others() -> None:
-    """All other tags must be empty, except builder, worker and a tagged build number."""
+    """All other tags must be empty, except builder, worker, a tagged build number and the mark of proposals."""
     query = Query("size", tags={"k": "v"}, exact_tags=True)
-    made = influxql.points(query, 1, tag_keys=["builder", "worker", "build", "k", "other"])
+    made = influxql.points(query, 1, tag_keys=["builder", "worker", "build", "proposed", "k", "other"])
     assert '"k"::tag = $p0 AND "other"::tag = $p1 ' in made.text
     assert made.params == {"p0": "v", "p1": ""}
 

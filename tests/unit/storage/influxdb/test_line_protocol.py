@@ -265,14 +265,58 @@ def test_times_beyond_64_bits_are_refused(time: int) -> None:
         LineWriter().line(Point("s", time, 1.0))
 
 
+_FIELDS_AS_TAGS = ("value", "text", "build", "buildid", "revision", "branch", "project", "samples")
+
+
 @pytest.mark.parametrize(
     "tag",
-    ["value", "text", "build", "buildid", "revision", "samples", "time", "builder", "worker", "value\\", "step\\"],
+    [*_FIELDS_AS_TAGS, "time", "builder", "worker", "proposed", "value\\", "step\\"],
 )
 def test_tags_named_like_a_field_are_refused(tag: str) -> None:
     """A tag with the name of a field raises LineError, also if it has that name after cleaning."""
     with pytest.raises(LineError, match="tag .* expected a name"):
         LineWriter().line(Point("s", 1, 1.0, {tag: "x"}))
+
+
+def test_a_refused_tag_has_a_name_to_use_instead() -> None:
+    """The error of a tag that the master sets names another tag."""
+    with pytest.raises(LineError, match="tag 'branch': expected a name .*such as 'source_branch'"):
+        LineWriter().line(Point("s", 1, 1.0, {"branch": "x"}))
+
+
+def test_proposals_have_a_tag_and_fields(influxd: Influxd) -> None:
+    """Only points of proposals have the tag ``proposed``; branch, proposal and machine class are fields."""
+    build = replace(BUILD, branch="main", proposal="refs/pull/1", machine="big")
+    landed = land(influxd, Point("s", NOW, 1.0, {"k": "v"}, build))
+    assert {name: landed[name] for name in ("branch", "proposal", "proposed", "machine")} == {
+        "branch": "main",
+        "proposal": "refs/pull/1",
+        "proposed": "yes",
+        "machine": "big",
+    }
+    tags = {row["tagKey"] for row in influxd.rows("SHOW TAG KEYS FROM s", "t")}
+    assert tags == {"builder", "worker", "k", "proposed"}
+    assert (
+        land(influxd, Point("s", NOW, 1.0, {}, replace(build, proposal=""))).keys().isdisjoint({"proposal", "proposed"})
+    )
+
+
+def test_builds_that_differ_in_one_fact_have_lines_of_their_own() -> None:
+    """Branch, proposal and machine class are not taken from another build of the same writer."""
+    writer = LineWriter()
+    facts: list[dict[str, Any]] = [
+        {},
+        {"branch": "main"},
+        {"proposal": "try"},
+        {"machine": "big"},
+        {"proposal": "x"},
+        {},
+    ]
+    for fact in facts:
+        point = Point("s", 1, 1.0, {}, replace(BUILD, **fact))
+        assert writer.line(point) == LineWriter().line(point)
+        assert all(f'{name}="{text}"' in writer.line(point) for name, text in fact.items())
+        assert (",proposed=yes" in writer.line(point)) == ("proposal" in fact)
 
 
 def test_tags_with_equal_cleaned_names_are_refused() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +29,6 @@ from tests.unit.storage.contract import StateContract
 from tests.unit.storage.examples import HOSTILE_NAMES, at, in_build
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
-_NUMBERS = itertools.count()
 ALL = "average,deviation,minimum,maximum,median,count,sum,first,last,p95,p0,p100"
 
 INJECTIONS = (
@@ -51,33 +48,6 @@ INJECTIONS = (
     "*",
     "now()",
 )
-
-
-@pytest.fixture(scope="module")
-def influxd() -> Iterator[Influxd]:
-    with Influxd() as server:
-        yield server
-
-
-@pytest.fixture
-def database(influxd: Influxd) -> str:
-    """Create a database for the test."""
-    name = f"t{next(_NUMBERS)}"
-    influxd.query(f"CREATE DATABASE {name}")
-    return name
-
-
-@pytest.fixture
-def make(influxd: Influxd, database: str) -> Any:
-    """Factory of stores in that database."""
-
-    def make(clock: Any = reactor, small: int = 2_000, tag_build_number: bool = False, **options: Any) -> InfluxStorage:
-        client = InfluxClient(reactor, Server(influxd.url, database, **options))
-        return InfluxStorage(
-            "influx", client, clock=clock, exact_bucket_points=small, tag_build_number=tag_build_number
-        )
-
-    return make
 
 
 class TestInfluxStorage(StateContract):
@@ -113,7 +83,7 @@ def test_a_point_is_returned_by_all_queries(make: Any) -> Any:
     """Last, points, records, series and statistics return the same point."""
     storage = make()
     point = Point("size", at(0), 42.5, {"platform": "linux"}, in_build(7, revision="abc"), 5, 0.5)
-    yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
+    yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",)))
     yield storage.write([point])
     assert (yield storage.last(Query("size"))) == point
     assert (yield storage.records(107)) == [point]
@@ -128,7 +98,7 @@ def test_a_cleaned_name_is_found_by_the_original_name(make: Any, influxd: Influx
     """Names are cleaned in queries too, and the metadata has the full name."""
     storage = make()
     name, tag = "#C:\\tmp\\", "ends\\"
-    yield storage.declare(SeriesInfo(name, Kind.COUNT))
+    yield storage.declare(SeriesInfo(name, Kind.COUNT, builders=("two\nlines",)))
     yield storage.write([Point(name, at(0), 1.0, {tag: "C:\\"}, in_build(1, builder="two\nlines"))])
     assert influxd.measurements(database) == ["_C:_tmp", "bbmeasure_series"]
     (info,) = yield storage.series()
@@ -156,10 +126,15 @@ def test_injections_in_query_arguments(make: Any, influxd: Influxd, database: st
             Query("size", tags={text: "v"}),
             Query("size", tags={text: text}, exact_tags=True),
             Query("size", builders=frozenset([text])),
+            Query("size", branch=text),
+            Query("size", machine=text),
+            Query("size", proposal=f"x{text}"),
+            Query("size", unit=text),
         ):
             assert (yield storage.points(query, 9)) == []
             assert (yield storage.last(query)) is None
             assert (yield storage.last(query, before=1)) is None
+            assert (yield storage.lines(query)) == []
             assert (yield storage.buckets(query, 9)) == []
             found = yield storage.summarize(query, find_all(ALL.split(",")))
             assert found == {**dict.fromkeys(found), "count": 0.0}
@@ -200,7 +175,11 @@ def test_any_name_makes_a_valid_query(influxd: Influxd) -> None:
         for made in (
             influxql.points(query, 1, policy=value),
             influxql.summarize(query, find_all(["average", "p95"]), tag_keys=[key]),
-            influxql.series_metadata(series),
+            influxql.points(Query(series, branch=builder, machine=key, proposal=f"x{value}"), 1),
+            influxql.lines(query),
+            influxql.series_metadata(series, builders=[builder]),
+            influxql.builder_contents(query),
+            influxql.delete(series, [(1, {key: value})]),
             influxql.tag_keys(series),
             influxql.forget(series, [value]),
         ):
@@ -229,11 +208,13 @@ def test_a_tag_named_time(make: Any) -> Any:
 def test_two_masters_share_metadata(make: Any) -> Any:
     """Metadata of one master is valid for the other, and points of the same time from two builders are distinct."""
     one, two = make(), make()
-    info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)
+    first, second = ("first",), ("second",)
+    info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, first)
     yield one.declare(info)
-    assert (yield two.declare(SeriesInfo("size", Kind.NUMBER, "bytes"))) == info
+    assert (yield two.declare(SeriesInfo("size", Kind.NUMBER, "bytes", builders=first))) == info
     with pytest.raises(SeriesConflictError):
-        yield two.declare(SeriesInfo("size", Kind.DURATION, "s"))
+        yield two.declare(SeriesInfo("size", Kind.DURATION, "s", builders=first))
+    yield two.declare(replace(info, builders=second))
     yield one.write([Point("size", at(0), 1.0, build=in_build(builder="first"))])
     yield two.write([Point("size", at(0), 2.0, build=in_build(builder="second"))])
     for storage in (one, two):
@@ -342,6 +323,7 @@ def test_an_unreachable_server(make: Any, database: str) -> Any:
         lambda: storage.last(Query("size")),
         lambda: storage.points(Query("size"), 1),
         lambda: storage.records(1),
+        lambda: storage.lines(Query("size")),
         lambda: storage.summarize(Query("size"), find_all(["average"])),
         lambda: storage.buckets(Query("size"), 1),
         lambda: storage.recall(["x"]),
@@ -354,7 +336,7 @@ def test_an_unreachable_server(make: Any, database: str) -> Any:
         for ask in asks:
             with pytest.raises(StorageUnavailableError, match="away"):
                 yield ask()
-    assert storage.health().counters["failures"] == 9
+    assert storage.health().counters["failures"] == 10
     assert "away" in (storage.health().last_error or "")
     storage.client = good
     yield storage.series()
@@ -386,6 +368,7 @@ def test_an_unexpected_response_is_a_storage_error(answer: Any) -> Any:
             lambda: storage.points(Query("size"), 10),
             lambda: storage.last(Query("size", exact_tags=True)),
             lambda: storage.records(5),
+            lambda: storage.lines(Query("size")),
             lambda: storage.buckets(Query("size"), 5),
             lambda: storage.summarize(Query("size"), [find("average")]),
             lambda: storage.recall(["size"]),
