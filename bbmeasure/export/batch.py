@@ -22,7 +22,9 @@ MAX_BYTES = 4 * 1024 * 1024
 TURN = 0.002
 #: Fastest level, as the names repeat in every line; gzip format.
 _LEVEL, _GZIP = 1, 31
-_NO_TEMPLATE = ("", False)
+#: What the fields of a stream's points share: branch, machine class, whether they are of a proposal and the step a tag.
+_Shared = tuple[Optional[str], Optional[str], bool, bool]
+_NO_TEMPLATE: tuple[str, _Shared] = ("", (None, None, False, False))
 _DROPPED = re.compile(r"\bdropped=([0-9]+)")
 
 
@@ -123,15 +125,15 @@ def serialize(writer: LineWriter, items: Items) -> Iterator[tuple[bytes, list[In
 
 
 def _serialize_rows(writer: LineWriter, items: Any) -> Iterator[tuple[bytes, list[InvalidPoint]]]:
-    heads: dict[tuple[int, Optional[int]], tuple[str, bool]] = {}
-    tails: dict[tuple[Optional[int], Optional[int], bool], str] = {}
+    heads: dict[tuple[int, Optional[int]], tuple[str, _Shared]] = {}
+    tails: dict[tuple[Optional[int], Optional[int], _Shared], str] = {}
     raw_rows = enumerate(items.raw_rows())
     for _ in range(0, len(items), SLICE):
         lines, invalid = [], []
         for position, (stream, build, step, value, time) in islice(raw_rows, SLICE):
             key = (stream, build if writer.tag_build_number else None)
-            head, step_is_tag = heads.get(key, _NO_TEMPLATE)
-            tail = tails.get((build, step, step_is_tag))
+            head, shared = heads.get(key, _NO_TEMPLATE)
+            tail = tails.get((build, step, shared))
             if value is not None and head and tail is not None:
                 lines.append(f"{head}{value!r}{tail}{time}")
                 continue
@@ -139,15 +141,22 @@ def _serialize_rows(writer: LineWriter, items: Any) -> Iterator[tuple[bytes, lis
             try:
                 lines.append(writer.line(point))
                 if value is not None:
-                    step_is_tag = "step" in point.tags
+                    shared = _shared(point)
                     head, tail = writer.template(point)
-                    heads[key] = (head, step_is_tag)
+                    heads[key] = (head, shared)
                     if "\n" not in tail:  # the line depends on the head too, see LineWriter.line
-                        tails[build, step, step_is_tag] = tail
+                        tails[build, step, shared] = tail
             except ValueError as error:
                 invalid.append(InvalidPoint(position, point, error))
         lines.append("")
         yield "\n".join(lines).encode("utf-8", "replace"), invalid
+
+
+def _shared(point: Point) -> _Shared:
+    build = point.build
+    if build is None:
+        return (None, None, False, "step" in point.tags)
+    return (build.branch, build.machine, bool(build.proposal), "step" in point.tags)
 
 
 def all_points_dropped(batch: Batch, error: ServerError) -> bool:

@@ -64,7 +64,7 @@ class PendingItems(Items, Protocol):
 
     @property
     def series(self) -> frozenset[SeriesInfo]:
-        """Kind, unit and direction of the series."""
+        """Kind, unit and direction of the series of each builder, as in a declaration."""
         ...
 
 
@@ -73,7 +73,11 @@ class RowItems(Protocol):
     """Items that are read from rows, whose numbers can be serialized without a Point for each."""
 
     def raw_rows(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
-        """Yield the ids of stream, build and step, the value (None unless it is one number) and the time."""
+        """Yield the ids of stream, build and step, the value (None unless it is one number) and the time.
+
+        The points of a stream share series, builder, worker, tags, branch, machine class, and whether they are of
+        proposals; those of a stream and a build share the proposal too.
+        """
         ...
 
 

@@ -1,7 +1,8 @@
-"""Export of series metadata: kind, unit and direction, for Grafana, people and other masters.
+"""Export of series metadata: kind, unit and direction by builder, for Grafana, people and other masters.
 
-The master that first wrote the metadata of a series owns it.  Another master with different metadata does not overwrite
-it: the conflict is counted, and logged once.
+The master that first wrote the metadata of a builder's series owns it.  Another master with a builder of that name and
+different metadata does not overwrite it: the conflict is counted, and logged once.  Metadata of version 0.1, which has
+no builder, is left as it is.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from twisted.logger import Logger
 
 from bbmeasure.errors import SeriesConflictError, StorageError
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import Direction, canonical_series
+from bbmeasure.records import Direction, canonical_series, canonical_tag
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineError, measurement, metadata_line
-from bbmeasure.storage.influxdb.results import StoredMetadata, read_metadata
+from bbmeasure.storage.influxdb.results import MetadataKey, StoredMetadata, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
-from bbmeasure.storage.validation import reconcile
+from bbmeasure.storage.validation import declaring_builder, reconcile
 from bbmeasure.times import NANOSECONDS
 
 log = Logger()
@@ -31,10 +32,14 @@ log = Logger()
 READ_INTERVAL = 60.0
 #: Seconds until unchanged metadata is written again, before a retention policy deletes it.
 WRITE_INTERVAL = 86_400.0
-#: Series that are queried by name; for more, the metadata of all series is read.
+#: Series and builders that are queried by name; for more, the metadata of all series or builders is read.
 MAX_NAMES = 100
 #: Errors of a server that does not allow or support reading: metadata is written without reading it.
 _UNREADABLE = (ErrorKind.FORBIDDEN, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.REFUSED, ErrorKind.FAILED)
+
+
+#: A series of one builder: its name and the builder, "" for points outside builds.
+_Key = tuple[str, str]
 
 
 class MetadataExporter:
@@ -49,8 +54,8 @@ class MetadataExporter:
         self._master = master
         self._clock = clock
         self._monotonic = monotonic
-        self._written: dict[str, SeriesInfo] = {}
-        self._conflicts: set[str] = set()
+        self._written: dict[_Key, SeriesInfo] = {}
+        self._conflicts: set[_Key] = set()
         self._max_age = READ_INTERVAL
         self._written_since = monotonic()
 
@@ -64,17 +69,17 @@ class MetadataExporter:
         """Write the metadata of those series that are not in the cache or differ from it."""
         if self._monotonic() - self._written_since > self._max_age:
             self.forget()
-        changed = [info for info in infos if self._written.get(info.name) != info and is_valid_series(info)]
+        changed = [info for info in infos if self._written.get(_key(info)) != info and is_valid_series(info)]
         if changed:
             yield self._write(changed)
 
     @defer.inlineCallbacks
     def _write(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:
-        stored: Mapping[str, StoredMetadata] = yield self._read(infos)
+        stored: Mapping[MetadataKey, StoredMetadata] = yield self._read(infos)
         now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
-            current = stored.get(canonical_series(info.name))
+            current = stored.get((canonical_series(info.name), canonical_tag(declaring_builder(info))))
             if current is None:
                 lines.append(metadata_line(info, now, self._master))
                 continue
@@ -89,16 +94,20 @@ class MetadataExporter:
                     raise
                 self.counters["metadata_refused"] += 1
                 log.warn("bbmeasure: the server refuses series metadata: {why}", why=error.message)
-        self._written.update((info.name, info) for info in infos)
+        self._written.update((_key(info), info) for info in infos)
 
     @defer.inlineCallbacks
-    def _read(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[str, StoredMetadata]]:
+    def _read(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, Mapping[MetadataKey, StoredMetadata]]:
         """Return the server's metadata of these series, none if it cannot be read."""
-        names = [info.name for info in infos] if len(infos) <= MAX_NAMES else []
+        names, builders = (sorted(set(part)) for part in zip(*map(_key, infos)))
+        if len(names) > MAX_NAMES:
+            names = []
+        of_builders = builders if len(builders) <= MAX_NAMES else None
         policy = self._client.server.retention_policy
         self._max_age = READ_INTERVAL
         try:
-            results = yield self._client.query(influxql.series_metadata(*names, policy=policy))
+            statement = influxql.series_metadata(*names, builders=of_builders, policy=policy)
+            results = yield self._client.query(statement)
         except ServerError as error:
             if error.kind not in _UNREADABLE:
                 raise
@@ -119,13 +128,21 @@ class MetadataExporter:
             return info
         wanted = info if current.info.better is Direction.NONE else replace(info, better=Direction.NONE)
         try:
-            return reconcile(replace(current.info, name=info.name), wanted)
+            return reconcile(replace(current.info, name=info.name, builders=info.builders), wanted)
         except SeriesConflictError as error:
-            if info.name not in self._conflicts:
-                self._conflicts.add(info.name)
+            if _key(info) not in self._conflicts:
+                self._conflicts.add(_key(info))
                 self.counters["conflicts"] += 1
-                log.warn("bbmeasure: conflict with another master: {why}", why=str(error))
+                log.warn(
+                    "bbmeasure: conflict with another master about {builder}: {why}",
+                    builder=declaring_builder(info) or "points outside builds",
+                    why=str(error),
+                )
             return current.info
+
+
+def _key(info: SeriesInfo) -> _Key:
+    return (info.name, declaring_builder(info))
 
 
 def is_valid_series(info: SeriesInfo) -> bool:
@@ -138,5 +155,5 @@ def is_valid_series(info: SeriesInfo) -> bool:
 
 
 def _differ(one: SeriesInfo, other: SeriesInfo) -> bool:
-    """Compare without the name: several series may share a measurement."""
-    return replace(one, name="") != replace(other, name="")
+    """Compare without the names, which have several spellings that are one measurement or tag."""
+    return replace(one, name="", builders=()) != replace(other, name="", builders=())

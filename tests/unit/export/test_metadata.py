@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import defer
+import pytest
+import requests
+from twisted.internet import defer, reactor, task
 
+from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.influxdb.client import InfluxClient
+from bbmeasure.storage.influxdb.server import Server
 from tests.servers import Influxd
 from tests.unit.export.journal_bench import NOW, Bench, inlineCallbacks, landed, points, stored_metadata
 
@@ -16,7 +22,7 @@ from tests.unit.export.journal_bench import NOW, Bench, inlineCallbacks, landed,
 @inlineCallbacks
 def test_a_dropped_database_is_created_again(bench: Bench, influxd: Influxd) -> Any:
     """New points are stored in the new database; old points and metadata are sent again on demand."""
-    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",)))
     yield bench.journal.write(points(100))
     exporter = bench.ship(influxd.url)
     yield bench.shipped()
@@ -34,7 +40,7 @@ def test_a_dropped_database_is_created_again(bench: Bench, influxd: Influxd) -> 
 @inlineCallbacks
 def test_metadata_is_written_again_after_a_database_was_emptied(bench: Bench, influxd: Influxd) -> Any:
     """The exporter reads the server's metadata again after a minute and writes what is missing."""
-    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+    yield bench.journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",)))
     yield bench.journal.write(points(10))
     bench.ship(influxd.url)
     yield bench.shipped()
@@ -58,7 +64,7 @@ def test_changed_metadata_is_exported(bench: Bench, influxd: Influxd) -> Any:
 
     @defer.inlineCallbacks
     def say(info: SeriesInfo, at: int) -> Any:
-        yield journal.declare(info, override=True)
+        yield journal.declare(replace(info, builders=("first",)), override=True)
         yield journal.write(points(1, start=at))
         yield bench.shipped()
 
@@ -81,7 +87,7 @@ def test_changed_metadata_is_exported(bench: Bench, influxd: Influxd) -> Any:
 
 @inlineCallbacks
 def test_two_masters_export_to_one_database(tmp_path: Path, influxd: Influxd) -> Any:
-    """All points of both are stored, and the metadata of the first master is not overwritten."""
+    """All points of both are stored, and the metadata that the first wrote of a builder is not overwritten."""
     benches = []
     for number, unit in enumerate(("bytes", "s")):
         folder = tmp_path / str(number)
@@ -90,8 +96,8 @@ def test_two_masters_export_to_one_database(tmp_path: Path, influxd: Influxd) ->
         benches.append(one)
         yield one.journal.attach_exporter("sink")
         kind = Kind.SIZE if unit == "bytes" else Kind.DURATION
-        yield one.journal.declare(SeriesInfo("size", kind, unit))
-        build = BuildContext(f"builder{number}", "w", 1, 1)
+        yield one.journal.declare(SeriesInfo("size", kind, unit, builders=("first",)))
+        build = BuildContext("first", f"w{number}", 1, 1)
         yield one.journal.write([Point("size", NOW + at, float(at), {}, build) for at in range(100)])
         exporter = one.ship(influxd.url, master=str(number))
         yield one.shipped()
@@ -100,3 +106,70 @@ def test_two_masters_export_to_one_database(tmp_path: Path, influxd: Influxd) ->
     assert {row["unit"] for row in landed(influxd, "bbmeasure_series")} == {"bytes"}
     for one in benches:
         yield one.close()
+
+
+def metadata_exporter(url: str, master: str = "one") -> MetadataExporter:
+    clock = task.Clock()
+    clock.advance(NOW / 10**9)
+    return MetadataExporter(InfluxClient(reactor, Server(url, "t")), master, clock=clock, monotonic=clock.seconds)
+
+
+def rows_by_owner(influxd: Influxd) -> dict[Any, Any]:
+    """Return kind and unit of each row by builder, and by the mark of points outside builds."""
+    rows = influxd.rows("SELECT * FROM bbmeasure_series", "t")
+    return {(row.get("builder"), row.get("outside")): (row["kind"], row["unit"]) for row in rows}
+
+
+@inlineCallbacks
+def test_each_builder_has_metadata_of_its_own(influxd: Influxd) -> Any:
+    """Builders and points outside builds keep different units; metadata of version 0.1 is not replaced."""
+    influxd.query("CREATE DATABASE t")
+    line = 'bbmeasure_series,series=size kind="count",unit="1",better="none",name="size",master="other" 5'
+    requests.post(f"{influxd.url}/write", params={"db": "t"}, data=line, timeout=20).raise_for_status()
+    infos = frozenset(
+        [
+            SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",)),
+            SeriesInfo("size", Kind.DURATION, "s", builders=('sec"ond\\',)),
+            SeriesInfo("size", Kind.NUMBER),
+        ]
+    )
+    exporter = metadata_exporter(influxd.url)
+    for _ in range(2):
+        yield exporter.write(infos)
+        exporter.forget()
+    expected = {
+        (None, None): ("count", "1"),
+        ("first", None): ("size", "bytes"),
+        ('sec"ond', None): ("duration", "s"),
+        (None, "yes"): ("number", "1"),
+    }
+    assert rows_by_owner(influxd) == expected
+    assert len(influxd.rows("SELECT * FROM bbmeasure_series", "t")) == 4
+    assert exporter.counters["conflicts"] == 0
+    other = metadata_exporter(influxd.url, "two")
+    yield other.write(
+        frozenset(
+            [
+                SeriesInfo("size", Kind.SIZE, "bytes", builders=("third",)),
+                SeriesInfo("size", Kind.DURATION, "s", builders=("first",)),
+            ]
+        )
+    )
+    assert rows_by_owner(influxd) == {**expected, ("third", None): ("size", "bytes")}
+    assert other.counters["conflicts"] == 1
+
+
+@pytest.mark.parametrize(("series", "builders"), [(150, 1), (1, 150), (150, 150)])
+@inlineCallbacks
+def test_metadata_of_many_series_and_builders(influxd: Influxd, series: int, builders: int) -> Any:
+    """More names than one query lists are read as well: nothing unchanged is written again."""
+    influxd.query("CREATE DATABASE t")
+    numbers = range(max(series, builders))
+    infos = frozenset(
+        SeriesInfo(f"s{number % series}", Kind.COUNT, builders=(f"b{number % builders}",)) for number in numbers
+    )
+    exporter = metadata_exporter(influxd.url)
+    for _ in range(2):
+        yield exporter.write(infos)
+        exporter.forget()
+    assert len(influxd.rows("SELECT * FROM bbmeasure_series", "t")) == 150
