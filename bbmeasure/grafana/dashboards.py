@@ -2,7 +2,7 @@
 
 Grafana does not quote variables in InfluxQL: an identifier is written ``${series:doublequote}``, a compared value
 ``/^${builder:regex}$/``.  Units and directions of the series are known when the dashboards are generated: each panel
-has an override for each of them.
+has an override for each of them.  No panel shows points of proposals.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Optional
 
 from bbmeasure.grafana.panels import (
     DATA_SOURCE,
+    OF_BRANCH,
     Json,
     SeriesGroup,
+    branch_variable,
     builder_variable,
     dashboards_menu,
     direction_text,
@@ -34,6 +36,8 @@ _OWN = "/^(?!bbmeasure_(?:series|state)$).+/"
 _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
 _OF_MASTER = '"master" =~ /^${master:regex}$/'
+#: The tag of proposals is missing.
+_NOT_PROPOSED = "\"proposed\" = ''"
 _OF_TAG = "${tag_key:doublequote} =~ /^${tag_value:regex}$/"
 #: Maximum number of series in one panel of last values.
 _SERIES_PER_PANEL = 20
@@ -62,8 +66,8 @@ class DashboardBuilder:
         return f'"{quoted}".{measurement}'
 
     def select(self, columns: str, measurement: str, *conditions: str, by: Sequence[str] = (), rest: str = "") -> str:
-        """Return a SELECT of the dashboard's time range."""
-        where = " AND ".join((*conditions, "$timeFilter"))
+        """Return a SELECT of the dashboard's time range, without points of proposals."""
+        where = " AND ".join((*conditions, _NOT_PROPOSED, "$timeFilter"))
         grouped = f" GROUP BY {', '.join(by)}" if by else ""
         return f"SELECT {columns} FROM {self.from_clause(measurement)} WHERE {where}{grouped}{rest}"  # noqa: S608 (Grafana's)
 
@@ -97,7 +101,9 @@ class DashboardBuilder:
             if group.better is not Direction.NONE:
                 properties.append({"id": "custom.axisLabel", "value": direction_text(group.better)})
                 properties.append({"id": "description", "value": direction_text(group.better)})
-            overrides.append(override("byRegexp", f"/^(?:{group.names_pattern})(?:: |$)/", *properties))
+            overrides.append(
+                override("byRegexp", f"/^(?:{group.names_pattern})(?:{group.curves_pattern})/", *properties)
+            )
         return overrides
 
     # dashboards
@@ -108,35 +114,36 @@ class DashboardBuilder:
 
     def overview(self) -> Json:
         """Return the dashboard of all builders: results, durations, and last value and change of every series."""
-        results = self.select('count("value")', '"build_duration"', _OF_BUILDER, by=('"result"',))
+        results = self.select('count("value")', '"build_duration"', _OF_BUILDER, OF_BRANCH, by=('"result"',))
         panels = [
             stat_panel("Builds by result", [query_target(results, "$tag_result")], unit="short", height=4),
             *(
                 time_series_panel(
-                    title, [query_target(self.curve(name, _OF_BUILDER), "$tag_builder")], unit="s", width=12
+                    title, [query_target(self.curve(name, _OF_BUILDER, OF_BRANCH), "$tag_builder")], unit="s", width=12
                 )
                 for title, name in (("Build duration", '"build_duration"'), ("Queue duration", '"queue_duration"'))
             ),
         ]
         for group in (chunk for whole in self.groups for chunk in whole.chunks(_SERIES_PER_PANEL)):
-            query = self.curve(f"/^(?:{group.names_pattern})$/", _OF_BUILDER)
+            conditions = [f'"builder" =~ /^(?:{group.builders_pattern})$/'] if group.builders is not None else []
+            query = self.curve(f"/^(?:{group.names_pattern})$/", _OF_BUILDER, OF_BRANCH, *conditions)
             panels.append(
                 stat_panel(f"Last values ({group.title})", [query_target(query, "$m: $tag_builder")], group=group)
             )
-        variables = [builder_variable(multi=True)]
+        variables = [builder_variable(multi=True), self._branch_variable("/.+/")]
         return self._dashboard(OVERVIEW, "Buildbot measurements", panels, variables)
 
     def builder(self) -> Json:
         """Return the dashboard of one builder: its builds, and all its series."""
+        chosen = (_OF_BUILDER, _OF_WORKER, OF_BRANCH)
         builds = self.select(
-            '"build", "builder", "worker", "result", "value"',
+            '"build", "builder", "worker", "branch", "result", "value"',
             '"build_duration"',
-            _OF_BUILDER,
-            _OF_WORKER,
+            *chosen,
             rest=" ORDER BY time DESC LIMIT 200",
         )
-        steps = self.curve('"step_duration"', _OF_BUILDER, _OF_WORKER, by=('"step"',))
-        each = self.curve("${series:doublequote}", _OF_BUILDER, _OF_WORKER, by=('"worker"',))
+        steps = self.curve('"step_duration"', *chosen, by=('"step"',))
+        each = self.curve("${series:doublequote}", *chosen, by=('"worker"',))
         panels = [
             table_panel("Builds", [query_target(builds, table=True)], [*self.build_override(), seconds_override()]),
             time_series_panel("Step duration", [query_target(steps, "$tag_step")], unit="s", width=24),
@@ -152,18 +159,19 @@ class DashboardBuilder:
             builder_variable(),
             variable("worker", f'SHOW TAG VALUES WITH KEY = "worker" WHERE {_OF_BUILDER}', multi=True),
             variable("series", f"SHOW MEASUREMENTS WHERE {_OF_BUILDER}", regex=_OWN, multi=True, all_value=None),
+            self._branch_variable("/.+/"),
         ]
         return self._dashboard(BUILDER, "Buildbot measurements of one builder", panels, variables)
 
     def series(self) -> Json:
         """Return the dashboard of one series: curve, statistics, points."""
-        measurement, chosen = "${series:doublequote}", (_OF_BUILDER, _OF_WORKER, _OF_TAG)
+        measurement, chosen = "${series:doublequote}", (_OF_BUILDER, _OF_WORKER, _OF_TAG, OF_BRANCH)
         curve = self.curve(measurement, *chosen, by=('"builder"', '"worker"'))
         figures = [
             query_target(self.select(call, measurement, *chosen), f"$m: {name}", ref)
             for ref, (name, call) in zip("ABCDEF", _FIGURES.items())
         ]
-        columns = '"build", "builder", "worker", "revision", "value", "text"'
+        columns = '"build", "builder", "worker", "branch", "revision", "value", "text"'
         points = self.select(columns, measurement, *chosen, rest=" ORDER BY time DESC LIMIT 500")
         panels = [
             time_series_panel(
@@ -181,10 +189,13 @@ class DashboardBuilder:
             variable("series", "SHOW MEASUREMENTS", regex=_OWN, include_all=False),
             builder_variable(of_series, multi=True),
             variable("worker", f'SHOW TAG VALUES {of_series} WITH KEY = "worker"', multi=True),
-            variable("tag_key", f"SHOW TAG KEYS {of_series}", label="tag", all_value='"builder"'),
+            variable(
+                "tag_key", f"SHOW TAG KEYS {of_series}", label="tag", regex="/^(?!proposed$)/", all_value='"builder"'
+            ),
             variable(
                 "tag_value", f"SHOW TAG VALUES {of_series} WITH KEY = ${{tag_key:doublequote}}", label="is", multi=True
             ),
+            self._branch_variable(measurement),
         ]
         return self._dashboard(SERIES, "Buildbot measurements of one series", panels, variables)
 
@@ -227,9 +238,13 @@ class DashboardBuilder:
             "panels": layout(panels),
         }
 
+    def _branch_variable(self, measurement: str) -> Json:
+        """Return the variable ``branch``: a field, whose values are read from points of the chosen builders."""
+        return branch_variable(self.select('DISTINCT("branch")', measurement, _OF_BUILDER))
+
     def _failed_builds(self) -> Json:
         failed = '"result" =~ /^(failure|error)$/'
-        query = self.select('"build", "builder", "result", "value"', '"build_duration"', failed, _OF_BUILDER)
+        query = self.select('"build", "builder", "result", "value"', '"build_duration"', failed, _OF_BUILDER, OF_BRANCH)
         target = {
             "refId": "Anno",
             "fromAnnotations": True,

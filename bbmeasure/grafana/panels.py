@@ -13,6 +13,10 @@ from bbmeasure.records import Direction, Kind, canonical_series
 Json = dict[str, Any]
 
 DATA_SOURCE = {"type": "influxdb", "uid": "bbmeasure"}
+#: The branch is a field, which points outside builds do not have.  For "all" the variable's value closes the expression
+#: and adds a condition on a tag, which every point meets.
+OF_BRANCH = '("branch" =~ /^${branch:regex}$/)'
+_EVERY_BRANCH = '.*$/ OR "builder" =~ /^.*'
 #: Series of the instances' switches, which have a unit before the first measurement.
 BUILTIN_SERIES = tuple(
     SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER)
@@ -51,16 +55,27 @@ def direction_text(better: Direction) -> str:
 
 @dataclass(frozen=True)
 class SeriesGroup:
-    """Series with the same unit and direction."""
+    """Series with the same unit and direction; ``builders`` are set where other builders have another unit."""
 
     unit: str
     better: Direction
     names: tuple[str, ...]
+    builders: Optional[tuple[str, ...]] = None
 
     @property
     def names_pattern(self) -> str:
         """Alternatives of a regular expression that matches the series' names."""
         return "|".join(escape_regex(name) for name in self.names)
+
+    @property
+    def builders_pattern(self) -> str:
+        """Alternatives of a regular expression that matches the builders' names."""
+        return "|".join(escape_regex(name) for name in self.builders or ())
+
+    @property
+    def curves_pattern(self) -> str:
+        """Alternatives of a regular expression that matches what follows the series' name in the name of a curve."""
+        return ": |$" if self.builders is None else f": (?:{self.builders_pattern})(?: |$)"
 
     @property
     def title(self) -> str:
@@ -73,15 +88,33 @@ class SeriesGroup:
 
 
 def group_series(series: Iterable[SeriesInfo]) -> list[SeriesGroup]:
-    """Group the numeric series by unit and direction, under their measurement names."""
-    found: dict[tuple[str, Direction], list[str]] = {}
-    for info in {info.name: info for info in (*BUILTIN_SERIES, *series)}.values():
-        if info.kind is not Kind.TEXT and not info.name.startswith("master."):
-            found.setdefault((grafana_unit(info.unit, info.kind), info.better), []).append(canonical_series(info.name))
+    """Group the numeric series by unit and direction, under their measurement names.
+
+    A series whose builders have different units is in a group of its own for each unit.
+    """
+    meanings: dict[str, list[SeriesInfo]] = {info.name: [info] for info in BUILTIN_SERIES}
+    for name, infos in _by_name(series).items():
+        meanings[name] = infos
+    found: dict[tuple[str, Direction, Optional[tuple[str, ...]]], set[str]] = {}
+    for name, infos in meanings.items():
+        for info in infos:
+            if info.kind is not Kind.TEXT and not name.startswith("master."):
+                builders = None if len(infos) == 1 else tuple(info.builders)
+                key = (grafana_unit(info.unit, info.kind), info.better, builders)
+                found.setdefault(key, set()).add(canonical_series(name))
     return [
-        SeriesGroup(unit, better, tuple(sorted(names)))
-        for (unit, better), names in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].value))
+        SeriesGroup(unit, better, tuple(sorted(names)), builders)
+        for (unit, better, builders), names in sorted(
+            found.items(), key=lambda item: (item[0][0], item[0][1].value, item[0][2] or ())
+        )
     ]
+
+
+def _by_name(series: Iterable[SeriesInfo]) -> dict[str, list[SeriesInfo]]:
+    found: dict[str, list[SeriesInfo]] = {}
+    for info in series:
+        found.setdefault(info.name, []).append(info)
+    return found
 
 
 def query_target(query: str, alias: str = "", ref: str = "A", *, table: bool = False) -> Json:
@@ -222,6 +255,11 @@ def builder_variable(from_clause: str = "", *, multi: bool = False) -> Json:
     return variable(
         "builder", f'SHOW TAG VALUES {from_clause}{space}WITH KEY = "builder"', multi=multi, include_all=multi
     )
+
+
+def branch_variable(query: str) -> Json:
+    """Return the variable ``branch`` with the values that ``query`` selects."""
+    return variable("branch", query, multi=True, all_value=_EVERY_BRANCH)
 
 
 def variable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,38 @@ def test_rows_and_points_have_the_same_lines(points: list[Point]) -> None:
             for made in (by_row, by_point)
         ]
         assert errors[0] == errors[1]
+
+
+class Rows(list[Any]):
+    """Items with rows, whose streams are told apart as those of a journal."""
+
+    def raw_rows(self) -> Any:
+        streams: dict[Any, int] = {}
+        builds: dict[Any, int] = {}
+        for _, point in self:
+            build = point.build
+            line = (build.builder, build.branch, build.machine, bool(build.proposal))
+            stream = streams.setdefault(line, len(streams))
+            yield stream, builds.setdefault(build.buildid, len(builds)), 1, point.value, point.time
+
+
+def test_rows_of_branches_and_proposals_have_their_own_lines() -> None:
+    """Streams of one build that differ in branch, machine class or proposal share no part of a line."""
+    facts: list[dict[str, Any]] = [
+        {"branch": "main"},
+        {"branch": "release"},
+        {"branch": "main", "proposal": "refs/pull/1"},
+        {"branch": "main", "machine": "big"},
+        {},
+    ]
+    builds = [BuildContext("first", "bot1", number, number, "s", **fact) for number in (1, 2) for fact in facts]
+    points = [Point("size", time, float(time), {}, build) for time, build in enumerate(builds * 3)]
+    rows = Rows(enumerate(points))
+    for options in ({}, {"tag_build_number": True}):
+        writer = LineWriter(**options)
+        by_row = b"".join(lines for lines, _ in serialize(writer, rows))
+        assert by_row == b"".join(lines for lines, _ in write_slices(LineWriter(**options), points))
+        assert by_row.count(b",proposed=yes") == 6
 
 
 def test_slices_of_pending_items(tmp_path: Path) -> None:

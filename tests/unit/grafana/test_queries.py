@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import requests
 
-from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES
+from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES, DashboardBuilder
+from bbmeasure.grafana.panels import group_series
 from bbmeasure.grafana.provisioning import write_provisioning
-from bbmeasure.model import BuildContext, Point
-from bbmeasure.records import canonical_series
+from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from tests.grafana_model import Board
 from tests.servers import Influxd
 from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, dashboards_of
+
+RELEASE = 'release/1.0 (it\'s "new")'
+PROPOSED_VALUE = 9e12
 
 
 def seeded_points():
     """Points of builders and series with hostile names, hourly for three days."""
     for number, builder in enumerate(HOSTILE):
         for build in range(1, 4):
-            context = BuildContext(builder, f"worker {number % 2}", build, number * 100 + build, "step", "rev", "main")
+            branch = RELEASE if build == 3 else "main"
+            context = BuildContext(builder, f"worker {number % 2}", build, number * 100 + build, "step", "rev", branch)
             time = START + (build * 5 + number) * HOUR
             result = {2: "failure", 3: "error" if number == 2 else "cancellation"}.get(build, "success")
             for name in ("build_duration", "queue_duration"):
@@ -30,6 +36,10 @@ def seeded_points():
             for series in HOSTILE + tuple(info.name for info in KNOWN):
                 value = "a text" if series == "version" else 1000.0 * build + number
                 yield Point(series, time, value, {'target "x"': builder, "opt": "O2"}, context)
+        proposed = replace(context, build=9, branch="of a proposal", proposal="refs/pull/1")
+        for series in (*HOSTILE, *(info.name for info in KNOWN), "build_duration", "queue_duration", "step_duration"):
+            tags = {"step": "compile it", "result": "failure"} if series.endswith("_duration") else {}
+            yield Point(series, START + 30 * HOUR, PROPOSED_VALUE, tags, proposed)
     for name in ("master.reactorDelay", "master.active builds"):
         yield Point(name, START + 30 * HOUR, 0.5)  # written before the master's name was a tag
         for number, master in enumerate(MASTERS):
@@ -91,6 +101,72 @@ def test_every_panel_has_data(board, uid):
     assert len(serialize) >= 3
     empty = [query for _, query, found in serialize if not found and '"version"' not in query]
     assert empty == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES, MASTER])
+def test_proposals_are_in_no_panel(board, uid):
+    """No query of a dashboard returns a point of a proposal, and its branch is no option."""
+    shown = board(uid)
+    shown.choose(**({"series": "plain"} if uid == SERIES else {}))
+    found = [one for _, _, answer in shown.answers() for one in answer]
+    found += [
+        one for annotation in shown.model["annotations"]["list"] for one in shown.ask(annotation["target"]["query"])
+    ]
+    values = [value for one in found for row in one["rows"] for value in row.values()]
+    assert values
+    assert PROPOSED_VALUE not in values
+    assert 9 not in [row.get("build") for one in found for row in one["rows"]]
+    if uid != MASTER:
+        assert shown.options("branch") == sorted(["main", RELEASE])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("uid", "table"), [(BUILDER, "Builds"), (SERIES, "Points")])
+def test_one_branch(board, uid, table):
+    """With a branch chosen, tables and curves have builds of that branch alone."""
+    shown = board(uid)
+    of_dashboard = {"series": "plain"} if uid == SERIES else {}
+    for branches, builds in ((["main"], {1, 2}), ([RELEASE], {3}), (["main", RELEASE], {1, 2, 3}), (["none"], set())):
+        shown.choose(**of_dashboard, branch=branches)
+        rows = [row for title, _, found in shown.answers() if title == table for one in found for row in one["rows"]]
+        assert {row["build"] for row in rows} == builds
+        assert {row["branch"] for row in rows} <= set(branches)
+    shown = board(OVERVIEW)
+    shown.choose(branch=[RELEASE])
+    (results,) = [found for title, _, found in shown.answers() if title == "Builds by result"]
+    assert sum(row["count"] for one in results for row in one["rows"]) == len(HOSTILE)
+
+
+@pytest.mark.slow
+def test_a_point_without_branch_is_of_no_chosen_branch(board):
+    """A point outside builds is shown for every branch, and not for one."""
+    shown = board(SERIES)
+    for chosen, count in (({}, 1), ({"branch": ["main"]}, 0)):
+        shown.choose(series="without tags", **chosen)
+        rows = [row for title, _, found in shown.answers() if title == "Points" for one in found for row in one["rows"]]
+        assert len(rows) == count
+
+
+@pytest.mark.slow
+def test_units_of_builders_are_shown_apart(database):
+    """The last values of a series with two units are in two panels, each with the builders of its unit."""
+    bytes_of, seconds_of = HOSTILE[1], HOSTILE[4]
+    groups = group_series(
+        [
+            SeriesInfo("plain", Kind.SIZE, "bytes", Direction.LOWER, (bytes_of,)),
+            SeriesInfo("plain", Kind.DURATION, "s", Direction.LOWER, (seconds_of,)),
+        ]
+    )
+    shown = Board(DashboardBuilder(groups).overview(), database, START, START + 100 * HOUR)
+    shown.choose()
+    found = {
+        title: {one["tags"]["builder"] for one in answer if one["name"] == "plain"}
+        for title, _, answer in shown.answers()
+        if title.startswith("Last values")
+    }
+    assert found["Last values (bytes, lower is better)"] == {bytes_of}
+    assert [builders for builders in found.values() if seconds_of in builders] == [{seconds_of}]
 
 
 @pytest.mark.slow
