@@ -132,7 +132,8 @@ class Value(NamedTuple):
 
     ``time`` is in nanoseconds, None for now.  With ``fixed_kind`` master.cfg gives the kind, and the series takes it.
     ``master_tags`` are tags that only the master sets, such as ``result`` and ``step``.  With ``limited`` the value
-    counts against the :class:`~bbmeasure.capture.cardinality.SeriesLimits` of its builder.
+    counts against the :class:`~bbmeasure.capture.cardinality.LineBudgets` of its builder, with ``named`` only its tags
+    do, as master.cfg names the series.
     """
 
     record: Record
@@ -141,6 +142,7 @@ class Value(NamedTuple):
     fixed_kind: bool = False
     master_tags: Optional[Mapping[str, str]] = None
     limited: bool = False
+    named: bool = False
 
 
 def time_offset(master_name: Optional[str]) -> int:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from bbmeasure.capture import totals
 from bbmeasure.capture.branches import BuildBranches
-from bbmeasure.capture.cardinality import SeriesLimits
+from bbmeasure.capture.cardinality import LineBudgets
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
@@ -19,7 +19,7 @@ from bbmeasure.capture.migration import migrate
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
-from bbmeasure.storage.base import Storage
+from bbmeasure.storage.base import CaptureStorage
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.validation import check_time
 from bbmeasure.times import NANOSECONDS, nanoseconds
@@ -49,7 +49,7 @@ class Pipeline(PendingWrites):
     def __init__(self, clock: Any, *, master_name: Optional[str] = None) -> None:
         super().__init__(clock)
         self.memory = MemoryStorage()
-        self.stores: list[Storage] = [self.memory]
+        self.stores: list[CaptureStorage] = [self.memory]
         self._last_time = 0
         self._offset = time_offset(master_name)
         self.branches = BuildBranches()
@@ -61,11 +61,11 @@ class Pipeline(PendingWrites):
         self._first_values: dict[str, Point] = {}
         self._migrations = 0
         self._migrated: list[defer.Deferred[None]] = []
-        self._limits = SeriesLimits(clock)
+        self._budgets = LineBudgets(self, lambda: self.storage)
         self._batches = _Batches(self._write, self)
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> CaptureStorage:
         """The store that answers queries."""
         return self.stores[0]
 
@@ -76,7 +76,7 @@ class Pipeline(PendingWrites):
 
     # stores
 
-    def attach(self, storage: Storage) -> defer.Deferred[None]:
+    def attach(self, storage: CaptureStorage) -> defer.Deferred[None]:
         """Write points to ``storage`` from now on; fires when those in memory are migrated to it.
 
         It may never fire where the store hangs: a service must not wait for it to start.
@@ -91,17 +91,18 @@ class Pipeline(PendingWrites):
             self._replace_stores([*self.stores, storage])
         return defer.succeed(None)
 
-    def detach(self, storage: Storage) -> None:
+    def detach(self, storage: CaptureStorage) -> None:
         """Write no more points to ``storage``; without a store they go to memory."""
         self._replace_stores([other for other in self.stores if other is not storage] or [self.memory])
 
-    def _replace_stores(self, stores: list[Storage]) -> None:
+    def _replace_stores(self, stores: list[CaptureStorage]) -> None:
         """Write to ``stores`` from now on; points of the current batch still go to the stores before."""
         self._batches.send()
         self._batches = _Batches(self._write, self)
         self.stores = stores
         self._series.clear()
         self._totals.clear()
+        self._budgets.clear()
 
     def adopt(self, other: Pipeline) -> None:
         """Take over what ``other`` captured into memory before there was a master."""
@@ -154,9 +155,16 @@ class Pipeline(PendingWrites):
         return answers
 
     def _accept(self, value: Value, answer: defer.Deferred[None]) -> Optional[Point]:
-        """The point to write now; None where the value is refused or its series has to be declared first."""
+        """The point to write now; None where the value is refused, or the store has to answer first."""
         try:
-            point = self._point(value)
+            point = point_of(value, self.now() if value.time is None else value.time)
+            check_time(point.time)
+            if not self._has_budget(value):
+                load = self._budgets.load(point.builder or "")
+                timed = value._replace(time=point.time)
+                load.addCallbacks(self._accept_loaded, self.fail, callbackArgs=(timed, answer), errbackArgs=([answer],))
+                return None
+            self._check_budget(value, point)
         except MeasureError:
             self.counters["refused"] += 1
             self.fail(Failure(), [answer])  # type: ignore[no-untyped-call]
@@ -168,6 +176,23 @@ class Pipeline(PendingWrites):
         )
         return None
 
+    def _has_budget(self, value: Value) -> bool:
+        """Whether the budget that a value counts against is known."""
+        return not value.limited or self._budgets.is_loaded(value.context.builder if value.context else "")
+
+    def _check_budget(self, value: Value, point: Point) -> None:
+        """LimitError over the builder's budget.
+
+        Values that the master itself makes are not limited, so that nothing a worker sends can displace them.
+        """
+        if value.limited:
+            self._budgets.check(point, named=value.named)
+
+    def _accept_loaded(self, _: Any, value: Value, answer: defer.Deferred[None]) -> None:
+        point = self._accept(value, answer)
+        if point is not None:
+            self._batches.add([point], [answer])
+
     def _write_declared(self, _: Any, point: Point, answer: defer.Deferred[None]) -> None:
         self._batches.add([point], [answer])
 
@@ -177,18 +202,6 @@ class Pipeline(PendingWrites):
                 lambda why: self.count("copy_failed", f"a second store took no points: {why.value}")
             )
         return self.storage.write(points, state or {})
-
-    def _point(self, value: Value) -> Point:
-        """The point of a value; StorageError for a time that no store holds, LimitError over the builder's limits.
-
-        The Record has checked the rest.  Values that the master itself makes are not limited, so that nothing a worker
-        sends can displace them.
-        """
-        point = point_of(value, self.now() if value.time is None else value.time)
-        check_time(point.time)
-        if value.limited:
-            self._limits.check(point)
-        return point
 
     def context_of(self, build_or_step: Any) -> Optional[BuildContext]:
         """The BuildContext of a build or step: the same object for one build's values, to save memory."""
@@ -239,7 +252,7 @@ class Pipeline(PendingWrites):
         self, key: str, value: Value, next_state: NextState, stored: StoredValue
     ) -> Generator[Any, Any, list[defer.Deferred[None]]]:
         """The Deferred of the write, in a list so that the next step does not wait for it."""
-        storage = None
+        storage, builder = None, value.context.builder if value.context else ""
         while storage is not self.storage:  # until the same store has answered both questions
             storage = self.storage
             if self._migrations:
@@ -251,7 +264,11 @@ class Pipeline(PendingWrites):
             value = value._replace(record=_with_value(value.record, state if to_store is None else to_store))
             if not self._series.accepts(value):
                 yield self._series.declare(value)
-        point = self._point(value)
+        if not self._has_budget(value):
+            yield self._budgets.load(builder)
+        point = point_of(value, self.now() if value.time is None else value.time)
+        check_time(point.time)
+        self._check_budget(value, point)
         if to_store is None and self.opted_out:
             self._first_values[key] = point
         self.counters["captured"] += to_store is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Optional, Protocol, Union
+from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
 from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 
@@ -90,4 +90,24 @@ class Storage(Protocol):
 
     def close(self) -> Deferred[None]:
         """Write what is pending, and end threads and connections; fires within the store's own timeout."""
+        ...
+
+
+class HeldLine(NamedTuple):
+    """Series and tags of points that a store contains, and whether they are of proposals."""
+
+    series: str
+    tags: Mapping[str, str]
+    proposed: bool
+
+
+class CaptureStorage(Storage, Protocol):
+    """A store that values are captured into."""
+
+    def held_lines(self, builder: str) -> Deferred[list[HeldLine]]:
+        """The series and tags of all points of a builder, of ``""`` those outside builds; each combination once."""
+        ...
+
+    def count_lines(self) -> Deferred[tuple[int, int]]:
+        """The number of lines that are not of proposals, and of those that are."""
         ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from operator import attrgetter
-from typing import Callable, NamedTuple, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from twisted.internet import defer
 
@@ -15,9 +15,10 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.statistics import Moments, Statistic, Value
+from bbmeasure.storage.base import HeldLine
+from bbmeasure.storage.memory_streams import Stream, StreamKey
 from bbmeasure.storage.validation import (
     bucket_edges,
-    canonical_tags,
     check_buckets,
     check_limit,
     check_point,
@@ -35,57 +36,6 @@ from bbmeasure.storage.validation import (
 Result = TypeVar("Result")
 #: A series of one builder: its name and the builder, "" for points outside builds.
 SeriesKey = tuple[str, str]
-
-
-class StreamKey(NamedTuple):
-    """What the points of a stream share."""
-
-    series: str
-    builder: str
-    worker: str
-    tags: str
-    branch: Optional[str]
-    machine: Optional[str]
-    proposed: bool
-
-    @classmethod
-    def of(cls, point: Point) -> StreamKey:
-        """The key of the stream that a point belongs to."""
-        names = (point.series, point.builder or "", point.worker or "", canonical_tags(point.tags))
-        build = point.build
-        if build is None:
-            return cls(*names, None, None, proposed=False)
-        return cls(*names, build.branch, build.machine, proposed=bool(build.proposal))
-
-
-@dataclass
-class _Stream:
-    """The points of one series, builder, worker, set of tags, branch and machine class, ordered by time."""
-
-    number: int
-    key: StreamKey
-    tags: Mapping[str, str]
-    times: list[int] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-
-    def put(self, point: Point) -> bool:
-        """Insert a point; returns false when it replaced one of the same time."""
-        at = bisect_left(self.times, point.time)
-        if at < len(self.times) and self.times[at] == point.time:
-            self.points[at] = point
-            return False
-        self.times.insert(at, point.time)
-        self.points.insert(at, point)
-        return True
-
-    def drop(self, time: int) -> None:
-        at = bisect_left(self.times, time)
-        del self.times[at], self.points[at]
-
-    def between(self, since: Optional[int], until: Optional[int]) -> Sequence[Point]:
-        low = 0 if since is None else bisect_left(self.times, since)
-        high = len(self.times) if until is None else bisect_left(self.times, until)
-        return self.points[low:high]
 
 
 class MemoryStorage:
@@ -107,9 +57,9 @@ class MemoryStorage:
         self._max_points, self._max_series, self._max_streams = max_points, max_series, max_streams
         self._infos: dict[SeriesKey, SeriesInfo] = {}
         self._declared: set[SeriesKey] = set()
-        self._streams: dict[StreamKey, _Stream] = {}
-        self._by_series: dict[str, list[_Stream]] = {}
-        self._order: deque[tuple[_Stream, int]] = deque()
+        self._streams: dict[StreamKey, Stream] = {}
+        self._by_series: dict[str, list[Stream]] = {}
+        self._order: deque[tuple[Stream, int]] = deque()
         self._state: dict[str, float] = {}
         self._streams_created = 0
         self.counters: Counter[str] = Counter()
@@ -174,7 +124,7 @@ class MemoryStorage:
             del self._state[next(iter(self._state))]
             self.counters["dropped_state"] += 1
 
-    def _stream(self, point: Point) -> Optional[_Stream]:
+    def _stream(self, point: Point) -> Optional[Stream]:
         """The stream of a point, created if necessary; None beyond the limits."""
         key = StreamKey.of(point)
         stream = self._streams.get(key)
@@ -188,11 +138,11 @@ class MemoryStorage:
                 self._infos[series] = SeriesInfo(key.series, kind, builders=(key.builder,) if key.builder else ())
             self._streams_created += 1
             tags = {tag: value for tag, value in sorted(point.tags.items()) if value}
-            stream = self._streams[key] = _Stream(self._streams_created, key, tags)
+            stream = self._streams[key] = Stream(self._streams_created, key, tags)
             self._by_series.setdefault(key.series, []).append(stream)
         return stream
 
-    def _drop_moved(self, stream: _Stream, time: int) -> None:
+    def _drop_moved(self, stream: Stream, time: int) -> None:
         """Drop a point of the same identity that was written for another branch or machine class before."""
         for other in self._by_series[stream.key.series]:
             if other is not stream and other.key[:4] == stream.key[:4]:
@@ -204,7 +154,7 @@ class MemoryStorage:
                         self._remove(other)
                     return
 
-    def _remove(self, stream: _Stream) -> None:
+    def _remove(self, stream: Stream) -> None:
         del self._streams[stream.key]
         siblings = self._by_series[stream.key.series]
         siblings.remove(stream)
@@ -241,7 +191,7 @@ class MemoryStorage:
         held: dict[tuple[Optional[str], ...], list[Point]] = {}
         for stream in self._matching_streams(query):
             key = stream.key
-            line = (key.builder, key.tags, key.branch or "", _machine_class(key), "x" if key.proposed else "")
+            line = (key.builder, key.tags, key.branch or "", key.machine_class, "x" if key.proposed else "")
             held.setdefault(line, []).extend(self._points_of(stream, query))
         lines = [self._line(points) for _, points in sorted(held.items()) if points]
         return defer.succeed(lines)
@@ -265,6 +215,23 @@ class MemoryStorage:
             newest.time,
             newest.value,
         )
+
+    def held_lines(self, builder: str) -> defer.Deferred[list[HeldLine]]:
+        """Series and tags of a builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.held_lines`."""
+        held = {
+            (stream.key.series, stream.key.tags, stream.key.proposed): HeldLine(
+                stream.key.series, stream.tags, stream.key.proposed
+            )
+            for stream in self._streams.values()
+            if stream.key.builder == builder
+        }
+        return defer.succeed([line for _, line in sorted(held.items())])
+
+    def count_lines(self) -> defer.Deferred[tuple[int, int]]:
+        """The number of lines that are not of proposals, and of those that are."""
+        lines = {key._replace(worker=key.machine_class, machine=None) for key in self._streams}
+        proposed = sum(key.proposed for key in lines)
+        return defer.succeed((len(lines) - proposed, proposed))
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""
@@ -290,7 +257,7 @@ class MemoryStorage:
         points.sort(key=attrgetter("time"))  # stable: of points of the same time, that of the older stream comes first
         return points if limit is None else points[-limit:]
 
-    def _matching_streams(self, query: Query) -> Iterator[_Stream]:
+    def _matching_streams(self, query: Query) -> Iterator[Stream]:
         for stream in self._by_series.get(query.series, ()):
             key = stream.key
             info = self._infos[key.series, key.builder]
@@ -298,7 +265,7 @@ class MemoryStorage:
                 query.builder in (None, key.builder)
                 and query.worker in (None, key.worker)
                 and query.branch in (None, key.branch)
-                and query.machine in (None, _machine_class(key))
+                and query.machine in (None, key.machine_class)
                 and query.kind in (None, info.kind)
                 and query.unit in (None, info.unit)
                 and (query.proposal is not None or not key.proposed)
@@ -307,7 +274,7 @@ class MemoryStorage:
             if matches and tags_match(stream.tags, query.tags, query.exact_tags):
                 yield stream
 
-    def _points_of(self, stream: _Stream, query: Query) -> Sequence[Point]:
+    def _points_of(self, stream: Stream, query: Query) -> Sequence[Point]:
         """The points of a matching stream that match."""
         points = stream.between(query.since, query.until)
         if query.proposal in (None, EVERY_PROPOSAL):
@@ -390,10 +357,6 @@ def _result(function: Callable[[], Result]) -> defer.Deferred[Result]:
         return defer.succeed(function())
     except MeasureError:
         return defer.fail()
-
-
-def _machine_class(key: StreamKey) -> str:
-    return key.worker if key.machine is None else key.machine
 
 
 def _bucket(time: int, points: Sequence[Point]) -> Bucket:

@@ -136,6 +136,7 @@ class StepCapture:
 
     def _value(self, record: Record) -> Optional[Value]:
         """The value to capture, with the overrides of master.cfg; None where it is refused or not tracked."""
+        has_tags = bool(record.tags)
         is_own = record.name == self.step.name
         if self.plan.only_tracked and self.plan.custom_of(self.step.name) is None:
             self.results.untracked += 1
@@ -150,7 +151,9 @@ class StepCapture:
         except MeasureError as error:
             self.refuse([str(error)])
             return None
-        return Value(record, self.context, fixed_kind=overrides.kind is not None, limited=True)
+        named = is_own and "{project}" not in (self.overrides.series or "")  # a step can set the property
+        limited = not named or has_tags
+        return Value(record, self.context, fixed_kind=overrides.kind is not None, limited=limited, named=named)
 
     def series_of(self, name: str) -> str:
         """The series of a record: ``series=`` for the step's own value, with the same suffix for derived records."""

@@ -24,8 +24,16 @@ LIMITS = {
     "Key of a tag; value of a tag": (["records.LONGEST_TAG_KEY", "records.LONGEST_TAG_VALUE"], "characters"),
     "Text value": (["records.LONGEST_TEXT"], "characters"),
     "Samples of one record": (["records.MOST_SAMPLES"], ""),
-    "Series of one builder in a day; with their tags": (
-        ["capture.cardinality.MAX_SERIES", "capture.cardinality.MAX_STREAMS"],
+    "Series of one builder; with their tags": (
+        ["capture.cardinality.MAX_SERIES", "capture.cardinality.MAX_LINES"],
+        "",
+    ),
+    "Series of the proposals of one builder; with their tags": (
+        ["capture.cardinality.MAX_PROPOSED_SERIES", "capture.cardinality.MAX_PROPOSED_LINES"],
+        "",
+    ),
+    "Series with their tags of a master; of its proposals": (
+        ["capture.cardinality.MAX_TOTAL", "capture.cardinality.MAX_PROPOSED_TOTAL"],
         "",
     ),
     "Objects and lists of a JSON document; elements of an XML document": (

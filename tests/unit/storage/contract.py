@@ -144,3 +144,41 @@ class LocalContract(StateContract):
         assert got["sum"] is None
         assert (got["maximum"], got["minimum"], got["count"]) == (1.7e308, 1.7e308, 3000.0)
         assert all(value is None or math.isfinite(value) for value in got.values())
+
+    @inlineCallbacks
+    def test_held_lines_of_a_builder(self, storage: Any) -> Any:
+        """Each series and set of tags is there once, for proposals and other builds apart, of that builder alone."""
+        for number, (tags, facts) in enumerate(HELD):
+            build = in_build(number, branch="main", **facts)
+            yield storage.write([Point("size", at(number), 1.0, tags, build)])
+        yield storage.write([Point("other", at(0), 1.0, {}, in_build(9, "second")), Point("outside", at(0), 1.0)])
+        held = yield storage.held_lines("first")
+        assert sorted((line.series, sorted(line.tags.items()), line.proposed) for line in held) == [
+            ("size", [], False),
+            ("size", [("opt", "2")], False),
+            ("size", [("opt", "2")], True),
+        ]
+        assert [tuple(line) for line in (yield storage.held_lines("second"))] == [("other", {}, False)]
+        assert [tuple(line) for line in (yield storage.held_lines(""))] == [("outside", {}, False)]
+        assert (yield storage.held_lines("nobody")) == []
+
+    @inlineCallbacks
+    def test_the_number_of_lines(self, storage: Any) -> Any:
+        """Lines of proposals are counted apart; a worker is a machine class of its own."""
+        assert (yield storage.count_lines()) == (0, 0)
+        for number, (tags, facts) in enumerate(HELD):
+            yield storage.write([Point("size", at(number), 1.0, tags, in_build(number, branch="main", **facts))])
+        assert (yield storage.count_lines()) == (3, 1)
+        yield storage.forget("size")
+        assert (yield storage.count_lines()) == (0, 0)
+
+
+#: Tags and builds of points of one series: four lines, of which one is of proposals.
+HELD: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
+    ({}, {}),
+    ({}, {"worker": "bot2"}),
+    ({"opt": "2"}, {"machine": "big"}),
+    ({"opt": "2"}, {"machine": "big", "worker": "bot2"}),
+    ({"opt": "2"}, {"machine": "big", "proposal": "refs/pull/1"}),
+    ({"opt": "2"}, {"machine": "big", "proposal": "refs/pull/2"}),
+)
