@@ -170,15 +170,18 @@ class MemoryStorage:
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
-        infos = [self._info(key) for key in sorted(self._infos) if builders is None or key[1] in builders]
-        return defer.succeed(group_series(info for info in infos if info.count or builders is None))
+        infos = [self._info(key) for key in self._infos if builders is None or key[1] in builders]
+        infos.sort(key=lambda row: (row[1].last or 0, row[0]), reverse=True)  # group_series takes the first of equals
+        return defer.succeed(group_series(info for _, info in infos if info.count or builders is None))
 
-    def _info(self, key: SeriesKey) -> SeriesInfo:
+    def _info(self, key: SeriesKey) -> tuple[int, SeriesInfo]:
+        """The series of one builder, with the number of the stream of its newest point."""
         streams = [stream for stream in self._by_series.get(key[0], ()) if stream.key.builder == key[1]]
         if not streams:
-            return self._infos[key]
-        newest = max(streams, key=lambda stream: (stream.times[-1], stream.number)).points[-1]
-        return replace(
+            return 0, self._infos[key]
+        last = max(streams, key=lambda stream: (stream.times[-1], stream.number))
+        newest = last.points[-1]
+        return last.number, replace(
             self._infos[key],
             count=sum(len(stream.times) for stream in streams),
             first=min(stream.times[0] for stream in streams),

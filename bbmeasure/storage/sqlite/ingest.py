@@ -6,21 +6,22 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from bbmeasure.errors import StorageError
-from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.sqlite import outbox, queries, rollup
+from bbmeasure.storage.sqlite import outbox, overview, rollup
+from bbmeasure.storage.sqlite.build_rows import BuildRows
 from bbmeasure.storage.sqlite.connection import WriteConnection
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
-from bbmeasure.storage.validation import canonical_tags, check_stream, reconcile, state_series
+from bbmeasure.storage.sqlite.targets import Target, Targets, insert_series
+from bbmeasure.storage.sqlite.texts import TextIds
+from bbmeasure.storage.validation import declaring_builder, reconcile, state_series
 
-#: Columns of ``points`` after the stream: time, value, build, step, samples, spread, text.
-Row = tuple[Any, ...]
+#: Time, value and build of a point, and its details: step, samples, spread, text; None where it has none of them.
+Details = tuple[Optional[int], Optional[int], Optional[float], Optional[str]]
+Row = tuple[int, Optional[float], Optional[int], Optional[Details]]
 #: The number of bound values in a statement (SQLite before 3.32 allows 999).  A statement of many rows releases the
 #: GIL once, not once a row.
 _VALUES_PER_STATEMENT = 900
-_MAX_CACHED_STREAMS = 20_000
-_MAX_CACHED_BUILDS = 5_000
 
 
 def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -38,93 +39,112 @@ def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequen
             connection.execute(f"REPLACE INTO {into} VALUES {', '.join([placeholders] * len(batch))}", values)
 
 
-class _Target:
-    """A stream that points are written to: its id, its newest chunk, the length of its names, its pending rows."""
-
-    __slots__ = ("bytes", "chunk", "id", "rows")
-
-    def __init__(self, id_: int, chunk: Optional[Chunk], bytes_: int) -> None:
-        self.id = id_
-        self.chunk = chunk
-        self.bytes = bytes_
-        self.rows: list[Row] = []
-
-
 class Ingest(WriteConnection):
     """Write operations of the journal, each called inside :meth:`transaction`.
 
-    Ids of the file (streams, builds, steps) are cached; ``connection`` must have no other writing user.
+    Ids of the file (streams, builds, names) are cached; ``connection`` must have no other writing user.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         super().__init__(connection, clock)
-        self._targets: dict[tuple[Any, ...], _Target] = {}
-        self._by_id: dict[int, _Target] = {}
-        self._builds: dict[tuple[Any, ...], int] = {}
-        self._steps: dict[str, int] = {}
+        self._texts = TextIds(connection)
+        self.targets = Targets(connection, self._texts)
+        self.builds = BuildRows(connection, self._texts)
+        self._additions = overview.Additions()
         self._exporters: Optional[list[outbox.Exporter]] = None
 
     def clear(self) -> None:
         """Drop what is cached of the file."""
-        self._targets.clear()
-        self._by_id.clear()
-        self._builds.clear()
-        self._steps.clear()
+        self._texts.clear()
+        self.targets.clear()
+        self.builds.clear()
+        self._additions = overview.Additions()
         self._exporters = None
 
     # series
 
     def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
-        """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        declared = SeriesInfo(info.name, info.kind, info.unit, info.better)
+        """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
+        declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
+        key = (self._texts(info.name), self._texts(declaring_builder(info)))
         row = self.connection.execute(
-            "SELECT kind, unit, better FROM series WHERE name = ? AND declared", (info.name,)
+            "SELECT s.id, s.declared, m.kind, m.unit, s.better, m.id FROM series s JOIN meanings m ON m.id = s.meaning "
+            "WHERE s.name = ? AND s.builder = ?",
+            key,
         ).fetchone()
-        current = queries.info_of(info.name, *row) if row else None
-        result = declared if current is None else reconcile(current, declared, override=override)
-        if result != current:
-            self.connection.execute(
-                "INSERT INTO series(name, kind, unit, better, declared) VALUES (?, ?, ?, ?, 1) ON CONFLICT(name) "
-                "DO UPDATE SET kind = excluded.kind, unit = excluded.unit, better = excluded.better, declared = 1",
-                (result.name, result.kind.value, result.unit, result.better.value),
-            )
-        return result
+        if row is None:
+            meaning = overview.meaning_id(self.connection, key[0], info.kind.value, info.unit)
+            insert_series(self.connection, *key, meaning, info.better, declared=True)
+            return declared
+        id_, was_declared, kind, unit, better, old = row
+        if was_declared:
+            current = SeriesInfo(info.name, Kind(kind), unit, Direction(better), info.builders)
+            declared = reconcile(current, declared, override=override)
+            if declared == current:
+                return declared
+        meaning = overview.meaning_id(self.connection, key[0], declared.kind.value, declared.unit)
+        self.connection.execute(
+            "UPDATE series SET meaning = ?, better = ?, declared = 1 WHERE id = ?",
+            (meaning, declared.better.value, id_),
+        )
+        if meaning != old:
+            self.clear()
+            overview.recount_meanings(self.connection, (old, meaning))
+            overview.refresh_meaning(self.connection, old)
+        overview.refresh_meaning(self.connection, meaning)
+        return declared
 
     def forget(self, series: str) -> int:
         """Hide a series at once, with its state; :mod:`~.retention` deletes its points later.
 
         Returns the number of points.
         """
-        row = self.connection.execute("SELECT id FROM series WHERE name = ?", (series,)).fetchone()
         for (key,) in self.connection.execute("SELECT key FROM state").fetchall():
             if state_series(key) == series:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
-        if row is None:
+        name = self._texts(series)
+        meanings = self.connection.execute(
+            "SELECT m.id, ifnull(t.count, 0) FROM meanings m LEFT JOIN totals t ON t.meaning = m.id WHERE m.name = ?",
+            (name,),
+        ).fetchall()
+        if not meanings:
             return 0
         self.clear()
-        self.connection.execute("UPDATE series SET name = NULL WHERE id = ?", row)
-        (count,) = self.connection.execute(
-            "SELECT total(c.count + c.texts) FROM streams m JOIN chunks c ON c.stream = m.id WHERE m.series = ?", row
-        ).fetchone()
-        return int(count)
+        self.connection.execute("UPDATE series SET name = NULL WHERE name = ?", (name,))
+        for id_, _ in meanings:
+            self.connection.execute("DELETE FROM totals WHERE meaning = ?", (id_,))
+            self.connection.execute("DELETE FROM meanings WHERE id = ?", (id_,))
+        return sum(int(count) for _, count in meanings)
 
     # points
 
     def write(self, points: Iterable[Point], state: Mapping[str, float]) -> None:
         """Write checked points and running totals, and queue the points for every exporter."""
-        if len(self._targets) > _MAX_CACHED_STREAMS:
-            self.clear()  # no stream has pending rows here
-        touched: dict[int, _Target] = {}
+        touched: dict[int, Target] = {}
         queued: list[tuple[int, int, int]] = []
+        strays: list[tuple[int, int, int]] = []
         for point in points:
-            target = self._target(point)
-            touched[target.id] = target
-            row = self._row(point)
+            target = self.targets.find(point)
+            pending = target.identity.pending
+            if pending is not target:
+                if pending is not None:  # the order of writes to two streams of an identity decides
+                    self._write_rows(touched)
+                target.identity.pending = target
+                touched[target.id] = target
+            build = None
+            if point.build is not None:
+                found, covered = self.builds.find(point.build, point.time)
+                build = found.id
+                if not covered:
+                    strays.append((build, target.id, point.time))
+            row = self._row(point, build, target.step)
             target.rows.append(row)
-            queued.append((target.id, row[0], target.bytes + len(row[6] or "")))
-        late = self._append(touched.values())
-        if late:
-            self._insert_late(late)
+            queued.append((target.id, row[0], target.bytes + (len(row[3][3] or "") if row[3] else 0)))
+        self._write_rows(touched)
+        insert_rows(self.connection, "strays", strays)
+        self._additions.store(self.connection)
+        self.builds.store()
+        self.targets.shrink()
         if queued:
             if self._exporters is None:
                 self._exporters = outbox.attached(self.connection)
@@ -133,122 +153,67 @@ class Ingest(WriteConnection):
             rows = [(key, float(value)) for key, value in state.items()]
             self.connection.executemany("REPLACE INTO state VALUES (?, ?)", rows)
 
-    def _row(self, point: Point) -> Row:
-        build = step = None
-        if point.build is not None:
-            build = self._build_id(point.build)
-            step = self._step_id(point.build.step) if point.build.step is not None else None
+    def _row(self, point: Point, build: Optional[int], step: int) -> Row:
+        """The row of a point; ``step`` is that of its stream."""
+        own = self._texts(point.build.step) if point.build is not None else step
         samples = None if point.samples == 1 else point.samples
-        if isinstance(point.value, str):
-            return (point.time, None, build, step, samples, point.spread, point.value)
-        return (point.time, float(point.value), build, step, samples, point.spread, None)
-
-    def _target(self, point: Point) -> _Target:
-        tags = point.tags
-        key = (point.series, point.builder, point.worker, frozenset(tags.items()) if tags else None)
-        target = self._targets.get(key)
-        if target is None:
-            check_stream(point)
-            target = self._targets[key] = self._find_target(point)
-        return target
-
-    def _find_target(self, point: Point) -> _Target:
-        names = (self._series_id(point), point.builder or "", point.worker or "", canonical_tags(point.tags))
-        row = self.connection.execute(
-            "SELECT id FROM streams WHERE series = ? AND builder = ? AND worker = ? AND tags = ?", names
-        ).fetchone()
-        if row is None:
-            sql = "INSERT INTO streams(series, builder, worker, tags) VALUES (?, ?, ?, ?)"
-            row = (self.connection.execute(sql, names).lastrowid,)
-        id_ = int(row[0])
-        if id_ not in self._by_id:  # it may be cached under another key: an empty tag value is no tag
-            length = 80 + len(point.series) + sum(len(str(name)) for name in names[1:])
-            self._by_id[id_] = _Target(id_, rollup.last_chunk(self.connection, id_), length)
-        return self._by_id[id_]
-
-    def _series_id(self, point: Point) -> int:
-        row = self.connection.execute("SELECT id FROM series WHERE name = ?", (point.series,)).fetchone()
-        if row is not None:
-            return int(row[0])
-        kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
-        inserted = self.connection.execute(
-            "INSERT INTO series(name, kind, unit, better, declared) VALUES (?, ?, '1', ?, 0)",
-            (point.series, kind.value, Direction.NONE.value),
-        )
-        return int(inserted.lastrowid or 0)
-
-    def _build_id(self, build: BuildContext) -> int:
-        facts = (build.build, build.revision, build.branch, build.project)
-        key = (build.buildid, *facts)
-        id_ = self._builds.get(key)
-        if id_ is None:
-            if len(self._builds) >= _MAX_CACHED_BUILDS:
-                self._builds.clear()
-            id_ = self._builds[key] = self._find_build(build.buildid, facts)
-        return id_
-
-    def _find_build(self, buildid: int, facts: tuple[Any, ...]) -> int:
-        """The id of the row of a build with these facts; the last row when the build has the most variants."""
-        first = buildid * queries.VARIANTS
-        rows = self.connection.execute(
-            "SELECT id, number, revision, branch, project FROM builds WHERE id BETWEEN ? AND ? ORDER BY id",
-            (first, first + queries.VARIANTS - 1),
-        ).fetchall()
-        for id_, *stored in rows:
-            if tuple(stored) == facts:
-                return int(id_)
-        if len(rows) == queries.VARIANTS:
-            return int(rows[-1][0])
-        id_ = rows[-1][0] + 1 if rows else first
-        self.connection.execute("INSERT INTO builds VALUES (?, ?, ?, ?, ?)", (id_, *facts))
-        return int(id_)
-
-    def _step_id(self, name: str) -> int:
-        id_ = self._steps.get(name)
-        if id_ is None:
-            row = self.connection.execute("SELECT id FROM steps WHERE name = ?", (name,)).fetchone()
-            if row is None:
-                row = (self.connection.execute("INSERT INTO steps(name) VALUES (?)", (name,)).lastrowid,)
-            id_ = self._steps[name] = int(row[0])
-        return id_
+        text = point.value if isinstance(point.value, str) else None
+        details = None
+        if own != step or samples is not None or point.spread is not None or text is not None:
+            details = (None if own == step else own, samples, point.spread, text)
+        return (point.time, None if text is not None else float(point.value), build, details)
 
     # points and chunks
 
-    def _append(self, targets: Iterable[_Target]) -> list[tuple[_Target, Row]]:
-        """Insert the points that are newer than all others of their stream; returns the other points."""
+    def _write_rows(self, touched: dict[int, Target]) -> None:
+        """Write the pending rows of streams, and clear ``touched``."""
+        late = self._append(touched.values())
+        if late:
+            self._insert_late(late)
+        touched.clear()
+
+    def _append(self, targets: Iterable[Target]) -> list[tuple[Target, Row]]:
+        """Insert the points that are newer than all others of their identity; returns the other points."""
         fresh: list[Sequence[Any]] = []
+        details: list[Sequence[Any]] = []
         chunks: list[Sequence[Any]] = []
-        late: list[tuple[_Target, Row]] = []
+        late: list[tuple[Target, Row]] = []
         for target in targets:
-            newest = target.chunk.last if target.chunk else rollup.EARLIEST
+            newest = target.identity.newest
             times, values = [], []
             for row in target.rows:
                 if row[0] > newest:
                     newest = row[0]
                     times.append(newest)
                     values.append(row[1])
-                    fresh.append((target.id, *row))
+                    fresh.append((target.id, newest, row[1], row[2]))
+                    if row[3] is not None:
+                        details.append((target.id, newest, *row[3]))
                 else:
                     late.append((target, row))
             target.rows = []
-            chunks += [chunk.row(target.id) for chunk in _extend(target, times, values)]
+            target.identity.pending = None
+            if times:
+                target.identity.newest = newest
+                self._additions.add(target.line, target.meaning, len(times), times[0], newest, target.id)
+                chunks += [chunk.row(target.id) for chunk in _extend(target, times, values)]
         insert_rows(self.connection, "points", fresh)
+        insert_rows(self.connection, "details", details)
         insert_rows(self.connection, "chunks", chunks)
         return late
 
-    def _insert_late(self, late: Sequence[tuple[_Target, Row]]) -> None:
+    def _insert_late(self, late: Sequence[tuple[Target, Row]]) -> None:
         """Insert points that are out of order, or replace those of the same identity."""
         chunks: dict[int, list[Chunk]] = {}
         stale: dict[tuple[int, int], Chunk] = {}
         for target, row in late:
+            if len(target.identity.streams) > 1:
+                self._remove_moved(target, row[0])
             old = self.connection.execute(
-                "SELECT time, value, build, step, samples, spread, text FROM points WHERE stream = ? AND time = ?",
-                (target.id, row[0]),
+                "SELECT value FROM points WHERE stream = ? AND time = ?", (target.id, row[0])
             ).fetchone()
-            if old == row:
-                continue
-            insert_rows(self.connection, "points", [(target.id, *row)])
-            if old is not None and old[1] == row[1]:
+            self._replace(target.id, row, old)
+            if old is not None and old[0] == row[1]:
                 continue
             chunk = self._chunk_of(target, row[0], chunks.setdefault(target.id, []))
             if old is None:
@@ -260,24 +225,52 @@ class Ingest(WriteConnection):
         for target, _ in late:
             target.chunk = rollup.last_chunk(self.connection, target.id)
 
-    def _chunk_of(self, target: _Target, time: int, chunks: list[Chunk]) -> Chunk:
-        found = rollup.chunk_at(self.connection, target.id, time)
-        if found is None:
-            raise StorageError(f"stream {target.id}: expected a chunk for the point at {time}")
-        for chunk in chunks:
-            if chunk.start == found.start:
-                return chunk
-        chunks.append(found)
-        return found
+    def _replace(self, stream: int, row: Row, old: Optional[tuple[Any, ...]]) -> None:
+        insert_rows(self.connection, "points", [(stream, *row[:3])])
+        if row[3] is not None:
+            insert_rows(self.connection, "details", [(stream, row[0], *row[3])])
+        elif old is not None:
+            self.connection.execute("DELETE FROM details WHERE stream = ? AND time = ?", (stream, row[0]))
 
-    def _merge_late(self, target: _Target, chunk: Chunk, row: Row) -> None:
+    def _remove_moved(self, target: Target, time: int) -> None:
+        """Delete the point of the same identity that was written for another branch or machine class."""
+        for stream in target.identity.streams:
+            if stream == target.id:
+                continue
+            where = (stream, time)
+            if not self.connection.execute("DELETE FROM points WHERE stream = ? AND time = ?", where).rowcount:
+                continue
+            self.connection.execute("DELETE FROM details WHERE stream = ? AND time = ?", where)
+            chunk = rollup.chunk_at(self.connection, stream, time)
+            if chunk is not None:
+                rollup.rebuild(self.connection, stream, chunk.start, chunk.last)
+            self._additions.store(self.connection)
+            lines = self.connection.execute("SELECT line FROM streams WHERE id = ?", (stream,)).fetchall()
+            overview.recount_meanings(
+                self.connection, overview.recount_lines(self.connection, [line for (line,) in lines])
+            )
+            for sibling in target.identity.targets.values():
+                if sibling.id == stream:
+                    sibling.chunk = rollup.last_chunk(self.connection, stream)
+            return
+
+    def _chunk_of(self, target: Target, time: int, chunks: list[Chunk]) -> Chunk:
+        found = rollup.chunk_at(self.connection, target.id, time)
+        for chunk in chunks:
+            if found is not None and chunk.start == found.start:
+                return chunk
+        chunks.append(found or Chunk(time, time))
+        return chunks[-1]
+
+    def _merge_late(self, target: Target, chunk: Chunk, row: Row) -> None:
         if row[0] < chunk.start:
             self.connection.execute("DELETE FROM chunks WHERE stream = ? AND start = ?", (target.id, chunk.start))
         chunk.add([row[0]], [row[1]])
         insert_rows(self.connection, "chunks", [chunk.row(target.id)])
+        self._additions.add(target.line, target.meaning, 1, row[0], row[0], target.id)
 
 
-def _extend(target: _Target, times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:
+def _extend(target: Target, times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:
     """The chunks that points appended to a stream change or add; ``target.chunk`` is the newest afterwards."""
     room = max(0, CHUNK - target.chunk.size) if target.chunk else 0
     if room and times and target.chunk:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Point, SeriesInfo
-from bbmeasure.storage.sqlite import outbox, queries, schema
+from bbmeasure.model import Point
+from bbmeasure.storage.sqlite import lines, outbox, overview, queries, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
@@ -81,8 +81,6 @@ class JournalReader:
     the file.  Raises StorageError when the file cannot be read.  A context manager that closes the file.
     """
 
-    _overview: Optional[tuple[tuple[int, int], list[SeriesInfo]]] = None
-
     def __init__(
         self, path: schema.Path, *, busy_timeout: float = 1.0, stop: Optional[Callable[[], bool]] = None
     ) -> None:
@@ -122,20 +120,8 @@ class JournalReader:
         except _SQLITE_ERRORS as error:
             raise storage_error(error, self.path) from error
 
-    def series(self, builders: Optional[frozenset[str]] = None) -> list[SeriesInfo]:
-        """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`.
-
-        Without ``builders`` the list is cached until the file changes, since many pages request it.
-        """
-        return self.read(queries.series, builders) if builders is not None else self.read(self._cached_series)
-
-    def _cached_series(self, connection: sqlite3.Connection) -> list[SeriesInfo]:
-        # data_version changes with commits of other connections, total_changes with those of this one
-        version = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
-        if self._overview is None or self._overview[0] != version:
-            self._overview = version, queries.series(connection)
-        return self._overview[1]
-
+    series = _query(overview.series)
+    lines = _query(lines.lines)
     last = _query(queries.last)
     records = _query(queries.records)
     summarize = _query(queries.summarize)

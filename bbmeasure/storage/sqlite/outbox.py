@@ -19,16 +19,29 @@ from typing import Any, Optional, Union, overload
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
-from bbmeasure.storage.sqlite import queries
 from bbmeasure.storage.sqlite.connection import WriteConnection
+from bbmeasure.storage.sqlite.selection import STREAM, Stream
 from bbmeasure.times import NANOSECONDS
 from bbmeasure.units import excerpt
 
 #: The number of dead letters kept of each exporter, the newest.
 MAX_DEAD_LETTERS = 10_000
 _SLICE = 2_000
-_STREAM = """SELECT s.name, m.builder, m.worker, m.tags, s.kind, s.unit, s.better
-    FROM streams m JOIN series s ON s.id = m.series WHERE m.id = ?"""
+#: The pending points of an exporter that still exist: sequence number, and the columns of ``points`` and ``details``.
+_QUEUED = """SELECT o.seq, o.stream, p.time, p.value, d.text, d.samples, d.spread, p.build,
+        nullif(ifnull(d.step, m.step), 0)
+    FROM outbox o CROSS JOIN points p ON p.stream = o.stream AND p.time = o.time
+    JOIN streams m ON m.id = o.stream JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series
+    LEFT JOIN details d ON d.stream = p.stream AND d.time = p.time
+    WHERE o.sink = ? AND s.name IS NOT NULL ORDER BY o.seq LIMIT ?"""
+#: The points since a time, ordered by stream and time, after a given stream and time: stream, time, estimated bytes.
+_SINCE = """SELECT p.stream, p.time, 80 + length(n.text) + ifnull(length(b.text), 0) + ifnull(length(w.text), 0)
+        + ifnull(length(g.text), 0) + ifnull(length(d.text), 0)
+    FROM streams m JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series JOIN texts n ON n.id = s.name
+    LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts w ON w.id = m.worker LEFT JOIN texts g ON g.id = l.tags
+    CROSS JOIN points p ON p.stream = m.id AND p.time >= CASE WHEN m.id = :stream THEN :time + 1 ELSE :since END
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = p.stream AND d.time = p.time
+    WHERE m.id >= :stream ORDER BY m.id, p.time LIMIT :limit"""
 
 
 @dataclass(frozen=True)
@@ -95,12 +108,12 @@ class PendingPoints(Sequence[tuple[int, Point]]):
     def __init__(
         self,
         rows: Sequence[tuple[Any, ...]],
-        streams: Mapping[int, queries.Stream],
+        streams: Mapping[int, Stream],
         builds: Mapping[int, tuple[Any, ...]],
         steps: Mapping[int, str],
         series: frozenset[SeriesInfo],
     ) -> None:
-        """``rows`` are those of ``queries.QUEUED``; ``builds`` are number, revision, branch and project by id.
+        """``rows`` are those of ``_QUEUED``; ``builds`` are number, revision, project and proposal by id.
 
         ``series`` are the declarations of all series in ``rows``, without counts and times.
         """
@@ -145,9 +158,9 @@ class PendingPoints(Sequence[tuple[int, Point]]):
 
     def _item(self, row: tuple[Any, ...]) -> tuple[int, Point]:
         seq, stream, *point, build, step = row
-        number, *facts = (None, None, None, None) if build is None else self._builds[build]
+        facts = (None, None, None, None) if build is None else self._builds[build]
         step_name = None if step is None else self._steps[step]
-        return seq, self._streams[stream].point((*point, build, number, step_name, *facts))
+        return seq, self._streams[stream].point((*point, step or 0, step_name, build, *facts))
 
 
 def pending(connection: sqlite3.Connection, name: str, limit: int) -> PendingPoints:
@@ -156,20 +169,21 @@ def pending(connection: sqlite3.Connection, name: str, limit: int) -> PendingPoi
     Points deleted since they were queued are left out.  When no other is pending the result is empty although the
     backlog is not; :func:`skip_deleted` then removes their rows.
     """
-    rows = connection.execute(queries.QUEUED, (_exporter_id(connection, name), limit)).fetchall()
+    rows = connection.execute(_QUEUED, (_exporter_id(connection, name), limit)).fetchall()
 
     def by_id(sql: str, column: int) -> dict[int, tuple[Any, ...]]:
         ids = {row[column] for row in rows} - {None}
         return {id_: connection.execute(sql, (id_,)).fetchone() for id_ in ids}
 
-    streams: dict[int, queries.Stream] = {}
-    infos: dict[str, SeriesInfo] = {}
-    for id_, (series, builder, worker, tags, *declaration) in by_id(_STREAM, 1).items():
-        streams[id_] = queries.Stream(id_, series, builder, worker, json.loads(tags))
-        infos[series] = queries.info_of(series, *declaration)
-    builds = by_id("SELECT number, revision, branch, project FROM builds WHERE id = ?", 7)
-    steps = {id_: step for id_, (step,) in by_id("SELECT name FROM steps WHERE id = ?", 8).items()}
-    return PendingPoints(rows, streams, builds, steps, frozenset(infos.values()))
+    streams = {id_: Stream.of(row) for id_, row in by_id(STREAM, 1).items()}
+    builds = by_id("SELECT number, revision, project, proposal FROM builds WHERE id = ?", 7)
+    steps = {id_: step for id_, (step,) in by_id("SELECT text FROM texts WHERE id = ?", 8).items()}
+    return PendingPoints(rows, streams, builds, steps, frozenset(map(_declaration, streams.values())))
+
+
+def _declaration(stream: Stream) -> SeriesInfo:
+    builders = (stream.builder,) if stream.builder else ()
+    return SeriesInfo(stream.series, stream.kind, stream.unit, stream.better, builders)
 
 
 def backlog(connection: sqlite3.Connection, name: str) -> Backlog:
@@ -261,7 +275,7 @@ def reship(ingest: WriteConnection, name: str, since: int) -> Generator[None, No
     count, stream, time = 0, -1, since - 1
     while True:
         rows = ingest.connection.execute(
-            queries.SINCE, {"stream": stream, "time": time, "since": since, "limit": _SLICE}
+            _SINCE, {"stream": stream, "time": time, "since": since, "limit": _SLICE}
         ).fetchall()
         if not rows:
             return count
@@ -311,7 +325,7 @@ def _subtract(connection: sqlite3.Connection, exporter: int, count: int, bytes_:
 def skip_deleted(ingest: WriteConnection, name: str) -> None:
     """Remove the rows of points that were deleted, up to the first point that still exists."""
     connection, exporter = ingest.connection, _exporter_id(ingest.connection, name)
-    first = connection.execute(queries.QUEUED, (exporter, 1)).fetchone()
+    first = connection.execute(_QUEUED, (exporter, 1)).fetchone()
     if first is None:
         (next_seq,) = connection.execute("SELECT next FROM sinks WHERE id = ?", (exporter,)).fetchone()
         _remove(connection, exporter, next_seq)

@@ -1,18 +1,28 @@
 """Background deletion from the journal: forgotten series, detached exporters, points older than the retention.
 
-It runs in slices, each a short transaction, so that captured points are committed in time.  The file does not shrink;
-SQLite reuses its free pages.  Expired points are deleted even when an exporter has not shipped them, and counted.
+It runs in slices, each a short transaction, so that captured points are committed in time.  A cursor goes over the
+lines in the order of their ids; the lines of a slice lie side by side in the file, and so do their points.  The file
+does not shrink; SQLite reuses its free pages.  Expired points are deleted even when an exporter has not shipped them,
+and counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Optional
 
-from bbmeasure.storage.sqlite import outbox, rollup
+from bbmeasure.storage.sqlite import outbox, overview, rollup
 from bbmeasure.storage.sqlite.ingest import Ingest
 
-_CHUNKS_PER_SLICE = 8
+#: Limits of a slice: points to delete, lines to delete them from, ids of lines or builds to examine.
+_POINTS_PER_SLICE = 2_000
+_LINES_PER_SLICE = 64
+_IDS_PER_SLICE = 20_000
 _BUILDS_PER_SLICE = 2_000
+_MEANINGS_PER_SLICE = 20
+_CHUNKS_PER_DELETE = 8
+#: The lines with expired points behind the cursor.
+EXPIRED_LINES = "SELECT id FROM lines WHERE id > ? AND id <= ? AND first < ? ORDER BY id LIMIT ?"
 
 
 class Cleanup:
@@ -24,22 +34,14 @@ class Cleanup:
     def __init__(self, ingest: Ingest, until: Optional[int] = None) -> None:
         self._ingest = ingest
         self._connection = ingest.connection
-        self._until = until
         self._examined: dict[int, int] = {}
+        self._expiry = iter(()) if until is None else self._delete_before(until)
         self.deleted = 0
 
     def slice(self) -> bool:
         """Delete one slice; returns false when nothing was left to delete."""
         with self._ingest.transaction():
-            more = (
-                self._delete_forgotten()
-                or outbox.delete_detached(self._connection)
-                or self._delete_expired()
-                or self._delete_builds()
-            )
-            if more:
-                self._ingest.clear()
-            return more
+            return self._delete_forgotten() or outbox.delete_detached(self._connection) or next(self._expiry, False)
 
     def run(self) -> int:
         """Delete all slices; returns the number of deleted points."""
@@ -51,23 +53,37 @@ class Cleanup:
         found = self._connection.execute("SELECT id FROM series WHERE name IS NULL LIMIT 1").fetchone()
         if found is None:
             return False
-        stream = self._connection.execute("SELECT id FROM streams WHERE series = ? LIMIT 1", found).fetchone()
-        if stream is None:
+        lines = self._connection.execute(
+            "SELECT id FROM lines WHERE series = ? LIMIT ?", (found[0], _LINES_PER_SLICE)
+        ).fetchall()
+        if not lines:
             self._connection.execute("DELETE FROM series WHERE id = ?", found)
-        elif not self._delete_chunks(stream[0], rollup.LATEST):
-            self._connection.execute("DELETE FROM streams WHERE id = ?", stream)
+        self._delete_from_lines([line for (line,) in lines], rollup.LATEST)
         return True
 
-    def _delete_expired(self) -> bool:
-        if self._until is None:
-            return False
-        find = "SELECT stream FROM chunks WHERE start < ? LIMIT 1"
-        oldest = self._connection.execute(find, (self._until,)).fetchone()
-        if oldest is None:
-            return self._delete_empty_streams()
-        if not self._drop_from_outboxes(self._until):
-            self._delete_chunks(oldest[0], self._until)
-        return True
+    def _delete_before(self, until: int) -> Iterator[bool]:
+        """Delete all points before ``until``, and rows that describe none; yields true after each slice."""
+        deleted = -1
+        while deleted != self.deleted:  # points may be written behind the cursor
+            deleted = self.deleted
+            yield from self._delete_expired(until)
+        expired = self._connection.execute("SELECT meaning FROM totals WHERE first < ?", (until,)).fetchall()
+        for at in range(0, len(expired), _MEANINGS_PER_SLICE):
+            overview.recount_meanings(self._connection, [row[0] for row in expired[at : at + _MEANINGS_PER_SLICE]])
+            yield True
+        yield from self._delete_builds(until)
+
+    def _delete_expired(self, until: int) -> Iterator[bool]:
+        """One pass of the cursor over the lines."""
+        cursor = 0
+        while cursor < self._connection.execute("SELECT ifnull(max(id), 0) FROM lines").fetchone()[0]:
+            bound = cursor + _IDS_PER_SLICE
+            lines = self._connection.execute(EXPIRED_LINES, (cursor, bound, until, _LINES_PER_SLICE)).fetchall()
+            if not lines:
+                cursor = bound
+            elif not self._drop_from_outboxes(until):
+                cursor = self._delete_from_lines([line for (line,) in lines], until)
+            yield True
 
     def _drop_from_outboxes(self, until: int) -> bool:
         """Drop points that are about to be deleted from every exporter's queue; returns whether more may be queued.
@@ -82,6 +98,34 @@ class Cleanup:
                 return True
         return False
 
+    def _delete_from_lines(self, lines: list[int], until: int) -> int:
+        """Delete points before ``until`` up to the limit of a slice; returns the id of the last line that is done."""
+        limit = self.deleted + _POINTS_PER_SLICE
+        done = lines[0] - 1 if lines else 0
+        for line in lines:
+            before = self.deleted
+            finished = self._delete_from_line(line, until, limit)
+            self._update_totals(line, self.deleted - before)
+            if not finished:
+                break
+            done = line
+            if self.deleted >= limit:
+                break
+        return done
+
+    def _delete_from_line(self, line: int, until: int, limit: int) -> bool:
+        """Delete points of one line; returns false when the limit was reached before its end."""
+        streams = self._connection.execute(
+            "SELECT m.id, l.series, l.tags, m.worker FROM lines l JOIN streams m ON m.line = l.id WHERE l.id = ?",
+            (line,),
+        ).fetchall()
+        for stream, *identity in streams:
+            self._ingest.targets.invalidate(*identity)
+            while self._delete_chunks(stream, until):
+                if self.deleted >= limit:
+                    return False
+        return True
+
     def _delete_chunks(self, stream: int, until: int) -> bool:
         """Delete the points of some chunks before ``until``, in part where a chunk extends beyond it.
 
@@ -89,29 +133,63 @@ class Cleanup:
         """
         chunks = self._connection.execute(
             "SELECT start, last FROM chunks WHERE stream = ? AND start < ? ORDER BY start LIMIT ?",
-            (stream, until, _CHUNKS_PER_SLICE),
+            (stream, until, _CHUNKS_PER_DELETE),
         ).fetchall()
-        for start, last in chunks:
-            deleted = self._connection.execute(
-                "DELETE FROM points WHERE stream = ? AND time BETWEEN ? AND ?", (stream, start, min(last, until - 1))
-            )
-            self.deleted += deleted.rowcount
-            rollup.rebuild(self._connection, stream, start, last)
-        return bool(chunks)
-
-    def _delete_empty_streams(self) -> bool:
-        """Delete streams without points, and undeclared series without streams."""
-        deleted = self._connection.execute("DELETE FROM streams WHERE id NOT IN (SELECT stream FROM chunks)").rowcount
-        deleted += self._connection.execute(
-            "DELETE FROM series WHERE NOT declared AND id NOT IN (SELECT series FROM streams)"
+        if not chunks:
+            return False
+        start, last = chunks[0][0], chunks[-1][1]
+        where = (stream, start, min(last, until - 1))
+        self.deleted += self._connection.execute(
+            "DELETE FROM points WHERE stream = ? AND time BETWEEN ? AND ?", where
         ).rowcount
-        return deleted > 0
-
-    def _delete_builds(self) -> bool:
-        """Delete the rows of builds that are older than every build with a point."""
-        (first,) = self._connection.execute("SELECT min(build) FROM points WHERE build IS NOT NULL").fetchone()
-        deleted = self._connection.execute(
-            "DELETE FROM builds WHERE id IN (SELECT id FROM builds WHERE id < ? ORDER BY id LIMIT ?)",
-            (rollup.LATEST if first is None else first, _BUILDS_PER_SLICE),
+        self._connection.execute("DELETE FROM details WHERE stream = ? AND time BETWEEN ? AND ?", where)
+        self._connection.execute(
+            "DELETE FROM chunks WHERE stream = ? AND start BETWEEN ? AND ? AND last < ?", (stream, start, last, until)
         )
-        return deleted.rowcount > 0
+        if last >= until:
+            rollup.rebuild(self._connection, stream, chunks[-1][0], last)
+        return True
+
+    def _update_totals(self, line: int, deleted: int) -> None:
+        """Update the totals of a line and its meaning; a line without points is deleted."""
+        connection = self._connection
+        for meaning in overview.recount_lines(connection, [line]):
+            connection.execute("UPDATE totals SET count = count - ? WHERE meaning = ?", (deleted, meaning))
+        (count, series) = connection.execute("SELECT count, series FROM lines WHERE id = ?", (line,)).fetchone()
+        if count:
+            return
+        connection.execute("DELETE FROM streams WHERE line = ?", (line,))
+        connection.execute("DELETE FROM lines WHERE id = ?", (line,))
+        emptied = connection.execute(
+            "SELECT meaning FROM series WHERE id = ? AND NOT declared AND name IS NOT NULL "
+            "AND NOT EXISTS (SELECT 1 FROM lines WHERE series = ?)",
+            (series, series),
+        ).fetchone()
+        if emptied is not None:
+            connection.execute("DELETE FROM series WHERE id = ?", (series,))
+            overview.refresh_meaning(connection, *emptied)
+
+    def _delete_builds(self, until: int) -> Iterator[bool]:
+        """Delete the rows of builds whose points were all deleted, until a slice of builds has none."""
+        last_id, expired = -(2**62), [0]
+        while expired:
+            rows = self._connection.execute(
+                "SELECT id, last FROM builds WHERE id > ? ORDER BY id LIMIT ?", (last_id, _BUILDS_PER_SLICE)
+            ).fetchall()
+            expired = [id_ for id_, last in rows if last < until and not self._has_stray(id_)]
+            for id_ in expired:
+                self._connection.execute("DELETE FROM builds WHERE id = ?", (id_,))
+                self._connection.execute("DELETE FROM strays WHERE build = ?", (id_,))
+            if expired:
+                self._ingest.builds.clear()
+                last_id = rows[-1][0]
+                yield True
+
+    def _has_stray(self, build: int) -> bool:
+        """Whether a point of a build outside its range still exists."""
+        found = self._connection.execute(
+            "SELECT 1 FROM strays s JOIN points p ON p.stream = s.stream AND p.time = s.time AND p.build = s.build "
+            "WHERE s.build = ? LIMIT 1",
+            (build,),
+        ).fetchone()
+        return found is not None

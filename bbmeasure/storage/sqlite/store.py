@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.sqlite import outbox, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
@@ -186,6 +186,10 @@ class SQLiteStorage:
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
         return self._read(JournalReader.series, builders)
+
+    def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
+        """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
+        return self._read(JournalReader.lines, query)
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""

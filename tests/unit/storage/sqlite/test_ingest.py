@@ -13,7 +13,7 @@ from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, Query
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.sqlite import ingest, queries
+from bbmeasure.storage.sqlite import build_rows, queries, targets, texts
 from bbmeasure.storage.sqlite.journal import Journal
 from tests.unit.storage.examples import START, at, in_build
 
@@ -54,8 +54,9 @@ def test_a_point_that_could_not_be_returned_unchanged_is_refused(journal: Journa
 
 def test_more_streams_and_builds_than_are_cached(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are stored in the right stream and build when the caches are too small."""
-    monkeypatch.setattr(ingest, "_MAX_CACHED_STREAMS", 3)
-    monkeypatch.setattr(ingest, "_MAX_CACHED_BUILDS", 2)
+    monkeypatch.setattr(targets, "MAX_CACHED", 3)
+    monkeypatch.setattr(build_rows, "_MAX_CACHED", 2)
+    monkeypatch.setattr(texts, "_MAX_CACHED", 4)
     for second in range(5):
         journal.write([Point(f"s{n}", at(second), float(n), {}, in_build(n)) for n in range(10)])
     assert [(info.name, info.count, info.last_value) for info in journal.series()] == [
@@ -66,9 +67,11 @@ def test_more_streams_and_builds_than_are_cached(journal: Journal, monkeypatch: 
 
 def test_more_variants_of_a_build_than_are_stored(journal: Journal) -> None:
     """Beyond the maximum of variants, points keep builder, number and buildid and have the last variant's revision."""
-    journal.write([Point("size", at(n), 1.0, {}, in_build(1, revision=f"r{n}")) for n in range(queries.VARIANTS + 50)])
+    journal.write(
+        [Point("size", at(n), 1.0, {}, in_build(1, revision=f"r{n}")) for n in range(build_rows.VARIANTS + 50)]
+    )
     found = journal.records(101)
-    assert len(found) == queries.VARIANTS + 50
+    assert len(found) == count
     assert {point.build.buildid for point in found if point.build} == {101}
     assert [point.build.revision for point in found[:3] if point.build] == ["r0", "r1", "r2"]
     assert journal.records(102) == []

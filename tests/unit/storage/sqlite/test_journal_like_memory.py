@@ -32,6 +32,9 @@ BUILDS = st.one_of(
         st.sampled_from(["first", "second"]),
         st.sampled_from(["bot1", "bot2"]),
         revision=st.sampled_from([None, "r1", "r2"]),
+        branch=st.sampled_from([None, "main"]),
+        proposal=st.sampled_from(["", "", "refs/pull/1", "refs/pull/2"]),
+        machine=st.sampled_from([None, None, "big", "bot1"]),
     ),
 )
 POINTS = st.builds(
@@ -51,6 +54,9 @@ QUERIES = st.builds(
     st.sampled_from([None, "bot1", "bot3"]),
     TAGS,
     st.booleans(),
+    branch=st.sampled_from([None, None, "main", "release"]),
+    proposal=st.sampled_from([None, "*", "refs/pull/1"]),
+    machine=st.sampled_from([None, None, "big", "bot1"]),
 )
 WRITES = st.tuples(st.just("write"), st.lists(POINTS, max_size=40))
 RUNS = st.tuples(
@@ -104,6 +110,7 @@ def test_the_journal_and_memory_return_the_same(events: list[Any], requests: lis
         for buildid in range(100, 106):
             assert key(journal.records(buildid)) == key(memory.records(buildid).result)
         for query in requests:
+            assert journal.lines(query) == memory.lines(query).result
             expected = memory.summarize(query, STATISTICS).result
             assert same(queries.summarize(journal.connection, query, STATISTICS, small=small), expected)
             assert key(journal.points(query, 2_000)) == key(memory.points(query, 2_000).result)

@@ -16,12 +16,6 @@ from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite import schema
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
-#: A fictitious later version, which adds a column and fills it.
-SECOND = (
-    "ALTER TABLE series ADD COLUMN note TEXT NOT NULL DEFAULT ''",
-    "UPDATE series SET note = 'from version 1: ' || name",
-)
-
 
 def versions(path: Path) -> tuple[int, int]:
     """The file's application id and version."""
@@ -32,6 +26,14 @@ def versions(path: Path) -> tuple[int, int]:
         connection.close()
 
 
+def set_version(path: Path, version: int) -> None:
+    """Set the version in the header of a file, and leave no other file beside it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.execute(f"PRAGMA user_version={version}")
+    connection.close()
+
+
 def make_journal(path: Path, values: int = 3) -> None:
     with Journal(path) as journal:
         journal.write([Point("size", n, float(n)) for n in range(values)])
@@ -40,7 +42,7 @@ def make_journal(path: Path, values: int = 3) -> None:
 def test_a_new_file_has_application_id_and_version(tmp_path: Path) -> None:
     """The header of a new journal has the application id and the version."""
     make_journal(tmp_path / "j.sqlite")
-    assert versions(tmp_path / "j.sqlite") == (schema.APPLICATION_ID, len(schema.MIGRATIONS))
+    assert versions(tmp_path / "j.sqlite") == (schema.APPLICATION_ID, schema.VERSION)
 
 
 def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
@@ -51,49 +53,25 @@ def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
         assert len(reader.points(Query("size"), 10)) == 3
 
 
-def test_an_older_file_is_migrated(tmp_path: Path) -> None:
-    """A file of version 1 is migrated through every version, keeps its points, and is not migrated again."""
-    path = tmp_path / "j.sqlite"
-    make_journal(path)
-    migrations = (*schema.MIGRATIONS, SECOND, ("CREATE TABLE third(x)",))
-    connection = schema.open_for_writing(path, migrations=migrations)
-    assert connection.execute("SELECT name, note FROM series").fetchall() == [("size", "from version 1: size")]
-    assert connection.execute("SELECT count(*) FROM points").fetchone() == (3,)
-    assert schema.version(connection) == len(schema.MIGRATIONS) + 2
-    assert schema.migrate(connection, path, migrations) == 0
-    connection.close()
-
-
-def test_a_failed_migration_leaves_the_older_version_intact(tmp_path: Path) -> None:
-    """A failing statement undoes the migration; the file can be used as before."""
-    path = tmp_path / "j.sqlite"
-    make_journal(path)
-    broken = (*schema.MIGRATIONS, (*SECOND, "INSERT INTO no_such_table VALUES (1)"))
-    with pytest.raises(sqlite3.OperationalError):
-        schema.open_for_writing(path, migrations=broken)
-    with Journal(path) as journal:
-        assert journal.series()[0].count == 3
-        assert [row[1] for row in journal.connection.execute("PRAGMA table_info(series)")].count("note") == 0
-
-
-def test_concurrent_migrations_run_once(tmp_path: Path) -> None:
-    """The second process finds the file migrated and changes nothing."""
+def test_two_processes_create_one_file(tmp_path: Path) -> None:
+    """The second process finds the tables and changes nothing."""
     path = tmp_path / "j.sqlite"
     first = sqlite3.connect(path, isolation_level=None)
     second = sqlite3.connect(path, isolation_level=None)
-    assert schema.migrate(first, path) == len(schema.MIGRATIONS)
-    assert schema.migrate(second, path) == 0
-    first.close()
-    second.close()
+    for connection in (first, second):
+        schema.create(connection, path)
+        assert schema.version(connection) == schema.VERSION
+        connection.close()
 
 
 @pytest.mark.parametrize("open_it", [Journal, JournalReader])
 def test_a_newer_file_is_refused_and_not_changed(tmp_path: Path, open_it: Callable[[Path], Any]) -> None:
     """The error names both versions, and the file does not change."""
     path = tmp_path / "j.sqlite"
-    schema.open_for_writing(path, migrations=(*schema.MIGRATIONS, SECOND)).close()
+    make_journal(path)
+    set_version(path, schema.VERSION + 1)
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=f"version {len(schema.MIGRATIONS) + 1}, expected .*newer bbmeasure"):
+    with pytest.raises(StorageError, match=f"version {schema.VERSION + 1}, expected .*newer bbmeasure"):
         open_it(path)
     assert path.read_bytes() == before
 
@@ -135,14 +113,6 @@ def test_an_empty_file_is_unavailable_to_a_reader(tmp_path: Path) -> None:
     """The error for an empty file says that nothing was written to it."""
     (tmp_path / "j.sqlite").touch()
     with pytest.raises(StorageUnavailableError, match="nothing was written"):
-        JournalReader(tmp_path / "j.sqlite")
-
-
-def test_an_older_file_is_unavailable_to_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader does not migrate; the error says that the master does."""
-    make_journal(tmp_path / "j.sqlite")
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, SECOND))
-    with pytest.raises(StorageUnavailableError, match="when a master opens it"):
         JournalReader(tmp_path / "j.sqlite")
 
 

@@ -1,0 +1,82 @@
+"""The lines of a query, described by the totals of the file where the query has no time range."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, Optional
+
+from bbmeasure.model import LineInfo, Point, Query
+from bbmeasure.statistics import Value
+from bbmeasure.storage.sqlite import rollup
+from bbmeasure.storage.sqlite.selection import Range, Stream, find, points_of_proposal
+
+#: Count, first and last time, and value of the newest point of a line.
+_Described = tuple[int, int, int, Value]
+_TOTALS = """SELECT l.count, l.first, l.last, ifnull(p.value, d.text) FROM lines l
+    LEFT JOIN points p ON p.stream = l.newest AND p.time = l.last
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = l.newest AND d.time = l.last WHERE l.id = ?"""
+_FIRST = "SELECT time FROM points WHERE stream = ? AND time >= ? AND time < ? ORDER BY time LIMIT 1"
+_LAST = """SELECT p.time, p.stream, ifnull(p.value, d.text) FROM points p
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = p.stream AND d.time = p.time
+    WHERE p.stream = ? AND p.time >= ? AND p.time < ? ORDER BY p.time DESC LIMIT 1"""
+
+
+def lines(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
+    """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
+    found = find(connection, query)
+    if found.proposal is not None:
+        return _of_points(found, points_of_proposal(connection, found))
+    whole = query.since is None and query.until is None and query.worker is None
+    infos = []
+    for _, group in groupby(sorted(found.streams, key=_key), key=_key):
+        streams = list(group)
+        totals = _totals(connection, streams[0]) if whole else _of_range(connection, found, streams)
+        if totals is not None:
+            infos.append(_line(streams[0], totals))
+    return infos
+
+
+def _key(stream: Stream) -> tuple[Any, ...]:
+    """The order of lines: builder, tags, branch, machine class."""
+    return stream.builder, stream.packed_tags, stream.branch or "", stream.machine or "", stream.proposed
+
+
+def _line(stream: Stream, described: _Described) -> LineInfo:
+    names = (stream.series, stream.builder or None, stream.tags, stream.branch, stream.machine, stream.proposed)
+    return LineInfo(*names, stream.kind, stream.unit, stream.better, *described)
+
+
+def _totals(connection: sqlite3.Connection, stream: Stream) -> Optional[_Described]:
+    row = connection.execute(_TOTALS, (stream.line,)).fetchone()
+    return row if row is not None and row[0] else None
+
+
+def _of_range(connection: sqlite3.Connection, found: Range, streams: Sequence[Stream]) -> Optional[_Described]:
+    count = rollup.totals(connection, replace(found, streams=streams).where).points
+    if not count:
+        return None
+    each = [(stream.id, found.since, found.until) for stream in streams]
+    firsts = [row[0] for where in each for row in connection.execute(_FIRST, where)]
+    newest = max(row for where in each for row in connection.execute(_LAST, where))
+    return count, min(firsts), newest[0], newest[2]
+
+
+def _of_points(found: Range, points: Sequence[Point]) -> list[LineInfo]:
+    """The lines of the points of one proposal, which are few."""
+    by_line: dict[tuple[Any, ...], list[Point]] = {}
+    streams: dict[tuple[Any, ...], Stream] = {}
+    for stream in sorted(found.streams, key=_key):
+        streams.setdefault(_key(stream), stream)
+    for point in points:
+        build = point.build
+        tags = next(stream.packed_tags for stream in found.streams if stream.tags == point.tags)
+        if build is not None:
+            by_line.setdefault((build.builder, tags, build.branch or "", build.machine_class, True), []).append(point)
+    return [
+        _line(stream, (len(mine), mine[0].time, mine[-1].time, mine[-1].value))
+        for key, stream in streams.items()
+        if (mine := by_line.get(key))
+    ]

@@ -1,0 +1,195 @@
+"""Meanings and totals: what the list of series shows, kept up to date by every change.
+
+``meanings`` has a row for each name, kind and unit, with its builders and direction; ``totals`` the number of its
+points, the first and last time, and the stream of the newest point.  So the list costs one row for each meaning,
+however many lines and points there are.
+
+Functions that change are called inside a write transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from bbmeasure.model import SeriesInfo
+from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.validation import group_series
+
+#: The newest points of totals: their value or text.
+_VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
+_ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text)
+    FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE}
+    ORDER BY n.text, m.kind, m.unit"""
+#: The series of some builders, each with the totals of its lines.
+_OF_BUILDERS = f"""WITH shown AS (
+        SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
+        FROM json_each(:builders) j JOIN texts b ON b.text = j.value CROSS JOIN series s ON s.builder = b.id
+        WHERE s.name IS NOT NULL
+        UNION ALL SELECT id, name, meaning, better, '' FROM series WHERE builder = 0 AND name IS NOT NULL AND :outside),
+    t AS (
+        SELECT s.*, sum(l.count) AS count, min(l.first) AS first, max(l.last) AS last,
+            (SELECT newest FROM lines WHERE series = s.id ORDER BY last DESC, newest DESC LIMIT 1) AS newest
+        FROM shown s CROSS JOIN lines l ON l.series = s.id GROUP BY s.id HAVING sum(l.count) > 0)
+    SELECT n.text, m.kind, m.unit, t.better, t.builder, t.count, t.first, t.last, t.newest, ifnull(p.value, d.text)
+    FROM t JOIN texts n ON n.id = t.name JOIN meanings m ON m.id = t.meaning {_VALUE}"""
+
+
+def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] = None) -> list[SeriesInfo]:
+    """All series, one for each name, kind and unit, see :meth:`~bbmeasure.storage.base.Storage.series`."""
+    if builders is not None:
+        return _of_builders(connection, builders)
+    parsed: dict[str, tuple[str, ...]] = {}
+    infos = []
+    for name, kind, unit, better, packed, count, first, last, value in connection.execute(_ALL):
+        names = parsed.get(packed)
+        if names is None:
+            names = parsed[packed] = tuple(json.loads(packed))
+        infos.append(
+            SeriesInfo(name, Kind(kind), unit, Direction(better), names, count or 0, first, last, value)
+            if count
+            else SeriesInfo(name, Kind(kind), unit, Direction(better), names)
+        )
+    return infos
+
+
+def _of_builders(connection: sqlite3.Connection, builders: Collection[str]) -> list[SeriesInfo]:
+    rows = connection.execute(_OF_BUILDERS, {"builders": json.dumps(sorted(builders)), "outside": "" in builders})
+    found = [
+        (
+            newest,
+            SeriesInfo(
+                name, Kind(kind), unit, Direction(better), (builder,) if builder else (), count, first, last, value
+            ),
+        )
+        for name, kind, unit, better, builder, count, first, last, newest, value in rows
+    ]
+    # of points of the same time that of the newest stream counts, as in the totals
+    found.sort(key=lambda row: (row[1].last, row[0]), reverse=True)
+    return group_series(info for _, info in found)
+
+
+@dataclass
+class Added:
+    """What a transaction adds to a line or meaning: a number of points, their times, the stream of the newest."""
+
+    count: int
+    first: int
+    last: int
+    newest: int
+
+    def add(self, count: int, first: int, last: int, newest: int) -> None:
+        """Add further points."""
+        self.count += count
+        self.first = min(self.first, first)
+        self.last, self.newest = max((self.last, self.newest), (last, newest))
+
+
+_ADD = """count = count + {0}count, first = min(first, {0}first),
+    newest = CASE WHEN {0}last > last OR ({0}last = last AND {0}newest > newest) THEN {0}newest ELSE newest END,
+    last = max(last, {0}last)"""
+_ADD_TO_LINE = f"UPDATE lines SET {_ADD.format(':')} WHERE id = :id"
+_ADD_TO_MEANING = f"""INSERT INTO totals(meaning, count, first, last, newest)
+    VALUES (:id, :count, :first, :last, :newest) ON CONFLICT(meaning) DO UPDATE SET {_ADD.format("excluded.")}"""
+
+
+class Additions:
+    """The points that a transaction adds, by line and by meaning, until :meth:`store`."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, Added] = {}
+        self._meanings: dict[int, Added] = {}
+
+    def add(self, line: int, meaning: int, count: int, first: int, last: int, newest: int) -> None:
+        """Add points of one stream, whose newest is at ``last``."""
+        for sums, key in ((self._lines, line), (self._meanings, meaning)):
+            found = sums.get(key)
+            if found is None:
+                sums[key] = Added(count, first, last, newest)
+            else:
+                found.add(count, first, last, newest)
+
+    def store(self, connection: sqlite3.Connection) -> None:
+        """Update the totals."""
+        for sql, sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
+            connection.executemany(sql, [{"id": key, **vars(added)} for key, added in sums.items()])
+            sums.clear()
+
+
+def recount_lines(connection: sqlite3.Connection, lines: Iterable[int]) -> set[int]:
+    """Compute the totals of lines again from their chunks; returns their meanings."""
+    meanings = set()
+    for line in lines:
+        count, first, last, newest = _count_line(connection, line)
+        connection.execute(
+            "UPDATE lines SET count = ?, first = ifnull(?, first), last = ?, newest = ? WHERE id = ?",
+            (count, first, last, newest, line),
+        )
+        found = connection.execute(
+            "SELECT s.meaning FROM lines l JOIN series s ON s.id = l.series WHERE l.id = ? AND s.name IS NOT NULL",
+            (line,),
+        ).fetchone()
+        if found is not None:
+            meanings.add(int(found[0]))
+    return meanings
+
+
+def _count_line(connection: sqlite3.Connection, line: int) -> tuple[Any, ...]:
+    count, first = connection.execute(
+        "SELECT ifnull(sum(c.count + c.texts), 0), min(c.start) FROM streams m CROSS JOIN chunks c ON c.stream = m.id "
+        "WHERE m.line = ?",
+        (line,),
+    ).fetchone()
+    last, newest = connection.execute(
+        "SELECT max(c.last), m.id FROM streams m CROSS JOIN chunks c ON c.stream = m.id WHERE m.line = ? "
+        "GROUP BY m.id ORDER BY 1 DESC, 2 DESC LIMIT 1",
+        (line,),
+    ).fetchone() or (0, 0)
+    return count, first, last, newest
+
+
+def recount_meanings(connection: sqlite3.Connection, meanings: Iterable[int]) -> None:
+    """Compute the totals of meanings again from those of their lines."""
+    for meaning in meanings:
+        of_meaning = (
+            "FROM meanings m CROSS JOIN series s ON s.name = m.name AND s.meaning = m.id "
+            "CROSS JOIN lines l ON l.series = s.id AND l.count WHERE m.id = ?"
+        )
+        connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
+        count, first = connection.execute(f"SELECT sum(l.count), min(l.first) {of_meaning}", (meaning,)).fetchone()
+        if count:
+            newest = connection.execute(
+                f"SELECT l.last, l.newest {of_meaning} ORDER BY l.last DESC, l.newest DESC LIMIT 1", (meaning,)
+            ).fetchone()
+            connection.execute("INSERT INTO totals VALUES (?, ?, ?, ?, ?)", (meaning, count, first, *newest))
+
+
+def meaning_id(connection: sqlite3.Connection, name: int, kind: str, unit: str) -> int:
+    """The id of a meaning of the name with the id ``name``; it is inserted if it is missing."""
+    key = (name, kind, unit)
+    row = connection.execute("SELECT id FROM meanings WHERE name = ? AND kind = ? AND unit = ?", key).fetchone()
+    if row is None:
+        sql = "INSERT INTO meanings(name, kind, unit, better, builders) VALUES (?, ?, ?, 'none', '[]')"
+        row = (connection.execute(sql, key).lastrowid,)
+    return int(row[0])
+
+
+def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
+    """Set builders and direction of a meaning from its series; a meaning without series is deleted."""
+    rows = connection.execute(
+        "SELECT s.builder, b.text, s.better FROM meanings m JOIN series s ON s.name = m.name AND s.meaning = m.id "
+        "LEFT JOIN texts b ON b.id = s.builder WHERE m.id = ?",
+        (meaning,),
+    ).fetchall()
+    if not rows:
+        connection.execute("DELETE FROM meanings WHERE id = ?", (meaning,))
+        connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
+        return
+    directions = {better for _, _, better in rows} - {Direction.NONE.value}
+    better = directions.pop() if len(directions) == 1 else Direction.NONE.value
+    builders = json.dumps(sorted(text for builder, text, _ in rows if builder), ensure_ascii=False)
+    connection.execute("UPDATE meanings SET better = ?, builders = ? WHERE id = ?", (better, builders, meaning))

@@ -1,0 +1,49 @@
+"""Ids of the names in a journal's file, see the table ``texts``; 0 is no name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from typing import Optional
+
+#: The id of no name.
+NONE = 0
+#: An id that no row has: what a query for an unknown name compares with.
+UNKNOWN = -1
+_MAX_CACHED = 20_000
+
+
+def text_id(connection: sqlite3.Connection, text: Optional[str]) -> int:
+    """The id of a name; NONE for None or an empty name, UNKNOWN for a name that is not in the file."""
+    if not text:
+        return NONE
+    row = connection.execute("SELECT id FROM texts WHERE text = ?", (text,)).fetchone()
+    return UNKNOWN if row is None else int(row[0])
+
+
+class TextIds:
+    """Finds or inserts names in a write transaction; the last used are cached."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._ids: OrderedDict[str, int] = OrderedDict()
+
+    def clear(self) -> None:
+        """Drop the cache."""
+        self._ids.clear()
+
+    def __call__(self, text: Optional[str]) -> int:
+        """The id of a name, which is inserted if it is missing; NONE for None or an empty name."""
+        if not text:
+            return NONE
+        id_ = self._ids.get(text)
+        if id_ is not None:
+            self._ids.move_to_end(text)
+            return id_
+        id_ = text_id(self._connection, text)
+        if id_ == UNKNOWN:
+            id_ = self._connection.execute("INSERT INTO texts(text) VALUES (?)", (text,)).lastrowid or NONE
+        self._ids[text] = id_
+        if len(self._ids) > _MAX_CACHED:
+            self._ids.popitem(last=False)
+        return id_
