@@ -412,7 +412,8 @@ class TestBranchOf(unittest.TestCase):
     def test_requests_that_were_merged_into_one_build(self) -> None:
         """A push and a request whose change carries the target: the code of the request is in the build."""
         push = {"branch": "main", "category": "push"}
-        request = {"branch": "main", "category": "merge_request", "properties": {"target_branch": "main"}}
+        properties = {"source_branch": "main", "target_branch": "main"}
+        request = {"branch": "main", "category": "merge_request", "properties": properties}
         request["revlink"] = "https://gitlab.example/o/p/-/merge_requests/7"
         for changes in ((push, request), (request, push)):
             assert judged(*changes) == BuildBranch("main", "gitlab!7")
