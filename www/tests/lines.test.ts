@@ -23,6 +23,17 @@ describe("groupIntoLines", () => {
     expect(groupIntoLines([point({value: "gcc"})])).toEqual([]);
   });
 
+  test("makes a line for each branch, and one for the proposals to it", () => {
+    const lines = groupIntoLines([
+      point({branch: "main"}), point({branch: "main", time: 2}), point({branch: "main", time: 3}), point({branch: "next", time: 4}),
+      point({branch: "next", time: 5}), point({branch: "main", proposal: "refs/pull/1", time: 6}),
+    ]);
+    expect(lines.map(line => [lineLabel(line, lines), line.dots.length])).toEqual([
+      ["b1 · main", 3], ["b1 · next", 2], ["b1 · proposals to main", 1]]);
+    const [main] = lines;
+    expect(lineLabel(main!, [main!])).toBe("b1");
+  });
+
   test("labels lines by their builder and the tags that differ", () => {
     const [a, b] = groupIntoLines([point({tags: {os: "linux", l: "C"}}), point({time: 2, tags: {os: "linux", l: "Rust"}})]);
     expect([lineLabel(a!, [a!, b!]), lineLabel(b!, [a!, b!])]).toEqual(["b1 · l=C", "b1 · l=Rust"]);
@@ -37,6 +48,15 @@ describe("newestOfLine", () => {
       point({time: 5, value: 12, buildid: 4}),
     ]);
     expect([found.last?.value, found.previous?.value, found.values]).toEqual([12, 10, [10, 11, 12]]);
+  });
+
+  test("compares within a branch, and proposals with each other only", () => {
+    const found = newestOfLine([
+      point({time: 1, value: 10, buildid: 1, branch: "main"}), point({time: 2, value: 20, buildid: 2, branch: "next"}),
+      point({time: 3, value: 30, buildid: 3, branch: "main", proposal: "try"}),
+      point({time: 4, value: 11, buildid: 4, branch: "main"}),
+    ]);
+    expect([found.last?.value, found.previous?.value]).toEqual([11, 10]);
   });
 
   test("is null without points", () => {

@@ -101,3 +101,11 @@ export const ExternalLink = ({href, children}: {href: string | null | undefined;
   href && /^https?:\/\//i.test(href)
     ? <a className="bbm-outlink" href={href} target="_blank" rel="noopener noreferrer">{children}<span aria-hidden="true"> ↗</span><span className="bbm-sr"> (opens in a new window)</span></a>
     : null;
+
+/** The branch that a build is judged on, and its proposal. */
+export const BranchName = ({branch, proposal}: {branch?: string | null; proposal?: string | null}) => (
+  <>
+    {branch ? <Name text={branch} clamp/> : "–"}
+    {proposal && <span className="bbm-more"> ← <Name text={proposal} clamp/></span>}
+  </>
+);

@@ -2,7 +2,7 @@ import * as React from "react";
 import {Link} from "react-router-dom";
 import type {Point} from "../lib/api";
 import {formatTime} from "../lib/time";
-import {Name, TagList, Value} from "./Basics";
+import {BranchName, Name, TagList, Value} from "./Basics";
 
 const MAX_ROWS = 100;
 
@@ -29,7 +29,7 @@ export const PointsTable = ({points, unit, kind, routeOf, open = false, complete
           <table className="bbm-table">
             <thead>
               <tr>
-                {["Time", "Value", "Builder", "Build", "Worker", "Revision", "Tags"].map(name =>
+                {["Time", "Value", "Builder", "Build", "Branch", "Worker", "Revision", "Tags"].map(name =>
                   <th scope="col" key={name}>{name}</th>)}
               </tr>
             </thead>
@@ -43,6 +43,7 @@ export const PointsTable = ({points, unit, kind, routeOf, open = false, complete
                     <td className="bbm-value"><Value value={point.value} unit={unit} kind={kind}/></td>
                     <td>{point.builder === null ? "–" : <Name text={point.builder} clamp/>}</td>
                     <td>{route ? <Link to={route}>{build}</Link> : build}</td>
+                    <td><BranchName branch={point.branch} proposal={point.proposal}/></td>
                     <td>{point.worker === null ? "–" : <Name text={point.worker} clamp/>}</td>
                     <td>{point.revision ? <bdi className="bbm-code">{point.revision.slice(0, 12)}</bdi> : "–"}</td>
                     <td><TagList tags={point.tags}/></td>

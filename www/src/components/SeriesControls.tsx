@@ -8,13 +8,14 @@ interface Props {
   state: SeriesState;
   now: number;
   tagChoices: Readonly<Record<string, readonly string[]>>;
+  branches: readonly string[];
   change: (next: Partial<SeriesState>) => void;
 }
 
 const COMPARISONS: readonly [string, string][] = [["", "nothing"], ["builder", "two builders"], ["range", "two ranges"]];
 
 /** The form that selects what the chart and the tables of a series show. */
-export const SeriesControls = ({series, state, now, tagChoices, change}: Props) => {
+export const SeriesControls = ({series, state, now, tagChoices, branches, change}: Props) => {
   const mode = state.versus !== null ? "builder" : state.versusRange !== null ? "range" : "";
   const setMode = (next: string) => {
     const [first = null, second = null] = [...new Set([...state.builders, ...series.builders])];
@@ -38,6 +39,9 @@ export const SeriesControls = ({series, state, now, tagChoices, change}: Props) 
         <MultiSelect label="Builders" chosen={state.builders} choices={series.builders}
                       onChange={builders => change({builders})}/>
       )}
+      {(branches.length > 1 || state.branch !== null) && (
+        <Select label="Branch" value={state.branch} choices={branches} any="all" onChange={branch => change({branch})}/>
+      )}
       {Object.entries(tagChoices).map(([key, values]) => (
         <Select key={key} label={key} value={state.tags[key] ?? null} choices={values} any="all" onChange={value => {
           const {[key]: _, ...tags} = state.tags;
@@ -58,6 +62,11 @@ export const SeriesControls = ({series, state, now, tagChoices, change}: Props) 
       {state.versusRange && (
         <RangePicker legend="Compared with" range={state.versusRange} now={now}
                      onChange={versusRange => change({versusRange})}/>
+      )}
+      {series.builders.length > 0 && (
+        <span className="bbm-checks">
+          <Checkbox label="Proposals" checked={state.proposals} onChange={proposals => change({proposals})}/>
+        </span>
       )}
       {!isText && (
         <span className="bbm-checks">

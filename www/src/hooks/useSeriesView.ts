@@ -1,6 +1,6 @@
 import * as React from "react";
 import {resolveRange, type SeriesState} from "../lib/urlState";
-import type {Point, Series} from "../lib/api";
+import {EVERY_PROPOSAL, meaningOf, type Point, type Series} from "../lib/api";
 import {lineLabel, type Line} from "../lib/lines";
 import {loadLines, loadPoints, loadStatistics, MAX_LINES, MAX_NEWEST_POINTS, type PointGroup} from "../lib/chartData";
 import {lineStyle, type ChartModel, type StyledLine} from "../lib/plotOptions";
@@ -96,10 +96,11 @@ export function useSeriesView(series: Series, state: SeriesState, theme: Theme, 
   const builders = versus === null ? state.builders : [...new Set([...state.builders, versus])];
 
   const dataVersion = version + attempt;
+  const ofLine = {...meaningOf(series), branch: state.branch, proposal: state.proposals ? EVERY_PROPOSAL : null};
   const queryKey = (text: {since: string | null; until: string | null}) =>
-    rangeError ? null : JSON.stringify([series.name, builders, text.since, text.until, tags]);
-  const filters = {since: range.since, until: range.until, tags};
-  const versusFilters = {since: versusTimes?.since, until: versusTimes?.until, tags};
+    rangeError ? null : JSON.stringify([series.name, builders, text.since, text.until, tags, ofLine]);
+  const filters = {...ofLine, since: range.since, until: range.until, tags};
+  const versusFilters = {...ofLine, since: versusTimes?.since, until: versusTimes?.until, tags};
   const total = series.kind === "text" ? 0 : series.count;
   const main = useQuery(queryKey(state), dataVersion,
     signal => loadLines(series.name, builders, filters, series.builders, total, signal), true);
@@ -123,7 +124,7 @@ export function useSeriesView(series: Series, state: SeriesState, theme: Theme, 
 
   const groups = groupsOf(state, lines, first, second, filters, versusFilters);
   const statistics = useQuery(
-    lines.length ? JSON.stringify([series.name, versus, groups.map(group => [group.key, group.filters.builder])]) : null,
+    lines.length ? JSON.stringify([series.name, versus, ofLine, groups.map(group => [group.key, group.filters.builder])]) : null,
     useChangeCount(first, second),
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
   const rows: Row[] = groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null}));

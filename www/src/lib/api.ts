@@ -13,6 +13,8 @@ export interface Series {
   first: number | null;
   last: number | null;
   last_value: number | string | null;
+  /** Whether another series has the same name, with another kind or unit. */
+  ambiguous?: boolean;
 }
 
 export interface Point {
@@ -23,6 +25,8 @@ export interface Point {
   buildid: number | null;
   worker: string | null;
   revision?: string | null;
+  branch?: string | null;
+  proposal?: string | null;
   tags: Tags;
 }
 
@@ -37,6 +41,8 @@ export interface Bucket {
 export interface BuildRecord {
   series: string;
   step: string | null;
+  branch: string | null;
+  proposal: string | null;
   value: number | string;
   unit: string;
   kind: string;
@@ -53,9 +59,16 @@ export interface Links {
 
 export type Statistics = Readonly<Record<string, number | string | null>>;
 
-/** Filters of points; times are unix seconds. */
+/** The `proposal` of a query that leaves no proposal out. */
+export const EVERY_PROPOSAL = "*";
+
+/** Filters of points; times are unix seconds.  Points of proposals are left out unless `proposal` selects them. */
 export interface Filters {
   builder?: string | null;
+  branch?: string | null;
+  proposal?: string | null;
+  kind?: string | null;
+  unit?: string | null;
   since?: number | null;
   until?: number | null;
   tags?: Tags;
@@ -112,7 +125,18 @@ export async function getJson<Answer>(path: string, signal?: AbortSignal): Promi
 const apiGet = <Answer>(path: string, query: string, signal?: AbortSignal) =>
   getJson<Answer>(`${ROOT}${path}${query && "?"}${query}`, signal);
 
-const requestSeries = (signal?: AbortSignal) => apiGet<{series: Series[]}>("series", "", signal).then(answer => answer.series);
+const requestSeries = (signal?: AbortSignal) =>
+  apiGet<{series: Series[]}>("series", "", signal).then(answer => markAmbiguous(answer.series));
+
+/** Set `ambiguous` of the series whose name occurs more than once. */
+export function markAmbiguous(all: readonly Series[]): Series[] {
+  const counts = new Map<string, number>();
+  all.forEach(({name}) => counts.set(name, (counts.get(name) ?? 0) + 1));
+  return all.map(series => counts.get(series.name)! > 1 ? {...series, ambiguous: true} : series);
+}
+
+/** The filters that select one of several series of the same name. */
+export const meaningOf = ({ambiguous, kind, unit}: Series): {kind?: string; unit?: string} => ambiguous ? {kind, unit} : {};
 let prefetched: Promise<Series[]> | null = null;
 
 /** Request the series before the page renders; the first call of `getSeries` returns the result. */
@@ -127,21 +151,28 @@ export function getSeries(signal?: AbortSignal): Promise<Series[]> {
   return request ?? requestSeries(signal);
 }
 
-export function getPoints(series: string, {builder, since, until, tags}: Filters, limit: number, signal?: AbortSignal) {
-  const query = encodeQuery({series, builder, since, until, limit}, tags);
+export function getPoints(series: string, {tags, ...filters}: Filters, limit: number, signal?: AbortSignal) {
+  const query = encodeQuery({series, ...filters, limit}, tags);
   return apiGet<{points: Point[]}>("points", query, signal).then(answer => answer.points);
 }
 
-export function getBuckets(series: string, {builder, since, until, tags}: Filters, buckets: number, signal?: AbortSignal) {
-  const query = encodeQuery({series, builder, since, until, buckets}, tags);
+export function getBuckets(series: string, {tags, ...filters}: Filters, buckets: number, signal?: AbortSignal) {
+  const query = encodeQuery({series, ...filters, buckets}, tags);
   return apiGet<{buckets: Bucket[]}>("points", query, signal).then(answer => answer.buckets);
 }
 
 export function getStatistics(
-  series: string, {builder, since, until, tags}: Filters, statistics: readonly string[], signal?: AbortSignal,
+  series: string, {tags, ...filters}: Filters, statistics: readonly string[], signal?: AbortSignal,
 ) {
-  const query = encodeQuery({series, builder, since, until, statistics: statistics.join(",")}, tags);
+  const query = encodeQuery({series, ...filters, statistics: statistics.join(",")}, tags);
   return apiGet<{statistics: Statistics}>("statistics", query, signal).then(answer => answer.statistics);
+}
+
+/** The branches that a series has points of; those of proposals are their targets. */
+export function getBranches(series: string, filters: Omit<Filters, "tags">, signal?: AbortSignal): Promise<string[]> {
+  const query = encodeQuery({series, ...filters, proposal: EVERY_PROPOSAL, statistics: "count"});
+  return apiGet<{branches: (string | null)[]}>("statistics", query, signal)
+    .then(answer => answer.branches.filter((branch): branch is string => branch !== null));
 }
 
 export const getRecords = (buildid: number, signal?: AbortSignal) =>

@@ -21,17 +21,18 @@ const BUCKETS_KEY_PREFIX = "buckets";
 
 async function bucketLine(series: string, filters: Filters, signal?: AbortSignal): Promise<Line> {
   const buckets = await getBuckets(series, filters, BUCKETS, signal);
-  const builder = filters.builder ?? null;
+  const {builder = null, branch = null} = filters;
   return {
-    key: `${BUCKETS_KEY_PREFIX}${lineKey(builder, {})}`, builder, tags: {}, dots: [],
+    key: `${BUCKETS_KEY_PREFIX}${lineKey(builder, {}, branch)}`, builder, branch, proposed: false, tags: {}, dots: [],
     buckets: buckets.filter(bucket => bucket.count > 0),
   };
 }
 
 /** Whether there are too many points to draw each; only counted if the series has `total` or more. */
 async function isTooMany(series: string, filters: Filters, total: number, signal?: AbortSignal): Promise<boolean> {
-  const {builder = null, since = null, until = null, tags = {}} = filters;
-  if (total < MAX_POINTS || (builder === null && since === null && until === null && !Object.keys(tags).length)) {
+  const {builder = null, branch = null, since = null, until = null, tags = {}} = filters;
+  const isWhole = builder === null && branch === null && since === null && until === null && !Object.keys(tags).length;
+  if (total < MAX_POINTS || isWhole) {
     return total >= MAX_POINTS;
   }
   return Number((await getStatistics(series, filters, ["count"], signal)).count) >= MAX_POINTS;

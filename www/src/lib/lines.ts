@@ -1,4 +1,4 @@
-/** Lines of a chart: one for each builder and set of tags. */
+/** Lines of a chart: one for each builder, branch and set of tags, those of proposals apart. */
 
 import type {Bucket, Point, Tags} from "./api";
 
@@ -11,15 +11,20 @@ export interface Dot extends Point {
 export interface Line {
   key: string;
   builder: string | null;
+  branch: string | null;
+  /** Whether its points are of proposals to `branch`. */
+  proposed: boolean;
   tags: Tags;
   dots: Dot[];
   /** Set instead of `dots` if there are too many points to draw each. */
   buckets: Bucket[];
 }
 
-export function lineKey(builder: string | null, tags: Tags): string {
-  return JSON.stringify([builder, ...Object.keys(tags).sort().map(key => [key, tags[key]])]);
+export function lineKey(builder: string | null, tags: Tags, branch: string | null = null, proposed = false): string {
+  return JSON.stringify([builder, branch, proposed, ...Object.keys(tags).sort().map(key => [key, tags[key]])]);
 }
+
+const keyOfPoint = (point: Point) => lineKey(point.builder, point.tags, point.branch, Boolean(point.proposal));
 
 export const isNumber = (point: Point): point is Point & {value: number} => typeof point.value === "number";
 
@@ -30,10 +35,11 @@ export function groupIntoLines(points: readonly Point[]): Line[] {
     if (!isNumber(point)) {
       continue;
     }
-    const key = lineKey(point.builder, point.tags);
+    const key = keyOfPoint(point);
     let line = lines.get(key);
     if (!line) {
-      line = {key, builder: point.builder, tags: point.tags, dots: [], buckets: []};
+      const {builder, branch = null, tags} = point;
+      line = {key, builder, branch, proposed: Boolean(point.proposal), tags, dots: [], buckets: []};
       lines.set(key, line);
     }
     line.dots.push({...point, x: point.time});
@@ -56,8 +62,8 @@ export function newestOfLine(points: readonly Point[]): {last: Point | null; pre
   if (!last) {
     return {last: null, previous: null, values: []};
   }
-  const key = lineKey(last.builder, last.tags);
-  const line = ordered.filter(point => lineKey(point.builder, point.tags) === key);
+  const key = keyOfPoint(last);
+  const line = ordered.filter(point => keyOfPoint(point) === key);
   const earlier = line.filter(point => point !== last && (last.buildid === null || point.buildid !== last.buildid));
   return {
     last,
@@ -66,11 +72,16 @@ export function newestOfLine(points: readonly Point[]): {last: Point | null; pre
   };
 }
 
-/** The label of `line`: its builder, and the tags that are not the same in all lines. */
-export function lineLabel(line: Pick<Line, "builder" | "tags">, all: readonly Pick<Line, "builder" | "tags">[]): string {
+type LineName = Pick<Line, "builder" | "branch" | "proposed" | "tags">;
+
+/** The label of `line`: its builder, and the branch and tags that are not the same in all lines. */
+export function lineLabel(line: LineName, all: readonly LineName[]): string {
   const distinguishing = Object.keys(line.tags).filter(key => all.some(other => other.tags[key] !== line.tags[key]));
   const parts = distinguishing.sort().map(key => `${key}=${line.tags[key]}`);
-  return [line.builder ?? "no builder", ...parts].join(" · ");
+  const branch = line.branch ?? "unknown branch";
+  const ofBranch = line.proposed ? [`proposals to ${branch}`]
+    : all.some(other => other.branch !== line.branch) ? [branch] : [];
+  return [line.builder ?? "no builder", ...ofBranch, ...parts].join(" · ");
 }
 
 export type Columns = (number | null)[];

@@ -1,7 +1,17 @@
 /** Filtering and sorting of the list of series. */
 
-import type {ListState} from "./urlState";
+import type {ListState, SeriesState} from "./urlState";
 import type {Series} from "./api";
+
+/** The series of a name that a page shows: that of its kind and unit, else of its builder, else the first. */
+export function findSeries(
+  all: readonly Series[], name: string, {kind, unit, builders}: Pick<SeriesState, "kind" | "unit" | "builders">,
+): Series | null {
+  const named = all.filter(series => series.name === name);
+  const meant = named.filter(series => (kind === null || series.kind === kind) && (unit === null || series.unit === unit));
+  const candidates = meant.length ? meant : named;
+  return candidates.find(series => builders.some(builder => series.builders.includes(builder))) ?? candidates[0] ?? null;
+}
 
 /** The series whose name contains every word of the search and that match every filter. */
 export function filterSeries(all: readonly Series[], state: ListState): Series[] {

@@ -10,6 +10,13 @@ export interface Range {
 
 export interface SeriesState extends Range {
   builders: string[];
+  /** The branch that builds are judged on; null for all. */
+  branch: string | null;
+  /** Whether points of proposals are shown. */
+  proposals: boolean;
+  /** Kind and unit, where several series have the same name. */
+  kind: string | null;
+  unit: string | null;
   tags: Tags;
   /** The builder that the first one is compared with. */
   versus: string | null;
@@ -22,6 +29,7 @@ export interface SeriesState extends Range {
 export interface ListState {
   search: string;
   builder: string | null;
+  branch: string | null;
   kind: string | null;
   unit: string | null;
   sort: string;
@@ -64,6 +72,10 @@ export function readSeriesState(query: URLSearchParams): SeriesState {
     : null;
   return {
     builders: query.getAll("builder").filter(name => name),
+    branch: query.get("branch") || null,
+    proposals: query.get("proposals") === "1",
+    kind: query.get("kind") || null,
+    unit: query.get("unit") || null,
     since: query.get("since") || null,
     until: query.get("until") || null,
     tags,
@@ -78,6 +90,10 @@ export function writeSeriesState(state: SeriesState): URLSearchParams {
   const query = new URLSearchParams();
   state.builders.forEach(name => query.append("builder", name));
   const put = (key: string, value: string | null) => value && query.set(key, value);
+  put("branch", state.branch);
+  put("proposals", state.proposals ? "1" : null);
+  put("kind", state.kind);
+  put("unit", state.unit);
   put("since", state.since);
   put("until", state.until);
   Object.entries(state.tags).forEach(([key, value]) => query.set(`tag.${key}`, value));
@@ -93,6 +109,7 @@ export function readListState(query: URLSearchParams): ListState {
   return {
     search: query.get("q") ?? "",
     builder: query.get("builder") || null,
+    branch: query.get("branch") || null,
     kind: query.get("kind") || null,
     unit: query.get("unit") || null,
     sort: query.get("sort") ?? "name",
@@ -104,6 +121,7 @@ export function writeListState(state: ListState): URLSearchParams {
   const put = (key: string, value: string | null) => value && query.set(key, value);
   put("q", state.search);
   put("builder", state.builder);
+  put("branch", state.branch);
   put("kind", state.kind);
   put("unit", state.unit);
   put("sort", state.sort === "name" ? null : state.sort);

@@ -7,7 +7,7 @@ import {Sparkline} from "../components/Sparkline";
 import {useQuery} from "../hooks/useQuery";
 import {useInView} from "../hooks/useInView";
 import {readListState, seriesRoute, writeListState, type ListState} from "../lib/urlState";
-import {getLinks, getPoints, type Series} from "../lib/api";
+import {getLinks, getPoints, meaningOf, type Point, type Series} from "../lib/api";
 import {formatValue, unitName} from "../lib/format";
 import {newestOfLine} from "../lib/lines";
 import {filterSeries, sortSeries} from "../lib/seriesList";
@@ -18,21 +18,36 @@ const INITIAL_ROWS = 100;
 const SPARK_POINTS = 60;
 const SPARK_VALUES = 30;
 
-const Row = ({series, builder, now}: {series: Series; builder: string | null; now: number}) => {
+interface RowProps {
+  series: Series;
+  builder: string | null;
+  branch: string | null;
+  now: number;
+  /** Called with the branches of the points that the row has loaded. */
+  onBranches: (branches: readonly string[]) => void;
+}
+
+const Row = ({series, builder, branch, now, onBranches}: RowProps) => {
   const [element, inView] = useInView<HTMLTableRowElement>();
-  const key = JSON.stringify([series.name, builder]);
+  const meaning = meaningOf(series);
+  const key = JSON.stringify([series.name, builder, branch, meaning]);
   const version = (series.last ?? 0) + series.count;
   const answer = useQuery(inView ? key : null, version, signal =>
-    sparklineRequests.run(() => getPoints(series.name, {builder}, SPARK_POINTS, signal), signal));
+    sparklineRequests.run(() => getPoints(series.name, {builder, branch, ...meaning}, SPARK_POINTS, signal), signal));
+  React.useEffect(() => onBranches(branchesOf(answer.data ?? [])), [answer.data]);
+  const isWhole = builder === null && branch === null;
   const line = newestOfLine(answer.data ?? []);
-  const value = line.last?.value ?? (builder === null ? series.last_value : null);
+  const value = line.last?.value ?? (isWhole ? series.last_value : null);
   const others = series.builders.length - 1;
   const isTruncated = answer.data?.length === SPARK_POINTS;
-  const count = builder === null ? formatValue(series.count) : isTruncated ? `≥ ${SPARK_POINTS}` : formatValue(answer.data?.length);
+  const count = isWhole ? formatValue(series.count) : isTruncated ? `≥ ${SPARK_POINTS}` : formatValue(answer.data?.length);
   return (
     <tr ref={element} data-series={series.name}>
       <th scope="row" className="bbm-cell-name">
-        <Link to={seriesRoute(series.name, builder === null ? {} : {builder})}><Name text={series.name} clamp/></Link>
+        <Link to={seriesRoute(series.name, {...(builder === null ? {} : {builder}), ...(branch === null ? {} : {branch}), ...meaning})}>
+          <Name text={series.name} clamp/>
+        </Link>
+        {series.ambiguous && <span className="bbm-more"> {[series.kind, unitName(series.unit, series.kind)].filter(Boolean).join(", ")}</span>}
       </th>
       <td className="bbm-cell-value"><Value value={value} unit={series.unit} kind={series.kind}/></td>
       <td className="bbm-cell-change">
@@ -49,7 +64,7 @@ const Row = ({series, builder, now}: {series: Series; builder: string | null; no
         {builder === null && others > 0 && <span className="bbm-more" title={series.builders.slice(0, 40).join(", ")}> +{others}</span>}
       </td>
       <td className="bbm-cell-count">{count}</td>
-      <td className="bbm-cell-last"><RelativeTime time={builder === null ? series.last : line.last?.time ?? null} now={now}/></td>
+      <td className="bbm-cell-last"><RelativeTime time={isWhole ? series.last : line.last?.time ?? null} now={now}/></td>
     </tr>
   );
 };
@@ -64,8 +79,11 @@ const COLUMNS: readonly {key: string; caption: string; sorts: boolean}[] = [
   {key: "last", caption: "Measured", sorts: true},
 ];
 
-/** The sort key of the list; by name if a builder is selected, whose counts and times are not known for all series. */
-const sortKey = ({builder, sort}: ListState) => builder === null ? sort : "name";
+/** Whether the list describes all points of each series: of a builder or branch counts and times are not known. */
+const isUnfiltered = ({builder, branch}: ListState) => builder === null && branch === null;
+
+/** The sort key of the list; by name if counts and times are not known for all series. */
+const sortKey = (state: ListState) => isUnfiltered(state) ? state.sort : "name";
 
 const Head = ({sort, all, onSort}: {sort: string; all: boolean; onSort: (sort: string) => void}) => (
   <thead>
@@ -83,6 +101,8 @@ const Head = ({sort, all, onSort}: {sort: string; all: boolean; onSort: (sort: s
     </tr>
   </thead>
 );
+
+const branchesOf = (points: readonly Point[]) => uniqueSorted(points.flatMap(point => point.branch ?? []));
 
 const uniqueSorted = (names: readonly string[]) => [...new Set(names)].sort((a, b) => a.localeCompare(b));
 
@@ -105,7 +125,10 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
     kinds: uniqueSorted(all.map(series => series.kind)),
     units: uniqueSorted(all.map(series => series.unit)),
   }), [all]);
-  const isFiltered = Boolean(state.search || state.builder || state.kind || state.unit);
+  const isFiltered = Boolean(state.search || state.builder || state.branch || state.kind || state.unit);
+  const [branches, setBranches] = React.useState<readonly string[]>([]);
+  const onBranches = React.useCallback((loaded: readonly string[]) => setBranches(known =>
+    loaded.every(branch => known.includes(branch)) ? known : uniqueSorted([...known, ...loaded])), []);
 
   return (
     <>
@@ -132,11 +155,14 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
             )}</LabelledField>
             <Select label="Builder" value={state.builder} choices={choices.builders} any="all"
                     onChange={builder => change({builder})}/>
+            {(branches.length > 1 || state.branch !== null) && (
+              <Select label="Branch" value={state.branch} choices={branches} any="all" onChange={branch => change({branch})}/>
+            )}
             <Select label="Kind" value={state.kind} choices={choices.kinds} any="all" onChange={kind => change({kind})}/>
             <Select label="Unit" value={state.unit} choices={choices.units} any="all" onChange={unit => change({unit})}
                     nameOf={unit => unitName(unit) || "number"}/>
             {isFiltered && <button type="button" className="bbm-button" onClick={() => change(
-              {search: "", builder: null, kind: null, unit: null})}>Clear</button>}
+              {search: "", builder: null, branch: null, kind: null, unit: null})}>Clear</button>}
           </form>
           <p className="bbm-note" aria-live="polite" data-testid="found">
             {found.length === all.length ? `${all.length} series` : `${found.length} of ${all.length} series`}
@@ -144,10 +170,11 @@ export const ListPage = ({all, version}: {all: Series[]; version: number}) => {
           {found.length === 0 ? <Empty><p>No series fits. Try fewer letters, or clear the filters.</p></Empty> : (
             <table className="bbm-table bbm-list">
               <caption className="bbm-sr">All series with their last value</caption>
-              <Head sort={sortKey(state)} all={state.builder === null} onSort={sort => change({sort})}/>
+              <Head sort={sortKey(state)} all={isUnfiltered(state)} onSort={sort => change({sort})}/>
               <tbody>
                 {found.slice(0, rowLimit).map(series =>
-                  <Row key={series.name} series={series} builder={state.builder} now={now}/>)}
+                  <Row key={JSON.stringify([series.name, series.kind, series.unit])} series={series} builder={state.builder}
+                       branch={state.branch} now={now} onBranches={onBranches}/>)}
               </tbody>
             </table>
           )}

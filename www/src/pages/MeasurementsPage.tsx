@@ -4,7 +4,8 @@ import {Empty, Failure, Loading, Name} from "../components/Basics";
 import {useQuery} from "../hooks/useQuery";
 import {useFinishedBuilds} from "../hooks/useFinishedBuilds";
 import {useTheme} from "../hooks/useTheme";
-import {seriesOfPath} from "../lib/urlState";
+import {findSeries} from "../lib/seriesList";
+import {readSeriesState, seriesOfPath} from "../lib/urlState";
 import {ApiError, getSeries} from "../lib/api";
 import {ListPage} from "./ListPage";
 import {SeriesPage} from "./SeriesPage";
@@ -15,9 +16,10 @@ export const MeasurementsPage = () => {
   const finishedBuilds = useFinishedBuilds();
   const [attempt, setAttempt] = React.useState(0);
   const version = finishedBuilds + attempt;
-  const name = seriesOfPath(useLocation().pathname);
+  const {pathname, search} = useLocation();
+  const name = seriesOfPath(pathname);
   const {data, error} = useQuery("series", version, getSeries);
-  const series = name === null ? null : data?.find(each => each.name === name);
+  const series = name === null || !data ? null : findSeries(data, name, readSeriesState(new URLSearchParams(search)));
 
   let body: React.ReactNode;
   if (error && !data) {
@@ -31,7 +33,7 @@ export const MeasurementsPage = () => {
     body = <ListPage all={data} version={version}/>;
   } else if (series) {
     const dataVersion = series.count + (series.last ?? 0);  // reload only if this series has new points
-    body = <SeriesPage key={series.name} series={series} theme={theme} version={dataVersion + attempt}/>;
+    body = <SeriesPage key={JSON.stringify([series.name, series.kind, series.unit])} series={series} theme={theme} version={dataVersion + attempt}/>;
   } else {
     body = (
       <Empty>

@@ -11,7 +11,7 @@ import {useQuery} from "../hooks/useQuery";
 import {useSeriesView} from "../hooks/useSeriesView";
 import type {Theme} from "../hooks/useTheme";
 import {readSeriesState, writeSeriesState, type SeriesState} from "../lib/urlState";
-import {getLinks, type Series} from "../lib/api";
+import {getBranches, getLinks, meaningOf, type Series} from "../lib/api";
 import {formatValue, isolateDirection, truncate, unitName} from "../lib/format";
 import {MAX_LINES, MAX_POINTS} from "../lib/chartData";
 import {urlTime} from "../lib/time";
@@ -31,6 +31,8 @@ const Title = ({series, links}: {series: Series; links: {grafana: string | null;
   );
 };
 
+const NO_BRANCHES: readonly string[] = [];
+
 /** The page of one series: chart, statistics and points. */
 export const SeriesPage = ({series, theme, version}: {series: Series; theme: Theme; version: number}) => {
   const [query, setQuery] = useSearchParams();
@@ -39,6 +41,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
   const change = React.useCallback((next: Partial<SeriesState>, replace = false) =>
     setQuery(writeSeriesState({...readSeriesState(new URLSearchParams(text)), ...next}), {replace}), [text, setQuery]);
   const view = useSeriesView(series, state, theme, version);
+  const branches = useQuery(`branches ${series.name}`, version, signal => getBranches(series.name, meaningOf(series), signal));
   const {routeOf, open} = useBuildLinks();
   const linkFilters = {series: series.name, builder: state.builders.length === 1 ? state.builders[0] : null};
   const links = useQuery(JSON.stringify(linkFilters), 0, signal => getLinks(linkFilters, signal));
@@ -50,12 +53,14 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
     since: since === null ? null : urlTime(since), until: until === null ? null : urlTime(until),
   }, true), [change]);
   const isEmpty = !view.loading && !view.error && view.points.length === 0 && view.lines.length === 0;
-  const isNarrowed = Boolean(state.builders.length || state.since || state.until || Object.keys(state.tags).length);
+  const isNarrowed = Boolean(
+    state.builders.length || state.branch || state.since || state.until || Object.keys(state.tags).length);
 
   return (
     <>
       <Title series={series} links={links.data}/>
-      <SeriesControls series={series} state={state} now={view.now} tagChoices={view.tagChoices} change={change}/>
+      <SeriesControls series={series} state={state} now={view.now} tagChoices={view.tagChoices}
+                      branches={branches.data ?? NO_BRANCHES} change={change}/>
       {view.rangeError && <p className="bbm-note bbm-failure" role="alert">{view.rangeError}</p>}
       {view.error && <Failure error={view.error} retry={view.retry}/>}
       {view.loading && !view.lines.length && !view.points.length && <Loading what="points"/>}
@@ -63,7 +68,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
         <Empty>
           <p>No points{isNarrowed ? " for this choice" : " yet"}.</p>
           {isNarrowed && <button type="button" className="bbm-button" onClick={() => change(
-            {builders: [], since: null, until: null, tags: {}, versus: null, versusRange: null})}>Show all</button>}
+            {builders: [], branch: null, since: null, until: null, tags: {}, versus: null, versusRange: null})}>Show all</button>}
         </Empty>
       )}
       {view.lines.length > 0 && (

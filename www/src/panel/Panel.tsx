@@ -8,6 +8,7 @@ import {useTheme} from "../hooks/useTheme";
 import {seriesRoute} from "../lib/urlState";
 import {getLinks, getPoints, getRecords, type Build, type Builder, type BuildRecord} from "../lib/api";
 import {assessChange, bySeverity} from "../lib/changeAssessment";
+import {truncate} from "../lib/format";
 import {isNumber, lineKey} from "../lib/lines";
 import {sparklineRequests} from "../lib/concurrencyLimiter";
 
@@ -19,18 +20,24 @@ const SPARK_POINTS = 120;
 const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build; builder: Builder}) => {
   const [element, inView] = useInView<HTMLTableRowElement>();
   const until = build.complete_at === null ? null : build.complete_at + 2;
-  const key = JSON.stringify([record.series, record.tags, builder.name, until]);
-  const answer = useQuery(inView && typeof record.value === "number" ? key : null, build.buildid, signal =>
+  const {series, branch, proposal, tags} = record;
+  const key = JSON.stringify([series, tags, builder.name, branch, until]);
+  const isDrawn = inView && typeof record.value === "number" && branch !== null;  // else there is no line to compare with
+  const answer = useQuery(isDrawn ? key : null, build.buildid, signal =>
     sparklineRequests.run(() =>
-      getPoints(record.series, {builder: builder.name, until, tags: record.tags}, SPARK_POINTS, signal), signal));
-  const recordLine = lineKey(null, record.tags);
-  const line = (answer.data ?? []).filter(point => isNumber(point) && lineKey(null, point.tags) === recordLine).slice(-SPARK_BUILDS);
+      getPoints(series, {builder: builder.name, branch, until, tags}, SPARK_POINTS, signal), signal));
+  const recordLine = lineKey(null, tags);
+  const points = (answer.data ?? []).filter(point => isNumber(point) && lineKey(null, point.tags) === recordLine);
+  const line = [...points, ...(proposal && answer.data ? [{value: record.value, buildid: build.buildid}] : [])].slice(-SPARK_BUILDS);
   const marked = line.map(point => point.buildid).lastIndexOf(build.buildid);
+  const route = seriesRoute(series, {
+    builder: builder.name, ...(branch === null ? {} : {branch}), ...(proposal ? {proposals: "1"} : {}),
+  });
   return (
-    <tr ref={element} data-series={record.series}>
+    <tr ref={element} data-series={series}>
       <th scope="row">
-        <Link to={seriesRoute(record.series, {builder: builder.name})}><Name text={record.series} clamp/></Link>
-        <TagList tags={record.tags}/>
+        <Link to={route}><Name text={series} clamp/></Link>
+        <TagList tags={tags}/>
       </th>
       <td className="bbm-cell-value"><Value value={record.value} unit={record.unit} kind={record.kind}/></td>
       <td className="bbm-cell-previous">
@@ -62,6 +69,7 @@ export const Panel = ({build, builder, title, version}: {build: Build; builder: 
   const rows = records
     .map((record, index) => ({record, index, change: record.change, assessment: assessChange(record.previous, record.value, record.better)}))
     .sort(bySeverity);
+  const proposed = records.find(record => record.proposal);
   const shown = isExpanded ? rows : rows.slice(0, INITIAL_ROWS);
   const worse = rows.filter(({assessment}) => assessment === "worse").length;
   const better = rows.filter(({assessment}) => assessment === "better").length;
@@ -71,6 +79,10 @@ export const Panel = ({build, builder, title, version}: {build: Build; builder: 
       <header className="bbm-panel-head">
         <h2>{title}</h2>
         {counts && <span className="bbm-note">{counts}</span>}
+        {proposed && <span className="bbm-note" data-testid="proposal">
+          <bdi>{truncate(proposed.proposal!)}</bdi>{proposed.branch === null
+            ? ", of an unknown target" : <>, compared with <bdi>{truncate(proposed.branch)}</bdi></>}
+        </span>}
         <span className="bbm-panel-links">
           <ExternalLink href={links?.grafana}>Grafana</ExternalLink>
           <ExternalLink href={links?.influxdb}>InfluxDB</ExternalLink>
