@@ -68,12 +68,14 @@ class LineBudgets:
         self._builders: dict[str, _BuilderLines] = {}
         self._loading: dict[str, list[defer.Deferred[None]]] = {}
         self._totals: dict[bool, int] = {}
+        self._totals_expire = 0.0
         self._queued = 0
 
     def clear(self) -> None:
         """Forget what is known, for another store."""
         self._builders.clear()
         self._totals.clear()
+        self._totals_expire = 0.0
 
     def is_loaded(self, builder: str) -> bool:
         """Whether the lines of a builder are known; else :meth:`load` reads them."""
@@ -96,7 +98,9 @@ class LineBudgets:
 
     def _load(self, builder: str) -> None:
         store = self._store()
-        questions: list[defer.Deferred[Any]] = [store.held_lines(builder), store.count_lines()]
+        questions: list[defer.Deferred[Any]] = [store.held_lines(builder)]
+        if self._pending.clock.seconds() >= self._totals_expire:
+            questions.append(store.count_lines())
         reading = defer.gatherResults(questions, consumeErrors=True)
         reading.addBoth(self._loaded, store, builder)
 
@@ -110,9 +114,10 @@ class LineBudgets:
         if failed:
             self._pending.count("budget_unknown", f"the lines of builder {excerpt(builder)} cannot be read: {result}")
         else:
-            held, (trusted, proposed) = result
-            self._totals = {False: trusted, True: proposed}
-            for line in held:
+            for trusted, proposed in result[1:]:
+                self._totals = {False: trusted, True: proposed}
+                self._totals_expire = now + PERIOD
+            for line in result[0]:
                 lines.add(line)
         waiting = self._loading.pop(builder)
         self._queued -= len(waiting)

@@ -13,6 +13,7 @@ from twisted.internet import defer
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
+from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.sqlite import outbox, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
@@ -190,6 +191,14 @@ class SQLiteStorage:
     def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
         """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
         return self._read(JournalReader.lines, query)
+
+    def held_lines(self, builder: str) -> defer.Deferred[list[HeldLine]]:
+        """Series and tags of a builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.held_lines`."""
+        return self._read_internal(JournalReader.held_lines, builder)
+
+    def count_lines(self) -> defer.Deferred[tuple[int, int]]:
+        """The number of lines that are not of proposals, and of those that are."""
+        return self._read_internal(JournalReader.count_lines)
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""
