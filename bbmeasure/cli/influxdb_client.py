@@ -8,11 +8,13 @@ passwords, certificates) and redirects, because the master's own client uses non
 from __future__ import annotations
 
 import email.utils
+import json
 import ssl
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional, Union
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from influxdb import InfluxDBClient
@@ -20,6 +22,7 @@ from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 
 from bbmeasure.errors import StorageError
 from bbmeasure.model import Point
+from bbmeasure.storage.influxdb.influxql import Statement
 from bbmeasure.storage.influxdb.line_protocol import LineError, LineWriter, UnsupportedTextError
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError, query_error, response_error
 
@@ -106,20 +109,35 @@ class BlockingClient:
 
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows of all series in the response to one statement."""
-        params = {**self.server.database_parameters(), "q": text, "epoch": "ns"}
-        response = self._request("query", "POST", 200, params=params)
+        found = self.execute(Statement(text))
+        with self.expected_response(found):
+            return [dict(zip(series["columns"], row)) for series in found[0] for row in series.get("values", ())]
+
+    @contextmanager
+    def expected_response(self, response: Any) -> Iterator[None]:
+        """Raise ServerError where ``response`` has another format than the one that the block reads."""
         try:
-            body = response.json()
-            result = (body.get("results") or [{}])[0]
-            if "error" in body or "error" in result:
-                raise query_error(self.server, str(body.get("error") or result["error"]))
-            return [
-                dict(zip(series["columns"], row))
-                for series in result.get("series", ())
-                for row in series.get("values", ())
-            ]
+            yield
         except PARSE_ERRORS:
-            raise ServerError(ErrorKind.UNEXPECTED_RESPONSE, self.server.redact(response.text), 200) from None
+            shown = self.server.redact(str(response)[:500])
+            raise ServerError(ErrorKind.UNEXPECTED_RESPONSE, shown, 200) from None
+
+    def execute(self, statement: Statement) -> list[list[dict[str, Any]]]:
+        """The series in the response to each part of a statement."""
+        form = (
+            {"q": statement.text, "params": json.dumps(statement.params)} if statement.params else {"q": statement.text}
+        )
+        params = {**self.server.database_parameters(), "epoch": "ns"}
+        headers = {**self._client._headers, "Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode(form).encode()
+        response = self._request("query", "POST", 200, params=params, data=body, headers=headers)
+        with self.expected_response(response.text):
+            document = response.json()
+            results = [document] if "error" in document else document.get("results") or [{}]
+            for result in results:
+                if "error" in result:
+                    raise query_error(self.server, str(result["error"]))
+            return [list(result.get("series", ())) for result in results]
 
     def write(self, lines: Sequence[str]) -> None:
         """Write lines of line protocol; any status but 204 is an error."""

@@ -17,11 +17,11 @@ from twisted.logger import Logger
 
 from bbmeasure.errors import SeriesConflictError, StorageError
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import Direction, canonical_series, canonical_tag
+from bbmeasure.records import Direction
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineError, measurement, metadata_line
-from bbmeasure.storage.influxdb.results import MetadataKey, StoredMetadata, read_metadata
+from bbmeasure.storage.influxdb.results import MetadataKey, StoredMetadata, metadata_key, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.validation import declaring_builder, reconcile
 from bbmeasure.times import NANOSECONDS
@@ -79,7 +79,7 @@ class MetadataExporter:
         now = int(self._clock.seconds() * NANOSECONDS)
         lines = []
         for info in infos:
-            current = stored.get((canonical_series(info.name), canonical_tag(declaring_builder(info))))
+            current = stored.get(metadata_key(info))
             if current is None:
                 lines.append(metadata_line(info, now, self._master))
                 continue

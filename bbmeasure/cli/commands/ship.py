@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure import times
-from bbmeasure.cli import arguments, config, output
+from bbmeasure.cli import arguments, config, moved_points, output
 from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
 from bbmeasure.export.metadata import is_valid_series
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import canonical_series
 from bbmeasure.storage.influxdb import influxql
-from bbmeasure.storage.influxdb.line_protocol import METADATA, LineWriter, metadata_line
+from bbmeasure.storage.influxdb.line_protocol import LineWriter, metadata_line
+from bbmeasure.storage.influxdb.results import metadata_key, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.units import excerpt
 
 #: Points in a request.
 BATCH_SIZE = 5_000
+#: The numbers of points that the command prints unless they are 0.
+_COUNTS = ("replaced", "queued", "shipped", "refused", "dropped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_journal(parser)
     parser.add_argument("--sink", metavar="NAME", help="the instance's name, if there are several")
     parser.add_argument("--from", dest="since", metavar="TIME", help="queue all points since then again")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="with --from: delete what the server has of these points under other tags",
+    )
     parser.add_argument("--drain", action="store_true", help="ship what waits; a master may run beside")
     parser.add_argument("--detach", action="store_true", help="drop the queue of a sink that is no longer configured")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
@@ -42,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     path = config.existing_journal(options)
     if options.detach and (options.drain or options.since is not None):
         raise QueryError("ship: expected --detach alone, or --from and --drain")
+    if options.replace and (options.since is None or options.master is None):
+        raise QueryError("--replace: expected --from TIME and --master DIR, whose configuration names the server")
     since = times.read(options.since, time.time(), "--from")
     with Journal(path) as journal:
         sink = _find_sink(journal, options.sink)
@@ -52,12 +61,60 @@ def run(options: argparse.Namespace) -> int:
             result["waiting"] = 0
         else:
             if since is not None:
-                result["queued"] = journal.reship(sink, since)
+                result.update(_queue(journal, sink, since, options))
             if options.drain:
                 result["shipped"], result["refused"] = _drain(journal, sink, options.master)
             result["waiting"] = journal.backlog(sink).count
     print(json.dumps(result) if options.json else _format(result))
     return 0
+
+
+def _queue(journal: Journal, sink: str, since: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Queue points again.
+
+    Before that, print how many of them the server has under other tags, or delete these with ``--replace``.
+    """
+    doubled: Optional[int] = None
+    replaced = 0
+    try:
+        doubled, replaced = _compare(journal, sink, since, options)
+        warning = (
+            f"the server will have {doubled} points twice, with and without proposed=yes; --replace deletes the former"
+        )
+    except (QueryError, StorageError) as error:
+        if options.replace:
+            raise
+        proposed = moved_points.count_proposed(journal, since)
+        warning = (
+            f"if the server has these {proposed} points of proposals without proposed=yes, it will have them twice"
+        )
+        warning += f" (not compared: {output.clean(str(error))})"
+        doubled = None if proposed else 0
+    if doubled != 0:
+        print(f"{output.clean(sink)}: {warning}", file=sys.stderr)
+    return {"doubled": doubled, "replaced": replaced, "queued": journal.reship(sink, since)}
+
+
+def _compare(journal: Journal, sink: str, since: int, options: argparse.Namespace) -> tuple[int, int]:
+    """How many points the server will have twice, as it has them under other tags, and how many of these it deleted."""
+    exporter = _read_exporter(sink, options.master, "to compare points with the server")
+    if exporter.numbers_only or exporter.server is None:
+        raise QueryError(f"{exporter.class_name or sink} answers no queries")
+    client = BlockingClient(exporter.server)
+    doubled = replaced = 0
+    try:
+        for series, rows in moved_points.find(journal, client, since):
+            if options.replace:
+                moved_points.delete(client, series, rows)
+                replaced += len(rows)
+            else:
+                doubled += len(rows)
+    except ServerError as error:
+        if not is_database_missing(error):
+            raise
+    finally:
+        client.close()
+    return doubled, replaced
 
 
 def _find_sink(journal: Journal, name: Optional[str]) -> str:
@@ -74,11 +131,7 @@ def _find_sink(journal: Journal, name: Optional[str]) -> str:
 
 def _drain(journal: Journal, sink: str, master: Optional[Path]) -> tuple[int, int]:
     """Ship until the sink's queue is empty; the numbers of points shipped and refused."""
-    if master is None:
-        raise QueryError("--drain: expected --master DIR, whose configuration names the server")
-    exporter = {exporter.name: exporter for exporter in config.read_exporters(master)}.get(sink)
-    if exporter is None:
-        raise QueryError(f"sink {excerpt(sink)}: no service in master.cfg has that name")
+    exporter = _read_exporter(sink, master, "--drain")
     if exporter.server is None:
         raise StorageUnavailableError(f"{exporter.name}: {exporter.problem}")
     client = BlockingClient(exporter.server)
@@ -87,6 +140,16 @@ def _drain(journal: Journal, sink: str, master: Optional[Path]) -> tuple[int, in
         return _ship_batches(journal, sink, client, writer, create=exporter.create_database)
     finally:
         client.close()
+
+
+def _read_exporter(sink: str, master: Optional[Path], what: str) -> config.ExporterConfig:
+    """The configuration of a sink, which ``what`` needs."""
+    if master is None:
+        raise QueryError(f"{what}: expected --master DIR, whose configuration names the server")
+    exporter = {exporter.name: exporter for exporter in config.read_exporters(master)}.get(sink)
+    if exporter is None:
+        raise QueryError(f"sink {excerpt(sink)}: no service in master.cfg has that name")
+    return exporter
 
 
 def _ship_batches(
@@ -119,17 +182,17 @@ def _ship_batches(
 
 
 def _declare(client: BlockingClient, infos: frozenset[SeriesInfo]) -> None:
-    """Write kind, unit and direction of the series for which the server has none."""
+    """Write kind, unit and direction of the series of those builders for which the server has none."""
     if not infos:
         return
     try:
-        rows = client.query(f'SHOW TAG VALUES FROM {influxql.identifier(METADATA)} WITH KEY = "series"')
+        (rows,) = client.execute(influxql.series_metadata(policy=client.server.retention_policy))
     except StorageError as error:
         if is_database_missing(error):
             raise
         rows = []  # the user may only write
-    on_server = {row.get("value") for row in rows}
-    missing = [info for info in infos if canonical_series(info.name) not in on_server and is_valid_series(info)]
+    on_server = read_metadata(rows)
+    missing = [info for info in infos if metadata_key(info) not in on_server and is_valid_series(info)]
     try:
         if missing:
             client.write([metadata_line(info, time.time_ns()).rstrip() for info in missing])
@@ -140,5 +203,5 @@ def _declare(client: BlockingClient, infos: frozenset[SeriesInfo]) -> None:
 
 
 def _format(result: Mapping[str, Any]) -> str:
-    counts = [f"{result[name]} points {name}" for name in ("queued", "shipped", "refused", "dropped") if result[name]]
+    counts = [f"{result[name]} points {name}" for name in _COUNTS if result.get(name)]
     return f"{output.clean(result['sink'])}: {', '.join([*counts, str(result['waiting']) + ' wait'])}"

@@ -33,6 +33,8 @@ _MATCHES_NOTHING = "\"builder\"::tag = '' AND \"builder\"::tag != ''"
 _UNWRITABLE = str.maketrans("\r\0", "  ")
 #: Name that no tag has, as records refuse a leading underscore.
 _NO_TAG = "_no_tag"
+#: Up to so many builders are named in a condition.
+_MAX_BUILDERS = 20
 #: Tags that only bbmeasure sets, which are no part of a point's ``tags``.
 OWN_TAGS = ("builder", "worker", "build", PROPOSED)
 #: The fields that tell lines apart, beside the value.
@@ -293,8 +295,19 @@ def twins(points: Sequence[Point], *, policy: Optional[str] = None) -> Statement
     All ``points`` must be of one series, and all of proposals or none.
     """
     first, last = min(point.time for point in points), max(point.time for point in points)
-    conditions = [_is_proposed(proposed=not is_proposed(points[0])), *_between(first, last + 1)]
-    return Statement(_select(_columns(("value", "text")), source(points[0].series, policy), conditions))
+    builders = {point.builder or "" for point in points}
+    bound = _Parameters()
+    conditions = _of_builders(frozenset(builders), bound) if len(builders) <= _MAX_BUILDERS else []
+    conditions += [_is_proposed(proposed=not is_proposed(points[0])), *_between(first, last + 1)]
+    text = _select(_columns(("value", "text")), source(points[0].series, policy), conditions)
+    return Statement(text, bound.params)
+
+
+def proposed_builders(since: int, *, policy: Optional[str] = None) -> Statement:
+    """Select the counts of numbers and texts of proposals since a time, by series and builder."""
+    conditions = [_is_proposed(proposed=True), *_between(since, None)]
+    what = 'count("value"::field), count("text"::field)'
+    return Statement(_select(what, _all_measurements(policy), conditions, ' GROUP BY "builder"'))
 
 
 def delete(series: str, rows: Iterable[tuple[int, Mapping[str, str]]]) -> Statement:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from bbmeasure.model import Bucket, BuildContext, LineInfo, Point, SeriesInfo
-from bbmeasure.records import Direction, Kind, canonical_tag
+from bbmeasure.records import Direction, Kind, canonical_series, canonical_tag
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.line_protocol import (
@@ -19,7 +19,7 @@ from bbmeasure.storage.influxdb.line_protocol import (
     STATE,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS
-from bbmeasure.storage.validation import canonical_tags, group_series
+from bbmeasure.storage.validation import canonical_tags, declaring_builder, group_series
 
 #: The series that one statement returns.
 Result = Sequence[Mapping[str, Any]]
@@ -54,6 +54,11 @@ def read_metadata(result: Iterable[Mapping[str, Any]]) -> dict[MetadataKey, Stor
         except PARSE_ERRORS:  # another program's measurement of that name
             continue
     return found
+
+
+def metadata_key(info: SeriesInfo) -> MetadataKey:
+    """Return the key of the metadata that a declaration has on a server."""
+    return canonical_series(info.name), canonical_tag(declaring_builder(info))
 
 
 def find_info(metadata: Mapping[MetadataKey, StoredMetadata], measurement: str, builder: str) -> Optional[SeriesInfo]:

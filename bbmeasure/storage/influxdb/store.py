@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
-from bbmeasure.records import Kind, canonical_series, canonical_tag
+from bbmeasure.records import Kind, canonical_series
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
@@ -36,6 +36,7 @@ from bbmeasure.storage.influxdb.results import (
     Lines,
     buckets_of_points,
     buckets_of_rows,
+    metadata_key,
     read_builders,
     read_metadata,
     read_points,
@@ -52,7 +53,6 @@ from bbmeasure.storage.validation import (
     check_point,
     check_stream,
     check_text_statistics,
-    declaring_builder,
     one_meaning,
     reconcile,
     state_series,
@@ -147,9 +147,9 @@ class InfluxStorage:
         """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         measurement(info.name)
         results = yield self._query(influxql.series_metadata(info.name, policy=self._policy))
-        found, name = read_metadata(results[0]), canonical_series(info.name)
-        own = found.get((name, canonical_tag(declaring_builder(info))))
-        stored = own or found.get((name, None))
+        found = read_metadata(results[0])
+        own = found.get(metadata_key(info))
+        stored = own or found.get((canonical_series(info.name), None))
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         current = None if stored is None else replace(stored.info, name=info.name, builders=info.builders)
         if current is not None:

@@ -52,11 +52,14 @@ def test_drain_declares_series(
     influxd.query(f"GRANT {right} ON {database} TO {user}")
     ours, theirs = ("duration", "s", "lower"), ("size", "bytes", "none")
     BlockingClient(Server(influxd.url, database, user, SECRET)).write(
-        ['bbmeasure_series,series=declared kind="size",unit="bytes",better="none",name="declared",master="m" 1']
+        [
+            f'bbmeasure_series,series=declared,{at} kind="size",unit="bytes",better="none",name="declared",master="m" 1'
+            for at in ("builder=first", "outside=yes")
+        ]
     )
     with Journal(master / "bbmeasure.sqlite") as journal:
         for name in ("undeclared", "declared", "bbmeasure_state"):
-            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER))
+            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER, ("first",)))
             journal.write(points(1, name))
     ships_to(influxd.url, database=database, username=user)
     _, done = run_json(capsys, "ship", "--master", master, "--drain")

@@ -28,6 +28,10 @@ BUILDS = st.none() | st.builds(
     st.integers(101, 103),
     st.sampled_from([None, "fetch", "compile"]),
     st.sampled_from([None, "r1", "r\n2"]),
+    st.sampled_from([None, "main", "release"]),
+    st.none(),
+    st.sampled_from(["", "refs/pull/1", "try"]),
+    st.sampled_from([None, "big"]),
 )
 POINTS = st.lists(
     st.builds(

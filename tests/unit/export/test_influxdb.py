@@ -45,8 +45,7 @@ def test_all_points_and_metadata_are_exported(bench: Bench, influxd: Influxd) ->
     (declared,) = landed(influxd, "bbmeasure_series")
     del declared["time"]
     facts = {"name": "size", "kind": "size", "unit": "bytes", "better": "lower", "master": "one"}
-    assert {name: value for name, value in declared.items() if name in facts} == facts
-    assert declared["series"] == "size"
+    assert declared == {"series": "size", "builder": "first", **facts}
 
 
 @inlineCallbacks
