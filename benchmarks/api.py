@@ -92,7 +92,8 @@ def seed(path: Path) -> None:
     with Journal(path) as journal:
         for number in range(SERIES):
             name = f"series_{number}"
-            journal.declare(SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER))
+            for builder in ("b", "hidden"):
+                journal.declare(SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER, (builder,)))
             builds = [BuildContext(builder, "worker", number, number) for builder in ("b", "hidden")]
             times = [(now - 60 * n) * NANOSECONDS for n in range(20)]
             journal.write([Point(name, at, chance.random(), {}, builds[n % 2]) for n, at in enumerate(times)])

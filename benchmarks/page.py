@@ -52,7 +52,7 @@ def seed_points(path: Path) -> None:
     now = int(time.time())
     with Journal(path) as journal:
         for name, count in (("many", MANY), ("few", FEW)):
-            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER))
+            journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER, ("b",)))
             points = [
                 Point(
                     name,

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bbmeasure.model import EVERY_PROPOSAL, MOST_POINTS, Point, Query
+from bbmeasure.storage.sqlite.journal import JournalReader
+
 BASE_CONFIG = """
 from buildbot.plugins import schedulers, steps, util, worker
 
@@ -38,6 +41,17 @@ def rows(journal: Path, statement: str, *arguments: Any) -> list[tuple[Any, ...]
         return connection.execute(statement, arguments).fetchall()
     finally:
         connection.close()
+
+
+def points_of(journal: Path) -> list[Point]:
+    """All points of a journal, those of proposals too."""
+    with JournalReader(journal) as reader:
+        selected = [
+            Query(info.name, proposal=EVERY_PROPOSAL, kind=info.kind, unit=info.unit)
+            for info in reader.series()
+            if info.count
+        ]
+        return [point for query in selected for point in reader.points(query, MOST_POINTS)]
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:

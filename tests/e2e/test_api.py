@@ -114,7 +114,7 @@ def site(influxd, tmp_path_factory):
         running.builds = {name: [running.build(name) for _ in range(2)] for name in ("open", "secret-builder")}  # type: ignore[attr-defined]  # added for the tests
         with Journal(running.journal) as journal:
             journal.declare(SeriesInfo(HOSTILE, Kind.COUNT))
-            journal.declare(SeriesInfo("version", Kind.TEXT))
+            journal.declare(SeriesInfo("version", Kind.TEXT, builders=("open",)))
             points = [Point(HOSTILE, (START + at) * NANOSECONDS, float(at), {HOSTILE: HOSTILE}) for at in range(3)]
             points += [
                 Point("shared", (START + at) * NANOSECONDS, float(at), {"n": str(at % 2)}, context(builder, at))

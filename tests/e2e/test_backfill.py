@@ -9,16 +9,21 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bbmeasure import patterns
+from bbmeasure.errors import StorageError
 from bbmeasure.master.backfill import command
+from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.records import Kind
+from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
 from tests.buildbots import python_with_buildbot
-from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names
 
 CONFIG = """
 f = util.BuildFactory()
@@ -33,10 +38,9 @@ LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTime
 def everything(journal: Path, after: Any = None) -> list[tuple[Any, ...]]:
     """All points of a journal; ``after`` is a command that must have succeeded."""
     assert after is None or after.returncode == 0, after.stderr
-    return rows(
-        journal,
-        """SELECT series.name, builder, worker, tags, time, value, build FROM points JOIN streams ON streams.id = stream
-           JOIN series ON series.id = series ORDER BY 1, 2, 3, 4, 5""",
+    return sorted(
+        (each.series, each.builder, each.worker, str(sorted(each.tags.items())), each.time, each.value, each.build)
+        for each in points_of(journal)
     )
 
 
@@ -120,6 +124,7 @@ def test_secret_url(tmp_path: Path) -> None:
 #: Arguments: the master's folder, how many builds, unix seconds now, and a URL where it is not SQLite's.
 FILL = """
 import bz2
+import json
 import random
 import sys
 import zlib
@@ -139,7 +144,33 @@ except SystemExit as end:
 chance = random.Random(1)
 tables = Model.metadata.tables
 rows = {name: [] for name in
-        ("buildsets", "buildrequests", "builds", "steps", "build_properties", "logs", "logchunks")}
+        ("buildsets", "patches", "sourcestamps", "buildset_sourcestamps", "changes", "change_properties",
+         "buildrequests", "builds", "steps", "build_properties", "logs", "logchunks")}
+
+
+def source(buildid, branch, properties=None, patch=None, **change):
+    # a source stamp of a build, with a change where it has properties
+    rows["sourcestamps"].append({"id": buildid, "branch": branch, "codebase": "", "repository": "", "project": "",
+                                 "revision": None, "created_at": now, "ss_hash": str(buildid), "patchid": patch})
+    rows["buildset_sourcestamps"].append({"buildsetid": buildid, "sourcestampid": buildid})
+    if properties is not None:
+        rows["changes"].append({"changeid": buildid, "author": "a", "comments": "", "branch": branch, "revlink": None,
+                                "category": None, "when_timestamp": now, "repository": "", "project": "",
+                                "codebase": "", "sourcestampid": buildid, **change})
+        for name, value in properties.items():
+            rows["change_properties"].append({"changeid": buildid, "property_name": name,
+                                              "property_value": json.dumps([value, "Change"])})
+
+
+rows["patches"].append({"id": 1, "patchlevel": 1, "patch_base64": "", "patch_author": "a", "patch_comment": "",
+                        "subdir": None})
+source(1, "release/1", {})
+source(2, "refs/pull/7/merge", {"basename": "main"}, category="pull")
+source(3, "next", {"source_branch": "main", "target_branch": "next"}, category="merge_request",
+       revlink="https://gitlab.example/o/p/-/merge_requests/8")
+source(5, None, None, patch=1)
+source(7, "refs/changes/34/1234/2")
+source(8, "x" * 200, {"note": "no target"})
 for buildid in range(1, count + 1):
     submitted = now - (count - buildid) * 60
     started = submitted + chance.randrange(0, 30)
@@ -210,12 +241,9 @@ def test_impossible_time(tmp_path: Path) -> None:
     assert "60 builds read" in done.stdout
     assert done.stdout.count("values refused, such as:\n  build 5: time '1000") == 1
     assert report(folder / "bbmeasure.sqlite", "build_duration")["count"] == 59
-    steps = rows(
-        folder / "bbmeasure.sqlite",
-        """SELECT builds.number, json_extract(tags, '$.step') FROM points JOIN streams ON streams.id = stream
-           JOIN series ON series.id = series JOIN builds ON builds.id = build
-           WHERE series.name = 'step_duration' AND builds.number IN (8, 9) ORDER BY 1, 2""",
-    )
+    durations = [point for point in points_of(folder / "bbmeasure.sqlite") if point.series == "step_duration"]
+    steps = sorted((point.build.build, point.tags["step"]) for point in durations if point.build)
+    steps = [(number, step) for number, step in steps if number in (8, 9)]
     assert steps == [(8, "compile"), (9, "compile"), (9, "test")]  # one that never had its locks did no work
 
 
@@ -250,6 +278,56 @@ def test_report_equals_plain_sql(past: Path) -> None:
     assert answer["statistics"]["deviation"] == pytest.approx(statistics.stdev(expected))
     failed = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL AND results = 2")
     assert report(past / "bbmeasure.sqlite", "build_duration", "--tag", "result=failure")["count"] == len(failed)
+
+
+def test_branches_of_past_builds(past: Path) -> None:
+    """Branch and proposal are those of the source stamps and changes; a build without them is of the default branch."""
+    builds = {
+        point.build.build: (point.build.branch, point.build.proposal)
+        for point in points_of(past / "bbmeasure.sqlite")
+        if point.build is not None and point.build.build < 10
+    }
+    assert builds == {
+        1: ("release/1", ""),
+        2: ("main", "refs/pull/7"),
+        3: ("next", "gitlab!8"),
+        4: ("main", ""),
+        5: ("main", "try"),
+        6: ("main", ""),
+        7: (None, "gerrit/1234"),
+        8: ("x" * 200, ""),
+        9: ("main", ""),
+    }
+    journal = past / "bbmeasure.sqlite"
+    assert report(journal, "build_duration", "--branch", "next", "--proposals")["count"] == 1
+    assert report(journal, "build_duration", "--branch", "next")["count"] == 0
+
+
+def test_branches_are_read_again(past: Path) -> None:
+    """A point that the journal has for another branch moves to that of Buildbot's changes, with its value."""
+    journal = past.parent / "again.sqlite"
+    known = [point for point in points_of(past / "bbmeasure.sqlite") if point.build and point.build.build in (2, 4)]
+    wrong = [replace(one, value=5.0, build=replace(one.build, branch="old", proposal="")) for one in known if one.build]
+    with Journal(journal) as writing:
+        for point in wrong:
+            kind = Kind.DURATION if point.series.endswith("duration") else Kind.COUNT
+            unit = "s" if kind is Kind.DURATION else "1"
+            writing.declare(SeriesInfo(point.series, kind, unit, builders=(point.builder or "",)))
+        writing.write(wrong)
+        writing.attach_exporter("influx")
+    done = run_command("backfill", "--master", str(past), "--journal", str(journal))
+    assert f"{len(wrong)} points known already have another branch, proposal or machine class now" in done.stdout
+    assert "sent to influx again" in done.stderr
+    after = [point for point in points_of(journal) if point.build and point.build.build in (2, 4)]
+    assert {point.value for point in after} == {5.0}
+    assert sorted(after, key=_identity) == sorted((replace(one, value=5.0) for one in known), key=_identity)
+    again = run_command("backfill", "--master", str(past), "--journal", str(journal), "--again")
+    assert "0 points written" in again.stdout
+    assert "another branch" not in again.stdout
+
+
+def _identity(point: Point) -> tuple[Any, ...]:
+    return point.series, point.builder, sorted(point.tags.items()), point.time
 
 
 def test_queue_steps_and_properties(past: Path) -> None:
@@ -290,6 +368,6 @@ def test_interrupted_run(past: Path) -> None:
 
 def _begun(journal: Path) -> bool:
     try:
-        return rows(journal, "SELECT count(*) FROM points")[0][0] > 0
-    except sqlite3.OperationalError:  # the tables are not there yet
+        return bool(points_of(journal))
+    except StorageError:  # the tables are not there yet
         return False

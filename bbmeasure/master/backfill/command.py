@@ -1,7 +1,8 @@
 """``bbmeasure backfill``: captures past builds from a master's database, at the times of the builds.
 
-A point that the journal has already, from live capture or an earlier run, is not replaced: a live duration is finer
-than the database's whole seconds.  An interrupted run continues where it stopped.
+A point that the journal has already, from live capture or an earlier run, keeps its value: a live duration is finer
+than the database's whole seconds.  Its branch, proposal and machine class become those that Buildbot's changes say.  An
+interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Backfill:
         self.counters: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
         self.too_slow = ""
-        self._declared: dict[str, SeriesInfo] = {}
+        self._declared: dict[tuple[str, str], SeriesInfo] = {}
         self._builderid = None if selection.builder is None else history.builders().get(selection.builder)
         if selection.builder is not None and self._builderid is None:
             raise UnknownSeriesError(f"--builder {selection.builder!r}: no such builder in the database")
@@ -89,18 +90,30 @@ class Backfill:
         done = 0
         running = self.history.first_running(time.time() - MAX_BUILD_DURATION)
         for builds in self.history.builds(self._builderid, self.selection.since, after, CHUNK):
-            points = [point for build in builds for point in self._new_points(build)]
+            points = [point for build in builds for point in self._points(build)]
             key = self.selection.key
             last = min(builds[-1].buildid, running - 1) if running is not None else builds[-1].buildid
             self.journal.write(points, {key: last, f"{key} since": self.selection.since or 0.0})
-            self.counters["points"] += len(points)
             done += len(builds)
             yield done
         self.counters["builds"] = done
 
-    def _new_points(self, build: PastBuild) -> Iterator[Point]:
-        """The points of a build that the journal does not have."""
+    def _points(self, build: PastBuild) -> Iterator[Point]:
+        """The points to write: those that the journal does not have, and those whose branch it has otherwise."""
         known = self.journal.records(build.buildid)
+        context = build.finished.context
+        for point in known:
+            if point.build is not None and point.build.builder == context.builder:
+                judged = replace(point.build, branch=context.branch, proposal=context.proposal, machine=context.machine)
+                if judged != point.build:
+                    self.counters["rejudged"] += 1
+                    yield replace(point, build=judged)
+        for point in self._new_points(build, known):
+            self.counters["points"] += 1
+            yield point
+
+    def _new_points(self, build: PastBuild, known: Sequence[Point]) -> Iterator[Point]:
+        """The points of a build that are not ``known``."""
         identities = {(point.series, point.time, tuple(sorted(point.tags.items()))) for point in known}
         by_step = {(point.series, point.build.step if point.build else None) for point in known}
         values = [(value, point_of(value, value.time)) for value in self._values(build) if value.time is not None]
@@ -164,14 +177,16 @@ class Backfill:
         except StorageError as error:
             self._refuse(record.name, f"build {value.context.build if value.context else ''}: {error}")
             return False
-        if record.name not in self._declared:
-            info = SeriesInfo(record.name, record.kind, record.unit, record.better)
+        key = (record.name, point.builder or "")
+        if key not in self._declared:
+            builders = (point.builder,) if point.builder else ()
+            info = SeriesInfo(record.name, record.kind, record.unit, record.better, builders)
             try:
-                self._declared[record.name] = self.journal.declare(info)
+                self._declared[key] = self.journal.declare(info)
             except MeasureError as error:
                 self._refuse(record.name, str(error))
                 return False
-        held = self._declared[record.name]
+        held = self._declared[key]
         if record.unit != held.unit or isinstance(record.value, str) != (held.kind.value == "text"):
             self._refuse(record.name, f"{record.name}: got {record.kind.value} in {record.unit}, expected {held.unit}")
             return False
@@ -250,6 +265,7 @@ def _run(options: argparse.Namespace) -> int:
         with Journal(options.journal or options.master / configured.journal) as journal:
             backfill = Backfill(history, journal, selection)
             after = 0 if options.again else backfill.progress()
+            _warn_of_copies(journal)
             _show_progress(backfill, after, backfill.total(after))
             print(json.dumps(dict(backfill.counters)) if options.json else summary(backfill))
     finally:
@@ -274,6 +290,17 @@ def _history(options: argparse.Namespace, configured: configuration.Configured) 
     return History(configured.database, configured.connect_args, **policy)
 
 
+def _warn_of_copies(journal: Journal) -> None:
+    """Say what a server will have twice, where exporters are attached, before anything is written."""
+    names = ", ".join(journal.exporters())
+    if names:
+        print(
+            f"points whose branch changes are sent to {names} again; of one that turns out to be of a proposal the "
+            "server keeps its former copy too, without the tag proposed",
+            file=sys.stderr,
+        )
+
+
 def _show_progress(backfill: Backfill, after: int, total: int) -> None:
     """Run with a progress bar on a terminal, and with some lines of progress elsewhere."""
     started, shown = time.monotonic(), 0
@@ -295,6 +322,8 @@ def summary(backfill: Backfill) -> str:
     lines = [
         f"{counters['builds']} builds read, {counters['points']} points written, {counters['known']} known already"
     ]
+    if counters["rejudged"]:
+        lines.append(f"{counters['rejudged']} points known already have another branch, proposal or machine class now")
     if counters["refused"]:
         lines.append(f"{counters['refused']} values refused, such as:")
         lines += [f"  {why}" for why in list(backfill.refusals.values())[:3]]

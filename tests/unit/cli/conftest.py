@@ -49,8 +49,8 @@ def master(tmp_path: Path) -> Path:
 def folder(tmp_path: Path) -> Path:
     """A master's folder whose journal has a size, a text, and a point outside builds."""
     with Journal(tmp_path / "bbmeasure.sqlite") as journal:
-        journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER))
-        journal.declare(SeriesInfo("compiler", Kind.TEXT))
+        journal.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",)))
+        journal.declare(SeriesInfo("compiler", Kind.TEXT, builders=("second",)))
         journal.write([point(n, 1024.0 * n, tags={"target": "core" if n % 2 else "tools"}) for n in range(1, 6)])
         journal.write([point(10, "gcc 12", "compiler", "second"), point(11, 7.5, "load", None)])
     return tmp_path

@@ -15,7 +15,7 @@ import pytest
 
 from bbmeasure import __version__
 from bbmeasure.model import SeriesInfo
-from bbmeasure.records import Kind
+from bbmeasure.records import Kind, canonical_series
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from tests.hostile import Reply, Scripted
 from tests.unit.cli.masters import START, Run, point
@@ -240,9 +240,11 @@ class TestTerminal:
     def test_names_and_values(self, tmp_path: Path, run: Run) -> None:
         """Series, builders, texts and units of a journal are cleaned."""
         with Journal(tmp_path / "bbmeasure.sqlite") as journal:
-            journal.declare(SeriesInfo(self.HOSTILE, Kind.NUMBER, "{" + self.HOSTILE + "}"))
-            journal.declare(SeriesInfo("text", Kind.TEXT))
-            journal.write([point(1, 1.0, self.HOSTILE, self.HOSTILE), point(2, self.HOSTILE, "text")])
+            unit = "{" + self.HOSTILE + "}"
+            name = canonical_series(self.HOSTILE)  # as a Record has it
+            journal.declare(SeriesInfo(name, Kind.NUMBER, unit, builders=(self.HOSTILE,)))
+            journal.declare(SeriesInfo("text", Kind.TEXT, builders=("first",)))
+            journal.write([point(1, 1.0, name, self.HOSTILE), point(2, self.HOSTILE, "text")])
         for arguments in (["series"], ["report", self.HOSTILE], ["report", "text"]):
             result = run(*arguments, "--master", tmp_path)
             assert result.status == 0

@@ -70,7 +70,8 @@ def storage(request: Any, tmp_path: Any) -> Any:
     storage = MemoryStorage() if request.param == "memory" else SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
     master = Master()
     blockon(state_of(master).pipeline.attach(storage))
-    blockon(storage.declare(SeriesInfo("size", Kind.SIZE, "bytes")))
+    for builder in ("first", "second"):
+        blockon(storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", builders=(builder,))))
     blockon(storage.write([point(second, value) for second, value in enumerate(VALUES)]))
     yield storage
     master.running = False
@@ -211,7 +212,7 @@ def test_an_invalid_argument_is_refused(storage: Any, invalid: dict[str, Any], m
 @inlineCallbacks
 def test_texts(storage: Any) -> Any:
     """A series of texts has count, first and last; other statistics fail with QueryError."""
-    yield storage.declare(SeriesInfo("compiler", Kind.TEXT))
+    yield storage.declare(SeriesInfo("compiler", Kind.TEXT, builders=("first",)))
     yield storage.write([point(second, text, "compiler") for second, text in enumerate(["gcc", "clang", "gcc"])])
     assert (yield bbmeasure.getCount("compiler")) == 3
     assert (yield bbmeasure.getFirst("compiler")) == "gcc"
