@@ -1,7 +1,7 @@
 """The schema of the journal's file: its versions, creating and opening it.
 
-The version is ``PRAGMA user_version``; the statements of each are in a module of its own.  A file of a newer version, or
-of another program, is refused and not changed.
+The version is ``PRAGMA user_version``; the statements of each are in a module of its own.  A file of a newer version,
+or of another program, is refused and not changed.
 """
 
 from __future__ import annotations

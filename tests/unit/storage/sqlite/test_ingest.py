@@ -67,9 +67,8 @@ def test_more_streams_and_builds_than_are_cached(journal: Journal, monkeypatch: 
 
 def test_more_variants_of_a_build_than_are_stored(journal: Journal) -> None:
     """Beyond the maximum of variants, points keep builder, number and buildid and have the last variant's revision."""
-    journal.write(
-        [Point("size", at(n), 1.0, {}, in_build(1, revision=f"r{n}")) for n in range(build_rows.VARIANTS + 50)]
-    )
+    count = build_rows.VARIANTS + 50
+    journal.write([Point("size", at(n), 1.0, {}, in_build(1, revision=f"r{n}")) for n in range(count)])
     found = journal.records(101)
     assert len(found) == count
     assert {point.build.buildid for point in found if point.build} == {101}
