@@ -24,7 +24,6 @@ Properties of changes are set by hooks and pollers on the master, never by a ste
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,8 +31,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Optional
 
-#: The longest branch and the longest proposal that are kept, in characters; of a longer one a hash replaces the end.
-LONGEST_NAME = 200
+from bbmeasure.refs import plain_branch, proposal_of_ref, shortened
+
 #: The branch of a build whose target is not known: such a build has no baseline.
 UNKNOWN = None
 #: The most builds whose branch is remembered.
@@ -41,10 +40,6 @@ MAX_DECIDED = 10_000
 
 #: Categories of Bitbucket's hooks for a request that was merged.
 _MERGED = "pull-fulfilled"
-_GITHUB_REF = re.compile(r"refs/pull/(\d+)/")
-_GITLAB_REF = re.compile(r"refs/merge-requests/(\d+)/")
-_BITBUCKET_REF = re.compile(r"refs/pull-requests/(\d+)/")
-_GERRIT_REF = re.compile(r"refs/changes/\d\d/(\d+)/\d+\Z")
 _REQUEST_URL = re.compile(r"/(pull|pulls|pull-requests|merge_requests)/(\d+)(?:[/?#]|\Z)")
 #: Properties of a change that hold the target, most specific first.
 _TARGETS = (
@@ -115,9 +110,9 @@ def branch_of(sources: Iterable[SourceFacts], policy: BranchPolicy) -> BuildBran
     proposal = "+".join(dict.fromkeys(one.proposal for one in found if one.proposal))
     branches = [one.branch for one in found if one.branch is not None]
     if len(branches) < len(found):
-        return BuildBranch(UNKNOWN, _shortened(proposal))
+        return BuildBranch(UNKNOWN, shortened(proposal))
     others = [branch for branch in dict.fromkeys(branches) if branch != policy.default]
-    return BuildBranch(_shortened("+".join(others) or policy.default), _shortened(proposal))
+    return BuildBranch(shortened("+".join(others) or policy.default), shortened(proposal))
 
 
 def _of_source(source: SourceFacts, policy: BranchPolicy) -> BuildBranch:
@@ -172,33 +167,13 @@ def _number_in(url: Optional[str]) -> Optional[str]:
 
 def _request_of_ref(ref: Optional[str]) -> Optional[BuildBranch]:
     """The request that a ref names by itself, of an unknown target; None for the ref of a branch."""
-    for pattern, form in (
-        (_GITHUB_REF, "refs/pull/{}"),
-        (_GITLAB_REF, "gitlab!{}"),
-        (_BITBUCKET_REF, "refs/pull-requests/{}"),
-        (_GERRIT_REF, "gerrit/{}"),
-    ):
-        found = pattern.match((ref or "").strip())
-        if found:
-            return BuildBranch(UNKNOWN, form.format(found.group(1)))
-    return None
+    proposal = proposal_of_ref(ref)
+    return None if proposal is None else BuildBranch(UNKNOWN, proposal)
 
 
 def _plain(branch: Optional[str], policy: BranchPolicy) -> str:
     """The name of a branch without ``refs/heads/`` and control characters; the default branch for none."""
-    name = "".join(char if char.isprintable() else "\ufffd" for char in branch or "").strip()
-    if name.startswith("refs/heads/"):
-        name = name[len("refs/heads/") :]
-    return name or policy.default
-
-
-def _shortened(name: str) -> str:
-    """The name, or its beginning with a hash of the whole, so that two long names that begin alike stay two."""
-    name = "".join(char if char.isprintable() else "\ufffd" for char in name)
-    if len(name) <= LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
+    return plain_branch(branch) or policy.default
 
 
 class BuildBranches:
@@ -226,7 +201,7 @@ class BuildBranches:
         if decided is None:
             properties = build.get("properties", {})
             value, source = properties.get(self.machine_property or "", (None, ""))
-            machine = _shortened(str(value)) if value is not None and source == "Worker" else None
+            machine = shortened(str(value)) if value is not None and source == "Worker" else None
             decided = (branch_of(_reported_sources(build), self.policy), machine)
             self.remember(build["buildid"], *decided)
         return decided
@@ -245,7 +220,7 @@ class BuildBranches:
         if self.machine_property is None or properties is None:
             return None
         found = properties.getProperty(self.machine_property)
-        return None if found is None else _shortened(str(found))
+        return None if found is None else shortened(str(found))
 
 
 def sources_of(build: Any) -> list[SourceFacts]:

@@ -18,7 +18,6 @@ from twisted.internet import defer
 from twisted.trial import unittest
 
 from bbmeasure.capture.branches import (
-    LONGEST_NAME,
     UNKNOWN,
     BranchPolicy,
     BuildBranch,
@@ -27,6 +26,7 @@ from bbmeasure.capture.branches import (
     branch_of,
     sources_of,
 )
+from bbmeasure.refs import LONGEST_NAME
 
 POLICY = BranchPolicy()
 SHA = "9d1d5a1b2c3d4e5f60718293a4b5c6d7e8f90a1b"

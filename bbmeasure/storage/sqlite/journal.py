@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Point
-from bbmeasure.storage.sqlite import line_counts, lines, outbox, overview, queries, schema
+from bbmeasure.storage.sqlite import line_counts, lines, migration, outbox, overview, queries, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
@@ -89,10 +89,15 @@ class JournalReader:
         ``stop`` is called every few milliseconds of a query, which is interrupted when it returns true.
         """
         self.path = path
+        self._file = migration.file_identity(path)
         with _translated_errors(path):
             self.connection = schema.open_for_reading(path, busy_timeout=busy_timeout)
         if stop is not None:
             self.connection.set_progress_handler(stop, 100_000)
+
+    def is_replaced(self) -> bool:
+        """Whether the path names another file now, such as a migrated one."""
+        return self._file != migration.file_identity(self.path)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -180,10 +185,23 @@ class Journal(JournalReader):
     transactions.
     """
 
-    def __init__(self, path: schema.Path, *, busy_timeout: float = 5.0, clock: Callable[[], float] = time.time) -> None:
-        """Open, create or migrate the file; ``clock`` returns unix seconds."""
+    def __init__(
+        self,
+        path: schema.Path,
+        *,
+        busy_timeout: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        progress: migration.Progress = migration.ignore_progress,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Open, create or migrate the file; ``clock`` returns unix seconds.
+
+        ``progress`` and ``stop`` are for :func:`bbmeasure.storage.sqlite.migration.migrate`.
+        """
         self.path = path
         with _translated_errors(path):
+            if migration.is_needed(path):
+                migration.migrate(path, busy_timeout=busy_timeout, progress=progress, stop=stop)
             self.connection = schema.open_for_writing(path, busy_timeout=busy_timeout)
         self.ingest = Ingest(self.connection, clock)
         self._cleanup: Optional[tuple[Optional[float], Cleanup]] = None

@@ -132,6 +132,9 @@ class ReaderPool:
     ) -> tuple[Optional[JournalReader], Any]:
         """The reader for the next request, None after a StorageError, and the result or exception of this one."""
         try:
+            if reader is not None and reader.is_replaced():
+                reader.close()
+                reader = None
             if reader is None:
                 reader = self._open_when_created(request, stop)
             return reader, request.run(reader)

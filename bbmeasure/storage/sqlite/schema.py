@@ -13,7 +13,7 @@ from typing import Union
 from urllib.parse import quote
 
 from bbmeasure.errors import StorageError, StorageUnavailableError
-from bbmeasure.storage.sqlite import schema_v1, schema_v2
+from bbmeasure.storage.sqlite import schema_v1, schema_v2, views_v1
 
 #: "bbme", the application id in the file's header.
 APPLICATION_ID = 0x62626D65
@@ -78,10 +78,13 @@ def _connect_for_reading(name: str, busy_timeout: float, mode: str) -> sqlite3.C
     connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         check_owner(connection, name)
-        connection.execute("PRAGMA temp_store=MEMORY")
         actual = version(connection)
-        if actual != VERSION:
+        if actual == 1:
+            views_v1.create(connection)
+        elif actual != VERSION:
             raise _version_error(name, actual)
+        else:
+            connection.execute("PRAGMA temp_store=MEMORY")
     except BaseException:
         connection.close()
         raise

@@ -18,8 +18,7 @@
 - ``chunks`` has the moments of about 256 consecutive points in each row, see :mod:`bbmeasure.storage.sqlite.rollup`.
 - ``sinks`` (the exporters), ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  An exporter
   whose name is NULL was detached.
-- ``alerts``, ``mutes``, ``detectors`` and ``budgets`` are for verdicts and for the budgets of names; nothing writes
-  them yet.
+- ``alerts``, ``mutes`` and ``detectors`` (by line) are for verdicts; nothing writes them yet.
 """
 
 STATEMENTS = (
@@ -78,7 +77,4 @@ STATEMENTS = (
         id INTEGER PRIMARY KEY, name INTEGER NOT NULL, builder INTEGER NOT NULL, until INTEGER NOT NULL,
         who TEXT NOT NULL, why TEXT NOT NULL)""",
     "CREATE TABLE detectors(line INTEGER PRIMARY KEY, state TEXT NOT NULL)",
-    """CREATE TABLE budgets(
-        builder INTEGER NOT NULL, proposed INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
-        PRIMARY KEY(builder, proposed, key, name)) WITHOUT ROWID""",
 )

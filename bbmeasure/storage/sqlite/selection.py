@@ -162,13 +162,14 @@ def points_of_build_row(
     connection: sqlite3.Connection, build: int, streams: Optional[Mapping[int, Stream]] = None
 ) -> Iterator[tuple[Stream, Point]]:
     """The points of a row of ``builds``, in those ``streams`` only or in all."""
+    wanted = streams
     if streams is None:
         streams = {row[0]: Stream.of(row) for row in connection.execute(_OF_BUILD, (build,))}
     first, last = connection.execute("SELECT first, last FROM builds WHERE id = ?", (build,)).fetchone()
     ranges = [(id_, first, last) for id_ in streams] if first <= last else []
     strays = connection.execute("SELECT stream, time, time FROM strays WHERE build = ?", (build,)).fetchall()
-    for id_, since, until in ranges + [stray for stray in strays if not first <= stray[1] <= last]:
-        stream = streams.get(id_) or _stream(connection, id_)
+    for id_, since, until in ranges + [row for row in strays if row[0] not in streams or not first <= row[1] <= last]:
+        stream = streams.get(id_) or (_stream(connection, id_) if wanted is None else None)
         if stream is None:
             continue
         for row in connection.execute(

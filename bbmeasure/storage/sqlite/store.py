@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
+from twisted.logger import Logger
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
@@ -28,12 +29,35 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
 
 Result = TypeVar("Result")
+log = Logger()
 
 #: The number of points kept in memory while the file cannot be written; ten times as many while it can.
 MAX_PENDING = 100_000
 #: Seconds after which a write that is under way counts as hanging.
 _HANGING = 2.0
 _NO_STATE: Mapping[str, float] = {}
+
+
+class _MigrationProgress:
+    """The progress of a migration, in the log at each tenth and in counters."""
+
+    def __init__(self, path: schema.Path) -> None:
+        self._path = path
+        self._tenth = -1
+        self.counters: dict[str, int] = {}
+
+    def report(self, done: int, total: int) -> None:
+        """Called in the writer's thread."""
+        self.counters = {"migrated": done, "to_migrate": total}
+        tenth = 10 * done // total if total else 10
+        if tenth != self._tenth:
+            self._tenth = tenth
+            log.info(
+                "bbmeasure: journal {path} is migrated: {percent} % of {total} points",
+                path=self._path,
+                percent=10 * tenth,
+                total=total,
+            )
 
 
 class SQLiteStorage:
@@ -75,6 +99,7 @@ class SQLiteStorage:
         self._close_timeout = close_timeout
         self._closed = False
         self._counters = Counter({"dropped": 0})
+        self._migration = _MigrationProgress(path)
         call = reactor.callFromThread
         self._writer = WriterThread(self._open_journal, call, monotonic, self._clean)
         make_pool = partial(
@@ -92,7 +117,13 @@ class SQLiteStorage:
     # in the threads
 
     def _open_journal(self) -> Journal:
-        return Journal(self.path, busy_timeout=1.0, clock=self._clock)
+        return Journal(
+            self.path,
+            busy_timeout=1.0,
+            clock=self._clock,
+            progress=self._migration.report,
+            stop=lambda: self._closed,
+        )
 
     def _open_reader(self, stop: Callable[[], bool]) -> JournalReader:
         try:
@@ -268,10 +299,14 @@ class SQLiteStorage:
     # state and end
 
     def health(self) -> Health:
-        """``backlog`` counts the points that are not on disk yet, ``dropped`` those that never will be."""
+        """``backlog`` counts the points that are not on disk yet, ``dropped`` those that never will be.
+
+        While the file is migrated ``migrated`` counts the points copied, of ``to_migrate``.
+        """
         counters = Counter(self._counters)
         for part in (self._writer, self._readers, self._internal_readers):
             counters.update(part.counters)
+        counters.update(self._migration.counters)
         return Health(self.name, self._writer.pending_points, None, self._writer.last_error, dict(counters))
 
     def close(self) -> defer.Deferred[None]:

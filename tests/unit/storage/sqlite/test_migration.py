@@ -1,0 +1,361 @@
+"""The migration of a journal of version 1: complete, broken off, refused, and shown while it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_twisted import inlineCallbacks
+from twisted.internet import defer
+
+from bbmeasure import statistics
+from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableError
+from bbmeasure.model import Point, Query
+from bbmeasure.storage.memory import MemoryStorage
+from bbmeasure.storage.sqlite import copy_v1, migration, schema
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from tests.unit.storage.examples import at, in_build
+from tests.unit.storage.sqlite.helpers import until
+from tests.unit.storage.sqlite.test_journal_like_memory import STATISTICS, check_chunks, key, same
+from tests.unit.storage.sqlite.version_1 import make_version_1
+
+ROOT = Path(__file__).parents[4]
+#: Old branches with the branch and proposal that they are migrated to.
+BRANCHES: dict[Optional[str], tuple[Optional[str], str]] = {
+    "main": ("main", ""),
+    "refs/heads/release": ("release", ""),
+    None: ("main", ""),
+    "refs/pull/12/merge": (None, "refs/pull/12"),
+    "refs/changes/34/1234/2": (None, "gerrit/1234"),
+}
+
+
+def migrated(point: Point) -> Point:
+    """The point as it is after the migration."""
+    if point.build is None:
+        return point
+    branch, proposal = BRANCHES[point.build.branch]
+    return replace(point, build=replace(point.build, branch=branch, proposal=proposal))
+
+
+def examples(count: int = 3_000) -> list[Point]:
+    """Points of several series, builders, workers and branches, some with a text or with details."""
+    points = []
+    for number in range(count):
+        build = in_build(
+            number // 6, ("first", "second")[number % 2], f"bot{number % 3}", branch=list(BRANCHES)[number // 6 % 5]
+        )
+        tags = {"target": "core"} if number % 5 else {}
+        points.append(Point(f"size{number % 4}", at(number), float(number), tags, build))
+    points += [Point("compiler", at(n), f"gcc {n}", {}, in_build(n, step=None, branch="main")) for n in range(300)]
+    points += [Point("load", at(n), float(n)) for n in range(20)]
+    points.append(Point("median", at(1), 1.5, {}, in_build(7, step="other", branch="main", revision="r"), 5, 0.25))
+    points.append(Point("median", at(10**8), 2.5, {}, in_build(7, branch="main", revision="r")))
+    return points
+
+
+def check(journal: JournalReader, points: list[Point]) -> None:
+    """The journal holds these points as MemoryStorage does, but for declarations."""
+    memory = MemoryStorage(max_points=10**6)
+    memory.write(points)
+    infos = [(info.name, info.count, info.first, info.last, info.last_value) for info in journal.series()]
+    assert infos == [
+        (info.name, info.count, info.first, info.last, info.last_value)
+        for info in memory.series().result  # type: ignore[attr-defined]  # an attribute of this implementation
+    ]
+    for name in {point.series for point in points}:
+        for query in (Query(name, proposal="*"), Query(name, branch="main"), Query(name, proposal="refs/pull/12")):
+            assert key(journal.points(query, 100_000)) == key(memory.points(query, 100_000).result)
+            assert len(journal.lines(query)) == len(memory.lines(query).result)
+    for buildid in {point.build.buildid for point in points if point.build}:
+        assert key(journal.records(buildid)) == key(memory.records(buildid).result)
+    numbers = [Query(name, proposal="*") for name in {point.series for point in points} - {"compiler"}]
+    for query in numbers:
+        assert same(journal.summarize(query, STATISTICS), memory.summarize(query, STATISTICS).result)
+
+
+def test_everything_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points, details, builds, totals, declarations, queues and running totals are in the new file."""
+    monkeypatch.setattr(copy_v1, "_SLICE", 500)
+    path, points, seen = tmp_path / "j.sqlite", examples(), []
+    make_version_1(path, points, ["influx"])
+    with Journal(path, progress=lambda done, total: seen.append((done, total))) as journal:
+        check(journal, [migrated(point) for point in points])
+        check_chunks(journal)
+        assert journal.recall(['["total", "size"]']) == {'["total", "size"]': 7.5}
+        assert journal.backlog("influx").count == len(points)
+        assert [point for _, point in journal.pending("influx", 9)] == [migrated(point) for point in points[:9]]
+        info = journal.series(frozenset(["first"]))[-1]
+        assert (info.kind.value, info.unit, info.better.value, info.builders) == ("size", "bytes", "lower", ("first",))
+        journal.write([migrated(points[0]), Point("size0", at(10**6), 1.0, {}, in_build(branch="main"))])
+        assert journal.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert seen[0] == (0, len(points))
+    assert seen[-1] == (len(points), len(points))
+    assert len(seen) > 5
+    assert sorted(os.listdir(tmp_path)) == ["j.sqlite", "j.sqlite.v1"]
+
+
+POINTS = st.lists(
+    st.builds(
+        Point,
+        st.sampled_from(["size", "other"]),
+        st.integers(0, 400).map(at),
+        st.integers(0, 9).map(float),
+        st.sampled_from([{}, {"k": "a"}]),
+        st.one_of(
+            st.none(),
+            st.builds(
+                in_build,
+                st.integers(1, 3),
+                st.sampled_from(["first", "second"]),
+                st.sampled_from(["bot1", "bot2"]),
+                st.sampled_from([None, "compile", "test"]),
+                branch=st.sampled_from(list(BRANCHES)),
+                revision=st.sampled_from([None, "r1"]),
+            ),
+        ),
+    ),
+    min_size=1,
+    max_size=60,
+    unique_by=lambda point: point.time,
+)
+
+
+@settings(max_examples=15)
+@given(POINTS)
+def test_any_journal_is_migrated(tmp_path_factory: Any, points: list[Point]) -> None:
+    """Builds of several builders, workers, branches and revisions keep their points."""
+    path = tmp_path_factory.mktemp("v1") / "j.sqlite"
+    make_version_1(path, points)
+    with Journal(path) as journal:
+        check(journal, [migrated(point) for point in points])
+
+
+def test_the_old_file_can_be_put_back(tmp_path: Path) -> None:
+    """``PATH.v1`` is the old file, complete without others beside it, and is migrated again when it is put back."""
+    path, points = tmp_path / "j.sqlite", examples(50)
+    make_version_1(path, points)
+    content = path.read_bytes()
+    for _ in range(2):
+        with Journal(path) as journal:
+            assert journal.series()
+        assert (tmp_path / "j.sqlite.v1").read_bytes() == content
+        os.replace(tmp_path / "j.sqlite.v1", path)
+
+
+def test_a_reader_of_an_old_file(tmp_path: Path) -> None:
+    """A reader answers from a file of version 1, where every branch is unknown, and does not change it."""
+    path, points = tmp_path / "j.sqlite", examples(600)
+    make_version_1(path, points, ["influx"])
+    content = path.read_bytes()
+    unknown = [
+        point if point.build is None else replace(point, build=replace(point.build, branch=None)) for point in points
+    ]
+    with JournalReader(path) as reader:
+        memory = MemoryStorage()
+        memory.write(unknown)
+        assert [(info.name, info.count, info.builders) for info in reader.series()] == [
+            (info.name, info.count, info.builders)
+            for info in memory.series().result  # type: ignore[attr-defined]  # an attribute of this implementation
+        ]
+        for name in ("size1", "compiler", "load", "median"):
+            assert key(reader.points(Query(name), 1_000)) == key(memory.points(Query(name), 1_000).result)
+            assert len(reader.lines(Query(name))) == len(memory.lines(Query(name)).result)
+        assert key(reader.records(107)) == key(memory.records(107).result)
+        assert reader.backlog("influx").count == len(points)
+        assert len(reader.pending("influx", 10)) == 10
+        assert reader.summarize(Query("load"), statistics.find_all(["sum"])) == {"sum": 190.0}
+    assert path.read_bytes() == content
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a point of the migration."""
+
+
+@pytest.mark.parametrize("call", ["link", "replace", "rename"])
+def test_a_migration_that_is_killed_while_files_are_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Before and after each change of a name the next start finds the old or the new file complete."""
+    points = examples(50)
+    for after in (False, True):
+        path = tmp_path / f"{call}{after}.sqlite"
+        make_version_1(path, points)
+        with monkeypatch.context() as patch:
+            if call == "rename":
+                patch.setattr(os, "link", _refuse)
+            original = getattr(os, call)
+
+            def kill(*args: Any, original: Any = original, after: bool = after) -> None:
+                if after:
+                    original(*args)
+                raise Killed
+
+            patch.setattr(os, call, kill)
+            with pytest.raises(Killed):
+                Journal(path)
+        with Journal(path) as journal:
+            check(journal, [migrated(point) for point in points])
+        assert not Path(f"{path}.new").exists()
+        assert Path(f"{path}.v1").exists()
+
+
+def _refuse(*_: Any) -> None:
+    raise OSError("no hard links here")
+
+
+def test_a_migration_that_is_killed_in_the_middle(tmp_path: Path) -> None:
+    """After SIGKILL at several moments the next start migrates everything."""
+    path, points = tmp_path / "j.sqlite", examples(4_000)
+    make_version_1(path, points)
+    program = (
+        "import sys, time\n"
+        "from bbmeasure.storage.sqlite import copy_v1\n"
+        "from bbmeasure.storage.sqlite.journal import Journal\n"
+        "copy_v1._SLICE = 300\n"
+        "def progress(done, total):\n"
+        "    print(done, flush=True)\n"
+        "    time.sleep(0.01)\n"
+        "Journal(sys.argv[1], progress=progress)\n"
+    )
+    for lines in (1, 3, 7):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(lines):
+                process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert (tmp_path / "j.sqlite.new").exists()
+        with JournalReader(path) as reader:
+            assert schema.version(reader.connection) == 1
+    with Journal(path) as journal:
+        check(journal, [migrated(point) for point in points])
+    assert sorted(os.listdir(tmp_path)) == ["j.sqlite", "j.sqlite.v1"]
+
+
+def test_a_full_disk_during_a_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is a StorageFullError, which the writer retries; the old file stays, and no other is left."""
+    path, points = tmp_path / "j.sqlite", examples(500)
+    make_version_1(path, points)
+    with monkeypatch.context() as patch:
+        original = copy_v1.copy
+
+        def copy(new: sqlite3.Connection, progress: migration.Progress) -> None:
+            new.execute("PRAGMA max_page_count=40")
+            original(new, progress)
+
+        patch.setattr(copy_v1, "copy", copy)
+        with pytest.raises(StorageFullError, match="full"):
+            Journal(path)
+    assert os.listdir(tmp_path) == ["j.sqlite"]
+    with Journal(path) as journal:
+        check(journal, [migrated(point) for point in points])
+
+
+def test_another_process_that_writes(tmp_path: Path) -> None:
+    """A file that another process is writing is not migrated; during a migration others cannot write it."""
+    path, points = tmp_path / "j.sqlite", examples(50)
+    make_version_1(path, points)
+    other = sqlite3.connect(path, timeout=0.01, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailableError, match="locked|another process"):
+        Journal(path, busy_timeout=0.01)
+    other.execute("ROLLBACK")
+    refused = []
+
+    def write_meanwhile(done: int, total: int) -> None:
+        try:
+            other.execute("INSERT INTO state VALUES ('lost', 1)")
+        except sqlite3.OperationalError as error:
+            refused.append(str(error))
+
+    with Journal(path, progress=write_meanwhile) as journal:
+        check(journal, [migrated(point) for point in points])
+    assert set(refused) == {"database is locked"}
+    other.close()
+
+
+def test_an_old_and_a_new_program_in_turn(tmp_path: Path) -> None:
+    """What the old program wrote after going back is migrated; the old one refuses the new file by its version."""
+    path, points = tmp_path / "j.sqlite", examples(60)
+    make_version_1(path, points[:50])
+    Journal(path).close()
+    connection = sqlite3.connect(path)
+    assert schema.version(connection) == 2
+    connection.close()
+    os.unlink(path)
+    make_version_1(path, points)
+    with Journal(path) as journal:
+        check(journal, [migrated(point) for point in points])
+
+
+def test_a_new_file_beside_a_missing_one(tmp_path: Path) -> None:
+    """An incomplete new file does not take the place of a file that a person removed."""
+    path = tmp_path / "j.sqlite"
+    (tmp_path / "j.sqlite.new").write_bytes(b"")
+    (tmp_path / "j.sqlite.v1").write_bytes(b"")
+    with Journal(path) as journal:
+        assert journal.series() == []
+
+
+@inlineCallbacks
+def test_a_store_during_a_migration(open_storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Values wait in memory, readers answer from the old file, and health shows the progress."""
+    points = examples(900)
+    make_version_1(tmp_path / "j.sqlite", points)
+    monkeypatch.setattr(copy_v1, "_SLICE", 200)
+    proceed: list[bool] = []
+    storage = open_storage()
+    report = storage._migration.report
+
+    def wait(done: int, total: int) -> None:
+        report(done, total)
+        while done and not proceed:
+            time.sleep(0.005)
+
+    storage._migration.report = wait
+    written = storage.write([Point("new", at(0), 1.0, {}, in_build(branch="main"))])
+    yield until(lambda: storage.health().counters.get("migrated"))
+    assert storage.health().counters["to_migrate"] == len(points)
+    assert storage.health().backlog == 1
+    assert len((yield storage.points(Query("load"), 100))) == 20
+    assert not written.called
+    proceed.append(True)
+    yield written
+    assert len((yield storage.points(Query("load"), 100))) == 20
+    assert (yield storage.last(Query("new"))).value == 1.0
+    assert storage.health().backlog == 0
+    assert storage.health().counters["migrated"] == len(points)
+
+
+@inlineCallbacks
+def test_a_store_that_is_closed_during_a_migration(
+    open_storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """The migration is broken off, the value fails, and the next start migrates."""
+    points = examples(900)
+    make_version_1(tmp_path / "j.sqlite", points)
+    monkeypatch.setattr(copy_v1, "_SLICE", 100)
+    monkeypatch.setattr(migration, "_CHECK", 100)
+    storage = open_storage(close_timeout=20.0)
+    written = storage.write([Point("new", at(0), 1.0)])
+    yield until(lambda: storage.health().counters.get("to_migrate"))
+    closed = storage.close()
+    results = yield defer.DeferredList([written, closed], consumeErrors=True)
+    if not results[0][0]:
+        assert results[0][1].check(StorageError)
+        assert os.listdir(tmp_path) == ["j.sqlite"]
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert len(journal.points(Query("load"), 100)) == 20
