@@ -20,8 +20,11 @@ CACHED_FOR = 5.0
 #: The most values that wait for their series to be declared.
 MAX_QUEUED = 100_000
 
-#: A series to declare, and whether its kind overrides the one that the store holds.
-Declaration = tuple[SeriesInfo, bool]
+#: The most series whose direction master.cfg gives that are remembered.
+MAX_FIXED = 20_000
+
+#: A series to declare, and whether its kind and its unit override those that the store holds.
+Declaration = tuple[SeriesInfo, bool, bool]
 
 
 class SeriesDeclarations:
@@ -34,6 +37,7 @@ class SeriesDeclarations:
         self._known: dict[tuple[str, str], SeriesInfo] = {}
         self._known_since = 0.0
         self._queued = 0
+        self._fixed_better: set[tuple[str, str]] = set()
         self._waiting: dict[Declaration, list[defer.Deferred[SeriesInfo]]] = {}
 
     def clear(self) -> None:
@@ -48,7 +52,7 @@ class SeriesDeclarations:
             self._known_since = now
         record = value.record
         held = self._known.get((record.name, _builder_of(value)))
-        if held is None or record.unit != held.unit or record.better not in (Direction.NONE, held.better):
+        if held is None or record.unit != held.unit or self._better_of(value) not in (Direction.NONE, held.better):
             return False
         plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
         return record.kind is held.kind or plain
@@ -63,7 +67,8 @@ class SeriesDeclarations:
         record = value.record
         builder = _builder_of(value)
         builders = (builder,) if builder else ()
-        declaration = (SeriesInfo(record.name, record.kind, record.unit, record.better, builders), value.fixed_kind)
+        info = SeriesInfo(record.name, record.kind, record.unit, self._better_of(value), builders)
+        declaration = (info, value.fixed_kind, value.fixed_unit)
         answer: defer.Deferred[SeriesInfo] = defer.Deferred()
         self._queued += 1
         if declaration in self._waiting:
@@ -74,14 +79,23 @@ class SeriesDeclarations:
         self._declare(declaration)
         return answer
 
+    def _better_of(self, value: Value) -> Direction:
+        """The direction that a value declares: none from a worker where master.cfg gives one."""
+        key = (value.record.name, _builder_of(value))
+        if value.fixed_better and len(self._fixed_better) < MAX_FIXED:
+            self._fixed_better.add(key)
+        is_free = value.fixed_better or key not in self._fixed_better
+        return value.record.better if is_free else Direction.NONE
+
     def _declare(self, declaration: Declaration) -> None:
-        info, override = declaration
+        info, *fixed = declaration
+        override = {name: True for name, given in zip(("override", "override_unit"), fixed) if given}
         first, *others = self._stores()
         for other in others:
-            other.declare(info, override=override).addErrback(
+            other.declare(info, **override).addErrback(
                 lambda why: self._pending.count("copy_failed", f"a second store refused a series: {why.value}")
             )
-        first.declare(info, override=override).addBoth(self._declared, first, declaration)
+        first.declare(info, **override).addBoth(self._declared, first, declaration)
 
     def _declared(self, result: Any, storage: Storage, declaration: Declaration) -> None:
         if storage is not self._stores()[0]:  # it was replaced meanwhile

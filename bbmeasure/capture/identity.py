@@ -130,7 +130,9 @@ _FLOAT_RESOLUTION = 119
 class Value(NamedTuple):
     """A record to capture, with what the master adds to it.
 
-    ``time`` is in nanoseconds, None for now.  With ``fixed_kind`` master.cfg gives the kind, and the series takes it.
+    ``time`` is in nanoseconds, None for now.  With ``fixed_kind``, ``fixed_unit`` and
+    ``fixed_better`` master.cfg gives the kind, the unit and the direction, which the series takes whatever a worker
+    reported before or reports later.
     ``master_tags`` are tags that only the master sets, such as ``result`` and ``step``.  With ``limited`` the value
     counts against the :class:`~bbmeasure.capture.cardinality.LineBudgets` of its builder, with ``named`` only its tags
     do, as master.cfg names the series.
@@ -140,6 +142,8 @@ class Value(NamedTuple):
     context: Optional[BuildContext] = None
     time: Optional[int] = None
     fixed_kind: bool = False
+    fixed_unit: bool = False
+    fixed_better: bool = False
     master_tags: Optional[Mapping[str, str]] = None
     limited: bool = False
     named: bool = False

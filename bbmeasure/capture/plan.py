@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
+from bbmeasure.capture.identity import Value
 from bbmeasure.errors import RecordError
 from bbmeasure.records import Direction, Kind, check_tags, check_text, choose, direction
 
@@ -80,6 +81,15 @@ class SeriesOverrides:
             None if better is None else direction(better),
             check_tags({} if tags is None else tags),
         )
+
+
+def fixed_by(value: Value, overrides: SeriesOverrides) -> Value:
+    """The value, which wins over what a worker reports in what master.cfg gives: kind, unit and direction."""
+    return value._replace(
+        fixed_kind=overrides.kind is not None,
+        fixed_unit=overrides.unit is not None,
+        fixed_better=overrides.better is not None,
+    )
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ class Storage(Protocol):
     other exception.  Cancelling the Deferred of a query interrupts the query.
     """
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> Deferred[SeriesInfo]:
+    def declare(self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False) -> Deferred[SeriesInfo]:
         """Declare the kind, unit and direction of a series of one builder; fires with the declaration in effect.
 
         ``info.builders`` holds the builder's name, nothing for points outside builds.  The first declaration decides.
         A later one with another kind or unit fails with SeriesConflictError; with ``override`` its kind replaces the
-        former (the unit never changes).  A direction, if given, replaces the former.
+        former, with ``override_unit`` its unit does, and points keep their numbers.  A direction, if given, replaces
+        the former.
         """
         ...
 

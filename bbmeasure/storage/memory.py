@@ -77,15 +77,17 @@ class MemoryStorage:
             content.clear()
         return infos, points, state
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> defer.Deferred[SeriesInfo]:
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+    ) -> defer.Deferred[SeriesInfo]:
         """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        return _result(lambda: self._declare(info, override))
+        return _result(lambda: self._declare(info, override, override_unit))
 
-    def _declare(self, info: SeriesInfo, override: bool) -> SeriesInfo:
+    def _declare(self, info: SeriesInfo, override: bool, override_unit: bool) -> SeriesInfo:
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         key = (info.name, declaring_builder(info))
         if key in self._declared:
-            declared = reconcile(self._infos[key], declared, override=override)
+            declared = reconcile(self._infos[key], declared, override=override, override_unit=override_unit)
         if key not in self._infos and len(self._infos) >= self._max_series:
             self.counters["refused_series"] += 1
             return declared

@@ -167,19 +167,23 @@ def compute(statistic: Statistic, values: Sequence[Value], numbers: Sequence[flo
     return statistic.function(cast("Sequence[float]", values) if statistic.of_text else numbers)
 
 
-def reconcile(current: SeriesInfo, new: SeriesInfo, *, override: bool = False) -> SeriesInfo:
+def reconcile(
+    current: SeriesInfo, new: SeriesInfo, *, override: bool = False, override_unit: bool = False
+) -> SeriesInfo:
     """The declaration in effect after a new one; raises SeriesConflictError when they disagree.
 
     NUMBER agrees with every kind of number, so that a script need not repeat the kind, and COUNT with a series of
-    NUMBER, which keeps its kind.  With ``override`` the new kind replaces the current one.  A unit never changes, and
-    a text never becomes a number.
+    NUMBER, which keeps its kind.  With ``override`` the new kind replaces the current one, with ``override_unit`` the
+    new unit, with its kind.  A text never becomes a number.
     """
     is_text, was_text = new.kind is Kind.TEXT, current.kind is Kind.TEXT
     agrees = new.kind in (current.kind, Kind.NUMBER) or (new.kind, current.kind) == (Kind.COUNT, Kind.NUMBER)
-    if new.unit != current.unit or is_text != was_text or not (agrees or override):
+    changes_unit = new.unit != current.unit
+    replaces_kind = override or (override_unit and changes_unit)
+    if (changes_unit and not override_unit) or is_text != was_text or not (agrees or replaces_kind):
         raise SeriesConflictError(
             f"series {excerpt(current.name)}: got {new.kind.value} in {new.unit}, expected {current.kind.value} in "
             f"{current.unit} as before; `bbmeasure forget` starts a series anew"
         )
     better = current.better if new.better is Direction.NONE else new.better
-    return replace(current, kind=new.kind if override else current.kind, better=better)
+    return replace(current, kind=new.kind if replaces_kind else current.kind, unit=new.unit, better=better)

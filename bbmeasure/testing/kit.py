@@ -147,10 +147,12 @@ class BrokenStorage(MemoryStorage):
             return self.hanging[-1]
         return None
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> defer.Deferred[SeriesInfo]:
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+    ) -> defer.Deferred[SeriesInfo]:
         """Fail or hang as ``mode`` says, else do as MemoryStorage."""
         broken = self._broken()
-        return super().declare(info, override=override) if broken is None else broken
+        return super().declare(info, override=override, override_unit=override_unit) if broken is None else broken
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
         """Fail or hang as ``mode`` says, else do as MemoryStorage."""

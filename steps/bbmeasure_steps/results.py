@@ -11,7 +11,7 @@ from twisted.internet import defer
 
 from bbmeasure import units
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.plan import Plan, SeriesOverrides, series_name
+from bbmeasure.capture.plan import Plan, SeriesOverrides, fixed_by, series_name
 from bbmeasure.capture.reserved_series import is_reserved_series
 from bbmeasure.errors import MeasureError, RecordError, UnitError
 from bbmeasure.model import line_query
@@ -153,7 +153,7 @@ class StepCapture:
             return None
         named = is_own and "{project}" not in (self.overrides.series or "")  # a step can set the property
         limited = not named or has_tags
-        return Value(record, self.context, fixed_kind=overrides.kind is not None, limited=limited, named=named)
+        return fixed_by(Value(record, self.context, limited=limited, named=named), overrides)
 
     def series_of(self, name: str) -> str:
         """The series of a record: ``series=`` for the step's own value, with the same suffix for derived records."""

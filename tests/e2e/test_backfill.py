@@ -240,7 +240,7 @@ def test_impossible_time(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "60 builds read" in done.stdout
     assert done.stdout.count("values refused, such as:\n  build 5: time '1000") == 1
-    assert report(folder / "bbmeasure.sqlite", "build_duration")["count"] == 59
+    assert report(folder / "bbmeasure.sqlite", "build_duration", "--proposals")["count"] == 59
     durations = [point for point in points_of(folder / "bbmeasure.sqlite") if point.series == "step_duration"]
     steps = sorted((point.build.build, point.tags["step"]) for point in durations if point.build)
     steps = [(number, step) for number, step in steps if number in (8, 9)]
@@ -272,12 +272,14 @@ def seconds(past: Path, statement: str) -> list[float]:
 def test_report_equals_plain_sql(past: Path) -> None:
     """Average and deviation of the build duration are those of the database."""
     expected = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
-    answer = report(past / "bbmeasure.sqlite", "build_duration", "--since", "365d")
+    answer = report(past / "bbmeasure.sqlite", "build_duration", "--proposals", "--since", "365d")
     assert answer["count"] == len(expected) == 4949
     assert answer["statistics"]["average"] == pytest.approx(statistics.mean(expected))
     assert answer["statistics"]["deviation"] == pytest.approx(statistics.stdev(expected))
     failed = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL AND results = 2")
-    assert report(past / "bbmeasure.sqlite", "build_duration", "--tag", "result=failure")["count"] == len(failed)
+    assert report(past / "bbmeasure.sqlite", "build_duration", "--proposals", "--tag", "result=failure")[
+        "count"
+    ] == len(failed)
 
 
 def test_branches_of_past_builds(past: Path) -> None:
@@ -338,15 +340,17 @@ def test_queue_steps_and_properties(past: Path) -> None:
         """SELECT started_at - buildrequests.submitted_at FROM builds
         JOIN buildrequests ON buildrequests.id = buildrequestid WHERE builds.complete_at IS NOT NULL""",
     )
-    assert report(journal, "queue_duration")["statistics"]["average"] == pytest.approx(statistics.mean(queued))
+    assert report(journal, "queue_duration", "--proposals")["statistics"]["average"] == pytest.approx(
+        statistics.mean(queued)
+    )
     compiled = seconds(
         past, "SELECT complete_at - started_at FROM steps WHERE name = 'compile' AND complete_at IS NOT NULL"
     )
-    answer = report(journal, "step_duration", "--tag", "step=compile")
+    answer = report(journal, "step_duration", "--proposals", "--tag", "step=compile")
     assert answer["statistics"]["average"] == pytest.approx(statistics.mean(compiled))
     assert run_command("report", "step_duration", "--tag", "step=renamed", "--journal", str(journal)).returncode == 1
     assert report(journal, "warnings-count")["statistics"]["maximum"] == 6
-    assert report(journal, "build_duration", "--builder", "b 'quoted\"")["count"] > 1_000
+    assert report(journal, "build_duration", "--proposals", "--builder", "b 'quoted\"")["count"] > 1_000
 
 
 def test_interrupted_run(past: Path) -> None:

@@ -13,7 +13,7 @@ from twisted.internet import defer
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
 from bbmeasure.capture.identity import Value, identity_time, recorded_context
-from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, series_name
+from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, fixed_by, series_name
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.tracking import builtin_steps
@@ -156,7 +156,7 @@ class Collector:
         second = step.second if step else self.build.second
         number = step.number if step else None
         time = identity_time(second, self.build.master, context.buildid, number, record.name, tags)
-        self.values.append(Value(record, context, time, overrides.kind is not None, master_tags))
+        self.values.append(fixed_by(Value(record, context, time, master_tags=master_tags), overrides))
 
 
 def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:

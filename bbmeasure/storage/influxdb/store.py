@@ -143,7 +143,9 @@ class InfluxStorage:
 
     @_checks_response
     @defer.inlineCallbacks
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> Generator[Any, Any, SeriesInfo]:
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+    ) -> Generator[Any, Any, SeriesInfo]:
         """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         measurement(info.name)
         results = yield self._query(influxql.series_metadata(info.name, policy=self._policy))
@@ -153,7 +155,7 @@ class InfluxStorage:
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         current = None if stored is None else replace(stored.info, name=info.name, builders=info.builders)
         if current is not None:
-            declared = reconcile(current, declared, override=override)
+            declared = reconcile(current, declared, override=override, override_unit=override_unit)
         now = self._now()
         if own is None or stored is None or declared != current or now - stored.time > _METADATA_REFRESH:
             time = now if stored is None else max(now, stored.time + 1)

@@ -63,7 +63,7 @@ class Ingest(WriteConnection):
 
     # series
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> SeriesInfo:
+    def declare(self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False) -> SeriesInfo:
         """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         key = (self._texts(info.name), self._texts(declaring_builder(info)))
@@ -79,7 +79,7 @@ class Ingest(WriteConnection):
         id_, was_declared, kind, unit, better, old = row
         if was_declared:
             current = SeriesInfo(info.name, Kind(kind), unit, Direction(better), info.builders)
-            declared = reconcile(current, declared, override=override)
+            declared = reconcile(current, declared, override=override, override_unit=override_unit)
             if declared == current:
                 return declared
         meaning = overview.meaning_id(self.connection, key[0], declared.kind.value, declared.unit)

@@ -184,9 +184,11 @@ class SQLiteStorage:
         self._writer.request_cleanup()
         return result
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> defer.Deferred[SeriesInfo]:
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+    ) -> defer.Deferred[SeriesInfo]:
         """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        return self._change(Ingest.declare, info, override=override)
+        return self._change(Ingest.declare, info, override=override, override_unit=override_unit)
 
     def forget(self, series: str) -> defer.Deferred[int]:
         """Remove a series with its points, declaration and state; fires with the number of points.

@@ -59,6 +59,22 @@ def test_fixed_kind_overrides(capture: Pipeline) -> None:
     assert info.kind is Kind.NUMBER
 
 
+def test_master_cfg_wins(capture: Pipeline) -> None:
+    """Kind, unit and direction from master.cfg replace those of a worker, whose values are then refused."""
+    worker = {"kind": "duration", "unit": "s", "better": "higher"}
+    assert result_of(capture.capture(value_of(value=1, **worker))) is None
+    given = Record("size", 2, kind="size", unit="bytes", better="lower")
+    conflict = result_of(capture.capture(Value(given, BUILD, fixed_kind=True, fixed_better=True)))
+    assert isinstance(conflict, SeriesConflictError)  # the unit is the worker's
+    fixed = Value(given, BUILD, fixed_kind=True, fixed_unit=True, fixed_better=True)
+    assert result_of(capture.capture(fixed)) is None
+    assert isinstance(result_of(capture.capture(value_of(value=3, **worker))), SeriesConflictError)
+    assert result_of(capture.capture(value_of(value=4, kind="size", unit="bytes", better="higher"))) is None
+    info = info_of(capture.memory)
+    assert info is not None
+    assert (info.kind, info.unit, info.better.value, info.count) == (Kind.SIZE, "bytes", "lower", 3)
+
+
 def test_direction_is_updated(capture: Pipeline) -> None:
     """A record with a direction sets it; one without leaves it unchanged."""
     for better, holds in ((None, "none"), ("lower", "lower"), (None, "lower"), ("higher", "higher")):

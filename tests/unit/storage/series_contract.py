@@ -186,3 +186,18 @@ class SeriesContract:
         assert health.last_error is None
         assert health.backlog == 0
         assert not health.counters.get("dropped")
+
+    @inlineCallbacks
+    def test_an_overriding_unit(self, storage: Any) -> Any:
+        """With ``override_unit`` the new unit and its kind replace the former; a text never becomes a number."""
+        yield storage.declare(SeriesInfo("size", Kind.DURATION, "s", Direction.LOWER, ("first",)))
+        yield fill(storage, [1.0, 2.0], build=in_build())
+        wanted = SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",))
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(wanted, override=True)
+        declared = yield storage.declare(wanted, override_unit=True)
+        assert (declared.kind, declared.unit, declared.better) == (Kind.SIZE, "bytes", Direction.LOWER)
+        (info,) = yield storage.series()
+        assert (info.kind, info.unit, info.count, info.last_value) == (Kind.SIZE, "bytes", 2, 2.0)
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(SeriesInfo("size", Kind.TEXT, builders=("first",)), override=True, override_unit=True)
