@@ -9,7 +9,7 @@ either.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from bbmeasure.errors import QueryError
@@ -258,6 +258,25 @@ def series_metadata(*series: str, builders: Optional[Iterable[str]] = None, poli
     what = '"kind"::field, "unit"::field, "better"::field, "name"::field, "master"::field'
     rest = f' GROUP BY "series", "builder", "{OUTSIDE}" ORDER BY time DESC LIMIT 1'
     return Statement(_select(what, _measurement(METADATA, policy), conditions, rest), bound.params)
+
+
+def restricted(query: Query, builders: Iterable[str]) -> Query:
+    """Return the query for these builders alone if it selects a kind or unit, as these belong to builders."""
+    if query.kind is None and query.unit is None:
+        return query
+    return replace(query, builders=frozenset(builders))
+
+
+def builder_names(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:
+    """Select, in two statements, the builders of a series, and a number and a text outside builds in any range.
+
+    InfluxDB takes the builders from its index alone.
+    """
+    bound = _Parameters()
+    origin = source(query.series, policy)
+    conditions = [*_matching(query, bound, tag_keys), "\"builder\"::tag = ''"]
+    outside = _select('first("value"::field), first("text"::field)', origin, conditions)
+    return Statement(f'SHOW TAG VALUES FROM {origin} WITH KEY = "builder"; {outside}', bound.params)
 
 
 def builder_contents(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:

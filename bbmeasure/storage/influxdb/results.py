@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from bbmeasure.model import Bucket, BuildContext, LineInfo, Point, SeriesInfo
+from bbmeasure.model import Bucket, BuildContext, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series, canonical_tag
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.influxdb import influxql
@@ -65,6 +65,32 @@ def find_info(metadata: Mapping[MetadataKey, StoredMetadata], measurement: str, 
     """Return the metadata that is valid for a builder, under its name."""
     stored = metadata.get((measurement, builder)) or metadata.get((measurement, None))
     return None if stored is None else replace(stored.info, builders=(builder,) if builder else ())
+
+
+def known_builders(
+    metadata: Mapping[MetadataKey, StoredMetadata], names: Result, outside: Result, query: Query
+) -> Optional[dict[str, SeriesInfo]]:
+    """Return the metadata of a query's series by builder, of all builders that it may match.
+
+    ``names`` and ``outside`` are the results of :func:`influxql.builder_names`.  None if a builder has no metadata.
+    """
+    visible = None if query.builders is None else {canonical_tag(name) for name in query.builders}
+    builder = None if query.builder is None else canonical_tag(query.builder)
+    found = {str(row[1]) for series in names for row in series["values"]}
+    wanted = {name for name in found if builder in (None, name) and (visible is None or name in visible)}
+    wanted |= {""} if outside else set()
+    infos = {name: find_info(metadata, canonical_series(query.series), name) for name in wanted}
+    known = {name: info for name, info in infos.items() if info is not None}
+    return known if len(known) == len(infos) else None
+
+
+def of_meaning(query: Query, infos: Mapping[str, SeriesInfo]) -> dict[str, SeriesInfo]:
+    """Return the metadata of those builders that have the query's kind and unit."""
+    return {
+        builder: info
+        for builder, info in infos.items()
+        if query.kind in (None, info.kind) and query.unit in (None, info.unit)
+    }
 
 
 def read_builders(

@@ -10,7 +10,7 @@ need this module, see :mod:`bbmeasure.export.exporter`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Optional, TypeVar, cast
@@ -36,7 +36,9 @@ from bbmeasure.storage.influxdb.results import (
     Lines,
     buckets_of_points,
     buckets_of_rows,
+    known_builders,
     metadata_key,
+    of_meaning,
     read_builders,
     read_metadata,
     read_points,
@@ -258,19 +260,23 @@ class InfluxStorage:
 
     @defer.inlineCallbacks
     def _builders(self, query: Query, scope: dict[str, Any]) -> Generator[Any, Any, dict[str, SeriesInfo]]:
-        """Return the metadata of the series by builder, for those that have the query's kind and unit."""
-        metadata, contents = yield self._query(
+        """Return the metadata of the series by builder, for those that have the query's kind and unit.
+
+        The points are read only if builders without metadata, or of several meanings, may match.
+        """
+        metadata, names, outside = yield self._query(
             influxql.join(
-                influxql.series_metadata(query.series, policy=self._policy),
-                influxql.builder_contents(query, **scope),
+                influxql.series_metadata(query.series, policy=self._policy), influxql.builder_names(query, **scope)
             )
         )
-        found = read_builders(read_metadata(metadata), contents, canonical_series(query.series))
-        return {
-            builder: info
-            for builder, info in found.items()
-            if query.kind in (None, info.kind) and query.unit in (None, info.unit)
-        }
+        stored = read_metadata(metadata)
+        known = known_builders(stored, names, outside, query)
+        if known is not None:
+            known = of_meaning(query, known)
+            if len({(info.kind, info.unit) for info in known.values()}) <= 1:
+                return known
+        (contents,) = yield self._query(influxql.builder_contents(query, **scope))
+        return of_meaning(query, read_builders(stored, contents, canonical_series(query.series)))
 
     @defer.inlineCallbacks
     def _one_meaning(self, query: Query) -> Generator[Any, Any, tuple[Query, dict[str, Any], Optional[Kind]]]:
@@ -281,7 +287,7 @@ class InfluxStorage:
         scope = yield self._scope(query)
         infos = yield self._builders(query, scope)
         meaning = one_meaning(query.series, {(builder, info.kind, info.unit) for builder, info in infos.items()})
-        return _restricted(query, infos), scope, None if meaning is None else meaning[0]
+        return influxql.restricted(query, infos), scope, None if meaning is None else meaning[0]
 
     @_checks_response
     @defer.inlineCallbacks
@@ -289,7 +295,7 @@ class InfluxStorage:
         """Return the newest point; with ``before``, the newest of a build with a smaller buildid."""
         scope = yield self._scope(query)
         if query.kind is not None or query.unit is not None:
-            query = _restricted(query, (yield self._builders(query, scope)))
+            query = influxql.restricted(query, (yield self._builders(query, scope)))
         found = yield self._points(
             influxql.points(query, 1, before=before, **scope), {canonical_series(query.series): query.series}
         )
@@ -319,7 +325,7 @@ class InfluxStorage:
         builders = yield self._builders(query, scope)
         lines = Lines()
         yield self._query(
-            influxql.lines(_restricted(query, builders), **scope),
+            influxql.lines(influxql.restricted(query, builders), **scope),
             lambda _, chunk: lines.add(read_points(query.series, chunk)),
         )
         return lines.infos(builders)
@@ -393,10 +399,3 @@ class InfluxStorage:
         """Close the connections."""
         self.client.close()
         return defer.succeed(None)
-
-
-def _restricted(query: Query, builders: Iterable[str]) -> Query:
-    """Return the query for these builders alone if it selects a kind or unit."""
-    if query.kind is None and query.unit is None:
-        return query
-    return replace(query, builders=frozenset(builders))
