@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
 from bbmeasure import units
@@ -43,20 +44,48 @@ def parse(text: str) -> list[Record]:
     "Custom benchmarks" in https://github.com/benchmark-action/github-action-benchmark and ``BenchmarkResult`` in
     its src/extract.ts
     """
-    text = text.strip("\ufeff \t\r\n;")
-    if not text:
+    document = _load(text)
+    if document is None:
         return []
-    text = text[len(_SCRIPT) :] if text.startswith(_SCRIPT) else text
-    document = _JSON.load(text)
     records = Records()
     if isinstance(document, list):
         _add(records, document, None, {})
         return records.listed
+    newest = {run.suite: run for run in _runs(document)}
+    return [record for run in newest.values() for record in run.records]
+
+
+class Run(NamedTuple):
+    """The records of one run of a suite: when it was, in unix seconds, and the commit that was measured."""
+
+    suite: str
+    time: Optional[float]
+    commit: str
+    records: list[Record]
+
+
+def parse_runs(text: str) -> Iterator[Run]:
+    """Every run of a data file, oldest first within a suite."""
+    document = _load(text)
+    return iter(()) if document is None else _runs(document)
+
+
+def _load(text: str) -> Any:
+    """The document of a list, a JSON file or a script; None if there is none."""
+    text = text.strip("\ufeff \t\r\n;")
+    return _JSON.load(text[len(_SCRIPT) :] if text.startswith(_SCRIPT) else text) if text else None
+
+
+def _runs(document: Any) -> Iterator[Run]:
     entries = _JSON.mapping(_JSON.mapping(document, "document").get("entries"), "entries")
     for suite, runs in entries.items():
-        for run in list(_JSON.mappings(runs, "suite"))[-1:]:
+        for run in _JSON.mappings(runs, "suite"):
+            records = Records()
             _add(records, _JSON.required(run, "benches"), _direction(_JSON.text(run, "tool")), {"suite": suite})
-    return records.listed
+            date, commit = run.get("date"), run.get("commit")
+            time = date / 1000 if isinstance(date, float) and math.isfinite(date) else None
+            identifier = commit.get("id") if isinstance(commit, dict) else None
+            yield Run(suite, time, identifier if isinstance(identifier, str) else "", records.listed)
 
 
 def _add(records: Records, benches: list[Any], better: Optional[Direction], tags: Mapping[str, str]) -> None:
