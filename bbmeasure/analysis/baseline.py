@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import comb, inf, sqrt
+from math import inf, sqrt
 from typing import Any, Optional
 
 from bbmeasure.analysis import robust
@@ -17,8 +17,6 @@ EXACT_VALUES = 10
 UNUSUAL = 4.0
 #: Dominance of one full baseline over another between which a line has drifted.
 DRIFT_DOMINANCE = 0.8
-#: A value belongs to a mode where it lies this far on the way from the level to it.
-MODE_REACH = 0.7
 #: Magnitude of a value, where the level has one of about 1, above which only the sign matters.
 MOST = 1e300
 
@@ -124,21 +122,10 @@ class Baseline:
         return sum(abs(value - level) - abs(value - center) for value in scaled) / spread
 
     def chance(self, values: Sequence[float]) -> float:
-        """Chance that so many of ``values`` lie most of the way to their median, drawn from the accepted values.
-
-        Upper tail of the binomial distribution with the share of the accepted values that lie there.
-        """
+        """Chance that so many of ``values`` are as far off as they are, drawn from the accepted values."""
         power, level, _ = self._summarize()
-        edge = level + MODE_REACH * (robust.scaled(robust.median(values), power) - level)
-
-        def inside(value: float) -> bool:
-            return robust.scaled(value, power) >= edge if edge > level else robust.scaled(value, power) <= edge
-
-        share = sum(map(inside, self.values)) / len(self.values)
-        count = len(values)
-        least = sum(map(inside, values))
-        tail = (comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1))
-        return min(1.0, sum(tail))
+        accepted = [robust.scaled(value, power) for value in self.values]
+        return robust.chance([robust.scaled(value, power) for value in values], accepted, level)
 
     def drifted(self, now: Baseline, change: float) -> bool:
         """Whether the level ``now`` is off by that fraction, unusual for both, and few values of both overlap."""

@@ -21,13 +21,15 @@ LEAST_SCORE = 6.0
 LEAST_DOMINANCE = 0.6
 #: Mann and Whitney 1947: standardised rank sum of two levels.
 LEAST_RANK = 3.1
+#: Chance that the shorter side is drawn from the longer one: at most this.
+CHANCE = 1e-4
 #: Builds on each side that show whether a change is a step: they show this part of it, or hardly overlap.
 STEP_BUILDS = 8
 STEP_PART = 0.6
 STEP_DOMINANCE = 0.95
 #: Share of a side whose deviations its spread covers, and Phi^-1((1 + share) / 2); for sides of enough builds.
-COVERED = 0.85
-COVERED_SIGMA = 1.4395
+COVERED = 0.75
+COVERED_SIGMA = 1.1503
 COVERED_BUILDS = 20
 #: Builds by which a fit may move a change.
 REACH = 8
@@ -132,6 +134,7 @@ def _test(line: _Line, before: int, at: int, after: int) -> tuple[float, bool]:
         and abs(now - was) >= line.minimum_change * abs(was)
         and _is_step(left, right, now - was)
         and _dominates(ordered1, ordered2)
+        and not _is_mode(ordered1, ordered2)
     )
     return score, passed
 
@@ -159,6 +162,12 @@ def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
     dominance = abs(robust.dominance(left, right))
     rank = dominance * sqrt(3.0 * count1 * count2 / (count1 + count2 + 1))
     return dominance >= LEAST_DOMINANCE and rank >= LEAST_RANK
+
+
+def _is_mode(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether the shorter of two sorted sides has by chance the values of a mode of the longer one."""
+    short, long = (left, right) if len(left) < len(right) else (right, left)
+    return robust.chance(short, long, robust.middle(long)) > CHANCE
 
 
 def _refit(line: _Line, splits: Sequence[int]) -> list[int]:

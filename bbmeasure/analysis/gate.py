@@ -24,6 +24,8 @@ MOST_LEVELS = 4
 BROKEN_FACTOR = 10.0
 #: Slow drift: the first full baseline of a level against the present one, off by so many least changes.
 DRIFT_CHANGES = 2.5
+#: Share of the accepted values that lie near an unusual one, above which it is one of the line's modes.
+MODE_SHARE = 0.1
 #: Version of the kept state.
 STATE_VERSION = 1
 
@@ -232,7 +234,8 @@ class ShiftDetector:
         if not self._open and self._has_drifted():
             return self._confirm_drift(build)
         low, high = level.usual(self.rules.shift_change)
-        if max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high:
+        unusual = max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high
+        if unusual and level.chance([build.value]) <= MODE_SHARE:
             return reasons.unconfirmed(self.rules, build.value, level)
         return reasons.normal(self.rules, build.value, level)
 

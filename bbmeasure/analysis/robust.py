@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
-from math import copysign, frexp, inf, isfinite, ldexp, sqrt
+from math import comb, copysign, frexp, inf, isfinite, ldexp, sqrt
 from sys import float_info
 from typing import Optional
 
@@ -17,7 +17,8 @@ MAD_TO_SIGMA = 1.4826
 #: Variance of the median of n normal values, over that of one value and times n: pi / 2 for large n.
 MEDIAN_VARIANCE = 1.5708
 #: The least spread that is assumed, as a fraction of the level: what is closer is the same value.
-LEAST_SPREAD = 1e-4
+LEAST_SPREAD = 1e-4#: A value belongs to a mode of a line where it lies this far on the way from the level to it.
+MODE_REACH = 0.7
 
 # Small-sample factors of the median absolute deviation of n values: Croux and Rousseeuw 1992, "Time-efficient
 # algorithms for two highly robust estimators of scale", their b_n; n / (n - 0.8) above 9.
@@ -95,6 +96,22 @@ def dominance(left: Sequence[float], right: Sequence[float]) -> float:
     size = len(right)
     pairs = sum(size - bisect_right(right, value) - bisect_left(right, value) for value in left)
     return pairs / (len(left) * size)
+
+
+def chance(values: Sequence[float], accepted: Sequence[float], level: float) -> float:
+    """Chance that so many of ``values`` lie most of the way from ``level`` to their median, drawn from ``accepted``.
+
+    Upper tail of the binomial distribution with the share of ``accepted`` that lies there.  ``level`` is the median of
+    ``accepted``; where that share is large, the line has a mode there.
+    """
+    edge = level + MODE_REACH * (median(values) - level)
+    rises = edge > level
+    known = sum(value >= edge if rises else value <= edge for value in accepted)
+    least = sum(value >= edge if rises else value <= edge for value in values)
+    if not known:
+        return 0.0 if least else 1.0
+    share, count = known / len(accepted), len(values)
+    return min(1.0, sum(comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1)))
 
 
 def sliding_medians(values: Sequence[float], width: int) -> Iterator[tuple[float, float]]:

@@ -123,6 +123,14 @@ def test_two_moded_line(share):
     assert found <= 3
 
 
+def test_modes_are_normal():
+    """A value that is far off is normal where the line often has such values."""
+    values = [130.0 if index % 4 == 0 else 100.0 + 0.1 * (index % 3) for index in range(60)]
+    judged = verdicts([*values, 130.0, 160.0])
+    assert [str(verdict.state) for verdict in judged[20:]] == ["normal"] * 41 + ["unconfirmed"]
+    assert judged[60].reason == "130 is off the usual 98.1 to 102, but this line often has such values."
+
+
 def test_line_that_changes_its_mode_for_long():
     """Of a line that was at one level and stays at another that it had rarely, the change is confirmed."""
     rng = random.Random(5)
