@@ -17,7 +17,8 @@ MAD_TO_SIGMA = 1.4826
 #: Variance of the median of n normal values, over that of one value and times n: pi / 2 for large n.
 MEDIAN_VARIANCE = 1.5708
 #: The least spread that is assumed, as a fraction of the level: what is closer is the same value.
-LEAST_SPREAD = 1e-4#: A value belongs to a mode of a line where it lies this far on the way from the level to it.
+LEAST_SPREAD = 1e-4
+#: A value belongs to a mode of a line where it lies this far on the way from the level to it.
 MODE_REACH = 0.7
 
 # Small-sample factors of the median absolute deviation of n values: Croux and Rousseeuw 1992, "Time-efficient
