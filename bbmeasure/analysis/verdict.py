@@ -94,8 +94,10 @@ class Rules:
         return 0.02 if self.minimum_change is None else self.minimum_change
 
     @property
-    def exact_change(self) -> float:
-        """Least change of a line whose values are all equal."""
+    def exact_change(self) -> Optional[float]:
+        """Least change of a line whose values are all equal; None for a duration, which only rounding makes equal."""
+        if self.kind is Kind.DURATION:
+            return None
         if self.minimum_change is not None:
             return self.minimum_change
         return 0.0 if self.kind is Kind.COUNT else 0.001

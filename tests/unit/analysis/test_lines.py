@@ -92,7 +92,13 @@ def test_exact_value_that_the_baseline_holds():
 def test_line_that_was_noisy_is_not_exact():
     """Ten equal values by chance make no exact line of one that has other values in its baseline."""
     values = [13.0, 14.0, 13.0, 15.0, 13.0, 14.0] * 4 + [13.0] * 12 + [14.0]
-    assert _confirmed(values, kind="duration") == []
+    assert _confirmed(values) == []
+
+
+def test_durations_are_never_exact():
+    """Durations in whole seconds are equal by rounding: one more second is no change, until it stays."""
+    assert _confirmed([*[12.0] * 40, 13.0, *[12.0] * 10], kind="duration") == []
+    assert _confirmed([*[12.0] * 40, *[13.0] * 5], kind="duration", better="lower") == [(44, 40, "worse")]
 
 
 def test_constant_line():
