@@ -235,6 +235,35 @@ def test_swings_are_all_found():
     assert _indices(values) == [sum(lengths[:run]) for run in range(1, len(lengths))]
 
 
+def test_short_swings_are_all_found():
+    """Levels of seven builds are found, all of them or none: one that is doubtful does not hide its neighbours."""
+    rng = random.Random(1)
+    values = [(100 if (index // 7) % 2 else 120) + rng.gauss(0, 1) for index in range(210)]
+    assert set(range(14, 200, 7)) - set(_indices(values)) == set()
+
+
+def test_jumps_by_chance_are_no_levels():
+    """A line that jumps to a far level by chance, now and then for some builds, has no change points."""
+    for seed in range(40):
+        rng = random.Random(seed)
+        values = [100.0 + 10 * (rng.random() < 0.3) + rng.gauss(0, 0.5) for _ in range(100)]
+        assert _indices(values) == []
+
+
+def test_tiny_levels():
+    """A step between levels that are tiny beside one spike has a finite score."""
+    values = [1e-200] * 20 + [2e-200] * 20
+    values[5] = 1.0
+    (change,) = change_points(values)
+    assert change.index == 20
+    assert 6 < change.score < 1e6
+
+
+def test_ramp_is_no_step():
+    """A line that rises evenly, without noise, has no change points."""
+    assert _indices([float(index) for index in range(500)]) == []
+
+
 def test_short_lines():
     """Nothing is found in a line too short for two levels."""
     assert change_points([]) == []
