@@ -56,7 +56,7 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def number(tool: str, text: str, line: int = 0) -> float:
-    """Parse a finite number; ParseError where ``text`` is none."""
+    """Parse a finite number; ParseError for any other text."""
     try:
         return units.read_number(text)
     except UnitError:

@@ -132,7 +132,7 @@ class ShiftDetector:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any], rules: Optional[Rules] = None) -> ShiftDetector:
-        """The detector of that state, under ``rules`` where they have changed since; QueryError where it is none."""
+        """The detector of a state of :meth:`to_dict`; ``rules`` replace its rules.  QueryError for other data."""
         try:
             if state["version"] != STATE_VERSION:
                 raise QueryError(f"detector state of version {state['version']!r}: expected {STATE_VERSION}")

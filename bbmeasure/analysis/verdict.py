@@ -123,7 +123,7 @@ def _check(name: str, value: Optional[float], *, least: Optional[float]) -> None
 
 
 def number_of(value: Any, what: str = "value") -> float:
-    """``value`` as a finite float; QueryError where it is none."""
+    """``value`` as a finite float; QueryError for any other value."""
     if type(value) is float and -1e308 < value < 1e308:
         return value
     try:
@@ -133,5 +133,5 @@ def number_of(value: Any, what: str = "value") -> float:
 
 
 def numbers_of(values: Sequence[Any], what: str = "value") -> list[float]:
-    """``values`` as finite floats; QueryError says which one is none."""
+    """``values`` as finite floats; QueryError names the first that is not a finite number."""
     return [number_of(value, f"{what} {index}") for index, value in enumerate(values)]

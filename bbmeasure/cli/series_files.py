@@ -15,7 +15,7 @@ from bbmeasure.errors import QueryError
 from bbmeasure.records import Direction, Kind, direction
 from bbmeasure.units import excerpt
 
-#: Columns of a CSV file that have a meaning; of several that are there the first counts.
+#: Columns of a CSV file that have a meaning; of several in one file the first is used.
 COLUMNS = {
     "time": ("time", "date", "timestamp"),
     "name": ("name", "series", "benchmark", "metric"),
@@ -46,7 +46,7 @@ class FileSeries:
 
 
 def read(text: str, *, column: Optional[str] = None, unit: Optional[str] = None) -> list[FileSeries]:
-    """The series of a file's text; QueryError or ParseError says what is wrong with it.
+    """The series of a file's text; raises QueryError or ParseError.
 
     ``column`` is the column of the values of a CSV file, ``unit`` the unit of values that have none.
     """
@@ -178,7 +178,7 @@ def _value_place(
 
 
 def _number(cell: str) -> Optional[float]:
-    """The number of a cell, with a unit or without; None where it is none."""
+    """The number of a cell, with or without a unit; None for a cell that is not a number."""
     try:
         number = units.parse(cell).value
     except ValueError:

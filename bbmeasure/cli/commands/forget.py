@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"series": info.name, "removed": removed}))
         return 0
-    print(f"{removed} points removed; what is captured next starts {output.clean(info.name)} anew")
+    print(f"{removed} points removed; the next value starts {output.clean(info.name)} anew")
     return 0
