@@ -17,6 +17,8 @@ EXACT_VALUES = 10
 UNUSUAL = 4.0
 #: Dominance of one full baseline over another between which a line has drifted.
 DRIFT_DOMINANCE = 0.8
+#: A baseline of fewer values says little about how often the line has others.
+FEW = 20
 #: Magnitude of a value, where the level has one of about 1, above which only the sign matters.
 MOST = 1e300
 
@@ -121,11 +123,29 @@ class Baseline:
         center = robust.median(scaled)
         return sum(abs(value - level) - abs(value - center) for value in scaled) / spread
 
+    def share(self, value: float) -> float:
+        """Share of the accepted values that are off like ``value``: a line with two modes often has such values."""
+        return self._known(value) / len(self.values)
+
     def chance(self, values: Sequence[float]) -> float:
-        """Chance that so many of ``values`` are as far off as they are, drawn from the accepted values."""
+        """Chance that so many of ``values`` are as far off as they are, drawn from the accepted values.
+
+        Of few accepted values the share is uncertain; Laplace's rule of succession estimates it.
+        """
+        center = robust.median(values)
+        power, level, _ = self._summarize()
+        off = robust.count_most_of_the_way(
+            [robust.scaled(value, power) for value in values], level, robust.scaled(center, power)
+        )
+        known, count = self._known(center), len(self.values)
+        share = (known + 1) / (count + 2) if count < FEW else known / count
+        return robust.chance(off, len(values), share)
+
+    def _known(self, center: float) -> int:
+        """How many accepted values lie most of the way to ``center``."""
         power, level, _ = self._summarize()
         accepted = [robust.scaled(value, power) for value in self.values]
-        return robust.chance([robust.scaled(value, power) for value in values], accepted, level)
+        return robust.count_most_of_the_way(accepted, level, robust.scaled(center, power))
 
     def drifted(self, now: Baseline, change: float) -> bool:
         """Whether the level ``now`` is off by that fraction, unusual for both, and few values of both overlap."""

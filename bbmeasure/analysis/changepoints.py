@@ -181,7 +181,9 @@ def _is_step(left: Sequence[float], right: Sequence[float], change: float) -> bo
 def _is_mode(left: Sequence[float], right: Sequence[float]) -> bool:
     """Whether the shorter of two sorted sides has by chance the values of a mode of the longer one."""
     short, long = (left, right) if len(left) < len(right) else (right, left)
-    return robust.chance(short, long, robust.middle(long)) > CHANCE
+    level, center = robust.middle(long), robust.middle(short)
+    share = robust.count_most_of_the_way(long, level, center) / len(long)
+    return robust.chance(robust.count_most_of_the_way(short, level, center), len(short), share) > CHANCE
 
 
 def _alternates(line: _Line, at: int, was: float, now: float) -> bool:

@@ -240,7 +240,7 @@ class ShiftDetector:
             return self._confirm_drift(build)
         low, high = level.usual(self.rules.shift_change)
         unusual = max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high
-        if unusual and level.chance([build.value]) <= MODE_SHARE:
+        if unusual and level.share(build.value) <= MODE_SHARE:
             return reasons.unconfirmed(self.rules, build.value, level)
         return reasons.normal(self.rules, build.value, level)
 

@@ -99,20 +99,19 @@ def dominance(left: Sequence[float], right: Sequence[float]) -> float:
     return pairs / (len(left) * size)
 
 
-def chance(values: Sequence[float], accepted: Sequence[float], level: float) -> float:
-    """Chance that so many of ``values`` lie most of the way from ``level`` to their median, drawn from ``accepted``.
+def count_most_of_the_way(values: Sequence[float], level: float, center: float) -> int:
+    """How many of ``values`` lie most of the way from ``level`` to ``center``, or beyond it."""
+    edge = level + MODE_REACH * (center - level)
+    return sum(value >= edge if center > level else value <= edge for value in values)
 
-    Upper tail of the binomial distribution with the share of ``accepted`` that lies there.  ``level`` is the median of
-    ``accepted``; where that share is large, the line has a mode there.
+
+def chance(least: int, count: int, share: float) -> float:
+    """Chance that at least so many of ``count`` independent values are of a kind that has that share of all values.
+
+    Upper tail of the binomial distribution.
     """
-    edge = level + MODE_REACH * (median(values) - level)
-    rises = edge > level
-    known = sum(value >= edge if rises else value <= edge for value in accepted)
-    least = sum(value >= edge if rises else value <= edge for value in values)
-    if not known:
-        return 0.0 if least else 1.0
-    share, count = known / len(accepted), len(values)
-    return min(1.0, sum(comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1)))
+    tail = (comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1))
+    return min(1.0, sum(tail))
 
 
 def sliding_medians(values: Sequence[float], width: int) -> Iterator[tuple[float, float]]:
