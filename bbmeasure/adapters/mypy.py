@@ -36,12 +36,12 @@ def _json_issues(text: str) -> list[Issue]:
     return [
         Issue(
             category=_JSON.text(fields, "code", _NO_CODE),
-            file=_JSON.text(fields, "file"),
+            file=_JSON.named(fields, "file"),
             line=line_number(fields.get("line")),
             severity=_JSON.text(fields, "severity"),
         )
         for _number, fields in _JSON.load_lines(text)
-        if _JSON.text(fields, "severity") != "note"
+        if _JSON.named(fields, "severity") != "note"
     ]
 
 

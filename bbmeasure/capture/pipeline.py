@@ -259,7 +259,7 @@ class Pipeline(PendingWrites):
 
 
 def _with_value(record: Record, value: float) -> Record:
-    return replace(record, value=value, samples=())
+    return replace(record, value=value, samples=(), signed=True)
 
 
 class _Batches:
