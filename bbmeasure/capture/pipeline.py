@@ -14,7 +14,7 @@ from bbmeasure.capture.cardinality import SeriesLimits
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
-from bbmeasure.capture.migration import migrate
+from bbmeasure.capture.memory_migration import migrate
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record

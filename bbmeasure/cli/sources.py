@@ -17,7 +17,7 @@ from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import Filters, make_query
 from bbmeasure.reports import serialize
-from bbmeasure.reports.summary import SummaryRequest, find_series, read_statistics
+from bbmeasure.reports.series_statistics import StatisticsRequest, find_series, read_statistics
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.urls import check_url
 
@@ -64,7 +64,7 @@ class JournalSource:
         """Statistics of one series."""
         info = find_series(self._reader.series(), series)
         query = make_query(series, now=time.time(), **filters)
-        request = SummaryRequest(info, query, read_statistics(names, info.kind))
+        request = StatisticsRequest(info, query, read_statistics(names, info.kind))
         return request.answer(self._reader.summarize(request.query, request.statistics))
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 
 from bbmeasure.cli import arguments, config, output
-from bbmeasure.reports.summary import find_series
+from bbmeasure.reports.series_statistics import find_series
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
 

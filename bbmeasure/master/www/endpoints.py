@@ -27,7 +27,7 @@ from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
-from bbmeasure.reports.summary import SummaryRequest, read_statistics
+from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
 
@@ -130,7 +130,7 @@ class Endpoints:
         info = yield self._find_series(storage, arguments)
         statistics = read_statistics(arguments.get("statistics"), info.kind)
         query = yield self._query(info, arguments, viewer)
-        request = SummaryRequest(info, query, statistics)
+        request = StatisticsRequest(info, query, statistics)
         values = yield storage.summarize(request.query, request.statistics)
         if not values["count"]:
             yield self._check_not_forgotten(storage, arguments)

@@ -17,7 +17,7 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import BuildContext, Point
-from bbmeasure.reports.summary import DEFAULT_STATISTICS
+from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.times import NANOSECONDS
 

@@ -9,7 +9,7 @@ import pytest
 from bbmeasure.errors import QueryError, UnknownSeriesError
 from bbmeasure.model import Query, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.reports.summary import DEFAULT_STATISTICS, SummaryRequest, find_series, read_statistics
+from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS, StatisticsRequest, find_series, read_statistics
 
 SIZE = SeriesInfo("size", Kind.SIZE, "bytes")
 
@@ -47,7 +47,7 @@ def test_find_series() -> None:
 @pytest.mark.parametrize("requested", ["average,last", "count,average,last"])
 def test_an_answer_has_the_requested_statistics_and_the_count(requested: str) -> None:
     """The store always computes the count; the answer lists it among the statistics only if it was requested."""
-    request = SummaryRequest(SIZE, Query("size", builder="first"), read_statistics(requested))
+    request = StatisticsRequest(SIZE, Query("size", builder="first"), read_statistics(requested))
     assert {statistic.name for statistic in request.statistics} == {"average", "last", "count"}
     answer = request.answer({"average": 1.5, "last": None, "count": 3.0})
     assert (answer["builder"], answer["count"]) == ("first", 3)
