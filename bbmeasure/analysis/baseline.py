@@ -104,10 +104,14 @@ class Baseline:
         return robust.finite(level - width, -power), robust.finite(level + width, -power)
 
     def off(self, value: float, change: float) -> bool:
-        """Whether ``value`` differs from the level by at least that fraction of it."""
+        """Whether ``value`` differs from the level by at least that fraction of the smaller of both.
+
+        So a change and its return count alike.
+        """
         power, level, _ = self._summarize()
-        difference = abs(robust.scaled(value, power) - level)
-        return difference > 0.0 and difference >= change * abs(level)
+        off = robust.scaled(value, power)
+        difference = abs(off - level)
+        return difference > 0.0 and difference >= change * min(abs(level), abs(off))
 
     def fit(self, values: Sequence[float], change: float) -> float:
         """How much closer ``values`` are to their median than to this level, in sum and in spreads of the level.

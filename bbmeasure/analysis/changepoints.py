@@ -67,7 +67,10 @@ class _Line:
 
 
 def change_points(values: Iterable[float], *, minimum_change: float = 0.02) -> list[Change]:
-    """The changes of level of ``values``, oldest first; those below ``minimum_change`` are left out.
+    """The changes of level of ``values``, oldest first.
+
+    Those below ``minimum_change``, as a fraction of the smaller level, are left out: a change and its return count
+    alike.
 
     Candidates are tested after a division into levels that fits the whole line best: a split that is tested while
     wrong ones beside it still cut its level short would be lost.
@@ -148,7 +151,7 @@ def _test(line: _Line, before: int, at: int, after: int) -> _Test:
     separates = (
         score >= LEAST_SCORE
         and was != now
-        and abs(now - was) >= line.minimum_change * abs(was)
+        and abs(now - was) >= line.minimum_change * min(abs(was), abs(now))
         and dominance >= LEAST_DOMINANCE
         and _is_step(left, right, now - was)
     )

@@ -250,6 +250,18 @@ def test_jumps_by_chance_are_no_levels():
         assert _indices(values) == []
 
 
+def test_change_and_return_count_alike():
+    """A change of just the least size is found together with its return, which is a smaller fraction."""
+    values = [*[50.0 + 0.001 * (i % 3) for i in range(30)], *[51.01 + 0.001 * (i % 3) for i in range(30)]]
+    values += values[:30]
+    assert _indices(values) == [30, 60]
+    assert [since for _, since, _ in _confirmed(values)] == [30, 60]
+    first, second = change_points(values)
+    assert first.change is not None
+    assert second.change is not None
+    assert -second.change < 0.02 < first.change
+
+
 def test_tiny_levels():
     """A step between levels that are tiny beside one spike has a finite score."""
     values = [1e-200] * 20 + [2e-200] * 20
