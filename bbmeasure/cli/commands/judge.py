@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         found = series_files.read(_read_text(options.file), column=options.column, unit=options.unit)
     except (QueryError, ParseError) as error:
-        raise QueryError(f"{output.clean(options.file, 200)}: {error}") from None
+        name = "standard input" if options.file == "-" else output.clean(options.file, 200)
+        raise QueryError(f"{name}: {error}") from None
     chosen = [
         series for series in found if options.name in (None, series.name) and options.branch in (None, series.branch)
     ]

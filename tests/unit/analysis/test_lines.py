@@ -195,6 +195,7 @@ def test_broken_value():
         values = [*_noise(30), value, *_noise(10, 2)]
         judged = verdicts(values, better="lower")
         assert judged[30].state is State.BROKEN
+        assert judged[30].reason.endswith("never measured in this line before: the measurement looks broken.")
         assert [str(verdict.state) for verdict in judged[31:]] == ["normal"] * 10
         assert judged[-1].baseline == pytest.approx(100, abs=1)
 
