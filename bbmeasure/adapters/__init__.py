@@ -23,7 +23,7 @@ from bbmeasure.errors import ParseError, UnknownAdapterError
 from bbmeasure.records import Record
 
 #: The longest output that an adapter parses, in characters.
-LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXT = 64 * 1024 * 1024
 
 Parsed = TypeVar("Parsed", Issue, Record)
 
@@ -45,6 +45,11 @@ class Adapter:
         self.measured_statuses: frozenset[int] = self.found_issues | getattr(module, "MEASURED_STATUSES", frozenset())
         #: Whether the tool writes its output to stderr.
         self.on_stderr: bool = getattr(module, "ON_STDERR", False)
+        #: Whether each line of the output is short and complete by itself, as in a build log.  Any other output is a
+        #: document, which a step reads from a file, because a worker cuts long lines.
+        self.line_based: bool = getattr(module, "LINE_BASED", self.on_stderr)
+        #: How the tool is made to write less, for the message about an output that is too large.
+        self.smaller: str = getattr(module, "SMALLER", "")
 
     def __repr__(self) -> str:
         return f"<Adapter {self.name}>"

@@ -14,6 +14,8 @@ from bbmeasure.records import Record
 #: https://coverage.readthedocs.io/en/latest/config.html#report-fail-under
 MEASURED_STATUSES = frozenset([2])
 
+SMALLER = "capture the total alone: coverage report --format=total, with unit='%' in place of the parser"
+
 _JSON = Json("coverage")
 
 

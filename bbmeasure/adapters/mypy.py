@@ -14,6 +14,7 @@ from bbmeasure.units import excerpt
 
 #: 2 is a crash, invalid use or a syntax error: https://github.com/python/mypy/blob/master/mypy/main.py
 FOUND_ISSUES = frozenset([1])
+LINE_BASED = True
 
 _JSON = Json("mypy")
 _CODE = re.compile(r"\[([a-z][a-z0-9-]*)\]\Z")

@@ -14,6 +14,8 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Kind, Record
 from bbmeasure.units import excerpt
 
+LINE_BASED = True
+
 _TOOL = "ninja"
 #: How much the clock of a file system may deviate, in milliseconds.
 _SLACK = 20.0

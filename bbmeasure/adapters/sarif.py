@@ -19,6 +19,8 @@ CATEGORIES = ("error", "warning", "note")
 #: The status of most tools; the format does not define it.
 FOUND_ISSUES = frozenset([1])
 
+SMALLER = "have the tool leave out code snippets and contents of files"
+
 _JSON = Json("sarif")
 _VERSION = "2.1.0"
 _NOTIFICATIONS = ("toolExecutionNotifications", "toolConfigurationNotifications")
