@@ -16,7 +16,7 @@ from bbmeasure.capture.spool import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from tests.steps.live import pause
 
-PYLINT = '{"messages": [{"type": "error", "path": "a.py", "line": 1}], "statistics": {}}'
+FLAKE8 = "a.py:1:1: F401 'os' imported but unused\n"
 #: The time limit of a parser in tests that do not test it, in seconds.
 LONG = 100
 
@@ -72,9 +72,9 @@ class TestResults(PoolCase):
     @defer.inlineCallbacks
     def test_linter(self) -> Any:
         """The issues of a linter are counted under the name of the step, by category and by file."""
-        job = ParserJob("pylint", name="lint", issues=True, by_file=True)
-        records = yield self.parse(PYLINT, job)
-        assert records == job.run(PYLINT)
+        job = ParserJob("flake8", name="lint", issues=True, by_file=True)
+        records = yield self.parse(FLAKE8, job)
+        assert records == job.run(FLAKE8)
         assert {record.name for record in records} == {"lint", "lint_by_category", "lint_by_file"}
 
     @defer.inlineCallbacks
@@ -157,7 +157,7 @@ class TestLimits(PoolCase):
         hanging = [self.parse("", ParserJob("junit"), "pr") for _ in range(6)]
         self.patch(parser_pool, "command", real)
         for builder in ("nightly", "weekly"):
-            assert len((yield self.parse(PYLINT, ParserJob("pylint"), builder)))
+            assert len((yield self.parse(FLAKE8, ParserJob("flake8"), builder)))
         assert not any(one.called for one in hanging)
         self.pool.kill_all()
         yield self.failure(hanging[0], LimitError)
