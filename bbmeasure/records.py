@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 from bbmeasure import units
@@ -191,13 +191,36 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real)
 
 
+#: Kinds of which a negative value is impossible, unless it is a difference.
+_NEVER_NEGATIVE = frozenset([Kind.COUNT, Kind.DURATION, Kind.SIZE])
+
+
+def check_kind(kind: Kind, unit: str) -> None:
+    """RecordError where a value in ``unit`` cannot be of ``kind``: a duration in bytes, a count in seconds.
+
+    A number has any unit.  Any kind may be without a unit, and a count may have a custom one.
+    """
+    found = units.find(unit)
+    is_custom = found.base.startswith("{") and not found.base.endswith("/s")
+    if kind is Kind.NUMBER or found.kind == kind.value or unit in ("", "1") or (kind is Kind.COUNT and is_custom):
+        return
+    raise RecordError(f"unit {unit!r} with kind {kind.value!r}: expected kind {found.kind!r}, or another unit")
+
+
+def check_possible(kind: Kind, values: Sequence[float]) -> None:
+    """RecordError for a negative count, duration or size."""
+    if kind in _NEVER_NEGATIVE and values and min(values) < 0:
+        raise RecordError(f"{kind.value} {min(values):.6g}: expected 0 or more; kind='number' allows a difference")
+
+
 @dataclass(frozen=True, init=False)
 class Record:
     """A measured value in base units, with its kind, unit, direction and tags.
 
     The constructor takes ``value`` in any unit of :mod:`bbmeasure.units` and converts it to the base unit.  ``samples``
     are measurements of the same value in the same unit; ``value`` defaults to their median.  ``kind`` defaults to that
-    of the unit, to NUMBER without a unit, and to TEXT for a text.  Raises RecordError or UnitError for invalid values.
+    of the unit, to NUMBER without a unit, and to TEXT for a text.  A count, duration or size is at least 0, except in
+    a ``signed`` record, which is a difference.  Raises RecordError or UnitError for invalid values.
     """
 
     name: str
@@ -207,6 +230,7 @@ class Record:
     better: Direction
     tags: Mapping[str, str]
     samples: Tuple[float, ...]
+    signed: bool = field(default=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -218,10 +242,12 @@ class Record:
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
         samples: Sequence[float] = (),
+        signed: bool = False,
     ) -> None:
         fields = self.__dict__  # faster than object.__setattr__ in a frozen dataclass
         fields["name"] = canonical_series(check_text("name", name, LONGEST_NAME))
         fields["better"] = direction(better)
+        fields["signed"] = signed
         fields["tags"] = check_tags({} if tags is None else tags)
         chosen = None if kind is None else choose(Kind, kind, "kind")
         if isinstance(value, str):
@@ -246,8 +272,10 @@ class Record:
             quantity = units.to_base(check_number(value), unit or "1")
         fields["value"] = quantity.value
         fields["unit"] = quantity.unit
-        fields["kind"] = chosen or Kind(quantity.kind)
+        fields["kind"] = kind = chosen or Kind(quantity.kind)
         fields["samples"] = checked_samples
+        if not signed:
+            check_possible(kind, (quantity.value, *checked_samples))
 
 
 def _text_kind(kind: Optional[Kind], unit: Optional[str], samples: Sequence[float]) -> Kind:

@@ -2,14 +2,14 @@
 
 Inside bbmeasure a value is always in the base unit of its dimension: seconds (``s``), bytes (``bytes``), the
 dimensionless ``1``, or one of the few others below.  A custom unit is written in braces, as in UCUM and OpenTelemetry:
-``{request}`` is a base unit.  Runs on a worker's Python 3.7 too.
+``{request}`` is a base unit, and so is the rate ``{request}/s``.  Runs on a worker's Python 3.7 too.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, Iterable, NamedTuple, Tuple
 
 from bbmeasure.errors import UnitError
 
@@ -43,20 +43,22 @@ def _known() -> Dict[str, Unit]:
             units[spelling] = Unit(base, multiplier, divisor, kind)
 
     add("ns nanosecond nanoseconds", "s", 1, 10**9, "duration")
-    add("us \u00b5s \u03bcs microsecond microseconds", "s", 1, 10**6, "duration")
-    add("ms msec millisecond milliseconds", "s", 1, 10**3, "duration")
+    add("us usec usecs \u00b5s \u03bcs microsecond microseconds", "s", 1, 10**6, "duration")
+    add("ms msec msecs millisecond milliseconds", "s", 1, 10**3, "duration")
     add("s sec secs second seconds", "s", 1, 1, "duration")
     add("min mins minute minutes", "s", 60, 1, "duration")
     add("h hr hour hours", "s", 3600, 1, "duration")
     add("d day days", "s", 86400, 1, "duration")
     add("bytes byte B By", "bytes", 1, 1, "size")
     add("bit bits", "bytes", 1, 8, "size")
-    for power, prefix in enumerate(("k", "M", "G", "T", "P"), start=1):
+    add("bit/s", "bytes/s", 1, 8, "number")
+    for power, prefix in enumerate(("k", "M", "G", "T", "P", "E"), start=1):
         spellings = f"{prefix}B {prefix.upper()}B"
         add(spellings, "bytes", 1000**power, 1, "size")
         add(f"{prefix.upper()}iB", "bytes", 1024**power, 1, "size")
         add(f"{prefix}B/s {prefix.upper()}B/s", "bytes/s", 1000**power, 1, "number")
         add(f"{prefix.upper()}iB/s", "bytes/s", 1024**power, 1, "number")
+        add(f"{prefix}bit/s", "bytes/s", 1000**power, 8, "number")
     add("bytes/s B/s By/s", "bytes/s", 1, 1, "number")
     add("1", "1", 1, 1, "number")
     add("count counts", "1", 1, 1, "count")
@@ -73,7 +75,7 @@ def _known() -> Dict[str, Unit]:
 
 
 _UNITS = _known()
-_CUSTOM = re.compile(r"\{[^{}\s\"\\\x00-\x1f\x7f\ud800-\udfff]{1,60}\}\Z")
+_CUSTOM = re.compile(r"(\{[^{}\s\"\\\x00-\x1f\x7f\ud800-\udfff]{1,60}\})(?:/(s|min|h))?\Z")
 _QUANTITY = re.compile(
     r"(?P<number>[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*(?P<unit>\S*)\Z"
 )
@@ -89,11 +91,28 @@ def find(unit: str) -> Unit:
     known_unit = _UNITS.get(unit)
     if known_unit is not None:
         return known_unit
-    if _CUSTOM.match(unit):
+    custom = _CUSTOM.match(unit)
+    if custom and custom.group(2):
+        return Unit(f"{custom.group(1)}/s", 1, _UNITS[custom.group(2)].multiplier, "number")
+    if custom:
         return Unit(unit, 1, 1, "number")
+    listed = ", ".join(nearest(unit, known()))
     raise UnitError(
-        f"unit {unit[:60]!r}: expected one of {', '.join(known())}, or a custom unit in braces such as {{request}}"
+        f"unit {unit[:60]!r}: expected one of the known such as {listed}, or a custom one such as {{request}}"
     )
+
+
+def nearest(unit: str, units: Iterable[str]) -> Tuple[str, ...]:
+    """The three of ``units`` that are spelled most like ``unit``, the nearest first."""
+    from difflib import SequenceMatcher  # imported here: it takes 2 ms, and only an error needs it
+
+    wanted = unit[:60]
+
+    def likeness(candidate: str) -> Tuple[float, float]:
+        ignoring_case = SequenceMatcher(None, wanted.lower(), candidate.lower()).ratio()
+        return ignoring_case, SequenceMatcher(None, wanted, candidate).ratio()
+
+    return tuple(sorted(units, key=likeness, reverse=True)[:3])
 
 
 def to_base(value: float, unit: str) -> Quantity:
@@ -155,7 +174,15 @@ def _digits(value: float) -> str:
 
 
 _SECONDS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
-_BYTES = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "bytes"))
+_BYTES = (
+    (1024.0**6, "EiB"),
+    (1024.0**5, "PiB"),
+    (1024.0**4, "TiB"),
+    (1024.0**3, "GiB"),
+    (1024.0**2, "MiB"),
+    (1024.0, "KiB"),
+    (1.0, "bytes"),
+)
 
 
 def format(value: float, unit: str = "1", kind: str = "") -> str:
@@ -169,4 +196,7 @@ def format(value: float, unit: str = "1", kind: str = "") -> str:
         return _scaled(value, _BYTES) + unit[len("bytes") :]
     if kind == "ratio" and unit == "1":
         return f"{_digits(value * 100)} %"
-    return _digits(value) if unit == "1" else f"{_digits(value)} {unit.strip('{}')}"
+    if unit == "1":
+        return _digits(value)
+    shown = "\u00b0C" if unit == "Cel" else unit.replace("{", "").replace("}", "")
+    return f"{_digits(value)} {shown}"

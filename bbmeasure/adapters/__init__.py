@@ -23,7 +23,7 @@ from bbmeasure.errors import ParseError, UnknownAdapterError
 from bbmeasure.records import Record
 
 #: The longest output that an adapter parses, in characters.
-LONGEST_TEXT = 16 * 1024 * 1024
+LONGEST_TEXT = 64 * 1024 * 1024
 
 Parsed = TypeVar("Parsed", Issue, Record)
 
@@ -41,8 +41,15 @@ class Adapter:
         self.categories: Sequence[str] = getattr(module, "CATEGORIES", ())
         #: The exit statuses other than 0 by which a linter reports issues.
         self.found_issues: frozenset[int] = getattr(module, "FOUND_ISSUES", frozenset())
+        #: The exit statuses other than 0 of a run whose output is complete: tests failed, issues were found.
+        self.measured_statuses: frozenset[int] = self.found_issues | getattr(module, "MEASURED_STATUSES", frozenset())
         #: Whether the tool writes its output to stderr.
         self.on_stderr: bool = getattr(module, "ON_STDERR", False)
+        #: Whether each line of the output is short and complete by itself, as in a build log.  Any other output is a
+        #: document, which a step reads from a file, because a worker cuts long lines.
+        self.line_based: bool = getattr(module, "LINE_BASED", self.on_stderr)
+        #: How the tool is made to write less, for the message about an output that is too large.
+        self.smaller: str = getattr(module, "SMALLER", "")
 
     def __repr__(self) -> str:
         return f"<Adapter {self.name}>"
@@ -73,6 +80,9 @@ class Adapter:
             raise ParseError(self.name, 0, f"{units.excerpt(repr(text))}: expected a string")
         if len(text) > LONGEST_TEXT:
             raise ParseError(self.name, 0, f"{len(text)} characters: expected at most {LONGEST_TEXT}")
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise ParseError(self.name, line, "NUL character: expected text in UTF-8 (PowerShell's > writes UTF-16)")
         try:
             return parse(text[1:] if text.startswith("\ufeff") else text)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError) as error:

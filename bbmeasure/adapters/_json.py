@@ -43,6 +43,13 @@ class Json:
                     failure = ParseError(self.tool, line, f"expected JSON ({error.msg}, column {error.colno})")
         raise failure
 
+    def whole(self, text: str) -> list[Any]:
+        """Decode a document that is a list; ParseError where it is another."""
+        document = self.load(text)
+        if not isinstance(document, list):
+            raise self._unexpected("document", "a list", document)
+        return document
+
     def load_lines(self, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Decode the object on each line; yields it with its line number."""
         for number, line in lines(text.lstrip("\ufeff")):
@@ -76,6 +83,19 @@ class Json:
         if not isinstance(value, list):
             raise self._unexpected(key, "a list", value)
         return value
+
+    def named(self, fields: Mapping[str, Any], key: str) -> str:
+        """The string at ``key``; ParseError where it is missing, null or empty."""
+        value = self.text(fields, key)
+        if not value:
+            raise self._unexpected(key, "a non-empty string", None)
+        return value
+
+    def present(self, fields: Mapping[str, Any], *keys: str) -> None:
+        """ParseError where one of ``keys`` is missing; a null is present."""
+        for key in keys:
+            if key not in fields:
+                raise ParseError(self.tool, 0, f"expected a field {key}, got {excerpt(', '.join(map(str, fields)))}")
 
     def inner(self, fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         """The object at ``key``; an empty one where it is missing or null."""

@@ -9,8 +9,8 @@ from typing import Optional
 
 from bbmeasure import units
 from bbmeasure.adapters._text import clean, clean_tags
-from bbmeasure.errors import UnitError
-from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, Direction, Kind, Record
+from bbmeasure.errors import RecordError, UnitError
+from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, Direction, Kind, Record, check_possible
 
 LOWER = Direction.LOWER
 HIGHER = Direction.HIGHER
@@ -19,8 +19,8 @@ HIGHER = Direction.HIGHER
 class Records:
     """The records of one output, in the order of :meth:`add`.
 
-    Leaves out values that are not finite (some tools print NaN).  Of several records with the same name and tags the
-    first is kept, or with ``latest`` the last.
+    Leaves out values that are not finite (some tools print NaN), and negative counts, durations and sizes.  Of several
+    records with the same name and tags the first is kept, or with ``latest`` the last.
     """
 
     def __init__(self) -> None:
@@ -48,10 +48,10 @@ class Records:
 
         Excess samples are dropped evenly; a single sample is the value, and not a sample.
         """
-        finite = [sample for sample in samples if _is_finite(sample, unit)]
+        finite = [sample for sample in samples if _is_possible(sample, unit, kind)]
         if value is None:
             value = statistics.median(finite) if finite else math.nan
-        if not _is_finite(value, unit):
+        if not _is_possible(value, unit, kind):
             return
         named = clean(name, LONGEST_NAME - len(suffix)) + suffix
         cleaned = clean_tags(tags or {})
@@ -68,6 +68,32 @@ class Records:
             samples=thin(finite, MOST_SAMPLES) if len(finite) > 1 else (),
         )
 
+    def add_coverage(self, what: str, rate: Optional[float], counts: Optional[tuple[float, float]]) -> None:
+        """Add ``coverage_WHAT`` and ``coverage_missing_WHAT`` from the covered and all ``counts``, else from the rate.
+
+        Leaves out what is unknown or NaN.  ValueError for a rate that is not within 0 and 1, and for more covered than
+        all.
+        """
+        if rate is not None and math.isfinite(rate):
+            check_rate(rate)
+        else:
+            rate = None
+        if counts is not None:
+            covered, total = counts
+            if not 0 <= covered <= total:
+                raise ValueError(f"{covered:.6g} covered {what} of {total:.6g}: expected 0 to {total:.6g}")
+            rate = covered / total if total else rate
+        if rate is not None:
+            self.add(f"coverage_{what}", min(rate, 1.0), kind=Kind.RATIO, better=HIGHER)
+        if counts is not None:
+            self.add(f"coverage_missing_{what}", total - covered, kind=Kind.COUNT, better=LOWER)
+
+
+def check_rate(rate: float) -> None:
+    """ValueError for a coverage that is not within 0 and 1, apart from rounding."""
+    if not 0 <= rate <= 1 + 1e-9:
+        raise ValueError(f"coverage {rate:.6g}: expected 0 to 1")
+
 
 def thin(samples: Sequence[float], most: int) -> tuple[float, ...]:
     """At most ``most`` of ``samples``, evenly spaced, including the first."""
@@ -76,12 +102,13 @@ def thin(samples: Sequence[float], most: int) -> tuple[float, ...]:
     return tuple(samples[number * len(samples) // most] for number in range(most))
 
 
-def _is_finite(value: float, unit: str) -> bool:
-    """Whether ``value`` is finite, also after conversion to its base unit."""
+def _is_possible(value: float, unit: str, kind: Optional[Kind]) -> bool:
+    """Whether a record can have this value: it is finite in its base unit, and not a negative count."""
     if not math.isfinite(value):
         return False
     try:
-        units.to_base(value, unit)
-    except UnitError:
+        quantity = units.to_base(value, unit)
+        check_possible(kind or Kind(quantity.kind), (quantity.value,))
+    except (UnitError, RecordError):
         return False
     return True

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping
+from typing import Optional
 
 from bbmeasure import units
 from bbmeasure.ansi import strip_ansi
@@ -14,6 +15,8 @@ from bbmeasure.records import LONGEST_NAME, LONGEST_TAG_KEY, LONGEST_TAG_VALUE, 
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3}){1,5}(?:\.[0-9]*)?\Z")
+_THOUSANDS_IN_POINTS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3}){1,5},[0-9]*\Z")
 _LARGEST_LINE_NUMBER = 2**31
 
 
@@ -56,11 +59,29 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def number(tool: str, text: str, line: int = 0) -> float:
-    """Parse a finite number; ParseError where ``text`` is none."""
+    """Parse a finite number; ParseError for any other text."""
     try:
         return units.read_number(text)
     except UnitError:
         raise ParseError(tool, line, f"{units.excerpt(text)}: expected one number") from None
+
+
+def decimal(text: str) -> Optional[float]:
+    """A finite number of which the decimal or thousands separator may be a comma; None where it is none.
+
+    ``1,002.5`` is 1002.5, and so is ``1.002,5``; ``61,123456`` and ``0,123`` have a decimal comma.
+    """
+    text = text.strip()
+    if _THOUSANDS.match(text):
+        text = text.replace(",", "")
+    elif _THOUSANDS_IN_POINTS.match(text):
+        text = text.replace(".", "").replace(",", ".")
+    elif text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    try:
+        return units.read_number(text)
+    except UnitError:
+        return None
 
 
 def line_number(value: object) -> int:

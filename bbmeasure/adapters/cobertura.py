@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bbmeasure.adapters._records import HIGHER, LOWER, Records
-from bbmeasure.adapters._text import number
+from bbmeasure.adapters._records import Records
+from bbmeasure.adapters._text import decimal
 from bbmeasure.adapters._xml import elements
 from bbmeasure.errors import ParseError
-from bbmeasure.records import Kind, Record
+from bbmeasure.records import Record
+from bbmeasure.units import excerpt
+
+#: ``--fail-under`` of coverage.py exits with 2, that of gcovr with 2, 4 or 6 by line, branch or both:
+#: https://gcovr.com/en/stable/manpage.html
+MEASURED_STATUSES = frozenset([2, 4, 6])
 
 _TOOL = "cobertura"
 
@@ -18,7 +23,8 @@ def parse(text: str) -> list[Record]:
     ``coverage_missing_branches``: the same names as those of coverage.py.
 
     The root's attributes are those of https://github.com/cobertura/web/blob/master/htdocs/xml/coverage-04.dtd.  Counts
-    are preferred to rates, which tools round.
+    are preferred to rates, which tools round.  What is not a number, such as a rate of NaN, is left out and the rest
+    is kept; a rate outside 0 to 1 is a ParseError.
     """
     if not text.strip():
         return []
@@ -30,16 +36,14 @@ def parse(text: str) -> list[Record]:
             _add(records, element.attributes, "line", "lines")
             if element.attributes.get("branches-valid") != "0":
                 _add(records, element.attributes, "branch", "branches")
+            if not records.listed:
+                rate = excerpt(element.attributes["line-rate"])
+                raise ParseError(_TOOL, 1, f"line-rate {rate}: expected one number from 0 to 1")
     return records.listed
 
 
 def _add(records: Records, attributes: Mapping[str, str], one: str, many: str) -> None:
     """Add the covered ratio and the missing count."""
-    rate, valid, covered = (attributes.get(key, "") for key in (f"{one}-rate", f"{many}-valid", f"{many}-covered"))
-    ratio = number(_TOOL, rate) if rate else None
-    if valid and covered:
-        total, covered_count = number(_TOOL, valid), number(_TOOL, covered)
-        ratio = covered_count / total if total else ratio
-        records.add(f"coverage_missing_{many}", total - covered_count, kind=Kind.COUNT, better=LOWER)
-    if ratio is not None:
-        records.add(f"coverage_{many}", ratio, kind=Kind.RATIO, better=HIGHER)
+    rate = decimal(attributes.get(f"{one}-rate", "").replace(",", "."))  # some tools write the comma of their locale
+    total, covered = (decimal(attributes.get(f"{many}-{what}", "")) for what in ("valid", "covered"))
+    records.add_coverage(many, rate, None if total is None or covered is None else (covered, total))

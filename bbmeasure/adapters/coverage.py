@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from bbmeasure.adapters._json import Json
-from bbmeasure.adapters._records import HIGHER, LOWER, Records
-from bbmeasure.records import Kind, Record
+from bbmeasure.adapters._records import HIGHER, Records, check_rate
+from bbmeasure.records import Record
+
+#: ``coverage json --fail-under`` exits with 2 and writes the report nevertheless:
+#: https://coverage.readthedocs.io/en/latest/config.html#report-fail-under
+MEASURED_STATUSES = frozenset([2])
+
+SMALLER = "capture the total alone: coverage report --format=total, with unit='%' in place of the parser"
 
 _JSON = Json("coverage")
 
@@ -25,7 +32,10 @@ def parse(text: str) -> list[Record]:
     document = _JSON.mapping(_JSON.load(text), "document")
     totals = _JSON.mapping(document.get("totals"), "totals")
     records = Records()
-    records.add("coverage", _JSON.number(totals, "percent_covered"), unit="%", better=HIGHER)
+    percent = _JSON.number(totals, "percent_covered")
+    if math.isfinite(percent):
+        check_rate(percent / 100)
+        records.add("coverage", percent, unit="%", better=HIGHER)
     _add(records, totals, "lines", "num_statements")
     if "num_branches" in totals:
         _add(records, totals, "branches", "num_branches")
@@ -35,7 +45,4 @@ def parse(text: str) -> list[Record]:
 def _add(records: Records, totals: Mapping[str, Any], what: str, total_key: str) -> None:
     """Add the covered ratio, 1 for a total of 0, and the missing count."""
     total = _JSON.number(totals, total_key)
-    covered = _JSON.number(totals, f"covered_{what}")
-    ratio = covered / total if total else 1.0
-    records.add(f"coverage_{what}", ratio, kind=Kind.RATIO, better=HIGHER)
-    records.add(f"coverage_missing_{what}", _JSON.number(totals, f"missing_{what}"), kind=Kind.COUNT, better=LOWER)
+    records.add_coverage(what, 1.0, (_JSON.number(totals, f"covered_{what}"), total))

@@ -6,12 +6,16 @@ from bbmeasure.adapters import lint
 from bbmeasure.adapters._text import line_number
 from bbmeasure.adapters._xml import elements
 from bbmeasure.adapters.lint import Issue
+from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
 
 #: The document is on stderr.
 ON_STDERR = True
 
 CATEGORIES = ("error", "warning", "style", "performance", "portability", "information")
+
+#: The status of ``--error-exitcode=1``; without that option it is 0.
+FOUND_ISSUES = frozenset([1])
 
 #: The IDs of messages about the run rather than the code.
 _ABOUT_THE_RUN = frozenset(["checkersReport", "logChecker"])
@@ -25,10 +29,13 @@ def issues(text: str) -> list[Issue]:
     ``Checking ...`` within it are character data.
     """
     found: list[Issue] = []
-    is_open = False
+    is_open = is_cppcheck = False
     for element in elements("cppcheck", text, ("results",)):
+        is_cppcheck = is_cppcheck or "version" in element.attributes or element.name == "errors"
         if element.name == "error":
             severity = element.attributes.get("severity", "")
+            if not severity:
+                raise ParseError("cppcheck", 0, "element error: expected an attribute severity")
             is_open = element.attributes.get("id") not in _ABOUT_THE_RUN and severity != "none"
             if is_open:
                 found.append(Issue(severity, severity=severity))
@@ -36,6 +43,8 @@ def issues(text: str) -> list[Issue]:
             file, line = element.attributes.get("file", ""), line_number(element.attributes.get("line"))
             found[-1] = Issue(found[-1].category, file, line, found[-1].severity)
             is_open = False
+    if not is_cppcheck:
+        raise ParseError("cppcheck", 0, "element results: expected an attribute version or an element errors")
     return found
 
 

@@ -24,13 +24,15 @@ def issues(text: str) -> list[Issue]:
     file or an unused directive.
     """
     found = []
-    for result in _JSON.mappings(_JSON.load(text), "results"):
+    for result in _JSON.mappings(_JSON.whole(text), "results"):
+        _JSON.present(result, "filePath")
         file = _JSON.text(result, "filePath")
-        found += [_issue(message, file) for message in _JSON.mappings(result.get("messages"), "messages")]
+        found += [_issue(message, file) for message in _JSON.mappings(_JSON.required(result, "messages"), "messages")]
     return found
 
 
 def _issue(message: Mapping[str, Any], file: str) -> Issue:
+    _JSON.present(message, "ruleId")
     without = "fatal" if message.get("fatal") is True else "no-rule"
     return Issue(
         category=_JSON.text(message, "ruleId", without),

@@ -13,6 +13,7 @@ from bbmeasure.units import excerpt
 
 #: A crash exits with 1 too: https://flake8.pycqa.org/en/latest/user/invocation.html
 FOUND_ISSUES = frozenset([1])
+LINE_BASED = True
 
 # The formats are `default` and `pylint` of
 # https://github.com/PyCQA/flake8/blob/main/src/flake8/formatting/default.py

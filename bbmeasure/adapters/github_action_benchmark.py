@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
 from bbmeasure import units
@@ -24,7 +25,10 @@ _SMALLER = frozenset(
 )
 _PER_ITEM = frozenset(["iter", "iteration", "op", "ops", "call", "run", "query"])
 _WORDS = {"kilobytes": "kB", "megabytes": "MB", "gigabytes": "GB"}
-_PER_SECOND = frozenset(["s", "sec", "second"])
+_PER_TIME = {"s": "s", "sec": "s", "second": "s", "min": "min", "minute": "min", "h": "h", "hour": "h"}
+#: What is counted as work, without a plural s.
+_WORK = frozenset(["op", "iter", "iteration", "call", "run", "query", "querie", "req", "request", "item", "row"])
+_WORK |= frozenset(["", "1", "operation", "transaction", "event", "message", "msg", "frame", "element", "token"])
 
 
 class _Unit(NamedTuple):
@@ -32,6 +36,8 @@ class _Unit(NamedTuple):
 
     unit: str
     better: Direction
+    #: Whether it is work per time, which is better higher whatever the tool.
+    is_throughput: bool = False
 
 
 def parse(text: str) -> list[Record]:
@@ -43,20 +49,50 @@ def parse(text: str) -> list[Record]:
     "Custom benchmarks" in https://github.com/benchmark-action/github-action-benchmark and ``BenchmarkResult`` in
     its src/extract.ts
     """
-    text = text.strip("\ufeff \t\r\n;")
-    if not text:
+    document = _load(text)
+    if document is None:
         return []
-    text = text[len(_SCRIPT) :] if text.startswith(_SCRIPT) else text
-    document = _JSON.load(text)
     records = Records()
     if isinstance(document, list):
+        for bench in _JSON.mappings(document, "benchmarks"):
+            _JSON.present(bench, "name", "unit", "value")
         _add(records, document, None, {})
         return records.listed
+    newest = {run.suite: run for run in _runs(document)}
+    return [record for run in newest.values() for record in run.records]
+
+
+class Run(NamedTuple):
+    """The records of one run of a suite: when it was, in unix seconds, and the commit that was measured."""
+
+    suite: str
+    time: Optional[float]
+    commit: str
+    records: list[Record]
+
+
+def parse_runs(text: str) -> Iterator[Run]:
+    """Every run of a data file, oldest first within a suite."""
+    document = _load(text)
+    return iter(()) if document is None else _runs(document)
+
+
+def _load(text: str) -> Any:
+    """The document of a list, a JSON file or a script; None if there is none."""
+    text = text.strip("\ufeff \t\r\n;")
+    return _JSON.load(text[len(_SCRIPT) :] if text.startswith(_SCRIPT) else text) if text else None
+
+
+def _runs(document: Any) -> Iterator[Run]:
     entries = _JSON.mapping(_JSON.mapping(document, "document").get("entries"), "entries")
     for suite, runs in entries.items():
-        for run in list(_JSON.mappings(runs, "suite"))[-1:]:
+        for run in _JSON.mappings(runs, "suite"):
+            records = Records()
             _add(records, _JSON.required(run, "benches"), _direction(_JSON.text(run, "tool")), {"suite": suite})
-    return records.listed
+            date, commit = run.get("date"), run.get("commit")
+            time = date / 1000 if isinstance(date, float) and math.isfinite(date) else None
+            identifier = commit.get("id") if isinstance(commit, dict) else None
+            yield Run(suite, time, identifier if isinstance(identifier, str) else "", records.listed)
 
 
 def _add(records: Records, benches: list[Any], better: Optional[Direction], tags: Mapping[str, str]) -> None:
@@ -64,7 +100,8 @@ def _add(records: Records, benches: list[Any], better: Optional[Direction], tags
         value = bench.get("value")
         measured = number(_TOOL, value) if isinstance(value, str) else _JSON.number(bench, "value")
         unit = _unit(_string(bench, "unit"))
-        records.add(_string(bench, "name"), measured, unit=unit.unit, better=better or unit.better, tags=tags)
+        direction = unit.better if unit.is_throughput else better or unit.better
+        records.add(_string(bench, "name"), measured, unit=unit.unit, better=direction, tags=tags)
 
 
 def _string(bench: Mapping[str, Any], key: str) -> str:
@@ -86,10 +123,23 @@ def _unit(written: str) -> _Unit:
     spelling = _spelling(written) or (_spelling(numerator) if denominator.lower() in _PER_ITEM else None)
     if spelling is not None:
         return _with_direction(spelling)
-    if denominator.lower() in _PER_SECOND:
-        return _with_direction("1/s")
+    if denominator.lower() in _PER_TIME:
+        return _rate(numerator.strip(), denominator.lower())
     custom = "{" + "".join("_" if char.isspace() or char in '{}"\\' else char for char in written.strip())[:60] + "}"
     return _Unit(custom if _known(custom) else "1", Direction.NONE)
+
+
+def _rate(numerator: str, denominator: str) -> _Unit:
+    """The unit of ``ops/sec`` or ``frames/s``; of another rate, such as ``errors/s``, the tool has the direction."""
+    per = _PER_TIME[denominator]
+    spelling = _spelling(f"{numerator}/{per}")
+    if spelling is not None:
+        return _with_direction(spelling)
+    is_throughput = numerator.lower().rstrip("s") in _WORK
+    custom = f"{{{numerator.lower()}}}/{per}"
+    if per == "s" and is_throughput:
+        return _Unit("1/s", HIGHER, is_throughput=True)
+    return _Unit(custom if _known(custom) else "1", HIGHER, is_throughput)
 
 
 def _spelling(written: str) -> Optional[str]:
@@ -111,4 +161,5 @@ def _with_direction(unit: str) -> _Unit:
     found = units.find(unit)
     if found.kind == Kind.DURATION.value:
         return _Unit(unit, LOWER)
-    return _Unit(unit, HIGHER if found.base.endswith("/s") else Direction.NONE)
+    is_rate = found.base.endswith("/s")
+    return _Unit(unit, HIGHER if is_rate else Direction.NONE, is_rate)

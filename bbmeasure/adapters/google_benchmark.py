@@ -11,6 +11,8 @@ from bbmeasure.adapters._text import clean
 from bbmeasure.errors import ParseError
 from bbmeasure.records import LONGEST_TAG_KEY, Direction, Record
 
+SMALLER = "report the aggregates alone: --benchmark_report_aggregates_only=true"
+
 _JSON = Json("google-benchmark")
 _TIME_UNITS = ("ns", "us", "ms", "s")
 

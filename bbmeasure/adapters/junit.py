@@ -3,84 +3,167 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Optional
 
-from bbmeasure import units
 from bbmeasure.adapters._records import HIGHER, LOWER, Records
-from bbmeasure.adapters._xml import elements
-from bbmeasure.errors import UnitError
+from bbmeasure.adapters._text import decimal
+from bbmeasure.adapters._xml import Element, elements
 from bbmeasure.records import Direction, Kind, Record
 
-#: The outcome for each element within a testcase.
-_OUTCOMES = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+#: Tests failed: 1 of pytest, Jest, googletest, Maven and most others, 8 of CTest, 100 of cargo-nextest.
+MEASURED_STATUSES = frozenset([1, 8, 100])
+
 _DIRECTIONS: Mapping[str, Direction] = {"tests": HIGHER, "failures": LOWER, "errors": LOWER, "skipped": LOWER}
+#: The outcomes from the least to the worst.
+_WORSE = ("", "skipped", "failures", "errors")
+#: The outcome of each element within a test case; those of a retry that passed (``flakyFailure``) are none.
+_CHILDREN = {
+    "failure": "failures",
+    "error": "errors",
+    "skipped": "skipped",
+    "disabled": "skipped",
+    "ignored": "skipped",
+}
+#: The outcome of the values of the attributes ``status`` and ``result``, in lower case without blanks, ``-`` and ``_``.
+_STATUSES = {
+    **dict.fromkeys(["fail", "failed", "failure"], "failures"),
+    **dict.fromkeys(["error", "errored", "broken"], "errors"),
+    **dict.fromkeys(["skip", "skipped", "disabled", "ignored", "ignore", "pending", "suppressed"], "skipped"),
+    **dict.fromkeys(["notrun", "notexecuted", "inconclusive", "excluded"], "skipped"),
+}
+#: The attributes of a suite that count tests that did not run.
+_SKIPPED = ("skipped", "skips", "skip", "ignored", "disabled")
 
 
 def parse(text: str) -> list[Record]:
     """``junit_tests``, ``junit_failures``, ``junit_errors``, ``junit_skipped``, and ``junit_time``, the total time.
 
-    Counts test cases, as tools disagree on the attributes of a suite; the attributes of the outermost suites are summed
-    only for a file without test cases.  There is no standard; the closest are
-    https://github.com/testmoapp/junitxml, and
+    Counts test cases, as tools disagree on the attributes of a suite, which are used only for a suite without test
+    cases.  The worst outcome of a test case counts, of its children and its ``status``.  A failure or error of a suite
+    counts beside those of its test cases.  A total with a time that is not a number is left out.  There is no standard;
+    the closest are https://github.com/testmoapp/junitxml, and
     https://github.com/apache/maven-surefire/blob/master/maven-surefire-plugin/src/site/resources/xsd/surefire-test-report.xsd
     """
     if not text.strip():
         return []
-    cases, suites = _Tally(), _Tally()
-    outermost = 0
-    for element in elements("junit", text, ("testsuites", "testsuite")):
-        outermost = 1 if element.name == "testsuites" else outermost
-        if element.name == "testcase":
-            cases.begin(element.attributes)
-        elif element.name == "testsuite" and element.depth <= outermost:
-            suites.add_suite(element.attributes)
-        elif element.name in _OUTCOMES:
-            cases.end(_OUTCOMES[element.name])
-    tally = suites if suites.counts["tests"] and not cases.counts["tests"] else cases
+    root = _read(text)
+    counts: dict[str, float] = dict.fromkeys(_DIRECTIONS, 0)
+    for what, count in root.outcomes():
+        counts[what] += count
     records = Records()
-    for what, count in tally.counts.items():
+    for what, count in counts.items():
         records.add(f"junit_{what}", count, kind=Kind.COUNT, better=_DIRECTIONS[what])
-    records.add("junit_time", math.fsum(tally.times), unit="s", better=LOWER)
+    records.add("junit_time", root.time(), unit="s", better=LOWER)
     return records.listed
 
 
-class _Tally:
-    """Counts of tests by outcome, and their times."""
+class _Suite:
+    """A suite, or the document as a whole, with its test cases by outcome."""
 
-    def __init__(self) -> None:
-        self.counts: dict[str, float] = dict.fromkeys(_DIRECTIONS, 0)
-        self.times: list[float] = []
-        self._is_open = False
+    def __init__(self, element: Optional[Element]) -> None:
+        self.attributes: Mapping[str, str] = element.attributes if element else {}
+        self.depth = element.depth if element else -1
+        self.suites: list[_Suite] = []
+        self.cases: dict[str, int] = {}
+        self.own: dict[str, int] = {}
+        self.times: list[str] = []
 
-    def begin(self, attributes: Mapping[str, str]) -> None:
-        """Add a test case; the status ``notrun`` of googletest is a skipped one."""
-        self.counts["tests"] += 1
-        self._is_open = True
-        self.times.append(_seconds(attributes))
-        if attributes.get("status") == "notrun":
-            self.end("skipped")
+    @property
+    def has_cases(self) -> bool:
+        """Whether it or a suite within it has a test case."""
+        return bool(self.cases) or any(suite.has_cases for suite in self.suites)
 
-    def end(self, outcome: str) -> None:
-        """Set the outcome of the test case; the first one counts."""
-        if self._is_open:
-            self.counts[outcome] += 1
-            self._is_open = False
+    def outcomes(self) -> Iterator[tuple[str, float]]:
+        """Each count of the suite and the suites within it."""
+        if self.depth >= 0 and not self.has_cases and "tests" in self.attributes:
+            yield from self._attributed()
+            return
+        for outcome, count in self.cases.items():
+            yield "tests", count
+            if outcome:
+                yield outcome, count
+        yield from self.own.items()
+        for suite in self.suites:
+            yield from suite.outcomes()
 
-    def add_suite(self, attributes: Mapping[str, str]) -> None:
-        """Add the counts in the attributes of a suite."""
-        for what in self.counts:
-            self.counts[what] += _number(attributes.get(what, ""))
-        self.times.append(_seconds(attributes))
+    def _attributed(self) -> Iterator[tuple[str, float]]:
+        """The counts in the attributes of a suite without test cases, at least its own failures and errors."""
+        yield "tests", _count(self.attributes.get("tests", ""))
+        yield "skipped", sum(_count(self.attributes.get(key, "")) for key in _SKIPPED)
+        for what in ("failures", "errors"):
+            yield what, max(_count(self.attributes.get(what, "")), self.own.get(what, 0))
+
+    def time(self) -> float:
+        """The total of the test cases, else of the suites without any; NaN where one of them is not a number."""
+        return math.fsum(self._all_times())
+
+    def _all_times(self) -> Iterator[float]:
+        if self.depth >= 0 and not self.has_cases and _count(self.attributes.get("tests", "")):
+            yield _seconds(self.attributes.get("time", ""))
+        yield from map(_seconds, self.times)
+        for suite in self.suites if self.has_cases or self.depth < 0 else ():
+            yield from suite._all_times()
 
 
-def _seconds(attributes: Mapping[str, str]) -> float:
-    """The time of a test, 0 where there is none; some tools write a comma as thousands separator."""
-    return _number(attributes.get("time", "").replace(",", ""))
+def _read(text: str) -> _Suite:
+    """The suites of a document within an outermost one."""
+    root = _Suite(None)
+    open_suites = [root]
+    case: Optional[_Case] = None
+    for element in elements("junit", text, ("testsuites", "testsuite")):
+        if case is not None and element.depth <= case.depth:
+            case.close()
+            case = None
+        while open_suites[-1].depth >= element.depth:
+            open_suites.pop()
+        suite = open_suites[-1]
+        if element.name == "testcase":
+            case = _Case(element, suite, case)
+        elif element.name == "testsuite":
+            open_suites.append(_Suite(element))
+            suite.suites.append(open_suites[-1])
+        elif element.name in _CHILDREN and case is not None:
+            case.add(_CHILDREN[element.name])
+        elif element.name in ("failure", "error"):
+            outcome = _CHILDREN[element.name]
+            suite.own[outcome] = suite.own.get(outcome, 0) + 1
+    if case is not None:
+        case.close()
+    return root
 
 
-def _number(text: str) -> float:
-    """Parse a non-negative number; 0 where it is invalid."""
-    try:
-        return max(0.0, units.read_number(text))
-    except UnitError:
+class _Case:
+    """A test case that is being read."""
+
+    def __init__(self, element: Element, suite: _Suite, outer: Optional[_Case]) -> None:
+        if outer is not None:
+            outer.close()
+        self.depth = element.depth
+        self._suite = suite
+        self._outcome = ""
+        suite.times.append(element.attributes.get("time", ""))
+        for key in ("status", "result"):
+            word = element.attributes.get(key, "").lower().translate({32: None, 45: None, 95: None})
+            self.add(_STATUSES.get(word, ""))
+
+    def add(self, outcome: str) -> None:
+        """Add an outcome; the worst counts."""
+        self._outcome = max(self._outcome, outcome, key=_WORSE.index)
+
+    def close(self) -> None:
+        """Count it in its suite."""
+        self._suite.cases[self._outcome] = self._suite.cases.get(self._outcome, 0) + 1
+
+
+def _seconds(text: str) -> float:
+    """A time; 0 where it is missing or negative, NaN where it is not a number."""
+    if not text.strip():
         return 0.0
+    seconds = decimal(text.strip().removesuffix("s"))
+    return math.nan if seconds is None else max(0.0, seconds)
+
+
+def _count(text: str) -> float:
+    """A count in an attribute; 0 where it is invalid or negative."""
+    return max(0.0, decimal(text) or 0.0)

@@ -14,6 +14,7 @@ from bbmeasure.units import excerpt
 
 #: 2 is a crash, invalid use or a syntax error: https://github.com/python/mypy/blob/master/mypy/main.py
 FOUND_ISSUES = frozenset([1])
+LINE_BASED = True
 
 _JSON = Json("mypy")
 _CODE = re.compile(r"\[([a-z][a-z0-9-]*)\]\Z")
@@ -36,12 +37,12 @@ def _json_issues(text: str) -> list[Issue]:
     return [
         Issue(
             category=_JSON.text(fields, "code", _NO_CODE),
-            file=_JSON.text(fields, "file"),
+            file=_JSON.named(fields, "file"),
             line=line_number(fields.get("line")),
             severity=_JSON.text(fields, "severity"),
         )
         for _number, fields in _JSON.load_lines(text)
-        if _JSON.text(fields, "severity") != "note"
+        if _JSON.named(fields, "severity") != "note"
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,15 +14,21 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Kind, Record
 from bbmeasure.units import excerpt
 
+LINE_BASED = True
+
 _TOOL = "ninja"
+#: How much the clock of a file system may deviate, in milliseconds.
+_SLACK = 20.0
 _HEADER = re.compile(r"# ninja log v[0-9]{1,3}\Z")
 
 
 class _Step(NamedTuple):
-    """A command: start and end in milliseconds since the start of ninja, an output, the hash of the command."""
+    """A command: start and end in milliseconds since the start of ninja, when an output was written (0 if unknown),
+    the output, the hash of the command."""
 
     start: float
     end: float
+    written: int
     output: str
     command: str
 
@@ -30,8 +37,8 @@ def parse(text: str) -> list[Record]:
     """``ninja_wall``, ``ninja_work`` (the sum of all steps), ``ninja_longest`` (the longest step), ``ninja_steps``, and
     ``ninja_work_by_type`` tagged with the ``type`` of the output, such as ``o`` or ``so``.
 
-    The records are those of the last build in the log.  ninja appends a step when it ends, so a step that ends before
-    the previous one starts a new build.  A build without steps is not in the log.  The format:
+    The records are those of the last build in the log, which the recorded times of the outputs tell from those before.
+    A build without steps is not in the log.  The format:
     https://github.com/ninja-build/ninja/blob/master/src/build_log.cc
     """
     steps = _last_build(_steps(text))
@@ -62,19 +69,57 @@ def _steps(text: str) -> Iterator[_Step]:
         start, end = (number(_TOOL, field, line_number) for field in fields[:2])
         if end < start:
             raise ParseError(_TOOL, line_number, f"the step ends at {end:g} ms: expected {start:g} or later")
-        yield _Step(start, end, fields[3], fields[4])
+        yield _Step(start, end, _written(fields[2]), fields[3], fields[4])
+
+
+def _written(text: str) -> int:
+    """The recorded time of an output; 0 where it is missing or not a positive integer."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def _last_build(steps: Iterator[_Step]) -> list[_Step]:
     """The steps of the last build, each once, even with several outputs."""
-    build: dict[tuple[float, float, str], _Step] = {}
-    end = 0.0
-    for step in steps:
-        if step.end < end:
-            build.clear()
-        end = step.end
-        build.setdefault((step.start, step.end, step.command), step)
-    return list(build.values())
+    listed = list(steps)
+    return list({(step.start, step.end, step.command): step for step in reversed(_newest(listed))}.values())[::-1]
+
+
+def _newest(steps: list[_Step]) -> list[_Step]:
+    """The lines of the last build.
+
+    ninja appends a step when it ends, so a step that ends before the previous one begins a new build.  Of the rest,
+    those belong to the last build whose possible starts of the build overlap: an output is written between the start
+    and the end of its step (by ninja 1.12 and newer at its start), so the build started between its time less the end
+    and its time less the start of the step.
+    """
+    first = next((at for at in range(len(steps) - 1, 0, -1) if steps[at].end < steps[at - 1].end), 0)
+    unit, slack = _clock_of(steps)
+    begin = len(steps)
+    earliest, latest = -math.inf, math.inf
+    for at in range(len(steps) - 1, first - 1, -1):
+        step = steps[at]
+        written = step.written * unit
+        low, high = written - step.end - slack, written - step.start + slack
+        if not step.written or (high >= earliest and low <= latest):
+            if step.written:
+                earliest, latest, begin = max(earliest, low), min(latest, high), at
+        elif low > latest:  # the later steps kept an older time of their outputs, as of a copy
+            earliest, latest, begin = low, high, at
+    return steps[first if math.isinf(latest) else begin :]
+
+
+def _clock_of(steps: list[_Step]) -> tuple[float, float]:
+    """The unit of the recorded times in milliseconds, and how much they may deviate.
+
+    They are nanoseconds, on Windows 100 nanoseconds since 2000, and seconds before ninja 1.9.  The clock of file
+    systems is updated every 1 to 10 ms, that of some every 1 or 2 seconds.
+    """
+    times = [step.written for step in steps if step.written]
+    largest = max(times, default=0)
+    if largest < 1e12:
+        return 1e3, 1e3
+    if largest < 1e17:
+        return 1e-4, _SLACK
+    return 1e-6, 2e3 if all(time % 1e9 == 0 for time in times) else _SLACK
 
 
 def _by_type(steps: list[_Step]) -> list[tuple[str, float]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bbmeasure.adapters import lint
 from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._text import line_number
@@ -27,15 +30,13 @@ def issues(text: str) -> list[Issue]:
     messages = (
         document if isinstance(document, list) else _JSON.required(_JSON.mapping(document, "document"), "messages")
     )
-    return [
-        Issue(
-            category=_JSON.text(message, "type"),
-            file=_JSON.text(message, "path"),
-            line=line_number(message.get("line")),
-            severity=_JSON.text(message, "type"),
-        )
-        for message in _JSON.mappings(messages, "messages")
-    ]
+    return [_issue(message) for message in _JSON.mappings(messages, "messages")]
+
+
+def _issue(message: Mapping[str, Any]) -> Issue:
+    _JSON.present(message, "path", "symbol")
+    kind = _JSON.named(message, "type")
+    return Issue(kind, _JSON.text(message, "path"), line_number(message.get("line")), kind)
 
 
 def parse(text: str) -> list[Record]:

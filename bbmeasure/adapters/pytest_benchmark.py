@@ -9,6 +9,11 @@ from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._records import LOWER, Records
 from bbmeasure.records import Record
 
+#: Tests failed; the file has the benchmarks that passed: https://docs.pytest.org/en/stable/reference/exit-codes.html
+MEASURED_STATUSES = frozenset([1])
+#: The rounds are left out by --benchmark-save, not by --benchmark-json.
+SMALLER = "save the statistics alone: --benchmark-save=NAME --benchmark-storage=file://FOLDER"
+
 _JSON = Json("pytest-benchmark")
 
 

@@ -31,10 +31,11 @@ def issues(text: str) -> list[Issue]:
 def _diagnostics(text: str) -> Iterator[Mapping[str, Any]]:
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         return (diagnostic for _line, diagnostic in _JSON.load_lines(text))
-    return _JSON.mappings(_JSON.load(text), "diagnostics")
+    return _JSON.mappings(_JSON.whole(text), "diagnostics")
 
 
 def _issue(diagnostic: Mapping[str, Any]) -> Issue:
+    _JSON.present(diagnostic, "code", "filename")
     code = _JSON.text(diagnostic, "code", "invalid-syntax")
     rule = _RULE.match(code)
     return Issue(

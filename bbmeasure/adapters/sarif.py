@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from bbmeasure.adapters import lint
 from bbmeasure.adapters._json import Json
+from bbmeasure.adapters._sarif_rules import Rules
 from bbmeasure.adapters._text import line_number
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
+from bbmeasure.units import excerpt
 
 CATEGORIES = ("error", "warning", "note")
 
 #: The status of most tools; the format does not define it.
 FOUND_ISSUES = frozenset([1])
 
+SMALLER = "have the tool leave out code snippets and contents of files"
+
 _JSON = Json("sarif")
+_VERSION = "2.1.0"
 _NOTIFICATIONS = ("toolExecutionNotifications", "toolConfigurationNotifications")
 
 Fields = Mapping[str, Any]
@@ -28,18 +33,25 @@ def issues(text: str) -> list[Issue]:
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, sections 3.27 (result) and 3.20 (invocation).
     A notification of level ``error``, such as for a file that the tool cannot parse, is an issue too.  A failed run
-    without any issue is a ParseError.
+    without any issue, a document without results, and another version of the format are ParseErrors: 1.0.0 and the
+    drafts of 2.0.0 name levels and suppressions in other ways.
     """
     document = _JSON.mapping(_JSON.load(text), "document")
+    version = _JSON.text(document, "version")
+    if version != _VERSION:
+        raise ParseError("sarif", 0, f"version {excerpt(version)}: expected {_VERSION}")
     found: list[Issue] = []
-    for run in _JSON.mappings(_JSON.required(document, "runs"), "runs"):
+    runs = list(_JSON.mappings(_JSON.required(document, "runs"), "runs"))
+    for run in runs:
         found += _of_run(run)
+    if runs and not found and all(run.get("results") is None for run in runs):
+        raise ParseError("sarif", 0, "results: expected a list, got nothing")
     return found
 
 
 def _of_run(run: Fields) -> list[Issue]:
-    levels = _default_levels(run)
-    found = [_issue(result, levels) for result in _JSON.mappings(run.get("results"), "results") if _counts(result)]
+    rules = Rules(_JSON, run)
+    found = [_issue(result, rules) for result in _JSON.mappings(run.get("results"), "results") if _counts(result)]
     for invocation in _JSON.mappings(run.get("invocations"), "invocations"):
         found += _notified(invocation)
         if invocation.get("executionSuccessful") is False and not found:
@@ -47,36 +59,29 @@ def _of_run(run: Fields) -> list[Issue]:
     return found
 
 
-def _default_levels(run: Fields) -> dict[str, str]:
-    """The default level of each rule (3.27.10, 3.49.14), also of extensions of the tool (3.18.3)."""
-    tool = _JSON.inner(run, "tool")
-    parts = [*_JSON.mappings(tool.get("extensions"), "extensions"), _JSON.inner(tool, "driver")]
-    return {
-        _JSON.text(rule, "id"): _JSON.text(_JSON.inner(rule, "defaultConfiguration"), "level", "warning")
-        for part in parts
-        for rule in _JSON.mappings(part.get("rules"), "rules")
-    }
+def _word(fields: Fields, key: str, default: str = "") -> str:
+    """An enumerated value in lower case; some tools write them with a capital."""
+    return _JSON.text(fields, key, default).lower()
 
 
 def _counts(result: Fields) -> bool:
     """Whether a result is a failure that is not suppressed (3.27.9, 3.27.23, 3.27.24)."""
-    if _JSON.text(result, "kind", "fail") != "fail" or _JSON.text(result, "baselineState") == "absent":
+    if _word(result, "kind", "fail") != "fail" or _word(result, "baselineState") == "absent":
         return False
     suppressions = _JSON.mappings(result.get("suppressions"), "suppressions")
-    return not any(_JSON.text(suppression, "status", "accepted") == "accepted" for suppression in suppressions)
+    return not any(_word(suppression, "status", "accepted") == "accepted" for suppression in suppressions)
 
 
 def _notified(invocation: Fields) -> Iterator[Issue]:
     """The notifications of level ``error``."""
     for key in _NOTIFICATIONS:
         for notification in _JSON.mappings(invocation.get(key), key):
-            if _JSON.text(notification, "level", "warning") == "error":
-                yield _issue(notification, {})
+            if _word(notification, "level", "warning") == "error":
+                yield _issue(notification, None)
 
 
-def _issue(result: Fields, levels: Mapping[str, str]) -> Issue:
-    rule = _JSON.text(result, "ruleId") or _JSON.text(_JSON.inner(result, "rule"), "id")
-    level = _JSON.text(result, "level", levels.get(rule, "warning"))
+def _issue(result: Fields, rules: Optional[Rules]) -> Issue:
+    level = _word(result, "level") or (rules.level(result) if rules else "warning")
     for location in _JSON.mappings(result.get("locations"), "locations"):
         physical = _JSON.inner(location, "physicalLocation")
         file = _JSON.text(_JSON.inner(physical, "artifactLocation"), "uri")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bbmeasure.adapters import lint
 from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._text import line_number
@@ -24,15 +27,13 @@ def issues(text: str) -> list[Issue]:
     comments = (
         document if isinstance(document, list) else _JSON.required(_JSON.mapping(document, "document"), "comments")
     )
-    return [
-        Issue(
-            category=_JSON.text(comment, "level"),
-            file=_JSON.text(comment, "file"),
-            line=line_number(comment.get("line")),
-            severity=_JSON.text(comment, "level"),
-        )
-        for comment in _JSON.mappings(comments, "comments")
-    ]
+    return [_issue(comment) for comment in _JSON.mappings(comments, "comments")]
+
+
+def _issue(comment: Mapping[str, Any]) -> Issue:
+    level = _JSON.named(comment, "level")
+    _JSON.number(comment, "code")
+    return Issue(level, _JSON.named(comment, "file"), line_number(comment.get("line")), level)
 
 
 def parse(text: str) -> list[Record]:

@@ -12,6 +12,9 @@ from bbmeasure.errors import ParseError, UnitError
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
 
+#: Each message is a line of a build log.
+LINE_BASED = True
+
 _START = "##teamcity[buildStatisticValue"
 _ATTRIBUTES = re.compile(r"[ \t]+([A-Za-z][\w-]{0,99})[ \t]*=[ \t]*'((?:[^'|]|\|.){0,4000})'")
 _END = re.compile(r"[ \t]*\]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import comb, inf, sqrt
+from math import inf, sqrt
 from typing import Any, Optional
 
 from bbmeasure.analysis import robust
@@ -17,8 +17,8 @@ EXACT_VALUES = 10
 UNUSUAL = 4.0
 #: Dominance of one full baseline over another between which a line has drifted.
 DRIFT_DOMINANCE = 0.8
-#: A value belongs to a mode where it lies this far on the way from the level to it.
-MODE_REACH = 0.7
+#: A baseline of fewer values says little about how often the line has others.
+FEW = 20
 #: Magnitude of a value, where the level has one of about 1, above which only the sign matters.
 MOST = 1e300
 
@@ -104,10 +104,14 @@ class Baseline:
         return robust.finite(level - width, -power), robust.finite(level + width, -power)
 
     def off(self, value: float, change: float) -> bool:
-        """Whether ``value`` differs from the level by at least that fraction of it."""
+        """Whether ``value`` differs from the level by at least that fraction of the smaller of both.
+
+        So a change and its return count alike.
+        """
         power, level, _ = self._summarize()
-        difference = abs(robust.scaled(value, power) - level)
-        return difference > 0.0 and difference >= change * abs(level)
+        off = robust.scaled(value, power)
+        difference = abs(off - level)
+        return difference > 0.0 and difference >= change * min(abs(level), abs(off))
 
     def fit(self, values: Sequence[float], change: float) -> float:
         """How much closer ``values`` are to their median than to this level, in sum and in spreads of the level.
@@ -123,22 +127,29 @@ class Baseline:
         center = robust.median(scaled)
         return sum(abs(value - level) - abs(value - center) for value in scaled) / spread
 
+    def share(self, value: float) -> float:
+        """Share of the accepted values that are off like ``value``: a line with two modes often has such values."""
+        return self._known(value) / len(self.values)
+
     def chance(self, values: Sequence[float]) -> float:
-        """Chance that so many of ``values`` lie most of the way to their median, drawn from the accepted values.
+        """Chance that so many of ``values`` are as far off as they are, drawn from the accepted values.
 
-        Upper tail of the binomial distribution with the share of the accepted values that lie there.
+        Of few accepted values the share is uncertain; Laplace's rule of succession estimates it.
         """
+        center = robust.median(values)
         power, level, _ = self._summarize()
-        edge = level + MODE_REACH * (robust.scaled(robust.median(values), power) - level)
+        off = robust.count_most_of_the_way(
+            [robust.scaled(value, power) for value in values], level, robust.scaled(center, power)
+        )
+        known, count = self._known(center), len(self.values)
+        share = (known + 1) / (count + 2) if count < FEW else known / count
+        return robust.chance(off, len(values), share)
 
-        def inside(value: float) -> bool:
-            return robust.scaled(value, power) >= edge if edge > level else robust.scaled(value, power) <= edge
-
-        share = sum(map(inside, self.values)) / len(self.values)
-        count = len(values)
-        least = sum(map(inside, values))
-        tail = (comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1))
-        return min(1.0, sum(tail))
+    def _known(self, center: float) -> int:
+        """How many accepted values lie most of the way to ``center``."""
+        power, level, _ = self._summarize()
+        accepted = [robust.scaled(value, power) for value in self.values]
+        return robust.count_most_of_the_way(accepted, level, robust.scaled(center, power))
 
     def drifted(self, now: Baseline, change: float) -> bool:
         """Whether the level ``now`` is off by that fraction, unusual for both, and few values of both overlap."""

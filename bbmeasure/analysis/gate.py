@@ -24,6 +24,8 @@ MOST_LEVELS = 4
 BROKEN_FACTOR = 10.0
 #: Slow drift: the first full baseline of a level against the present one, off by so many least changes.
 DRIFT_CHANGES = 2.5
+#: Share of the accepted values that lie near an unusual one, above which it is one of the line's modes.
+MODE_SHARE = 0.1
 #: Version of the kept state.
 STATE_VERSION = 1
 
@@ -61,17 +63,19 @@ class ShiftDetector:
         """Judge the value of the next build, and remember it.
 
         ``samples`` are the measurements of a build that measured several times: each counts for the run, ``value``
-        once for the baseline.  An ``excluded`` value (its command failed) is judged and forgotten.  ``build`` is the
-        number that ``since`` gives; the count of the values before it where there is none.
+        once for the baseline.  An ``excluded`` value (its command failed) is judged by itself and forgotten: it can
+        break a rule, and confirms nothing.  ``build`` is the number that ``since`` gives; the count of the values
+        before it where there is none.
         """
         value = number_of(value)
         measured = tuple(numbers_of(samples[:MOST_SAMPLES], "sample")) or (value,)
         number = self.count if build is None else build
-        if excluded:
-            verdict = self.judge(value, samples=measured)
-            self.count += 1
-            return verdict
         self.count += 1
+        if excluded:
+            verdict = self.propose(value)
+            if verdict.confirmed and verdict.rule in ("shift", "exact"):
+                return reasons.unconfirmed(self.rules, value, nearest(self.levels, value))
+            return verdict
         level = nearest(self.levels, value)
         rule = self._broken_rule(value, level)
         verdict = self._assess(Build(number, value, measured), level)
@@ -89,13 +93,13 @@ class ShiftDetector:
         The run of a proposal is its own measurements.  With ``alert_open`` the level before the last change is usual
         too: whichever of them a proposal has, the change is not its doing.
         """
-        judge = self.copy()
-        judge._end_runs()
-        judge._suspect = False
-        judge._open = []
-        if alert_open and judge.previous is not None:
-            judge.levels = [judge.previous, *judge.levels]
-        return judge.add(value, samples=samples)
+        trial = self.copy()
+        trial._end_runs()
+        trial._suspect = False
+        trial._open = []
+        if alert_open and trial.previous is not None:
+            trial.levels = [trial.previous, *trial.levels]
+        return replace(trial.add(value, samples=samples), since=None)
 
     def copy(self) -> ShiftDetector:
         """An independent detector in the same state."""
@@ -128,7 +132,7 @@ class ShiftDetector:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any], rules: Optional[Rules] = None) -> ShiftDetector:
-        """The detector of that state, under ``rules`` where they have changed since; QueryError where it is none."""
+        """The detector of a state of :meth:`to_dict`; ``rules`` replace its rules.  QueryError for other data."""
         try:
             if state["version"] != STATE_VERSION:
                 raise QueryError(f"detector state of version {state['version']!r}: expected {STATE_VERSION}")
@@ -136,6 +140,8 @@ class ShiftDetector:
             history = detector.rules.history
             detector.count = state["count"]
             detector.levels = [Baseline.from_dict(level, history) for level in state["levels"]]
+            if not detector.levels:
+                raise ValueError("no level")
             detector.previous = state["previous"] and Baseline.from_dict(state["previous"], history)
             detector.reference = state["reference"] and Baseline.from_dict(state["reference"], history)
             detector.acknowledged = dict(state["acknowledged"])
@@ -210,11 +216,12 @@ class ShiftDetector:
             return reasons.broken(self.rules, value, level)
         self._suspect = False
         self._see(value)
-        if level.exact(self.rules.exact_change):
+        least = self.rules.exact_change
+        if least is not None and level.exact(least):
             if value in level.values:
                 self._accept(build)
                 return reasons.normal(self.rules, value, level)
-            if level.off(value, self.rules.exact_change):
+            if level.off(value, least):
                 return self._confirm([build], level, "exact")
         return self._continue(build, level)
 
@@ -232,7 +239,8 @@ class ShiftDetector:
         if not self._open and self._has_drifted():
             return self._confirm_drift(build)
         low, high = level.usual(self.rules.shift_change)
-        if max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high:
+        unusual = max(map(abs, deviations)) >= UNUSUAL and not low < build.value < high
+        if unusual and level.share(build.value) <= MODE_SHARE:
             return reasons.unconfirmed(self.rules, build.value, level)
         return reasons.normal(self.rules, build.value, level)
 

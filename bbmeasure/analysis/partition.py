@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from math import inf, sqrt
+from math import hypot, inf, sqrt
 
 from bbmeasure.analysis import robust
 
@@ -33,7 +33,7 @@ def statistic(left: tuple[float, float, int], right: tuple[float, float, int], n
     (before, spread1, count1), (after, spread2, count2) = left, right
     spread1 = max(spread1, noise, robust.LEAST_SPREAD * abs(before))
     spread2 = max(spread2, noise, robust.LEAST_SPREAD * abs(after))
-    error = sqrt(robust.MEDIAN_VARIANCE * (spread1 * spread1 / count1 + spread2 * spread2 / count2))
+    error = sqrt(robust.MEDIAN_VARIANCE) * hypot(spread1 / sqrt(count1), spread2 / sqrt(count2))
     if error:
         return abs(after - before) / error
     return inf if after != before else 0.0

@@ -44,8 +44,9 @@ def unconfirmed(rules: Rules, value: float, level: Baseline) -> Verdict:
 
 def broken(rules: Rules, value: float, level: Baseline) -> Verdict:
     """Verdict of a value that looks like a failed measurement."""
-    off = "zero" if value == 0.0 else "ten times off or more"
-    reason = f"{rules.shown(value)} is {off}, which this line never was: the measurement looks broken."
+    shown = rules.shown(value)
+    what = f"{shown} was" if value == 0.0 else f"{shown} is ten times off or more, which was"
+    reason = f"{what} never measured in this line before: the measurement looks broken."
     return _judged(rules, State.BROKEN, value, level, reason)
 
 

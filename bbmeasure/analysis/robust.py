@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
-from math import copysign, frexp, inf, isfinite, ldexp, sqrt
+from math import comb, copysign, frexp, inf, isfinite, ldexp, sqrt
 from sys import float_info
 from typing import Optional
 
@@ -18,6 +18,8 @@ MAD_TO_SIGMA = 1.4826
 MEDIAN_VARIANCE = 1.5708
 #: The least spread that is assumed, as a fraction of the level: what is closer is the same value.
 LEAST_SPREAD = 1e-4
+#: A value belongs to a mode of a line where it lies this far on the way from the level to it.
+MODE_REACH = 0.7
 
 # Small-sample factors of the median absolute deviation of n values: Croux and Rousseeuw 1992, "Time-efficient
 # algorithms for two highly robust estimators of scale", their b_n; n / (n - 0.8) above 9.
@@ -95,6 +97,21 @@ def dominance(left: Sequence[float], right: Sequence[float]) -> float:
     size = len(right)
     pairs = sum(size - bisect_right(right, value) - bisect_left(right, value) for value in left)
     return pairs / (len(left) * size)
+
+
+def count_most_of_the_way(values: Sequence[float], level: float, center: float) -> int:
+    """How many of ``values`` lie most of the way from ``level`` to ``center``, or beyond it."""
+    edge = level + MODE_REACH * (center - level)
+    return sum(value >= edge if center > level else value <= edge for value in values)
+
+
+def chance(least: int, count: int, share: float) -> float:
+    """Chance that at least so many of ``count`` independent values are of a kind that has that share of all values.
+
+    Upper tail of the binomial distribution.
+    """
+    tail = (comb(count, k) * share**k * (1.0 - share) ** (count - k) for k in range(least, count + 1))
+    return min(1.0, sum(tail))
 
 
 def sliding_medians(values: Sequence[float], width: int) -> Iterator[tuple[float, float]]:

@@ -94,8 +94,10 @@ class Rules:
         return 0.02 if self.minimum_change is None else self.minimum_change
 
     @property
-    def exact_change(self) -> float:
-        """Least change of a line whose values are all equal."""
+    def exact_change(self) -> Optional[float]:
+        """Least change of a line whose values are all equal; None for a duration, which only rounding makes equal."""
+        if self.kind is Kind.DURATION:
+            return None
         if self.minimum_change is not None:
             return self.minimum_change
         return 0.0 if self.kind is Kind.COUNT else 0.001
@@ -121,7 +123,7 @@ def _check(name: str, value: Optional[float], *, least: Optional[float]) -> None
 
 
 def number_of(value: Any, what: str = "value") -> float:
-    """``value`` as a finite float; QueryError where it is none."""
+    """``value`` as a finite float; QueryError for any other value."""
     if type(value) is float and -1e308 < value < 1e308:
         return value
     try:
@@ -131,5 +133,5 @@ def number_of(value: Any, what: str = "value") -> float:
 
 
 def numbers_of(values: Sequence[Any], what: str = "value") -> list[float]:
-    """``values`` as finite floats; QueryError says which one is none."""
+    """``values`` as finite floats; QueryError names the first that is not a finite number."""
     return [number_of(value, f"{what} {index}") for index, value in enumerate(values)]

@@ -49,7 +49,8 @@ class _Call:
         if self.record["tags"]:
             tags = {**tags, **self.record["tags"]}
         time = None if self.time is None else pipeline.at(check_number(self.time, "time"))
-        return Value(Record(**{**self.record, "tags": tags}), pipeline.context_of(self.build), time, limited=True)
+        record = Record(**{**self.record, "tags": tags}, signed=self.accumulate)  # a step of a total may be negative
+        return Value(record, pipeline.context_of(self.build), time, limited=True)
 
 
 def captureData(

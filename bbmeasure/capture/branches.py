@@ -55,7 +55,7 @@ _TARGETS = (
 
 @dataclass(frozen=True)
 class ChangeFacts:
-    """What a change source said of one change."""
+    """The fields of one change that its source has set."""
 
     branch: Optional[str] = None
     category: Optional[str] = None

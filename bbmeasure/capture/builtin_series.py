@@ -42,7 +42,7 @@ _BETTER = (
 
 
 def better(name: str) -> Optional[str]:
-    """The better direction of a stock statistic or property; None for none and for unknown names."""
+    """The better direction of a stock statistic or property; None where it has none or is unknown."""
     return next((direction for pattern, direction in _BETTER if fnmatchcase(name, pattern)), None)
 
 

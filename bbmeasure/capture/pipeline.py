@@ -15,7 +15,7 @@ from bbmeasure.capture.cardinality import LineBudgets
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
-from bbmeasure.capture.migration import migrate
+from bbmeasure.capture.memory_migration import migrate
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
@@ -278,7 +278,7 @@ class Pipeline(PendingWrites):
 
 
 def _with_value(record: Record, value: float) -> Record:
-    return replace(record, value=value, samples=())
+    return replace(record, value=value, samples=(), signed=True)
 
 
 class _Batches:

@@ -12,7 +12,7 @@ from bbmeasure import units
 from bbmeasure.capture import builtin_series
 from bbmeasure.capture.identity import Value
 from bbmeasure.errors import RecordError
-from bbmeasure.records import Direction, Kind, check_tags, check_text, choose, direction
+from bbmeasure.records import Direction, Kind, check_kind, check_tags, check_text, choose, direction
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class SeriesOverrides:
             if not isinstance(unit, str):
                 raise RecordError(f"unit {units.excerpt(repr(unit))}: expected a text, such as bytes")
             units.find(unit)
+            if kind is not None:
+                check_kind(choose(Kind, kind, "kind"), unit)
         if series is not None:
             check_series(series)
         return cls(

@@ -44,12 +44,12 @@ def existing_journal(options: argparse.Namespace) -> Path:
     """The journal that ``--journal`` or ``--master`` names; StorageUnavailableError if there is no such file."""
     path = journal_path(options)
     if not path.exists():
-        raise StorageUnavailableError(f"{path}: expected a journal there; is it the folder of a measured master?")
+        raise StorageUnavailableError(f"{path}: expected a journal; is it the folder of a measured master?")
     return path
 
 
 def read_config(master: Path) -> dict[str, Any]:
-    """What a master's configuration says about measuring; see :mod:`bbmeasure.master.configuration`."""
+    """The configuration of bbmeasure in a master.cfg; see :mod:`bbmeasure.master.configuration`."""
     config: dict[str, Any] = _run_reader("bbmeasure.master.configuration", master)
     return config
 

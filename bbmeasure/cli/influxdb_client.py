@@ -105,7 +105,7 @@ class BlockingClient:
         date = email.utils.parsedate_tz(headers.get("Date", ""))
         clock = None if date is None else email.utils.mktime_tz(date)
         versions = (f"{name} {headers[header]}" for header, name in _VERSION_HEADERS if header in headers)
-        return next(versions, "no version told"), clock
+        return next(versions, "version not reported"), clock
 
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows of all series in the response to one statement."""

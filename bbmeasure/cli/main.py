@@ -1,4 +1,7 @@
-"""The ``bbmeasure`` command.  Exit status: 0, 1 what was asked for is not there, 2 wrong use."""
+"""The ``bbmeasure`` command.
+
+Exit status: 0 for success; 1 if what was requested does not exist, or a check failed; 2 for wrong use.
+"""
 
 from __future__ import annotations
 

@@ -50,11 +50,11 @@ class _Report:
 
     def ok(self, check: str, message: str) -> None:
         """Add a check that passed."""
-        self.answer["checks"].append({"what": check, "ok": True, "says": message})
+        self.answer["checks"].append({"check": check, "ok": True, "message": message})
 
     def problem(self, check: str, message: str) -> None:
         """Add a check that failed."""
-        self.answer["checks"].append({"what": check, "ok": False, "says": message})
+        self.answer["checks"].append({"check": check, "ok": False, "message": message})
         self.answer["problems"].append(f"{self._name}: {check}: {message}")
 
 
@@ -69,7 +69,7 @@ def _check_reach(client: BlockingClient, report: _Report, now: Callable[[], floa
     report.ok("reach", version)
     middle = (before + now()) / 2
     if clock is None:
-        report.ok("clock", "not told")
+        report.ok("clock", "not reported")
     elif abs(clock + 0.5 - middle) > MAX_CLOCK_SKEW:
         report.problem("clock", f"the server's clock is {clock + 0.5 - middle:+.0f} s from ours")
     else:
@@ -86,14 +86,14 @@ def _check_database(client: BlockingClient, report: _Report, exporter: ExporterC
     try:
         names = [row.get("name") for row in client.query("SHOW DATABASES")]
         if server.database in names:
-            report.ok("database", f"{server.database} is there")
+            report.ok("database", f"{server.database} exists")
         elif exporter.create_database:
-            report.ok("database", f"{server.database} is not there; the master makes it where it may")
+            report.ok("database", f"{server.database} does not exist; the master creates it if its user may")
         else:
-            report.problem("database", f"{server.database} is not there, or not for this user; there are: {names}")
+            report.problem("database", f"{server.database} does not exist or is not visible to this user; got {names}")
         rows = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
     except StorageError as error:
-        report.ok("retention", f"not told: {error}")
+        report.ok("retention", f"not reported: {error}")
         return
     _check_retention(report, server.retention_policy, rows)
 
@@ -101,10 +101,10 @@ def _check_database(client: BlockingClient, report: _Report, exporter: ExporterC
 def _check_retention(report: _Report, policy: Optional[str], rows: Sequence[Mapping[str, Any]]) -> None:
     names = [row.get("name") for row in rows]
     if policy and policy not in names:
-        report.problem("retention", f"{policy} is not there; there are: {names}")
+        report.problem("retention", f"{policy} does not exist; got {names}")
     for row in rows:
         if row.get("name") == policy or (not policy and row.get("default")):
-            duration = "for ever" if row.get("duration") in ("0s", "0") else f"for {row.get('duration')}"
+            duration = "forever" if row.get("duration") in ("0s", "0") else f"for {row.get('duration')}"
             report.ok("retention", f"{row.get('name')} keeps points {duration}")
 
 
@@ -116,7 +116,7 @@ def _check_write(client: BlockingClient, report: _Report) -> None:
         if error.kind is ErrorKind.REFUSED:
             report.ok("write", f"allowed ({error.message})")
         elif is_database_missing(error):
-            report.ok("write", "allowed; the database is not there yet")
+            report.ok("write", "allowed; the database does not exist yet")
         else:
             report.problem("write", str(error))
     else:
@@ -129,10 +129,10 @@ def _check_read(client: BlockingClient, report: _Report, exporter: ExporterConfi
         client.query(influxql.series_metadata(policy=client.server.retention_policy).text)
     except StorageError as error:
         if is_database_missing(error):
-            report.ok("read", "not tried, as the database is not there")
+            report.ok("read", "not checked, as the database does not exist")
         elif exporter.answers:
             report.problem("read", str(error))
         else:
-            report.ok("read", f"not allowed, and needed for source= and answers= alone ({error})")
+            report.ok("read", f"not allowed; only source= and answers= need it ({error})")
     else:
         report.ok("read", "allowed")

@@ -18,7 +18,7 @@ from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, 
 from bbmeasure.model import Filters, make_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.selection import every_line, select, select_nothing, without_range
-from bbmeasure.reports.summary import SummaryRequest, read_statistics
+from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.urls import check_url
 
@@ -67,7 +67,7 @@ class JournalSource:
         selection = select(query, self._reader.lines(without_range(query)))
         if selection is None:
             selection = select_nothing(query, self._reader.lines(every_line(query)))
-        request = SummaryRequest(selection, query, read_statistics(names, selection.info.kind))
+        request = StatisticsRequest(selection, query, read_statistics(names, selection.info.kind))
         return request.answer(self._reader.summarize(request.query, request.statistics))
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Optional, Union
 from twisted.internet import defer
 
 from bbmeasure import wire
+from bbmeasure.capture.spool import MAX_BYTES
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.model import MOST_POINTS, Health, Point, Query, SeriesInfo
@@ -76,32 +77,57 @@ class MeasuringStepMixin:
         ``sidecar`` is the content of the file, None for a missing file.  ``more`` are further expectations after these;
         ``shell`` are arguments of ExpectShell.
         """
-        from buildbot.test.steps import ExpectRmfile, ExpectShell, ExpectStat, ExpectUploadFile
+        from buildbot.test.steps import ExpectShell, ExpectStat
 
-        from bbmeasure_steps import remotefiles
+        from bbmeasure_steps import output, remotefiles
         from bbmeasure_steps import sidecar as sidecar_file
 
         self.patch(sidecar_file, "new_token", lambda: TOKEN)  # type: ignore[attr-defined]
-        step = self.get_nth_step(-1)  # type: ignore[attr-defined]
         path = self.sidecar_path()
+        stdout_file = f"{path}-stdout"
+        if self.redirects_stdout():
+            command = output.redirected(command, stdout_file)
+            more = [*self.expect_file(stdout_file, stdout.encode(), temporary=True), *more]
+            stdout = ""
         expected = ExpectShell(workdir="wkdir", command=command, env={**(env or {}), wire.FILE_VARIABLE: path}, **shell)
         expected = expected.stdout(stdout) if stdout else expected
         expected = expected.stderr(stderr) if stderr else expected
-        stat = ExpectStat(file=path)
-        commands = [expected.exit(exit), stat.exit(1)]
+        commands = [expected.exit(exit), ExpectStat(file=path).exit(1)]
         if sidecar is not None:
-            upload = ExpectUploadFile(
-                workersrc=path,
-                workdir=step.workdir,
-                blocksize=remotefiles.BLOCK_SIZE,
-                maxsize=wire.LARGEST_FILE,
-                keepstamp=False,
-                writer=_writer(),
-            )
-            remove = ExpectRmfile(path=path).exit(0)
             stat = ExpectStat(file=path).stat_file(size=len(sidecar)).exit(0)
-            commands[1:] = [stat, upload.upload_string(sidecar).exit(0), remove]
+            blocks = str(wire.LARGEST_FILE // remotefiles.CHILD_BLOCK_SIZE + 1)
+            commands[1:] = [stat, expect_script(remotefiles.DUMP, path, blocks, stdout=hexadecimal(sidecar))]
         self.expect_commands(*commands, *more)  # type: ignore[attr-defined]
+
+    def redirects_stdout(self) -> bool:
+        """Whether the step writes the stdout of its command to a file on the worker."""
+        step = self.get_nth_step(-1)  # type: ignore[attr-defined]
+        return bool(getattr(step, "redirects_stdout", bool)())
+
+    def expect_file(
+        self, path: str, content: bytes, *, temporary: bool = False, max_size: int = MAX_BYTES
+    ) -> list[Any]:
+        """The remote commands that read a file of the worker; a ``temporary`` one is removed."""
+        from buildbot.test.steps import ExpectRmfile, ExpectStat, ExpectUploadFile
+
+        from bbmeasure_steps import remotefiles
+
+        copy = f"{self.sidecar_path()}-copy"
+        upload = ExpectUploadFile(
+            workersrc=copy,
+            workdir="wkdir",
+            blocksize=remotefiles.BLOCK_SIZE,
+            maxsize=max_size,
+            keepstamp=False,
+            writer=_writer(),
+        )
+        commands = [
+            ExpectStat(file=path, workdir="wkdir").stat_file(size=len(content)).exit(0),
+            expect_script(remotefiles.COPY, path, copy, str(max_size // remotefiles.CHILD_BLOCK_SIZE + 1)),
+            upload.upload_string(content).exit(0),
+            ExpectRmfile(path=copy).exit(0),
+        ]
+        return [*commands, ExpectRmfile(path=path).exit(0)] if temporary else commands
 
     def sidecar_path(self) -> str:
         """The path of the step's sidecar file."""
@@ -122,12 +148,29 @@ class MeasuringStepMixin:
         return {point.series: point.value for point in self.captured_points()}
 
 
+def hexadecimal(content: bytes) -> str:
+    """``content`` as ``od -An -v -tx1`` prints it."""
+    return "".join(f" {content[at : at + 16].hex(' ')}\n" for at in range(0, len(content), 16))
+
+
+def expect_script(script: str, *arguments: str, stdout: str = "") -> Any:
+    """The remote command that runs a script which reads a file on the worker."""
+    from buildbot.test.steps import ExpectShell
+
+    from bbmeasure_steps import remotefiles
+
+    limit = remotefiles.CHILD_TIMEOUT
+    command = ["/bin/sh", "-c", script, "bbmeasure", *arguments]
+    expected = ExpectShell(workdir="wkdir", command=command, timeout=limit, max_time=limit, log_environ=False)
+    return (expected.stdout(stdout) if stdout else expected).exit(0)
+
+
 def _writer() -> Any:
     from buildbot.test.steps import ExpectRemoteRef
 
-    from bbmeasure_steps.remotefiles import BytesWriter
+    from bbmeasure_steps.remotefiles import SpoolWriter
 
-    return ExpectRemoteRef(BytesWriter)
+    return ExpectRemoteRef(SpoolWriter)
 
 
 class BrokenStorage(MemoryStorage):

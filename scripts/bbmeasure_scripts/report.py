@@ -54,7 +54,8 @@ def _unit_of(base: str, unit: str) -> str:
     """``unit`` if its base is ``base``; UnitError otherwise."""
     if not isinstance(unit, str) or units.find(unit).base != base:
         known = [other for other in units.known() if units.find(other).base == base]
-        raise UnitError(f"unit {unit!r}: expected one of {', '.join(known)}")
+        near = units.nearest(unit, known) if isinstance(unit, str) else known[:3]
+        raise UnitError(f"unit {unit!r}: expected one of {', '.join(near)}, or another unit of {base!r}")
     return unit
 
 

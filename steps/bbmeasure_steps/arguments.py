@@ -54,6 +54,11 @@ def check_boolean(step: str, argument: str, value: Any) -> bool:
         return False
 
 
+def check_keep(step: str, value: Optional[bool]) -> Optional[bool]:
+    """``value`` where it is None, True or False; a configuration error otherwise."""
+    return None if value is None else check_boolean(step, "keepOnFailure", value)
+
+
 def check_python(step: str, value: Any) -> Any:
     """``value`` where it is a renderable or the name of an interpreter; a configuration error otherwise."""
     if not IRenderable.providedBy(value) and not (isinstance(value, str) and value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from buildbot.config.errors import error as config_error
@@ -11,21 +11,24 @@ from buildbot.process.buildstep import BuildStep, ShellMixin
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
 from twisted.internet import defer
 
-from bbmeasure import adapters, wire
+from bbmeasure import wire
+from bbmeasure.ansi import visible
+from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
+from bbmeasure.capture.spool import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
-from bbmeasure_steps import remotefiles, sidecar
-from bbmeasure_steps.arguments import contains_renderable
-from bbmeasure_steps.results import CapturedRecord, StepCapture, StepResults
+from bbmeasure_steps import output, remotefiles, sidecar
+from bbmeasure_steps.arguments import check_keep, contains_renderable
+from bbmeasure_steps.results import CapturedRecord, StepCapture, StepResults, summary_of
 from bbmeasure_steps.stdout import StdoutCollector
 from bbmeasure_steps.tcp_nodelay import set_tcp_nodelay
 
-#: The largest output that is parsed, in characters or bytes: what an adapter accepts.
-MAX_OUTPUT = adapters.LONGEST_TEXT
+#: The largest output that :meth:`MeasuringStep.parse` or a callable receives, in characters or bytes.
+MAX_OUTPUT = 16 * 1024 * 1024
 #: The deadline of a parser, in seconds.
 PARSER_TIMEOUT = 30.0
 #: How many values a summary shows.
@@ -40,7 +43,8 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     ``series`` names the step's own value (a format with ``{builder} {step} {name} {project}``); ``kind``, ``unit``,
     ``better`` and ``tags`` override those of the record.  The step is FAILURE if the command fails: its records are
-    logged, not stored.  It is WARNINGS if the command succeeds without a usable value.
+    logged, not stored, unless ``keepOnFailure=True``; by default those are stored that the parser's tool reports with
+    the exit status, such as failed tests.  It is WARNINGS if the command succeeds without a usable value.
 
     A subclass overrides :meth:`parse`, and rarely another of the hooks below it.
     """
@@ -60,8 +64,10 @@ class MeasuringStep(ShellMixin, BuildStep):
         unit: Optional[str] = None,
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
+        keepOnFailure: Optional[bool] = None,
         **kwargs: Any,
     ) -> None:
+        self.keep_on_failure = check_keep(type(self).__name__, keepOnFailure)
         self.series = series
         self.measureTags = tags
         self._fixed_overrides: dict[str, Any] = {"kind": kind, "unit": unit, "better": better}
@@ -70,6 +76,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         super().__init__(**kwargs)
         self._captured: Sequence[CapturedRecord] = ()
         self._problem: Optional[str] = None
+        self._parsing: Optional[tuple[ParserJob, Spool]] = None
+        self._collector: Optional[StdoutCollector] = None
         self.notes: list[str] = []
 
     # ---- hooks for subclasses ------------------------------------------------------------------------------------
@@ -84,6 +92,22 @@ class MeasuringStep(ShellMixin, BuildStep):
     def has_parser(self) -> bool:
         """Whether the output is passed to :meth:`parse`; by default, whether the class overrides it."""
         return type(self).parse is not MeasuringStep.parse
+
+    def parser_job(self) -> Optional[ParserJob]:
+        """Return what a parser process does with the output; None if :meth:`parse` is called, in a thread."""
+        return None
+
+    def completed_records(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records of a parser process with what master.cfg adds to them."""
+        return records
+
+    def spool_output(self, spool: Spool) -> Any:  # noqa: ARG002  (for subclasses)
+        """Write the text for a parser process to ``spool`` unless it is stdout; may return a Deferred."""
+        return None
+
+    def is_parsing_stdout(self) -> bool:
+        """Whether a parser process parses what the worker sends as stdout."""
+        return True
 
     def text_to_parse(self, collector: StdoutCollector) -> Any:
         """Return the text for :meth:`parse`, or a Deferred of it; by default the output of the command."""
@@ -110,6 +134,14 @@ class MeasuringStep(ShellMixin, BuildStep):
     def command_result(self, command: Any) -> int:
         """Return the result of the finished command, such as SUCCESS for an exit status other than 0."""
         return command.results()  # type: ignore[no-any-return]
+
+    def kept_statuses(self) -> Collection[int]:
+        """Return the exit statuses of a failed command whose records are stored by default."""
+        return ()
+
+    def failure_reason(self, result: int, command: Any, records: Sequence[Record]) -> Optional[str]:  # noqa: ARG002
+        """Return why the step is FAILURE; None where the result is another one or there is no reason to show."""
+        return None
 
     @defer.inlineCallbacks
     def collect(
@@ -139,7 +171,19 @@ class MeasuringStep(ShellMixin, BuildStep):
     @defer.inlineCallbacks
     def run(self) -> Generator[Any, Any, int]:
         """Run the command, collect its records, capture them, and add the log ``measurements``."""
-        collector = StdoutCollector(self.max_output, stderr=self.parses_stderr())
+        job = self.parser_job()
+        spool = None if job is None else Spool(self.cleaned)
+        self._parsing = None if job is None or spool is None else (job, spool)
+        try:
+            result = yield self._run(spool if self.is_parsing_stdout() else None)
+        finally:
+            if spool is not None:
+                spool.close()
+        return result  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def _run(self, spool: Optional[Spool]) -> Generator[Any, Any, int]:
+        collector = self._collector = StdoutCollector(self.max_output, stderr=self.parses_stderr(), spool=spool)
         self.addLogObserver("stdio", collector)
         sidecar_path = sidecar.path_of(self)
         self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar_path}
@@ -148,18 +192,31 @@ class MeasuringStep(ShellMixin, BuildStep):
             command = yield self.make_command()
         except MeasureError as error:
             self._problem = str(error)
-            yield self.addCompleteLog("measurements", self.cleaned(f"{error}\n"))
+            yield self.addCompleteLog("measurements", self.shown(f"{error}\n"))
             return FAILURE  # type: ignore[no-any-return]
         yield self.runCommand(command)
         result = self.command_result(command)
         records, errors = yield self.collect(collector, sidecar_path, parse=not self.stopped)
-        store = result in (SUCCESS, WARNINGS) and not self.stopped
+        reason = self.failure_reason(result, command, records)
+        if reason is not None:
+            result = FAILURE
+        store = reason is None and self._keeps_records(result, command)
         results = yield self._capture(records, errors, store=store)
         self._captured = results.captured
-        if store and not results.stored_count and not results.untracked:
+        if reason is not None:
+            self._problem = reason
+        elif store and not results.stored_count and not results.untracked:
             self._problem = results.first_error or "no value"
-        yield self.addCompleteLog("measurements", self.cleaned(results.log_text()))
+        yield self.addCompleteLog("measurements", self.shown(results.log_text()))
         return WARNINGS if self._problem and result == SUCCESS else result
+
+    def _keeps_records(self, result: int, command: Any) -> bool:
+        """Whether records are stored: those of a command that failed or was cancelled by ``keepOnFailure``."""
+        if result in (SUCCESS, WARNINGS) and not self.stopped:
+            return True
+        if self.keep_on_failure is not None:
+            return self.keep_on_failure
+        return not self.stopped and command.rc in self.kept_statuses()
 
     def interrupt(self, reason: Any) -> Any:
         """Interrupt the step; if the worker is lost, stop waiting for the sidecar file too."""
@@ -168,15 +225,13 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     def getResultSummary(self) -> dict[str, str]:
         """The values and their changes, or the reason why there are none."""
-        stored = [captured for captured in self._captured if captured.is_stored]
-        own = [captured for captured in stored if captured.is_own]
-        shown = [captured.summary() for captured in (own or stored)[:MAX_SUMMARY_VALUES]]
-        if not shown and self._problem is None:
+        text = summary_of(self._captured, MAX_SUMMARY_VALUES)
+        if not text and self._problem is None:
             return super().getResultSummary()  # type: ignore[no-any-return]
-        text = ", ".join(shown) or f"{self.name}: {self._problem}"
+        text = text or f"{self.name}: {self._problem}"
         if self.results != SUCCESS:
             text += f" ({statusToString(self.results)})"
-        return {"step": self.cleaned(text)}
+        return {"step": self.shown(text)}
 
     # ---- for the step and its helpers ----------------------------------------------------------------------------
 
@@ -193,6 +248,10 @@ class MeasuringStep(ShellMixin, BuildStep):
     def cleaned(self, text: str) -> str:
         """``text`` with the build's secrets redacted."""
         return str(self.build.properties.cleanupTextFromSecrets(text))
+
+    def shown(self, text: str) -> str:
+        """``text`` for a summary or a log: secrets are redacted, and characters that are not visible are escaped."""
+        return visible(self.cleaned(text))
 
     def own_series(self) -> str:
         """The series of the step's own value in this build."""
@@ -247,9 +306,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         if not self.has_parser():
             return [], []
         try:
-            text = yield self.text_to_parse(collector)
-            text = self.cleaned(text)
-            records = yield state_of(self.master).parser_pool.run(PARSER_TIMEOUT, lambda: self._call_parse(text))
+            records = yield self._parse_in_thread(collector) if self._parsing is None else self._parse_in_process()
             for record in records:
                 if not isinstance(record, Record):
                     raise MeasureError(f"the parser returned {str(record)[:80]!r}: expected a list of Record")
@@ -260,6 +317,26 @@ class MeasuringStep(ShellMixin, BuildStep):
             message = self.cleaned(f"step {self.name}: {type(error).__name__}: {error}")
             self.pipeline.count("parser_errors", message)
             return [], [f"the parser failed: {type(error).__name__}: {error}"]
+
+    @defer.inlineCallbacks
+    def _parse_in_process(self) -> Generator[Any, Any, Sequence[Record]]:
+        """The records that a parser process finds in the spooled output."""
+        assert self._parsing is not None
+        job, spool = self._parsing
+        yield self.spool_output(spool)
+        output.check_complete(spool, "the output")
+        pool = state_of(self.master).parser_pool
+        records = yield pool.run(self.build.builder.name, job, spool, PARSER_TIMEOUT)
+        return self.completed_records(records)
+
+    @defer.inlineCallbacks
+    def _parse_in_thread(self, collector: StdoutCollector) -> Generator[Any, Any, Sequence[Record]]:
+        """The records that :meth:`parse` returns before its deadline."""
+        text = yield self.text_to_parse(collector)
+        text = self.cleaned(text)
+        threads = state_of(self.master).parser_threads
+        records: Sequence[Record] = yield threads.run(PARSER_TIMEOUT, lambda: self._call_parse(text))
+        return records
 
     def _call_parse(self, text: str) -> list[Record]:
         """Call :meth:`parse`; SystemExit and the like become a RuntimeError, as they would not end the step."""

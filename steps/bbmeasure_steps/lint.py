@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
 from buildbot.process.results import FAILURE, SUCCESS
 
 from bbmeasure import adapters
+from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.records import Record
 from bbmeasure_steps.arguments import check_boolean
 from bbmeasure_steps.shell import MeasureShellCommand
@@ -18,7 +19,8 @@ class LintMetrics(MeasureShellCommand):
     """Counts the issues that ``command`` reports: ``name``, and ``{name}_by_category`` tagged ``category``.
 
     ``tool`` names the adapter that parses the output, from stdout or ``outputFile``; ``byFile=True`` adds
-    ``{name}_by_file``.  The exit status by which the linter reports issues is SUCCESS; that of a crash is FAILURE.
+    ``{name}_by_file``.  The exit status by which the linter reports issues is SUCCESS if its output has one; that of a
+    crash is FAILURE.
     """
 
     @property
@@ -45,11 +47,32 @@ class LintMetrics(MeasureShellCommand):
 
     def parse(self, text: str) -> Sequence[Record]:
         """The issues as records."""
+        return self._linter.records(text, name=str(self.name), by_file=self.by_file, root=self._root())
+
+    def _root(self) -> str:
+        """The work directory on the worker, to which the files of issues are relative."""
         folder = self.build.getProperty("builddir")
-        root = str(self.build.path_module.join(folder, self.workdir)) if folder and self.workdir else ""
-        return self._linter.records(text, name=str(self.name), by_file=self.by_file, root=root)
+        return str(self.build.path_module.join(folder, self.workdir)) if folder and self.workdir else ""
+
+    def parser_job(self) -> Optional[ParserJob]:
+        """The linter's adapter, counting under the step's name; None where parse() is overridden."""
+        if type(self).parse is not LintMetrics.parse:
+            return None
+        return ParserJob(self._linter.name, name=str(self.name), issues=True, by_file=self.by_file, root=self._root())
 
     def command_result(self, command: Any) -> int:
         """SUCCESS for an exit status by which the linter reports issues."""
         result = super().command_result(command)
         return SUCCESS if result == FAILURE and command.rc in self._linter.found_issues else result
+
+    def failure_reason(self, result: int, command: Any, records: Sequence[Record]) -> Optional[str]:
+        """That no issue is in the output although the linter reports issues: it is not installed, or crashed."""
+        if self.stopped or result != SUCCESS or command.rc not in self._linter.found_issues:
+            return None
+        if super().command_result(command) != FAILURE or any(record.value for record in records):
+            return None
+        if records and not self._linter.line_based:  # a document without an issue
+            return None
+        lines = [] if self._collector is None else self._collector.stderr_end.strip().splitlines()
+        last = f" ({lines[-1].strip()[:200]})" if lines else ""
+        return f"exit status {command.rc} without an issue in the output{last}: is {self._linter.name} installed?"

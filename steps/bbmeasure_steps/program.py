@@ -5,29 +5,41 @@ The source of the program is sent to ``python3 -`` on standard input, which work
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, RETRY, statusToString
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
+from bbmeasure.records import Record
 from bbmeasure_scripts.bundle import bundle
 from bbmeasure_steps.arguments import check_python
 from bbmeasure_steps.base import MeasuringStep
 
+#: The longest reason of a failure in a summary, in characters.
+MAX_REASON = 200
 #: The worker's interpreter, 3.7 or newer.
 PYTHON = "python3"
 
 
 @defer.inlineCallbacks
-def bundled_command(step: Any, python: str, program: str, arguments: Sequence[Any]) -> Generator[Any, Any, Any]:
-    """Make the remote command that runs a bundled program; MeasureError where ``python`` is rendered as no string."""
+def bundled_command(
+    step: Any,
+    python: str,
+    program: str,
+    arguments: Sequence[Any],
+    redirect: Callable[[list[Any]], Any] = lambda command: command,
+) -> Generator[Any, Any, Any]:
+    """Make the remote command that runs a bundled program; MeasureError where ``python`` is rendered as no string.
+
+    ``redirect`` returns the command with its stdout in a file.
+    """
     if not (isinstance(python, str) and python):
         raise MeasureError(f"python {python!r:.200}: expected the name or path of an interpreter")
     text = bundle(program, [str(argument) for argument in arguments])
-    command = yield step.makeRemoteShellCommand(command=[python, "-"], initialStdin=text)
+    command = yield step.makeRemoteShellCommand(command=redirect([python, "-"]), initialStdin=text)
     return command
 
 
@@ -64,6 +76,11 @@ class ProgramStep(MeasuringStep):
         """Make the command that runs the program from standard input."""
         command = yield bundled_command(self, self.python, self.program, self.program_arguments())
         return command
+
+    def failure_reason(self, result: int, command: Any, records: Sequence[Record]) -> Optional[str]:  # noqa: ARG002
+        """The last line that the program wrote to stderr: why it failed."""
+        lines = [] if self._collector is None else self._collector.stderr_end.strip().splitlines()
+        return lines[-1].strip()[:MAX_REASON] if result == FAILURE and lines else None
 
     def getResultSummary(self) -> dict[str, str]:
         """As every measuring step, but without the command line of the interpreter."""

@@ -1,4 +1,9 @@
-"""Reads files of a worker, which is not trusted: regular files only, up to a size limit, within a deadline."""
+"""Reads files of a worker, which is not trusted: regular files only, up to a size limit, within a deadline.
+
+A process of the build may replace a file by a FIFO after its kind was checked, and a FIFO that the worker opens blocks
+the whole worker.  So a child process of the worker opens the file, not the worker itself; a worker with Windows has no
+FIFOs in folders, and opens it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,23 @@ from buildbot.util import unicode2bytes
 from twisted.internet import defer
 from twisted.internet.error import ConnectionLost
 
+from bbmeasure.capture.spool import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 
 #: The deadline of a remote command, in seconds.
 TIMEOUT = 60
+#: Seconds after which the worker ends a child process that reads a file.
+CHILD_TIMEOUT = 30
 #: The size of the blocks in which a worker sends a file, in bytes.
 BLOCK_SIZE = 256 * 1024
+#: The size of the blocks in which a child process of the worker reads a file, in bytes.
+CHILD_BLOCK_SIZE = 65_536
+
+#: Copies at most $3 blocks of the file $1 to $2.
+COPY = '[ -f "$1" ] && exec dd if="$1" of="$2" bs=65536 count="$3" 2>/dev/null'
+#: Prints at most $2 blocks of the file $1 in hexadecimal, and removes it.  Encoded, because a worker cuts lines.
+DUMP = '[ -f "$1" ] && [ ! -h "$1" ] && dd if="$1" bs=65536 count="$2" 2>/dev/null | od -An -v -tx1 && rm -f "$1"'
 
 
 class BytesWriter(StringFileWriter):
@@ -27,11 +42,32 @@ class BytesWriter(StringFileWriter):
     def __init__(self, max_size: int) -> None:
         super().__init__()
         self.content = bytearray()
+        self.received = 0
         self.max_size = max_size
 
     def remote_write(self, data: Any) -> None:
         """Add a block that the worker sends."""
+        self.received += len(data)
         self.content += unicode2bytes(data)[: self.max_size - len(self.content)]
+
+
+class SpoolWriter(StringFileWriter):
+    """Writes a file to a spool, which limits its size."""
+
+    def __init__(self, spool: Spool) -> None:
+        super().__init__()
+        self.spool = spool
+        self.received = 0
+
+    def remote_write(self, data: Any) -> None:
+        """Add a block that the worker sends."""
+        self.received += len(data)
+        self.spool.write(unicode2bytes(data))
+
+
+def has_shell(step: Any) -> bool:
+    """Whether the worker has a POSIX shell: all but those with Windows."""
+    return str(step.build.path_module.__name__) != "ntpath"
 
 
 @defer.inlineCallbacks
@@ -40,9 +76,31 @@ def run(step: Any, name: str, arguments: dict[str, Any]) -> Generator[Any, Any, 
 
     :func:`interrupt` ends it if the worker is lost.
     """
-    command = remotecommand.RemoteCommand(name, arguments)
+    command = yield _run(step, remotecommand.RemoteCommand(name, arguments), name)
+    return command
+
+
+@defer.inlineCallbacks
+def run_script(step: Any, script: str, *arguments: str, workdir: Optional[str] = None) -> Generator[Any, Any, Any]:
+    """Run a shell script on the worker and collect its output, as :func:`run` does."""
+    command = remotecommand.RemoteShellCommand(
+        workdir or step.workdir,
+        ["/bin/sh", "-c", script, "bbmeasure", *arguments],
+        env={},
+        timeout=CHILD_TIMEOUT,
+        maxTime=CHILD_TIMEOUT,
+        logEnviron=False,
+        collectStdout=True,
+        interruptSignal="KILL",
+    )
+    command = yield _run(step, command, "a script that reads a file")
+    return command
+
+
+@defer.inlineCallbacks
+def _run(step: Any, command: Any, name: str) -> Generator[Any, Any, Any]:
     command.worker = step.worker
-    step.remote_file_command = command
+    running_commands(step).append(command)
     running = defer.maybeDeferred(command.run, step, step.remote, step.build.builder.name)
 
     def on_timeout(_: Any, seconds: float) -> None:
@@ -51,15 +109,20 @@ def run(step: Any, name: str, arguments: dict[str, Any]) -> Generator[Any, Any, 
     try:
         yield running.addTimeout(TIMEOUT, step.master.reactor, on_timeout)
     finally:
-        step.remote_file_command = None
+        running_commands(step).remove(command)
     return command
 
 
+def running_commands(step: Any) -> list[Any]:
+    """The commands of :func:`run` and :func:`run_script` that run for a step."""
+    return step.__dict__.setdefault("remote_file_commands", [])  # type: ignore[no-any-return]
+
+
 def interrupt(step: Any, reason: Any) -> None:
-    """Interrupt the running command of :func:`run` if ``reason`` is a lost connection."""
-    command = getattr(step, "remote_file_command", None)
-    if command is not None and isinstance(getattr(reason, "value", None), ConnectionLost):
-        command.interrupt(reason)
+    """Interrupt the running commands of a step if ``reason`` is a lost connection."""
+    if isinstance(getattr(reason, "value", None), ConnectionLost):
+        for command in list(running_commands(step)):
+            command.interrupt(reason)
 
 
 @defer.inlineCallbacks
@@ -89,9 +152,45 @@ def _kind(mode: int) -> str:
 
 
 @defer.inlineCallbacks
-def read(step: Any, path: str, workdir: Optional[str], max_size: int) -> Generator[Any, Any, bytes]:
-    """The first ``max_size`` bytes of a file; MeasureError where it cannot be read."""
-    writer = BytesWriter(max_size)
+def read(step: Any, path: str, copy: str, writer: Any, max_size: int) -> Generator[Any, Any, None]:
+    """Pass the first ``max_size`` bytes of a file to ``writer``; MeasureError where it cannot be read.
+
+    Paths are relative to the step's work directory.  The worker reads the file ``copy``, which is made before and
+    removed after.
+    """
+    workdir = step.workdir
+    if not has_shell(step):
+        yield _upload(step, path, workdir, writer, max_size)
+        return
+    copying = yield run_script(step, COPY, path, copy, str(max_size // CHILD_BLOCK_SIZE + 1), workdir=workdir)
+    try:
+        if copying.didFail():
+            raise MeasureError(f"{excerpt(path)}: the worker cannot read the file")
+        yield _upload(step, copy, workdir, writer, max_size)
+    finally:
+        yield remove(step, copy)
+
+
+@defer.inlineCallbacks
+def read_small(step: Any, path: str, max_size: int) -> Generator[Any, Any, bytes]:
+    """The first ``max_size`` bytes of a file, which is removed; MeasureError where it cannot be read."""
+    if not has_shell(step):
+        writer = BytesWriter(max_size)
+        yield _upload(step, path, None, writer, max_size)
+        yield remove(step, path)
+        return bytes(writer.content)
+    command = yield run_script(step, DUMP, path, str(max_size // CHILD_BLOCK_SIZE + 1))
+    if command.didFail():
+        raise MeasureError(f"{excerpt(path)}: the worker cannot read the file")
+    try:
+        return bytes.fromhex(command.stdout)[:max_size]
+    except ValueError:
+        raise MeasureError(f"{excerpt(path)}: got {excerpt(command.stdout)}, expected hexadecimal digits") from None
+
+
+@defer.inlineCallbacks
+def _upload(step: Any, path: str, workdir: Optional[str], writer: Any, max_size: int) -> Generator[Any, Any, None]:
+    """Have the worker send the first ``max_size`` bytes of a file to ``writer``."""
     command = yield run(
         step,
         "uploadFile",
@@ -104,9 +203,8 @@ def read(step: Any, path: str, workdir: Optional[str], max_size: int) -> Generat
             "keepstamp": False,
         },
     )
-    if command.didFail() and len(writer.content) < max_size:
+    if command.didFail() and writer.received < max_size:
         raise MeasureError(f"{excerpt(path)}: the worker cannot read the file")
-    return bytes(writer.content)
 
 
 @defer.inlineCallbacks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Optional
@@ -37,17 +37,15 @@ class CapturedRecord:
     previous: Any = None
     error: Optional[str] = None
     is_own: bool = False
-
-    @property
-    def change(self) -> Optional[float]:
-        """The change from ``previous`` as a fraction of it; None where there is no previous value or it is 0."""
-        return change_of(self.record.value, self.previous)
+    #: The tags that distinguish the record from others of the step.
+    shown_tags: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> str:
-        """The value and its change, such as ``build_size: 1.42 MiB (+0.8 %)``."""
-        change = self.change
-        shown = "" if change is None else f" ({change * 100:+.3g} %)" if abs(change) < 10 else f" (x{change + 1:.3g})"
-        return f"{self.record.name}: {self._formatted_value()}{shown}"
+        """The value and its change, such as ``build_size [target=core]: 1.42 MiB (+0.8 %)``."""
+        tags = " ".join(f"{key}={value}" for key, value in self.shown_tags.items())
+        name = f"{self.record.name} [{tags}]" if tags else self.record.name
+        shown = format_change(self.record.value, self.previous)
+        return f"{name}: {self._formatted_value()}" + (f" ({shown})" if shown else "")
 
     def _formatted_value(self) -> str:
         value = self.record.value
@@ -57,11 +55,34 @@ class CapturedRecord:
 
     def log_line(self) -> str:
         """The line of the log ``measurements``."""
-        tags = "".join(f" {key}={value}" for key, value in self.record.tags.items())
+        tags = "".join(f" {key}={value}" for key, value in self.record.tags.items() if key not in self.shown_tags)
         better = "" if self.record.better is Direction.NONE else f", {self.record.better.value} is better"
         exact = "" if isinstance(self.record.value, str) else f" = {self.record.value!r} {self.record.unit}"
         state = "stored" if self.is_stored else f"not stored: {self.error}"
         return f"{self.summary()}{exact}{tags} ({self.record.kind.value}{better}): {state}"
+
+
+def summary_of(captured: Sequence[CapturedRecord], most: int) -> str:
+    """The stored values, the step's own ones if there are any: at most ``most``, and how many more there are."""
+    stored = [one for one in captured if one.is_stored]
+    listed = [one for one in stored if one.is_own] or stored
+    more = [f"and {len(listed) - most} more"] if len(listed) > most else []
+    return ", ".join([one.summary() for one in listed[:most]] + more)
+
+
+def format_change(value: Any, previous: Any) -> str:
+    """A change for people: ``+0.8 %``, ``x12.5``, ``from 0``; an empty text where there is none."""
+    if previous == 0 and isinstance(value, float) and value != 0:
+        return "from 0"
+    change = 0.0 if value == previous == 0 else change_of(value, previous)
+    if change is None:
+        return ""
+    if abs(change) >= 10:
+        return f"x{change + 1:.3g}"
+    percent = round(change * 100, 1)
+    if percent == 0 and change != 0:
+        return f"{'+' if change > 0 else '-'}<0.1 %"
+    return f"{percent:+.3g} %" if abs(percent) < 100 else f"{percent:+.0f} %"
 
 
 @dataclass
@@ -128,8 +149,16 @@ class StepCapture:
         errors = yield defer.gatherResults([self._store_error(stored) for stored in self.pipeline.capture_all(values)])
         previous = yield defer.gatherResults(lookups)
         own = self.series_of(str(self.step.name))
+        shared = {**self.plan.tags, **self.overrides.tags}
         self.results.captured = [
-            CapturedRecord(value.record, error is None, before, error, is_own=value.record.name == own)
+            CapturedRecord(
+                value.record,
+                error is None,
+                before,
+                error,
+                is_own=value.record.name == own,
+                shown_tags={key: tag for key, tag in value.record.tags.items() if key not in shared},
+            )
             for value, before, error in zip_longest(values, previous, errors)
         ]
         return self.results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, Optional, Union
 
 from buildbot.config.errors import error as config_error
@@ -12,11 +12,13 @@ from twisted.internet import defer
 
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
+from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.plan import SeriesOverrides
-from bbmeasure.errors import MeasureError
+from bbmeasure.capture.spool import Spool
+from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_scripts.run import RESOURCES
-from bbmeasure_steps import remotefiles
+from bbmeasure_steps import output, remotefiles, sidecar
 from bbmeasure_steps.arguments import check_boolean, check_python
 from bbmeasure_steps.base import MAX_OUTPUT, MeasuringStep, Parser
 from bbmeasure_steps.program import PYTHON, bundled_command
@@ -71,6 +73,7 @@ class MeasureShellCommand(MeasuringStep):
         self._pattern = _compile_pattern(step, pattern)
         self._adapter = _find_adapter(step, parser)
         self._parser: Optional[Parser] = parser if callable(parser) else None
+        self._stdout_path: Optional[str] = None
         super().__init__(name=name, command=command, **kwargs)
 
     @property
@@ -82,15 +85,46 @@ class MeasureShellCommand(MeasuringStep):
 
     def parse(self, text: str) -> Sequence[Record]:
         """The records of the pattern or the parser, else the text as one value."""
+        job = self._job()
+        if job is not None:
+            return self.completed_records(job.run(text))
+        return self._parser(text) if self._parser is not None else self.parse_plain(text)
+
+    def parser_job(self) -> Optional[ParserJob]:
+        """The pattern or the adapter; None with a callable or where parse() is overridden."""
+        return self._job() if type(self).parse is MeasureShellCommand.parse else None
+
+    def _job(self) -> Optional[ParserJob]:
         if self._pattern is not None:
-            records = patterns.parse(self._pattern, text, self.name, own_is_text=self._is_text())
-            return self._with_defaults(records, SeriesOverrides.read(**self._fixed_overrides))
-        if self._adapter is not None:
-            better = self._fixed_overrides["better"]
-            return self._with_defaults(self._adapter.parse(text), SeriesOverrides.read(better=better))
-        if self._parser is not None:
-            return self._parser(text)
-        return self.parse_plain(text)
+            return ParserJob(pattern=self._pattern.pattern, name=str(self.name), own_is_text=self._is_text())
+        return None if self._adapter is None else ParserJob(self._adapter.name)
+
+    def completed_records(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The records with the step's unit and direction where they have none; of an adapter with the direction."""
+        given = self._fixed_overrides
+        if self._pattern is not None:
+            return self._with_defaults(records, SeriesOverrides.read(**given))
+        return self._with_defaults(records, SeriesOverrides.read(better=given["better"]))
+
+    def is_parsing_stdout(self) -> bool:
+        """False with an output file, and where stdout is written to a file on the worker."""
+        return not self.outputFile and not self.redirects_stdout()
+
+    @defer.inlineCallbacks
+    def spool_output(self, spool: Spool) -> Generator[Any, Any, None]:
+        """Read the output file, or the file with stdout, from the worker."""
+        try:
+            if self.outputFile:
+                yield output.read_file(self, self.outputFile, output.file_name(self.outputFile), spool, temporary=False)
+            elif self.redirects_stdout():
+                yield output.read_file(self, self._stdout_file(), "stdout", spool, temporary=True)
+        except LimitError as error:
+            hint = self._adapter.smaller if self._adapter is not None else ""
+            raise LimitError(f"{error}; {hint}" if hint else str(error)) from None
+
+    def kept_statuses(self) -> Collection[int]:
+        """The exit statuses by which the adapter's tool reports what it found."""
+        return self._adapter.measured_statuses if self._adapter is not None else ()
 
     def has_parser(self) -> bool:
         """True with a pattern, a parser, an output file, or an overridden parse()."""
@@ -99,15 +133,17 @@ class MeasureShellCommand(MeasuringStep):
 
     @defer.inlineCallbacks
     def text_to_parse(self, collector: StdoutCollector) -> Generator[Any, Any, str]:
-        """The output file or stdout; MeasureError where an adapter would parse a truncated output."""
-        if self.outputFile:
-            text = yield self._read_output_file()
-            return str(text)
-        if self._adapter is not None and collector.dropped_text:
-            raise MeasureError(
-                f"{self._adapter.name}: expected the complete output, lost {collector.dropped_text} characters"
-            )
-        return collector.plain_text() if self._pattern else collector.text()
+        """The output file or stdout, for a callable or an overridden parse()."""
+        if not self.outputFile:
+            return collector.text()
+        what = output.file_name(self.outputFile)
+        spool = Spool(self.cleaned, MAX_OUTPUT)
+        try:
+            yield output.read_file(self, self.outputFile, what, spool, temporary=False)
+            output.check_complete(spool, what)
+            return spool.read().lstrip("\ufeff")
+        finally:
+            spool.close()
 
     def parses_stderr(self) -> bool:
         """Whether the adapter's tool writes to stderr."""
@@ -129,12 +165,14 @@ class MeasureShellCommand(MeasuringStep):
     @defer.inlineCallbacks
     def make_command(self) -> Generator[Any, Any, Any]:
         """Make the command; with ``resources`` it runs under the bundled program ``run``."""
-        if not self.resources:
-            command = yield super().make_command()
-            return command
-        given = flatten(self.command, (list, tuple)) if isinstance(self.command, (list, tuple)) else self.command
-        arguments = ["/bin/sh", "-c", given] if isinstance(given, str) else given
-        command = yield bundled_command(self, self.python, "run", [f"--name={self.name}", "--", *arguments])
+        given = self.command
+        if self.resources:
+            arguments = ["/bin/sh", "-c", given] if isinstance(given, str) else flatten(given, (list, tuple))
+            command = yield bundled_command(
+                self, self.python, "run", [f"--name={self.name}", "--", *arguments], redirect=self._redirect
+            )
+        else:
+            command = yield self.makeRemoteShellCommand(command=self._redirect(given))
         self.command: Any = given
         return command
 
@@ -150,17 +188,20 @@ class MeasureShellCommand(MeasuringStep):
         """Whether master.cfg declares the step's own value as a text."""
         return self.overrides().kind is Kind.TEXT
 
-    @defer.inlineCallbacks
-    def _read_output_file(self) -> Generator[Any, Any, str]:
-        size = yield remotefiles.size_of(self, self.outputFile, self.workdir)
-        if size is None:
-            raise MeasureError(f"outputFile {units.excerpt(self.outputFile)}: expected a file, got none")
-        if size > MAX_OUTPUT:
-            raise MeasureError(
-                f"outputFile {units.excerpt(self.outputFile)}: {size} bytes, expected at most {MAX_OUTPUT}"
-            )
-        content = yield remotefiles.read(self, self.outputFile, self.workdir, MAX_OUTPUT)
-        return str(content.decode("utf-8-sig", "replace"))
+    def redirects_stdout(self) -> bool:
+        """Whether stdout is written to a file on the worker: that of a tool whose output is a document."""
+        adapter = self._adapter
+        document = adapter is not None and not adapter.line_based and not self.outputFile
+        return document and self.parser_job() is not None and remotefiles.has_shell(self)
+
+    def _redirect(self, command: Any) -> Any:
+        return output.redirected(command, self._stdout_file()) if self.redirects_stdout() else command
+
+    def _stdout_file(self) -> str:
+        """The file on the worker that gets stdout."""
+        if self._stdout_path is None:
+            self._stdout_path = sidecar.path_of(self, "-stdout")
+        return self._stdout_path
 
 
 def _with_default(record: Record, overrides: SeriesOverrides) -> Record:

@@ -27,9 +27,9 @@ def new_token() -> str:
     return secrets.token_hex(4)
 
 
-def path_of(step: Any) -> str:
-    """The path of a step's sidecar file: beside the build's directory, where no checkout can put a file first."""
-    name = f".bbmeasure-{step.build.buildid}-{step.stepid}-{new_token()}"
+def path_of(step: Any, suffix: str = "") -> str:
+    """The path of a new file of a step: beside the build's directory, where no checkout can put a file first."""
+    name = f".bbmeasure-{step.build.buildid}-{step.stepid}-{new_token()}{suffix}"
     folder = step.build.getProperty("builddir")
     return str(step.build.path_module.join(folder, name)) if folder else name
 
@@ -41,8 +41,7 @@ def read(step: Any, path: str) -> Generator[Any, Any, tuple[Decoded, list[str]]]
         size = yield remotefiles.size_of(step, path, None)
         if size is None:
             return [], []
-        content = yield remotefiles.read(step, path, None, wire.LARGEST_FILE) if size else b""
-        yield remotefiles.remove(step, path)
+        content = yield remotefiles.read_small(step, path, wire.LARGEST_FILE)
     except MeasureError as error:
         return [], [f"sidecar file: {error}"]
     except Exception as error:  # noqa: BLE001  (Buildbot ends the build of a lost worker itself; counted)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Union
+from typing import Callable, Optional, Union
 
 from buildbot.process.logobserver import LogObserver
 from twisted.logger import Logger
 
 from bbmeasure import wire
-from bbmeasure.ansi import strip_ansi
+from bbmeasure.capture.parser_process import plain_text
+from bbmeasure.capture.spool import Spool
 from bbmeasure.records import Record
 from bbmeasure.wire import MarkerScanner, Refusal
 
@@ -16,17 +17,24 @@ log = Logger()
 
 #: The most records of one step; further ones are counted.
 MAX_RECORDS = 1_000
+#: The end of stderr that is kept, in characters.
+MAX_STDERR_END = 2_000
 
 
 class StdoutCollector(LogObserver):
     """Collects at most ``max_text`` characters of the output of a step, and MAX_RECORDS marked records.
 
+    With ``spool`` the text is written there and not kept in memory.
+
     Never raises: an exception in an observer would turn the step into EXCEPTION.  It is kept as a refusal instead.
     """
 
-    def __init__(self, max_text: int, *, stderr: bool = False) -> None:
+    def __init__(self, max_text: int, *, stderr: bool = False, spool: Optional[Spool] = None) -> None:
         super().__init__()
         self._stderr = stderr
+        self._spool = spool
+        #: The end of stderr, for the reason of a failure.
+        self.stderr_end = ""
         #: The marked records, and the refusals of marked lines that are no record.
         self.marked: list[Union[Record, Refusal]] = []
         #: How many marked records were dropped.
@@ -44,11 +52,15 @@ class StdoutCollector(LogObserver):
         self._scan(self._scanner.feed, data)
 
     def errReceived(self, data: str) -> None:
-        """Collect a piece of stderr, if it is collected at all."""
+        """Collect the end of stderr, and a piece of it as text if the parser reads stderr."""
+        self.stderr_end = (self.stderr_end + data)[-MAX_STDERR_END:]
         if self._stderr:
             self._add_text(data)
 
     def _add_text(self, data: str) -> None:
+        if self._spool is not None:
+            self._spool.write(data)
+            return
         free = self._max_text - self._text_length
         if free > 0:
             self._pieces.append(data[:free])
@@ -80,10 +92,7 @@ class StdoutCollector(LogObserver):
 
     def plain_text(self) -> str:
         """The collected text without marked lines and terminal control sequences."""
-        if wire.MARKER not in self.text():
-            return strip_ansi(self.text())
-        lines = self.text().split("\n")
-        return strip_ansi("\n".join(line for line in lines if wire.MARKER not in line))
+        return plain_text(self.text())
 
     def limit_errors(self) -> list[str]:
         """A message for each limit that was exceeded."""

@@ -29,6 +29,7 @@ class StepTestCase(MeasuringStepMixin, TestBuildStepMixin, TestReactorMixin, Con
         """Run one MeasureShellCommand called ``m`` whose command prints ``stdout``."""
         sidecar, more = arguments.pop("sidecar", None), arguments.pop("more", ())
         self.setup_step(MeasureShellCommand(name="m", command=["c"], **arguments))
+        more = more() if callable(more) else more
         self.expect_measuring(["c"], stdout=stdout, exit=exit, sidecar=sidecar, more=more)
         self.expect_outcome(result=result, state_string=state)
         return self.run_step()

@@ -88,7 +88,15 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
         config = self.configure(builders, services)
         kept = {key: self.master_config_dict[key] for key in ("workers", "protocols", "db_url", "buildbotNetUsageData")}
         self.master.config_loader.config_dict = {**kept, **config}
+        yield self._distributed()
         yield self.master.doReconfig()
+
+    @defer.inlineCallbacks
+    def _distributed(self) -> Any:
+        """Wait for the distributor of requests, which logs an error where a reconfig removes a builder under it."""
+        distributor = self.master.botmaster.brd
+        while distributor.active or distributor._deferwaiter.has_waited():
+            yield pause(0.01)
 
     @defer.inlineCallbacks
     def build(self, builder: str) -> Any:

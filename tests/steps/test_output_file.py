@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from buildbot.process.results import WARNINGS
-from buildbot.test.steps import ExpectStat, ExpectUploadFile
+from buildbot.test.steps import ExpectStat
 from twisted.internet import defer
 
-from bbmeasure.testing.kit import _writer
-from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import MAX_OUTPUT
 from tests.steps.case import StepTestCase
 
@@ -18,32 +17,20 @@ from tests.steps.case import StepTestCase
 class TestOutputFile(StepTestCase):
     """A file of the worker that is parsed instead of stdout."""
 
-    def output_file(self, mode: int, size: int, content: bytes | None = None) -> list[Any]:
-        """The expected remote commands for ``outputFile="out"``."""
-        look = ExpectStat(file="out", workdir="wkdir").stat(mode=mode, size=size).exit(0)
-        if content is None:
-            return [look]
-        upload = ExpectUploadFile(
-            workersrc="out",
-            workdir="wkdir",
-            blocksize=remotefiles.BLOCK_SIZE,
-            maxsize=MAX_OUTPUT,
-            keepstamp=False,
-            writer=_writer(),
-        )
-        return [look, upload.upload_string(content).exit(0)]
+    def output_file(self, content: bytes) -> Callable[[], list[Any]]:
+        """The expected remote commands for ``outputFile="out"``, once there is a step."""
+        return lambda: self.expect_file("out", content, max_size=MAX_OUTPUT)
 
     @defer.inlineCallbacks
     def test_output_file(self) -> Any:
         """``outputFile`` is parsed instead of stdout."""
-        more = self.output_file(stat.S_IFREG, 3, b"7 s")
-        yield self.run_measuring("noise", outputFile="out", more=more, state="m: 7 s")
+        yield self.run_measuring("noise", outputFile="out", more=self.output_file(b"7 s"), state="m: 7 s")
 
     @defer.inlineCallbacks
     def test_output_file_with_a_byte_order_mark(self) -> Any:
         """A byte order mark before UTF-8 is not part of the text."""
-        more = self.output_file(stat.S_IFREG, 6, b"\xef\xbb\xbf7 s")
-        yield self.run_measuring("noise", outputFile="out", more=more, state="m: 7 s")
+        content = b"\xef\xbb\xbf7 s"
+        yield self.run_measuring("noise", outputFile="out", more=self.output_file(content), state="m: 7 s")
 
     @defer.inlineCallbacks
     def test_output_file_that_cannot_be_read(self) -> Any:
@@ -56,7 +43,8 @@ class TestOutputFile(StepTestCase):
         ]
         for mode, size, word in cases:
             self._steps.clear()
-            yield self.run_measuring("1", WARNINGS, outputFile="out", more=self.output_file(mode, size))
+            look = ExpectStat(file="out", workdir="wkdir").stat(mode=mode, size=size).exit(0)
+            yield self.run_measuring("1", WARNINGS, outputFile="out", more=[look])
             assert word in self.log()
             self.sidecar_stepid += 1
 

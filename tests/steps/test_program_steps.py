@@ -11,12 +11,13 @@ from buildbot.plugins import steps, util
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from twisted.internet import defer
 
+from bbmeasure.capture.spool import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.testing import sidecar_lines
 from bbmeasure_scripts.bundle import bundle
-from bbmeasure_steps import LintMetrics, MeasureShellCommand, SizeOf, SLOCCount, TimedPythonFunction
+from bbmeasure_steps import LintMetrics, MeasureShellCommand, SizeOf, SLOCCount, TimedPythonFunction, base
 from tests.steps.case import StepTestCase
 
 
@@ -62,7 +63,7 @@ class TestProgramSteps(StepTestCase):
             {"name": "sloc_tool", "value": "builtin"},
         )
         argv = ["--name=sloc", "--tool=auto", "--keep=cloc", "--", "src"]
-        yield self.run_program(SLOCCount(path="src"), "sloc", argv, sidecar, state="sloc: 10")
+        yield self.run_program(SLOCCount(path="src"), "sloc", argv, sidecar, state="sloc [tool=builtin]: 10")
         tags = {(point.series, tuple(point.tags.items())) for point in self.captured_points()}
         assert ("sloc", (("tool", "builtin"),)) in tags
         assert "counted by builtin, before by cloc: the values are not compared" in self.log()
@@ -162,13 +163,11 @@ class TestLintMetrics(StepTestCase):
     @defer.inlineCallbacks
     def test_output_beyond_the_limit(self) -> Any:
         """A truncated output is not parsed: its number of issues would be wrong."""
-        self.patch(MeasureShellCommand, "max_output", 50)
-        why = "stdout: 28 characters were not read: expected at most 50"
+        self.patch(base, "Spool", lambda clean: Spool(clean, 50))
+        why = "the output: 78 bytes, expected at most 50"
         stderr = "a.c:1:2: warning: unused [-Wunused]\n"
-        yield self.run_lint(
-            "", 0, WARNINGS, f"lint: {why} (warnings)", stderr=stderr + "b" + stderr + "more\n", tool="gcc"
-        )
-        assert "gcc: expected the complete output, lost 28 characters" in self.log()
+        stderr += "b" + stderr + "more\n"
+        yield self.run_lint("", 0, WARNINGS, f"lint: {why} (warnings)", stderr=stderr, tool="gcc")
         assert self.captured_points() == []
 
     def test_stderr_of_compilers(self) -> Any:

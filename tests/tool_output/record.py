@@ -57,6 +57,17 @@ def java(case: str) -> str:
     return f"{JAVA} {case}.java"
 
 
+def linked(linker: str) -> dict[str, str]:
+    """The commands that link programs with undefined and multiply defined symbols."""
+    link = f"gcc -fuse-ld={linker} {{}} -o linked 2>&1"
+    return {
+        "zero": link.replace("{}", "link_zero.c"),
+        "failed": link.replace("{}", "link_main.c link_other.c -lnothere"),
+        "many": link.replace("{}", "link_main.c link_zero_b.c"),
+        "debug": link.replace("{}", "-g link_main.c link_zero_b.c"),
+    }
+
+
 RECIPES = (
     Recipe(
         "pylint", "pylint --version", "json", each(f"{PYLINT} -f json2 {{}}", "py", missing=f"{PYLINT} -f json2 no.py")
@@ -138,6 +149,10 @@ RECIPES = (
     Recipe(
         "gcc", "gcc --version", "log", {"coloured": f"gcc -fdiagnostics-color=always {CC_FLAGS} many.c others.c 2>&1"}
     ),
+    Recipe("gcc", "ld.bfd --version", "txt", linked("bfd"), program="ld"),
+    Recipe("gcc", "ld.gold --version | head -c 60", "txt", linked("gold"), program="gold"),
+    Recipe("gcc", "ld.lld --version", "txt", linked("lld"), program="lld"),
+    Recipe("gcc", "mold --version", "txt", linked("mold"), program="mold"),
     Recipe("clang", "clang --version", "txt", each(f"clang {CC_FLAGS} {{}} 2>&1", "c")),
     Recipe(
         "clang", "clang --version", "log", {"coloured": f"clang -fcolor-diagnostics {CC_FLAGS} many.c others.c 2>&1"}
@@ -289,6 +304,7 @@ RECIPES = (
 )
 
 BLANKED = (
+    (re.compile(r"/tmp/(cc\w{6})"), r"/build/\1"),
     (re.compile(r"/[^\s()'\"]*/node_modules/"), "node_modules/"),
     (re.compile(r'"(node|host_name)": "[^"]*"'), r'"\1": "worker"'),
     (re.compile(r'\bhostname="[^"]*"'), 'hostname="worker"'),

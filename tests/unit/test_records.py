@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bbmeasure import records
 from bbmeasure.errors import MeasureError, RecordError, UnitError
-from bbmeasure.records import Direction, Kind, Record
+from bbmeasure.records import Direction, Kind, Record, check_kind
 
 
 def test_a_record_is_in_base_units():
@@ -52,9 +52,29 @@ def test_numbers_of_other_types_are_numbers():
         Record("a", 1j)
 
 
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("duration", "bytes"), ("count", "s"), ("size", "MB/s"), ("ratio", "{x}"), ("count", "{x}/s"), ("text", "s")],
+)
+def test_a_unit_of_another_kind(kind, unit):
+    """A kind that no value in the unit can be of is an error, which names the kind of the unit."""
+    with pytest.raises(RecordError, match=f"with kind '{kind}': expected kind"):
+        check_kind(Kind(kind), unit)
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit"), [("duration", "ms"), ("count", "{x}"), ("number", "bytes"), ("ratio", "%"), ("size", "1")]
+)
+def test_a_unit_of_the_same_kind(kind, unit):
+    """A unit of the kind, a number in any unit, a count in a custom unit, and any kind without a unit are valid."""
+    check_kind(Kind(kind), unit)
+
+
 def test_a_given_kind_overrides_that_of_the_unit():
     """A given kind overrides that of the unit."""
     assert Record("a", 3, unit="bytes", kind="count").kind is Kind.COUNT
+    assert Record("a", -3, unit="bytes", kind="number").kind is Kind.NUMBER
+    assert Record("a", 3, kind="size").unit == "1"
     assert Record("a", 3, kind=Kind.RATIO).kind is Kind.RATIO
 
 
@@ -81,6 +101,9 @@ def test_lone_surrogates_in_a_text_are_replaced():
         ({"value": [1]}, "expected a number"),
         ({"value": {}}, "expected a number"),
         ({"value": 1, "unit": "parsec"}, "'parsec': expected one of"),
+        ({"value": -1, "unit": "KiB"}, "size -1024: expected 0 or more"),
+        ({"value": 1, "unit": "s", "samples": [1, -0.5]}, "duration -0.5: expected 0 or more"),
+        ({"value": -2, "kind": "count"}, "count -2: expected 0 or more"),
         ({"value": 1, "unit": 5}, "expected a string"),
         ({"value": 1, "kind": "speed"}, "kind 'speed': expected one of count, duration"),
         ({"value": 1, "kind": "text"}, "expected a string, as the kind is text"),

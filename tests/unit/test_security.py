@@ -15,7 +15,15 @@ LIMITS = {
     "Line on standard output with a record": (["wire.LONGEST_MARKER_LINE"], "bytes"),
     "Sidecar file": (["wire.LARGEST_FILE"], "bytes"),
     "Records of one step": (["steps.stdout.MAX_RECORDS"], ""),
-    "Output that is parsed": (["adapters.LONGEST_TEXT"], "bytes"),
+    "Output that is parsed by an adapter or a pattern; by a function of ``master.cfg``": (
+        ["adapters.LONGEST_TEXT", "steps.base.MAX_OUTPUT"],
+        "bytes",
+    ),
+    "Memory of a parser process": (["capture.parser_process.MAX_MEMORY"], "bytes"),
+    "Parser processes that run at a time; that wait": (
+        ["capture.parser_pool.MAX_PROCESSES", "capture.parser_pool.MAX_QUEUED"],
+        "",
+    ),
     "Time of a parser": (["steps.base.PARSER_TIMEOUT"], "s"),
     "Time of a regular expression for one output": (["patterns.TIME_LIMIT"], "s"),
     "Time of one file operation on a worker": (["steps.remotefiles.TIMEOUT"], "s"),

@@ -87,7 +87,7 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
         may_be_misspelt = track["what"] in ("property", "statistic") and track["known"]
         if may_be_misspelt and track["builder"] in builders and track["series"] not in known:
             problems.append(
-                f"builder {track['builder']}: {track['what']} {track['subject']!r} has never given a value; misspelt?"
+                f"builder {track['builder']}: {track['what']} {track['subject']!r} has no value yet; misspelt?"
             )
     return {"path": str(path), "series": len(known), "problems": problems}
 
@@ -96,8 +96,8 @@ def _abandoned_sinks(reader: JournalReader, instances: set[str]) -> Iterator[str
     """The problems of exporters that were renamed or removed, and still have points queued."""
     for name in sorted({*reader.exporters()} - instances):
         yield (
-            f"sink {name}: no instance has that name, and points go on to wait for it ({reader.backlog(name).count} "
-            f"do); it is given up by: bbmeasure ship --master DIR --sink {name} --detach"
+            f"sink {name}: no instance has that name, but points are queued for it ({reader.backlog(name).count}); "
+            f"to discard them: bbmeasure ship --master DIR --sink {name} --detach"
         )
 
 
@@ -110,12 +110,12 @@ def _format(answer: Mapping[str, Any]) -> list[str]:
     """Lines of what was checked, without the problems."""
     lines = [f"instance {instance['name']} ({instance['class']})" for instance in answer["instances"]]
     if not lines:
-        lines.append("no instance in c['services']: opted out, captured data lives in memory alone")
+        lines.append("no instance in c['services']: opted out, captured data is kept in memory only")
     lines.append(f"page: {'on' if answer['page'] else 'off; put bbmeasure into www plugins'}")
     if answer["journal"]:
         lines.append(f"journal {answer['journal']}: {answer['series']} series")
     lines += [
-        f"{server['name']}: {check['what']}: {'' if check['ok'] else 'PROBLEM '}{output.clean(check['says'])}"
+        f"{server['name']}: {check['check']}: {'' if check['ok'] else 'PROBLEM '}{output.clean(check['message'])}"
         for server in answer["servers"]
         for check in server["checks"]
     ]

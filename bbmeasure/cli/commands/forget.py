@@ -37,5 +37,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"series": options.series, "removed": removed}))
         return 0
-    print(f"{removed} points removed; what is captured next starts {output.clean(options.series)} anew")
+    print(f"{removed} points removed; the next value starts {output.clean(options.series)} anew")
     return 0

@@ -27,7 +27,7 @@ from bbmeasure.model import LineInfo, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
 from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
-from bbmeasure.reports.summary import SummaryRequest, read_statistics
+from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
 
@@ -129,7 +129,7 @@ class Endpoints:
         storage = self._storage(arguments)
         query, selection = yield self._select(storage, arguments, viewer)
         statistics = read_statistics(arguments.get("statistics"), selection.info.kind)
-        request = SummaryRequest(selection, query, statistics)
+        request = StatisticsRequest(selection, query, statistics)
         values = yield storage.summarize(request.query, request.statistics)
         return encode(request.answer(values))
 

@@ -162,7 +162,7 @@ def test_pylint_in_its_older_format():
 def test_ruff_names_a_syntax_error_of_older_versions():
     """A diagnostic without a code is a syntax error; a rule without a number is a category."""
     diagnostics = [{"code": None}, {"code": "SyntaxError"}, {"code": "PLR0913", "location": {"row": 3}}]
-    found = issues("ruff", json.dumps(diagnostics))
+    found = issues("ruff", json.dumps([{**one, "filename": "a.py"} for one in diagnostics]))
     assert [issue.category for issue in found] == ["invalid-syntax", "SyntaxError", "PLR"]
     assert found[2].line == 3
 
@@ -170,7 +170,10 @@ def test_ruff_names_a_syntax_error_of_older_versions():
 def test_eslint_messages_without_a_rule():
     """A message without a rule is fatal for a file that cannot be parsed, and no-rule for an ignored one."""
     messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"ruleId": None, "severity": 1}]
-    assert [issue.category for issue in issues("eslint", json.dumps([{"messages": messages}]))] == ["fatal", "no-rule"]
+    assert [issue.category for issue in issues("eslint", json.dumps([{"filePath": "a.js", "messages": messages}]))] == [
+        "fatal",
+        "no-rule",
+    ]
 
 
 def test_cppcheck_messages_about_the_run():
@@ -181,6 +184,11 @@ def test_cppcheck_messages_about_the_run():
 <error id="nullPointer" severity="error"><location file="a.c" line="7"/><location file="b.c" line="9"/></error>
 </errors></results>"""
     assert issues("cppcheck", text) == [Issue("error", "a.c", 7, "error")]
+
+
+def sarif(*runs):
+    """A SARIF document."""
+    return json.dumps({"version": "2.1.0", "runs": runs})
 
 
 def test_sarif_counts_unsuppressed_failures():
@@ -197,8 +205,8 @@ def test_sarif_counts_unsuppressed_failures():
         {"ruleId": "R2", "suppressions": [{"kind": "external", "status": "rejected"}]},
         {"level": "error", "locations": [{}]},
     ]
-    text = json.dumps({"runs": [{"tool": {"driver": {"rules": rules}}, "results": results}, {"results": None}]})
-    assert [issue.category for issue in issues("sarif", text)] == ["error", "warning"] + [
+    runs = [{"tool": {"driver": {"rules": rules}}, "results": results}, {"results": None}]
+    assert [issue.category for issue in issues("sarif", sarif(*runs))] == ["error", "warning"] + [
         "error",
         "note",
         "warning",
@@ -211,17 +219,15 @@ def test_sarif_rules_of_extensions():
     extension = {"rules": [{"id": "P1", "defaultConfiguration": {"level": "error"}}, {"id": "R1"}]}
     driver = {"rules": [{"id": "R1", "defaultConfiguration": {"level": "note"}}]}
     run = {"tool": {"driver": driver, "extensions": [extension]}, "results": [{"ruleId": "P1"}, {"ruleId": "R1"}]}
-    assert [issue.category for issue in issues("sarif", json.dumps({"runs": [run]}))] == ["error", "note"]
+    assert [issue.category for issue in issues("sarif", sarif(run))] == ["error", "note"]
 
 
 def test_sarif_of_a_failed_run():
     """A failed run without results and notifications is a ParseError."""
     run = {"results": [], "invocations": [{"executionSuccessful": False}]}
-    assert "executionSuccessful is false" in refusal("sarif", json.dumps({"runs": [run]}))
-    assert issues("sarif", json.dumps({"runs": [{**run, "results": [{"level": "note"}]}]})) == [
-        Issue("note", "", 0, "note")
-    ]
-    assert "runs: expected a list, got nothing" in refusal("sarif", "{}")
+    assert "executionSuccessful is false" in refusal("sarif", sarif(run))
+    assert issues("sarif", sarif({**run, "results": [{"level": "note"}]})) == [Issue("note", "", 0, "note")]
+    assert "runs: expected a list, got nothing" in refusal("sarif", '{"version": "2.1.0"}')
 
 
 def test_google_benchmark_repetitions():
@@ -276,10 +282,10 @@ def test_junit_without_test_cases_is_read_from_its_suites():
 
 
 def test_junit_counts_a_test_case_once():
-    """A test case with a failure and an error counts once; elements outside test cases are ignored."""
-    text = "<p:testsuite xmlns:p='u'><p:testcase time='0.5'><p:failure/><error/></p:testcase><error/></p:testsuite>"
+    """A test case with a failure and an error counts once, as an error."""
+    text = "<p:testsuite xmlns:p='u'><p:testcase time='0.5'><p:failure/><error/></p:testcase></p:testsuite>"
     found = values("junit", text)
-    assert (found["junit_tests"], found["junit_failures"], found["junit_errors"]) == (1, 1, 0)
+    assert (found["junit_tests"], found["junit_failures"], found["junit_errors"]) == (1, 0, 1)
 
 
 def test_cobertura_with_only_rates():

@@ -168,7 +168,9 @@ def test_the_longest_outputs_are_read_in_full():
     junit = fill("<testsuite>", "<testcase name='a' time='0.5'/>", "</testsuite>")
     tests, *_, time = adapters.find("junit").parse(junit)
     assert tests.value == junit.count("<testcase") == 2 * time.value
-    eslint = fill('[{"messages":[', '{"ruleId":"x","message":"a message of usual length"},', '{"ruleId":"y"}]}]')
+    eslint = fill(
+        '[{"filePath":"a.js","messages":[', '{"ruleId":"x","message":"a message of usual length"},', '{"ruleId":"y"}]}]'
+    )
     records = adapters.find("eslint").parse(eslint)
     assert [record.value for record in records] == [eslint.count("ruleId"), eslint.count("ruleId") - 1, 1]
     benchmark = fill('{"benchmarks":[{"name":"x","stats":{"median":1,"data":[', "0.0001234567,", "1]}}]}")

@@ -116,6 +116,20 @@ def test_excluded_value():
     assert [detector.add(150.0).since for _ in range(5)][-1] == 48
 
 
+def test_excluded_value_confirms_nothing():
+    """The value of a failed command breaks rules, and confirms no change of its own or of an open run."""
+    detector = _detector(limit=200)
+    detector.replay([120.0] * 4)
+    assert detector.add(120.0, excluded=True).state is State.UNCONFIRMED
+    assert detector.add(300.0, excluded=True).rule == "limit"
+    assert detector.add(120.0).confirmed
+    exact = ShiftDetector(better="lower", kind="size")
+    exact.replay([1000.0] * 20)
+    verdict = exact.add(1100.0, excluded=True)
+    assert (verdict.state, verdict.confirmed, verdict.rule) == (State.UNCONFIRMED, False, None)
+    assert exact.add(1000.0).state is State.NORMAL
+
+
 def test_builds_have_numbers():
     """``since`` is the number of the build where the run began, where builds are given numbers."""
     detector = _detector()
@@ -279,7 +293,13 @@ def test_unknown_state():
     state = _detector().to_dict()
     with pytest.raises(QueryError, match="version 99: expected 1"):
         ShiftDetector.from_dict({**state, "version": 99})
-    for bad in ({**state, "levels": 5}, {}, {"version": 1}, {**state, "rules": {"nonsense": 1}}):
+    for bad in (
+        {**state, "levels": 5},
+        {},
+        {"version": 1},
+        {**state, "levels": []},
+        {**state, "rules": {"nonsense": 1}},
+    ):
         with pytest.raises(QueryError, match="detector state"):
             ShiftDetector.from_dict(bad)
 

@@ -92,7 +92,13 @@ def test_exact_value_that_the_baseline_holds():
 def test_line_that_was_noisy_is_not_exact():
     """Ten equal values by chance make no exact line of one that has other values in its baseline."""
     values = [13.0, 14.0, 13.0, 15.0, 13.0, 14.0] * 4 + [13.0] * 12 + [14.0]
-    assert _confirmed(values, kind="duration") == []
+    assert _confirmed(values) == []
+
+
+def test_durations_are_never_exact():
+    """Durations in whole seconds are equal by rounding: one more second is no change, until it stays."""
+    assert _confirmed([*[12.0] * 40, 13.0, *[12.0] * 10], kind="duration") == []
+    assert _confirmed([*[12.0] * 40, *[13.0] * 5], kind="duration", better="lower") == [(44, 40, "worse")]
 
 
 def test_constant_line():
@@ -121,6 +127,14 @@ def test_two_moded_line(share):
         values = [(20_000.0 if rng.random() < share else 530.0) * rng.uniform(0.995, 1.005) for _ in range(200)]
         found += len(_confirmed(values, better="lower"))
     assert found <= 3
+
+
+def test_modes_are_normal():
+    """A value that is far off is normal where the line often has such values."""
+    values = [130.0 if index % 4 == 0 else 100.0 + 0.1 * (index % 3) for index in range(60)]
+    judged = verdicts([*values, 130.0, 160.0])
+    assert [str(verdict.state) for verdict in judged[20:]] == ["normal"] * 41 + ["unconfirmed"]
+    assert judged[60].reason == "130 is off the usual 98.1 to 102, but this line often has such values."
 
 
 def test_line_that_changes_its_mode_for_long():
@@ -181,6 +195,7 @@ def test_broken_value():
         values = [*_noise(30), value, *_noise(10, 2)]
         judged = verdicts(values, better="lower")
         assert judged[30].state is State.BROKEN
+        assert judged[30].reason.endswith("never measured in this line before: the measurement looks broken.")
         assert [str(verdict.state) for verdict in judged[31:]] == ["normal"] * 10
         assert judged[-1].baseline == pytest.approx(100, abs=1)
 
@@ -219,6 +234,47 @@ def test_swings_are_all_found():
     lengths = [30, 9, 14, 22, 8, 40, 12, 16, 25]
     values = [100.0 + 12 * (run % 2) + rng.gauss(0, 0.7) for run, length in enumerate(lengths) for _ in range(length)]
     assert _indices(values) == [sum(lengths[:run]) for run in range(1, len(lengths))]
+
+
+def test_short_swings_are_all_found():
+    """Levels of seven builds are found, all of them or none: one that is doubtful does not hide its neighbours."""
+    rng = random.Random(1)
+    values = [(100 if (index // 7) % 2 else 120) + rng.gauss(0, 1) for index in range(210)]
+    assert set(range(14, 200, 7)) - set(_indices(values)) == set()
+
+
+def test_jumps_by_chance_are_no_levels():
+    """A line that jumps to a far level by chance, now and then for some builds, has no change points."""
+    for seed in range(40):
+        rng = random.Random(seed)
+        values = [100.0 + 10 * (rng.random() < 0.3) + rng.gauss(0, 0.5) for _ in range(100)]
+        assert _indices(values) == []
+
+
+def test_change_and_return_count_alike():
+    """A change of just the least size is found together with its return, which is a smaller fraction."""
+    values = [*[50.0 + 0.001 * (i % 3) for i in range(30)], *[51.01 + 0.001 * (i % 3) for i in range(30)]]
+    values += values[:30]
+    assert _indices(values) == [30, 60]
+    assert [since for _, since, _ in _confirmed(values)] == [30, 60]
+    first, second = change_points(values)
+    assert first.change is not None
+    assert second.change is not None
+    assert -second.change < 0.02 < first.change
+
+
+def test_tiny_levels():
+    """A step between levels that are tiny beside one spike has a finite score."""
+    values = [1e-200] * 20 + [2e-200] * 20
+    values[5] = 1.0
+    (change,) = change_points(values)
+    assert change.index == 20
+    assert 6 < change.score < 1e6
+
+
+def test_ramp_is_no_step():
+    """A line that rises evenly, without noise, has no change points."""
+    assert _indices([float(index) for index in range(500)]) == []
 
 
 def test_short_lines():

@@ -35,7 +35,7 @@ INVALID_ANSWERS = (
 
 
 def outcomes(answer: dict[str, Any]) -> dict[str, tuple[bool, str]]:
-    return {check["what"]: (check["ok"], check["says"]) for check in answer["checks"]}
+    return {check["check"]: (check["ok"], check["message"]) for check in answer["checks"]}
 
 
 def check(url: str, **options: Any) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def test_all_checks_pass(influxd: Influxd) -> None:
     assert outcomes(answer) == {
         "reach": (True, "InfluxDB 1.6.7~rc0"),
         "clock": (True, "agrees"),
-        "database": (True, "t is there"),
-        "retention": (True, "autogen keeps points for ever"),
+        "database": (True, "t exists"),
+        "retention": (True, "autogen keeps points forever"),
         "write": (True, "allowed"),
         "read": (True, "allowed"),
     }
@@ -68,27 +68,31 @@ def test_all_checks_pass(influxd: Influxd) -> None:
         ({"username": "both", "password": "wrong"}, "write", "401 user, password or token not accepted"),
         ({"username": "reader", "password": SECRET}, "write", "403 permission denied"),
         ({"username": "writer", "password": SECRET, "answers": True}, "read", "403"),
-        ({"username": "both", "password": SECRET, "database": "missing"}, "database", "missing is not there"),
+        ({"username": "both", "password": SECRET, "database": "missing"}, "database", "missing does not exist"),
         (
             {"username": "both", "password": SECRET, "database": "missing"},
             "write",
-            "allowed; the database is not there",
+            "allowed; the database does not exist",
         ),
         ({"username": "both", "password": SECRET, "database": "elsewhere"}, "write", "403"),
-        ({"username": "both", "password": SECRET, "retention_policy": "week"}, "retention", "week is not there"),
+        ({"username": "both", "password": SECRET, "retention_policy": "week"}, "retention", "week does not exist"),
         ({"username": "both", "password": SECRET, "retention_policy": "week"}, "write", "retention policy not found"),
         ({"username": "both", "password": SECRET, "retention_policy": "month"}, "retention", "month keeps points for"),
-        ({"username": "writer", "password": SECRET}, "read", "not allowed, and needed for source="),
-        ({"username": "both", "password": SECRET, "database": "new", "create_database": True}, "database", "makes it"),
+        ({"username": "writer", "password": SECRET}, "read", "not allowed; only source="),
+        (
+            {"username": "both", "password": SECRET, "database": "new", "create_database": True},
+            "database",
+            "creates it",
+        ),
         (
             {"username": "admin", "password": "secret", "database": "missing"},
             "read",
-            "not tried, as the database is not",
+            "not checked, as the database does not",
         ),
         (
             {"username": "admin", "password": "secret", "database": "missing", "answers": True},
             "read",
-            "not tried, as the database is not there",
+            "not checked, as the database does not exist",
         ),
     ],
 )
@@ -97,7 +101,7 @@ def test_each_problem_is_reported(influxd: Influxd, options: Any, what: str, wor
     answer = check(influxd.url, **options)
     ok, message = outcomes(answer)[what]
     assert words in message
-    harmless = ("allowed;", "keeps points", "not allowed, and", "makes it", "not tried")
+    harmless = ("allowed;", "keeps points", "not allowed; only", "creates it", "not checked")
     assert ok == any(phrase in message for phrase in harmless)
     assert SECRET not in json.dumps(answer)
 
@@ -105,7 +109,7 @@ def test_each_problem_is_reported(influxd: Influxd, options: Any, what: str, wor
 def test_an_unreachable_server() -> None:
     """If nothing listens or answers, reach fails and no other check runs."""
     answer = check(f"http://127.0.0.1:{free_port()}")
-    assert [one["what"] for one in answer["checks"]] == ["reach"]
+    assert [one["check"] for one in answer["checks"]] == ["reach"]
     assert answer["problems"][0].startswith("sink: reach: no answer")
     with Silent() as server:
         assert "no answer" in check(server.url, timeout=0.3)["problems"][0]

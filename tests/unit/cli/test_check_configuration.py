@@ -48,7 +48,7 @@ print("a master.cfg that prints")
         result = run("check", "--master", tmp_path, "--json")
         assert result.status == 1
         (problem,) = result.json["problems"]
-        assert problem == "builder first: property 'warnings-cuont' has never given a value; misspelt?"
+        assert problem == "builder first: property 'warnings-cuont' has no value yet; misspelt?"
         assert result.json["instances"] == [{"name": "SQLiteInstance", "class": "SQLiteInstance"}]
         assert (result.json["builders"], result.json["page"], result.json["series"]) == (["first"], False, 2)
         assert {one["subject"]: one["series"] for one in result.json["tracked"]} == {
@@ -94,7 +94,7 @@ print("a master.cfg that prints")
             journal.write([point(1, 3.0, "wheel_size"), point(2, 3.0, "wheel_size")])
         result = run("check", "--master", tmp_path)
         assert result.status == 1
-        assert "PROBLEM sink former: no instance has that name, and points go on to wait for it (2 do)" in result.out
+        assert "PROBLEM sink former: no instance has that name, but points are queued for it (2)" in result.out
         assert run("ship", "--journal", tmp_path / "other.sqlite", "--sink", "former", "--detach").status == 0
         assert run("check", "--master", tmp_path).status == 1  # misspelt, as before
         assert "former" not in run("check", "--master", tmp_path).out

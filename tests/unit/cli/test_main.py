@@ -74,7 +74,7 @@ class TestSeries:
         assert run("report", "own", "--master", folder).status == 0
         (folder / "bbmeasure.journal").write_text(f"{folder}/gone.sqlite\n")
         result = run("series", "--master", folder)
-        assert (result.status, "gone.sqlite: expected a journal there" in result.err) == (1, True)
+        assert (result.status, "gone.sqlite: expected a journal" in result.err) == (1, True)
 
     def test_an_empty_journal(self, tmp_path: Path, run: Run) -> None:
         """A journal without series is no error."""
@@ -150,13 +150,13 @@ class TestReport:
 ABSENT: dict[str, tuple[list[str], str]] = {
     "series": (["report", "nobody", "--master", "{folder}"], "series 'nobody': no such series"),
     "folder": (["series", "--master", "{folder}/nowhere"], "nowhere: expected a folder"),
-    "journal": (["series", "--master", "{folder}/empty"], "expected a journal there"),
-    "file": (["series", "--journal", "{folder}/none.sqlite"], "expected a journal there"),
+    "journal": (["series", "--master", "{folder}/empty"], "expected a journal"),
+    "file": (["series", "--journal", "{folder}/none.sqlite"], "expected a journal"),
     "no database": (["series", "--journal", "{folder}/text"], "journal"),
     "a folder as the file": (["series", "--journal", "{folder}"], "journal"),
     "a long path": (["series", "--journal", "x" * 5_000], "too long"),
     "to forget": (["forget", "nobody", "--yes", "--master", "{folder}"], "series 'nobody': no such series"),
-    "to forget from": (["forget", "size", "--yes", "--journal", "{folder}/none"], "expected a journal there"),
+    "to forget from": (["forget", "size", "--yes", "--journal", "{folder}/none"], "expected a journal"),
     "configuration": (["check", "--master", "{folder}"], "expected a master's folder, with a buildbot.tac"),
     "page": (["series", "--url", "http://127.0.0.1:1/"], "no answer"),
 }

@@ -13,6 +13,8 @@ import pytest
 from bbmeasure.grafana.dashboards import MASTER
 from tests.unit.grafana.examples import dashboards_of
 
+pytestmark = pytest.mark.xdist_group("grafana")  # one process makes the cache
+
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "grafana-schema"
 PACKAGES = ("@grafana/schema@13.2.3", "ts-json-schema-generator@2.4.0")
@@ -35,10 +37,10 @@ def schema_of():
         npm("install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES, folder=CACHE)
         ready.touch()
 
-    def make(room, kind):
-        made = CACHE / f"{room.replace('/', '-')}-{kind}.json"
+    def make(module, kind):
+        made = CACHE / f"{module.replace('/', '-')}-{kind}.json"
         if not made.exists():
-            source = f"node_modules/@grafana/schema/dist/types/raw/{room}/x/types.gen.d.ts"
+            source = f"node_modules/@grafana/schema/dist/types/raw/{module}/x/types.gen.d.ts"
             npm("exec", "--no", "--", "ts-json-schema-generator", "--path", source, "--type", kind,
                 "--no-type-check", "--out", str(made.with_suffix(".part")), folder=CACHE)  # fmt: skip
             made.with_suffix(".part").rename(made)
@@ -62,9 +64,9 @@ def test_dashboards_are_valid_by_grafanas_schema(written, schema_of):
 @pytest.mark.parametrize("kind", ["timeseries", "stat", "table"])
 def test_panels_are_valid_by_their_plugins_schemas(written, schema_of, kind):
     """The options and field configuration of each panel are valid by the schema of its plugin."""
-    room = f"composable/{kind}/panelcfg"
-    options = jsonschema_rs.validator_for(schema_of(room, "Options"))
-    config = jsonschema_rs.validator_for(schema_of(room, "FieldConfig")) if kind != "stat" else None
+    module = f"composable/{kind}/panelcfg"
+    options = jsonschema_rs.validator_for(schema_of(module, "Options"))
+    config = jsonschema_rs.validator_for(schema_of(module, "FieldConfig")) if kind != "stat" else None
     for board in dashboards_of(written).values():
         for panel in board["panels"]:
             if panel["type"] == kind:

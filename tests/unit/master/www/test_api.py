@@ -18,7 +18,7 @@ from bbmeasure.master.www import endpoints, streaming
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.reports.summary import DEFAULT_STATISTICS
+from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.times import NANOSECONDS
 

@@ -10,7 +10,7 @@ from bbmeasure.errors import QueryError
 from bbmeasure.model import Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.reports.selection import Selection
-from bbmeasure.reports.summary import DEFAULT_STATISTICS, SummaryRequest, read_statistics
+from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS, StatisticsRequest, read_statistics
 
 SIZE = SeriesInfo("size", Kind.SIZE, "bytes")
 
@@ -41,7 +41,7 @@ def test_invalid_statistics_are_refused(text: str) -> None:
 @pytest.mark.parametrize("requested", ["average,last", "count,average,last"])
 def test_an_answer_has_the_requested_statistics_and_the_count(requested: str) -> None:
     """The store always computes the count; the answer lists it among the statistics only if it was requested."""
-    request = SummaryRequest(Selection(SIZE), Query("size", builder="first"), read_statistics(requested))
+    request = StatisticsRequest(Selection(SIZE), Query("size", builder="first"), read_statistics(requested))
     assert {statistic.name for statistic in request.statistics} == {"average", "last", "count"}
     answer = request.answer({"average": 1.5, "last": None, "count": 3.0})
     assert (answer["builder"], answer["count"]) == ("first", 3)

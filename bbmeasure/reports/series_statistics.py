@@ -46,7 +46,7 @@ def read_statistics(text: Optional[str], kind: Kind = Kind.NUMBER) -> tuple[Stat
 
 
 @dataclass(frozen=True)
-class SummaryRequest:
+class StatisticsRequest:
     """A request for statistics of the points that match a query.
 
     It performs no I/O, so that it serves blocking readers and stores that return Deferreds: the caller passes ``query``

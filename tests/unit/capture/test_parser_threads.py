@@ -1,4 +1,4 @@
-"""ParserPool: threads, time limits, stuck threads."""
+"""ParserThreads: threads, time limits, stuck threads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from pytest_twisted import inlineCallbacks
 from twisted.internet import defer, reactor, task
 
-from bbmeasure.capture import parser_pool
-from bbmeasure.capture.parser_pool import MAX_THREADS, ParserPool
+from bbmeasure.capture import parser_threads
+from bbmeasure.capture.parser_threads import MAX_THREADS, ParserThreads
 from bbmeasure.errors import LimitError
 
 
@@ -41,7 +41,7 @@ def pause() -> defer.Deferred[None]:
 @inlineCallbacks
 def test_runs_in_a_daemon_thread() -> Any:
     """A function runs neither in the reactor's thread nor in its pool."""
-    result = yield ParserPool(reactor).run(20, threading.current_thread)
+    result = yield ParserThreads(reactor).run(20, threading.current_thread)
     assert result is not threading.main_thread()
     assert result.name == "bbmeasure-parser"
     assert result.daemon
@@ -56,14 +56,14 @@ def test_exception() -> Any:
             raise error
 
         with pytest.raises(type(error), match=str(error)):
-            yield ParserPool(reactor).run(20, fail)
+            yield ParserThreads(reactor).run(20, fail)
 
 
 @inlineCallbacks
 def test_number_of_threads(gate: threading.Event) -> Any:
     """Functions over MAX_THREADS wait, and run in the end."""
     running: list[int] = []
-    pool = ParserPool(reactor)
+    pool = ParserThreads(reactor)
     done = [pool.run(20, lambda n=n: (running.append(n), gate.wait(20), n)[2]) for n in range(5)]  # type: ignore[misc]
     while len(running) < MAX_THREADS:
         yield pause()
@@ -78,7 +78,7 @@ def test_number_of_threads(gate: threading.Event) -> Any:
 def test_time_limit(gate: threading.Event) -> Any:
     """A function that passes its limit fails with LimitError, and others run."""
     clock = ThreadClock()
-    pool = ParserPool(clock)
+    pool = ParserThreads(clock)
     results: list[Any] = []
     hanging = pool.run(5, lambda: gate.wait(20)).addBoth(lambda result: results.append(result) or result)
     clock.advance(4.9)
@@ -98,7 +98,7 @@ def test_time_limit(gate: threading.Event) -> Any:
 def test_stuck_threads(gate: threading.Event) -> Any:
     """With MAX_THREADS stuck threads nothing is started, not even what waits; when they end, functions run again."""
     clock = ThreadClock()
-    pool = ParserPool(clock)
+    pool = ParserThreads(clock)
     before = threading.active_count()
     started: list[int] = []
     done = [pool.run(5, lambda n=n: (started.append(n), gate.wait(20))) for n in range(MAX_THREADS + 20)]  # type: ignore[misc]
@@ -119,8 +119,8 @@ def test_stuck_threads(gate: threading.Event) -> Any:
 @inlineCallbacks
 def test_queue_is_bounded(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Any:
     """At most MAX_QUEUED functions wait."""
-    monkeypatch.setattr(parser_pool, "MAX_QUEUED", 3)
-    pool = ParserPool(reactor)
+    monkeypatch.setattr(parser_threads, "MAX_QUEUED", 3)
+    pool = ParserThreads(reactor)
     done = [pool.run(20, lambda: gate.wait(20)) for _ in range(MAX_THREADS + 3)]
     with pytest.raises(LimitError, match="3 wait"):
         yield pool.run(20, lambda: None)

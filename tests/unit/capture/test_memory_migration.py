@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet import task
 
-from bbmeasure.capture.migration import BATCH
+from bbmeasure.capture.memory_migration import BATCH
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction, Kind

@@ -1,0 +1,66 @@
+"""The output of a command that is parsed: on stdout, in a file that it writes, or in a file that gets its stdout.
+
+A worker cuts lines at 4,096 characters and loses the rest of very long ones, and a report in JSON is one line.  So the
+stdout of a tool whose report is a document is written to a file on the worker and read from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from buildbot.util import flatten
+from twisted.internet import defer
+
+from bbmeasure.capture.spool import Spool
+from bbmeasure.errors import LimitError, MeasureError
+from bbmeasure.units import excerpt
+from bbmeasure_steps import remotefiles, sidecar
+
+#: Runs a command with its stdout in the file $1.  Prints the marked lines and the start of the file, for the log.
+REDIRECT = """\
+file=$1
+shift
+"$@" >"$file"
+status=$?
+sed -n '/##bbmeasure /p' <"$file"
+head -n 100 <"$file" | cut -c 1-500 | sed '/##bbmeasure /d'
+echo "($(wc -c <"$file") bytes of standard output, measured in full)"
+exit $status"""
+
+
+def redirected(command: Any, path: str) -> list[Any]:
+    """``command`` with its stdout in the file ``path`` of the worker."""
+    arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else flatten(command, (list, tuple))
+    return ["/bin/sh", "-c", REDIRECT, "bbmeasure", path, *arguments]
+
+
+@defer.inlineCallbacks
+def read_file(step: Any, path: str, what: str, spool: Spool, *, temporary: bool) -> Generator[Any, Any, None]:
+    """Read a file of the worker into ``spool``; MeasureError where it is no regular file or too large.
+
+    ``temporary`` removes the file.
+    """
+    size = yield remotefiles.size_of(step, path, step.workdir)
+    if size is None:
+        raise MeasureError(f"{what}: expected a file, got none")
+    if size > spool.max_bytes:
+        raise LimitError(f"{what}: {size} bytes, expected at most {spool.max_bytes}")
+    copy = sidecar.path_of(step, "-copy")
+    yield remotefiles.read(step, path, copy, remotefiles.SpoolWriter(spool), spool.max_bytes)
+    if temporary:
+        yield remotefiles.remove(step, path)
+
+
+def check_complete(spool: Spool, what: str) -> None:
+    """MeasureError where the text exceeded the limit or could not be written."""
+    spool.finish()
+    if spool.error:
+        raise MeasureError(f"{what}: {spool.error}")
+    if spool.dropped:
+        raise LimitError(f"{what}: {spool.size + spool.dropped} bytes, expected at most {spool.max_bytes}")
+
+
+def file_name(path: str) -> str:
+    """The output file in a message."""
+    return f"outputFile {excerpt(path)}"
