@@ -1,4 +1,4 @@
-"""Version 1 of the journal's schema, as released in bbmeasure 1.0: never changed.
+"""Version 1 of the journal's schema, as written before 0.1.0 was released: never changed.
 
 - ``series`` and ``streams`` give every (series, builder, worker, tags) a small id; no builder and no worker is an empty
   text.  A series whose name is NULL was forgotten.
