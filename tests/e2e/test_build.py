@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names
 
 CONTRACT = """
 f = util.BuildFactory()
@@ -69,13 +69,9 @@ def builds(site: Site) -> list[dict[str, Any]]:
     return done
 
 
-#: The tables of a journal's points.
-JOINED = "points JOIN streams ON streams.id = stream JOIN series ON series.id = series"
-
-
 def count(site: Site, series: str) -> int:
-    """The number of points of a series in SQLite."""
-    return int(rows(site.journal, f"SELECT count(*) FROM {JOINED} WHERE name = ?", series)[0][0])
+    """The number of points of a series in the journal."""
+    return sum(point.series == series for point in points_of(site.journal))
 
 
 def test_all_tracked_values_are_stored(site: Site, builds: list[dict[str, Any]]) -> None:
@@ -108,20 +104,17 @@ def test_report_reads_beside_the_master(site: Site, builds: list[dict[str, Any]]
 
 def test_points_carry_what_the_master_knows(site: Site, builds: list[dict[str, Any]]) -> None:
     """Builder, worker, build, revision, branch and tags come from the master."""
-    found = rows(
-        site.journal,
-        f"""SELECT streams.builder, streams.worker, streams.tags, builds.number, builds.revision, value
-           FROM {JOINED} JOIN builds ON builds.id = build
-           WHERE name = 'build_size' AND builder = 'first_builder' ORDER BY time""",
-    )
+    found = [point for point in points_of(site.journal) if point.series == "build_size" and point.build]
+    found = [point for point in found if point.builder == "first_builder"]
     workers = {worker["workerid"]: worker["name"] for worker in site.get("workers")["workers"]}
-    assert [row[3] for row in found] == [1, 2]
-    for row, build in zip(found, builds):
-        assert row[0] == "first_builder"
-        assert row[1] == workers[build["workerid"]]
-        assert json.loads(row[2]) in ({"platform": "linux"}, [["platform", "linux"]])
-        assert len(row[4]) == 40
-        assert row[5] == 1500
+    assert [point.build.build for point in found if point.build] == [1, 2]
+    for point, build in zip(found, builds):
+        assert point.build is not None
+        assert point.worker == workers[build["workerid"]]
+        assert point.tags == {"platform": "linux"}
+        assert len(point.build.revision or "") == 40
+        assert (point.build.branch, point.build.proposal) == ("main", "")
+        assert point.value == 1500
 
 
 def test_step_times_are_below_the_second(site: Site, builds: list[dict[str, Any]]) -> None:
@@ -299,9 +292,9 @@ def test_totals_go_on_after_a_kill(tmp_path: Path) -> None:
         site.wait_for(lambda: any(w["connected_to"] for w in site.get("workers")["workers"]), "the worker", 30)
         site.build("b")
         assert rows(site.journal, "PRAGMA integrity_check") == [("ok",)]
-        statement = f"SELECT value FROM {JOINED} WHERE name = ? ORDER BY time"
-        assert rows(site.journal, statement, "total") == [(5,), (10,), (15,)]
-        assert rows(site.journal, statement, "change") == [(10,), (10,)]
+        stored = points_of(site.journal)
+        assert [point.value for point in stored if point.series == "total"] == [5, 10, 15]
+        assert [point.value for point in stored if point.series == "change"] == [10, 10]
 
 
 OPTED_OUT = """

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, series_names
 
 CONFIG = r"""
 from buildbot.process.buildstep import BuildStep
@@ -101,19 +101,14 @@ def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
             site.wait_for(
                 lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 20
             )
-            points = rows(
-                site.journal,
-                "SELECT m.builder, m.worker, b.number, p.value FROM points p JOIN streams m ON m.id = p.stream "
-                "JOIN series s ON s.id = m.series JOIN builds b ON b.id = p.build WHERE s.name = ? ORDER BY p.time",
-                series,
-            )
+            points = [
+                (point.builder, point.worker, point.build.build, point.value)
+                for point in points_of(site.journal)
+                if point.series == series and point.build
+            ]
             assert points == [("b", "worker", 1, value), ("b", "worker", 2, value)]
         for series in expected - set(EXPECTED):
             answer = report(site.journal, series)
             assert (answer["count"], answer["statistics"]["last"]) == (2, 2)
-        outside = rows(
-            site.journal,
-            "SELECT DISTINCT s.name FROM points p JOIN streams m ON m.id = p.stream JOIN series s ON s.id = m.series "
-            "WHERE m.builder = ''",
-        )
-        assert {name for (name,) in outside} == expected - set(EXPECTED)
+        outside = {point.series for point in points_of(site.journal) if point.build is None}
+        assert outside == expected - set(EXPECTED)

@@ -9,12 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, series_names
 
 CONFIG = """
 import os
@@ -135,11 +134,9 @@ def test_every_step_measures_on_every_worker(site: Site, name: str) -> None:
 def test_samples_and_spread_are_stored(site: Site) -> None:
     """The point of a timed function has the number of its samples and their spread."""
     site.build("worker")
-    statement = """SELECT samples, spread FROM points JOIN streams ON streams.id = stream
-                   JOIN series ON series.id = series WHERE name = 'fib'"""
-    found: list[tuple[Any, ...]] = rows(site.journal, statement)
+    found = [point for point in points_of(site.journal) if point.series == "fib"]
     assert found
-    assert all(samples > 1 and spread is not None and spread >= 0 for samples, spread in found)
+    assert all(point.samples > 1 and point.spread is not None and point.spread >= 0 for point in found)
 
 
 KEEPS = """

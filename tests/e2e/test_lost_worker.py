@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, rows
+from tests.e2e.masters import BASE_CONFIG, points_of
 
 # A worker sends what it has of the output at once where that is 64 KiB, else after 5 s: hence the filler.
 CONFIG = """
@@ -91,9 +91,7 @@ def start(site: Site, worker: str) -> None:
 
 def stored_series(site: Site, buildid: int) -> set[str]:
     """The series with a point of a build."""
-    statement = """SELECT series.name FROM points JOIN streams ON streams.id = stream
-                   JOIN series ON series.id = series WHERE points.build >> 8 = ?"""
-    return {name for (name,) in rows(site.journal, statement, buildid)}
+    return {point.series for point in points_of(site.journal) if point.build and point.build.buildid == buildid}
 
 
 def ended(site: Site, buildid: int) -> Optional[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, report, rows, run_command, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, run_command, series_names
 
 STOCK = r"""
 import sys
@@ -115,8 +116,8 @@ def test_durations(site: Site, builder: str) -> None:
     assert value(site, "queue_duration", builder, result="failure") >= 0
     assert value(site, "step_duration", builder, step="fails", result="failure") > 0
     assert value(site, "step_duration", builder, step="trial") > 0
-    found = rows(site.journal, "SELECT tags FROM streams WHERE builder = ?", builder)
-    assert not any("skipped" in tags or "worker_preparation" in tags for (tags,) in found)
+    found = {point.tags.get("step") for point in points_of(site.journal) if point.builder == builder}
+    assert found.isdisjoint({"skipped", "worker_preparation"})
 
 
 def test_virtual_builder(site: Site, tmp_path: Path) -> None:
@@ -130,13 +131,17 @@ def test_virtual_builder(site: Site, tmp_path: Path) -> None:
     for journal, written in ((site.journal, 0), (other, 4)):
         chosen = ("--master", str(site.master_dir), "--journal", str(journal), "--builder", "real")
         assert f"1 builds read, {written} points written" in run_command("backfill", *chosen).stdout
-    assert {name for (name,) in rows(other, "SELECT builder FROM streams")} == {"real"}
+    assert {point.builder for point in points_of(other)} == {"real"}
 
 
 def test_plain_build_is_captured_once(site: Site) -> None:
     """No point of a build is stored twice."""
-    found = rows(site.journal, "SELECT build, stream, count(*) FROM points WHERE build IS NOT NULL GROUP BY 1, 2")
-    assert all(count == 1 for _, _, count in found)
+    found = Counter(
+        (point.build.buildid, point.series, str(sorted(point.tags.items())))
+        for point in points_of(site.journal)
+        if point.build is not None
+    )
+    assert set(found.values()) == {1}
 
 
 def test_master_metrics(site: Site) -> None:
@@ -154,12 +159,9 @@ def test_master_metrics(site: Site) -> None:
     names = series_names(site.journal)
     assert {name: name in names for name in wanted} == wanted
     assert report(site.journal, "master.reactorDelay")["unit"] == "s"
-    assert rows(site.journal, "SELECT count(*) FROM streams WHERE builder != '' AND series IN "
-                "(SELECT id FROM series WHERE name LIKE 'master.%')") == [(0,)]  # fmt: skip
-    tags = rows(site.journal, "SELECT DISTINCT tags FROM streams WHERE series IN "
-                "(SELECT id FROM series WHERE name LIKE 'master.%')")  # fmt: skip
+    points = [point for point in points_of(site.journal) if point.series.startswith("master.")]
     name = site.get("masters")["masters"][0]["name"]
-    assert [json.loads(text) for (text,) in tags] == [{"master": name}]
+    assert all(point.build is None and point.tags == {"master": name} for point in points)
 
 
 def add_change(site: Site, revision: str) -> None:
@@ -184,8 +186,7 @@ def test_counter_is_a_running_total(site: Site) -> None:
     for count in (1, 2):
         add_change(site, f"revision {count}")
         site.wait_for(lambda: total() == count, f"a total of {count}", 20)  # noqa: B023  (it is asked at once)
-    points = rows(site.journal, "SELECT kind FROM series WHERE name = ?", name)
-    assert points == [("count",)]
+    assert report(site.journal, name)["kind"] == "count"
     assert report(site.journal, name)["statistics"]["sum"] == 1 + 2
 
 
@@ -210,4 +211,4 @@ def test_two_masters_with_one_database(tmp_path: Path) -> None:
             site.wait_for(lambda site=site: "build_duration" in series_names(site.journal), "the duration", 10)
             for series in ("m", "build_duration", "step_duration"):
                 site.wait_for(lambda s=site, n=series, c=count: report(s.journal, n)["count"] == c, series, 10)
-            assert rows(site.journal, "SELECT DISTINCT builder FROM streams") == [(builder,)]
+            assert {point.builder for point in points_of(site.journal)} == {builder}

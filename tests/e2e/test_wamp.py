@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from bbmeasure.testing.site import Site
 from tests.crossbar import Crossbar
-from tests.e2e.masters import BASE_CONFIG, report, rows, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, series_names
 
 CONFIG = r"""
 c["multiMaster"] = True
@@ -60,12 +61,8 @@ def check(site: Site, name: str) -> None:
     expected.update(((f"{name}-skipped", series), BUILDS) for series in ("build_duration", "queue_duration"))
 
     def found() -> dict[tuple[str, str], int]:
-        counts = rows(
-            site.journal,
-            "SELECT streams.builder, series.name, count(*) FROM points JOIN streams ON streams.id = points.stream "
-            "JOIN series ON series.id = streams.series GROUP BY 1, 2",
-        )
-        return {(builder, series): count for builder, series, count in counts if "lock" not in series}
+        points = [point for point in points_of(site.journal) if "lock" not in point.series]
+        return dict(Counter((point.builder or "", point.series) for point in points))
 
     site.wait_for(lambda: "warnings" in series_names(site.journal) and len(found()) >= len(expected), "points", 20)
     site.wait_for(lambda: sum(found().values()) >= sum(expected.values()), f"all points, of {found()}", 20)

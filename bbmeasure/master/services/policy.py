@@ -64,6 +64,7 @@ def read_policy(
     check_text("defaultBranch", defaultBranch, 200)
     if trustedBranches is None:
         return BranchPolicy(defaultBranch), machineClass
-    if isinstance(trustedBranches, str) or not all(isinstance(one, str) and one for one in trustedBranches):
+    is_list = isinstance(trustedBranches, (list, tuple))
+    if not is_list or not all(isinstance(one, str) and one for one in trustedBranches):
         raise RecordError(f"trustedBranches {trustedBranches!r}: expected a list of names such as 'release/*'")
     return BranchPolicy(defaultBranch, tuple(trustedBranches)), machineClass

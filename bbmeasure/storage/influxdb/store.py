@@ -307,8 +307,7 @@ class InfluxStorage:
         """Return the newest ``limit`` points, oldest first."""
         check_limit(limit)
         query, scope, _ = yield self._one_meaning(query)
-        found = yield self._newest(query, limit, scope)
-        return found  # type: ignore[no-any-return]
+        return (yield self._newest(query, limit, scope))  # type: ignore[no-any-return]
 
     @defer.inlineCallbacks
     def _newest(self, query: Query, limit: int, scope: dict[str, Any]) -> Generator[Any, Any, list[Point]]:
