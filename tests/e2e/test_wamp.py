@@ -67,8 +67,8 @@ def check(site: Site, name: str) -> None:
         )
         return {(builder, series): count for builder, series, count in counts if "lock" not in series}
 
-    site.wait_for(lambda: "warnings" in series_names(site.journal) and len(found()) >= len(expected), "points", 20)
-    site.wait_for(lambda: sum(found().values()) >= sum(expected.values()), f"all points, of {found()}", 20)
+    site.wait_for(lambda: "warnings" in series_names(site.journal) and len(found()) >= len(expected), "points", 300)
+    site.wait_for(lambda: sum(found().values()) >= sum(expected.values()), f"all points, of {found()}", 300)
     assert found() == expected
     durations = report(site.journal, "step_duration", "--builder", name, "--tag", "step=sleep")["statistics"]
     assert 0.2 <= durations["minimum"] < 10
