@@ -29,7 +29,7 @@ def _make(folder: Path, python: Path, version: str) -> None:
     """Make the environment if it does not exist or is incomplete."""
     ready = folder / "ready-with-bbmeasure"
     if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
         buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
         _install(python, *buildbot, "Twisted<24.10", "setuptools>=78.1,<82", "wheel", "hyperlink", "treq", "influxdb")
         _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))

@@ -167,7 +167,7 @@ class MariaDB(SQLServer):
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -55,15 +55,15 @@ def free_port() -> int:
         return port
 
 
-def wait_until(what: str, condition: Callable[[], Any], patience: float = _TIMEOUT) -> Any:
-    """Return the first true result of ``condition``; raises AssertionError after ``patience`` seconds."""
-    end = time.monotonic() + patience
+def wait_until(what: str, condition: Callable[[], Any], timeout: float = 300.0) -> Any:
+    """Return the first true result of ``condition``; raises AssertionError after ``timeout`` seconds."""
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         result = condition()
         if result:
             return result
         time.sleep(0.02)
-    raise AssertionError(f"timeout after {patience:g} s: {what}")
+    raise AssertionError(f"timeout after {timeout:g} s: {what}")
 
 
 def _die_with_parent() -> None:

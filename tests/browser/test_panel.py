@@ -94,7 +94,7 @@ def test_builder_page_shows_its_last_build(visit, site, measured):
 def test_running_build_gets_a_panel(visit, site, measured):
     """The page of a running build gets its panel without a reload."""
     request = measure(site, LINUX, size(1_234_567))
-    build = site.wait_for(lambda: site.build_of(request), "the build to begin", 30)
+    build = site.wait_for(lambda: site.build_of(request), "the build to begin", 300)
     page = visit.go(_route(build))
     expect(_row(page, "build_size")).to_contain_text("1.18 MiB")
 

@@ -57,7 +57,7 @@ def points_of(journal: Path) -> list[Point]:
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the ``bbmeasure`` command in a process of its own."""
     command = [sys.executable, "-m", "bbmeasure", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def report(journal: Path, series: str, *more: str) -> dict[str, Any]:

@@ -570,7 +570,7 @@ def test_the_openapi_description(admin, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

@@ -77,7 +77,7 @@ def past(server: SQLServer, tmp_path_factory: pytest.TempPathFactory) -> Past:
     query = QUERIES[type(server)]
     made = server.address("buildbot") + query
     command = [sys.executable, str(script), str(folder), str(BUILDS), str(int(time.time())), made]
-    filled = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    filled = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert filled.returncode == 0, filled.stdout + filled.stderr
     server.let_read("buildbot")
     url = server.address("buildbot", "reader") + query
@@ -215,7 +215,7 @@ def test_running_master(server: SQLServer, tmp_path: Path) -> None:
         site.write_config(BASE_CONFIG + CONFIG + database + LIVE)
         site.reconfig()
         assert site.build("b")["results"] == 0
-        site.wait_for(lambda: site.journal.exists() and captured(site.journal), "the live build", 10)
+        site.wait_for(lambda: site.journal.exists() and captured(site.journal), "the live build", 300)
         live = everything(site.journal)
         command = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
         done = run_command(*command)

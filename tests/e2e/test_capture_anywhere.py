@@ -82,7 +82,7 @@ def finished(site: Site, builds: int) -> None:
     def ended() -> bool:
         return sum(build["complete"] for build in site.get("builds")["builds"]) == builds
 
-    site.wait_for(ended, f"{builds} builds", 60)
+    site.wait_for(ended, f"{builds} builds", 300)
 
 
 def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
         change(site)
         finished(site, 2)
         expected = {*EXPECTED, "from_master_cfg", "from_a_thread", "from_a_scheduler"}
-        site.wait_for(lambda: site.journal.exists() and expected <= set(series_names(site.journal)), "all series", 20)
+        site.wait_for(lambda: site.journal.exists() and expected <= set(series_names(site.journal)), "all series", 300)
         for series, value in EXPECTED.items():
             site.wait_for(
                 lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 20

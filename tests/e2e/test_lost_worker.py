@@ -115,16 +115,16 @@ def test_a_worker_that_is_killed_during_a_step(site: Site, protocol: str, what: 
     start(site, protocol)
     logged = len(site.master.log.read_bytes())
     request = site.force(f"{protocol}-{what}")
-    site.wait_for((folder / "begun").exists, "the step to begin", 60)
+    site.wait_for((folder / "begun").exists, "the step to begin", 300)
     begun = site.build_of(request)
     assert begun is not None
     lost = begun["buildid"]
     waiting = site.steps(begun)["waiting"]
-    site.wait_for(lambda: "##bbmeasure" in site.log_text(waiting, "stdio"), "what the step reports to arrive", 60)
+    site.wait_for(lambda: "##bbmeasure" in site.log_text(waiting, "stdio"), "what the step reports to arrive", 300)
     site.workers[protocol].kill()
     (folder / "go").touch()  # what the killed worker left running ends
 
-    build = site.wait_for(lambda: ended(site, lost), "the lost build to end", 60)
+    build = site.wait_for(lambda: ended(site, lost), "the lost build to end", 300)
     step = site.steps(build)["waiting"]
     assert (build["results"], step["results"]) == (RETRY, RETRY)
     assert sys.executable not in step["state_string"]
@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_during_a_step(site: Site, protocol: str, what: 
     assert stored_series(site, lost) == {"before"}
 
     start(site, protocol)
-    again = site.wait_for(lambda: made_instead(site, request, lost), "the build that is made instead", 60)
+    again = site.wait_for(lambda: made_instead(site, request, lost), "the build that is made instead", 300)
     assert (again["results"], stored_series(site, again["buildid"])) == (SUCCESS, SERIES[what])
     said = site.master.log.read_bytes()[logged:].decode("utf-8", "replace")
     assert "lost worker" in said

@@ -40,12 +40,12 @@ def test_it_measures_tracks_and_answers(tmp_path: Path) -> None:
             build = site.build(builder)
             assert build["results"] == 0
             assert site.steps(build)["size"]["state_string"].startswith("size: 2 KiB")
-            site.wait_for(lambda: site.journal.exists() and set(series_names(site.journal)) >= SERIES, "series", 20)
+            site.wait_for(lambda: site.journal.exists() and set(series_names(site.journal)) >= SERIES, "series", 300)
 
             def records(build: Any = build) -> set[str]:
                 return {record["series"] for record in api(f"records?buildid={build['buildid']}")["records"]}
 
-            site.wait_for(lambda records=records: records() >= SERIES, "the build's records", 20)
+            site.wait_for(lambda records=records: records() >= SERIES, "the build's records", 300)
         site.reconfig()
         assert {name for one in api("series")["series"] for name in one["builders"]} == {"measured", "plain"}
         assert api("statistics?series=size")["statistics"]["average"] == 2048

@@ -64,8 +64,8 @@ def check(site: Site, name: str) -> None:
         points = [point for point in points_of(site.journal) if "lock" not in point.series]
         return dict(Counter((point.builder or "", point.series) for point in points))
 
-    site.wait_for(lambda: "warnings" in series_names(site.journal) and len(found()) >= len(expected), "points", 20)
-    site.wait_for(lambda: sum(found().values()) >= sum(expected.values()), f"all points, of {found()}", 20)
+    site.wait_for(lambda: "warnings" in series_names(site.journal) and len(found()) >= len(expected), "points", 300)
+    site.wait_for(lambda: sum(found().values()) >= sum(expected.values()), f"all points, of {found()}", 300)
     assert found() == expected
     durations = report(site.journal, "step_duration", "--builder", name, "--tag", "step=sleep")["statistics"]
     assert 0.2 <= durations["minimum"] < 10

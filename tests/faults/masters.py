@@ -143,7 +143,7 @@ def health(site: Site, sink: str = "InfluxDBInstance") -> dict[str, Any]:
     return found
 
 
-def wait_until_shipped(site: Site, server: Influxd, database: str = "t", timeout: float = 60.0) -> Points:
+def wait_until_shipped(site: Site, server: Influxd, database: str = "t", timeout: float = 300.0) -> Points:
     """Wait until the points of the server equal those of the journal; returns them."""
 
     def difference() -> str:
@@ -202,7 +202,7 @@ class ThreadPoolCheck:
         assert not any(backlog for backlog, _ in self.calls())
 
 
-def wait_for(what: str, condition: Callable[[], Any], timeout: float = 30.0) -> Any:
+def wait_for(what: str, condition: Callable[[], Any], timeout: float = 300.0) -> Any:
     """Wait until ``condition()`` is true; returns its result."""
     end = time.monotonic() + timeout
     while True:

@@ -131,7 +131,7 @@ def ship_from(site: Site, since: str) -> int:
         since,
         "--json",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return int(json.loads(done.stdout)["queued"])
 
 
@@ -171,7 +171,7 @@ def test_the_master_stops_while_the_server_hangs(site: Site, influxd: Influxd, g
     wait_for("the backlog", lambda: gateway.connections)
     assert site.master is not None
     os.kill(site.master.popen.pid, signal.SIGTERM)
-    assert site.master.popen.wait(100) == 0
+    assert site.master.popen.wait(300) == 0
     gateway.set("good")
     site.start_master()
     wait_until_shipped(site, influxd)

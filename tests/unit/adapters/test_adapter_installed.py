@@ -26,7 +26,7 @@ def run(tmp_path):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV", "COLOR"))}
         environment = {**clean, "LC_ALL": "C.UTF-8", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=stderr, check=False, timeout=110
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=stderr, check=False, timeout=300
         )
         said = done.stdout.decode("utf-8", "replace")
         assert done.returncode == status, (said, (done.stderr or b"").decode("utf-8", "replace"))

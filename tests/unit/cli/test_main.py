@@ -28,7 +28,7 @@ def spawn(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[by
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -275,7 +275,7 @@ class TestTerminal:
         reading, writing = os.pipe()
         os.close(reading)
         try:
-            result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+            result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=300)
         finally:
             os.close(writing)
         assert (result.returncode, result.stderr) == (1, b"")
@@ -317,5 +317,5 @@ class TestCommand:
             f"status = main(['report', 'size', '--json', '--master', {str(folder)!r}]); "
             "print(sorted({'buildbot', 'treq'} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
         )
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
         assert (result.returncode, result.stderr) == (0, "[]\n")

@@ -68,8 +68,8 @@ class Bench:
         return exporter
 
     @defer.inlineCallbacks
-    def until(self, what: str, true: Callable[[], Any], patience: float = 20.0) -> Generator[Any, Any, None]:
-        end = time.monotonic() + patience
+    def until(self, what: str, true: Callable[[], Any], timeout: float = 300.0) -> Generator[Any, Any, None]:
+        end = time.monotonic() + timeout
         while True:
             answer = yield defer.maybeDeferred(true)
             if answer:

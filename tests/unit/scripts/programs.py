@@ -49,7 +49,7 @@ def execute(
     if not python_path:
         del variables["PYTHONPATH"]
     stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if text is None else {"input": text.encode()}
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False, timeout=60, **stdin)
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False, timeout=300, **stdin)
     stdout = done.stdout.decode("utf-8", "backslashreplace")
     found = records_of(file.read_bytes() if file.exists() else b"") if sidecar else marked(stdout)
     by_name = {record.name: record for record in found}

@@ -37,6 +37,11 @@ def pythons():
 
 
 PYTHONS = pythons()
+#: Each version; make check runs the programs with the first and the last of them.
+EACH_VERSION = [
+    version if version in (min(PYTHONS), max(PYTHONS)) else pytest.param(version, marks=pytest.mark.slow)
+    for version in sorted(PYTHONS)
+]
 
 
 def feed(program, arguments, folder, python=sys.executable, **more):
@@ -63,7 +68,7 @@ RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("version", sorted(PYTHONS))
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_every_program_runs_from_a_bundle(version, program, sources):
     """Each Python runs each program from standard input."""
     arguments, expected = RUNS[program]
@@ -76,7 +81,7 @@ def test_every_program_runs_from_a_bundle(version, program, sources):
     assert set(os.listdir(sources)) <= {"module.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("version", sorted(PYTHONS))
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_every_python_reads_patterns_alike(version, sources):
     """An invalid range in a pattern matches nothing, with each Python."""
     assert feed("size", ["[z-a]*"], sources, PYTHONS[version]).status == 1
@@ -127,7 +132,7 @@ def test_an_installed_bbmeasure_is_not_used(tmp_path):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("version", sorted(PYTHONS))
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_modules_of_the_current_folder_do_not_hide_others(version, program, sources):
     """A json.py, argparse.py or profile.py of the project does not hide the standard library's."""
     arguments, expected = RUNS[program]

@@ -121,7 +121,7 @@ def test_many_processes_append_whole_lines(tmp_path):
     file = tmp_path / "sidecar"
     variables = programs.environment(BBMEASURE_FILE=str(file))
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, f"p{number}"], env=variables) for number in range(8)]
-    assert [writer.wait(60) for writer in writers] == [0] * 8
+    assert [writer.wait(300) for writer in writers] == [0] * 8
     names = {record.name for record in programs.records_of(file.read_bytes())}
     assert names == {f"p{process}-{number}" for process in range(8) for number in range(300)}
 
