@@ -27,7 +27,7 @@ class BuildContext:
 
     ``build`` is the number within the builder, ``buildid`` the master's own; ``step`` is None for a value of the whole
     build.  ``branch`` is the branch that the build is judged on, None where it is unknown; ``proposal`` is the proposal
-    that it builds, "" for none: see :mod:`bbmeasure.capture.branches`.  ``machine`` is the worker's machine class,
+    that it builds, "" for none: see ``bbmeasure.capture.branches``.  ``machine`` is the worker's machine class,
     None where each worker is a class of its own.
     """
 
