@@ -106,7 +106,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         return None
 
     def is_parsing_stdout(self) -> bool:
-        """Whether a parser process parses what the worker sends as stdout."""
+        """Whether the parser reads what the worker sends as stdout, not a file of the worker."""
         return True
 
     def text_to_parse(self, collector: StdoutCollector) -> Any:
@@ -150,8 +150,12 @@ class MeasuringStep(ShellMixin, BuildStep):
         """Return all records, reported and parsed, and the reasons why others were refused."""
         collector.finish()
         reading = sidecar.read(self, sidecar_path)
-        parsing = self._parse_output(collector) if parse else defer.succeed(([], []))
-        reported, sidecar_errors = yield reading
+        if self.is_parsing_stdout():
+            parsing = self._parse_output(collector) if parse else defer.succeed(([], []))
+            reported, sidecar_errors = yield reading
+        else:  # one after the other: a worker ends a remote command when the next one of a build starts
+            reported, sidecar_errors = yield reading
+            parsing = self._parse_output(collector) if parse else defer.succeed(([], []))
         parsed, parse_errors = yield parsing
         records = [item for item in (*collector.marked, *reported) if isinstance(item, Record)]
         errors = [f"marked line {item.line}: {item.why}" for item in collector.marked if isinstance(item, Refusal)]

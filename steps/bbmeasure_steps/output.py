@@ -17,16 +17,17 @@ from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 from bbmeasure_steps import remotefiles, sidecar
 
-#: Runs a command with its stdout in the file $1.  Prints the marked lines and the start of the file, for the log.
-REDIRECT = """\
+#: How many lines of a redirected stdout the log shows.
+LOGGED_LINES = 100
+#: Runs a command with its stdout in the file $1, and prints its marked lines and first lines for the log.  The file is
+#: opened once, before the command starts, so that the command cannot replace it by a FIFO that blocks this script.
+REDIRECT = f"""\
 file=$1
 shift
-"$@" >"$file"
-status=$?
-sed -n '/##bbmeasure /p' <"$file"
-head -n 100 <"$file" | cut -c 1-500 | sed '/##bbmeasure /d'
-echo "($(wc -c <"$file") bytes of standard output, measured in full)"
-exit $status"""
+exec 5>&1
+status=$({{ {{ "$@" 4>&- 5>&-; echo $? >&4; }} | tee "$file" 4>&- 5>&- | cut -b 1-4000 4>&- 5>&- |
+sed -n -e '/##bbmeasure /{{p;d;}}' -e '1,{LOGGED_LINES}p' >&5 4>&-; }} 4>&1)
+exit "$status\""""
 
 
 def redirected(command: Any, path: str) -> list[Any]:
@@ -47,6 +48,8 @@ def read_file(step: Any, path: str, what: str, spool: Spool, *, temporary: bool)
     if size > spool.max_bytes:
         raise LimitError(f"{what}: {size} bytes, expected at most {spool.max_bytes}")
     copy = sidecar.path_of(step, "-copy")
+    if temporary:
+        step.notes.append(f"{what}: {size} bytes, read from a file; the log has its first {LOGGED_LINES} lines")
     yield remotefiles.read(step, path, copy, remotefiles.SpoolWriter(spool), spool.max_bytes)
     if temporary:
         yield remotefiles.remove(step, path)
