@@ -63,7 +63,11 @@ def configured(folder: str) -> Configured:
         switches |= read_switches(**tracked)
     url, connect_args = _database_of(config)
     return Configured(
-        tuple({"name": str(instance.name), "class": type(instance).__name__} for instance in instances),
+        tuple(
+            {"name": str(instance.name), "class": type(instance).__name__}
+            for instance in instances
+            if not isinstance(instance, MeasurementPolicy)  # it stores nothing
+        ),
         {builder.name: builder.measurePlan for builder in builders},
         switches,
         journal,

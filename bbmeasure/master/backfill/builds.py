@@ -20,6 +20,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.master.backfill import sources
 from bbmeasure.master.backfill.database import Database, Run
 from bbmeasure.master.tracking.finished_build import Finished, FinishedStep, result_word
+from bbmeasure.refs import shortened
 
 #: The largest property and log that are read, in characters and bytes.
 LARGEST_PROPERTY = 10_000
@@ -204,7 +205,7 @@ class History:
                 continue
             properties.setdefault(row.buildid, {})[row.name] = value
             if row.name == self._machine_property and row.source == "Worker":
-                self._machines[row.buildid] = str(value)
+                self._machines[row.buildid] = shortened(str(value))
         return properties
 
     def _branch(self, row: Any, stamps: Sequence[SourceFacts]) -> tuple[BuildBranch, Optional[str]]:

@@ -9,6 +9,7 @@ from twisted.internet import defer
 
 from bbmeasure.capture.branches import BuildBranch, ChangeFacts, SourceFacts, branch_of
 from bbmeasure.capture.state import MasterState
+from bbmeasure.refs import shortened
 
 
 @defer.inlineCallbacks
@@ -22,7 +23,7 @@ def recorded_branch(
     branches = state.pipeline.branches
     sources = yield _sources(state.master, request)
     value, source = properties.get(branches.machine_property or "", (None, ""))
-    machine = str(value) if value is not None and source == "Worker" else None
+    machine = shortened(str(value)) if value is not None and source == "Worker" else None
     branch = branch_of(sources, branches.policy)
     branches.remember(buildid, branch, machine)
     return branch, machine
