@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bbmeasure.model import BuildContext, Point, SeriesInfo
-from bbmeasure.records import Kind
+from bbmeasure.records import Kind, canonical_series
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
 from bbmeasure.times import NANOSECONDS
@@ -81,7 +81,8 @@ for name, value in (("open", util.Interpolate("%(prop:buildnumber)s0 KiB")), ("s
 
 START = 1_700_000_000
 MANY = 60_000
-HOSTILE = "<script>alert('x')</script> \"quoted\" \\ %s \u202e\u65e5\u672c"
+#: A name as a Record makes it.
+HOSTILE = canonical_series("<script>alert('x')</script> \"quoted\" \\ %s \u202e\u65e5\u672c")
 
 
 #: A schema cannot express that since must not be after until.
@@ -211,9 +212,12 @@ def test_statistics_of_a_builder(admin):
     assert admin.json("statistics", series="size", builder="open", statistics="average,maximum,count,p50") == {
         "series": "size",
         "builder": "open",
+        "branch": None,
         "unit": "bytes",
         "kind": "size",
         "count": 2,
+        "lines": 1,
+        "branches": ["main"],
         "statistics": {"average": 15 * 1024, "maximum": 20 * 1024, "count": 2, "p50": 10 * 1024},
     }
 
@@ -246,6 +250,8 @@ def test_points_in_a_range(admin):
                 "buildid": 10_000 + at,
                 "worker": "worker",
                 "revision": None,
+                "branch": None,
+                "proposal": None,
                 "tags": {"n": "1"},
             }
             for at in (1, 3)
@@ -288,6 +294,8 @@ def test_records_have_the_previous_value(admin, site):
     assert size == {
         "series": "size",
         "step": "size",
+        "branch": "main",
+        "proposal": None,
         "value": 20 * 1024,
         "unit": "bytes",
         "kind": "size",

@@ -10,6 +10,8 @@ from buildbot.process.results import EXCEPTION, FAILURE, SKIPPED, SUCCESS, WARNI
 from twisted.internet import defer, task
 from twisted.trial import unittest
 
+from bbmeasure.capture.identity import Value
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track
 from bbmeasure.master.tracking.finished_build import (
     Collector,
@@ -23,7 +25,7 @@ from bbmeasure.master.tracking.finished_build import (
     result_word,
 )
 from bbmeasure.model import BuildContext
-from bbmeasure.records import Direction, Kind
+from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.sqlite.location import JOURNAL
 from bbmeasure.testing import BrokenStorage
 from bbmeasure.times import NANOSECONDS
@@ -71,6 +73,15 @@ class TestCollecting(unittest.TestCase):
             "cancelled": "cancellation",
         }
         assert (result_word(None), result_word(99)) == ("error", "error")
+
+    def test_durations_win_over_a_worker(self) -> None:
+        """A worker that reported a count by the name of a tracked step does not prevent its duration."""
+        pipeline = Pipeline(task.Clock())
+        pipeline.capture(Value(Record("compile", 3, kind="count"), CONTEXT, limited=True))
+        for value in times_of(finished(step()), Plan(step_times=(Track("compile"),))).values:
+            self.successResultOf(pipeline.capture(value))
+        info = pipeline.memory._infos["compile", "first"]
+        assert (info.kind, info.unit) == (Kind.DURATION, "s")
 
     def test_durations_of_a_build(self) -> None:
         """Durations are in seconds, and lower is better."""

@@ -156,7 +156,10 @@ class Collector:
         second = step.second if step else self.build.second
         number = step.number if step else None
         time = identity_time(second, self.build.master, context.buildid, number, record.name, tags)
-        self.values.append(fixed_by(Value(record, context, time, master_tags=master_tags), overrides))
+        captured = fixed_by(Value(record, context, time, master_tags=master_tags), overrides)
+        if unit == "s":  # a duration is one whatever a worker reported by that name
+            captured = captured._replace(fixed_kind=True, fixed_unit=True)
+        self.values.append(captured)
 
 
 def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
