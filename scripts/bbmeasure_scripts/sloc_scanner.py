@@ -248,7 +248,7 @@ class HereDocument(Rule):
         if line_end < 0 or len(scan.unclosed) >= _MAX_UNCLOSED:
             return NOTHING
         end = 0
-        for match in self.compiled.finditer(text, at, line_end):
+        for match in self.compiled.finditer(text, at, line_end + 1):
             end = self._body_end(scan, text, match, end or line_end + 1)
             if not end:
                 return NOTHING
@@ -304,7 +304,7 @@ class Sections:
         self.syntaxes = [(re.compile(pattern, re.IGNORECASE), syntax) for pattern, syntax in syntaxes]
 
     def syntax_of(self, opener: bytes) -> Optional[Syntax]:
-        """The syntax of the section that ``opener`` opens; None where it is unknown."""
+        """The syntax of the element that ``opener`` starts; None where it is that of the file."""
         return next((syntax for pattern, syntax in self.syntaxes if pattern.search(opener)), None)
 
 
@@ -409,6 +409,6 @@ def _section_pieces(text: bytes, syntax: Syntax, sections: Sections) -> Iterator
         inner = sections.syntax_of(opened.group())
         yield code_of(text[start : opened.end()], outer)
         body = text[opened.end() : end]
-        yield code_of(body, inner) if inner is not None else body
+        yield code_of(body, inner or outer)
         start = position = end
     yield code_of(text[start:], outer)
