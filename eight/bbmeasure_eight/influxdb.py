@@ -26,6 +26,12 @@ def literal(text):
     return "'%s'" % text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
 
 
+class _QuietFactory(client._HTTP11ClientFactory):
+    """Twisted's own, which logs nothing when it starts and stops."""
+
+    noisy = False
+
+
 class InfluxClient(object):
     """Client of one database.
 
@@ -44,7 +50,9 @@ class InfluxClient(object):
         elif username:
             pair = ("%s:%s" % (username, password or "")).encode("utf-8")
             self._headers[b"Authorization"] = [b"Basic " + base64.b64encode(pair)]
-        self._agent = client.Agent(reactor, connectTimeout=timeout)
+        pool = client.HTTPConnectionPool(reactor, persistent=False)
+        pool._factory = _QuietFactory
+        self._agent = client.Agent(reactor, connectTimeout=timeout, pool=pool)
 
     @defer.inlineCallbacks
     def write(self, lines):
@@ -95,6 +103,8 @@ class InfluxClient(object):
         def ended(result):
             if deadline.active():
                 deadline.cancel()
+            elif hasattr(result, "value"):
+                raise ServerError("no answer within %g s" % self._timeout)
             return result
 
         running.addBoth(ended)
@@ -110,8 +120,6 @@ class InfluxClient(object):
     def _failed(self, failure):
         if failure.check(ServerError):
             return failure
-        if failure.check(defer.CancelledError):
-            raise ServerError("no answer within %g s" % self._timeout)
         reasons = getattr(failure.value, "reasons", None)
         raise ServerError("%s" % (reasons[0].value if reasons else failure.value))
 

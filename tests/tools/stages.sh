@@ -47,7 +47,7 @@ run_pytest() {
 options() {
     case $1 in
     tests/steps*) echo '-p no:twisted --dist=loadfile' ;;
-    tests/e2e* | tests/faults* | tests/browser*) echo '--dist=loadfile' ;;
+    tests/e2e* | tests/faults* | tests/browser* | tests/eight*) echo '--dist=loadfile' ;;
     *) echo '--dist=loadgroup' ;;
     esac
 }
@@ -119,6 +119,24 @@ lint() {
     stage import-linter "$BIN/lint-imports"
 }
 
+# The distribution for Buildbot Eight, on the Python 2.7 of tests/tools/eight.sh: `required`, or `optional`.
+eight() {
+    if ! sh tests/tools/eight.sh find >/dev/null; then
+        [ "$1" = optional ] || finish 1
+        report="$report$(printf '%-24s NOT RUN: no Python 2.7 was found' tests/eight)
+"
+        return
+    fi
+    stage 'Buildbot Eight' sh tests/tools/eight.sh environment
+    BBMEASURE_EIGHT_PYTHON=$(pwd)/$(sh tests/tools/eight.sh environment) || finish 1
+    BBMEASURE_VECTORS=$(mktemp)
+    export BBMEASURE_EIGHT_PYTHON BBMEASURE_VECTORS
+    stage 'vectors' "$BIN/python" -m tests.eight.vectors "$BBMEASURE_VECTORS"
+    stage 'eight/tests, Python 2.7' "$BBMEASURE_EIGHT_PYTHON" -m pytest -q -c eight/setup.cfg eight/tests
+    rm -f "$BBMEASURE_VECTORS"
+    folder eight
+}
+
 case $1 in
 check)
     packages check
@@ -136,6 +154,7 @@ all)
     for name in unit steps e2e faults browser; do
         folder "$name"
     done
+    eight optional
     stage docs docs
     ;;
 unit)
@@ -147,6 +166,10 @@ e2e | faults | browser)
     packages all
     stage www www
     folder "$1"
+    ;;
+eight)
+    packages unit
+    eight required
     ;;
 only)
     check_path "$T"
@@ -169,7 +192,7 @@ lint) lint ;;
 docs) stage docs docs ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, only, soak, docs or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, eight, only, soak, docs or www, got $1" >&2
     exit 2
     ;;
 esac
