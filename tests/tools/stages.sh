@@ -168,7 +168,8 @@ e2e | faults | browser)
     folder "$1"
     ;;
 eight)
-    packages unit
+    packages all
+    stage www www
     eight required
     ;;
 only)
