@@ -8,7 +8,7 @@ from buildbot.config import BuilderConfig
 from bbmeasure_eight import builds, texts, units
 from bbmeasure_eight.builds import NO_PLAN, Track
 from bbmeasure_eight.errors import MeasureError
-from bbmeasure_eight.records import DIRECTIONS, KINDS, LONGEST_NAME, check_tags, check_text, choose
+from bbmeasure_eight.records import DIRECTIONS, KINDS, LONGEST_NAME, check_kind, check_tags, check_text, choose
 from bbmeasure_eight.points import BuildContext
 
 _OVERRIDES = ("series", "kind", "unit", "better", "tags")
@@ -95,6 +95,8 @@ def read_overrides(given):
         units.find(read["unit"])
     if read["kind"] is not None:
         choose(KINDS, read["kind"], "kind")
+    if read["kind"] is not None and read["unit"] is not None:
+        check_kind(read["kind"], read["unit"])
     if read["better"] is not None:
         choose(DIRECTIONS, read["better"], "better")
     if read["series"] is not None:

@@ -14,7 +14,7 @@ from bbmeasure_eight.errors import MeasureError
 from bbmeasure_eight.points import LONGEST_FIELD, BuildContext, field_text, identity_time, point_of
 from bbmeasure_eight.records import Record
 
-#: The tag ``result`` for each result of Buildbot, in their order: SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY.
+#: The tag ``result`` of SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION and RETRY, in the order of their numbers.
 RESULTS = ("success", "success", "failure", "skip", "error", "error")
 #: Kinds and directions of properties that Buildbot's own steps set.
 _COUNTS = (("warnings-count", "lower"), ("pylint-*", "lower"), ("pyflakes-*", "lower"))
@@ -158,7 +158,8 @@ class Collector(object):
                 tags=texts.merged(self.plan.tags, track.tags),
             )
         except MeasureError as error:
-            self.refused.append("%s of builder %s: %s" % (texts.excerpt(default), context.builder, texts.message(error)))
+            what = (texts.excerpt(default), context.builder, texts.message(error))
+            self.refused.append("%s of builder %s: %s" % what)
             return
         second = int(step.finished if step is not None else self.status.finished)
         number = step.step_number if step is not None else None
@@ -171,7 +172,8 @@ def series_name(template, default, context):
     """The series of one value by a ``series=`` format; ``default`` without a format."""
     if template is None:
         return default
-    return template.format(builder=context.builder, step=context.step or "", name=default, project=context.project or "")
+    step, project = context.step or "", context.project or ""
+    return template.format(builder=context.builder, step=step, name=default, project=project)
 
 
 def _any_matches(name, patterns):

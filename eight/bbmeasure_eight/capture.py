@@ -16,7 +16,17 @@ from bbmeasure_eight.state import STATE
 
 
 def captureData(
-    name, value, build=None, accumulate=False, abs_value=False, diff=False, kind=None, unit=None, better=None, tags=None, time=None
+    name,
+    value,
+    build=None,
+    accumulate=False,
+    abs_value=False,
+    diff=False,
+    kind=None,
+    unit=None,
+    better=None,
+    tags=None,
+    time=None,
 ):
     """Capture ``value`` in the series ``name``, from any thread.
 
@@ -46,9 +56,10 @@ def captureData(
 def _capture(name, value, build, mode, abs_value, time, given):
     try:
         context = builds.context_of(build, STATE.default_branch) if build is not None else None
-        record = Record(name, value, **given)
+        record = Record(name, value, signed=mode == "total", **given)
         if is_reserved_series(record.name):
-            raise MeasureError("series %s: expected another name, as the master writes this one" % texts.excerpt(record.name))
+            why = "series %s: expected another name, as the master writes this one"
+            raise MeasureError(why % texts.excerpt(record.name))
         at = STATE.now() if time is None else int(time * NANOSECONDS)
         if mode is None:
             return STATE.capture(record, context, at)
@@ -66,7 +77,8 @@ def total_key(mode, series, builder, tags):
 def _capture_total(record, context, at, mode, abs_value):
     """Capture a running total, or a difference from the last value."""
     if record.kind == "text":
-        raise MeasureError("series %s: expected a number to accumulate or compare, got a text" % texts.excerpt(record.name))
+        why = "series %s: expected a number to accumulate or compare, got a text"
+        raise MeasureError(why % texts.excerpt(record.name))
     declaration = STATE.check_declaration(record)
     key = total_key(mode, record.name, context.builder if context else None, record.tags)
     before = STATE.total(key)

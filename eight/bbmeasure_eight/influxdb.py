@@ -1,4 +1,4 @@
-"""InfluxDB's HTTP interface on Twisted's Agent: each request has one deadline, and no answer is read without a limit."""
+"""InfluxDB's HTTP interface on Twisted's Agent: each request has one deadline, and each answer a largest size."""
 
 from __future__ import unicode_literals
 
@@ -38,7 +38,9 @@ class InfluxClient(object):
     ``timeout`` seconds after its start a request fails, whatever the server does.  Requests fail with ServerError.
     """
 
-    def __init__(self, reactor, url, database, username=None, password=None, token=None, retention_policy=None, timeout=10):
+    def __init__(
+        self, reactor, url, database, username=None, password=None, token=None, retention_policy=None, timeout=10
+    ):
         self._reactor = reactor
         self._url = url.rstrip("/")
         self._database = database

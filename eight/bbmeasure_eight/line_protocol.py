@@ -31,7 +31,8 @@ def series_key(measurement, tags):
     for key, value in tags.items():
         name = canonical_tag(key)
         if not name or name in clean:
-            raise MeasureError("tag %s: expected a name that is unique without trailing backslashes" % texts.excerpt(key))
+            why = "tag %s: expected a name that is unique without trailing backslashes"
+            raise MeasureError(why % texts.excerpt(key))
         clean[name] = canonical_tag(value)
     parts = [measurement.translate(_MEASUREMENT)]
     for name in sorted(clean, key=texts.order):
@@ -45,8 +46,8 @@ def series_key(measurement, tags):
 
 def metadata_line(name, kind, unit, better, time, master):
     """The line, with its newline, that stores kind, unit and direction of a series."""
-    fields = [("kind", kind), ("unit", unit), ("better", better), ("name", name)] + ([("master", master)] if master else [])
-    written = ",".join("%s=%s" % (field, quote_string(value)) for field, value in fields)
+    fields = (("kind", kind), ("unit", unit), ("better", better), ("name", name), ("master", master))
+    written = ",".join("%s=%s" % (field, quote_string(value)) for field, value in fields if value)
     return "%s %s %d\n" % (series_key(METADATA, {"series": canonical_series(name)}), written, time)
 
 
@@ -63,7 +64,8 @@ def line_of(point):
         first = "value=%r" % float(point.value)
     measurement = canonical_series(point.series)
     if measurement in (METADATA, STATE):
-        raise MeasureError("series %s: expected another name, as bbmeasure reserves this one" % texts.excerpt(point.series))
+        why = "series %s: expected another name, as bbmeasure reserves this one"
+        raise MeasureError(why % texts.excerpt(point.series))
     key = series_key(measurement, _all_tags(point))
     fields = first + "".join(_build_fields(point)) + _sample_fields(point)
     if "\\\\" in key:  # InfluxDB then miscounts the quotes of a string with a newline

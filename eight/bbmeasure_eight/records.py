@@ -83,7 +83,8 @@ def check_tags(tags):
     for key, value in tags.items():
         key = canonical_tag(check_text("tag name", texts.decode(key), LONGEST_TAG_KEY))
         if not key or key in seen:
-            raise MeasureError("tag name %s: expected names that differ without trailing backslashes" % texts.excerpt(key))
+            why = "tag name %s: expected names that differ without trailing backslashes"
+            raise MeasureError(why % texts.excerpt(key))
         seen.add(key)
         if key in RESERVED_TAGS or key.startswith("_"):
             raise MeasureError("tag %s: expected a name that is not reserved" % texts.excerpt(key))
@@ -118,6 +119,15 @@ def check_number(value, what="value"):
     return number
 
 
+def check_kind(kind, unit):
+    """MeasureError where a value in ``unit`` cannot be of ``kind``: a duration in bytes, a count in seconds."""
+    found = units.find(unit)
+    is_custom = found.base.startswith("{") and not found.base.endswith("/s")
+    if kind in ("number", found.kind) or unit in ("", "1") or (kind == "count" and is_custom):
+        return
+    raise MeasureError("unit %s with kind %s: expected kind %s, or another unit" % (unit, kind, found.kind))
+
+
 def median(values):
     """The median of numbers; the mean of the middle two of an even count."""
     values = sorted(values)
@@ -129,10 +139,11 @@ class Record(object):
     """A measured value in base units, with its kind, unit, direction and tags.
 
     The constructor takes ``value`` in any unit and converts it to the base unit.  ``value`` defaults to the median of
-    ``samples``.  Raises MeasureError for invalid values.
+    ``samples``.  A count, duration or size is at least 0, except in a ``signed`` record, which is a difference.  Raises
+    MeasureError for invalid values.
     """
 
-    def __init__(self, name, value=None, kind=None, unit=None, better=None, tags=None, samples=()):
+    def __init__(self, name, value=None, kind=None, unit=None, better=None, tags=None, samples=(), signed=False):
         self.name = canonical_series(check_text("name", texts.decode(name), LONGEST_NAME))
         self.better = "none" if better is None else choose(DIRECTIONS, better, "better")
         self.tags = check_tags({} if tags is None else tags)
@@ -143,6 +154,10 @@ class Record(object):
             self._set_text(value, kind, unit, samples)
         else:
             self._set_number(value, kind, unit, samples)
+            lowest = min((self.value,) + self.samples)
+            if lowest < 0 and self.kind in ("count", "duration", "size") and not signed:
+                why = "%s %.6g: expected 0 or more; kind=number allows a difference"
+                raise MeasureError(why % (self.kind, lowest))
 
     def _set_text(self, value, kind, unit, samples):
         if kind not in (None, "text") or samples or unit not in (None, "", "1"):

@@ -47,7 +47,9 @@ class Selection(object):
         self.series = canonical_series(texts.decode(series))
         self.since, self.until = read_time(since, now, "since"), read_time(until, now, "until")
         self.branch = texts.decode(branch)
-        self.tags = dict((canonical_tag(texts.decode(key)), canonical_tag(texts.decode(value))) for key, value in (tags or {}).items())
+        self.tags = {}
+        for key, value in (tags or {}).items():
+            self.tags[canonical_tag(texts.decode(key))] = canonical_tag(texts.decode(value))
         for name, value in (("builder", builder), ("worker", worker)):
             if value is not None:
                 self.tags[name] = canonical_tag(texts.decode(value))
@@ -110,8 +112,8 @@ def _getter(public, name, what):
 
     getter.__name__ = str(public)
     getter.__doc__ = (
-        "A Deferred of the %s of a series, None where there is no data.\n\n    Ranges are [since, until); ``source`` is "
-        "the name of an InfluxDBInstance, by default the first." % what
+        "A Deferred of the %s of a series, None where there is no data.\n\n"
+        "    Ranges are [since, until); ``source`` is the name of an InfluxDBInstance, by default the first." % what
     )
     return getter
 
@@ -127,7 +129,9 @@ getFirst = _getter("getFirst", "first", "first value")
 getLast = _getter("getLast", "last", "last value")
 
 
-def getPercentile(series, percentile, since=None, until=None, builder=None, worker=None, branch=None, tags=None, source=None):
+def getPercentile(
+    series, percentile, since=None, until=None, builder=None, worker=None, branch=None, tags=None, source=None
+):
     """A Deferred of a percentile, 0 to 100: the item at floor(n * p / 100 + .5) of the sorted values."""
     if not isinstance(percentile, (int, float)) or not 0 <= percentile <= 100:
         raise MeasureError("percentile %r: expected a number from 0 to 100" % (percentile,))

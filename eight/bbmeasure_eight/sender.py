@@ -98,9 +98,10 @@ class Sender(object):
             self._send_soon()
 
     def _dropped(self, count, why):
-        if not self.counters["dropped"] or self.counters["dropped"] // 1000 != (self.counters["dropped"] + count) // 1000:
-            log.msg("bbmeasure-eight: points are dropped: %s" % why.encode("utf-8"))
+        before = self.counters["dropped"]
         self.counters["dropped"] += count
+        if not before or before // 1000 != (before + count) // 1000:  # not a line of the log for each
+            log.msg(("bbmeasure-eight: points are dropped: %s (%d in all)" % (why, before + count)).encode("utf-8"))
 
     def _in_thread(self, function, *args):
         return threads.deferToThreadPool(self._reactor, self._pool, function, *args)
@@ -182,7 +183,8 @@ class Sender(object):
                 if stored is None:
                     lines.append(metadata_line(name, kind, unit, better, now, self._master))
                 elif stored[1] != unit:
-                    log.msg(("bbmeasure-eight: series %s is in %s here, in %s on the server" % (name, unit, stored[1])).encode("utf-8"))
+                    why = "bbmeasure-eight: series %s is in %s here, in %s on the server" % (name, unit, stored[1])
+                    log.msg(why.encode("utf-8"))
             if lines:
                 yield self._with_database(self._influx.write, "".join(lines).encode("utf-8"))
             yield self._in_thread(self._spool.mark_sent, [one[0] for one in series])
@@ -200,7 +202,10 @@ class Sender(object):
 
     @defer.inlineCallbacks
     def _send_batch(self, batch):
-        """Send lines, in halves where the server refuses some; returns the number sent, and the refused with reasons."""
+        """Send lines, in halves where the server refuses some.
+
+        Returns the number sent, and the refused lines with their reasons.
+        """
         lines = "\n".join([one.line for one in batch] + [""]).encode("utf-8")
         try:
             yield self._with_database(self._influx.write, lines)

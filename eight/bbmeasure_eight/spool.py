@@ -76,15 +76,20 @@ class Spool(object):
                         new, freed = self._write_point(*point)
                         count, size = count + new, size + more - freed
                 self._connection.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", list(write.totals.items()))
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, 0)", write.series
-                )
+                self._declare(write.series)
             self._connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         self.count, self.bytes = count, size
         return refused
+
+    def _declare(self, series):
+        """Keep declarations; those that are new or changed wait for the server."""
+        kept = "SELECT 1 FROM series WHERE name = ? AND kind = ? AND unit = ? AND better = ?"
+        for declaration in series:
+            if self._connection.execute(kept, declaration).fetchone() is None:
+                self._connection.execute("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, 0)", declaration)
 
     def _write_point(self, key, fields, time):
         """Write a point over one of the same identity; returns the rows and bytes that it adds and replaces."""

@@ -144,9 +144,9 @@ _OPTIONS = {
 def _read_options(given):
     unknown = sorted(set(given) - set(_OPTIONS))
     if unknown:
-        config.error(
-            ("InfluxDBInstance: unknown argument %s: expected some of %s" % (", ".join(unknown), ", ".join(sorted(_OPTIONS)))).encode("utf-8")
-        )
+        known = ", ".join(sorted(_OPTIONS))
+        text = "InfluxDBInstance: unknown argument %s: expected some of %s" % (", ".join(unknown), known)
+        config.error(text.encode("utf-8"))
     options = dict(_OPTIONS, **given)
     for name in ("createDatabase", "trackBuildTimes", "trackStepTimes"):
         if not isinstance(options[name], bool):

@@ -66,8 +66,8 @@ def _partial_character(data):
 class MeasureShellCommand(ShellCommand):
     """Captures the records that a command marks on its standard output; without any, its output as one number.
 
-    ``name`` is required; it names the series of the number.  ``series``, ``kind``, ``unit``, ``better`` and ``tags`` are
-    those of the number; ``tags`` apply to marked records too.  A command that succeeds without a usable value is
+    ``name`` is required; it names the series of the number.  ``series``, ``kind``, ``unit``, ``better`` and ``tags``
+    are those of the number; ``tags`` apply to marked records too.  A command that succeeds without a usable value is
     WARNINGS, one that fails is FAILURE and captures nothing.
     """
 
@@ -185,8 +185,12 @@ class MeasureShellCommand(ShellCommand):
         """The values in words: ``build_size: 1.42 MiB``."""
         if not records:
             return "%s: no value: %s" % (texts.decode(self.name), problems[0][:200] if problems else "no output")
-        shown = [
-            "%s: %s" % (record.name, record.value[:80] if record.kind == "text" else units.format_value(record.value, record.unit, record.kind))
-            for record in records[:3]
-        ]
+        shown = ["%s: %s" % (record.name, _shown(record)) for record in records[:3]]
         return ", ".join(shown) + (" and %d more" % (len(records) - 3) if len(records) > 3 else "")
+
+
+def _shown(record):
+    """The value of a record for people."""
+    if record.kind == "text":
+        return record.value[:80]
+    return units.format_value(record.value, record.unit, record.kind)

@@ -20,7 +20,7 @@ Unit = namedtuple(str("Unit"), str("base multiplier divisor kind"))
 #: A value in a base unit, and the kind of its original unit.
 Quantity = namedtuple(str("Quantity"), str("value unit kind"))
 
-_CUSTOM = re.compile("\\{[^{}\\s\"\\\\\\x00-\\x1f\\x7f]{1,60}\\}\\Z", re.UNICODE)
+_CUSTOM = re.compile("(\\{[^{}\\s\"\\\\\\x00-\\x1f\\x7f]{1,60}\\})(?:/(s|min|h))?\\Z", re.UNICODE)
 _QUANTITY = re.compile(
     "(?P<number>[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*(?P<unit>\\S*)\\Z",
     re.UNICODE,
@@ -35,8 +35,8 @@ def _known():
             units[spelling] = Unit(base, multiplier, divisor, kind)
 
     add("ns nanosecond nanoseconds", "s", 1, 10**9, "duration")
-    add("us \u00b5s \u03bcs microsecond microseconds", "s", 1, 10**6, "duration")
-    add("ms msec millisecond milliseconds", "s", 1, 10**3, "duration")
+    add("us usec usecs \u00b5s \u03bcs microsecond microseconds", "s", 1, 10**6, "duration")
+    add("ms msec msecs millisecond milliseconds", "s", 1, 10**3, "duration")
     for spellings, seconds in (
         ("s sec secs second seconds", 1),
         ("min mins minute minutes", 60),
@@ -46,12 +46,14 @@ def _known():
         add(spellings, "s", seconds, 1, "duration")
     add("bytes byte B By", "bytes", 1, 1, "size")
     add("bit bits", "bytes", 1, 8, "size")
-    for power, prefix in enumerate("kMGTP", 1):
+    add("bit/s", "bytes/s", 1, 8, "number")
+    for power, prefix in enumerate("kMGTPE", 1):
         upper = prefix.upper()
         add("%sB %sB" % (prefix, upper), "bytes", 1000**power, 1, "size")
         add("%siB" % upper, "bytes", 1024**power, 1, "size")
         add("%sB/s %sB/s" % (prefix, upper), "bytes/s", 1000**power, 1, "number")
         add("%siB/s" % upper, "bytes/s", 1024**power, 1, "number")
+        add("%sbit/s" % prefix, "bytes/s", 1000**power, 8, "number")
     add("bytes/s B/s By/s", "bytes/s", 1, 1, "number")
     add("count counts", "1", 1, 1, "count")
     add("ratio", "1", 1, 1, "ratio")
@@ -82,7 +84,10 @@ def find(unit):
     """The unit of a spelling; MeasureError where it is unknown."""
     if unit in _UNITS:
         return _UNITS[unit]
-    if _CUSTOM.match(texts.single_units(unit)) and not texts.has_lone_surrogate(unit):
+    custom = None if texts.has_lone_surrogate(unit) else _CUSTOM.match(texts.single_units(unit))
+    if custom and custom.group(2):
+        return Unit(unit[: unit.rindex("/")] + "/s", 1, _UNITS[custom.group(2)].multiplier, "number")
+    if custom:
         return Unit(unit, 1, 1, "number")
     raise MeasureError(
         "unit %s: expected one of %s, or a custom unit in braces such as {request}"
@@ -114,7 +119,7 @@ def parse(text):
 
 
 _SECONDS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
-_BYTES = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "bytes"))
+_BYTES = tuple((1024.0**power, "%siB" % "KMGTPE"[power - 1]) for power in range(6, 0, -1)) + ((1.0, "bytes"),)
 
 
 def _digits(value):
@@ -141,4 +146,6 @@ def format_value(value, unit="1", kind=""):
         return _scaled(value, _BYTES) + unit[len("bytes") :]
     if kind == "ratio" and unit == "1":
         return "%s %%" % _digits(value * 100)
-    return _digits(value) if unit == "1" else "%s %s" % (_digits(value), unit.strip("{}"))
+    if unit == "1":
+        return _digits(value)
+    return "%s %s" % (_digits(value), "\u00b0C" if unit == "Cel" else unit.replace("{", "").replace("}", ""))

@@ -101,7 +101,8 @@ def _read_line(line):
     """The items of a line; two programs may have written into one line."""
     parts = texts.strip_ansi(line[:_MAX_LINE_PREFIX]).split(MARKER)[1:]
     if parts and texts.length(line) > _MAX_LINE_PREFIX:
-        return ["marked line of more than %d characters: expected less than %d" % (_MAX_LINE_PREFIX, LONGEST_MARKER_LINE)]
+        why = "marked line of more than %d characters: expected less than %d"
+        return [why % (_MAX_LINE_PREFIX, LONGEST_MARKER_LINE)]
     return [_read_part(part.strip()) for part in parts]
 
 

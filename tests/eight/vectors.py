@@ -46,7 +46,7 @@ HOSTILE = (
 
 QUANTITIES = (
     ("42", "42\n", " 1.5 MiB ", "12.5 ms", "85 %", "1_024", "1__0", "1,000", "-0", "-0.0 s", "+3 s", ".5h", "5.")
-    + ("1e308 PB", "1e-320 ns", "0x10", "nan", "inf", "12 1", "12 apples", "3 {request}", "3 {\U0001f600}", "3 {a b}")
+    + ("1e308 PB", "1e-320 ns", "0x10", "nan", "inf", "12 1", "12 apples", "3 {request}", "3 {request}/min", "3 {\U0001f600}", "3 {a b}")
     + ("\u0664\u0662", "7 \u00b5s", "7 \u03bcs", "20 \u00b0C", "", "   ", "1 2", "9" * 400, "9" * 401, "1\u00a0s")
     + ("\x1c5", "8 bits", "1e400", "1E5kB/s", "1 s s", "{x}", "3 {" + "x" * 60 + "}", "3 {" + "x" * 61 + "}", "100 percent", "4 counts")
 )
@@ -86,6 +86,13 @@ LINES = (
     '{"name":"a","value":1,"unit":"{\\ud83d\\ude00}"}',
     '{"name":"a","value":1,"better":"up"}',
     '{"name":"a","value":1,"better":"none"}',
+    '{"name":"a","value":-1,"kind":"count"}',
+    '{"name":"a","value":-1,"unit":"s"}',
+    '{"name":"a","value":-1}',
+    '{"name":"a","value":1,"samples":[-1,2],"unit":"KiB"}',
+    '{"name":"a","value":90,"unit":"{request}/min"}',
+    '{"name":"a","value":90,"unit":"{\\ud83d\\ude00}/h"}',
+    '{"name":"a","value":1,"unit":"s","kind":"size"}',
     '{"name":"a","value":1,"tags":{"n":1,"f":0.1,"big":1e300,"t":true,"none":null,"empty":""}}',
     '{"name":"a","value":1,"tags":{"f":1.1234567890123456,"g":-2.5e-7,"h":1e16}}',
     '{"name":"a","value":1,"tags":{"builder":"x"}}',
@@ -151,7 +158,7 @@ def _quantities() -> Iterator[dict[str, Any]]:
 
 
 def _formats() -> Iterator[dict[str, Any]]:
-    for unit, kind in (("s", ""), ("bytes", ""), ("bytes/s", ""), ("1", "ratio"), ("1", "count"), ("{request}", "")):
+    for unit, kind in (("s", ""), ("bytes", ""), ("bytes/s", ""), ("1", "ratio"), ("1", "count"), ("{request}", ""), ("{request}/s", ""), ("Cel", "")):
         for value in (0.0, 1.0, -0.0, 1e-9, 0.5, 0.9999, 999.5, 1000.0, 123456.789, 1e14, 1e15, -42.0, 1.5e300):
             yield {"value": value, "unit": unit, "kind": kind, "expected": units.format(value, unit, kind)}
 

@@ -119,18 +119,24 @@ lint() {
     stage import-linter "$BIN/lint-imports"
 }
 
+# Name the Python of Buildbot Eight's environment, which is made if it is missing, for tests/eight.
+eight_python() {
+    stage 'Buildbot Eight' sh tests/tools/eight.sh environment
+    BBMEASURE_EIGHT_PYTHON=$(pwd)/$(sh tests/tools/eight.sh environment)
+    export BBMEASURE_EIGHT_PYTHON
+}
+
 # The distribution for Buildbot Eight, on the Python 2.7 of tests/tools/eight.sh: `required`, or `optional`.
 eight() {
     if ! sh tests/tools/eight.sh find >/dev/null; then
-        [ "$1" = optional ] || finish 1
         report="$report$(printf '%-24s NOT RUN: no Python 2.7 was found' tests/eight)
 "
+        [ "$1" = optional ] || finish 1
         return
     fi
-    stage 'Buildbot Eight' sh tests/tools/eight.sh environment
-    BBMEASURE_EIGHT_PYTHON=$(pwd)/$(sh tests/tools/eight.sh environment) || finish 1
+    eight_python
     BBMEASURE_VECTORS=$(mktemp)
-    export BBMEASURE_EIGHT_PYTHON BBMEASURE_VECTORS
+    export BBMEASURE_VECTORS
     stage 'vectors' "$BIN/python" -m tests.eight.vectors "$BBMEASURE_VECTORS"
     stage 'eight/tests, Python 2.7' "$BBMEASURE_EIGHT_PYTHON" -m pytest -q -c eight/setup.cfg eight/tests
     rm -f "$BBMEASURE_VECTORS"
@@ -177,6 +183,7 @@ only)
     case $T in
     tests/unit*) packages unit ;;
     tests/steps*) ;;
+    tests/eight*) packages all && stage www www && eight_python ;;
     *) packages all && stage www www ;;
     esac
     only "$T"
