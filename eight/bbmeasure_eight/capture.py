@@ -79,7 +79,7 @@ def _capture_total(record, context, at, mode, abs_value):
     if record.kind == "text":
         why = "series %s: expected a number to accumulate or compare, got a text"
         raise MeasureError(why % texts.excerpt(record.name))
-    declaration = STATE.check_declaration(record)
+    declaration = STATE.check_declaration(record, context)
     key = total_key(mode, record.name, context.builder if context else None, record.tags)
     before = STATE.total(key)
     if mode == "total":

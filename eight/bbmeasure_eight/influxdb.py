@@ -82,11 +82,16 @@ class InfluxClient(object):
 
     @defer.inlineCallbacks
     def metadata(self, names):
-        """Kind and unit of those of the series of which the server has metadata."""
+        """Kind and unit of those of the series of which the server has metadata, by series and builder."""
         wanted = " OR ".join('"series" = %s' % literal(name) for name in names)
-        text = 'SELECT "kind", "unit" FROM "bbmeasure_series" WHERE %s GROUP BY "series" ORDER BY time DESC LIMIT 1'
+        text = 'SELECT "kind", "unit" FROM "bbmeasure_series" WHERE %s GROUP BY "series", "builder", "outside" ORDER BY time DESC LIMIT 1'
         results = yield self.query(text % wanted)
-        defer.returnValue(dict((one["tags"]["series"], tuple(one["values"][0][1:])) for one in results[0]))
+        stored = {}
+        for one in results[0]:
+            tags = one["tags"]
+            if tags["builder"] or tags["outside"]:  # else it is of bbmeasure 0.1, for all builders
+                stored[tags["series"], tags["builder"]] = tuple(one["values"][0][1:])
+        defer.returnValue(stored)
 
     def _scope(self, **more):
         policy = {"rp": self._policy} if self._policy else {}

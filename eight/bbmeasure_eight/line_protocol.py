@@ -14,7 +14,7 @@ STATE = "bbmeasure_state"
 #: Maximum size of a measurement with its tags, in bytes.
 MAX_KEY_BYTES = 65535
 
-_RESERVED_TAGS = frozenset(FIELDS + ["builder", "worker", "time", "proposed"]) - frozenset(["step"])
+_RESERVED_TAGS = frozenset(FIELDS + ["builder", "worker", "time", "proposed"]) - frozenset(["step", "proposal", "machine"])
 _KEY = {ord(","): "\\,", ord("="): "\\=", ord(" "): "\\ "}
 _MEASUREMENT = {ord(","): "\\,", ord(" "): "\\ "}
 _STRING = {ord("\\"): "\\\\", ord('"'): '\\"'}
@@ -44,11 +44,12 @@ def series_key(measurement, tags):
     return joined
 
 
-def metadata_line(name, kind, unit, better, time, master):
-    """The line, with its newline, that stores kind, unit and direction of a series."""
+def metadata_line(name, builder, kind, unit, better, time, master):
+    """The line, with its newline, that stores kind, unit and direction of a series of one builder, "" for none."""
+    owner = {"builder": builder} if builder else {"outside": "yes"}
     fields = (("kind", kind), ("unit", unit), ("better", better), ("name", name), ("master", master))
     written = ",".join("%s=%s" % (field, quote_string(value)) for field, value in fields if value)
-    return "%s %s %d\n" % (series_key(METADATA, {"series": canonical_series(name)}), written, time)
+    return "%s %s %d\n" % (series_key(METADATA, texts.merged(owner, {"series": canonical_series(name)})), written, time)
 
 
 def line_of(point):

@@ -17,7 +17,7 @@ from bbmeasure_eight import texts
 from bbmeasure_eight.errors import ServerError
 from bbmeasure_eight.line_protocol import metadata_line
 from bbmeasure_eight.points import NANOSECONDS
-from bbmeasure_eight.records import canonical_series
+from bbmeasure_eight.records import canonical_series, canonical_tag
 
 #: The most points and characters of one request.
 BATCH_POINTS = 5000
@@ -175,19 +175,19 @@ class Sender(object):
             series = yield self._in_thread(self._spool.unsent_series)
             if not series:
                 return
-            known = yield self._stored_series([canonical_series(one[0]) for one in series])
+            known = yield self._stored_series(sorted(set(canonical_series(one[0]) for one in series)))
             now = int(self._reactor.seconds()) * NANOSECONDS
             lines = []
-            for name, kind, unit, better in series:
-                stored = known.get(canonical_series(name))
+            for name, builder, kind, unit, better in series:
+                stored = known.get((canonical_series(name), canonical_tag(builder)))
                 if stored is None:
-                    lines.append(metadata_line(name, kind, unit, better, now, self._master))
+                    lines.append(metadata_line(name, builder, kind, unit, better, now, self._master))
                 elif stored[1] != unit:
                     why = "bbmeasure-eight: series %s is in %s here, in %s on the server" % (name, unit, stored[1])
                     log.msg(why.encode("utf-8"))
             if lines:
                 yield self._with_database(self._influx.write, "".join(lines).encode("utf-8"))
-            yield self._in_thread(self._spool.mark_sent, [one[0] for one in series])
+            yield self._in_thread(self._spool.mark_sent, [one[:2] for one in series])
 
     @defer.inlineCallbacks
     def _stored_series(self, names):

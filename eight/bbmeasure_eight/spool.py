@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS points (
   UNIQUE (key, time));
 CREATE TABLE IF NOT EXISTS totals (key TEXT PRIMARY KEY, value REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS series (
-  name TEXT PRIMARY KEY, kind TEXT NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL, sent INTEGER NOT NULL);
+  name TEXT NOT NULL, builder TEXT NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL,
+  sent INTEGER NOT NULL, PRIMARY KEY (name, builder));
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, line TEXT NOT NULL, why TEXT NOT NULL);
 """
 #: Bytes that a point takes in the file beside its text, roughly.
@@ -26,7 +27,7 @@ MOST_REFUSED = 1000
 
 _SIZE = "SELECT count(*), coalesce(sum(length(key) + length(fields) + %d), 0) FROM points" % OVERHEAD
 
-#: One write: points as (key, fields, time), totals by key, declarations as (name, kind, unit, better).
+#: One write: points as (key, fields, time), totals by key, declarations as (name, builder, kind, unit, better).
 Write = namedtuple(str("Write"), str("points totals series"))
 #: A line that waits: its row, its text without a newline.
 Waiting = namedtuple(str("Waiting"), str("id line"))
@@ -58,9 +59,9 @@ class Spool(object):
         return dict(self._connection.execute("SELECT key, value FROM totals"))
 
     def declarations(self):
-        """Kind, unit and direction of each series by its name."""
-        rows = self._connection.execute("SELECT name, kind, unit, better FROM series")
-        return dict((row[0], row[1:]) for row in rows)
+        """Kind, unit and direction of each series by its name and builder, which is empty outside builds."""
+        rows = self._connection.execute("SELECT name, builder, kind, unit, better FROM series")
+        return dict((row[:2], row[2:]) for row in rows)
 
     def write(self, writes):
         """Write all of some Writes in one transaction; returns the number of points that a full spool refused."""
@@ -86,10 +87,10 @@ class Spool(object):
 
     def _declare(self, series):
         """Keep declarations; those that are new or changed wait for the server."""
-        kept = "SELECT 1 FROM series WHERE name = ? AND kind = ? AND unit = ? AND better = ?"
+        kept = "SELECT 1 FROM series WHERE name = ? AND builder = ? AND kind = ? AND unit = ? AND better = ?"
         for declaration in series:
             if self._connection.execute(kept, declaration).fetchone() is None:
-                self._connection.execute("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, 0)", declaration)
+                self._connection.execute("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, 0)", declaration)
 
     def _write_point(self, key, fields, time):
         """Write a point over one of the same identity; returns the rows and bytes that it adds and replaces."""
@@ -134,9 +135,9 @@ class Spool(object):
 
     def unsent_series(self):
         """Declarations that the server has yet to receive."""
-        rows = self._connection.execute("SELECT name, kind, unit, better FROM series WHERE NOT sent LIMIT 100")
+        rows = self._connection.execute("SELECT name, builder, kind, unit, better FROM series WHERE NOT sent LIMIT 100")
         return rows.fetchall()
 
-    def mark_sent(self, names):
-        """Note that the server has the declarations of some series."""
-        self._connection.executemany("UPDATE series SET sent = 1 WHERE name = ?", [(name,) for name in names])
+    def mark_sent(self, series):
+        """Note that the server has the declarations of some series, given as (name, builder)."""
+        self._connection.executemany("UPDATE series SET sent = 1 WHERE name = ? AND builder = ?", series)

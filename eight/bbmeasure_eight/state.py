@@ -56,8 +56,8 @@ class MasterState(object):
         """Add the sender of an instance; it receives the points that were captured without one."""
         for key, value in spool.totals().items():
             self.totals.setdefault(key, value)
-        for series, declaration in spool.declarations().items():
-            self.declared.setdefault(series, tuple(declaration))
+        for key, declaration in spool.declarations().items():
+            self.declared.setdefault(tuple(key), tuple(declaration))
         self.senders[name] = sender
         for point in self.memory.take():
             self._store([point], {})
@@ -71,7 +71,7 @@ class MasterState(object):
     def capture(self, record, build=None, at=None, master_tags=None):
         """Capture a Record; returns a Deferred that fires when it is on disk, or None for one that is refused."""
         try:
-            declaration = self.check_declaration(record)
+            declaration = self.check_declaration(record, build)
             point = point_of(record, self.now() if at is None else at, build, master_tags)
             line_of(point)
         except MeasureError as error:
@@ -106,20 +106,20 @@ class MasterState(object):
         return defer.gatherResults(waiting).addCallback(lambda _: None)
 
     def _declare(self, point):
-        """The declaration of a point's series: (name, kind, unit, better)."""
-        declaration = (point.kind, point.unit, point.better)
-        self.declared[point.series] = declaration
-        return (point.series,) + declaration
+        """The declaration of a point's series: (name, builder, kind, unit, better)."""
+        key = (point.series, point.build.builder if point.build else "")
+        self.declared[key] = declaration = (point.kind, point.unit, point.better)
+        return key + declaration
 
-    def check_declaration(self, record):
-        """Kind, unit and direction of a record's series; MeasureError where the series has another unit."""
-        declared = self.declared.get(record.name)
+    def check_declaration(self, record, build):
+        """Kind, unit and direction of a record's series of its builder; MeasureError where it has another unit."""
+        declared = self.declared.get((record.name, build.builder if build else ""))
         if declared is None:
             return record.kind, record.unit, record.better
         kind, unit, better = declared
         if unit != record.unit or (kind == "text") != (record.kind == "text"):
             raise MeasureError(
-                "series %s: got %s in %s, expected %s in %s as before"
+                "series %s: got %s in %s, expected %s in %s, as this builder had before"
                 % (texts.excerpt(record.name), record.kind, record.unit, kind, unit)
             )
         return kind, unit, record.better if better == "none" else better

@@ -71,14 +71,14 @@ def test_a_batch_is_limited_in_points_and_bytes(path):
 
 def test_totals_and_declarations_are_written_with_the_points(path):
     spool = Spool(path, 10**6)
-    spool.write([Write([], {"k": 1.5}, [("size", "size", "bytes", "lower")])])
+    spool.write([Write([], {"k": 1.5}, [("size", "b", "size", "bytes", "lower")])])
     spool.write([Write([], {"k": 2.5}, [])])
     assert spool.totals() == {"k": 2.5}
-    assert spool.declarations() == {"size": ("size", "bytes", "lower")}
-    assert spool.unsent_series() == [("size", "size", "bytes", "lower")]
-    spool.mark_sent(["size"])
+    assert spool.declarations() == {("size", "b"): ("size", "bytes", "lower")}
+    assert spool.unsent_series() == [("size", "b", "size", "bytes", "lower")]
+    spool.mark_sent([("size", "b")])
     assert spool.unsent_series() == []
-    spool.write([Write([], {}, [("size", "size", "bytes", "lower")])])
+    spool.write([Write([], {}, [("size", "b", "size", "bytes", "lower")])])
     assert spool.unsent_series() == []
 
 

@@ -93,4 +93,4 @@ def test_identity(vector):
 
 @each("metadata")
 def test_metadata(vector):
-    assert line_protocol.metadata_line(vector["name"], "size", "bytes", "lower", 5, "m") == vector["expected"]
+    assert line_protocol.metadata_line(vector["name"], vector["builder"], "size", "bytes", "lower", 5, "m") == vector["expected"]

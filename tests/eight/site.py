@@ -138,6 +138,21 @@ class EightSite:
         assert done.returncode == 0, done.stderr
         return done
 
+    def kill_master(self) -> None:
+        """Kill the master with SIGKILL."""
+        assert self.master is not None
+        self.master.kill()
+
+    def stop_master(self) -> None:
+        """Stop the master with SIGTERM."""
+        assert self.master is not None
+        self.master.stop()
+
+    def kill_slave(self) -> None:
+        """Kill the slave with SIGKILL."""
+        assert self.slave is not None
+        self.slave.kill()
+
     def stop(self) -> None:
         """Stop slave and master."""
         for process in (self.slave, self.master):

@@ -94,7 +94,7 @@ def test_a_master_that_is_killed_loses_nothing_accepted(folder, influxd):
     with EightSite(folder, config_of(folder, influxd.url)) as site:
         site.change()
         capture_some(site, folder, 1000)
-        site.master.kill()
+        site.kill_master()
         noted = len(accepted(folder))
         (folder / "stop").touch()
         site.start_master()
@@ -132,7 +132,7 @@ def test_an_influxdb_that_hangs_blocks_nothing(folder, influxd):
             site.change()
             site.wait_for_build("quick", number)
         wait_until("a backlog", lambda: backlog(site) > 0, 60)
-        site.master.stop()
+        site.stop_master()
         assert "Main loop terminated" in site.log
         assert backlog(site) > 0
         influxd.signal(signal.SIGCONT)
@@ -218,7 +218,7 @@ def test_a_slave_that_is_killed_leaves_an_error(folder, influxd):
     with EightSite(folder, config) as site:
         site.change()
         wait_until("the step", (folder / "started").exists, 60)
-        site.slave.kill()
+        site.kill_slave()
         site.wait_for_build("quick", 0)
         site.start_slave()
         site.wait_for_build("quick", 1)

@@ -23,6 +23,34 @@ b = add(MeasuredBuilderConfig(name='first', slavenames=['bot'], factory=f, measu
 b.trackStepTimes('compile', series='{builder}.compile')
 b.trackProperties('count-of-things')
 b.trackCustomStep('size', series='wheel_size')
+
+import json
+from twisted.internet import defer, reactor, task
+from buildbot.process.buildstep import BuildStep
+
+
+class Ask(BuildStep):
+    name = 'ask'
+
+    @defer.inlineCallbacks
+    def start(self):
+        for number in (1, 2, 3, 10):
+            yield captureData('fixed', number, time=1000 + number)
+        yield captureData('total', 1, accumulate=True)
+        while (yield getCount('fixed')) != 4:
+            yield task.deferLater(reactor, 0.1, lambda: None)
+        getters = [getAverage, getDeviation, getMinimum, getMaximum, getMedian, getCount, getSum, getFirst, getLast]
+        answers = []
+        for getter in getters:
+            answers.append((yield getter('fixed')))
+        answers.append((yield getPercentile('fixed', 75)))
+        answers.append((yield getCount('fixed', since=1002, until=1010)))
+        answers.append((yield getCount('fixed', builder='first')))
+        with open('answers', 'w') as file:
+            json.dump(answers, file)
+        self.finished(0)
+
+add(MeasuredBuilderConfig(name='ask', slavenames=['bot'], factory=factory(Ask())))
 c['schedulers'].append(Try_Userpass(name='try', builderNames=['first'], port='tcp:TRYPORT:interface=127.0.0.1', userpass=[('dev', 'trypw')]))
 c['status'].append(InfluxDBInstance(url='URL', database='bb', trackBuildTimes=True, trackStepTimes=True))
 """
@@ -98,9 +126,18 @@ def test_a_try_build_is_a_proposal(built, tmp_path):
     assert [row["proposed"] for row in rows(influxd, "wheel_size")[:2]] == [None, None]
 
 
+def test_getters_ask_the_server(built):
+    """Each statistic as InfluxDB computes it, with a range and a builder."""
+    site, influxd = built
+    wait_until("the answers", (site.master_dir / "answers").exists, 60)
+    *exact, percentile, in_range, of_builder = json.loads((site.master_dir / "answers").read_text())
+    assert exact == [4, pytest.approx(4.0825, abs=1e-4), 1, 10, 2.5, 4, 16, 1, 10]
+    assert (percentile, in_range, of_builder) == (3, 2, None)
+
+
 def test_metadata(built):
-    found = built[1].rows("SELECT kind, unit, better, \"series\" FROM bbmeasure_series", "bb")
-    by_series = {row["series"]: (row["kind"], row["unit"], row["better"]) for row in found}
+    found = built[1].rows("SELECT kind, unit, better, builder, \"series\" FROM bbmeasure_series", "bb")
+    by_series = {row["series"]: (row["kind"], row["unit"], row["better"]) for row in found if row["builder"] == "first"}
     assert by_series["wheel_size"] == ("size", "bytes", "lower")
     assert by_series["build_duration"] == ("duration", "s", "lower")
 
@@ -108,12 +145,13 @@ def test_metadata(built):
 def test_an_export_is_what_was_captured_live(built):
     site, influxd = built
     lines = [json.loads(line) for line in site.export().stdout.splitlines()]
-    exported = {(line["series"], line["time"], line["value"]) for line in lines if line["build"] < 2}
+    lines = [line for line in lines if line["builder"] == "first" and line["build"] < 2]
+    exported = {(line["series"], line["time"], line["value"]) for line in lines}
     series = {"build_duration", "step_duration", "first.compile", "count-of-things"}
     live = {
         (name, row["time"], row["value"])
         for name in series
-        for row in influxd.rows(f'SELECT value FROM "{name}" WHERE build < 2', "bb")
+        for row in influxd.rows(f'SELECT value FROM "{name}" WHERE build < 2 AND builder = \'first\'', "bb")
     }
     assert exported == live
     assert len(live) == 2 * (1 + 5 + 1 + 1)
@@ -123,3 +161,16 @@ def test_a_step_without_a_value_is_a_warning(built):
     script = "from cPickle import load; b = load(open('first/0', 'rb')); print([s.results for s in b.steps])"
     done = subprocess.run([PYTHON, "-c", script], cwd=built[0].master_dir, capture_output=True, text=True, check=True)
     assert done.stdout == "[0, 0, 0, 0, 1]\n"
+
+
+def test_a_running_total_goes_on_after_a_restart(built):
+    """The total is in the spool: a master that is killed continues it."""
+    site, influxd = built
+    wait_until("a total", lambda: count(influxd, "total") >= 2, 60)
+    before = max(row["value"] for row in rows(influxd, "total"))
+    site.kill_master()
+    site.start_master()
+    site.change()
+    wait_until("the next", lambda: rows(influxd, "total")[-1]["value"] > before, 120)
+    values = [row["value"] for row in rows(influxd, "total")]
+    assert values == [float(number) for number in range(1, len(values) + 1)]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import sys
@@ -164,11 +163,9 @@ def _formats() -> Iterator[dict[str, Any]]:
 
 
 def _wire() -> Iterator[dict[str, Any]]:
-    lines = list(LINES)
-    if hasattr(records, "canonical_series"):
-        lines += [json.dumps({"name": name, "value": 1, "tags": {"k": name}}) for name in HOSTILE]
-        lines += [json.dumps({"name": "a", "value": 1, "tags": {name: "v"}}) for name in HOSTILE]
-    for line in lines:
+    hostile = [{"name": name, "value": 1, "tags": {"k": name}} for name in HOSTILE]
+    hostile += [{"name": "a", "value": 1, "tags": {name: "v"}} for name in (*HOSTILE, *records.RESERVED_TAGS)]
+    for line in (*LINES, *map(json.dumps, hostile)):
         yield {"line": line, "expected": _item(wire.read(line, 1))}
 
 
@@ -179,18 +176,12 @@ def _streams() -> Iterator[dict[str, Any]]:
         yield {"pieces": pieces, "expected": [_item(item) for item in items]}
 
 
-def _context(fields: dict[str, Any]) -> BuildContext:
-    known = {field.name for field in dataclasses.fields(BuildContext)}
-    return BuildContext(**{name: value for name, value in fields.items() if name in known}, buildid=77)
-
-
 def _builds() -> Sequence[dict[str, Any]]:
     plain: dict[str, Any] = {"builder": "b 1", "worker": "w,1", "build": 12, "step": "compile", "revision": "abc"}
     plain.update(branch="main", project='pro"j', proposal="")
     builds = [plain, dict(plain, step=None, revision=None, project=None)]
     builds.append(dict(plain, builder="#\\", worker="caf\u00e9\\"))
-    if "proposal" in {field.name for field in dataclasses.fields(BuildContext)}:
-        builds.append(dict(plain, proposal="try", branch="release/1"))
+    builds.append(dict(plain, proposal="try", branch="release/1"))
     return builds
 
 
@@ -205,7 +196,7 @@ def _points() -> Iterator[dict[str, Any]]:
     cases += [(Record("size", "two\nlines"), one, build) for one in tags for build in (None, _builds()[-1])]
     cases += [(Record(name, 1.5), {"t": "x"}, _builds()[0]) for name in HOSTILE if name.isprintable()]
     for record, more, build in cases:
-        context = None if build is None else _context(build)
+        context = None if build is None else BuildContext(**build, buildid=77)
         point = point_of(CapturedValue(record, context, master_tags=more), 1_700_000_000_123_456_789)
         try:
             expected: Any = _split(writer.line(point))
@@ -255,8 +246,9 @@ def _identities() -> Iterator[dict[str, Any]]:
 
 def _metadata() -> Iterator[dict[str, Any]]:
     for name in HOSTILE:
-        info = SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER)
-        yield {"name": name, "expected": metadata_line(info, 5, "m")}
+        for builders in ((), (name,)):
+            info = SeriesInfo(name, Kind.SIZE, "bytes", Direction.LOWER, builders)
+            yield {"name": name, "builder": "".join(builders), "expected": metadata_line(info, 5, "m")}
 
 
 def make() -> dict[str, Any]:

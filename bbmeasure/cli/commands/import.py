@@ -8,7 +8,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Optional
@@ -27,7 +26,7 @@ LONGEST_LINE = 64 * 1024
 CHUNK = 1_000
 #: Tags that only a master sets.
 _MASTER_TAGS = ("result", "step")
-_TEXTS = ("step", "revision", "branch", "project", "proposal")
+_TEXTS = ("step", "revision", "branch", "project")
 #: The most refused lines that are described.
 _MOST_SHOWN = 3
 
@@ -130,7 +129,7 @@ def read_line(line: bytes) -> Value:
         tags={name: value for name, value in tags.items() if name not in _MASTER_TAGS},
     )
     context = _context(item)
-    return Value(record, context, _integer(item, "time"), master_tags={**master_tags, **_proposed(item)})
+    return Value(record, context, _integer(item, "time"), master_tags=master_tags)
 
 
 def _context(item: Mapping[str, Any]) -> BuildContext:
@@ -140,15 +139,9 @@ def _context(item: Mapping[str, Any]) -> BuildContext:
         raise RecordError("builder: expected a name")
     identity = json.dumps([builder, number]).encode()
     buildid = -1 - int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") % 2**53
-    known = {field.name for field in fields(BuildContext)}
-    texts = {name: _text(item, name) for name in _TEXTS if name in known and item.get(name)}
-    return BuildContext(builder, _text(item, "worker") or "", number, buildid, **texts)
-
-
-def _proposed(item: Mapping[str, Any]) -> Mapping[str, str]:
-    """The tag of a proposal, where the build cannot carry it."""
-    carried = any(field.name == "proposal" for field in fields(BuildContext))
-    return {"proposed": "yes"} if item.get("proposal") and not carried else {}
+    texts = {name: _text(item, name) for name in _TEXTS}
+    proposal = _text(item, "proposal") or ""
+    return BuildContext(builder, _text(item, "worker") or "", number, buildid, proposal=proposal, **texts)
 
 
 def _text(item: Mapping[str, Any], name: str) -> Optional[str]:

@@ -76,6 +76,16 @@ def test_no_server_and_no_answer_has_a_buildid(journal):
     assert point_answer(point)["buildid"] is None
 
 
+def test_a_proposal_is_one_in_the_journal_too(journal):
+    run(journal, dict(LINE, proposal="try"))
+    assert points(journal) == []
+    with JournalReader(journal) as reader:
+        (point,) = reader.points(Query("build_duration", proposal="try"), 100)
+    assert point.build is not None
+    assert (point.build.proposal, dict(point.tags)) == ("try", LINE["tags"])
+    assert ",proposed=yes," in LineWriter().line(point)
+
+
 def test_builds_with_one_number_are_apart_by_their_builders(journal):
     run(journal, LINE, dict(LINE, builder="second", branch="other"))
     ids = {point.build.buildid for point in points(journal)}
