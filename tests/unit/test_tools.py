@@ -167,9 +167,9 @@ def test_an_unknown_group_of_packages_is_an_error():
 def test_a_target_requires_only_its_own_packages(commands, group, needed, not_needed):
     """`make check` needs no database and no browser, `make unit` no browser."""
     done = run("debian_packages.sh", group, PATH=str(commands(apt_get="", id="echo 1000")))
-    asked = set(done.stderr.split())
-    assert needed <= asked
-    assert not_needed.isdisjoint(asked)
+    requested = set(done.stderr.split())
+    assert needed <= requested
+    assert not_needed.isdisjoint(requested)
 
 
 @pytest.mark.parametrize(
