@@ -18,7 +18,7 @@ STAGES := sh tests/tools/stages.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint unit steps e2e faults browser soak docs www bench clean distclean
+.PHONY: help demo test test-eight check lint unit steps e2e faults browser soak docs www bench clean distclean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ steps: $(READY)-lint,unit
 e2e faults browser: $(READY)-test,docs
 	@exec $(STAGES) $@
 
+## make test-eight           the distribution for Buildbot 0.8 in eight/; PYTHON27= names a Python 2.7
+test-eight: $(READY)-test,docs
+	@exec $(STAGES) eight
+
 ## make soak                 long faults and fuzzing, by hand
 soak: $(READY)-test,docs
 	@exec $(STAGES) soak
@@ -86,4 +90,4 @@ clean:
 
 ## make distclean            the same, and the virtual environment and node_modules
 distclean: clean
-	rm -rf $(VENV) bbmeasure.egg-info www/node_modules
+	rm -rf $(VENV) .venv-eight bbmeasure.egg-info www/node_modules

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from statistics import median
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple, Union
 from zlib import crc32
 
 from bbmeasure.capture.branches import BuildBranch, BuildBranches
@@ -25,13 +25,19 @@ BuildFields = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[s
 
 
 def identity_time(
-    second: float, master: str, buildid: int, step: Optional[int], series: str, tags: Mapping[str, str]
+    second: float,
+    master: str,
+    build: Union[int, Sequence[Union[str, int]]],
+    step: Optional[int],
+    series: str,
+    tags: Mapping[str, str],
 ) -> int:
     """The time in nanoseconds of a value that can be read again from Buildbot's own record of a build.
 
     It is the completion second plus a hash of the value's identity, so that live and back-filled points are equal.
+    ``build`` is the buildid; a build of Buildbot 0.8, which has none, is its builder and number.
     """
-    identity = json.dumps([master, buildid, step, series, sorted(tags.items())], separators=(",", ":"))
+    identity = json.dumps([master, build, step, series, sorted(tags.items())], separators=(",", ":"))
     digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int(second) * NANOSECONDS + int.from_bytes(digest, "big") % NANOSECONDS
 

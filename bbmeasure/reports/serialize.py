@@ -81,7 +81,7 @@ def point_answer(point: Point) -> Json:
         "value": point.value,
         "builder": build.builder if build else None,
         "build": build.build if build else None,
-        "buildid": build.buildid if build else None,
+        "buildid": build.buildid if build and build.buildid > 0 else None,
         "worker": build.worker if build else None,
         "revision": build.revision if build else None,
         "branch": build.branch if build else None,

@@ -19,7 +19,7 @@ BUILTIN = "builtin"
 #: The accepted values of ``--tool``.
 TOOLS = ("auto", BUILTIN, *sloc_tools.TOOLS)
 #: Incremented whenever the bundled counter counts the same text differently.
-BUILTIN_VERSION = "1"
+BUILTIN_VERSION = "2"
 BUILTIN_DEFINITION = "neither blank nor comment; docstrings are comments"
 #: The most languages with a record of their own; the smallest are summed up.
 MAX_LANGUAGES = 60

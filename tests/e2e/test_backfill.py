@@ -80,9 +80,9 @@ def test_repeated_run_and_live_points(
         assert "0 builds read" in run_command(*arguments).stdout
         monkeypatch.setattr(patterns, "TIME_LIMIT", 0.05)
         assert command.main(["--master", str(site.master_dir), "--pattern", r"(?:a|a)+(?P<n>\d)$"]) == 0
-        said = capsys.readouterr().out
-        assert "the pattern took too long for 2 logs, such as: build 2, step 'work': pattern " in said
-        assert "took longer than 0.05 s at line 2" in said
+        printed = capsys.readouterr().out
+        assert "the pattern took too long for 2 logs, such as: build 2, step 'work': pattern " in printed
+        assert "took longer than 0.05 s at line 2" in printed
         assert site.build("b")["results"] == 0
         assert run_command("backfill", "--master", str(site.master_dir), "--builder", "nobody").returncode == 1
         assert run_command("backfill", "--master", str(site.master_dir), "--since", "yesterday").returncode == 2

@@ -59,12 +59,12 @@ class Past:
         return [float(row[0]) for row in self.server.execute("buildbot", statement)]
 
 
-def assert_secret(said: str) -> None:
-    assert PASSWORD not in said
-    assert QUOTED not in said
-    assert "s3cr3t" not in said
-    assert "'ss'" not in said
-    assert '"ss"' not in said
+def assert_secret(printed: str) -> None:
+    assert PASSWORD not in printed
+    assert QUOTED not in printed
+    assert "s3cr3t" not in printed
+    assert "'ss'" not in printed
+    assert '"ss"' not in printed
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +141,10 @@ def test_numbers_in_logs(past: Past, tmp_path: Path) -> None:
     assert (answer["count"], answer["statistics"]["maximum"]) == (BUILDS // 50, BUILDS / 1_000)
     history = History(past.server.address("buildbot", "reader"))
     try:
-        said = history.stdout(50 * 3)
+        printed = history.stdout(50 * 3)
     finally:
         history.close()
-    lines = said.split("\n")
+    lines = printed.split("\n")
     assert lines[0::2] == [*(f"line {number} of Zürich \U0001f600 \0" for number in range(40)), "took 50 ms"]
 
 
@@ -177,9 +177,9 @@ def test_errors_without_password(server: SQLServer, past: Past, tmp_path: Path) 
     for what, url in wrong.items():
         with pytest.raises(StorageUnavailableError) as caught:
             History(url).close()
-        said = str(caught.value)
-        assert said.startswith("database: "), what
-        assert_secret(said)
+        printed = str(caught.value)
+        assert printed.startswith("database: "), what
+        assert_secret(printed)
     done = run_command("backfill", "--master", str(tmp_path), "--db", wrong["another password"])
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

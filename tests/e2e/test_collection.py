@@ -116,9 +116,9 @@ def test_every_step_measures_on_every_worker(site: Site, name: str) -> None:
     """Each step has the expected result, and its values are in the journal."""
     build = site.build(name)
     found = site.steps(build)
-    told = {step: (one["results"], one["state_string"]) for step, one in found.items()}
+    reported = {step: (one["results"], one["state_string"]) for step, one in found.items()}
     for step, one in found.items():
-        assert one["results"] == RESULTS.get(step, 0), (step, told)
+        assert one["results"] == RESULTS.get(step, 0), (step, reported)
     for series, value in VALUES.items():
         answer = report(site.journal, series, "--builder", name)
         assert answer["statistics"]["last"] == value, (series, answer)

@@ -274,17 +274,17 @@ def test_grafana_keeps_its_path_and_host(proxy):
     """Grafana, which serves from its path itself, gets the path whole and the address that people use."""
     path = "/grafana/d/bbmeasure-builder/a%2Fb?var-builder=a%2Fb"
     status, _, content = get(proxy, path)
-    asked = json.loads(content)
-    assert (status, asked["path"]) == (200, path)
-    assert (asked["host"], asked["X-Forwarded-Proto"]) == ("ci.example.org", "https")
+    requested = json.loads(content)
+    assert (status, requested["path"]) == (200, path)
+    assert (requested["host"], requested["X-Forwarded-Proto"]) == ("ci.example.org", "https")
     live = json.loads(get(proxy, "/grafana/api/live/ws", Connection="Upgrade", Upgrade="websocket")[2])
     assert live["Upgrade"] == "websocket"
 
 
 def test_nobody_says_who_he_is_himself(proxy):
     """A header that names a user, for Buildbot's RemoteUserAuth, comes from the proxy or not at all."""
-    asked = json.loads(get(proxy, "/grafana/", REMOTE__USER="mallory")[2])
-    assert asked.get("REMOTE_USER", "") == ""
+    requested = json.loads(get(proxy, "/grafana/", REMOTE__USER="mallory")[2])
+    assert requested.get("REMOTE_USER", "") == ""
 
 
 def test_points_reach_influxdb(proxy, influxd):

@@ -31,7 +31,7 @@ class TestNumbers(StepTestCase):
         yield self.run_measuring("1.5 MiB\n", state="m: 1.5 MiB")
         (point,) = self.captured_points()
         assert (point.series, point.value) == ("m", 1.5 * MIB)
-        assert point.build == BuildContext("Builder", "", 13, 92, "m")
+        assert point.build == BuildContext("Builder", "", 13, 92, "m", branch="main")
         assert "1.5 MiB" in self.log()
 
     @defer.inlineCallbacks
@@ -84,7 +84,7 @@ class TestNumbers(StepTestCase):
         """The summary compares with the last earlier build of the builder."""
         storage = state_of(self.master).pipeline.storage
         storage.declare(SeriesInfo("m", Kind.SIZE, "bytes"))
-        storage.write([Point("m", 1, 1000.0, {}, BuildContext("Builder", "other", 12, 91))])
+        storage.write([Point("m", 1, 1000.0, {}, BuildContext("Builder", "", 12, 91, branch="main"))])
         storage.write([Point("m", 2, 5.0, {}, BuildContext("another", "other", 1, 90))])
         yield self.run_measuring("1008 bytes", state="m: 1\u202f008 bytes (+0.8 %)")
 
@@ -98,7 +98,7 @@ class TestNumbers(StepTestCase):
     def test_kind_in_master_cfg_wins(self) -> Any:
         """A kind given in master.cfg replaces the kind of the series."""
         storage = state_of(self.master).pipeline.storage
-        storage.declare(SeriesInfo("m", Kind.RATIO))
+        storage.declare(SeriesInfo("m", Kind.RATIO, builders=("Builder",)))
         yield self.run_measuring("5", kind="count")
         (info,) = self.successResultOf(storage.series())
         assert info.kind is Kind.COUNT

@@ -47,7 +47,7 @@ run_pytest() {
 options() {
     case $1 in
     tests/steps*) echo '-p no:twisted --dist=loadfile' ;;
-    tests/e2e* | tests/faults* | tests/browser*) echo '--dist=loadfile' ;;
+    tests/e2e* | tests/faults* | tests/browser* | tests/eight*) echo '--dist=loadfile' ;;
     *) echo '--dist=loadgroup' ;;
     esac
 }
@@ -119,6 +119,30 @@ lint() {
     stage import-linter "$BIN/lint-imports"
 }
 
+# Name the Python of Buildbot Eight's environment, which is made if it is missing, for tests/eight.
+eight_python() {
+    stage 'Buildbot Eight' sh tests/tools/eight.sh environment
+    BBMEASURE_EIGHT_PYTHON=$(pwd)/$(sh tests/tools/eight.sh environment)
+    export BBMEASURE_EIGHT_PYTHON
+}
+
+# The distribution for Buildbot Eight, on the Python 2.7 of tests/tools/eight.sh: `required`, or `optional`.
+eight() {
+    if ! sh tests/tools/eight.sh find >/dev/null; then
+        report="$report$(printf '%-24s NOT RUN: no Python 2.7 was found' tests/eight)
+"
+        [ "$1" = optional ] || finish 1
+        return
+    fi
+    eight_python
+    BBMEASURE_VECTORS=$(mktemp)
+    export BBMEASURE_VECTORS
+    stage 'vectors' "$BIN/python" -m tests.eight.vectors "$BBMEASURE_VECTORS"
+    stage 'eight/tests, Python 2.7' "$BBMEASURE_EIGHT_PYTHON" -m pytest -q -c eight/setup.cfg eight/tests
+    rm -f "$BBMEASURE_VECTORS"
+    folder eight
+}
+
 case $1 in
 check)
     packages check
@@ -136,6 +160,7 @@ all)
     for name in unit steps e2e faults browser; do
         folder "$name"
     done
+    eight optional
     stage docs docs
     ;;
 unit)
@@ -148,11 +173,17 @@ e2e | faults | browser)
     stage www www
     folder "$1"
     ;;
+eight)
+    packages all
+    stage www www
+    eight required
+    ;;
 only)
     check_path "$T"
     case $T in
     tests/unit*) packages unit ;;
     tests/steps*) ;;
+    tests/eight*) packages all && stage www www && eight_python ;;
     *) packages all && stage www www ;;
     esac
     only "$T"
@@ -169,7 +200,7 @@ lint) lint ;;
 docs) stage docs docs ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, only, soak, docs or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, eight, only, soak, docs or www, got $1" >&2
     exit 2
     ;;
 esac

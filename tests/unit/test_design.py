@@ -65,8 +65,8 @@ def test_every_layer_is_named() -> None:
     wanted = [re.split(r" *[|:] *", layer) for layer in layers]
     table = PAGE.partition("\nLayers\n")[2].partition("\nCentral types\n")[0]
     cells = re.findall(r"^ {3}\* - (``.*)$", table, re.MULTILINE)
-    told = [name for cell in cells for name in re.findall(r"``([\w.]+)``", cell)]
-    assert told == [name for names in wanted for name in names]
+    reported = [name for cell in cells for name in re.findall(r"``([\w.]+)``", cell)]
+    assert reported == [name for names in wanted for name in names]
 
 
 def test_every_file_that_the_page_names_exists() -> None:

@@ -37,17 +37,17 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def npm(build: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A fake npm: its calls, of which ``run`` writes the page."""
-    asked: list[str] = []
+    requested: list[str] = []
 
     def run(command: list[str], cwd: Path, check: bool) -> None:
         assert (cwd, check) == (build["SOURCES"], True)
-        asked.append(command[1])
+        requested.append(command[1])
         if command[1] == "run":
             build["PAGE"].write_text("page")
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(build["shutil"], "which", lambda _: "/usr/bin/npm")
-    return asked
+    return requested
 
 
 def test_values_read_the_same_on_the_page_and_on_the_command_line() -> None:

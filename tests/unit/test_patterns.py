@@ -24,13 +24,13 @@ def found(pattern, text):
 def test_exponential_backtracking_ends_and_does_not_block(monkeypatch):
     """A match with exponential backtracking does not block the main thread, and is a LimitError."""
     monkeypatch.setattr(patterns, "TIME_LIMIT", 1.0)
-    said = []
+    printed = []
 
     def work():
         try:
             found(HOPELESS, f"a1\n{HOPELESS_LINE}\n")
         except LimitError as error:
-            said.append(str(error))
+            printed.append(str(error))
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -39,9 +39,9 @@ def test_exponential_backtracking_ends_and_does_not_block(monkeypatch):
         time.sleep(0.001)
         turns += 1
     assert turns > 20
-    (told,) = said
-    assert told.startswith(f"pattern {HOPELESS!r}: took longer than 1 s at line 2, 'aaa")
-    assert "expected a pattern without" in told
+    (reported,) = printed
+    assert reported.startswith(f"pattern {HOPELESS!r}: took longer than 1 s at line 2, 'aaa")
+    assert "expected a pattern without" in reported
 
 
 def test_all_lines_share_the_time_limit(monkeypatch):

@@ -55,13 +55,13 @@ def arguments_of(*functions: Callable[..., Any]) -> dict[str, Any]:
 
 def check(page: str, title: str, wanted: dict[str, Any]) -> None:
     """Fail unless the section documents exactly the ``wanted`` arguments with their defaults."""
-    told = documented_arguments(page, title)
-    assert sorted(told) == sorted(wanted)
+    reported = documented_arguments(page, title)
+    assert sorted(reported) == sorted(wanted)
     for name, default in wanted.items():
-        if told[name] == "required":
+        if reported[name] == "required":
             assert default in (inspect.Parameter.empty, None), name
         else:
-            assert ast.literal_eval(told[name]) == default, name
+            assert ast.literal_eval(reported[name]) == default, name
 
 
 def constructors(step: Any) -> Iterator[Callable[..., Any]]:

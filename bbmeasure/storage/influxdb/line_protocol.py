@@ -197,7 +197,8 @@ class LineWriter:
         if strings is None:
             strings = self._add_build(cache_key)
         number = "" if self.tag_build_number else f",build={build.build}i"
-        return f"{number},buildid={build.buildid}i{strings}"
+        buildid = f",buildid={build.buildid}i" if build.buildid > 0 else ""  # imported builds have none
+        return f"{number}{buildid}{strings}"
 
     def _add_key(self, cache_key: tuple[object, ...], point: Point) -> str:
         if len(self._keys) >= _CACHE_SIZE:

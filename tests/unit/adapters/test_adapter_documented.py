@@ -37,17 +37,17 @@ def test_every_adapter_has_a_row():
 @pytest.mark.parametrize("name", sorted({*adapters.names()} - {*adapters.linters()}))
 def test_every_series_has_its_name_unit_and_direction_in_its_row(name):
     """What the recorded outputs give is told in the adapter's rows: a fixed name by itself, the rest by its ending."""
-    told = rows()[name]
-    fixed = not re.search(r"``NAME``", told)
+    reported = rows()[name]
+    fixed = not re.search(r"``NAME``", reported)
     for case in cases.discover(name):
         for record in json.loads(case.expected.read_text("utf-8")).get("records", []):
             ending = re.search(r"_(?:user|system|cpu|max_rss|bytes_per_second|items_per_second)$", record["name"])
-            assert f"``{record['name']}``" in told if fixed else not ending or f"``NAME{ending[0]}``" in told
-            assert record["better"] is None or record["better"] in told or "see below" in told
+            assert f"``{record['name']}``" in reported if fixed else not ending or f"``NAME{ending[0]}``" in reported
+            assert record["better"] is None or record["better"] in reported or "see below" in reported
             if name != "github-action-benchmark":
-                assert re.search(rf"(?<![\w/]){re.escape(record.get('unit', '1'))}(?![\w/])", told)
+                assert re.search(rf"(?<![\w/]){re.escape(record.get('unit', '1'))}(?![\w/])", reported)
             assert {f"``{tag}``" for tag in record.get("tags", {}) if name != "hyperfine"} <= set(
-                re.findall(r"``\w+``", told)
+                re.findall(r"``\w+``", reported)
             )
 
 

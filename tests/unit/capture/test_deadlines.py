@@ -99,9 +99,9 @@ def test_count_once(capture: Pipeline, logged: list[str]) -> None:
 
 def test_with_timeout(capture: Pipeline, clock: task.Clock) -> None:
     """A question without an answer fails after WRITE_TIMEOUT."""
-    asked = capture.with_timeout(defer.Deferred())
+    requested = capture.with_timeout(defer.Deferred())
     clock.advance(WRITE_TIMEOUT + 0.1)
-    assert str(result_of(asked)) == "no answer within 1 s"
+    assert str(result_of(requested)) == "no answer within 1 s"
 
 
 def test_settle_without_work(capture: Pipeline) -> None:

@@ -51,8 +51,8 @@ def test_a_token_goes_into_a_header(tmp_path):
 
 def test_series_from_the_api():
     """Kind, unit and direction are read from the API's JSON."""
-    told = json.loads(json.dumps(serialize.series_answer(KNOWN)))
-    assert known_series(told) == list(KNOWN)
+    reported = json.loads(json.dumps(serialize.series_answer(KNOWN)))
+    assert known_series(reported) == list(KNOWN)
 
 
 def test_no_links_without_a_master_url(tmp_path):

@@ -28,7 +28,7 @@ CASES = [
     ("C", 2, 'char *a = "/* no comment";\nchar *b = "*/ // none";\n'),
     ("C", 2, "char a = '\"'; /* a comment */\nchar b = '/';\n/* '\n\" */\n"),
     ("C", 3, '#define A \\\n  "b /*" \\\n  c\n'),
-    ("C", 1, "// never /* opened\nint a;\n/* never closed\nint b;\n"),
+    ("C", 3, "// never /* opened\nint a;\n/* never closed\nint b;\n"),
     ("C", 0, "/*/ int a; */\n"),
     ("C", 1, "/* a */ /* b */ int c; /* d */\n"),
     ("C++", 4, 'auto a = R"x(\n/* text\n)x"; int b;\nint c;\n'),
@@ -79,7 +79,7 @@ CASES = [
     ("Python", 0, '"""Doc."""\n'),
     ("Python", 0, "'''Doc\n\nmore.\n'''\n"),
     ("Python", 0, '# a\n"Doc."\n'),
-    ("Python", 0, '"""Never closed\nx = 1\n'),
+    ("Python", 2, '"""Never closed\nx = 1\n'),
     ("Python", 1, 'def f():\n    # a, b,\n    """Doc."""  # c\n'),
     ("Python", 1, "def f(a, b):  # a (\n    r'''Doc.'''\n"),
     ("Python", 2, 'x = 1\n"""Doc of x."""\ny = 2\n'),
@@ -99,6 +99,75 @@ CASES = [
     ("Python", 2, "x = '''a''' '''b\n'''\n"),
     ("Python", 1, "x = 1 \f\n\f\n"),
     ("Go", 2, "x := `never\nclosed\n"),
+    # regex literals and division
+    ("JavaScript", 2, "const a = b.replace(/[/*]+/g, '');\nlet c;\n// */\n"),
+    ("JavaScript", 2, "let a = b / c; /* d\n e / f */\nlet g;\n"),
+    ("JavaScript", 2, "if (x) return /\\/*/.test(a)\nb /* c */\n"),
+    ("JavaScript", 3, "const a = <p>/</p>;\nconst b = `*/`;\nc // d\n"),
+    ("AWK", 2, '/#/ { print } # a\n$1 ~ /"/ { x++ }\n# b\n'),
+    # templates with code, strings and templates within
+    (
+        "TypeScript",
+        5,
+        "let a = `${b.map(c => `/* ${c} */`)}\n// text\n`;\nlet d = `${ /* e\n f */ g }`;\n// h\nlet i;\n",
+    ),
+    ("JavaScript", 2, "let a = `${{b: '}'}['b']} /*`;\nlet c;\n/* d */\n"),
+    ("Kotlin", 2, 'val a = "${b["//"]} /*"\nval c = 1 // d\n'),
+    ("Dart", 2, "var a = '${b['/*']}';\nvar c;\n"),
+    ("Swift", 2, 'let a = "\\(b["/*"]!)"\nlet c = #"/* "#\n'),
+    # here documents
+    ("Shell", 7, "cat <<-'A' <<B\n# a\n\tA\n# b\nB\n# c\necho $# ${#d} <<<\"e\"\necho 'f\n"),
+    ("Shell", 4, 'x="$(cat <<E | tr \'"\' .\n# a\nE\n)"\n# b\n'),
+    ("Shell", 3, 'echo "a\n# b\n" # c\n'),
+    ("Perl", 5, "print <<~A . <<'B';\n  # a\n  A\n=b\nB\n# c\n"),
+    ("Ruby", 5, 'a = <<~A.strip\n  # a #{b("#")}\n=begin\n  A\nb # c\n# d\n'),
+    ("PHP", 6, "<?php\n$a = <<<'A'\n// a\n# b\n  A;\n// c\n$d;\n"),
+    ("HCL", 4, "a = <<-A\n  # a\n  A\n# b\nc = 1\n"),
+    ("Dockerfile", 3, "RUN <<A\n# a\nA\n# b\n"),
+    # strings of several lines
+    ("Rust", 4, 'let a = "\n/* b\n";\nlet c = b\'"\'; // d\n'),
+    ("C#", 3, 'var a = @"c:\\\n/* ""b""\n"; // c\n'),
+    ("OCaml", 3, "let a = {|\n(* b *)\n|}\n(* c *)\n"),
+    ("SQL", 3, "SELECT 'it''s\n-- a\n' -- b\n"),
+    ("PowerShell", 3, '$a = @"\n# b\n"@\n# c\n'),
+    ("CMake", 3, 'set(a "\n# b\n") # c\n'),
+    ("Elixir", 3, 'a = "\n# b\n" # c\n'),
+    ("Lisp", 3, '(print "\n; a\n") #\\; b\n'),
+    ("Ruby", 3, 'a = "\n# b\n" # c\n'),
+    # openers that never close
+    ("JavaScript", 2, "let a = b /* c\nlet d\n"),
+    ("Shell", 2, "cat <<A # b\necho c\n# d\n"),
+    ("Haskell", 2, "{- a\nb = 1\n"),
+    ("C", 2, "int a; /* b */ /*\nint c;\n"),
+    # rules of their own
+    ("PHP", 5, "<?php\n#[A(1)] # b\n?>\n<p>'//</p>\n<!-- c\n d -->\n<?php // e\n"),
+    ("Perl", 1, "a;\n__END__\nb\n"),
+    ("Perl", 1, "a; # b\n__DATA__\nb\n"),
+    ("Ruby", 1, "a\n__END__\nb\n"),
+    ("Batch", 3, "Rem a\nrem\tb\n@ReM c\nREMOVE d\n@remark e\n  :: f\nset a=rem\n"),
+    ("Visual Basic", 3, "REM a\nrem\nRemove\nb = \"'\" ' c\nRemark = 1\n"),
+    ("VHDL", 2, "a <= '\"'; -- b\n/* c\n */\nd <= e'event;\n"),
+    ("Ada", 2, 'A := \'"\'; -- b\nC : String := "--";\n'),
+    ("Haskell", 3, "a --> b = c\nd' = 'e' -- f\n-- g\nh |-- i\n"),
+    ("C++", 2, "int a = 1'000'000; /* b\n */ int c;\n"),
+    ("C", 1, "// a \\\n b\nint c;\n"),
+    ("Zig", 2, "const a = \\\\ // b\nconst c = 1; // d\n"),
+    ("SCSS", 2, "a { b: url(//c/*d); }\ne {} // f\n"),
+    ("Pascal", 2, "{$IFDEF A}\n{ b }\nc := 1;\n"),
+    ("Verilog", 2, "a = 8'hff; /* b\n'c */ d = 1;\n"),
+    ("Erlang", 1, 'a() -> $". % b\n% c\n'),
+    ("Clojure", 1, '(a \\") ; b\n; c\n'),
+    ("Emacs Lisp", 1, '(a ?\\") ; b\n; c\n'),
+    # sections
+    (
+        "Vue",
+        8,
+        "<template>\n<!-- a -->\n// b\n</template>\n"
+        "<script lang='ts'>\n// c\n/* d */\ne\n</script>\n<style>\n</style>\n",
+    ),
+    ("Svelte", 4, "<script>\nlet a = '<!--'; // b\n// c\n</script>\n<p>-->\n"),
+    ("HTML", 5, "<!-- <script> -->\n<SCRIPT>\n/* a */ b\n</SCRIPT>\n<script type='text/x-template'>\n// c\n<!-- d -->"),
+    ("HTML", 2, "<style lang=scss>\n// a\n/* b */\n</style>\n"),
 ]
 
 
@@ -222,6 +291,12 @@ NAMED = [
     ("CMakeLists.txt", "CMake"),
     ("Dockerfile", "Dockerfile"),
     (".py", None),
+    ("a.perl", "Perl"),
+    ("a.t", "Perl"),
+    ("config.h.in", "C"),
+    ("build.sh.sample", "Shell"),
+    ("prompt.zsh-theme", "Shell"),
+    (".in", None),
     ("a.json", None),
     ("a.md", None),
     ("README", None),
@@ -240,6 +315,14 @@ FIRST = [
     (b"#!/usr/bin/env -S node --flag\n", "JavaScript"),
     (b"#!/usr/bin/env A=b perl -w\n", "Perl"),
     (b"#!/opt/bin/unknown\n", None),
+    (b"#!/bin/busybox sh\n", "Shell"),
+    (b"#!/usr/bin/nodejs\n", "JavaScript"),
+    (b"#!/usr/bin/pypy3\n", "Python"),
+    (b"#!/usr/bin/env -S deno run\n", "TypeScript"),
+    (b"#!/usr/bin/fish\n", "Fish"),
+    (b"#!/usr/bin/make -f\n", "Makefile"),
+    (b"#!/usr/bin/env ts-node\n", "TypeScript"),
+    (b"#!/usr/bin/perl5.36\n", "Perl"),
     (b"text", None),
     (b"", None),
 ]
@@ -255,6 +338,15 @@ def count(folder):
     """Lines by language, and notes by reason."""
     notes = file_walk.Notes()
     return sloc_counter.count_tree([str(folder)], file_walk.Excluded(), notes).lines, notes.counts
+
+
+def test_scripts_behind_dotted_names(tmp_path):
+    """The first line decides for a file of an unknown or a shared extension, but not for data."""
+    for name in ("tool.unknown", "view.cgi", "check.t", "data.json", "notes.txt"):
+        (tmp_path / name).write_bytes(b"#!/bin/sh\necho\n")
+    (tmp_path / "other.t").write_bytes(b"# a\nok(1);\n")
+    (tmp_path / "other.cgi").write_bytes(b"text\n")
+    assert count(tmp_path) == ({"Shell": 3, "Perl": 1}, {})
 
 
 def test_encodings_are_read(tmp_path):

@@ -246,12 +246,12 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("function", "said"), FAILURES)
-def test_a_function_that_fails(function, said, project):
+@pytest.mark.parametrize(("function", "printed"), FAILURES)
+def test_a_function_that_fails(function, printed, project):
     """An exception, an exit or a signal is exit status 1, with a message and without a record."""
     done = timed(*function.split(), folder=project, PYTHONIOENCODING="utf-8")
     assert (done.status, done.all) == (1, [])
-    assert said in done.stderr
+    assert printed in done.stderr
     assert "timefunc_child.py" not in done.stderr
 
 
@@ -356,10 +356,10 @@ class Calls:
 
     def __init__(self, each):
         self.each = each
-        self.asked = []
+        self.requested = []
 
     def time(self, loops):
-        self.asked.append(loops)
+        self.requested.append(loops)
         return loops * self.each
 
 
@@ -368,7 +368,7 @@ def test_loops_double_until_they_take_the_least_time(each, loops):
     """The number of calls is the smallest power of two that takes 0.1 s, as in pyperf."""
     timer = Calls(each)
     assert timefunc_child.calibrate(timer, each, 0.1) == loops
-    assert timer.asked == ([] if loops == 1 else [2**power for power in range(loops.bit_length())])
+    assert timer.requested == ([] if loops == 1 else [2**power for power in range(loops.bit_length())])
 
 
 def test_a_value_is_the_time_of_one_call(monkeypatch):

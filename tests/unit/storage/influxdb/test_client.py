@@ -230,15 +230,15 @@ def test_requests_with_prefix_and_token(clients: Any) -> TEST:
 
 def test_an_ipv6_address() -> None:
     """The host is neither resolved nor IDNA-encoded."""
-    asked: list[bytes] = []
+    requested: list[bytes] = []
 
     def request(_: bytes, uri: bytes, *__: Any, **___: Any) -> defer.Deferred[Any]:
-        asked.append(uri)
+        requested.append(uri)
         return defer.Deferred()
 
     client = InfluxClient(task.Clock(), Server("http://[::1]:8086/a", "my db"), agent=SimpleNamespace(request=request))
     client.write(b"m value=1 1\n").addErrback(lambda _: None)
-    assert asked == [b"http://[::1]:8086/a/write?db=my+db"]
+    assert requested == [b"http://[::1]:8086/a/write?db=my+db"]
 
 
 @pytest_twisted.inlineCallbacks

@@ -359,7 +359,7 @@ ODD_ANSWERS += [{"results": 5}, {"results": [5]}, {"results": [{"statement_id": 
 @inlineCallbacks
 def test_an_unexpected_response_is_a_storage_error(answer: Any) -> Any:
     """A response of another format raises StorageError and nothing else."""
-    told = []
+    reported = []
     with Scripted(lambda _: Reply(200, answer)) as server:
         storage = InfluxStorage("odd", InfluxClient(reactor, Server(server.url, "t")), clock=reactor)
         for ask in (
@@ -377,10 +377,10 @@ def test_an_unexpected_response_is_a_storage_error(answer: Any) -> Any:
             try:
                 yield ask()
             except StorageError as error:
-                told.append((str(error), storage.health().last_error))
+                reported.append((str(error), storage.health().last_error))
         yield storage.close()
-    assert told
-    assert all(one == other for one, other in told)
+    assert reported
+    assert all(one == other for one, other in reported)
 
 
 @inlineCallbacks

@@ -1,0 +1,414 @@
+"""Scanner of source text: finds its comments, and skips strings, regex literals and here documents.
+
+A :class:`Syntax` is a list of rules.  Each has a regex of its opener, and finds its end from there.  What never closes
+is not a comment and not a string: a program that has it would not run, so the opener is part of something else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
+
+#: The most nested interpolations, and the most here documents without an end, in one file.
+_MAX_NESTED = 100
+_MAX_UNCLOSED = 20
+_OPERATORS = frozenset(b"([{,;=:!&|?+-*%~^<>}")
+_OPERAND_WORDS = rb"return|typeof|case|in|of|do|else|void|delete|throw|new|instanceof|yield|await"
+_REGEX = re.compile(rb"/(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,500}\]){1,2000}/")
+
+
+class Token(NamedTuple):
+    """The end of a token, and whether it is a comment; an end of 0 means that the opener opens nothing."""
+
+    end: int
+    is_comment: bool = False
+
+
+NOTHING = Token(0)
+
+
+class Rule:
+    """A kind of token that its regex matches completely: a string within a line, or a comment up to its end."""
+
+    def __init__(self, regex: bytes, is_comment: bool = False) -> None:
+        self.regex = regex
+        self.is_comment = is_comment
+        self.compiled: Pattern[bytes] = re.compile(regex, re.DOTALL)
+
+    def token(self, _scan: Scan, _text: bytes, _at: int, opened: int) -> Token:
+        """The token whose opener is from ``_at`` to ``opened``."""
+        return Token(opened, self.is_comment)
+
+
+class Block(Rule):
+    """A comment between an opener and a closer, which may nest."""
+
+    def __init__(self, opens: bytes, closes: bytes, *, nests: bool = False, to_end: bool = False) -> None:
+        super().__init__(opens, True)
+        self._closes = closes
+        self._nests = nests
+        self._to_end = to_end
+
+    def token(self, scan: Scan, text: bytes, at: int, opened: int) -> Token:
+        """The comment up to its closer."""
+        match = self.compiled.match(text, at)
+        closes = self._closes
+        if match is not None and match.lastindex:
+            closes = closes.replace(b"\\1", match.group(1))
+        if closes in scan.unclosed or len(scan.unclosed) >= _MAX_UNCLOSED:
+            return NOTHING
+        end = self._nested_end(text, at, opened, closes) if self._nests and self not in scan.dead else 0
+        if end < 0:
+            scan.dead.add(self)
+        if end <= 0:
+            found = text.find(closes, opened - closes.startswith(b"\n"))
+            end = found + len(closes) if found >= 0 else len(text) if self._to_end else 0
+        if not end:
+            scan.unclosed.add(closes)
+        return Token(end, True)
+
+    def _nested_end(self, text: bytes, at: int, opened: int, closes: bytes) -> int:
+        """The end where each opener within needs a closer of its own; -1 where there is none."""
+        opens = text[at:opened]
+        depth = 1
+        while depth:
+            end = text.find(closes, opened)
+            if end < 0:
+                return -1
+            depth += text.count(opens, opened, end) - 1
+            opened = end + len(closes)
+        return opened
+
+
+class Long(Rule):
+    """A string that may have several lines; ``escapes`` is the byte before a quote that does not close it."""
+
+    def __init__(self, opens: bytes, closes: bytes, escapes: bytes = b"") -> None:
+        super().__init__(opens)
+        self._closes = closes
+        escaped = re.escape(escapes)
+        last = re.escape(closes[:1])
+        self._body: Optional[Pattern[bytes]] = None
+        if escapes:
+            body = (
+                rb"(?:[^" + escaped + last + rb"]+|" + escaped + rb".|(?!" + re.escape(closes) + rb")" + last + rb")*"
+            )
+            self._body = re.compile(body + rb"(" + re.escape(closes) + rb")?", re.DOTALL)
+
+    def token(self, scan: Scan, text: bytes, at: int, opened: int) -> Token:
+        """The string up to its closer."""
+        if self in scan.dead:
+            return NOTHING
+        if self._body is not None:
+            body = self._body.match(text, opened)
+            if body is not None and body.group(1):
+                return Token(body.end())
+        else:
+            match = self.compiled.match(text, at)
+            closes = self._closes
+            if match is not None and match.lastindex:
+                closes = closes.replace(b"\\1", match.group(1))
+            end = text.find(closes, opened)
+            if end >= 0:
+                return Token(end + len(closes))
+            if closes != self._closes and len(scan.unclosed) < _MAX_UNCLOSED:
+                scan.unclosed.add(closes)
+                return NOTHING
+        scan.dead.add(self)
+        return NOTHING
+
+
+class Interpolated(Rule):
+    """A string that contains code in brackets: ``opens`` and ``closes`` of a string, the openers of code within it.
+
+    ``inner`` are openers such as ``${``, whose last byte is a bracket.  A string ``within_line`` ends with the line.
+    """
+
+    _CLOSING = {b"{": b"}", b"(": b")"}
+
+    def __init__(self, opens: bytes, closes: bytes, inner: Sequence[bytes], *, within_line: bool = False) -> None:
+        super().__init__(opens)
+        openers = b"|".join(re.escape(opener) for opener in inner)
+        close = re.escape(closes) + (rb"|\n" if within_line else b"")
+        self.inside = re.compile(rb"(?P<inner>" + openers + rb")|(?P<escape>\\.)|(?P<close>" + close + rb")", re.DOTALL)
+
+    def token(self, scan: Scan, text: bytes, _at: int, opened: int) -> Token:
+        """The string up to its closer, with the strings in the code within it."""
+        if self in scan.dead:
+            return NOTHING
+        end = _Nested(scan, text).end(self, opened)
+        if not end:
+            scan.dead.add(self)
+        return Token(end)
+
+
+class _Nested:
+    """The walk through an interpolated string, with a stack of strings and of code within them."""
+
+    def __init__(self, scan: Scan, text: bytes) -> None:
+        self._scan = scan
+        self._text = text
+        self._comments: List[Tuple[int, int]] = []
+        #: Each string, or for code its brackets and their depth.
+        self._strings: List[Interpolated] = []
+        self._code: List[Tuple[bytes, bytes, int]] = []
+
+    def end(self, rule: Interpolated, position: int) -> int:
+        """The end of a string whose body starts at ``position``; 0 where it is unclosed."""
+        self._strings.append(rule)
+        while self._strings:
+            position = self._in_code(position) if len(self._code) == len(self._strings) else self._in_string(position)
+            if position < 0 or len(self._strings) > _MAX_NESTED:
+                return 0
+        self._scan.nested_comments.extend(self._comments)
+        return position
+
+    def _in_string(self, position: int) -> int:
+        found = self._strings[-1].inside.search(self._text, position)
+        if found is None:
+            return -1
+        if found.lastgroup == "close":
+            self._strings.pop()
+            self._scan.passed(found.end(), b'"')
+        elif found.lastgroup == "inner":
+            bracket = found.group()[-1:]
+            self._code.append((bracket, Interpolated._CLOSING[bracket], 1))
+            self._scan.passed(found.end(), bracket)
+        return found.end()
+
+    def _in_code(self, position: int) -> int:
+        found = self._scan.syntax.nested.search(self._text, position)
+        if found is None:
+            return -1
+        if found.lastgroup == "bracket":
+            opens, closes, depth = self._code.pop()
+            depth += (found.group() == opens) - (found.group() == closes)
+            if depth:
+                self._code.append((opens, closes, depth))
+            return found.end()
+        rule = self._scan.syntax.rules[int((found.lastgroup or "r0")[1:])]
+        if isinstance(rule, Interpolated):
+            self._strings.append(rule)
+            return found.end()
+        token = rule.token(self._scan, self._text, found.start(), found.end())
+        if not token.end:
+            return found.start() + 1
+        if token.is_comment:
+            self._comments.append((found.start(), token.end))
+        self._scan.passed(token.end, b"" if token.is_comment else b'"')
+        return token.end
+
+
+class Slash(Rule):
+    """A regex literal where an operand is expected; elsewhere a slash divides."""
+
+    def __init__(self, words: bytes = b"") -> None:
+        super().__init__(rb"/(?![/*>])")
+        self._words = re.compile(rb"(?:\A|[^\w$.])(?:" + _OPERAND_WORDS + words + rb")\Z")
+
+    def token(self, scan: Scan, text: bytes, at: int, _opened: int) -> Token:
+        """The literal up to its second slash."""
+        before = scan.code_before(at)
+        if text[at - 1 : at] == b"<" or not (
+            not before or before[-1] in _OPERATORS or self._words.search(before) is not None
+        ):
+            return NOTHING
+        literal = _REGEX.match(text, at)
+        return Token(literal.end()) if literal else NOTHING
+
+
+class Outside(Rule):
+    """The text of a template around code: from its regex to the next ``opens``, with the comments of HTML."""
+
+    def __init__(self, regex: bytes, opens: bytes) -> None:
+        super().__init__(regex)
+        self._opens = re.compile(opens, re.IGNORECASE)
+
+    def token(self, scan: Scan, text: bytes, _at: int, opened: int) -> Token:
+        """The text up to the next code."""
+        inner = self._opens.search(text, opened)
+        end = inner.start() if inner else len(text)
+        scan.nested_comments.extend(match.span() for match in _MARKUP.finditer(text, opened, end))
+        return Token(end)
+
+
+_MARKUP = re.compile(rb"<!--.*?-->", re.DOTALL)
+
+
+class HereDocument(Rule):
+    """Lines up to one that consists of a word; the groups of the regex are the indent mark and the word."""
+
+    def __init__(self, regex: bytes, indented: bytes = b"-~") -> None:
+        super().__init__(regex)
+        self._indented = indented
+
+    def token(self, scan: Scan, text: bytes, at: int, opened: int) -> Token:
+        """The rest of the line, and the lines up to the last word."""
+        line_end = text.find(b"\n", opened)
+        if line_end < 0 or len(scan.unclosed) >= _MAX_UNCLOSED:
+            return NOTHING
+        end = 0
+        for match in self.compiled.finditer(text, at, line_end + 1):
+            end = self._body_end(scan, text, match, end or line_end + 1)
+            if not end:
+                return NOTHING
+        return Token(end)
+
+    def _body_end(self, scan: Scan, text: bytes, match: re.Match[bytes], start: int) -> int:
+        groups = [group for group in match.groups() if group is not None]
+        mark, word = groups[0], groups[-1]
+        indent = rb"[ \t]*" if mark and mark in self._indented or not self._indented else b""
+        last = re.compile(
+            rb"(?m)^" + indent + re.escape(word) + rb"(?!\w)" + (b"" if not self._indented else rb"[ \t]*$")
+        )
+        found = last.search(text, start)
+        if found is None:
+            scan.unclosed.add(b"<<" + word)
+            return 0
+        return found.end()
+
+
+class Syntax:
+    """The tokens of a language, in the order in which they are tried at one position."""
+
+    def __init__(self, *rules: Rule, docstrings: bool = False, sections: Optional[Sections] = None) -> None:
+        self.rules = rules
+        self.docstrings = docstrings
+        #: Whether the code before a token matters.
+        self.looks_back = docstrings or any(isinstance(rule, Slash) for rule in rules)
+        self.sections = sections
+        self._compiled: Dict[str, Pattern[bytes]] = {}
+
+    def _pattern(self, name: str, more: bytes) -> Pattern[bytes]:
+        if name not in self._compiled:
+            named = [b"(?P<r%d>%s)" % (at, rule.regex) for at, rule in enumerate(self.rules)]
+            self._compiled[name] = re.compile(b"|".join([*named, *([more] if more else [])]) or b"(?!)", re.DOTALL)
+        return self._compiled[name]
+
+    @property
+    def openers(self) -> Pattern[bytes]:
+        """A regex of the openers of all rules; compiled on first use."""
+        return self._pattern("openers", b"")
+
+    @property
+    def nested(self) -> Pattern[bytes]:
+        """The same with brackets, for code within a string."""
+        return self._pattern("nested", rb"(?P<bracket>[(){}])")
+
+
+class Sections:
+    """Elements of a file in another language: the regex of their start tag, whose group is the name, and the syntax."""
+
+    def __init__(self, opens: bytes, syntaxes: Sequence[Tuple[bytes, Syntax]]) -> None:
+        self.opens = re.compile(opens, re.IGNORECASE)
+        self.syntaxes = [(re.compile(pattern, re.IGNORECASE), syntax) for pattern, syntax in syntaxes]
+
+    def syntax_of(self, opener: bytes) -> Optional[Syntax]:
+        """The syntax of the element that ``opener`` starts; None where it is that of the file."""
+        return next((syntax for pattern, syntax in self.syntaxes if pattern.search(opener)), None)
+
+
+class Scan:
+    """One pass over a text."""
+
+    def __init__(self, text: bytes, syntax: Syntax) -> None:
+        self._text = text
+        self.syntax = syntax
+        #: Rules and closers of which an opener was not closed: no later one is.
+        self.dead: Set[Rule] = set()
+        self.unclosed: Set[bytes] = set()
+        self.nested_comments: List[Tuple[int, int]] = []
+        self._position = 0
+        self._before = b""
+
+    def passed(self, end: int, last: bytes) -> None:
+        """Note that a token ended at ``end``; ``last`` stands for it as the code before the next one."""
+        self._position = end
+        self._before = last or self._before
+
+    def code_before(self, at: int) -> bytes:
+        """The last bytes of code before ``at``, without blanks and comments."""
+        region = self._text[max(self._position, at - 400) : at].rstrip()[-16:]
+        return region if region.strip() else self._before
+
+    def comments(self) -> Iterator[Tuple[int, int]]:
+        """The start and end of each comment, and of each docstring."""
+        text, syntax = self._text, self.syntax
+        search, rules = syntax.openers.search, syntax.rules
+        position = 0
+        while True:
+            found = search(text, position)
+            if found is None:
+                return
+            at = found.start()
+            rule = rules[int((found.lastgroup or "r0")[1:])]
+            before = self.code_before(at) if syntax.looks_back else b""
+            token = rule.token(self, text, at, found.end())
+            end = token.end
+            if end <= at:
+                position = at + 1
+                continue
+            if self.nested_comments:
+                yield from self.nested_comments
+                self.nested_comments = []
+            is_docstring = syntax.docstrings and not token.is_comment and self._is_docstring(before, at, end)
+            if token.is_comment or is_docstring:
+                yield at, end
+            self._position = position = end
+            self._before = before if token.is_comment else b"\n" if is_docstring else b'"'
+
+    def _is_docstring(self, before: bytes, at: int, end: int) -> bool:
+        """Whether a Python string is a statement: its lines contain nothing else, and the line before is complete."""
+        text = self._text
+        line = text.rfind(b"\n", 0, at) + 1
+        if text[line:at].strip() or (before and before[-1] in _CONTINUATIONS):
+            return False
+        after = text.find(b"\n", end)
+        rest = text[end : after if after >= 0 else len(text)].strip()
+        return not rest or rest.startswith(b"#")
+
+
+#: The last bytes of a line whose expression continues in the next: a string there is not a statement.
+_CONTINUATIONS = frozenset(b"([{,=+-*/%&|<>.\\\"'@")
+
+
+def code_of(text: bytes, syntax: Syntax) -> bytes:
+    """``text`` without comments; one of several lines leaves a line break."""
+    if syntax.sections is not None:
+        return b"".join(_section_pieces(text, syntax, syntax.sections))
+    return _without(text, Scan(text, syntax).comments())
+
+
+def _without(text: bytes, comments: Iterator[Tuple[int, int]]) -> bytes:
+    pieces: List[bytes] = []
+    start = 0
+    for begin, end in comments:
+        pieces.append(text[start:begin])
+        pieces.append(b"\n" if text.find(b"\n", begin, end) >= 0 else b" ")
+        start = end
+    pieces.append(text[start:])
+    return b"".join(pieces)
+
+
+def _section_pieces(text: bytes, syntax: Syntax, sections: Sections) -> Iterator[bytes]:
+    """The code between sections in the syntax of the file, and in each section in its own."""
+    outer = Syntax(*syntax.rules)
+    position = start = 0
+    lower = text.lower()
+    while True:
+        opened = sections.opens.search(text, position)
+        comment = outer.openers.search(text, position)
+        if opened is None:
+            break
+        if comment is not None and comment.start() < opened.start():
+            end = text.find(b"-->", comment.end())
+            position = end + 3 if end >= 0 else comment.end()
+            continue
+        end = lower.find(b"</" + opened.group(1).lower(), opened.end())
+        end = len(text) if end < 0 else end
+        inner = sections.syntax_of(opened.group())
+        yield code_of(text[start : opened.end()], outer)
+        body = text[opened.end() : end]
+        yield code_of(body, inner or outer)
+        start = position = end
+    yield code_of(text[start:], outer)
