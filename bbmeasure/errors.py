@@ -60,6 +60,10 @@ class StorageUnavailableError(StorageError):
     """A temporary error of a store, such as a lost connection."""
 
 
+class StorageBusyError(StorageUnavailableError):
+    """A store with as many pending requests as it accepts; a later request may succeed."""
+
+
 class StorageFullError(StorageError):
     """The disk is full, and so is the buffer in memory."""
 

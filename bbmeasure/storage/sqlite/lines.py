@@ -8,16 +8,21 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Optional
 
-from bbmeasure.model import LineInfo, Point, Query
+from bbmeasure.model import EVERY_PROPOSAL, LineInfo, Point, Query
 from bbmeasure.statistics import Value
 from bbmeasure.storage.sqlite import rollup
-from bbmeasure.storage.sqlite.selection import Range, Stream, find, points_of_proposal
+from bbmeasure.storage.sqlite.selection import Range, Stream, conditions_of, find, matches, points_of_proposal
 
 #: Count, first and last time, and value of the newest point of a line.
 _Described = tuple[int, int, int, Value]
-_TOTALS = """SELECT l.count, l.first, l.last, ifnull(p.value, d.text) FROM lines l
+#: The lines of a series as one of their streams, with their totals; conditions follow.
+WITH_TOTALS = """SELECT l.newest, l.id, n.text, b.text, '', g.text, r.text, c.text, 0, l.proposed, NULL, k.kind, k.unit,
+        s.better, l.count, l.first, l.last, ifnull(p.value, d.text)
+    FROM series s CROSS JOIN lines l ON l.series = s.id AND l.count JOIN texts n ON n.id = s.name
+    JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags
+    LEFT JOIN texts r ON r.id = l.branch LEFT JOIN texts c ON c.id = l.machine
     LEFT JOIN points p ON p.stream = l.newest AND p.time = l.last
-    LEFT JOIN details d ON p.value IS NULL AND d.stream = l.newest AND d.time = l.last WHERE l.id = ?"""
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = l.newest AND d.time = l.last WHERE s.name = ?"""
 _FIRST = "SELECT time FROM points WHERE stream = ? AND time >= ? AND time < ? ORDER BY time LIMIT 1"
 _LAST = """SELECT p.time, p.stream, ifnull(p.value, d.text) FROM points p
     LEFT JOIN details d ON p.value IS NULL AND d.stream = p.stream AND d.time = p.time
@@ -26,17 +31,31 @@ _LAST = """SELECT p.time, p.stream, ifnull(p.value, d.text) FROM points p
 
 def lines(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
     """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
+    if (
+        query.since is None
+        and query.until is None
+        and query.worker is None
+        and query.proposal in (None, EVERY_PROPOSAL)
+    ):
+        return _whole(connection, query)
     found = find(connection, query)
     if found.proposal is not None:
         return _of_points(found, points_of_proposal(connection, found))
-    whole = query.since is None and query.until is None and query.worker is None
     infos = []
     for _, group in groupby(sorted(found.streams, key=_key), key=_key):
         streams = list(group)
-        totals = _totals(connection, streams[0]) if whole else _of_range(connection, found, streams)
+        totals = _of_range(connection, found, streams)
         if totals is not None:
             infos.append(_line(streams[0], totals))
     return infos
+
+
+def _whole(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
+    """The lines of a query without a time range: one row of the file each."""
+    conditions, parameters = conditions_of(connection, query)
+    rows = [(Stream.of(row[:-4]), row[-4:]) for row in connection.execute(WITH_TOTALS + conditions, parameters)]
+    rows.sort(key=lambda row: _key(row[0]))
+    return [_line(stream, totals) for stream, totals in rows if matches(stream, query)]
 
 
 def _key(stream: Stream) -> tuple[Any, ...]:
@@ -47,11 +66,6 @@ def _key(stream: Stream) -> tuple[Any, ...]:
 def _line(stream: Stream, described: _Described) -> LineInfo:
     names = (stream.series, stream.builder or None, stream.tags, stream.branch, stream.machine, stream.proposed)
     return LineInfo(*names, stream.kind, stream.unit, stream.better, *described)
-
-
-def _totals(connection: sqlite3.Connection, stream: Stream) -> Optional[_Described]:
-    row = connection.execute(_TOTALS, (stream.line,)).fetchone()
-    return row if row is not None and row[0] else None
 
 
 def _of_range(connection: sqlite3.Connection, found: Range, streams: Sequence[Stream]) -> Optional[_Described]:

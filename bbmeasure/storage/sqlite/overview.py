@@ -13,18 +13,20 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Optional
 
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.validation import group_series
 
+_KINDS = {kind.value: kind for kind in Kind}
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 #: The newest points of totals: their value or text.
 _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
     LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
 _ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text)
-    FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE}
-    ORDER BY n.text, m.kind, m.unit"""
+    FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE}"""
 #: The series of some builders, each with the totals of its lines.
 _OF_BUILDERS = f"""WITH shown AS (
         SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
@@ -43,17 +45,16 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
     """All series, one for each name, kind and unit, see :meth:`~bbmeasure.storage.base.Storage.series`."""
     if builders is not None:
         return _of_builders(connection, builders)
+    rows = connection.execute(_ALL).fetchall()
+    rows.sort(key=itemgetter(0, 1, 2))  # in SQL it would copy the builders
     parsed: dict[str, tuple[str, ...]] = {}
     infos = []
-    for name, kind, unit, better, packed, count, first, last, value in connection.execute(_ALL):
+    for name, kind, unit, better, packed, *content in rows:
         names = parsed.get(packed)
         if names is None:
             names = parsed[packed] = tuple(json.loads(packed))
-        infos.append(
-            SeriesInfo(name, Kind(kind), unit, Direction(better), names, count or 0, first, last, value)
-            if count
-            else SeriesInfo(name, Kind(kind), unit, Direction(better), names)
-        )
+        declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], names)
+        infos.append(SeriesInfo(*declared, *content) if content[0] else SeriesInfo(*declared))
     return infos
 
 

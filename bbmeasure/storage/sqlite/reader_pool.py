@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
 
-from bbmeasure.errors import MeasureError, StorageError, StorageUnavailableError
+from bbmeasure.errors import MeasureError, StorageBusyError, StorageError, StorageUnavailableError
 from bbmeasure.storage.sqlite.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ReaderPool:
             return defer.fail(StorageUnavailableError("journal: closed"))
         if len(self._pending) >= self._max_pending:
             self.counters["refused_reads"] += 1
-            return defer.fail(StorageUnavailableError(f"journal: {len(self._pending)} read requests are pending"))
+            return defer.fail(StorageBusyError(f"journal: {len(self._pending)} read requests are pending"))
         request = _Request(lambda reader: function(reader, *args, **keywords))
         request.deferred = defer.Deferred(lambda _: self._cancel(request))
         self._pending.add(id(request))

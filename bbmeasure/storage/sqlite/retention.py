@@ -8,14 +8,15 @@ and counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
 from bbmeasure.storage.sqlite import outbox, overview, rollup
 from bbmeasure.storage.sqlite.ingest import Ingest
 
 #: Limits of a slice: points to delete, lines to delete them from, ids of lines or builds to examine.
-_POINTS_PER_SLICE = 2_000
+_POINTS_PER_SLICE = 500
 _LINES_PER_SLICE = 64
 _IDS_PER_SLICE = 20_000
 _BUILDS_PER_SLICE = 2_000
@@ -23,6 +24,12 @@ _MEANINGS_PER_SLICE = 20
 _CHUNKS_PER_DELETE = 8
 #: The lines with expired points behind the cursor.
 EXPIRED_LINES = "SELECT id FROM lines WHERE id > ? AND id <= ? AND first < ? ORDER BY id LIMIT ?"
+
+
+#: The streams of a line: meaning and id of its series, names of series, builder, tags and worker.
+_STREAMS = """SELECT m.id, s.meaning, s.id, s.name, s.builder, l.tags, m.worker
+    FROM lines l JOIN series s ON s.id = l.series LEFT JOIN streams m ON m.line = l.id WHERE l.id = ?"""
+_FIRST = "SELECT start FROM chunks WHERE stream = ? ORDER BY start LIMIT 1"
 
 
 class Cleanup:
@@ -102,25 +109,30 @@ class Cleanup:
         """Delete points before ``until`` up to the limit of a slice; returns the id of the last line that is done."""
         limit = self.deleted + _POINTS_PER_SLICE
         done = lines[0] - 1 if lines else 0
+        meanings: Counter[int] = Counter()
         for line in lines:
             before = self.deleted
-            finished = self._delete_from_line(line, until, limit)
-            self._update_totals(line, self.deleted - before)
+            streams = self._connection.execute(_STREAMS, (line,)).fetchall()
+            finished = self._delete_from_streams(streams, until, limit)
+            meanings[streams[0][1]] += self.deleted - before
+            self._update_line(line, streams, self.deleted - before)
             if not finished:
                 break
             done = line
             if self.deleted >= limit:
                 break
+        self._connection.executemany(
+            "UPDATE totals SET count = count - ? WHERE meaning = ?",
+            [(deleted, meaning) for meaning, deleted in meanings.items()],
+        )
         return done
 
-    def _delete_from_line(self, line: int, until: int, limit: int) -> bool:
-        """Delete points of one line; returns false when the limit was reached before its end."""
-        streams = self._connection.execute(
-            "SELECT m.id, l.series, l.tags, m.worker FROM lines l JOIN streams m ON m.line = l.id WHERE l.id = ?",
-            (line,),
-        ).fetchall()
-        for stream, *identity in streams:
-            self._ingest.targets.invalidate(*identity)
+    def _delete_from_streams(self, streams: list[tuple[Any, ...]], until: int, limit: int) -> bool:
+        """Delete points of the streams of a line; returns false when the limit was reached before their end."""
+        for stream, _, _, *names in streams:
+            if stream is None:
+                continue
+            self._ingest.targets.invalidate(tuple(names))
             while self._delete_chunks(stream, until):
                 if self.deleted >= limit:
                     return False
@@ -150,24 +162,29 @@ class Cleanup:
             rollup.rebuild(self._connection, stream, chunks[-1][0], last)
         return True
 
-    def _update_totals(self, line: int, deleted: int) -> None:
-        """Update the totals of a line and its meaning; a line without points is deleted."""
+    def _update_line(self, line: int, streams: list[tuple[Any, ...]], deleted: int) -> None:
+        """Update the totals of a line after points were deleted; a line without points is deleted."""
         connection = self._connection
-        for meaning in overview.recount_lines(connection, [line]):
-            connection.execute("UPDATE totals SET count = count - ? WHERE meaning = ?", (deleted, meaning))
-        (count, series) = connection.execute("SELECT count, series FROM lines WHERE id = ?", (line,)).fetchone()
-        if count:
+        first = [connection.execute(_FIRST, (stream,)).fetchone() for stream, *_ in streams]
+        starts = [row[0] for row in first if row is not None]
+        if starts:
+            # the newest point is deleted only with all others of its stream: other workers may be left
+            connection.execute(
+                "UPDATE lines SET count = count - ?, first = ? WHERE id = ?", (deleted, min(starts), line)
+            )
+            if len(streams) > 1:
+                overview.recount_lines(connection, [line])
             return
         connection.execute("DELETE FROM streams WHERE line = ?", (line,))
         connection.execute("DELETE FROM lines WHERE id = ?", (line,))
+        meaning, series = streams[0][1:3]
         emptied = connection.execute(
-            "SELECT meaning FROM series WHERE id = ? AND NOT declared AND name IS NOT NULL "
+            "DELETE FROM series WHERE id = ? AND NOT declared AND name IS NOT NULL "
             "AND NOT EXISTS (SELECT 1 FROM lines WHERE series = ?)",
             (series, series),
-        ).fetchone()
-        if emptied is not None:
-            connection.execute("DELETE FROM series WHERE id = ?", (series,))
-            overview.refresh_meaning(connection, *emptied)
+        )
+        if emptied.rowcount:
+            overview.refresh_meaning(connection, meaning)
 
     def _delete_builds(self, until: int) -> Iterator[bool]:
         """Delete the rows of builds whose points were all deleted, until a slice of builds has none."""

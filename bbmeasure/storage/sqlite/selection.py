@@ -103,8 +103,8 @@ class Range:
         return {"streams": json.dumps([stream.id for stream in self.streams]), "since": self.since, "until": self.until}
 
 
-def find(connection: sqlite3.Connection, query: Query) -> Range:
-    """The streams and time range of ``query`` in this file."""
+def conditions_of(connection: sqlite3.Connection, query: Query) -> tuple[str, list[int]]:
+    """Further conditions on the tables s, l and m for a query, and the values of ``s.name = ?`` and of these."""
     conditions, parameters = [], [text_id(connection, query.series)]
     for column, name in (
         ("s.builder", query.builder),
@@ -120,8 +120,14 @@ def find(connection: sqlite3.Connection, query: Query) -> Range:
         parameters.append(text_id(connection, canonical_tags(query.tags)))
     if query.proposal != EVERY_PROPOSAL:
         conditions.append(f" AND l.proposed = {int(query.proposal is not None)}")
-    rows = connection.execute(f"{_OF_SERIES}{''.join(conditions)} ORDER BY m.id", parameters)
-    streams = [stream for stream in map(Stream.of, rows) if _matches(stream, query)]
+    return "".join(conditions), parameters
+
+
+def find(connection: sqlite3.Connection, query: Query) -> Range:
+    """The streams and time range of ``query`` in this file."""
+    conditions, parameters = conditions_of(connection, query)
+    rows = connection.execute(f"{_OF_SERIES}{conditions} ORDER BY m.id", parameters)
+    streams = [stream for stream in map(Stream.of, rows) if matches(stream, query)]
     since = rollup.EARLIEST if query.since is None else max(query.since, rollup.EARLIEST)
     until = rollup.LATEST if query.until is None else min(query.until, rollup.LATEST)
     proposal = None if query.proposal == EVERY_PROPOSAL else query.proposal
@@ -135,7 +141,8 @@ def find_one_meaning(connection: sqlite3.Connection, query: Query) -> Range:
     return found
 
 
-def _matches(stream: Stream, query: Query) -> bool:
+def matches(stream: Stream, query: Query) -> bool:
+    """Whether a stream that the file's conditions selected matches the rest of the query."""
     return (
         (query.builders is None or stream.builder in query.builders)
         and query.kind in (None, stream.kind)

@@ -9,17 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
-from twisted.logger import Logger
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
-from bbmeasure.storage.sqlite import outbox, schema
+from bbmeasure.storage.sqlite import backup, outbox, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from bbmeasure.storage.sqlite.migration_progress import MigrationProgress
 from bbmeasure.storage.sqlite.outbox import Backlog, DeadLetter, PendingPoints
 from bbmeasure.storage.sqlite.reader_pool import ReaderPool
+from bbmeasure.storage.sqlite.shared_requests import SharedRequests, in_thread
 from bbmeasure.storage.sqlite.writer_thread import Change, Write, WriterThread
 from bbmeasure.storage.validation import check_point
 
@@ -29,35 +30,15 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
 
 Result = TypeVar("Result")
-log = Logger()
 
 #: The number of points kept in memory while the file cannot be written; ten times as many while it can.
 MAX_PENDING = 100_000
+#: The most pending requests of steps, totals and exporters, and the most different lists of series.
+MAX_INTERNAL = 2_000
+MAX_OVERVIEWS = 50
 #: Seconds after which a write that is under way counts as hanging.
 _HANGING = 2.0
 _NO_STATE: Mapping[str, float] = {}
-
-
-class _MigrationProgress:
-    """The progress of a migration, in the log at each tenth and in counters."""
-
-    def __init__(self, path: schema.Path) -> None:
-        self._path = path
-        self._tenth = -1
-        self.counters: dict[str, int] = {}
-
-    def report(self, done: int, total: int) -> None:
-        """Called in the writer's thread."""
-        self.counters = {"migrated": done, "to_migrate": total}
-        tenth = 10 * done // total if total else 10
-        if tenth != self._tenth:
-            self._tenth = tenth
-            log.info(
-                "bbmeasure: journal {path} is migrated: {percent} % of {total} points",
-                path=self._path,
-                percent=10 * tenth,
-                total=total,
-            )
 
 
 class SQLiteStorage:
@@ -69,8 +50,10 @@ class SQLiteStorage:
     and retried; further ones are dropped, counted, and fail with StorageFullError.  A file that is corrupt, of a newer
     version or another program's fails every write with a StorageError.
 
-    Queries run in a pool of two threads, those of steps, totals and exporters in a third thread that the page cannot
-    keep busy.  Each is limited to ``read_timeout`` seconds; cancelling its Deferred interrupts it.
+    Queries run in a pool of two threads; those of steps, totals and exporters in another thread, and lists of all
+    series in a fourth, so that none of these waits for the others.  Each thread has a bound of pending requests, past
+    which they fail with StorageBusyError at once.  Equal lists requested between two commits are read once.  Each
+    request is limited to ``read_timeout`` seconds; cancelling its Deferred interrupts it.
 
     Points older than ``retention`` seconds are deleted once an hour, in small slices.  No file is opened, and no
     thread started, before the first use.
@@ -87,7 +70,7 @@ class SQLiteStorage:
         monotonic: Callable[[], float] = time.monotonic,
         max_pending: int = MAX_PENDING,
         read_timeout: float = 10.0,
-        max_requests: int = 2_000,
+        max_requests: int = 500,
         close_timeout: float = 2.0,
     ) -> None:
         self.path = path
@@ -99,7 +82,7 @@ class SQLiteStorage:
         self._close_timeout = close_timeout
         self._closed = False
         self._counters = Counter({"dropped": 0})
-        self._migration = _MigrationProgress(path)
+        self._migration = MigrationProgress(path)
         call = reactor.callFromThread
         self._writer = WriterThread(self._open_journal, call, monotonic, self._clean)
         make_pool = partial(
@@ -109,10 +92,11 @@ class SQLiteStorage:
             monotonic,
             self._may_appear,
             timeout=read_timeout,
-            max_pending=max_requests,
         )
-        self._readers = make_pool()
-        self._internal_readers = make_pool(name="bbmeasure internal reader", size=1)
+        self._readers = make_pool(max_pending=max_requests)
+        self._internal_readers = make_pool(name="bbmeasure internal reader", size=1, max_pending=MAX_INTERNAL)
+        overviews = make_pool(name="bbmeasure overview reader", size=1, max_pending=MAX_OVERVIEWS)
+        self._overviews = SharedRequests(overviews, lambda: self._writer.counters["commits"])
 
     # in the threads
 
@@ -219,7 +203,8 @@ class SQLiteStorage:
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
-        return self._read(JournalReader.series, builders)
+        self._writer.start()
+        return self._overviews.run(builders, JournalReader.series, builders)
 
     def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
         """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
@@ -298,6 +283,10 @@ class SQLiteStorage:
         """Drop the oldest pending points over ``max_bytes``, and those pending longer than ``max_age`` seconds."""
         return self._change(outbox.trim, name, max_bytes, max_age)
 
+    def backup(self, target: schema.Path) -> defer.Deferred[None]:
+        """Copy the journal to a new file while it is written, see :mod:`bbmeasure.storage.sqlite.backup`."""
+        return in_thread(self._reactor.callFromThread, backup.backup, self.path, target)
+
     # state and end
 
     def health(self) -> Health:
@@ -306,7 +295,7 @@ class SQLiteStorage:
         While the file is migrated ``migrated`` counts the points copied, of ``to_migrate``.
         """
         counters = Counter(self._counters)
-        for part in (self._writer, self._readers, self._internal_readers):
+        for part in (self._writer, self._readers, self._internal_readers, self._overviews.pool):
             counters.update(part.counters)
         counters.update(self._migration.counters)
         return Health(self.name, self._writer.pending_points, None, self._writer.last_error, dict(counters))
@@ -319,6 +308,7 @@ class SQLiteStorage:
         self._closed = True
         self._readers.close()
         self._internal_readers.close()
+        self._overviews.pool.close()
         writer_closed = self._writer.close()
         closed: defer.Deferred[None] = defer.Deferred()
         timer = self._reactor.callLater(self._close_timeout, self._abandon, closed)

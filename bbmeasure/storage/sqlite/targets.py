@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any, Optional
 
 from bbmeasure.model import Point
@@ -16,6 +15,12 @@ from bbmeasure.storage.validation import canonical_tags, check_stream
 
 #: The number of identities whose streams are cached, the last used.
 MAX_CACHED = 20_000
+
+
+#: The streams of a series of one builder with these tags and this worker; one row without a stream if it has none.
+FIND_STREAMS = """SELECT s.id, s.meaning, m.id, l.id, l.last, m.step, l.branch, l.machine, l.proposed, m.named
+    FROM series s LEFT JOIN lines l ON l.series = s.id AND l.tags = ?
+    LEFT JOIN streams m ON m.line = l.id AND m.worker = ? WHERE s.name = ? AND s.builder = ? ORDER BY m.id"""
 
 
 class Target:
@@ -37,22 +42,34 @@ class Target:
 class Identity:
     """What identifies a point besides its time: series, builder, worker and tags.
 
-    Its streams differ in branch, machine class and proposal.  A point is in one of them: ``newest`` is the time after
-    which a point is certainly in none.  ``pending`` is the stream with rows that are not written yet.  A
-    ``stale`` identity is read from the file again.
+    Its streams differ in branch, machine class and proposal; ``found`` are those that the file had, by these: ids of
+    stream, line and step.  A point is in one of them: ``newest`` is the time after which a point is certainly in none.
+    ``pending`` is the stream with rows that are not written yet.  A ``stale`` identity is read from the file again.
     """
 
-    __slots__ = ("bytes", "meaning", "newest", "pending", "series", "stale", "streams", "tags", "targets", "worker")
+    __slots__ = (
+        "bytes",
+        "found",
+        "meaning",
+        "names",
+        "newest",
+        "pending",
+        "series",
+        "stale",
+        "streams",
+        "targets",
+    )
 
-    def __init__(self, series: int, meaning: int, tags: int, worker: int, bytes_: int) -> None:
+    def __init__(self, series: int, meaning: int, names: tuple[int, int, int, int], bytes_: int) -> None:
+        """``names`` are the ids of series, builder, tags and worker."""
         self.series = series
         self.meaning = meaning
-        self.tags = tags
-        self.worker = worker
+        self.names = names
         self.bytes = bytes_
         self.stale = False
         self.newest = rollup.EARLIEST
         self.streams: list[int] = []
+        self.found: dict[tuple[int, ...], tuple[int, int, int]] = {}
         self.targets: dict[tuple[Any, ...], Target] = {}
         self.pending: Optional[Target] = None
 
@@ -64,22 +81,22 @@ class Targets:
         self._connection = connection
         self._texts = texts
         self._identities: OrderedDict[tuple[Any, ...], Identity] = OrderedDict()
-        self._by_ids: dict[tuple[int, int, int], Identity] = {}
+        self._by_names: dict[tuple[int, int, int, int], Identity] = {}
 
     def clear(self) -> None:
         """Drop the cache."""
         self._identities.clear()
-        self._by_ids.clear()
+        self._by_names.clear()
 
     def shrink(self) -> None:
         """Drop what was not used for longest; no stream may have pending rows."""
         while len(self._identities) > MAX_CACHED:
             _, identity = self._identities.popitem(last=False)
-            self._by_ids.pop((identity.series, identity.tags, identity.worker), None)
+            self._by_names.pop(identity.names, None)
 
-    def invalidate(self, series: int, tags: int, worker: int) -> None:
+    def invalidate(self, names: tuple[int, int, int, int]) -> None:
         """Read an identity from the file again when it is used next, since points of it were deleted."""
-        identity = self._by_ids.pop((series, tags, worker), None)
+        identity = self._by_names.pop(names, None)
         if identity is not None:
             identity.stale = True
 
@@ -105,28 +122,24 @@ class Targets:
 
     def _identity(self, point: Point) -> Identity:
         texts, tags = self._texts, canonical_tags(point.tags)
-        series, meaning = self._series(point)
-        ids = (series, texts(tags), texts(point.worker))
-        identity = self._by_ids.get(ids)  # cached under another key where tags have empty values
+        names = (texts(point.series), texts(point.builder), texts(tags), texts(point.worker))
+        identity = self._by_names.get(names)  # cached under another key where tags have empty values
         if identity is None:
             length = 80 + len(point.series) + len(point.builder or "") + len(point.worker or "") + len(tags)
-            identity = self._by_ids[ids] = Identity(series, meaning, ids[1], ids[2], length)
-            for stream in siblings(self._connection, identity):
-                chunk = rollup.last_chunk(self._connection, stream)
-                identity.streams.append(stream)
-                if chunk is not None:
-                    identity.newest = max(identity.newest, chunk.last)
+            rows = self._connection.execute(FIND_STREAMS, (names[2], names[3], names[0], names[1])).fetchall()
+            series, meaning = rows[0][:2] if rows else self._insert_series(point, names[0], names[1])
+            identity = self._by_names[names] = Identity(series, meaning, names, length)
+            for _, _, stream, line, last, step, *key in rows:
+                if stream is not None:
+                    identity.streams.append(stream)
+                    identity.found[tuple(key)] = (stream, line, step)
+                    identity.newest = max(identity.newest, last)
         return identity
 
-    def _series(self, point: Point) -> tuple[int, int]:
-        """The ids of a point's series and of its meaning."""
-        ids = (self._texts(point.series), self._texts(point.builder))
-        row = self._connection.execute("SELECT id, meaning FROM series WHERE name = ? AND builder = ?", ids).fetchone()
-        if row is None:
-            kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
-            meaning = overview.meaning_id(self._connection, ids[0], kind.value, "1")
-            row = (insert_series(self._connection, *ids, meaning, Direction.NONE, declared=False), meaning)
-        return int(row[0]), int(row[1])
+    def _insert_series(self, point: Point, name: int, builder: int) -> tuple[int, int]:
+        kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
+        meaning = overview.meaning_id(self._connection, name, kind.value, "1")
+        return insert_series(self._connection, name, builder, meaning, Direction.NONE, declared=False), meaning
 
     def _target(self, identity: Identity, point: Point) -> Target:
         build, texts = point.build, self._texts
@@ -134,34 +147,28 @@ class Targets:
         if build is not None:
             branch, machine, step = texts(build.branch), texts(build.machine_class), texts(build.step)
             named, proposed = int(build.machine is not None), int(bool(build.proposal))
-        key = (identity.series, identity.tags, branch, machine, proposed)
+        of_line = (branch, machine, proposed)
+        found = identity.found.get((*of_line, named))
+        if found is None:
+            line = self._line(identity, of_line)
+            insert = "INSERT INTO streams(line, worker, named, step) VALUES (?, ?, ?, ?)"
+            stream = self._connection.execute(insert, (line, identity.names[3], named, step)).lastrowid or 0
+            identity.streams.append(stream)
+            return Target(identity, stream, line, step, None)
+        return Target(identity, *found, rollup.last_chunk(self._connection, found[0]))
+
+    def _line(self, identity: Identity, of_line: tuple[int, int, int]) -> int:
+        """The id of a line, which may have streams of other workers."""
+        key = (identity.series, identity.names[2], *of_line)
         where = "series = ? AND tags = ? AND branch = ? AND machine = ? AND proposed = ?"
-        line = self._connection.execute(f"SELECT id FROM lines WHERE {where}", key).fetchone()
-        if line is None:
+        row = self._connection.execute(f"SELECT id FROM lines WHERE {where}", key).fetchone()
+        if row is None:
             insert = (
                 "INSERT INTO lines(series, tags, branch, machine, proposed, count, first, last, newest) "
                 "VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0)"
             )
-            line = (self._connection.execute(insert, (*key, rollup.LATEST, rollup.EARLIEST)).lastrowid,)
-        of_line = (line[0], identity.worker, named)
-        row = self._connection.execute(
-            "SELECT id, step FROM streams WHERE line = ? AND worker = ? AND named = ?", of_line
-        ).fetchone()
-        if row is None:
-            insert = "INSERT INTO streams(line, worker, named, step) VALUES (?, ?, ?, ?)"
-            row = (self._connection.execute(insert, (*of_line, step)).lastrowid, step)
-            identity.streams.append(int(row[0] or 0))
-        return Target(identity, row[0], line[0], row[1], rollup.last_chunk(self._connection, row[0]))
-
-
-def siblings(connection: sqlite3.Connection, identity: Identity) -> Iterator[int]:
-    """The ids of an identity's streams."""
-    for (stream,) in connection.execute(
-        "SELECT m.id FROM lines l JOIN streams m ON m.line = l.id WHERE l.series = ? AND l.tags = ? AND m.worker = ? "
-        "ORDER BY m.id",
-        (identity.series, identity.tags, identity.worker),
-    ).fetchall():
-        yield int(stream)
+            row = (self._connection.execute(insert, (*key, rollup.LATEST, rollup.EARLIEST)).lastrowid,)
+        return int(row[0] or 0)
 
 
 def insert_series(

@@ -63,8 +63,9 @@ def test_closing_leaves_no_thread(open_storage: Any) -> Any:
     before = set(threading.enumerate())
     storage = open_storage()
     yield fill(storage, [1.0])
-    yield defer.gatherResults([storage.series(), storage.series(), storage.series()])
-    assert len(set(threading.enumerate()) - before) == 3
+    points = [storage.points(Query("size"), 5) for _ in range(3)]
+    yield defer.gatherResults([storage.series(), storage.last(Query("size")), *points])
+    assert len(set(threading.enumerate()) - before) == 5
     yield storage.close()
     yield until(lambda: not set(threading.enumerate()) - before)
     gc.collect()

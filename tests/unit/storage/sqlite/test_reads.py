@@ -9,7 +9,7 @@ import pytest
 from pytest_twisted import inlineCallbacks
 from twisted.internet import defer
 
-from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.errors import StorageBusyError, StorageError, StorageUnavailableError
 from bbmeasure.model import Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 from tests.unit.storage.examples import fill
@@ -88,12 +88,55 @@ def test_requests_beyond_the_limit_are_refused(open_storage: Any) -> Any:
     yield fill(storage, [1.0])
     free = threading.Event()
     pending = [storage._read(lambda _: free.wait()) for _ in range(3)]
-    with pytest.raises(StorageUnavailableError, match="3 read requests are pending"):
+    with pytest.raises(StorageBusyError, match="3 read requests are pending"):
         yield storage.points(Query("size"), 5)
     free.set()
     yield defer.gatherResults(pending)
     assert len((yield storage.points(Query("size"), 5))) == 1
     assert storage.health().counters["refused_reads"] == 1
+
+
+@inlineCallbacks
+def test_equal_lists_of_series_are_read_once(open_storage: Any) -> Any:
+    """Lists requested while an equal one is read share its result; after a commit, or for others, they are read."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+    read: list[Any] = []
+    free = threading.Event()
+    original = JournalReader.series
+
+    def series(reader: JournalReader, builders: Any = None) -> Any:
+        read.append(builders)
+        free.wait()
+        return original(reader, builders)
+
+    storage_reads = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JournalReader, "series", series)
+        storage_reads += [storage.series() for _ in range(50)]
+        storage_reads += [storage.series(frozenset([""])) for _ in range(50)]
+        yield fill(storage, [2.0], "other")
+        storage_reads += [storage.series() for _ in range(50)]
+        free.set()
+        results = yield defer.gatherResults(storage_reads)
+    assert len(read) == 3
+    assert [len(infos) for infos in results[100:]] == [2] * 50
+
+
+@inlineCallbacks
+def test_a_shared_list_is_interrupted_by_its_last_caller(open_storage: Any) -> Any:
+    """Cancelling one of two callers leaves the other its result; cancelling both interrupts the query."""
+    storage = open_storage(read_timeout=1000.0)
+    yield fill(storage, [1.0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JournalReader, "series", lambda reader, builders: reader.read(endlessly))
+        callers = [storage.series(), storage.series()]
+        for caller in callers:
+            caller.cancel()
+            with pytest.raises(defer.CancelledError):
+                yield caller
+    assert len((yield storage.series())) == 1
+    assert storage.health().counters["cancelled_reads"] == 1
 
 
 @inlineCallbacks
