@@ -27,7 +27,7 @@ from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from tests.unit.storage.examples import at, in_build
 from tests.unit.storage.sqlite.helpers import until
 from tests.unit.storage.sqlite.test_journal_like_memory import STATISTICS, check_chunks, key, same
-from tests.unit.storage.sqlite.version_1 import make_version_1
+from tests.unit.storage.sqlite.version_1 import make_large_version_1, make_version_1
 
 ROOT = Path(__file__).parents[4]
 #: Old branches with the branch and proposal that they are migrated to.
@@ -359,3 +359,19 @@ def test_a_store_that_is_closed_during_a_migration(
         assert os.listdir(tmp_path) == ["j.sqlite"]
     with Journal(tmp_path / "j.sqlite") as journal:
         assert len(journal.points(Query("load"), 100)) == 20
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+def test_five_million_points_are_migrated(tmp_path: Path) -> None:
+    """200,000 lines of 25 points are migrated; the new file is smaller, and its totals are exact."""
+    path = tmp_path / "j.sqlite"
+    count = make_large_version_1(path, builders=100, series=2_000, builds=25)
+    began = time.monotonic()
+    with Journal(path) as journal:
+        print(f"{count} points in {time.monotonic() - began:.0f} s")
+        assert sum(info.count for info in journal.series()) == count == 5_000_000
+        assert len(journal.lines(Query("series 7", proposal="*"))) == 200
+        assert journal.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert len(journal.records(1_234)) == 2_000
+    assert path.stat().st_size < (tmp_path / "j.sqlite.v1").stat().st_size

@@ -10,6 +10,8 @@ from typing import Any
 from bbmeasure.model import Point
 from bbmeasure.storage.sqlite import rollup, schema
 from bbmeasure.storage.validation import canonical_tags
+from bbmeasure.times import NANOSECONDS
+from tests.unit.storage.examples import START
 
 
 def make_version_1(path: Path, points: Iterable[Point], exporters: Iterable[str] = ()) -> None:
@@ -82,3 +84,36 @@ def _make_chunks(connection: sqlite3.Connection) -> None:
         rows = connection.execute("SELECT time, value FROM points WHERE stream = ? ORDER BY time", (stream,)).fetchall()
         for chunk in rollup.cut([time for time, _ in rows], [value for _, value in rows]):
             connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", chunk.row(stream))
+
+
+def make_large_version_1(path: Path, builders: int, series: int, builds: int) -> int:
+    """Make a journal of version 1 with a point of each series and build of each builder; returns their number."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=OFF")
+    schema.create(connection, path, 1)
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO steps VALUES (1, 'compile')")
+    connection.executemany(
+        "INSERT INTO series VALUES (?, ?, 'size', 'bytes', 'lower', 1)", ((n + 1, f"series {n}") for n in range(series))
+    )
+    numbers = range(1, builders * builds + 1)
+    branches = ("main", "main", "main", "refs/pull/12/merge")
+    connection.executemany(
+        "INSERT INTO builds VALUES (?, ?, ?, ?, NULL)",
+        ((n * 256, n // builders, f"{n:040x}", branches[n // builders % 4]) for n in numbers),
+    )
+    for stream in range(builders * series):
+        builder = stream // series
+        names = (stream + 1, stream % series + 1, f"builder {builder}", f"bot{builder % 10}")
+        connection.execute("INSERT INTO streams VALUES (?, ?, ?, ?, '{}')", names)
+        made = range(builder + 1, builders * builds + 1, builders)
+        times = [START + (n * 3600 + stream % series) * NANOSECONDS for n in made]
+        rows = [(stream + 1, time, float(n % 97), n * 256, 1, None, None, None) for n, time in zip(made, times)]
+        connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        for chunk in rollup.cut(times, [row[2] for row in rows]):
+            connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", chunk.row(stream + 1))
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return builders * builds * series
