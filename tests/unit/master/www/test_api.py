@@ -261,6 +261,21 @@ def test_a_forgotten_series_is_not_found(resource, store):
     assert get(resource, "points", series="size").responseCode == 404
 
 
+def test_a_question_reads_its_own_series_only(resource, store, monkeypatch):
+    """Statistics, points and buckets find their series by its name, by one query, and never read the list of all."""
+    asked = []
+    for name in ("lines", "summarize", "points", "buckets", "series"):
+        answer = getattr(MemoryStorage, name)
+        monkeypatch.setattr(
+            store, name, lambda *arguments, n=name, a=answer: (asked.append((n, arguments)), a(store, *arguments))[1]
+        )
+    get(resource, "statistics", series="size", since="7d")
+    get(resource, "points", series="size")
+    get(resource, "points", series="size", buckets=3)
+    assert [name for name, _ in asked] == ["lines", "summarize", "lines", "points", "lines", "buckets"]
+    assert {(query.series, query.since) for name, (query, *_) in asked if name == "lines"} == {("size", None)}
+
+
 def test_a_query_of_one_branch(resource, store):
     """Points of proposals are left out unless the query selects them; the answer counts lines and branches."""
     contexts = [
@@ -327,7 +342,7 @@ def test_a_builder_that_may_not_be_seen_is_not_in_conflict(resource, store, mast
 
 
 def test_previous_is_of_the_same_line(resource, store):
-    """It is of the same branch and machine class, and never of a proposal; an unknown target has none."""
+    """It is of the same builder, branch and machine class, and of no proposal; an unknown target has none."""
     builds = [
         BuildContext("a", "w", 1, 1, branch="main"),
         BuildContext("a", "w", 2, 2, branch="next"),
@@ -335,11 +350,12 @@ def test_previous_is_of_the_same_line(resource, store):
         BuildContext("a", "x", 4, 4, branch="main"),
         BuildContext("a", "w", 5, 5, branch="main"),
         BuildContext("a", "w", 6, 6, branch=None, proposal="refs/pull/8"),
+        BuildContext("a, renamed", "w", 7, 7, branch="main"),
     ]
     store.write([Point("wheel", build.buildid * NANOSECONDS, float(build.build), {}, build) for build in builds])
     previous = [get(resource, "records", buildid=build.buildid).json["records"][0] for build in builds]
-    assert [one["previous"] for one in previous] == [None, None, 1.0, None, 1.0, None]
-    assert [one["proposal"] for one in previous] == [None, None, "refs/pull/7", None, None, "refs/pull/8"]
+    assert [one["previous"] for one in previous] == [None, None, 1.0, None, 1.0, None, None]
+    assert [one["proposal"] for one in previous] == [None, None, "refs/pull/7", None, None, "refs/pull/8", None]
 
 
 def test_a_failing_rule_is_an_error(resource, master):
