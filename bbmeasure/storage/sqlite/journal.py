@@ -97,7 +97,7 @@ class JournalReader:
 
     def is_replaced(self) -> bool:
         """Whether the path names another file now, such as a migrated one."""
-        return self._file != migration.file_identity(self.path)
+        return migration.file_identity(self.path) not in (None, self._file)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -191,16 +191,18 @@ class Journal(JournalReader):
         *,
         busy_timeout: float = 5.0,
         clock: Callable[[], float] = time.time,
+        migrate: bool = False,
         progress: migration.Progress = migration.ignore_progress,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Open, create or migrate the file; ``clock`` returns unix seconds.
+        """Open or create the file; ``clock`` returns unix seconds.
 
-        ``progress`` and ``stop`` are for :func:`bbmeasure.storage.sqlite.migration.migrate`.
+        A file of version 1 is migrated with ``migrate``, for which ``progress`` and ``stop`` are, and refused without:
+        a command must not migrate the file of a master that still runs the former release.
         """
         self.path = path
         with _translated_errors(path):
-            if migration.is_needed(path):
+            if migrate and migration.is_needed(path):
                 migration.migrate(path, busy_timeout=busy_timeout, progress=progress, stop=stop)
             self.connection = schema.open_for_writing(path, busy_timeout=busy_timeout)
         self.ingest = Ingest(self.connection, clock)

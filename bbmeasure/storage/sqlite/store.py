@@ -105,6 +105,7 @@ class SQLiteStorage:
             self.path,
             busy_timeout=1.0,
             clock=self._clock,
+            migrate=True,
             progress=self._migration.report,
             stop=lambda: self._closed,
         )

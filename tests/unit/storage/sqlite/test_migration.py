@@ -89,7 +89,7 @@ def test_everything_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(copy_v1, "_SLICE", 500)
     path, points, seen = tmp_path / "j.sqlite", examples(), []
     make_version_1(path, points, ["influx"])
-    with Journal(path, progress=lambda done, total: seen.append((done, total))) as journal:
+    with Journal(path, migrate=True, progress=lambda done, total: seen.append((done, total))) as journal:
         check(journal, [migrated(point) for point in points])
         check_chunks(journal)
         assert journal.recall(['["total", "size"]']) == {'["total", "size"]': 7.5}
@@ -137,7 +137,7 @@ def test_any_journal_is_migrated(tmp_path_factory: Any, points: list[Point]) -> 
     """Builds of several builders, workers, branches and revisions keep their points."""
     path = tmp_path_factory.mktemp("v1") / "j.sqlite"
     make_version_1(path, points)
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         check(journal, [migrated(point) for point in points])
 
 
@@ -147,7 +147,7 @@ def test_the_old_file_can_be_put_back(tmp_path: Path) -> None:
     make_version_1(path, points)
     content = path.read_bytes()
     for _ in range(2):
-        with Journal(path) as journal:
+        with Journal(path, migrate=True) as journal:
             assert journal.series()
         assert (tmp_path / "j.sqlite.v1").read_bytes() == content
         os.replace(tmp_path / "j.sqlite.v1", path)
@@ -178,6 +178,16 @@ def test_a_reader_of_an_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_a_command_does_not_migrate(tmp_path: Path) -> None:
+    """A Journal refuses an old file, as a master of the former release may still write it, and does not change it."""
+    make_version_1(tmp_path / "j.sqlite", examples(20))
+    content = (tmp_path / "j.sqlite").read_bytes()
+    with pytest.raises(StorageUnavailableError, match="version 1, expected 2: it is migrated when a master opens it"):
+        Journal(tmp_path / "j.sqlite")
+    assert (tmp_path / "j.sqlite").read_bytes() == content
+    assert os.listdir(tmp_path) == ["j.sqlite"]
+
+
 class Killed(BaseException):
     """Stands for SIGKILL at a point of the migration."""
 
@@ -203,8 +213,8 @@ def test_a_migration_that_is_killed_while_files_are_renamed(
 
             patch.setattr(os, call, kill)
             with pytest.raises(Killed):
-                Journal(path)
-        with Journal(path) as journal:
+                Journal(path, migrate=True)
+        with Journal(path, migrate=True) as journal:
             check(journal, [migrated(point) for point in points])
         assert not Path(f"{path}.new").exists()
         assert Path(f"{path}.v1").exists()
@@ -226,7 +236,7 @@ def test_a_migration_that_is_killed_in_the_middle(tmp_path: Path) -> None:
         "def progress(done, total):\n"
         "    print(done, flush=True)\n"
         "    time.sleep(0.01)\n"
-        "Journal(sys.argv[1], progress=progress)\n"
+        "Journal(sys.argv[1], migrate=True, progress=progress)\n"
     )
     for lines in (1, 3, 7):
         with subprocess.Popen(
@@ -240,7 +250,7 @@ def test_a_migration_that_is_killed_in_the_middle(tmp_path: Path) -> None:
         assert (tmp_path / "j.sqlite.new").exists()
         with JournalReader(path) as reader:
             assert schema.version(reader.connection) == 1
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         check(journal, [migrated(point) for point in points])
     assert sorted(os.listdir(tmp_path)) == ["j.sqlite", "j.sqlite.v1"]
 
@@ -258,9 +268,9 @@ def test_a_full_disk_during_a_migration(tmp_path: Path, monkeypatch: pytest.Monk
 
         patch.setattr(copy_v1, "copy", copy)
         with pytest.raises(StorageFullError, match="full"):
-            Journal(path)
+            Journal(path, migrate=True)
     assert os.listdir(tmp_path) == ["j.sqlite"]
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         check(journal, [migrated(point) for point in points])
 
 
@@ -271,7 +281,7 @@ def test_another_process_that_writes(tmp_path: Path) -> None:
     other = sqlite3.connect(path, timeout=0.01, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailableError, match="locked|another process"):
-        Journal(path, busy_timeout=0.01)
+        Journal(path, migrate=True, busy_timeout=0.01)
     other.execute("ROLLBACK")
     refused = []
 
@@ -281,7 +291,7 @@ def test_another_process_that_writes(tmp_path: Path) -> None:
         except sqlite3.OperationalError as error:
             refused.append(str(error))
 
-    with Journal(path, progress=write_meanwhile) as journal:
+    with Journal(path, migrate=True, progress=write_meanwhile) as journal:
         check(journal, [migrated(point) for point in points])
     assert set(refused) == {"database is locked"}
     other.close()
@@ -291,13 +301,13 @@ def test_an_old_and_a_new_program_in_turn(tmp_path: Path) -> None:
     """What the old program wrote after going back is migrated; the old one refuses the new file by its version."""
     path, points = tmp_path / "j.sqlite", examples(60)
     make_version_1(path, points[:50])
-    Journal(path).close()
+    Journal(path, migrate=True).close()
     connection = sqlite3.connect(path)
     assert schema.version(connection) == 2
     connection.close()
     os.unlink(path)
     make_version_1(path, points)
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         check(journal, [migrated(point) for point in points])
 
 
@@ -306,7 +316,7 @@ def test_a_new_file_beside_a_missing_one(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     (tmp_path / "j.sqlite.new").write_bytes(b"")
     (tmp_path / "j.sqlite.v1").write_bytes(b"")
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         assert journal.series() == []
 
 
@@ -357,7 +367,7 @@ def test_a_store_that_is_closed_during_a_migration(
     if not results[0][0]:
         assert results[0][1].check(StorageError)
         assert os.listdir(tmp_path) == ["j.sqlite"]
-    with Journal(tmp_path / "j.sqlite") as journal:
+    with Journal(tmp_path / "j.sqlite", migrate=True) as journal:
         assert len(journal.points(Query("load"), 100)) == 20
 
 
@@ -368,7 +378,7 @@ def test_five_million_points_are_migrated(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     count = make_large_version_1(path, builders=100, series=2_000, builds=25)
     began = time.monotonic()
-    with Journal(path) as journal:
+    with Journal(path, migrate=True) as journal:
         print(f"{count} points in {time.monotonic() - began:.0f} s")
         assert sum(info.count for info in journal.series()) == count == 5_000_000
         assert len(journal.lines(Query("series 7", proposal="*"))) == 200
