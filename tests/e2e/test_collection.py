@@ -155,10 +155,10 @@ def test_series_keeps_its_tool(tmp_path: Path) -> None:
         site.write_config(BASE_CONFIG + KEEPS.format(tool="tool='auto'"))
         site.reconfig()
         again = site.steps(site.build("b"))["lines"]
-        assert again["state_string"] == "lines: 2 (+0 %)"
+        assert again["state_string"] == "lines [tool=builtin]: 2 (+0 %)"
         site.write_config(BASE_CONFIG + KEEPS.format(tool="tool='sloccount'"))
         site.reconfig()
         other = site.steps(site.build("b"))["lines"]
-        assert other["state_string"] == "lines: 2"
+        assert other["state_string"] == "lines [tool=sloccount]: 2"
         assert report(site.journal, "lines", "--tag", "tool=sloccount")["count"] == 1
         assert report(site.journal, "lines", "--tag", "tool=builtin")["count"] == 2
