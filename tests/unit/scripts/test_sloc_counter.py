@@ -162,8 +162,10 @@ CASES = [
     (
         "Vue",
         8,
-        "<template>\n<!-- a -->\n// b\n</template>\n"
-        "<script lang='ts'>\n// c\n/* d */\ne\n</script>\n<style>\n</style>\n",
+        (
+            "<template>\n<!-- a -->\n// b\n</template>\n"
+            "<script lang='ts'>\n// c\n/* d */\ne\n</script>\n<style>\n</style>\n"
+        ),
     ),
     ("Svelte", 4, "<script>\nlet a = '<!--'; // b\n// c\n</script>\n<p>-->\n"),
     ("HTML", 5, "<!-- <script> -->\n<SCRIPT>\n/* a */ b\n</SCRIPT>\n<script type='text/x-template'>\n// c\n<!-- d -->"),
