@@ -108,7 +108,7 @@ CASES = [
     # templates with code, strings and templates within
     (
         "TypeScript",
-        5,
+        6,
         "let a = `${b.map(c => `/* ${c} */`)}\n// text\n`;\nlet d = `${ /* e\n f */ g }`;\n// h\nlet i;\n",
     ),
     ("JavaScript", 2, "let a = `${{b: '}'}['b']} /*`;\nlet c;\n/* d */\n"),
