@@ -34,7 +34,7 @@ def test_a_dripping_server_is_given_up(tmp_path):
                 site.change()
                 site.wait_for_build("quick", number)
             wait_until("the timeout", lambda: "no answer within 1 s" in site.log, 60)
-            assert backlog(site) == 6
+            wait_until("all values on disk", lambda: backlog(site) == 6, 60)
 
 
 def test_a_login_page_is_no_influxdb(tmp_path):
@@ -45,7 +45,7 @@ def test_a_login_page_is_no_influxdb(tmp_path):
         site.change()
         site.wait_for_build("quick", 0)
         wait_until("the error", lambda: "InfluxDB: HTTP 200" in site.log, 60)
-        assert backlog(site) == 3
+        wait_until("all values on disk", lambda: backlog(site) == 3, 60)
 
 
 def test_one_refused_line_does_not_keep_the_others(tmp_path):
