@@ -13,8 +13,8 @@ CASES = {
     "issues.txt": ("a.c:1:2: warning: x [-Wx]\n", "the adapter gcc", "gcc = 1, gcc_by_category{category=x} = 1"),
     "wrong.json": ('{"error": 1}', "the adapter ruff", "refused (with the reason)"),
     "either.txt": ("a.c:1:2: error: x\n", "the adapter clang", "clang = 2 (1 where a summary is not counted)"),
-    "no_time.xml": ('<testsuite><testcase time="x"/></testsuite>', "the adapter junit", "junit_tests = 1, and "
-                    "junit_time = 3 or no junit_time at all"),
+    "no_time.xml": ('<testsuite><testcase time="x"/></testsuite>', "the adapter junit", ("junit_tests = 1, and "
+                    "junit_time = 3 or no junit_time at all")),
     "rate.json": ('[{"name": "n", "value": 1, "unit": "MB/s"}]', "the adapter github-action-benchmark",
                   "n better = higher"),
     "failed.json": ('{"results": [{"command": "n", "median": 1, "times": [1], "exit_codes": [1]}]}',
