@@ -86,8 +86,9 @@ bench: $(READY)-test,docs
 clean:
 	rm -rf build dist docs/_build .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf bbmeasure/master/www/static _trial_temp* tests.*/
+	find eight -name '*.pyc' -delete
 	find bbmeasure steps scripts tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 ## make distclean            the same, and the virtual environment and node_modules
 distclean: clean
-	rm -rf $(VENV) .venv-eight bbmeasure.egg-info www/node_modules
+	rm -rf $(VENV) .venv-eight bbmeasure.egg-info eight/bbmeasure_eight.egg-info www/node_modules

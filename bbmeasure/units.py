@@ -200,3 +200,15 @@ def format(value: float, unit: str = "1", kind: str = "") -> str:
         return _digits(value)
     shown = "\u00b0C" if unit == "Cel" else unit.replace("{", "").replace("}", "")
     return f"{_digits(value)} {shown}"
+
+
+def format_change(change: float) -> str:
+    """Format a change, a fraction of the earlier value, for people: ``+0.8 %``, ``-12 %``, ``<0.1 %`` or ``+0 %``.
+
+    The page rounds in the same way: ``www/src/lib/format.ts``.
+    """
+    percent = abs(change * 100)
+    if percent < 0.05:
+        return "<0.1 %" if change else "+0 %"
+    number = _digits(float(round(percent))) if percent >= 999.5 else f"{percent:.{0 if percent >= 9.95 else 1}f}"
+    return f"{'+' if change > 0 else '-'}{number} %"

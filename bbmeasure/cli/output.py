@@ -25,7 +25,7 @@ def format_statistic(name: str, value: Any, unit: str, kind: str) -> str:
 
 def format_change(change: Optional[float]) -> str:
     """A change as a percentage with its sign; a dash for None."""
-    return "\u2013" if change is None else f"{change * 100:+.1f} %"
+    return "\u2013" if change is None else units.format_change(change)
 
 
 def format_mix(lines: int, branches: Sequence[Optional[str]]) -> str:

@@ -32,7 +32,7 @@ def check_server(exporter: ExporterConfig, now: Callable[[], float]) -> dict[str
         if _check_reach(client, report, now):
             if not exporter.numbers_only:
                 _check_database(client, report, exporter)
-            _check_write(client, report)
+            _check_write(client, report, exporter)
             if not exporter.numbers_only:
                 _check_read(client, report, exporter)
     finally:
@@ -87,15 +87,32 @@ def _check_database(client: BlockingClient, report: _Report, exporter: ExporterC
         names = [row.get("name") for row in client.query("SHOW DATABASES")]
         if server.database in names:
             report.ok("database", f"{server.database} exists")
-        elif exporter.create_database:
-            report.ok("database", f"{server.database} does not exist; the master creates it if its user may")
-        else:
+        elif not exporter.create_database:
             report.problem("database", f"{server.database} does not exist or is not visible to this user; got {names}")
+        elif _may_create(client):
+            report.ok("database", f"{server.database} does not exist; the master creates it")
+        else:
+            report.problem(
+                "database",
+                f"{server.database} does not exist or is not visible to this user, who may not create it; got {names}; "
+                f"correct database=, or create it as an administrator: {influxql.create_database(server.database).text}",
+            )
         rows = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
     except StorageError as error:
         report.ok("retention", f"not reported: {error}")
         return
     _check_retention(report, server.retention_policy, rows)
+
+
+def _may_create(client: BlockingClient) -> bool:
+    """Whether the user may create databases: true unless a query that also needs an administrator is refused."""
+    try:
+        client.query("SHOW USERS")
+    except ServerError as error:
+        return error.kind not in (ErrorKind.FORBIDDEN, ErrorKind.UNAUTHORIZED)
+    except StorageError:
+        return True
+    return True
 
 
 def _check_retention(report: _Report, policy: Optional[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -108,17 +125,19 @@ def _check_retention(report: _Report, policy: Optional[str], rows: Sequence[Mapp
             report.ok("retention", f"{row.get('name')} keeps points {duration}")
 
 
-def _check_write(client: BlockingClient, report: _Report) -> None:
+def _check_write(client: BlockingClient, report: _Report, exporter: ExporterConfig) -> None:
     """Check the right to write by a comment line, which needs the same rights as points and stores nothing."""
     try:
         client.write(["# bbmeasure check"])
     except ServerError as error:
         if error.kind is ErrorKind.REFUSED:
             report.ok("write", f"allowed ({error.message})")
-        elif is_database_missing(error):
+        elif not is_database_missing(error):
+            report.problem("write", str(error))
+        elif exporter.create_database and _may_create(client):
             report.ok("write", "allowed; the database does not exist yet")
         else:
-            report.problem("write", str(error))
+            report.problem("write", f"{client.server.database} does not exist, so nothing can be written: {error}")
     else:
         report.ok("write", "allowed")
 

@@ -20,6 +20,7 @@ from buildbot.scripts.base import getConfigFileFromTac
 
 from bbmeasure.capture.branches import BranchPolicy
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
+from bbmeasure.master.ineffective_settings import ineffective_settings
 from bbmeasure.master.services.base import MeasureInstance
 from bbmeasure.master.services.journals import configured_path
 from bbmeasure.master.services.policy import MeasurementPolicy, read_policy
@@ -33,7 +34,8 @@ _DATABASE = "sqlite:///state.sqlite"
 class Configured:
     """The configuration of bbmeasure: plans by builder, the union of all switches, the journal and the database.
 
-    ``database`` is None where its URL is a secret that only the master can render.
+    ``database`` is None where its URL is a secret that only the master can render.  ``warnings`` are about settings that
+    Buildbot accepts and that have no effect.
     """
 
     instances: tuple[dict[str, str], ...] = ()
@@ -46,6 +48,7 @@ class Configured:
     branches: BranchPolicy = BranchPolicy()
     machine_property: Optional[str] = None
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def configured(folder: str) -> Configured:
@@ -75,6 +78,7 @@ def configured(folder: str) -> Configured:
         connect_args,
         "bbmeasure" in config.www.get("plugins", {}),
         *_policy_of(instances),
+        warnings=tuple(ineffective_settings(config)),
     )
 
 
@@ -120,6 +124,7 @@ def read(folder: str) -> dict[str, Any]:
         "journal": configuration.journal,
         "page": configuration.page,
         "problems": list(configuration.problems),
+        "warnings": list(configuration.warnings),
     }
 
 

@@ -36,20 +36,44 @@ def adopt_orphans() -> bool:
 
 
 def psutil() -> Any:
-    """The module psutil; None where it is not installed."""
+    """The module psutil; None where it is not installed, or cannot be imported without procfs."""
     try:
         import psutil as module
-    except ImportError:
+    except (ImportError, OSError, RuntimeError):
         return None
     return module
+
+
+def has_own_proc() -> bool:
+    """Whether procfs shows the process IDs of this process's PID namespace.
+
+    In a PID namespace with the procfs of another one, which a container may have, ``/proc/PID`` is another process.
+    """
+    try:
+        return os.readlink(f"{PROC}/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def has_foreign_proc() -> bool:
+    """Whether procfs is that of another PID namespace."""
+    return os.path.lexists(f"{PROC}/self") and not has_own_proc()
 
 
 def tree(root: Optional[int] = None) -> Any:
     """A sampler of the descendants of process ``root``, by default this one; None where there is no information."""
     root = os.getpid() if root is None else root
-    if os.path.exists(f"{PROC}/{root}/stat"):
+    if has_own_proc() and os.path.exists(f"{PROC}/{root}/stat"):
         return ProcTree(root)
-    return PsutilTree(root) if psutil() else None
+    module = psutil()
+    if module is None or has_foreign_proc():  # psutil reads procfs too
+        return None
+    try:
+        sampler = PsutilTree(root)
+        sampler.sample()
+    except (module.Error, OSError, RuntimeError, ValueError):  # psutil on Linux without procfs
+        return None
+    return sampler
 
 
 def _read(path: str) -> bytes:

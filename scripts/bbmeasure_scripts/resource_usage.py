@@ -74,6 +74,8 @@ def _io_of_children() -> Optional[Tuple[int, int]]:
     The counters of the process include its children, those of the thread do not.
     """
     counters = []
+    if not process_tree.has_own_proc():
+        return None
     for path in (f"{process_tree.PROC}/self/io", f"{process_tree.PROC}/self/task/{os.getpid()}/io"):
         try:
             with open(path, "rb") as file:
@@ -200,7 +202,11 @@ class _MeasuredRun:
         if self._tree is None:
             return longest
         start = time.process_time()
-        sample = self._tree.sample()
+        try:
+            sample = self._tree.sample()
+        except OSError:  # procfs was unmounted
+            self._tree = None
+            return longest
         self._peak = max(self._peak, sample.total)
         self._largest = max(self._largest, sample.largest)
         pause = min(longest, max(shortest, (time.monotonic() - self._start) / 20))
@@ -231,16 +237,24 @@ class _MeasuredRun:
             else:
                 self._orphans += 1
 
+    def _remaining(self) -> List[int]:
+        """The descendants that still run; [] where they are unknown."""
+        try:
+            members = self._tree.members() if self._tree else []
+        except OSError:
+            return []
+        return [process for process in members if process != self._command]
+
     def _usage(self, status: int, wall: float, io_before: Optional[Tuple[int, int]]) -> Usage:
         notes: List[str] = []
         io = _io_of_children()
         if io is None or io_before is None:
             notes.append("bytes read and written are unknown: this system does not count them")
         if self._tree is None:
-            notes.append("the memory of the process tree is unknown: there is neither /proc nor psutil")
+            notes.append(f"the memory of the process tree is unknown: {_why_unknown()}")
         if not self._adopts:
             notes.append("processes that outlived their parent are not counted")
-        remaining = [process for process in self._tree.members() if process != self._command] if self._tree else []
+        remaining = self._remaining()
         if remaining:
             notes.append(f"{len(remaining)} of its processes still run; their further use is not counted")
         if self._largest <= self._launcher_size * 1.25:
@@ -259,6 +273,12 @@ class _MeasuredRun:
             orphans=self._orphans + len(remaining),
             notes=tuple(notes),
         )
+
+
+def _why_unknown() -> str:
+    if process_tree.has_foreign_proc():
+        return "/proc is that of another PID namespace"
+    return "there is neither /proc nor psutil"
 
 
 def exit_status(status: int) -> int:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from bbmeasure import units, wire
 from bbmeasure.errors import MeasureError
@@ -107,6 +107,10 @@ def measure(plan: Plan, calls: bool = False) -> Timing:
     if len(values) < expected:
         notes.append(f"{len(values)} of {expected} values measured within {plan.budget:g} s (--budget)")
     call_count = _run_child(plan, {"calls": True, "quiet": True}, deadline)["calls"] if calls else None
+    modes = two_modes(values)
+    if modes is not None:
+        low, high = (units.format(mode, "s") for mode in modes)
+        notes.append(f"the values are bimodal, about {low} and {high}: their median can jump from one to the other")
     return Timing(values, loops, notes, call_count)
 
 
@@ -174,6 +178,27 @@ def deviation(values: Sequence[float]) -> float:
     """The median absolute deviation."""
     middle = statistics.median(values)
     return statistics.median([abs(value - middle) for value in values])
+
+
+def two_modes(values: Sequence[float]) -> Optional[Tuple[float, float]]:
+    """The medians of two separate groups of values; None where there is one group.
+
+    Each group has at least 3 values and a fifth of all.  Between them is a gap of more than half their distance, which
+    is more than 2 % of the median, and Ashman's D, the distance by the spread within the groups, is more than 5:
+    https://doi.org/10.1086/117248
+    """
+    ordered = sorted(values)
+    least = max(3, len(ordered) // 5)
+    found = None
+    widest = 0.02 * statistics.median(ordered)
+    for split in range(least, len(ordered) - least + 1):
+        lower, upper = ordered[:split], ordered[split:]
+        distance = statistics.mean(upper) - statistics.mean(lower)
+        spread = (statistics.pvariance(lower) + statistics.pvariance(upper)) ** 0.5
+        gap = upper[0] - lower[-1]
+        if gap > max(widest, distance / 2) and distance * 2**0.5 > 5 * spread:
+            found, widest = (statistics.median(lower), statistics.median(upper)), gap
+    return found
 
 
 def describe(name: str, taken: Timing) -> str:

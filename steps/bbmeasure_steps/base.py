@@ -51,6 +51,8 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     #: Marks a measuring step for MeasuredBuilderConfig.
     bbmeasure_measures = True
+    #: The base unit of the step's own values, where it is always the same.
+    measured_unit: Optional[str] = None
     warnOnWarnings = True
     renderables: Sequence[str] = ("series", "measureTags")
     #: The largest output that :meth:`parse` receives, in characters; a longer one is truncated.
@@ -79,6 +81,12 @@ class MeasuringStep(ShellMixin, BuildStep):
         self._parsing: Optional[tuple[ParserJob, Spool]] = None
         self._collector: Optional[StdoutCollector] = None
         self.notes: list[str] = []
+
+    @property
+    def given_unit(self) -> Optional[str]:
+        """The unit in the step's arguments."""
+        unit: Optional[str] = self._fixed_overrides["unit"]
+        return unit
 
     # ---- hooks for subclasses ------------------------------------------------------------------------------------
 

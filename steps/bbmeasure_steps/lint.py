@@ -23,6 +23,8 @@ class LintMetrics(MeasureShellCommand):
     crash is FAILURE.
     """
 
+    measured_unit = "1"
+
     @property
     def bbmeasure_derives(self) -> bool:
         """Always: ``{name}_by_category`` gets the series of ``name`` with the same suffix."""

@@ -71,18 +71,11 @@ def summary_of(captured: Sequence[CapturedRecord], most: int) -> str:
 
 
 def format_change(value: Any, previous: Any) -> str:
-    """A change for people: ``+0.8 %``, ``x12.5``, ``from 0``; an empty text where there is none."""
-    if previous == 0 and isinstance(value, float) and value != 0:
-        return "from 0"
-    change = 0.0 if value == previous == 0 else change_of(value, previous)
-    if change is None:
-        return ""
-    if abs(change) >= 10:
-        return f"x{change + 1:.3g}"
-    percent = round(change * 100, 1)
-    if percent == 0 and change != 0:
-        return f"{'+' if change > 0 else '-'}<0.1 %"
-    return f"{percent:+.3g} %" if abs(percent) < 100 else f"{percent:+.0f} %"
+    """A change for people, ``from 0`` where it is no fraction of ``previous``; an empty text where there is none."""
+    if previous == 0 and isinstance(value, float):
+        return "from 0" if value else units.format_change(0.0)
+    change = change_of(value, previous)
+    return "" if change is None else units.format_change(change)
 
 
 @dataclass

@@ -20,6 +20,7 @@ class SizeOf(ProgramStep):
 
     name = "size"
     program = "size"
+    measured_unit = "bytes"
     renderables: Sequence[str] = ("path", "exclude")
 
     def __init__(self, path: Any = None, *, exclude: Any = (), allocated: bool = False, **kwargs: Any) -> None:

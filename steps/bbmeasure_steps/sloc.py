@@ -28,6 +28,7 @@ class SLOCCount(ProgramStep):
 
     name = "sloc"
     program = "sloc"
+    measured_unit = "1"
     renderables: Sequence[str] = ("path", "exclude")
 
     def __init__(self, path: Any = ".", tool: str = "auto", *, exclude: Any = (), **kwargs: Any) -> None:

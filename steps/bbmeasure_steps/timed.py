@@ -31,6 +31,7 @@ class TimedPythonFunction(ProgramStep):
 
     name = "timed_function"
     program = "timefunc"
+    measured_unit = "s"
     renderables = ("function", "args", "kwargs", "setup")
 
     def __init__(

@@ -51,7 +51,8 @@ class Ask(BuildStep):
         self.finished(0)
 
 add(MeasuredBuilderConfig(name='ask', slavenames=['bot'], factory=factory(Ask())))
-c['schedulers'].append(Try_Userpass(name='try', builderNames=['first'], port='tcp:TRYPORT:interface=127.0.0.1', userpass=[('dev', 'trypw')]))
+c['schedulers'].append(Try_Userpass(name='try', builderNames=['first'], userpass=[('dev', 'trypw')],
+                                    port='tcp:TRYPORT:interface=127.0.0.1'))
 c['status'].append(InfluxDBInstance(url='URL', database='bb', trackBuildTimes=True, trackStepTimes=True))
 """
 
@@ -107,7 +108,8 @@ def test_durations_have_their_result(built):
     assert steps["compile"]["result"] == steps["nothing"]["result"] == "success"
     tracked = {row["value"] for row in rows(built[1], "first.compile")}
     assert steps["compile"]["value"] in tracked
-    assert rows(built[1], "build_duration")[0]["value"] >= 0.2
+    builds = [row["value"] for row in rows(built[1], "build_duration") if row["builder"] == "first"]
+    assert min(builds) >= 0.2
 
 
 def test_a_property_is_a_number(built):
@@ -136,7 +138,7 @@ def test_getters_ask_the_server(built):
 
 
 def test_metadata(built):
-    found = built[1].rows("SELECT kind, unit, better, builder, \"series\" FROM bbmeasure_series", "bb")
+    found = built[1].rows('SELECT kind, unit, better, builder, "series" FROM bbmeasure_series', "bb")
     by_series = {row["series"]: (row["kind"], row["unit"], row["better"]) for row in found if row["builder"] == "first"}
     assert by_series["wheel_size"] == ("size", "bytes", "lower")
     assert by_series["build_duration"] == ("duration", "s", "lower")
@@ -151,7 +153,7 @@ def test_an_export_is_what_was_captured_live(built):
     live = {
         (name, row["time"], row["value"])
         for name in series
-        for row in influxd.rows(f'SELECT value FROM "{name}" WHERE build < 2 AND builder = \'first\'', "bb")
+        for row in influxd.rows(f"SELECT value FROM \"{name}\" WHERE build < 2 AND builder = 'first'", "bb")
     }
     assert exported == live
     assert len(live) == 2 * (1 + 5 + 1 + 1)

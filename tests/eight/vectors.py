@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure import records, units, wire
-from bbmeasure.capture.identity import identity_time, point_of, time_offset
 from bbmeasure.capture.identity import Value as CapturedValue
+from bbmeasure.capture.identity import identity_time, point_of, time_offset
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import BuildContext, SeriesInfo
 from bbmeasure.records import Direction, Kind, Record
@@ -44,11 +44,15 @@ HOSTILE = (
 )
 
 QUANTITIES = (
-    ("42", "42\n", " 1.5 MiB ", "12.5 ms", "85 %", "1_024", "1__0", "1,000", "-0", "-0.0 s", "+3 s", ".5h", "5.")
-    + ("1e308 PB", "1e-320 ns", "0x10", "nan", "inf", "12 1", "12 apples", "3 {request}", "3 {request}/min", "3 {\U0001f600}", "3 {a b}")
-    + ("\u0664\u0662", "7 \u00b5s", "7 \u03bcs", "20 \u00b0C", "", "   ", "1 2", "9" * 400, "9" * 401, "1\u00a0s")
-    + ("\x1c5", "8 bits", "1e400", "1E5kB/s", "1 s s", "{x}", "3 {" + "x" * 60 + "}", "3 {" + "x" * 61 + "}", "100 percent", "4 counts")
+    *("42", "42\n", " 1.5 MiB ", "12.5 ms", "85 %", "1_024", "1__0", "1,000", "-0", "-0.0 s", "+3 s", ".5h", "5."),
+    *("1e308 PB", "1e-320 ns", "0x10", "nan", "inf", "12 1", "12 apples", "3 {request}", "3 {request}/min"),
+    *("3 {\U0001f600}", "3 {a b}", "\u0664\u0662", "7 \u00b5s", "7 \u03bcs", "20 \u00b0C", "", "   ", "1 2", "9" * 400),
+    *("9" * 401, "1\u00a0s", "\x1c5", "8 bits", "1e400", "1E5kB/s", "1 s s", "{x}", "3 {" + "x" * 60 + "}"),
+    *("3 {" + "x" * 61 + "}", "100 percent", "4 counts"),
 )
+
+#: Base units in which values are formatted.
+FORMATTED = ("s", "bytes", "bytes/s", "1/s", "{request}", "{request}/s", "Cel")
 
 LINES = (
     '{"v":1,"name":"a","value":12.5,"unit":"ms","better":"lower","tags":{"target":"core"}}',
@@ -157,7 +161,8 @@ def _quantities() -> Iterator[dict[str, Any]]:
 
 
 def _formats() -> Iterator[dict[str, Any]]:
-    for unit, kind in (("s", ""), ("bytes", ""), ("bytes/s", ""), ("1", "ratio"), ("1", "count"), ("{request}", ""), ("{request}/s", ""), ("Cel", "")):
+    units_and_kinds = [("1", "ratio"), ("1", "count"), *((unit, "") for unit in FORMATTED)]
+    for unit, kind in units_and_kinds:
         for value in (0.0, 1.0, -0.0, 1e-9, 0.5, 0.9999, 999.5, 1000.0, 123456.789, 1e14, 1e15, -42.0, 1.5e300):
             yield {"value": value, "unit": unit, "kind": kind, "expected": units.format(value, unit, kind)}
 

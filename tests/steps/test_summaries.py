@@ -24,10 +24,12 @@ from tests.steps.case import StepTestCase
         (0.5, 1.0, "-50 %"),
         (1.0, 1.0, "+0 %"),
         (0.0, 0.0, "+0 %"),
-        (1.0001, 1.0, "+<0.1 %"),
-        (0.9999, 1.0, "-<0.1 %"),
+        (1.0001, 1.0, "<0.1 %"),
+        (0.9999, 1.0, "<0.1 %"),
+        (0.9, 1.0, "-10 %"),
+        (1.0994, 1.0, "+9.9 %"),
         (2.2304, 1.0, "+123 %"),
-        (12.5, 1.0, "x12.5"),
+        (12.5, 1.0, "+1\u202f150 %"),
         (5.0, 0.0, "from 0"),
         (-5.0, 0.0, "from 0"),
         (5.0, None, ""),
@@ -36,7 +38,7 @@ from tests.steps.case import StepTestCase
     ],
 )
 def test_a_change(value: Any, previous: Any, expected: str) -> None:
-    """A change is a percentage with one decimal, a factor from ten on; a value other than 0 after 0 is one too."""
+    """A change is a percentage with one decimal, none from ten on; a value other than 0 after 0 is one too."""
     assert format_change(value, previous) == expected
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bbmeasure import times
 from bbmeasure.cli import config, output
 from bbmeasure.cli.sources import UrlSource
+from bbmeasure.records import canonical_series
 from bbmeasure.storage.sqlite.journal import JournalReader
+
+#: What to do about refused points.
+REFUSED = "correct what it refuses, then queue the points again: bbmeasure ship --master DIR --sink NAME --from TIME"
+#: Seconds for which refused points are a problem.
+REFUSED_FOR = 7 * 86400.0
+#: The most refused points that are counted.
+MAX_REFUSED = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +49,12 @@ def _check_running(url: str) -> dict[str, Any]:
     answer = UrlSource(url).get("health", {})
     parts = [*answer.get("stores", ()), *answer.get("sinks", ())]
     problems = [f"{part.get('name')}: {part['last_error']}" for part in parts if part.get("last_error")]
+    for sink in answer.get("sinks", ()):
+        refused = sink.get("counters", {}).get("refused")
+        if refused:
+            problems.append(
+                f"{sink.get('name')}: its server refused {refused} points since the master started; {REFUSED}"
+            )
     return {**answer, "problems": problems}
 
 
@@ -54,7 +70,11 @@ def _check_config(master: Path) -> dict[str, Any]:
         "journal": journal["path"],
         "series": journal["series"],
         "servers": servers,
-        "problems": [*journal["problems"], *(problem for server in servers for problem in server["problems"])],
+        "problems": [
+            *found["warnings"],
+            *journal["problems"],
+            *(problem for server in servers for problem in server["problems"]),
+        ],
     }
 
 
@@ -70,7 +90,8 @@ def _check_servers(master: Path, found: Mapping[str, Any]) -> list[dict[str, Any
 def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     """Whether the journal can be read, and problems with tracked names and exporters.
 
-    A tracked name is a problem if it has no value though its builder has been measured.  An exporter is a problem if
+    A tracked name is a problem if it has no value though its builder has been measured.  It is none if the journal has
+    a series of its own name, from before it was tracked with ``series=``.  An exporter is a problem if
     points are queued for it and no instance ships them.  A step that does not exist is already an error when the
     configuration is read.
     """
@@ -81,11 +102,13 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
         return {"path": str(path), "series": 0, "problems": []}
     with JournalReader(path) as reader:
         known = {info.name: info for info in reader.series()}
-        problems = [*_abandoned_sinks(reader, {instance["name"] for instance in found["instances"]})]
+        names = {instance["name"] for instance in found["instances"]}
+        problems = [*_abandoned_sinks(reader, names), *_refusing_sinks(reader, names, time.time())]
     builders = {builder for info in known.values() for builder in info.builders}
     for track in found["tracked"]:
         may_be_misspelt = track["what"] in ("property", "statistic") and track["known"]
-        if may_be_misspelt and track["builder"] in builders and track["series"] not in known:
+        names_in_journal = {canonical_series(track["series"]), canonical_series(track["subject"])}
+        if may_be_misspelt and track["builder"] in builders and names_in_journal.isdisjoint(known):
             problems.append(
                 f"builder {track['builder']}: {track['what']} {track['subject']!r} has no value yet; misspelt?"
             )
@@ -99,6 +122,19 @@ def _abandoned_sinks(reader: JournalReader, instances: set[str]) -> Iterator[str
             f"sink {name}: no instance has that name, but points are queued for it ({reader.backlog(name).count}); "
             f"to discard them: bbmeasure ship --master DIR --sink {name} --detach"
         )
+
+
+def _refusing_sinks(reader: JournalReader, instances: set[str], now: float) -> Iterator[str]:
+    """The problems of exporters whose server refused points lately."""
+    since = times.nanoseconds(now - REFUSED_FOR)
+    for name in sorted({*reader.exporters()} & instances):
+        letters = [letter for letter in reader.dead_letters(name, MAX_REFUSED) if letter.time >= since]
+        if letters:
+            newest = letters[0]
+            yield (
+                f"sink {name}: its server refused {len(letters)} points within a week, the last one of "
+                f"{newest.point.series}: {newest.reason}; {REFUSED.replace('NAME', name)}"
+            )
 
 
 def _format_problems(problems: Sequence[str]) -> list[str]:

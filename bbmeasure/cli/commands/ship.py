@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure import times
-from bbmeasure.cli import arguments, config, moved_points, output
+from bbmeasure.cli import arguments, config, confirmation, moved_points, output
 from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
 from bbmeasure.export.metadata import is_valid_series
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--drain", action="store_true", help="ship what waits; a master may run beside")
     parser.add_argument("--detach", action="store_true", help="drop the queue of a sink that is no longer configured")
+    confirmation.add_yes(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
@@ -56,6 +57,9 @@ def run(options: argparse.Namespace) -> int:
         sink = _find_sink(journal, options.sink)
         result: dict[str, Any] = {"sink": sink, "queued": 0, "shipped": 0, "refused": 0, "dropped": 0}
         if options.detach:
+            if not _may_detach(journal, sink, path, options):
+                print("nothing was dropped")
+                return 1
             result["dropped"] = journal.backlog(sink).count
             journal.detach_exporter(sink)
             result["waiting"] = 0
@@ -67,6 +71,24 @@ def run(options: argparse.Namespace) -> int:
             result["waiting"] = journal.backlog(sink).count
     print(json.dumps(result) if options.json else _format(result))
     return 0
+
+
+def _may_detach(journal: Journal, sink: str, path: Path, options: argparse.Namespace) -> bool:
+    """Whether the queue of a sink may be dropped.
+
+    A confirmation is needed unless a configuration without that sink was read.
+    """
+    count = journal.backlog(sink).count
+    folder = options.master or path.parent
+    try:
+        names = {exporter.name for exporter in config.read_exporters(folder)}
+    except StorageError as error:
+        why = f"whether it is configured is unknown: {output.clean(str(error), 200)}"
+    else:
+        if sink not in names:
+            return True
+        why = "it is configured, and the master queues points for it again when it starts"
+    return confirmation.is_confirmed(options, f"drop {count} waiting points of {output.clean(sink)} ({why})")
 
 
 def _queue(journal: Journal, sink: str, since: int, options: argparse.Namespace) -> dict[str, Any]:

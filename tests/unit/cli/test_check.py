@@ -72,7 +72,7 @@ def test_all_checks_pass(influxd: Influxd) -> None:
         (
             {"username": "both", "password": SECRET, "database": "missing"},
             "write",
-            "allowed; the database does not exist",
+            "missing does not exist, so nothing can be written",
         ),
         ({"username": "both", "password": SECRET, "database": "elsewhere"}, "write", "403"),
         ({"username": "both", "password": SECRET, "retention_policy": "week"}, "retention", "week does not exist"),
@@ -82,7 +82,23 @@ def test_all_checks_pass(influxd: Influxd) -> None:
         (
             {"username": "both", "password": SECRET, "database": "new", "create_database": True},
             "database",
+            "new does not exist or is not visible to this user, who may not create it; got ['t']; correct database=, or "
+            'create it as an administrator: CREATE DATABASE "new"',
+        ),
+        (
+            {"username": "both", "password": SECRET, "database": "new", "create_database": True},
+            "write",
+            "new does not exist, so nothing can be written",
+        ),
+        (
+            {"username": "admin", "password": "secret", "database": "new", "create_database": True},
+            "database",
             "creates it",
+        ),
+        (
+            {"username": "admin", "password": "secret", "database": "new", "create_database": True},
+            "write",
+            "allowed; the database does not exist yet",
         ),
         (
             {"username": "admin", "password": "secret", "database": "missing"},
@@ -266,6 +282,7 @@ def test_output_without_json(master: Path, influxd: Influxd, monkeypatch: Any, c
             "journal": "bbmeasure.sqlite",
             "page": True,
             "problems": [],
+            "warnings": [],
         },
     )
     assert main.main(["check", "--master", str(master)]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,67 @@ print("a master.cfg that prints")
         assert run("ship", "--journal", tmp_path / "other.sqlite", "--sink", "former", "--detach").status == 0
         assert run("check", "--master", tmp_path).status == 1  # misspelt, as before
         assert "former" not in run("check", "--master", tmp_path).out
+
+    def test_settings_without_effect(self, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A dashboard of no builder, a unit that no value has, and a page that was not built are problems."""
+        config = self.CONFIG.replace(
+            "util.SQLiteInstance(path=",
+            "util.GrafanaInstance(url='https://g.example.org', dashboards={'frist': '/d/a', 'first': '/d/b'}), "
+            "util.SQLiteInstance(path=",
+        ).replace(
+            'name="compile", command=["make"]),',
+            'name="compile", command=["make"]),\n'
+            '    steps.SizeOf(name="archive", path="a", unit="ms"), steps.SizeOf(name="wheel", path="w", unit="MiB"),\n'
+            '    steps.TimedPythonFunction(name="parse", function="a:b"), steps.SLOCCount(name="lines", unit="count"),\n'
+            '    steps.LintMetrics(name="lint", tool="ruff", command=["ruff"]),',
+        )
+        config = config.replace('b.trackCustomStep("sizes")', 'b.trackCustomStep("parse", "lint", unit="bytes")')
+        config += "c['www'] = {'port': 0, 'plugins': {'bbmeasure': {}}}\n"
+        config += "from bbmeasure.master.www.plugin import MeasurementsPage\nMeasurementsPage.is_built = False\n"
+        self.write(tmp_path, config)
+        result = run("check", "--master", tmp_path, "--json")
+        assert result.status == 1
+        for problem, words in zip(
+            result.json["problems"],
+            (
+                "page: it was not built when bbmeasure was installed",
+                "GrafanaInstance: dashboards['frist']: no builder has that name; expected one of first",
+                "builder first: step 'archive': unit 'ms': every value is refused, as the step measures in bytes",
+                "builder first: trackCustomStep('parse'): unit 'bytes': every value is refused, as the step measures",
+                "builder first: trackCustomStep('lint'): unit 'bytes': every value is refused, as the step measures",
+            ),
+        ):
+            assert words in problem
+        assert len(result.json["problems"]) == 5
+
+    def test_a_property_of_which_the_journal_has_values(self, tmp_path: Path, run: Run) -> None:
+        """It is not misspelt: under its own name before it got ``series=``, or under the name that a server stores."""
+        config = self.CONFIG.replace(
+            'b.trackProperties("warnings-count", "warnings-cuont")',
+            'b.trackProperties("warnings-count", series="compile_warnings")\n'
+            r'b.trackProperties("build\\path")',
+        )
+        self.write(tmp_path, config)
+        with Journal(tmp_path / "other.sqlite") as journal:
+            journal.write([point(1, 3.0, "warnings-count"), point(1, 3.0, "build_path")])
+        result = run("check", "--master", tmp_path, "--json")
+        assert (result.status, result.json["problems"]) == (0, [])
+
+    def test_a_sink_that_refuses_points(self, tmp_path: Path, run: Run) -> None:
+        """Points that its server refused within a week are a problem, with its reason; older ones are not."""
+        sink = "util.VictoriaMetricsInstance(url='http://127.0.0.1:1', name='vm')"
+        self.write(tmp_path, self.CONFIG.replace("util.SQLiteInstance(path=", f"{sink}, util.SQLiteInstance(path="))
+        week = 7 * 86400
+        for age, count in ((week + 60, 0), (week - 60, 2)):
+            with Journal(tmp_path / "other.sqlite", clock=lambda age=age: time.time() - age) as journal:
+                journal.attach_exporter("vm")
+                items = [point(1, 3.0, "wheel_size"), point(2, 3.0, "wheel_size")]
+                journal.write([*items, point(3, 3.0, "warnings-count"), point(3, 3.0, "warnings-cuont")])
+                (*_, (last, _)) = journal.pending("vm", 100)
+                journal.acknowledge("vm", last, [(item, "partial write: field type conflict") for item in items])
+            problems = [one for one in run("check", "--master", tmp_path, "--json").json["problems"] if "sink" in one]
+            assert len(problems) == bool(count)
+        assert problems[0].startswith(
+            "sink vm: its server refused 2 points within a week, the last one of wheel_size: partial write: field type"
+        )
+        assert problems[0].endswith("bbmeasure ship --master DIR --sink vm --from TIME")

@@ -223,6 +223,14 @@ class TestForget:
         assert (result.status, self.series(folder)) == (0, ["compiler", "load"])
         assert "5 points removed" in result.out
 
+    def test_json_needs_yes(self, folder: Path, run: Run) -> None:
+        """``--json`` never asks: without ``--yes`` nothing is removed."""
+        result = run("forget", "size", "--master", folder, "--json")
+        assert (result.status, result.json) == (2, {"message": "remove 5 points of size: expected --yes"})
+        assert "size" in self.series(folder)
+        result = run("forget", "size", "--master", folder, "--json", "--yes")
+        assert (result.status, result.json) == (0, {"series": "size", "removed": 5})
+
     def test_yes_skips_the_confirmation(self, folder: Path, run: Run) -> None:
         """``--yes`` removes at once; ``--journal`` is enough to name the journal."""
         assert run("forget", "size", "--yes", "--journal", folder / "bbmeasure.sqlite").status == 0

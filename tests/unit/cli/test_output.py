@@ -28,7 +28,7 @@ def test_format_value(value: object, unit: str, kind: str, text: str) -> None:
     assert output.format_value(value, unit, kind) == text
 
 
-@pytest.mark.parametrize(("change", "text"), [(None, "\u2013"), (0.008, "+0.8 %"), (-0.5, "-50.0 %"), (0.0, "+0.0 %")])
+@pytest.mark.parametrize(("change", "text"), [(None, "\u2013"), (0.008, "+0.8 %"), (-0.5, "-50 %"), (0.0, "+0 %")])
 def test_format_change(change: float | None, text: str) -> None:
     """A change is a percentage with its sign."""
     assert output.format_change(change) == text
@@ -89,5 +89,5 @@ def test_a_table_without_rows_has_its_head() -> None:
 def test_overview_row() -> None:
     """A row has a cell for each column; a missing value is a dash."""
     row = output.overview_row("size", "bytes", "size", {"last": 2048.0, "average": 1024.0}, 0.5)
-    assert row == ["size", "2 KiB", "+50.0 %", "1 KiB", "\u2013", "\u2013", "\u2013"]
+    assert row == ["size", "2 KiB", "+50 %", "1 KiB", "\u2013", "\u2013", "\u2013"]
     assert len(row) == len(output.OVERVIEW)

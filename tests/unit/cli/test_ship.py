@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.journal import Journal
 from tests.servers import Influxd, VictoriaMetrics, free_port
-from tests.unit.cli.masters import NOW, SECRET, points, run_json
+from tests.unit.cli.masters import NOW, SECRET, configure, points, run_json
 
 
 @pytest.fixture
@@ -122,13 +124,42 @@ def test_a_missing_database_is_created(master: Path, influxd: Influxd, ships_to:
 
 
 def test_detach_drops_the_queue(master: Path, capsys: Any) -> None:
-    """The queue of the sink is dropped, and its points are counted."""
+    """The queue of a sink that is not configured is dropped, and its points are counted."""
+    configure(master, "SQLiteInstance()")
     status, done = run_json(capsys, "ship", "--master", master, "--detach")
     assert (status, done["dropped"], done["waiting"]) == (0, 10, 0)
     _, health = run_json(capsys, "health", "--master", master)
     assert health["sinks"] == []
     assert main.main(["health", "--master", str(master)]) == 0
     assert "nothing is shipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argument", ["--master", "--journal"])
+def test_a_configured_sink_is_detached_after_a_confirmation(
+    master: Path, argument: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Without --yes or an answer of yes nothing is dropped; --json never asks."""
+    configure(master, 'InfluxDBInstance(url="http://127.0.0.1:1", database="t")')
+    detach = ["ship", argument, str(master if argument == "--master" else master / "bbmeasure.sqlite"), "--detach"]
+    status, error = run_json(capsys, *detach)
+    assert (status, error["message"][:50]) == (2, "drop 10 waiting points of InfluxDBInstance (it is ")
+    assert error["message"].endswith("expected --yes")
+    for answer in ("", "n\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        assert main.main(detach) == 1
+        assert "nothing was dropped" in capsys.readouterr().out
+    assert run_json(capsys, "ship", "--master", master)[1]["waiting"] == 10
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert main.main(detach) == 0
+    assert "10 points dropped" in capsys.readouterr().out
+
+
+def test_without_a_configuration_detach_asks(master: Path, capsys: Any) -> None:
+    """Whether the sink is configured is unknown then: only --yes drops its points."""
+    status, error = run_json(capsys, "ship", "--master", master, "--detach")
+    assert status == 2
+    assert "whether it is configured is unknown" in error["message"]
+    assert run_json(capsys, "ship", "--master", master, "--detach", "--yes")[1]["dropped"] == 10
 
 
 def test_invalid_arguments(master: Path, influxd: Influxd, ships_to: Any, capsys: Any) -> None:

@@ -206,7 +206,8 @@ def check_processes(content: bytes) -> None:
             put(f"{name}/stat", stat)
             put(f"{name}/statm", statm)
             listed.add(name)
-        with mock.patch.object(process_tree, "PROC", folder):
+        own = mock.patch.object(process_tree, "has_own_proc", return_value=True)
+        with mock.patch.object(process_tree, "PROC", folder), own:
             _check_tree(listed)
             moved = resource_usage._io_of_children()
             assert moved is None or all(isinstance(number, int) for number in moved)

@@ -324,3 +324,42 @@ def test_a_process_that_is_gone_has_no_parent_and_no_memory():
     assert process_tree.parent_of("999999999") == ""
     process_tree.kill(999999999)
     assert process_tree.ProcTree(os.getpid())._resident(999999999) == 0
+
+
+def unshared(folder, *options, command=("sh", "-c", "echo ran; exit 3")):
+    """Run a command under the name ``x`` in namespaces of its own."""
+    return programs.execute(["unshare", "-r", *options, *RUN, *command], folder)
+
+
+def test_the_procfs_of_another_namespace_is_not_used(tmp_path):
+    """In a PID namespace with a foreign procfs the processes of others are not measured, with a message."""
+    done = unshared(tmp_path, "-p", "-f", command=[PYTHON, "-c", "x = b'x' * 60_000_000"])
+    assert done.status == 0, done.stderr
+    assert set(done.records) == NAMES - {"x_tree_rss", "x_read", "x_written"}
+    assert 60e6 < done.records["x_max_rss"].value < 200e6
+    assert "orphan" not in done.stderr
+    assert "tree is unknown: /proc is that of another PID namespace" in done.stderr
+
+
+@pytest.mark.parametrize("hidden", ["", "--hide-psutil"])
+def test_without_procfs_the_command_is_run(hidden, tmp_path):
+    """Without procfs, with psutil and without, the command runs, and what is unknown is left out with a message."""
+    path = tmp_path / "psutil.py"
+    if hidden:
+        path.write_text("raise ImportError\n")
+    mounted = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    done = programs.execute(
+        ["unshare", "-r", "-m", *mounted, *RUN, "sh", "-c", "echo ran; exit 3"],
+        tmp_path,
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    )
+    assert (done.status, done.stdout) == (3, "ran\n"), done.stderr
+    assert set(done.records) == NAMES - {"x_tree_rss", "x_read", "x_written"}
+    assert "tree is unknown: there is neither /proc nor psutil" in done.stderr
+
+
+def test_a_procfs_that_disappears_ends_the_samples(monkeypatch):
+    """Where procfs is unmounted during the run, the command is still measured."""
+    monkeypatch.setattr(process_tree.ProcTree, "sample", lambda _: (_ for _ in ()).throw(FileNotFoundError(2, "")))
+    usage = resource_usage.measure(["sh", "-c", "sleep 0.2; exit 4"])
+    assert (usage.status, usage.tree_rss) == (4, None)

@@ -108,7 +108,7 @@ CASES = [
     # templates with code, strings and templates within
     (
         "TypeScript",
-        5,
+        6,
         "let a = `${b.map(c => `/* ${c} */`)}\n// text\n`;\nlet d = `${ /* e\n f */ g }`;\n// h\nlet i;\n",
     ),
     ("JavaScript", 2, "let a = `${{b: '}'}['b']} /*`;\nlet c;\n/* d */\n"),
@@ -162,8 +162,10 @@ CASES = [
     (
         "Vue",
         8,
-        "<template>\n<!-- a -->\n// b\n</template>\n"
-        "<script lang='ts'>\n// c\n/* d */\ne\n</script>\n<style>\n</style>\n",
+        (
+            "<template>\n<!-- a -->\n// b\n</template>\n"
+            "<script lang='ts'>\n// c\n/* d */\ne\n</script>\n<style>\n</style>\n"
+        ),
     ),
     ("Svelte", 4, "<script>\nlet a = '<!--'; // b\n// c\n</script>\n<p>-->\n"),
     ("HTML", 5, "<!-- <script> -->\n<SCRIPT>\n/* a */ b\n</SCRIPT>\n<script type='text/x-template'>\n// c\n<!-- d -->"),

@@ -421,3 +421,29 @@ def test_no_temporary_file_is_left(project, tmp_path):
     timed("exits", folder=project, TMPDIR=str(folder))
     timed("never", "--timeout=0.3", folder=project, TMPDIR=str(folder))
     assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "modes"),
+    [
+        ([1.0, 1.01, 1.02, 1.0, 1.3, 1.31, 1.3, 1.32], (1.005, 1.305)),
+        ([1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06, 1.07], None),
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0], None),
+        ([1.0, 1.0, 1.0, 1.01, 1.01, 1.01], None),
+        ([1.0, 2.0], None),
+        ([1.0] * 8, None),
+    ],
+)
+def test_two_modes(values, modes):
+    """Two groups of values with a gap are two modes; a trend, one outlier and a difference of 1 % are one."""
+    found = timefunc.two_modes(values)
+    assert found == (None if modes is None else pytest.approx(modes))
+
+
+def test_bimodal_values_are_noted(project):
+    """A function that is slow in every second call has a message with both times."""
+    code = "import time\ncalls = []\ndef f():\n    calls.append(1)\n    time.sleep(0.01 + len(calls) % 2 * 0.2)\n"
+    (project / "alternates.py").write_text(code)
+    options = ["--processes=1", "--values=8", "--loops=1"]
+    done = programs.program("timefunc", "alternates:f", *options, folder=project)
+    assert "the values are bimodal, about" in done.stderr

@@ -84,7 +84,7 @@ export function formatValue(value: number | string | null | undefined, unit = "1
   if (kind === "ratio" && unit === "1") {
     return `${digits(value * 100)} %`;
   }
-  return unit === "1" ? digits(value) : `${digits(value)} ${unit.replace(/^[{}]+|[{}]+$/g, "")}`;
+  return unit === "1" ? digits(value) : `${digits(value)} ${unitName(unit)}`;
 }
 
 /** The display name of a unit: empty for plain numbers, without braces. */
@@ -92,7 +92,7 @@ export function unitName(unit: string, kind = ""): string {
   if (unit === "1") {
     return kind === "ratio" ? "%" : "";
   }
-  return unit.replace(/^[{}]+|[{}]+$/g, "");
+  return unit === "Cel" ? "\u00b0C" : unit.replace(/[{}]/g, "");
 }
 
 /** A fraction as a signed percentage: `+0.8 %`, `−12 %`, `±0 %`, `<0.1 %`. */
