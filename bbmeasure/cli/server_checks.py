@@ -95,7 +95,8 @@ def _check_database(client: BlockingClient, report: _Report, exporter: ExporterC
             report.problem(
                 "database",
                 f"{server.database} does not exist or is not visible to this user, who may not create it; got {names}; "
-                f"correct database=, or create it as an administrator: {influxql.create_database(server.database).text}",
+                "correct database=, or create it as an administrator: "
+                + influxql.create_database(server.database).text,
             )
         rows = client.query(f"SHOW RETENTION POLICIES ON {influxql.identifier(server.database)}")
     except StorageError as error:

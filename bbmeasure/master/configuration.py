@@ -34,8 +34,8 @@ _DATABASE = "sqlite:///state.sqlite"
 class Configured:
     """The configuration of bbmeasure: plans by builder, the union of all switches, the journal and the database.
 
-    ``database`` is None where its URL is a secret that only the master can render.  ``warnings`` are about settings that
-    Buildbot accepts and that have no effect.
+    ``database`` is None where its URL is a secret that only the master can render.  ``warnings`` are about settings
+    that Buildbot accepts and that have no effect.
     """
 
     instances: tuple[dict[str, str], ...] = ()

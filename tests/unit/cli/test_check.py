@@ -82,8 +82,10 @@ def test_all_checks_pass(influxd: Influxd) -> None:
         (
             {"username": "both", "password": SECRET, "database": "new", "create_database": True},
             "database",
-            "new does not exist or is not visible to this user, who may not create it; got ['t']; correct database=, or "
-            'create it as an administrator: CREATE DATABASE "new"',
+            (
+                "new does not exist or is not visible to this user, who may not create it; got ['t']; "
+                'correct database=, or create it as an administrator: CREATE DATABASE "new"'
+            ),
         ),
         (
             {"username": "both", "password": SECRET, "database": "new", "create_database": True},

@@ -110,7 +110,8 @@ print("a master.cfg that prints")
             'name="compile", command=["make"]),',
             'name="compile", command=["make"]),\n'
             '    steps.SizeOf(name="archive", path="a", unit="ms"), steps.SizeOf(name="wheel", path="w", unit="MiB"),\n'
-            '    steps.TimedPythonFunction(name="parse", function="a:b"), steps.SLOCCount(name="lines", unit="count"),\n'
+            '    steps.TimedPythonFunction(name="parse", function="a:b"),\n'
+            '    steps.SLOCCount(name="lines", unit="count"),\n'
             '    steps.LintMetrics(name="lint", tool="ruff", command=["ruff"]),',
         )
         config = config.replace('b.trackCustomStep("sizes")', 'b.trackCustomStep("parse", "lint", unit="bytes")')
