@@ -16,8 +16,8 @@ from bbmeasure.errors import ParseError
 from bbmeasure.units import excerpt
 
 #: The limits of objects and lists, and of commas, which bound the memory of a decoded document.
-MAX_CONTAINERS = 1_000_000
-MAX_COMMAS = 3_000_000
+MAX_CONTAINERS = 3_000_000
+MAX_COMMAS = 16_000_000
 #: How many lines that may start a document are tried, where other output precedes it.
 MAX_CANDIDATES = 5
 

@@ -14,7 +14,7 @@ from bbmeasure.errors import ParseError
 from bbmeasure.units import excerpt
 
 MAX_DEPTH = 100
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 4_000_000
 #: The size of the pieces that are passed to expat, which parses an unfinished attribute again for each piece.
 _PIECE_SIZE = 256 * 1024
 

@@ -64,7 +64,7 @@ def test_row(visit):
     expect(row.locator(".bbm-cell-value")).to_have_text("77.1 %")
     change = row.locator(".bbm-change")
     expect(change).to_have_attribute("data-assessment", "worse")
-    expect(change).to_contain_text("−2.4 %")
+    expect(change).to_contain_text("-2.4 %")
     assert len(re.findall("[ML]", row.locator(".bbm-spark path").get_attribute("d"))) == len(points)
 
 

@@ -47,7 +47,7 @@ def test_changes_are_assessed_by_direction(visit, site, measured):
     page = visit.go(_route(measured))
     expect(_row(page, "build_size")).to_contain_text("1.81 MiB")
     expect(_row(page, "build_size")).to_contain_text("1.91 MiB")
-    assessments = {"build_size": ("better", "−5.0 %"), "coverage": ("worse", "−5.0 %"), "same": ("same", "±0 %")}
+    assessments = {"build_size": ("better", "-5.0 %"), "coverage": ("worse", "-5.0 %"), "same": ("same", "+0 %")}
     for series, (assessment, text) in assessments.items():
         change = _row(page, series).locator(".bbm-change")
         expect(change).to_have_attribute("data-assessment", assessment)

@@ -56,6 +56,12 @@ def test_values_read_the_same_on_the_page_and_on_the_command_line() -> None:
         assert units.format(value, unit, kind) == text, (value, unit, kind)
 
 
+def test_changes_read_the_same_on_the_page_and_on_the_command_line() -> None:
+    """Page and command line format a change alike; the page's tests use the same cases."""
+    for change, text in json.loads((WWW / "tests" / "change_cases.json").read_text(encoding="utf-8")):
+        assert units.format_change(change) == text, change
+
+
 def test_lock_names_no_registry() -> None:
     """The lock file pins versions and checksums, but no registry."""
     lock = json.loads((WWW / "package-lock.json").read_text(encoding="utf-8"))

@@ -60,4 +60,9 @@ describe("a change", () => {
     ] as const;
     expect([...rows].sort(bySeverity).map(row => row.change)).toEqual([0.3, 0.1, -0.5, null]);
   });
+
+  test("from 0 is larger than every other", () => {
+    const rows = [{assessment: "worse", change: 5}, {assessment: "worse", change: null}, {assessment: "same", change: null}] as const;
+    expect([...rows].sort(bySeverity)).toEqual([rows[1], rows[0], rows[2]]);
+  });
 });

@@ -85,8 +85,8 @@ def test_empty_output_of_linters(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_too_long_a_text_is_refused_before_it_is_read(name):
-    """A text of more than 16 Mi characters is a ParseError."""
-    with pytest.raises(ParseError, match="16777217 characters: expected at most 16777216"):
+    """A text of more than 64 Mi characters is a ParseError."""
+    with pytest.raises(ParseError, match="67108865 characters: expected at most 67108864"):
         adapters.find(name).parse(" " * (adapters.LONGEST_TEXT + 1))
 
 

@@ -54,10 +54,7 @@ export const Change = ({before, after, change, better, unit, kind}: ChangeProps)
   }
   const up = (after as number) > (before as number);
   const arrow = assessment === "same" ? "=" : up ? "▲" : "▼";
-  const difference = (after as number) - (before as number);
-  const text = change === null && difference !== 0
-    ? `${difference > 0 ? "+" : "−"}${formatValue(Math.abs(difference), unit, kind)}`
-    : formatChange(change ?? 0);
+  const text = before === 0 && after !== 0 ? "from 0" : formatChange(assessment === "same" ? 0 : change);
   return (
     <span className={`bbm-change bbm-${assessment}`} data-assessment={assessment}
           title={`before: ${formatValue(before, unit, kind)}`}>

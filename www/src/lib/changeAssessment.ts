@@ -20,8 +20,16 @@ export function assessChange(
   return (after < before) === (better === "lower") ? "better" : "worse";
 }
 
+type Assessed = {assessment: Assessment; change: number | null};
+
+/** The size of a change; a change from 0 is no fraction, and larger than every other. */
+function size({assessment, change}: Assessed): number {
+  const isChange = assessment === "worse" || assessment === "better" || assessment === "neutral";
+  return Math.abs(change ?? (isChange ? Number.MAX_VALUE : 0));
+}
+
 /** Order of rows: worse, better, others; within each the largest change first. */
-export function bySeverity<Row extends {assessment: Assessment; change: number | null}>(a: Row, b: Row): number {
+export function bySeverity(a: Assessed, b: Assessed): number {
   const rank: Record<Assessment, number> = {worse: 0, better: 1, neutral: 2, same: 3, unknown: 4};
-  return rank[a.assessment] - rank[b.assessment] || Math.abs(b.change ?? 0) - Math.abs(a.change ?? 0);
+  return rank[a.assessment] - rank[b.assessment] || size(b) - size(a) || 0;
 }

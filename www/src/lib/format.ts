@@ -4,7 +4,7 @@ const SECONDS: readonly [number, string][] = [
   [86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [1e-6, "\u00b5s"], [1e-9, "ns"],
 ];
 const BYTES: readonly [number, string][] = [
-  [1024 ** 4, "TiB"], [1024 ** 3, "GiB"], [1024 ** 2, "MiB"], [1024, "KiB"], [1, "bytes"],
+  [1024 ** 6, "EiB"], [1024 ** 5, "PiB"], [1024 ** 4, "TiB"], [1024 ** 3, "GiB"], [1024 ** 2, "MiB"], [1024, "KiB"], [1, "bytes"],
 ];
 const THIN_SPACE = "\u202f";
 
@@ -95,17 +95,25 @@ export function unitName(unit: string, kind = ""): string {
   return unit === "Cel" ? "\u00b0C" : unit.replace(/[{}]/g, "");
 }
 
-/** A fraction as a signed percentage: `+0.8 %`, `−12 %`, `±0 %`, `<0.1 %`. */
+/** `value.toFixed(decimals)` with ties rounded to the even digit, as Python does. */
+function toFixedHalfEven(value: number, decimals: number): string {
+  const exact = value.toFixed(60);
+  const end = exact.indexOf(".") + 1 + decimals;
+  const kept = decimals ? exact.slice(0, end) : exact.slice(0, end - 1);
+  return /^50*$/.test(exact.slice(end)) && Number(kept[kept.length - 1]) % 2 === 0 ? kept : value.toFixed(decimals);
+}
+
+/** A fraction as a signed percentage, as `bbmeasure.units.format_change`: `+0.8 %`, `-12 %`, `+0 %`, `<0.1 %`. */
 export function formatChange(change: number | null): string {
   if (change === null || !Number.isFinite(change)) {
     return "–";
   }
   const percent = Math.abs(change * 100);
   if (percent < 0.05) {
-    return change === 0 ? "±0 %" : "<0.1 %";
+    return change === 0 ? "+0 %" : "<0.1 %";
   }
-  const number = percent >= 999.5 ? digits(Math.round(percent)) : percent >= 9.95 ? percent.toFixed(0) : percent.toFixed(1);
-  return `${change > 0 ? "+" : "−"}${number} %`;
+  const number = percent >= 999.5 ? digits(roundHalfEven(percent)) : toFixedHalfEven(percent, percent >= 9.95 ? 0 : 1);
+  return `${change > 0 ? "+" : "-"}${number} %`;
 }
 
 /** A name cut to `maxLength` characters. */
