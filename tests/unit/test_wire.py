@@ -34,16 +34,28 @@ _LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 _NAMES = st.text(_LETTERS, min_size=1, max_size=40).filter(str.strip)
 _KEYS = _NAMES.filter(lambda key: key not in RESERVED_TAGS and not key.startswith("_"))
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+_AMOUNTS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+#: Kinds with their units and possible values: counts, durations and sizes are not negative.
+_MEASUREMENTS = [
+    (Kind.NUMBER, ["1", "s", "bytes", "bytes/s", "Cel", "{request}"], _NUMBERS),
+    (Kind.RATIO, ["1"], _NUMBERS),
+    (Kind.COUNT, ["1", "{request}"], _AMOUNTS),
+    (Kind.DURATION, ["1", "s"], _AMOUNTS),
+    (Kind.SIZE, ["1", "bytes"], _AMOUNTS),
+]
 _RECORDS = st.one_of(
-    st.builds(
-        Record,
-        _NAMES,
-        _NUMBERS,
-        kind=st.sampled_from([kind for kind in Kind if kind is not Kind.TEXT]),
-        unit=st.sampled_from(["1", "s", "bytes", "bytes/s", "Cel", "{request}"]),
-        better=st.sampled_from(list(Direction)),
-        tags=st.dictionaries(_KEYS, _NAMES, max_size=4),
-        samples=st.lists(_NUMBERS, max_size=8),
+    *(
+        st.builds(
+            Record,
+            _NAMES,
+            values,
+            kind=st.just(kind),
+            unit=st.sampled_from(names),
+            better=st.sampled_from(list(Direction)),
+            tags=st.dictionaries(_KEYS, _NAMES, max_size=4),
+            samples=st.lists(values, max_size=8),
+        )
+        for kind, names, values in _MEASUREMENTS
     ),
     st.builds(
         Record, _NAMES, st.text(max_size=50) | st.just(f"a {MARKER}in a text"), better=st.sampled_from(["lower"])
