@@ -10,6 +10,8 @@ from bbmeasure.adapters._log_prefix import is_clock, strip_prefixes
 from bbmeasure.adapters._text import line_number, lines, split_position
 from bbmeasure.adapters.lint import Issue
 
+#: The longest place before a message, in characters; the time of some patterns grows with its square.
+_LONGEST_PLACE = 5000
 _SEVERITY = re.compile(r": (?P<severity>warning|fatal error|fatal|error): ")
 #: What a line contains that can be an issue; a quick test before the others.
 _CANDIDATE = re.compile(
@@ -88,6 +90,8 @@ def _diagnostic(line: str) -> Optional[Issue]:
     if marked is None or _TEST_FAILURE.match(line, marked.end()):
         return None
     head = line[: marked.start()]
+    if len(head) > _LONGEST_PLACE:
+        return None
     program, rest = _split_program(head)
     file, position = split_position(rest)
     section = _linker.file_of(rest)
@@ -136,8 +140,8 @@ def _microsoft(line: str) -> Optional[Issue]:
 
 def _linked(line: str) -> Optional[Issue]:
     """The issue of a line of GNU ld that has no word for its severity."""
-    program, rest = _split_program(line)
-    error = _linker.error(line, rest if program else None)
+    program, rest = _split_program(line[: 2 * _LONGEST_PLACE])
+    error = _linker.error(line[: 2 * _LONGEST_PLACE], rest if program else None)
     if error is None or ": warning: " in line:
         return None
     file, position = split_position(error.place)

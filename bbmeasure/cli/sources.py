@@ -17,6 +17,7 @@ from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import Filters, make_query
 from bbmeasure.reports import serialize
+from bbmeasure.reports.groups import groups_answer, make_groups, of_workers, read_by
 from bbmeasure.reports.selection import every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.storage.sqlite.journal import JournalReader
@@ -37,6 +38,10 @@ class Source(Protocol):
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
         """Statistics of one series; UnknownSeriesError if there is no such series."""
+        ...
+
+    def groups(self, series: str, names: str, filters: Filters, by: str) -> dict[str, Any]:
+        """Statistics of one series for each combination of the names in ``by``."""
         ...
 
     def close(self) -> None:
@@ -70,6 +75,23 @@ class JournalSource:
         request = StatisticsRequest(selection, query, read_statistics(names, selection.info.kind))
         return request.answer(self._reader.summarize(request.query, request.statistics))
 
+    def groups(self, series: str, names: str, filters: Filters, by: str) -> dict[str, Any]:
+        """Statistics of one series for each combination of the names in ``by``."""
+        query = make_query(series, now=time.time(), **filters)
+        named = read_by(by)
+        lines = self._reader.lines(without_range(query))
+        selection = select(query, lines)
+        if selection is None:
+            selection = select_nothing(query, self._reader.lines(every_line(query)))
+        found = make_groups(query, lines, named, read_statistics(names, selection.info.kind)) if lines else []
+        if "worker" in named:
+            workers = [(group, self._reader.workers(group.request.query)) for group in found]
+            found = [part for group, of_group in workers for part in of_workers(group, of_group, named)]
+        answers = [
+            group.answer(self._reader.summarize(group.request.query, group.request.statistics)) for group in found
+        ]
+        return groups_answer(selection, named, answers)
+
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
@@ -88,11 +110,14 @@ class UrlSource:
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
         """Statistics of one series."""
-        scalars = {name: value for name, value in filters.items() if name != "tags" and value is not None}
-        tags = {f"tag.{key}": value for key, value in (filters.get("tags") or {}).items()}
-        named = {"statistics": names} if names else {}
         expected = ("series", "unit", "count", "statistics")
-        return self._get_with(expected, "statistics", {"series": series, **scalars, **tags, **named})
+        return self._get_with(expected, "statistics", _parameters(series, names, filters))
+
+    def groups(self, series: str, names: str, filters: Filters, by: str) -> dict[str, Any]:
+        """Statistics of one series for each combination of the names in ``by``."""
+        return self._get_with(
+            ("series", "unit", "groups"), "statistics", {"by": by, **_parameters(series, names, filters)}
+        )
 
     def close(self) -> None:
         """Do nothing: a request leaves no connection open."""
@@ -117,6 +142,13 @@ class UrlSource:
         if not isinstance(answer, dict):
             raise StorageUnavailableError(f"{self._base}: expected JSON of the bbmeasure plugin")
         return answer
+
+
+def _parameters(series: str, names: str, filters: Filters) -> dict[str, Any]:
+    """The arguments of ``statistics``."""
+    scalars = {name: value for name, value in filters.items() if name != "tags" and value is not None}
+    tags = {f"tag.{key}": value for key, value in (filters.get("tags") or {}).items()}
+    return {"series": series, **scalars, **tags, **({"statistics": names} if names else {})}
 
 
 def _error(code: int, body: bytes) -> MeasureError:

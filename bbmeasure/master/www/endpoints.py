@@ -17,7 +17,7 @@ from twisted.internet import defer
 
 from bbmeasure import times
 from bbmeasure.capture.state import MasterState
-from bbmeasure.errors import MeasureError, UnknownSeriesError
+from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
 from bbmeasure.master.www.arguments import FILTERS, Arguments
@@ -26,8 +26,10 @@ from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode
 from bbmeasure.model import LineInfo, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
+from bbmeasure.reports.groups import Group, groups_answer, make_groups, read_by
 from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
+from bbmeasure.statistics import Statistic
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
 
@@ -56,7 +58,7 @@ class Endpoints:
 
     ARGUMENTS = {
         "series": ("source",),
-        "statistics": ("series", *FILTERS, "source", "statistics"),
+        "statistics": ("series", *FILTERS, "source", "statistics", "by"),
         "points": ("series", *FILTERS, "source", "limit", "buckets"),
         "records": ("buildid",),
         "health": (),
@@ -129,9 +131,35 @@ class Endpoints:
         storage = self._storage(arguments)
         query, selection = yield self._select(storage, arguments, viewer)
         statistics = read_statistics(arguments.get("statistics"), selection.info.kind)
+        by = arguments.get("by")
+        if by is not None:
+            answer = yield self._grouped(storage, query, selection, read_by(by), statistics)
+            return encode(answer)
         request = StatisticsRequest(selection, query, statistics)
         values = yield storage.summarize(request.query, request.statistics)
         return encode(request.answer(values))
+
+    @defer.inlineCallbacks
+    def _grouped(
+        self,
+        storage: Storage,
+        query: Query,
+        selection: Selection,
+        by: tuple[str, ...],
+        statistics: tuple[Statistic, ...],
+    ) -> Generator[Any, Any, dict[str, Any]]:
+        """The statistics for each combination of builder, branch, machine class and tags."""
+        if "worker" in by:
+            raise QueryError("by 'worker': expected builder, branch, machine or tags; worker= selects one")
+        lines: list[LineInfo] = yield storage.lines(without_range(query))
+        groups = make_groups(query, lines, by, statistics) if lines else []
+
+        def summarize(group: Group) -> defer.Deferred[dict[str, Any]]:
+            values = storage.summarize(group.request.query, group.request.statistics)
+            return values.addCallback(group.answer)
+
+        answers = yield _map_parallel(summarize, groups)
+        return groups_answer(selection, by, answers)
 
     @defer.inlineCallbacks
     def points(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:

@@ -126,6 +126,7 @@ class JournalReader:
             raise storage_error(error, self.path) from error
 
     series = _query(overview.series)
+    workers = _query(lines.workers)
     lines = _query(lines.lines)
     held_lines = _query(line_counts.held_lines)
     count_lines = _query(line_counts.count_lines)

@@ -58,6 +58,11 @@ def _whole(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
     return [_line(stream, totals) for stream, totals in rows if matches(stream, query)]
 
 
+def workers(connection: sqlite3.Connection, query: Query) -> list[str]:
+    """The workers of the lines of a query, "" for points without one; they may have no point in its time range."""
+    return sorted({stream.worker for stream in find(connection, query).streams})
+
+
 def _key(stream: Stream) -> tuple[Any, ...]:
     """The order of lines: builder, tags, branch, machine class."""
     return stream.builder, stream.packed_tags, stream.branch or "", stream.machine or "", stream.proposed

@@ -313,6 +313,32 @@ def test_statistics_count_what_they_mix(resource, store, monkeypatch):
     assert mixed(branch="none") == ("none", 0, [], 0)
 
 
+def test_statistics_by_builder_and_tag(resource, store, master, monkeypatch):
+    """``by`` gives the statistics of each combination, of the builders only that the user may see."""
+    monkeypatch.setattr(store, "summarize", lambda *arguments: MemoryStorage.summarize(store, *arguments))
+    for number, (builder, tags) in enumerate(
+        [("a", {"opt": "0"}), ("a", {"opt": "0"}), ("a", {"opt": "3"}), ("b", {})]
+    ):
+        store.write([Point("mixed", number, float(number), tags, BuildContext(builder, "w", 1, 1, branch="main"))])
+
+    def groups(by, **arguments):
+        answer = get(resource, "statistics", series="mixed", statistics="sum", by=by, **arguments).json
+        assert answer["by"] == by.split(",")
+        return answer["count"], [
+            (list(group["by"].values()), group["count"], group["statistics"]) for group in answer["groups"]
+        ]
+
+    of_a, of_b = [(["0"], 2, {"sum": 1.0}), (["3"], 1, {"sum": 2.0})], (["b", None], 1, {"sum": 3.0})
+    assert groups("opt", builder="a") == (3, of_a)
+    assert groups("builder,opt") == (4, [*((["a", *opt], *rest) for opt, *rest in of_a), of_b])
+    assert groups("branch", until=0) == (0, [])
+    for by, words in (("worker", "worker= selects one"), ("colour", "no point has such a tag"), ("opt,,", "each once")):
+        request = get(resource, "statistics", series="mixed", by=by)
+        assert (request.responseCode, words in request.json["message"]) == (400, True)
+    master.www.deny(2)
+    assert groups("builder,opt")[0] == 3
+
+
 @pytest.mark.parametrize("path", ["statistics", "points"])
 def test_builders_that_disagree_are_not_mixed(resource, store, path):
     """The status is 400 with the builders and their units; kind, unit or builder select one of them."""
