@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import Dict, Optional, Sequence
 
-from bbmeasure_scripts import file_walk, sloc_languages, sloc_scanner
+from bbmeasure_scripts import file_walk, sloc_code, sloc_languages
 from bbmeasure_scripts.sloc_scanner import Syntax
 
 #: The largest file that is counted, in bytes: larger ones are not written by people.
@@ -86,4 +86,4 @@ def normalize(text: bytes) -> bytes:
 
 def count_lines(text: bytes, syntax: Syntax) -> int:
     """The number of lines of ``text`` that contain code: neither blank nor only comments and docstrings."""
-    return sum(map(bool, map(bytes.strip, sloc_scanner.code_of(text, syntax).split(b"\n"))))
+    return sum(map(bool, map(bytes.strip, sloc_code.code_of(text, syntax).split(b"\n"))))
