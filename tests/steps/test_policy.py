@@ -52,7 +52,7 @@ class TestPolicy(LiveCase):
     @defer.inlineCallbacks
     def contexts(self, series: str = "compile_time") -> Any:
         """Branch, proposal and machine class of all points of a series, in the order of their builds."""
-        points = sorted((yield self.points(series)), key=lambda point: point.build.number)
+        points = sorted((yield self.points(series)), key=lambda point: point.build.build)
         return [(point.build.branch, point.build.proposal, point.build.machine_class) for point in points]
 
     def describe_worker(self, **properties: str) -> None:
