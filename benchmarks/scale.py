@@ -142,7 +142,7 @@ def read(shape: Shape, path: Path, raw: Path, figures: Figures, influx: str) -> 
     one = Query("series 1", builder="builder 7")
     with JournalReader(path) as reader:
         memory = psutil.Process().memory_info().rss
-        overview = cpu_of(reader.series)
+        overview = cpu_of(reader.series, 20)
         grown = (psutil.Process().memory_info().rss - memory) / 2**20
         most = FORMER_OVERVIEW / 40 * max(shape.lines / 200_000, 0.1)
         figures.show(f"list of series, {shape.lines} lines, CPU", overview, "ms", most)
@@ -223,19 +223,17 @@ def expire(shape: Shape, path: Path, figures: Figures) -> Generator[Any, Any, No
     quiet.start(0.02)
     yield task.deferLater(reactor, 5.0, lambda: None)
     quiet.stop()
-    before = sum(info.count for info in (yield storage.series()))
     cut = START + (shape.builds // 3) * INTERVAL * NANOSECONDS
     storage.retention = time.time() - cut / NANOSECONDS
     began = time.monotonic()
     storage._writer.request_cleanup()
     busy = task.LoopingCall(write, cleaning=True)
     busy.start(0.02)
-    expected = before - shape.builds // 3 * shape.lines
-    while sum(info.count for info in (yield storage.series())) - len(delays[True]) > expected:
+    deleted, names = shape.builds // 3 * shape.lines, set(shape.names)
+    while sum(info.count for info in (yield storage.series()) if info.name in names) > shape.points - deleted:
         yield task.deferLater(reactor, 0.05, lambda: None)
     taken = time.monotonic() - began
     busy.stop()
-    deleted = shape.builds // 3 * shape.lines
     most = 1e6 / (10 * FORMER_RETENTION)
     beside = f"{deleted / taken:.0f} points a second"
     figures.show("deleting an expired point", taken / deleted * 1e6, "us", most, beside)

@@ -196,7 +196,8 @@ class WriterThread:
             if self._current:
                 return True
             while not self._pending and not self._stepwise and not self._cleanup_due and self._closed is None:
-                self._cleanup_due = not self._changed.wait(_CLEANUP_INTERVAL)
+                if not self._changed.wait(_CLEANUP_INTERVAL):
+                    self._cleanup_due = True
             if self._closed is not None and not self._pending:
                 return False
             taken: list[Item] = []

@@ -13,7 +13,7 @@ from twisted.internet import defer, reactor, task
 from bbmeasure.errors import StorageError, StorageFullError
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.unit.storage.examples import at, fill, in_build, values_of
 from tests.unit.storage.sqlite.helpers import LimitedStorage, large, until
@@ -134,6 +134,23 @@ def test_old_points_expire(open_storage: Any, tmp_path: Path) -> Any:
     assert (info.count, info.first, info.last) == (1_000, at(60 * 2_000), at(60 * 2_999))
     assert (yield storage.records(101)) == []
     assert (yield storage.summarize(Query("size"), [])) == {}
+
+
+@inlineCallbacks
+def test_an_idle_thread_cleans_when_it_is_requested(open_storage: Any, tmp_path: Path) -> Any:
+    """A cleanup requested while the writer's thread waits is not lost: forgotten points leave the file."""
+    storage = open_storage()
+    yield fill(storage, range(100), build=in_build())
+    yield task.deferLater(reactor, 0.05, lambda: None)
+    yield storage.forget("size")
+    with JournalReader(tmp_path / "j.sqlite") as reader:
+        yield until(lambda: reader.connection.execute("SELECT count(*) FROM points").fetchone() == (0,))
+    storage.retention = 3_600.0
+    yield fill(storage, range(100), build=in_build())
+    yield task.deferLater(reactor, 0.05, lambda: None)
+    storage._writer.request_cleanup()
+    while (yield storage.series()):
+        yield task.deferLater(reactor, 0.005, lambda: None)
 
 
 @inlineCallbacks
