@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,21 @@ def test_continuous_integration_runs_the_command_of_the_readme():
     """.ci/run runs `make test`, as README.rst does."""
     assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
     assert re.search(r"^   make test\b", (ROOT / "README.rst").read_text(), re.MULTILINE)
+
+
+def test_without_a_python_27_the_ways_to_get_one_are_printed(commands, tmp_path):
+    """`tests/tools/eight.sh find` is exit status 1 where none is found, and a PYTHON27 that is none is 2."""
+    nothing = {"PATH": str(commands()), "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
+    done = run("eight.sh", "find", PYTHON27="", **nothing)
+    assert done.returncode == 1
+    assert "pyenv install 2.7.18" in done.stderr
+    assert "PYTHON27=" in done.stderr
+    done = run("eight.sh", "find", PYTHON27=sys.executable, **nothing)
+    assert (done.returncode, "expected a Python 2.7" in done.stderr) == (2, True)
+
+
+def test_the_named_python_27_is_used(commands):
+    """PYTHON27= names the Python of `make test-eight`."""
+    path = commands(python_old="exit 0") / "python-old"
+    done = run("eight.sh", "find", PYTHON27=str(path))
+    assert (done.returncode, done.stdout) == (0, f"{path}\n")

@@ -3,7 +3,7 @@ import {
   readListState, readSeriesState, seriesOfPath, seriesRoute, writeListState, writeSeriesState,
 } from "../src/lib/urlState";
 import {encodeQuery, markAmbiguous, meaningOf, type Series} from "../src/lib/api";
-import {filterSeries, findSeries, sortSeries} from "../src/lib/seriesList";
+import {filterSeries, findSeries, ownerOfValue, sortSeries} from "../src/lib/seriesList";
 
 describe("the route of a series", () => {
   test.each(["build_size", "a/b", "100%", "a%41b", "a?b#c", "<script>", "\u202eא", "x".repeat(500), "..", "%", "a+b c"])(
@@ -75,5 +75,15 @@ describe("the list", () => {
   test("is sorted by name with numbers in numeric order, or by time with the newest first", () => {
     expect(sortSeries(all, "name").map(each => each.name)).toEqual(["Docs Size", "time9", "time10", "wheel_size"]);
     expect(sortSeries(all, "last")[0]!.name).toBe("time9");
+  });
+});
+
+describe("the builder of a row", () => {
+  test("is that of the value, or the only one until the value is loaded", () => {
+    const builders = ["a", "b"];
+    expect(ownerOfValue({builders}, {builder: "b"})).toBe("b");
+    expect(ownerOfValue({builders}, {builder: null})).toBeNull();
+    expect(ownerOfValue({builders}, null)).toBeNull();
+    expect(ownerOfValue({builders: ["a"]}, null)).toBe("a");
   });
 });

@@ -1,7 +1,7 @@
 /** Filtering and sorting of the list of series. */
 
 import type {ListState, SeriesState} from "./urlState";
-import type {Series} from "./api";
+import type {Point, Series} from "./api";
 
 /** The series of a name that a page shows: that of its kind and unit, else of its builder, else the first. */
 export function findSeries(
@@ -11,6 +11,11 @@ export function findSeries(
   const meant = named.filter(series => (kind === null || series.kind === kind) && (unit === null || series.unit === unit));
   const candidates = meant.length ? meant : named;
   return candidates.find(series => builders.some(builder => series.builders.includes(builder))) ?? candidates[0] ?? null;
+}
+
+/** The builder of the value that a row shows; null outside builds, and before `last` is loaded if there are several. */
+export function ownerOfValue({builders}: Pick<Series, "builders">, last: Pick<Point, "builder"> | null): string | null {
+  return last ? last.builder : builders.length === 1 ? builders[0]! : null;
 }
 
 /** The series whose name contains every word of the search and that match every filter. */

@@ -1,7 +1,7 @@
 import * as React from "react";
 import {useTopbarItems} from "buildbot-ui";
 import {Link, useSearchParams} from "react-router-dom";
-import {Change, Empty, ExternalLink, Name, RelativeTime, Value} from "../components/Basics";
+import {Change, Empty, ExternalLink, Name, RelativeTime, TagList, Value} from "../components/Basics";
 import {LabelledField, Select} from "../components/Controls";
 import {Sparkline} from "../components/Sparkline";
 import {useQuery} from "../hooks/useQuery";
@@ -10,7 +10,7 @@ import {readListState, seriesRoute, writeListState, type ListState} from "../lib
 import {getLinks, getPoints, meaningOf, type Point, type Series} from "../lib/api";
 import {formatValue, unitName} from "../lib/format";
 import {newestOfLine} from "../lib/lines";
-import {filterSeries, sortSeries} from "../lib/seriesList";
+import {filterSeries, ownerOfValue, sortSeries} from "../lib/seriesList";
 import {sparklineRequests} from "../lib/concurrencyLimiter";
 import {changeOf} from "../lib/statistics";
 
@@ -38,7 +38,8 @@ const Row = ({series, builder, branch, now, onBranches}: RowProps) => {
   const isWhole = builder === null && branch === null;
   const line = newestOfLine(answer.data ?? []);
   const value = line.last?.value ?? (isWhole ? series.last_value : null);
-  const others = series.builders.length - 1;
+  const owner = ownerOfValue(series, line.last);
+  const others = series.builders.filter(name => name !== owner);
   const isTruncated = answer.data?.length === SPARK_POINTS;
   const count = isWhole ? formatValue(series.count) : isTruncated ? `≥ ${SPARK_POINTS}` : formatValue(answer.data?.length);
   return (
@@ -49,7 +50,10 @@ const Row = ({series, builder, branch, now, onBranches}: RowProps) => {
         </Link>
         {series.ambiguous && <span className="bbm-more"> {[series.kind, unitName(series.unit, series.kind)].filter(Boolean).join(", ")}</span>}
       </th>
-      <td className="bbm-cell-value"><Value value={value} unit={series.unit} kind={series.kind}/></td>
+      <td className="bbm-cell-value">
+        <Value value={value} unit={series.unit} kind={series.kind}/>
+        {line.last && <TagList tags={line.last.tags}/>}
+      </td>
       <td className="bbm-cell-change">
         {line.last && (
           <Change before={line.previous?.value ?? null} after={line.last.value} better={series.better}
@@ -60,8 +64,12 @@ const Row = ({series, builder, branch, now, onBranches}: RowProps) => {
         <Sparkline values={line.values.slice(-SPARK_VALUES)} unit={series.unit} kind={series.kind}/>
       </td>
       <td className="bbm-cell-builders">
-        {series.builders[0] !== undefined && <Name text={builder ?? series.builders[0]} clamp/>}
-        {builder === null && others > 0 && <span className="bbm-more" title={series.builders.slice(0, 40).join(", ")}> +{others}</span>}
+        {(builder ?? owner) !== null && <Name text={(builder ?? owner)!} clamp/>}
+        {builder === null && others.length > 0 && (
+          <span className="bbm-more" title={others.slice(0, 40).join(", ")}>
+            {owner === null ? `${others.length} builders` : ` +${others.length}`}
+          </span>
+        )}
       </td>
       <td className="bbm-cell-count">{count}</td>
       <td className="bbm-cell-last"><RelativeTime time={isWhole ? series.last : line.last?.time ?? null} now={now}/></td>
