@@ -169,7 +169,10 @@ def test_retention_reads_each_line_once(journal: Journal) -> None:
     with statements(journal.connection) as executed:
         assert cleanup.run() == lines * (BUILDS - 1)
     transactions = len([statement for statement in executed if statement.startswith("BEGIN")])
-    assert transactions <= lines / 64 + lines * (BUILDS - 1) / retention._POINTS_PER_SLICE + SERIES / 20 + 12
+    assert (
+        transactions
+        <= lines / retention._LINES_PER_SLICE + lines * (BUILDS - 1) / retention._POINTS_PER_SLICE + SERIES / 20 + 12
+    )
     assert len([statement for statement in executed if statement.startswith("DELETE FROM points")]) == lines
     steps = scanned(journal.connection, [statement for statement in executed if "sinks" not in statement])
     assert {step.split()[1] for step in steps} <= {"totals"}
