@@ -54,12 +54,13 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
     rows.sort(key=itemgetter(0, 1, 2))  # in SQL it would copy the builders
     parsed: dict[str, tuple[str, ...]] = {}
     infos = []
-    for name, kind, unit, better, packed, *content, tags in rows:
+    for name, kind, unit, better, packed, count, first, last, value, owner, tags in rows:
         names = parsed.get(packed)
         if names is None:
             names = parsed[packed] = tuple(json.loads(packed))
         declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], names)
-        infos.append(SeriesInfo(*declared, *content, last_tags=_tags(tags)) if content[0] else SeriesInfo(*declared))
+        content = (count, first, last, value, owner, _tags(tags)) if count else ()
+        infos.append(SeriesInfo(*declared, *content))
     return infos
 
 
