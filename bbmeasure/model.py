@@ -82,7 +82,8 @@ class SeriesInfo:
     In a declaration ``builders`` names that one builder, or none for points outside builds.
     :meth:`~bbmeasure.storage.base.Storage.series` returns one SeriesInfo for each name, kind and unit, with all
     builders that have it, and also sets the fields about its points (times in nanoseconds); ``better`` is NONE where
-    the builders disagree.
+    the builders disagree.  ``last_builder`` and ``last_tags`` are those of the last value; None for a value outside
+    builds, and for tags that a server does not tell.
     """
 
     name: str
@@ -94,6 +95,8 @@ class SeriesInfo:
     first: Optional[int] = None
     last: Optional[int] = None
     last_value: Union[float, str, None] = None
+    last_builder: Optional[str] = field(default=None, compare=False)
+    last_tags: Optional[Mapping[str, str]] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

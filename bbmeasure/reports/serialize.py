@@ -48,6 +48,8 @@ def info_answer(info: SeriesInfo) -> Json:
         "first": _seconds(info.first),
         "last": _seconds(info.last),
         "last_value": info.last_value,
+        "last_builder": info.last_builder,
+        "last_tags": None if info.last_tags is None else tags_answer(info.last_tags),
     }
 
 

@@ -189,6 +189,8 @@ class MemoryStorage:
             first=min(stream.times[0] for stream in streams),
             last=newest.time,
             last_value=newest.value,
+            last_builder=newest.builder,
+            last_tags=dict(newest.tags),
         )
 
     def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:

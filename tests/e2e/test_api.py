@@ -204,6 +204,8 @@ def test_series(admin):
         "builders": ["open", "secret-builder"],
         "count": 4,
         "last_value": 7000 * 1024,
+        "last_builder": "secret-builder",
+        "last_tags": {},
     }
 
 

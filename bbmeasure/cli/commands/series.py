@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from bbmeasure.cli import arguments, output
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             str(series["count"]),
             output.format_value(series["last_value"], series["unit"], series["kind"]),
             _format_time(series["last"]),
-            output.clean(", ".join(series["builders"])),
+            output.clean(", ".join(series["builders"])) + _format_owner(series),
         ]
         for series in answer["series"]
     ]
@@ -40,6 +41,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print(output.table(("series", "kind", "points", "last", "at", "builders"), rows, left=2))
     return 0
+
+
+def _format_owner(series: Mapping[str, Any]) -> str:
+    """The builder and the tags of the last value, where the series has several builders."""
+    if len(series["builders"]) < 2:
+        return ""
+    tags = [f"{key}={value}" for key, value in sorted((series.get("last_tags") or {}).items())]
+    return f" (last: {output.clean(' '.join([series.get('last_builder') or 'no builder', *tags]))})"
 
 
 def _format_time(seconds: Any) -> str:

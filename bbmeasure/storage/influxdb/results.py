@@ -242,7 +242,7 @@ def read_series(
             key = series["name"], series["tags"]["builder"]
             if key in found:
                 time, value = series["values"][0]
-                found[key] = _with_end(found[key], time, value, is_last=at % 2 == 1)
+                found[key] = _with_end(found[key], key[1], time, value, is_last=at % 2 == 1)
     if only is None:
         _add_empty(found, metadata)
     return group_series(info for _, info in sorted(found.items()))
@@ -259,12 +259,13 @@ def _add_empty(found: dict[tuple[str, str], SeriesInfo], metadata: Mapping[Metad
             found[name, ""] = stored.info
 
 
-def _with_end(info: SeriesInfo, time: int, value: Value, *, is_last: bool) -> SeriesInfo:
+def _with_end(info: SeriesInfo, builder: str, time: int, value: Value, *, is_last: bool) -> SeriesInfo:
     if not is_last:
         return replace(info, first=time if info.first is None else min(info.first, time))
     if info.last is not None and info.last >= time:
         return info
-    return replace(info, last=time, last_value=value if isinstance(value, str) else float(value))
+    last_value = value if isinstance(value, str) else float(value)
+    return replace(info, last=time, last_value=last_value, last_builder=builder or None)
 
 
 def read_twins(chunks: Result, points: Iterable[Point]) -> list[tuple[int, dict[str, str]]]:

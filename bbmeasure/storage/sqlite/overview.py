@@ -25,8 +25,12 @@ _DIRECTIONS = {direction.value: direction for direction in Direction}
 #: The newest points of totals: their value or text.
 _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
     LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
-_ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text)
-    FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE}"""
+#: The line of the newest point, and its tags.
+_LINE = "LEFT JOIN streams o ON o.id = t.newest LEFT JOIN lines r ON r.id = o.line LEFT JOIN texts g ON g.id = r.tags"
+_ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text),
+        b.text, g.text
+    FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE} {_LINE}
+    LEFT JOIN series q ON q.id = r.series LEFT JOIN texts b ON b.id = q.builder"""
 #: The series of some builders, each with the totals of its lines.
 _OF_BUILDERS = f"""WITH shown AS (
         SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
@@ -37,8 +41,9 @@ _OF_BUILDERS = f"""WITH shown AS (
         SELECT s.*, sum(l.count) AS count, min(l.first) AS first, max(l.last) AS last,
             (SELECT newest FROM lines WHERE series = s.id ORDER BY last DESC, newest DESC LIMIT 1) AS newest
         FROM shown s CROSS JOIN lines l ON l.series = s.id GROUP BY s.id HAVING sum(l.count) > 0)
-    SELECT n.text, m.kind, m.unit, t.better, t.builder, t.count, t.first, t.last, t.newest, ifnull(p.value, d.text)
-    FROM t JOIN texts n ON n.id = t.name JOIN meanings m ON m.id = t.meaning {_VALUE}"""
+    SELECT n.text, m.kind, m.unit, t.better, t.builder, t.count, t.first, t.last, t.newest, ifnull(p.value, d.text),
+        g.text
+    FROM t JOIN texts n ON n.id = t.name JOIN meanings m ON m.id = t.meaning {_VALUE} {_LINE}"""
 
 
 def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] = None) -> list[SeriesInfo]:
@@ -49,12 +54,13 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
     rows.sort(key=itemgetter(0, 1, 2))  # in SQL it would copy the builders
     parsed: dict[str, tuple[str, ...]] = {}
     infos = []
-    for name, kind, unit, better, packed, *content in rows:
+    for name, kind, unit, better, packed, count, first, last, value, owner, tags in rows:
         names = parsed.get(packed)
         if names is None:
             names = parsed[packed] = tuple(json.loads(packed))
         declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], names)
-        infos.append(SeriesInfo(*declared, *content) if content[0] else SeriesInfo(*declared))
+        content = (count, first, last, value, owner, _tags(tags)) if count else ()
+        infos.append(SeriesInfo(*declared, *content))
     return infos
 
 
@@ -64,14 +70,28 @@ def _of_builders(connection: sqlite3.Connection, builders: Collection[str]) -> l
         (
             newest,
             SeriesInfo(
-                name, Kind(kind), unit, Direction(better), (builder,) if builder else (), count, first, last, value
+                name,
+                Kind(kind),
+                unit,
+                Direction(better),
+                (builder,) if builder else (),
+                count,
+                first,
+                last,
+                value,
+                builder or None,
+                _tags(tags),
             ),
         )
-        for name, kind, unit, better, builder, count, first, last, newest, value in rows
+        for name, kind, unit, better, builder, count, first, last, newest, value, tags in rows
     ]
     # of points of the same time that of the newest stream counts, as in the totals
     found.sort(key=lambda row: (row[1].last, row[0]), reverse=True)
     return group_series(info for _, info in found)
+
+
+def _tags(packed: Optional[str]) -> dict[str, str]:
+    return dict(json.loads(packed)) if packed else {}
 
 
 @dataclass

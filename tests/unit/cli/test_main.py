@@ -45,6 +45,14 @@ class TestSeries:
         assert ["size", "size", "5", "5", "KiB", *local, "first"] in lines
         assert any(line[:2] == ["compiler", "text"] and "gcc" in line for line in lines)
 
+    def test_the_builder_of_the_last_value(self, folder: Path, run: Run) -> None:
+        """Of several builders the one of the last value is named, with its tags."""
+        with Journal(folder / "bbmeasure.sqlite") as journal:
+            journal.write([point(19, 9.0, "load", "b", tags={"core": "2"}), point(18, 9.0, "load", "c")])
+        assert "  b, c (last: b core=2)\n" in run("series", "--master", folder).out
+        (load,) = [one for one in run("series", "--master", folder, "--json").json["series"] if one["name"] == "load"]
+        assert (load["last_value"], load["last_builder"], load["last_tags"]) == (9.0, "b", {"core": "2"})
+
     def test_as_json(self, folder: Path, run: Run) -> None:
         """``--json`` prints what the API answers."""
         result = run("series", "--master", folder, "--json")
@@ -61,6 +69,8 @@ class TestSeries:
             "first": START + 1,
             "last": START + 5,
             "last_value": 5120,
+            "last_builder": "first",
+            "last_tags": {"target": "core"},
         }
         assert by_name["load"]["builders"] == []
         assert by_name["load"]["better"] is None

@@ -33,6 +33,8 @@ def test_series():
                 "first": NOW,
                 "last": NOW + 1,
                 "last_value": 5.0,
+                "last_builder": None,
+                "last_tags": None,
             },
             {
                 "name": "version",
@@ -44,6 +46,8 @@ def test_series():
                 "first": None,
                 "last": None,
                 "last_value": None,
+                "last_builder": None,
+                "last_tags": None,
             },
         ]
     }

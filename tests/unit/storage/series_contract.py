@@ -122,7 +122,9 @@ class SeriesContract:
         yield fill(storage, [1.0, 2.0], build=in_build(builder="second"))
         yield fill(storage, [3.0, 4.0, 5.0], build=in_build(builder="first"))
         yield fill(storage, ["gcc"], "compiler")
-        assert (yield storage.series()) == [
+        infos = yield storage.series()
+        assert [info.last_builder for info in infos] == [None, "first"]
+        assert infos == [
             SeriesInfo("compiler", Kind.TEXT, "1", Direction.NONE, (), 1, at(0), at(0), "gcc"),
             SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first", "second"), 5, at(0), at(2), 5.0),
         ]
