@@ -19,10 +19,14 @@ FILTERS = (*SCALAR_FILTERS, TAG_PREFIX)
 #: The number of points of an answer by default and at most; a larger range is read in parts by ``until``.
 DEFAULT_POINTS = 10_000
 MAX_POINTS = 100_000
+#: The number of series of a page by default and at most, and the largest number of a page.
+DEFAULT_SERIES = 500
+MAX_SERIES = 10_000
+MAX_PAGE = 1_000_000
 #: The largest id of a build.
 MAX_BUILDID = 2**31 - 1
 
-_MAX_LENGTHS = {"since": 40, "until": 40, "statistics": 1000, "limit": 20, "buckets": 20, "buildid": 20}
+_MAX_LENGTHS = {"since": 40, "until": 40, "statistics": 1000, "limit": 20, "buckets": 20, "buildid": 20, "page": 20}
 _DIGITS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
@@ -85,6 +89,15 @@ class Arguments:
         """The maximum number of points."""
         text = self.get("limit")
         return DEFAULT_POINTS if text is None else read_integer(text, "limit", 1, MAX_POINTS)
+
+    def page(self) -> Optional[slice]:
+        """The requested page of series, from 1, each of ``limit``; None for all series."""
+        page, limit = self.get("page"), self.get("limit")
+        if page is None and limit is None:
+            return None
+        size = DEFAULT_SERIES if limit is None else read_integer(limit, "limit", 1, MAX_SERIES)
+        number = 1 if page is None else read_integer(page, "page", 1, MAX_PAGE)
+        return slice((number - 1) * size, number * size)
 
     def buckets(self) -> Optional[int]:
         """The number of buckets; None if points are requested."""

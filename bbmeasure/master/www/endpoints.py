@@ -57,7 +57,7 @@ class Endpoints:
     """The endpoints of one master.  Each method is a path and takes the arguments in :data:`ARGUMENTS` of its name."""
 
     ARGUMENTS = {
-        "series": ("source",),
+        "series": ("source", "limit", "page"),
         "statistics": ("series", *FILTERS, "source", "statistics", "by"),
         "points": ("series", *FILTERS, "source", "limit", "buckets"),
         "records": ("buildid",),
@@ -112,12 +112,15 @@ class Endpoints:
 
     @defer.inlineCallbacks
     def series(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
-        """All series, with counts and times of the visible builders only."""
+        """All series or one page of them, with counts and times of the visible builders only."""
         storage = self._storage(arguments)
+        page = arguments.page()
         visible = yield viewer.visible()
+        infos = yield storage.series(visible) if visible is not None else storage.series()
+        if page is not None:
+            return _encode_series(infos[page], total=len(infos))
         if visible is not None:
-            return _encode_series((yield storage.series(visible)))
-        infos = yield storage.series()
+            return _encode_series(infos)
         for cached, fragments in self._encoded_lists:
             if cached is infos:  # a store returns the same list until something is written
                 return iter(fragments)
@@ -304,8 +307,10 @@ class Endpoints:
         return encode(urls)
 
 
-def _encode_series(infos: Sequence[SeriesInfo]) -> Fragments:
-    return encode_with_list(serialize.series_answer(()), "series", encode_items(infos, serialize.info_answer))
+def _encode_series(infos: Sequence[SeriesInfo], *, total: Optional[int] = None) -> Fragments:
+    """The answer; ``total`` is the number of all series where ``infos`` is one page of them."""
+    fields = serialize.series_answer(()) if total is None else {**serialize.series_answer(()), "total": total}
+    return encode_with_list(fields, "series", encode_items(infos, serialize.info_answer))
 
 
 def _by_name(values: Mapping[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,8 @@ ITEMS_PER_FRAGMENT = 50
 SLICE_SECONDS = 0.003
 #: Bytes that are written to the transport at a time.
 CHUNK_BYTES = 32 * 1024
+#: Level of gzip: about 1 ms a chunk, and a tenth of the size.
+COMPRESSION_LEVEL = 3
 #: Seconds within which a client must receive an answer.
 SEND_TIMEOUT = 60.0
 
@@ -103,7 +106,8 @@ def _has_etag(request: Any, etag: bytes) -> bool:
 def send(request: Any, body: Body, reactor: Any) -> None:
     """Send a body with the status and headers that are set on the request, and finish the request.
 
-    A client that has the body already gets status 304.  The connection of a client that needs longer than SEND_TIMEOUT
+    A body of more than one chunk is compressed for a client that accepts gzip.  A client that has the body already gets
+    status 304.  The connection of a client that needs longer than SEND_TIMEOUT
     is closed.
     """
     request.setHeader(b"etag", body.etag)
@@ -111,21 +115,40 @@ def send(request: Any, body: Body, reactor: Any) -> None:
         request.setResponseCode(_NOT_MODIFIED)
         request.finish()
         return
-    request.setHeader(b"content-length", b"%d" % body.size)
+    compresses = body.size > CHUNK_BYTES and _accepts_gzip(request)
+    if body.size > CHUNK_BYTES:
+        request.responseHeaders.addRawHeader(b"vary", b"Accept-Encoding")
+    if compresses:
+        request.setHeader(b"content-encoding", b"gzip")
+        request.setHeader(b"etag", b"W/" + body.etag)
+    else:
+        request.setHeader(b"content-length", b"%d" % body.size)
     if request.method == b"HEAD":
         request.finish()
     elif body.size <= CHUNK_BYTES:
         request.write(b"".join(body.fragments))
         request.finish()
     else:
-        _BodyProducer(request, body.fragments, reactor).start()
+        _BodyProducer(request, body.fragments, reactor, compresses=compresses).start()
+
+
+def _accepts_gzip(request: Any) -> bool:
+    """Whether Accept-Encoding has gzip with a quality above 0."""
+    for each in (request.getHeader(b"accept-encoding") or b"").split(b","):
+        coding, _, parameter = each.partition(b";")
+        name, _, quality = parameter.strip().partition(b"=")
+        refused = name.strip().lower() == b"q" and not quality.strip().strip(b"0.")
+        if coding.strip().lower() in (b"gzip", b"*") and not refused:
+            return True
+    return False
 
 
 @implementer(interfaces.IPullProducer)
 class _BodyProducer:
-    """Pull producer that writes a body in chunks."""
+    """Pull producer that writes a body in chunks, compressed on the way where the client accepts it."""
 
-    def __init__(self, request: Any, fragments: list[bytes], reactor: Any) -> None:
+    def __init__(self, request: Any, fragments: list[bytes], reactor: Any, *, compresses: bool) -> None:
+        self._compressor = zlib.compressobj(COMPRESSION_LEVEL, wbits=zlib.MAX_WBITS | 16) if compresses else None
         self._request = request
         self._reversed_fragments = fragments[::-1]
         self._reactor = reactor
@@ -143,11 +166,18 @@ class _BodyProducer:
         while self._reversed_fragments and size < CHUNK_BYTES:
             chunk.append(self._reversed_fragments.pop())
             size += len(chunk[-1])
-        self._request.write(b"".join(chunk))
+        self._request.write(self._encoded(b"".join(chunk)))
         if not self._reversed_fragments:
             self.stopProducing()
             self._request.unregisterProducer()
             self._request.finish()
+
+    def _encoded(self, chunk: bytes) -> bytes:
+        """The bytes to send for a chunk; each call flushes, as the transport asks again only after it has sent some."""
+        if self._compressor is None:
+            return chunk
+        last = not self._reversed_fragments
+        return self._compressor.compress(chunk) + self._compressor.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
     def stopProducing(self) -> None:
         """Stop: the body is sent, or the client has disconnected."""

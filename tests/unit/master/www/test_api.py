@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from types import SimpleNamespace
 
@@ -121,7 +122,11 @@ def resource(master, store):
 
 def get(resource, path, **arguments):
     """Render a request."""
-    request = Request(path, **arguments)
+    return render(resource, Request(path, **arguments))
+
+
+def render(resource, request):
+    """Render a request to its end."""
     resource.render(request)
     for _ in range(1000):
         if request.finished:
@@ -218,6 +223,46 @@ def test_the_list_of_series_is_cached_until_a_write(resource, store, monkeypatch
     monkeypatch.undo()
     store.write([Point("size", 1, 1.0)])
     assert [one["count"] for one in get(resource, "series").json["series"]] == [10]
+
+
+def test_a_page_of_series(resource, store):
+    """``limit`` and ``page`` select series in their order; the answer has the number of all of them."""
+    store.write([Point(f"more {number}", 1, 1.0) for number in range(6)])
+    names = [one["name"] for one in get(resource, "series").json["series"]]
+    for limit, page in ((3, 1), (3, 2), (3, 3), (3, 4), (100, 1)):
+        answer = get(resource, "series", limit=limit, page=page).json
+        assert ([one["name"] for one in answer["series"]], answer["total"]) == (
+            names[(page - 1) * limit : page * limit],
+            7,
+        )
+    assert get(resource, "series", page=1).json["total"] == 7
+    assert get(resource, "series", page=0).responseCode == get(resource, "series", limit="x").responseCode == 400
+
+
+@pytest.mark.parametrize(
+    ("accepted", "compresses"),
+    [
+        (b"gzip, deflate, br", True),
+        (b"br, *;q=0.1", True),
+        (b"", False),
+        (b"gzip;q=0, br", False),
+        (b"identity", False),
+    ],
+)
+def test_a_large_answer_is_compressed_for_a_client_that_accepts_it(resource, store, accepted, compresses):
+    """A body of several chunks is sent as gzip, without a length and with a weak ETag; its text is the same."""
+    store.write([Point("burst", at * NANOSECONDS, float(at)) for at in range(2_000)])
+    plain = get(resource, "points", series="burst")
+    request = Request("points", series="burst")
+    request.requestHeaders.setRawHeaders(b"accept-encoding", [accepted])
+    render(resource, request)
+    headers = {name: request.responseHeaders.getRawHeaders(name) for name in ("content-encoding", "content-length")}
+    body = b"".join(request.written)
+    assert headers["content-encoding"] == (["gzip"] if compresses else None)
+    assert (headers["content-length"] is None) == compresses
+    assert "Accept-Encoding" in request.responseHeaders.getRawHeaders("vary")
+    assert (gzip.decompress(body) if compresses else body) == b"".join(plain.written)
+    assert len(body) < len(b"".join(plain.written)) / 5 or not compresses
 
 
 def test_without_rules_nothing_is_checked(resource, master):
