@@ -205,7 +205,7 @@ def test_series(admin):
         "count": 4,
         "last_value": 7000 * 1024,
         "last_builder": "secret-builder",
-        "last_tags": {},
+        "last_tags": {"opt": "O2"},
     }
 
 
