@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import jsonschema_rs
@@ -16,8 +19,8 @@ from tests.unit.grafana.examples import dashboards_of
 pytestmark = pytest.mark.xdist_group("grafana")  # one process makes the cache
 
 ROOT = Path(__file__).resolve().parents[3]
-CACHE = ROOT / ".cache" / "grafana-schema"
 PACKAGES = ("@grafana/schema@13.2.3", "ts-json-schema-generator@2.4.0")
+CACHE = ROOT / ".cache" / "-".join(("grafana", *PACKAGES)).replace("/", "-")
 
 
 def npm(*command: str, folder: Path) -> None:
@@ -29,21 +32,23 @@ def schema_of():
     """Factory of JSON schemas of types of @grafana/schema; npm packages are cached in .cache/."""
     if shutil.which("npm") is None:
         pytest.fail("npm: needed to check the dashboards by Grafana's own schema")
-    ready = CACHE / f"ready-{'-'.join(PACKAGES).replace('/', '-')}"
-    if not ready.exists():
-        shutil.rmtree(CACHE, ignore_errors=True)
-        CACHE.mkdir(parents=True)
-        (CACHE / "package.json").write_text('{"private": true}')
-        npm("install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES, folder=CACHE)
-        ready.touch()
+    if not CACHE.exists():
+        CACHE.parent.mkdir(exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=CACHE.parent))
+        (new / "package.json").write_text('{"private": true}')
+        npm("install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES, folder=new)
+        with contextlib.suppress(OSError):  # another process was faster
+            new.rename(CACHE)
+        shutil.rmtree(new, ignore_errors=True)
 
     def make(module, kind):
         made = CACHE / f"{module.replace('/', '-')}-{kind}.json"
         if not made.exists():
+            part = made.with_suffix(f".{os.getpid()}")
             source = f"node_modules/@grafana/schema/dist/types/raw/{module}/x/types.gen.d.ts"
             npm("exec", "--no", "--", "ts-json-schema-generator", "--path", source, "--type", kind,
-                "--no-type-check", "--out", str(made.with_suffix(".part")), folder=CACHE)  # fmt: skip
-            made.with_suffix(".part").rename(made)
+                "--no-type-check", "--out", str(part), folder=CACHE)  # fmt: skip
+            part.rename(made)
         return json.loads(made.read_text())
 
     return make
