@@ -23,7 +23,7 @@ import pytest
 
 from bbmeasure import wire
 from bbmeasure.errors import MeasureError
-from bbmeasure.records import Record
+from bbmeasure.records import Record, canonical_series
 from bbmeasure_scripts import (
     bundle,
     emit,
@@ -145,7 +145,7 @@ def check_report(content: bytes) -> None:
         assert reported is True
         last = list(wire.read_file(_read(file)))[-1]
     assert isinstance(last, Record), last
-    assert last.name == name
+    assert last.name == canonical_series(name)
 
 
 USAGE = resource_usage.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note",))
