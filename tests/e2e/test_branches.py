@@ -157,8 +157,8 @@ def test_the_summaries_of_steps(site: Site) -> None:
         step = site.steps(site.builds[size])["size"]  # type: ignore[attr-defined]  # added by the fixture
         return str(step["state_string"])
 
-    assert "(+1 %)" in summary(MAIN[1])
-    assert "(+0.99 %)" in summary(MAIN[2])
+    assert "(+1.0 %)" in summary(MAIN[1])
+    assert "(+1.0 %)" in summary(MAIN[2])
     assert "(+800 %)" in summary(GITLAB)
     assert "%" not in summary(NEXT)
 
