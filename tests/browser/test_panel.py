@@ -74,11 +74,11 @@ def test_buildbots_own_page_is_complete(visit, measured):
 
 
 def test_sparkline_and_link(visit, measured):
-    """The sparkline marks this build, and the name links to the chart of this builder."""
+    """The sparkline marks this build, and the name links to the chart of this builder and branch."""
     page = visit.go(_route(measured))
     expect(_row(page, "build_size").locator(".bbm-spark-mark")).to_have_count(1)
     _row(page, "build_size").get_by_role("link").click()
-    page.wait_for_url(re.compile(rf"#/measurements/build_size\?builder={WINDOWS}$"))
+    page.wait_for_url(re.compile(rf"#/measurements/build_size\?builder={WINDOWS}&branch=main$"))
     expect(page.get_by_test_id("chart")).to_be_visible()
 
 
