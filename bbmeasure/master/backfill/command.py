@@ -34,6 +34,8 @@ from bbmeasure.storage.validation import check_point
 CHUNK = 100
 #: Seconds that a build may run: the next run starts before a younger build without an end.
 MAX_BUILD_DURATION = 7 * 86_400.0
+#: The counters of a run, in the order of --json, which prints those that are zero too.
+COUNTERS = ("builds", "points", "known", "rejudged", "refused", "missing_properties", "no_match", "too_slow")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Backfill:
         self.history = history
         self.journal = journal
         self.selection = selection
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self.refusals: dict[str, str] = {}
         self.too_slow = ""
         self._declared: dict[tuple[str, str], SeriesInfo] = {}
