@@ -260,7 +260,7 @@ def test_a_large_answer_is_compressed_for_a_client_that_accepts_it(resource, sto
     body = b"".join(request.written)
     assert headers["content-encoding"] == (["gzip"] if compresses else None)
     assert (headers["content-length"] is None) == compresses
-    assert "Accept-Encoding" in request.responseHeaders.getRawHeaders("vary")
+    assert "Accept-Encoding" in request.responseHeaders.getRawHeaders("vary", [])
     assert (gzip.decompress(body) if compresses else body) == b"".join(plain.written)
     assert len(body) < len(b"".join(plain.written)) / 5 or not compresses
 
