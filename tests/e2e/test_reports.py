@@ -50,6 +50,8 @@ while not os.path.exists("stop") and time.monotonic() < end:
 CONFIG = f"""
 PYTHON = {sys.executable!r}
 UNUSED = SOURCE + "/unused.py"
+# pytest-benchmark measures nothing in a worker of pytest-xdist, whose environment the build inherits.
+OUTSIDE_XDIST = {{"PYTEST_XDIST_WORKER": None}}
 f = util.BuildFactory()
 
 
@@ -80,9 +82,11 @@ shell("unkept", "exit 1", parser="junit", outputFile="junit.xml", keepOnFailure=
 shell("crashed", "exit 3", parser="junit", outputFile="junit.xml")
 shell("benchmarks", "rm -rf bench && " + PYTHON + " -m pytest -q -p no:cacheprovider --benchmark-max-time=0.01"
       " --benchmark-save=all --benchmark-storage=file://bench " + SOURCE + "/bench.py"
-      " && mv bench/*/*_all.json benchmark.json", parser="pytest-benchmark", outputFile="benchmark.json")
+      " && mv bench/*/*_all.json benchmark.json", parser="pytest-benchmark", outputFile="benchmark.json",
+      env=OUTSIDE_XDIST)
 shell("complete", [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-max-time=0.2",
-      "--benchmark-json=complete.json", SOURCE + "/bench.py"], parser="pytest-benchmark", outputFile="complete.json")
+      "--benchmark-json=complete.json", SOURCE + "/bench.py"], parser="pytest-benchmark", outputFile="complete.json",
+      env=OUTSIDE_XDIST)
 lint("no_module", "flake8", [PYTHON, "-m", "no_such_linter"])
 lint("no_command", "flake8", ["no-such-linter"])
 lint("no_json", "ruff", "echo 'error: no such option' >&2; exit 1")
