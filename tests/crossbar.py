@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
-from tests.servers import Server, free_port
+from bbmeasure.testing.site import free_port
+from tests.servers import Server
 
 CROSSBAR = "crossbar==26.10.1"
 _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "crossbar"

@@ -12,7 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tests.servers import Server, free_port
+from bbmeasure.testing.site import free_port
+from tests.servers import Server
 
 #: Password that no output may contain, plain and quoted for a URL.
 PASSWORD = "s3cr3t:p@ss/w%rd"

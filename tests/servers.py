@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,8 @@ from types import TracebackType
 from typing import Any, Optional
 
 import requests
+
+from bbmeasure.testing.site import free_port
 
 #: Seconds that starting a server or answering a request may take.
 _TIMEOUT = 20.0
@@ -45,14 +46,6 @@ bind-address = "127.0.0.1:0"
   https-enabled = {https}
   https-certificate = "{certificate}"
 """
-
-
-def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(what: str, condition: Callable[[], Any], timeout: float = 300.0) -> Any:

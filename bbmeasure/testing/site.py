@@ -5,9 +5,11 @@ Processes run in sessions of their own and are ended by their ids; leaving the c
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -44,10 +46,12 @@ Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, protocol={protoco
 
 
 def free_port() -> int:
-    """A free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free loopback port below those that systems choose for outgoing connections, which would race with its user."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _twistd(python: str) -> list[str]:

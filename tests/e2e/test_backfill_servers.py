@@ -18,11 +18,10 @@ import sqlalchemy as sa
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.master.backfill.builds import History
 from bbmeasure.master.backfill.database import Database
-from bbmeasure.testing.site import Site
+from bbmeasure.testing.site import Site, free_port
 from tests.databases import PASSWORD, QUOTED, MariaDB, PostgreSQL, SQLServer
 from tests.e2e.masters import BASE_CONFIG, report, run_command
 from tests.e2e.test_backfill import CONFIG, FILL, LIVE, MASTER_CFG, everything
-from tests.servers import free_port
 
 BUILDS = 400
 #: The builds of FILL that are of a proposal, which a report leaves out by default.

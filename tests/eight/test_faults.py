@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bbmeasure.testing.site import free_port
 from tests.eight.site import EightSite
-from tests.servers import Influxd, free_port, wait_until
+from tests.servers import Influxd, wait_until
 
 #: The step captures numbers without a pause until a file ``stop`` exists, and notes each number that is on disk.
 CONFIG = """

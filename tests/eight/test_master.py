@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from bbmeasure.testing.site import free_port
 from tests.eight.site import PYTHON, EightSite
-from tests.servers import Influxd, free_port, wait_until
+from tests.servers import Influxd, wait_until
 
 CONFIG = """
 f = factory(

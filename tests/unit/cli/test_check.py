@@ -16,8 +16,9 @@ from bbmeasure.cli.influxdb_client import connect
 from bbmeasure.cli.server_checks import check_server
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.storage.influxdb.server import Server
+from bbmeasure.testing.site import free_port
 from tests.hostile import Reply, Scripted, Silent
-from tests.servers import Influxd, VictoriaMetrics, free_port, make_certificate
+from tests.servers import Influxd, VictoriaMetrics, make_certificate
 from tests.unit.cli.masters import SECRET, configure, run_json
 
 INVALID_ANSWERS = (

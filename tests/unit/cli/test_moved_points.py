@@ -19,8 +19,9 @@ from bbmeasure.storage.influxdb.influxql import Statement
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.testing.site import free_port
 from tests.hostile import Reply, Scripted
-from tests.servers import Influxd, free_port
+from tests.servers import Influxd
 from tests.unit.cli.masters import NOW, SECRET, run_json
 
 PROPOSED = BuildContext("first", "bot1", 2, 102, branch="main", proposal="refs/pull/1")

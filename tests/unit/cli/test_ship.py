@@ -17,7 +17,8 @@ from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.journal import Journal
-from tests.servers import Influxd, VictoriaMetrics, free_port
+from bbmeasure.testing.site import free_port
+from tests.servers import Influxd, VictoriaMetrics
 from tests.unit.cli.masters import NOW, SECRET, configure, points, run_json
 
 

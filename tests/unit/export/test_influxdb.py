@@ -14,8 +14,9 @@ from bbmeasure.export.interfaces import OutboxLimits
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.storage.influxdb.line_protocol import LineWriter, clean_tags
+from bbmeasure.testing.site import free_port
 from tests.hostile import losing_answers
-from tests.servers import Influxd, free_port, make_certificate
+from tests.servers import Influxd, make_certificate
 from tests.unit.export.journal_bench import NOW, SECRET, Bench, inlineCallbacks, landed, points
 from tests.unit.storage.examples import HOSTILE_NAMES
 

@@ -21,8 +21,9 @@ from bbmeasure.master.services.exporters import InfluxDBInstance, VictoriaMetric
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.model import Point
 from bbmeasure.storage.sqlite.journal import JournalReader
+from bbmeasure.testing.site import free_port
 from bbmeasure.times import NANOSECONDS
-from tests.servers import Influxd, free_port, make_certificate
+from tests.servers import Influxd, make_certificate
 from tests.unit.master.fakes import FakeMaster
 
 pytestmark = pytest.mark.usefixtures("long_deadlines")

@@ -19,7 +19,7 @@ from bbmeasure.master.www.endpoints import Endpoints
 from bbmeasure.master.www.streaming import JsonWriter
 from bbmeasure.storage.sqlite.location import LOCATION_FILE, record_journal, recorded_journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
-from tests.servers import free_port
+from bbmeasure.testing.site import free_port
 from tests.unit.master.services.test_exporters import FakeMaster, configured, influx, started
 
 pytestmark = pytest.mark.usefixtures("long_deadlines")

@@ -12,8 +12,8 @@ from twisted.internet import defer
 from bbmeasure.storage.influxdb import client as client_module
 from bbmeasure.storage.influxdb.influxql import Statement
 from bbmeasure.storage.influxdb.server import ErrorKind
+from bbmeasure.testing.site import free_port
 from tests.hostile import Dripping, Raw, Reply, Scripted, Silent
-from tests.servers import free_port
 from tests.unit.storage.influxdb.client_helpers import SECRET, TEST, error_of, run_turns
 
 
