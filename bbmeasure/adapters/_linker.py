@@ -58,7 +58,7 @@ def file_of(place: str) -> str:
 
 
 def without_object(file: str) -> str:
-    """The source file of ``/tmp/ccXYZ.o:t.c``."""
+    """The source file of ``ccXYZ.o:t.c`` in a temporary folder."""
     return _OBJECT.sub("", file, count=1)
 
 

@@ -90,7 +90,7 @@ class Baseline:
         return robust.finite(level, -power)
 
     def deviation(self, value: float) -> float:
-        """How many spreads ``value`` is above the level; infinite where the line has no spread."""
+        """The distance of ``value`` above the level, in spreads; infinite where the line has no spread."""
         power, level, spread = self._summarize()
         difference = robust.scaled(value, power) - level
         if spread:
@@ -114,7 +114,7 @@ class Baseline:
         return difference > 0.0 and difference >= change * min(abs(level), abs(off))
 
     def fit(self, values: Sequence[float], change: float) -> float:
-        """How much closer ``values`` are to their median than to this level, in sum and in spreads of the level.
+        """The sum by which ``values`` are closer to their median than to this level, in spreads of the level.
 
         0 where their median is off by less than that fraction of the level.
         """
@@ -146,7 +146,7 @@ class Baseline:
         return robust.chance(off, len(values), share)
 
     def _known(self, center: float) -> int:
-        """How many accepted values lie most of the way to ``center``."""
+        """The number of accepted values that lie most of the way to ``center``."""
         power, level, _ = self._summarize()
         accepted = [robust.scaled(value, power) for value in self.values]
         return robust.count_most_of_the_way(accepted, level, robust.scaled(center, power))

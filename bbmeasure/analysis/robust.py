@@ -100,7 +100,7 @@ def dominance(left: Sequence[float], right: Sequence[float]) -> float:
 
 
 def count_most_of_the_way(values: Sequence[float], level: float, center: float) -> int:
-    """How many of ``values`` lie most of the way from ``level`` to ``center``, or beyond it."""
+    """The number of ``values`` that lie most of the way from ``level`` to ``center``, or beyond it."""
     edge = level + MODE_REACH * (center - level)
     return sum(value >= edge if center > level else value <= edge for value in values)
 

@@ -1,4 +1,4 @@
-"""What a judgement is (State, Verdict), and what a line is judged by (Rules)."""
+"""State and Verdict of a judged value, and the Rules that a line is judged by."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a line is judged by.
+    """The rules that a line is judged by.
 
     Fractions are plain numbers: ``minimum_change=0.02`` is 2 %.  ``history`` is how many accepted values the baseline
     holds.  ``unit`` only serves the sentences.

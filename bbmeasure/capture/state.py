@@ -23,7 +23,7 @@ Component = TypeVar("Component")
 
 
 class Exporter(Protocol):
-    """What an instance registers for the server that it ships to."""
+    """The exporter that an instance registers for its server."""
 
     def health(self) -> Health:
         """Backlog, last error and counters of the exporter."""
