@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional
 
 from twisted.internet import defer
-
-Result = TypeVar("Result")
 
 #: Maximum delay after the first failure and after any number of failures, in seconds.
 FIRST_DELAY = 1.0
@@ -38,7 +36,7 @@ class Backoff:
 
 
 class Sleep:
-    """Interruptible timer, and deadline of one request, on a monotonic clock."""
+    """Interruptible timer on a monotonic clock."""
 
     def __init__(self, reactor: Any, monotonic: Callable[[], float]) -> None:
         self._reactor = reactor
@@ -47,8 +45,6 @@ class Sleep:
         self._timer: Any = None
         self._ends = 0.0
         self._interruptible = False
-        self._request: Optional[defer.Deferred[Any]] = None
-        self._deadline = 0.0
 
     def interruptible(self, seconds: float) -> defer.Deferred[None]:
         """Return a Deferred that fires after ``seconds``, or at the next :meth:`wake`."""
@@ -65,20 +61,8 @@ class Sleep:
         self._timer = self._reactor.callLater(seconds, self.end)
         return waiting
 
-    def with_deadline(self, request: defer.Deferred[Result], seconds: float) -> defer.Deferred[Result]:
-        """Cancel ``request`` at the first :meth:`wake` after ``seconds``, in case that its own timer is delayed."""
-        self._request, self._deadline = request, self._monotonic() + seconds
-
-        def done(result: Any) -> Any:
-            self._request = None
-            return result
-
-        return request.addBoth(done)
-
     def wake(self) -> None:
-        """End an interruptible sleep, and whatever is past its deadline."""
-        if self._request is not None and self._monotonic() > self._deadline:
-            self._request.cancel()
+        """End an interruptible sleep, and one that is past its end."""
         if self._waiting is not None and (self._interruptible or self._monotonic() >= self._ends):
             self.end()
 

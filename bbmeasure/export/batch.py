@@ -62,14 +62,23 @@ class BatchBuilder:
     def __init__(self, writer: LineWriter, reactor: Any, *, gzip: bool, monotonic: Callable[[], float]) -> None:
         self._writer = writer
         self._gzip = gzip
+        self._reactor = reactor
+        self._next_turn: Any = None
 
         def turn() -> Callable[[], bool]:
             end = monotonic() + TURN
             return lambda: monotonic() >= end
 
-        self._cooperator = task.Cooperator(
-            terminationPredicateFactory=turn, scheduler=lambda work: reactor.callLater(0, work)
-        )
+        self._cooperator = task.Cooperator(terminationPredicateFactory=turn, scheduler=self._schedule)
+
+    def _schedule(self, work: Callable[[], None]) -> Any:
+        self._next_turn = self._reactor.callLater(0, work)
+        return self._next_turn
+
+    def wake(self) -> None:
+        """Continue in the next turn of the reactor, in case that the wall clock was set back since the last one."""
+        if self._next_turn is not None and self._next_turn.active():
+            self._next_turn.reset(0)
 
     def build(self, items: Items, start: int, max_points: int) -> defer.Deferred[Batch]:
         """Return a batch of at most ``max_points`` items from position ``start``, of fewer if they exceed MAX_BYTES."""

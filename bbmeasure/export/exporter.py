@@ -36,8 +36,6 @@ READ = 2 * MAX_BATCH
 POLL_INTERVAL = 1.0
 #: Seconds until a stopping exporter gives up waiting for its own loop; it never waits for the server.
 STOP_TIMEOUT = 1.0
-#: Seconds that a request may exceed its own timeout, before the exporter cancels it.
-_GRACE = 2.0
 #: The default: the backlog may grow without limits.
 NO_LIMITS = OutboxLimits()
 
@@ -117,7 +115,9 @@ class Exporter:
             self._running = self._run()
 
     def wake(self) -> None:
-        """Read the outbox now; a backoff delay is not shortened."""
+        """Read the outbox now, and end what waits for a timer that is late; a backoff delay is not shortened."""
+        self._client.cancel_overdue()
+        self._batches.wake()
         self._sleep.wake()
         if self._running is not None:
             self._backlog.wake()
@@ -259,8 +259,7 @@ class Exporter:
 
     def _write(self, batch: Batch) -> defer.Deferred[None]:
         self.counters["requests"] += 1
-        request = self._client.write(batch.body, gzipped=batch.gzipped)
-        return self._sleep.with_deadline(request, self._client.server.timeout + _GRACE)
+        return self._client.write(batch.body, gzipped=batch.gzipped)
 
     @defer.inlineCallbacks
     def _acknowledge(self, batch: Batch, refused: Sequence[tuple[Point, str]]) -> Generator[Any, Any, None]:

@@ -116,6 +116,10 @@ class Client(Protocol):
         """Create the database unless it exists."""
         ...
 
+    def cancel_overdue(self) -> None:
+        """Cancel the requests whose timer is late, because the wall clock was set back."""
+        ...
+
     def close(self) -> None:
         """Close the connections."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Optional
 
@@ -37,6 +38,8 @@ MAX_QUERY_RESPONSE = 256 * 1024 * 1024
 CHUNK = 1_000
 #: Seconds until an idle connection is closed.
 _IDLE_TIMEOUT = 20.0
+#: Seconds that a request may exceed its own timer, before :meth:`InfluxClient.cancel_overdue` cancels it.
+_GRACE = 2.0
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 #: Called with each chunk of a response: the statement's index, and a mapping with name, tags, columns and values.
@@ -46,12 +49,17 @@ ChunkHandler = Callable[[int, Mapping[str, Any]], None]
 class InfluxClient:
     """Asynchronous client of one database.
 
-    Every Deferred fails with a StorageError, for a failed request with a ServerError.
+    Every Deferred fails with a StorageError, for a failed request with a ServerError; a request that
+    :meth:`cancel_overdue` cancels fails with a CancelledError.
     """
 
-    def __init__(self, reactor: Any, server: Server, *, agent: Any = None) -> None:
+    def __init__(
+        self, reactor: Any, server: Server, *, agent: Any = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.reactor = reactor
         self.server = server
+        self._monotonic = monotonic
+        self._deadlines: dict[defer.Deferred[Any], float] = {}
         self._pool = web.HTTPConnectionPool(reactor, persistent=True)
         self._pool.retryAutomatically = False
         self._pool.cachedConnectionTimeout = _IDLE_TIMEOUT
@@ -141,7 +149,19 @@ class InfluxClient:
         def timed_out(_: Any, seconds: float) -> None:
             raise ServerError(ErrorKind.UNREACHABLE, f"no complete answer within {seconds:g} s")
 
-        return work.addTimeout(self.server.timeout, self.reactor, timed_out)
+        def ended(result: Any) -> Any:
+            self._deadlines.pop(work, None)
+            return result
+
+        self._deadlines[work] = self._monotonic() + self.server.timeout + _GRACE
+        return work.addTimeout(self.server.timeout, self.reactor, timed_out).addBoth(ended)
+
+    def cancel_overdue(self) -> None:
+        """Cancel the requests whose timer is late, because the wall clock was set back."""
+        now = self._monotonic()
+        for work, deadline in list(self._deadlines.items()):
+            if now > deadline:
+                work.cancel()
 
     def close(self) -> None:
         """Close idle connections, without waiting for the servers."""

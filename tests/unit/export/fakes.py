@@ -88,6 +88,7 @@ class FakeClient:
         self.made = 0
         self.may_make: Optional[ServerError] = None
         self.closed = False
+        self.overdue: list[defer.Deferred[None]] = []
 
     def write(self, body: bytes, *, gzipped: bool = False) -> defer.Deferred[None]:
         text = (gzip.decompress(body) if gzipped else body).decode()
@@ -104,6 +105,10 @@ class FakeClient:
     def create_database(self) -> defer.Deferred[None]:
         self.made += 1
         return defer.fail(self.may_make) if self.may_make else defer.succeed(None)
+
+    def cancel_overdue(self) -> None:
+        while self.overdue:
+            self.overdue.pop().cancel()
 
     def close(self) -> None:
         self.closed = True

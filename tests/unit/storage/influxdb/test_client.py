@@ -241,6 +241,31 @@ def test_an_ipv6_address() -> None:
     assert requested == [b"http://[::1]:8086/a/write?db=my+db"]
 
 
+def test_overdue_requests_are_cancelled_although_the_clock_is_set_back() -> None:
+    """cancel_overdue() compares deadlines with a monotonic clock, for writes and queries."""
+    clock, forward = task.Clock(), [0.0]
+
+    def request(*_: Any, **__: Any) -> Any:
+        return defer.Deferred()
+
+    agent = SimpleNamespace(request=request)
+    server = Server("http://127.0.0.1:1", "t")
+    client = InfluxClient(clock, server, agent=agent, monotonic=lambda: clock.seconds() + forward[0])
+    failures: list[Any] = []
+    client.write(b"a value=1").addErrback(failures.append)
+    client.create_database().addErrback(failures.append)
+    clock.rightNow -= 3_600.0
+    forward[0] = 3_600.0
+    clock.advance(server.timeout)
+    client.cancel_overdue()
+    assert not failures
+    clock.advance(3.0)
+    client.cancel_overdue()
+    assert [failure.type for failure in failures] == [defer.CancelledError] * 2
+    client.cancel_overdue()
+    assert len(failures) == 2
+
+
 @pytest_twisted.inlineCallbacks
 def test_no_secret_in_any_message(clients: Any) -> TEST:
     """Passwords and tokens that the server echoes are hidden; no repr and no traceback contains them."""
