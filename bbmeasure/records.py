@@ -262,12 +262,7 @@ class Record:
             raise UnitError(f"unit {units.excerpt(str(unit))}: expected a string")
         checked_samples = _check_samples(samples, unit or "1")
         if value is None:
-            if not checked_samples:
-                raise RecordError(f"record {name!r}: expected a value or samples")
-            from statistics import median  # imported here: it takes 3 ms, and most records have no samples
-
-            middle = check_number(median(checked_samples), "median of the samples")
-            quantity = units.Quantity(middle, *units.to_base(0, unit or "1")[1:])
+            quantity = units.Quantity(_middle(name, checked_samples), *units.to_base(0, unit or "1")[1:])
         else:
             quantity = units.to_base(check_number(value), unit or "1")
         fields["value"] = quantity.value
@@ -276,6 +271,15 @@ class Record:
         fields["samples"] = checked_samples
         if not signed:
             check_possible(kind, (quantity.value, *checked_samples))
+
+
+def _middle(name: str, samples: Sequence[float]) -> float:
+    """The median of the samples of a record without a value."""
+    if not samples:
+        raise RecordError(f"record {name!r}: expected a value or samples")
+    from statistics import median  # imported here: it takes 3 ms, and most records have no samples
+
+    return check_number(median(samples), "median of the samples")
 
 
 def _text_kind(kind: Optional[Kind], unit: Optional[str], samples: Sequence[float]) -> Kind:

@@ -217,51 +217,62 @@ class Reply:
     hang_up: bool = False
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Records the requests of a :class:`Scripted` server, and responds."""
+
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, parts.path, query, headers, body)
+        self.server.requests.append(request)
+        self.respond(self.server.answer(request))
+
+    do_GET = do_POST
+
+    def respond(self, reply: Reply) -> None:
+        if reply.hang_up:
+            self.close_connection = True
+            return
+        body = json.dumps(reply.body).encode() if isinstance(reply.body, dict) else reply.body
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if reply.status != 204:
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            super().handle()
+
+
+class _Server(ThreadingHTTPServer):
+    """HTTP server of a :class:`Scripted`."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self.requests: list[Request] = []
+
+
 class Scripted:
     """HTTP server that records requests and responds with the results of ``answer``."""
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
-        self.answer = answer
-        self.requests: list[Request] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                parts = urlsplit(self.path)
-                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, parts.path, query, headers, body)
-                outer.requests.append(request)
-                self.respond(outer.answer(request))
-
-            do_GET = do_POST
-
-            def respond(self, reply: Reply) -> None:
-                if reply.hang_up:
-                    self.close_connection = True
-                    return
-                body = json.dumps(reply.body).encode() if isinstance(reply.body, dict) else reply.body
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                if reply.status != 204:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if reply.status != 204:
-                    self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
-
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    super().handle()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(answer)
+        self.requests = self._server.requests
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 

@@ -47,13 +47,7 @@ def _known():
     add("bytes byte B By", "bytes", 1, 1, "size")
     add("bit bits", "bytes", 1, 8, "size")
     add("bit/s", "bytes/s", 1, 8, "number")
-    for power, prefix in enumerate("kMGTPE", 1):
-        upper = prefix.upper()
-        add("%sB %sB" % (prefix, upper), "bytes", 1000**power, 1, "size")
-        add("%siB" % upper, "bytes", 1024**power, 1, "size")
-        add("%sB/s %sB/s" % (prefix, upper), "bytes/s", 1000**power, 1, "number")
-        add("%siB/s" % upper, "bytes/s", 1024**power, 1, "number")
-        add("%sbit/s" % prefix, "bytes/s", 1000**power, 8, "number")
+    _add_prefixed(add)
     add("bytes/s B/s By/s", "bytes/s", 1, 1, "number")
     add("count counts", "1", 1, 1, "count")
     add("ratio", "1", 1, 1, "ratio")
@@ -70,6 +64,16 @@ def _known():
         add(spellings, base, multiplier, 1, "number")
     units[""] = units["1"]
     return units
+
+
+def _add_prefixed(add):
+    for power, prefix in enumerate("kMGTPE", 1):
+        upper = prefix.upper()
+        add("%sB %sB" % (prefix, upper), "bytes", 1000**power, 1, "size")
+        add("%siB" % upper, "bytes", 1024**power, 1, "size")
+        add("%sB/s %sB/s" % (prefix, upper), "bytes/s", 1000**power, 1, "number")
+        add("%siB/s" % upper, "bytes/s", 1024**power, 1, "number")
+        add("%sbit/s" % prefix, "bytes/s", 1000**power, 8, "number")
 
 
 _UNITS = _known()

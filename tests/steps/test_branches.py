@@ -10,7 +10,6 @@ from typing import Any, Optional
 from buildbot.changes.bitbucket import BitbucketPullrequestPoller
 from buildbot.changes.gerritchangesource import GerritChangeSourceBase
 from buildbot.changes.github import GitHubPullrequestPoller
-from buildbot.process.buildrequest import TempChange, TempSourceStamp
 from buildbot.test.fake.web import FakeRequest, fakeMasterForHooks
 from buildbot.test.reactor import TestReactorMixin
 from buildbot.www.hooks import bitbucketcloud, bitbucketserver, github, gitlab
@@ -19,113 +18,9 @@ from twisted.trial import unittest
 
 from bbmeasure.capture.branches import (
     UNKNOWN,
-    BranchPolicy,
     BuildBranch,
-    ChangeFacts,
-    SourceFacts,
-    branch_of,
-    sources_of,
 )
-from bbmeasure.refs import LONGEST_NAME
-
-POLICY = BranchPolicy()
-SHA = "9d1d5a1b2c3d4e5f60718293a4b5c6d7e8f90a1b"
-
-
-def stamp(change: Mapping[str, Any]) -> TempSourceStamp:
-    """The source stamp of a build of one change, as a build request has it."""
-    properties = {name: (value, "Change") for name, value in (change.get("properties") or {}).items()}
-    made = TempSourceStamp(
-        {
-            "branch": change["branch"],
-            "codebase": change.get("codebase") or "",
-            "revision": SHA,
-            "patch": None,
-            "ssid": 1,
-        }
-    )
-    made.changes = [
-        TempChange(
-            {
-                "branch": change["branch"],
-                "category": change.get("category"),
-                "revlink": change.get("revlink"),
-                "properties": properties,
-            }
-        )
-    ]
-    return made
-
-
-def judged(*changes: Mapping[str, Any], policy: BranchPolicy = POLICY) -> BuildBranch:
-    """Branch and proposal of a build of those changes, each of a request of its own."""
-    requests = [SimpleNamespace(sources={change.get("codebase") or "": stamp(change)}) for change in changes]
-    return branch_of(sources_of(SimpleNamespace(requests=requests)), policy)
-
-
-def github_pull(*, head: str = "main", base: str = "main", number: int = 12) -> dict[str, Any]:
-    """A pull request of a fork as GitHub's events and its REST API describe it, as far as Buildbot reads it."""
-    url = f"https://github.com/owner/project/pull/{number}"
-    return {
-        "url": f"https://api.github.com/repos/owner/project/pulls/{number}",
-        "number": number,
-        "state": "open",
-        "title": "Fix it",
-        "body": "As discussed.",
-        "html_url": url,
-        "created_at": "2024-05-01T09:00:00Z",
-        "updated_at": "2024-05-01T10:00:00Z",
-        "commits": 1,
-        "_links": {"html": {"href": url}},
-        "head": {"ref": head, "sha": SHA, "repo": {"full_name": "fork/project", "clone_url": "x", "html_url": "h"}},
-        "base": {"ref": base, "sha": SHA, "repo": {"full_name": "owner/project", "clone_url": "y", "html_url": "o"}},
-        "user": {"login": "somebody"},
-    }
-
-
-def gitlab_payload(kind: str) -> dict[str, Any]:
-    """A merge request of a fork, from ``main`` to ``main``, or a comment on it."""
-    project = {"name": "project", "git_http_url": "https://gitlab.example/o/p.git", "git_ssh_url": "git@x:o/p.git"}
-    request = {
-        "iid": 7,
-        "title": "Fix it",
-        "description": "",
-        "source_branch": "main",
-        "target_branch": "main",
-        "source_project_id": 14,
-        "target_project_id": 15,
-        "source": project,
-        "target": project,
-        "state": "opened",
-        "action": "open",
-        "url": "https://gitlab.example/o/p/-/merge_requests/7",
-        "last_commit": {
-            "id": SHA,
-            "message": "Fix",
-            "timestamp": "2024-05-01T09:00:00+00:00",
-            "author": {"name": "A", "email": "a@x"},
-        },
-    }
-    if kind == "note":
-        return {"object_kind": "note", "object_attributes": {"id": 1, "note": "/rebuild"}, "merge_request": request}
-    return {"object_kind": "merge_request", "object_attributes": request}
-
-
-def bitbucket_pull(*, cloud: bool) -> dict[str, Any]:
-    """A pull request of Bitbucket's events, from ``main`` of a fork to ``release/1``."""
-    own = {"href": "https://bitbucket.example/projects/P/repos/r"}
-    links = {"self": own, "html": own} if cloud else {"self": [{"href": own["href"] + "/browse"}]}
-    return {
-        "actor": {"display_name": "A", "displayName": "A", "nickname": "a", "username": "a"},
-        "repository": {"scmId": "git", "scm": "git", "project": {"name": "P"}, "links": links},
-        "pullrequest": {
-            "id": "21",
-            "title": "Fix it",
-            "link": "https://bitbucket.example/projects/P/repos/r/pull-requests/21",
-            "fromRef": {"commit": {"hash": SHA}, "branch": {"name": "main"}},
-            "toRef": {"commit": {"hash": SHA}, "branch": {"name": "release/1"}},
-        },
-    }
+from tests.steps.change_events import SHA, bitbucket_pull, github_pull, gitlab_payload, judged
 
 
 class HooksCase(TestReactorMixin, unittest.TestCase):
@@ -355,77 +250,3 @@ class _Answer:
 
     def content(self) -> Any:
         return defer.succeed(b"")
-
-
-def source(branch: Optional[str] = None, **facts: Any) -> SourceFacts:
-    """A source stamp without changes, as a scheduler or a person makes it."""
-    return SourceFacts(branch, **facts)
-
-
-class TestBranchOf(unittest.TestCase):
-    """Builds whose source stamps no hook made."""
-
-    def test_no_source_stamp_is_the_default_branch(self) -> None:
-        """As is a source stamp without a branch."""
-        assert branch_of([], POLICY) == BuildBranch("main")
-        assert branch_of([source(), source("", codebase="x")], POLICY) == BuildBranch("main")
-
-    def test_gitea(self) -> None:
-        """The hook of buildbot-gitea gives branch and revision of the target."""
-        properties = {"pr_number": 9, "base_branch": "main", "head_branch": "main"}
-        change = ChangeFacts("main", "pull_request", "https://gitea.example/o/r/pulls/9", properties)
-        assert branch_of([source("main", changes=[change])], POLICY) == BuildBranch("main", "refs/pull/9")
-
-    def test_a_try_job_is_a_proposal_to_its_branch(self) -> None:
-        """Whatever sent the patch."""
-        assert branch_of([source("release/1", has_patch=True)], POLICY) == BuildBranch("release/1", "try")
-        strict = BranchPolicy(trusted=["main"])
-        assert branch_of([source("mine", has_patch=True)], strict) == BuildBranch("main", "try")
-
-    def test_a_ref_of_a_request_is_a_proposal_without_changes(self) -> None:
-        """A person forces a build of it; its target is unknown."""
-        for ref, proposal in (
-            ("refs/pull/3/merge", "refs/pull/3"),
-            ("refs/pull/3/head", "refs/pull/3"),
-            ("refs/merge-requests/3/head", "gitlab!3"),
-            ("refs/pull-requests/3/from", "refs/pull-requests/3"),
-            ("refs/changes/03/3/1", "gerrit/3"),
-        ):
-            assert branch_of([source(ref)], POLICY) == BuildBranch(UNKNOWN, proposal)
-
-    def test_untrusted_branches_are_proposals_to_the_default_branch(self) -> None:
-        """The default branch is always trusted."""
-        strict = BranchPolicy("trunk", ["release/*"])
-        assert branch_of([source("trunk")], strict) == BuildBranch("trunk")
-        assert branch_of([source("refs/heads/release/2")], strict) == BuildBranch("release/2")
-        assert branch_of([source("feature")], strict) == BuildBranch("trunk", "refs/heads/feature")
-
-    def test_several_codebases(self) -> None:
-        """One proposal makes the build a proposal; the branch is the one that is not the default."""
-        app, library = source("feature", codebase="app"), source("main", codebase="library")
-        assert branch_of([library, app], POLICY) == BuildBranch("feature")
-        both = [app, source("other", codebase="library")]
-        assert branch_of(both, POLICY) == branch_of(both[::-1], POLICY) == BuildBranch("feature+other")
-        request = source("refs/pull/3/merge", codebase="app")
-        assert branch_of([request, library], POLICY) == BuildBranch(UNKNOWN, "refs/pull/3")
-
-    def test_requests_that_were_merged_into_one_build(self) -> None:
-        """A push and a request whose change carries the target: the code of the request is in the build."""
-        push = {"branch": "main", "category": "push"}
-        properties = {"source_branch": "main", "target_branch": "main"}
-        request = {"branch": "main", "category": "merge_request", "properties": properties}
-        request["revlink"] = "https://gitlab.example/o/p/-/merge_requests/7"
-        for changes in ((push, request), (request, push)):
-            assert judged(*changes) == BuildBranch("main", "gitlab!7")
-
-    def test_hostile_names(self) -> None:
-        """Long names keep apart by a hash, control characters are replaced, and no name is that of a proposal."""
-        first, second = ("x" * 4_000 + end for end in "ab")
-        names = {branch_of([source(name)], POLICY).branch for name in (first, second)}
-        assert len(names) == 2
-        assert {len(name) for name in names} == {LONGEST_NAME}
-        assert branch_of([source("a\nb\x1b[31m\u202e")], POLICY) == BuildBranch("a\ufffdb\ufffd[31m\ufffd")
-        assert branch_of([source("try")], POLICY) == BuildBranch("try")
-        assert branch_of([source(" refs/pull/3/merge")], POLICY).proposal == "refs/pull/3"
-        with_changes = ChangeFacts(properties={"pullrequesturl": "javascript:alert(1)" + "x" * 4_000})
-        assert len(branch_of([source(changes=[with_changes])], POLICY).proposal) == LONGEST_NAME

@@ -179,46 +179,48 @@ class TestLintMetrics(StepTestCase):
 LINTERS = "checkstyle, clang, cppcheck, eslint, flake8, gcc, mypy, pylint, ruff, sarif, shellcheck"
 
 
+WRONG: list[tuple[Any, str]] = [
+    (lambda: SizeOf(), "expected a string or a list of strings"),
+    (lambda: SizeOf(path="x", command="y"), "unexpected command="),
+    (lambda: SizeOf(path=5), "SizeOf: path 5: expected a string or a list of strings"),
+    (lambda: SizeOf(path={"a": "b"}), "expected a string or a list of strings"),
+    (lambda: SizeOf(path="x", exclude=b"ab"), "SizeOf: exclude b'ab': expected a string or a list of strings"),
+    (lambda: SizeOf(path="x", exclude=0), "SizeOf: exclude 0: expected a string or a list of strings"),
+    (lambda: SizeOf(path="x", allocated="no"), "SizeOf: allocated 'no': expected True or False"),
+    (lambda: SLOCCount(path=5), "SLOCCount: path 5: expected"),
+    (lambda: SLOCCount(tool="wc"), "expected one of auto, builtin"),
+    (
+        lambda: LintMetrics(tool="hyperfine", command=["x"]),
+        f"'hyperfine': expected a linter, one of {LINTERS}",
+    ),
+    (lambda: LintMetrics(tool="no", command=["x"]), f"tool 'no': expected a linter, one of {LINTERS}"),
+    (lambda: LintMetrics(tool=["ruff"], command=["x"]), f"tool ['ruff']: expected a linter, one of {LINTERS}"),
+    (lambda: LintMetrics(tool="ruff", command=["x"], byFile="no"), "byFile 'no': expected True or False"),
+    (lambda: TimedPythonFunction(function="nocolon"), "expected module:function"),
+    (lambda: TimedPythonFunction(function="a:b", args=[object()]), "expected JSON values"),
+    (lambda: TimedPythonFunction(function="a:b", kwargs=[1]), "kwargs '[1]': expected a dict with strings as keys"),
+    (lambda: TimedPythonFunction(function="a:b", kwargs={1: 2}), "expected a dict with strings as keys"),
+    (lambda: TimedPythonFunction(function="a:b", args=5), "TimedPythonFunction: args '5': expected a list"),
+    (lambda: TimedPythonFunction(function="a:b", args="ab"), "expected a list"),
+    (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a string"),
+    (lambda: TimedPythonFunction(function="a:b", calls="no"), "calls 'no': expected True or False"),
+    (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
+    (lambda: TimedPythonFunction(function="a:b", timeout=float("nan")), "timeout nan: expected seconds above 0"),
+    (lambda: TimedPythonFunction(function="a:b", timeout=1e9), "at most 2000000"),
+    (lambda: SizeOf(path="x", python=["py", "-I"]), "SizeOf: python ['py', '-I']: expected the name or path of"),
+    (lambda: MeasureShellCommand(name="m", command="x", python=5), "python 5: expected the name or path of"),
+    (lambda: MeasureShellCommand(name="m", command="x", outputFile=["a"]), "outputFile ['a']: expected the path"),
+    (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),
+    (
+        lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"),
+        "expected only one of them",
+    ),
+]
+
+
 def test_wrong_arguments_are_configuration_errors() -> None:
     """Each invalid argument is a configuration error."""
-    wrong: list[tuple[Any, str]] = [
-        (lambda: SizeOf(), "expected a string or a list of strings"),
-        (lambda: SizeOf(path="x", command="y"), "unexpected command="),
-        (lambda: SizeOf(path=5), "SizeOf: path 5: expected a string or a list of strings"),
-        (lambda: SizeOf(path={"a": "b"}), "expected a string or a list of strings"),
-        (lambda: SizeOf(path="x", exclude=b"ab"), "SizeOf: exclude b'ab': expected a string or a list of strings"),
-        (lambda: SizeOf(path="x", exclude=0), "SizeOf: exclude 0: expected a string or a list of strings"),
-        (lambda: SizeOf(path="x", allocated="no"), "SizeOf: allocated 'no': expected True or False"),
-        (lambda: SLOCCount(path=5), "SLOCCount: path 5: expected"),
-        (lambda: SLOCCount(tool="wc"), "expected one of auto, builtin"),
-        (
-            lambda: LintMetrics(tool="hyperfine", command=["x"]),
-            f"'hyperfine': expected a linter, one of {LINTERS}",
-        ),
-        (lambda: LintMetrics(tool="no", command=["x"]), f"tool 'no': expected a linter, one of {LINTERS}"),
-        (lambda: LintMetrics(tool=["ruff"], command=["x"]), f"tool ['ruff']: expected a linter, one of {LINTERS}"),
-        (lambda: LintMetrics(tool="ruff", command=["x"], byFile="no"), "byFile 'no': expected True or False"),
-        (lambda: TimedPythonFunction(function="nocolon"), "expected module:function"),
-        (lambda: TimedPythonFunction(function="a:b", args=[object()]), "expected JSON values"),
-        (lambda: TimedPythonFunction(function="a:b", kwargs=[1]), "kwargs '[1]': expected a dict with strings as keys"),
-        (lambda: TimedPythonFunction(function="a:b", kwargs={1: 2}), "expected a dict with strings as keys"),
-        (lambda: TimedPythonFunction(function="a:b", args=5), "TimedPythonFunction: args '5': expected a list"),
-        (lambda: TimedPythonFunction(function="a:b", args="ab"), "expected a list"),
-        (lambda: TimedPythonFunction(function="a:b", setup=5), "setup '5': expected Python code as a string"),
-        (lambda: TimedPythonFunction(function="a:b", calls="no"), "calls 'no': expected True or False"),
-        (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
-        (lambda: TimedPythonFunction(function="a:b", timeout=float("nan")), "timeout nan: expected seconds above 0"),
-        (lambda: TimedPythonFunction(function="a:b", timeout=1e9), "at most 2000000"),
-        (lambda: SizeOf(path="x", python=["py", "-I"]), "SizeOf: python ['py', '-I']: expected the name or path of"),
-        (lambda: MeasureShellCommand(name="m", command="x", python=5), "python 5: expected the name or path of"),
-        (lambda: MeasureShellCommand(name="m", command="x", outputFile=["a"]), "outputFile ['a']: expected the path"),
-        (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),
-        (
-            lambda: MeasureShellCommand(name="m", command="x", resources=True, initialStdin="y"),
-            "expected only one of them",
-        ),
-    ]
-    for make, message in wrong:
+    for make, message in WRONG:
         with pytest.raises(ConfigErrors) as caught:
             make()
         assert message in "; ".join(caught.value.errors)

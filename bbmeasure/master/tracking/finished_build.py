@@ -134,11 +134,7 @@ class Collector:
         context = replace(self.build.context, step=step.name if step else None)
         try:
             name = series_name(
-                overrides.series,
-                default,
-                builder=context.builder,
-                step=step.name if step else None,
-                project=context.project,
+                overrides.series, default, builder=context.builder, step=context.step, project=context.project
             )
             record = Record(
                 name,

@@ -1,4 +1,4 @@
-"""A capture pipeline with a fake clock, a slow store, and the log."""
+"""A capture pipeline with a fake clock, a slow store, a master, and the log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,25 @@ import pytest
 from twisted.internet import task
 from twisted.logger import globalLogPublisher
 
+from bbmeasure.capture import state
 from bbmeasure.capture.pipeline import Pipeline
+from bbmeasure.capture.state import Registry, state_of
+from tests.unit.capture.masters import Master
 from tests.unit.capture.stores import SlowStorage
+
+
+@pytest.fixture(autouse=True)
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts without masters."""
+    monkeypatch.setattr(state, "_registry", Registry())
+
+
+@pytest.fixture
+def master() -> Master:
+    """The only running master."""
+    made = Master()
+    state_of(made)
+    return made
 
 
 @pytest.fixture

@@ -5,98 +5,20 @@ from __future__ import annotations
 import gc
 import math
 import threading
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 from pytest_twisted import inlineCallbacks
-from twisted.internet import defer, reactor, task, threads
-from twisted.logger import globalLogPublisher
+from twisted.internet import reactor, task, threads
 
 from bbmeasure import captureData
-from bbmeasure.capture import state
 from bbmeasure.capture.deadlines import WRITE_TIMEOUT
 from bbmeasure.capture.state import state_of
-from bbmeasure.model import BuildContext, Point, Query
-from bbmeasure.storage.sqlite.journal import JournalReader
-from bbmeasure.storage.sqlite.store import SQLiteStorage
+from bbmeasure.model import BuildContext
 from bbmeasure.testing import BrokenStorage, captured_points
 from bbmeasure.times import NANOSECONDS
-
-
-class Master:
-    """The parts of a master that capture needs."""
-
-    def __init__(self, clock: Any = reactor) -> None:
-        self.reactor = clock
-        self.running = True
-
-
-class Build:
-    """The parts of a build that a point needs."""
-
-    def __init__(self, master: Any, builder: str = "first", **properties: Any) -> None:
-        self.master = master
-        self.builder = SimpleNamespace(name=builder)
-        self.number, self.buildid = 7, 107
-        self.getProperty = {"got_revision": {"": "abc"}, "branch": "main", **properties}.get
-
-    def getWorkerName(self) -> str:
-        return "bot1"
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test starts without masters."""
-    monkeypatch.setattr(state, "_registry", state.Registry())
-
-
-@pytest.fixture
-def master() -> Master:
-    """The only running master."""
-    made = Master()
-    state_of(made)
-    return made
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """The messages that are logged."""
-    lines: list[str] = []
-
-    def observe(event: Any) -> None:
-        lines.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
-
-
-def values_of(master: Any) -> list[Any]:
-    return [point.value for point in captured_points(master)]
-
-
-@inlineCallbacks
-def with_journal(path: Any) -> Any:
-    """A master with an open journal."""
-    made = Master()
-    storage = SQLiteStorage(path, reactor=reactor)
-    yield state_of(made).pipeline.attach(storage)
-    return made
-
-
-@inlineCallbacks
-def stop(master: Any) -> Any:
-    """Stop a master and close its journal."""
-    master.running = False
-    yield state_of(master).pipeline.storage.close()
-
-
-def read(path: Any, series: str) -> list[Point]:
-    """The points of a series, as another process reads them."""
-    with JournalReader(path) as reader:
-        return reader.points(Query(series), 1_000)
+from tests.unit.capture.masters import Build, Master, read, stop, values_of, with_journal
 
 
 class TestInBuilds:
@@ -171,102 +93,6 @@ class TestInBuilds:
         assert before <= second.time / NANOSECONDS <= reactor.seconds()  # type: ignore[attr-defined]
 
 
-@pytest.mark.usefixtures("long_deadlines")
-class TestModes:
-    """Totals and differences."""
-
-    @inlineCallbacks
-    def test_accumulate(self, master: Master) -> Any:
-        """The running total is stored, with ``abs_value`` that of absolute values."""
-        for value in (5, -2, 4):
-            yield captureData("total", value, accumulate=True)
-            yield captureData("travelled", value, accumulate=True, abs_value=True)
-        points = captured_points(master)
-        assert [point.value for point in points if point.series == "total"] == [5, 3, 7]
-        assert [point.value for point in points if point.series == "travelled"] == [5, 7, 11]
-
-    @inlineCallbacks
-    def test_diff(self, master: Master) -> Any:
-        """The difference from the last reported value is stored, and nothing for the first."""
-        for value in (10, 13, 13, 9):
-            yield captureData("level", value, diff=True)
-        assert values_of(master) == [3, 0, -4]
-
-    @inlineCallbacks
-    def test_units(self, master: Master) -> Any:
-        """Totals are in the base unit, whatever the unit of each value."""
-        yield captureData("spent", 1, accumulate=True, unit="min")
-        yield captureData("spent", 500, accumulate=True, unit="ms")
-        assert values_of(master) == [60, 60.5]
-
-    def test_accumulate_with_diff(self, master: Master) -> None:
-        """The combination is a ValueError."""
-        with pytest.raises(ValueError, match="expected one of them"):
-            captureData("x", 1, accumulate=True, diff=True)
-
-    @inlineCallbacks
-    def test_totals_are_separate(self, master: Master) -> Any:
-        """Each series, builder and set of tags has a total; workers share it."""
-        for number in (1, 10):
-            yield captureData("n", number, accumulate=True)
-            yield captureData("other", number, accumulate=True)
-            yield captureData("n", number, accumulate=True, build=Build(master))
-            yield captureData("n", number, accumulate=True, build=Build(master, "second"))
-            yield captureData("n", number, accumulate=True, tags={"a": 1})
-        assert values_of(master) == [1] * 5 + [11] * 5
-
-    @inlineCallbacks
-    def test_restart(self, tmp_path: Any) -> Any:
-        """A new master with the same journal continues totals and differences."""
-        path = tmp_path / "journal.sqlite"
-        for value in (5, 7):
-            made = yield with_journal(path)
-            yield captureData("total", value, accumulate=True, master=made)
-            yield captureData("travelled", -value, accumulate=True, abs_value=True, master=made)
-            yield captureData("level", value, diff=True, build=Build(made))
-            yield stop(made)
-        assert [point.value for point in read(path, "total")] == [5, 12]
-        assert [point.value for point in read(path, "travelled")] == [5, 12]
-        assert [point.value for point in read(path, "level")] == [2]
-
-    @inlineCallbacks
-    def test_values_from_before_the_journal(self, tmp_path: Any) -> Any:
-        """Values captured while master.cfg is read continue the totals in the journal, at each start."""
-        path = tmp_path / "journal.sqlite"
-        for value in (5, 7, 11):
-            yield captureData("starts", 1, accumulate=True)
-            yield captureData("level", value, diff=True)
-            made = yield with_journal(path)
-            yield captureData("starts", 1, accumulate=True)
-            yield stop(made)
-        assert [point.value for point in read(path, "starts")] == [1, 2, 3, 4, 5, 6]
-        assert [point.value for point in read(path, "level")] == [2, 4]
-
-    @inlineCallbacks
-    def test_concurrent_values(self, tmp_path: Any) -> Any:
-        """No value is lost when totals are captured faster than they are written."""
-        path = tmp_path / "journal.sqlite"
-        made = yield with_journal(path)
-        yield defer.gatherResults([captureData("n", 1, accumulate=True, tags={"t": i % 2}) for i in range(1_000)])
-        yield stop(made)
-        assert max(point.value for point in read(path, "n")) == 500
-
-    @inlineCallbacks
-    def test_forget(self, tmp_path: Any) -> Any:
-        """After ``bbmeasure forget`` in another process a total starts from zero, beside a running master."""
-        from bbmeasure.cli.main import main
-
-        path = tmp_path / "journal.sqlite"
-        made = yield with_journal(path)
-        for _ in range(2):
-            yield captureData("n", 5, accumulate=True, unit="s")
-        arguments = ["forget", "n", "--yes", "--master", str(tmp_path), "--journal", str(path)]
-        assert (yield threads.deferToThread(main, arguments)) == 0
-        yield captureData("n", 7, accumulate=True, unit="bytes")
-        assert [point.value for point in read(path, "n")] == [7]
-        yield stop(made)
-
-
 class TestJournal:
     """The journal on disk."""
 
@@ -306,60 +132,6 @@ class TestJournal:
         assert fired == [None] * 3
         assert state_of(made).pipeline.counters["late"] == 3
         assert clock.getDelayedCalls() == []
-
-
-BAD: dict[str, dict[str, Any]] = {
-    "nan": {"value": math.nan},
-    "inf": {"value": -math.inf},
-    "too_large": {"value": 10**400},
-    "none": {"value": None},
-    "a_boolean": {"value": True},
-    "a_list": {"value": [1]},
-    "bytes": {"value": b"1"},
-    "a_long_text": {"value": "x" * 10_000},
-    "no_name": {"name": ""},
-    "a_name_that_is_none": {"name": None},
-    "a_name_with_a_line_break": {"name": "a\nb"},
-    "a_long_name": {"name": "n" * 5_000},
-    "unit": {"unit": "parsecs"},
-    "a_unit_that_is_no_text": {"unit": 5},
-    "kind": {"kind": "colour"},
-    "better": {"better": "larger"},
-    "tags": {"tags": ["a"]},
-    "reserved_tag": {"tags": {"builder": "liar"}},
-    "many_tags": {"tags": {f"k{n}": "v" for n in range(17)}},
-    "a_time_that_is_a_text": {"time": "1700000000"},
-    "a_time_that_is_nan": {"time": math.nan},
-    "a_time_beyond_all": {"time": 1e300},
-    "a_build_that_is_none": {"build": "first_builder"},
-    "a_text_to_add": {"value": "x", "accumulate": True},
-    "a_text_to_compare": {"value": "x", "diff": True},
-}
-
-
-@pytest.mark.parametrize("bad", list(BAD))
-@inlineCallbacks
-def test_bad_value(bad: str, master: Master, logged: list[str]) -> Any:
-    """Nothing is raised, the Deferred fires with None, one counter is incremented, and a short line is logged."""
-    arguments = {"name": "size", "value": 1, **BAD[bad]}
-    assert (yield captureData(arguments.pop("name"), arguments.pop("value"), **arguments)) is None
-    assert captured_points(master) == []
-    counters = state_of(master).pipeline.counters
-    assert counters["failed"] + counters["errors"] == 1
-    told = [line for line in logged if line.startswith("bbmeasure: value of")]
-    assert told
-    assert all(len(line) < 1_500 for line in told)
-    yield captureData("size", 2)
-    assert values_of(master) == [2]
-
-
-@inlineCallbacks
-def test_conflicting_unit(master: Master) -> Any:
-    """A value in another unit is refused and counted."""
-    yield captureData("size", 1, unit="bytes")
-    yield captureData("size", 1, unit="s")
-    assert values_of(master) == [1]
-    assert state_of(master).pipeline.counters["refused"] == 1
 
 
 class TestThreads:

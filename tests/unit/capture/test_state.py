@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from twisted.internet import task
 
-from bbmeasure.capture import state as module
 from bbmeasure.capture.plan import Switches
-from bbmeasure.capture.state import MasterState, Registry, running_master, running_state, state_of
+from bbmeasure.capture.state import MasterState, running_master, running_state, state_of
 
 
 class Master(SimpleNamespace):
@@ -22,12 +21,6 @@ class Master(SimpleNamespace):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(reactor=task.Clock(), running=True, **attributes)
-
-
-@pytest.fixture(autouse=True)
-def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test starts without masters."""
-    monkeypatch.setattr(module, "_registry", Registry())
 
 
 def test_a_master_has_one_state() -> None:

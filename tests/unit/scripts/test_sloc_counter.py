@@ -285,57 +285,6 @@ def test_long_lines_need_no_quadratic_time(text, language):
     assert lines(language, text) in (0, 1)
 
 
-NAMED = [
-    ("a.py", "Python"),
-    ("A.PY", "Python"),
-    ("a.tar.c", "C"),
-    ("Makefile", "Makefile"),
-    ("CMakeLists.txt", "CMake"),
-    ("Dockerfile", "Dockerfile"),
-    (".py", None),
-    ("a.perl", "Perl"),
-    ("a.t", "Perl"),
-    ("config.h.in", "C"),
-    ("build.sh.sample", "Shell"),
-    ("prompt.zsh-theme", "Shell"),
-    (".in", None),
-    ("a.json", None),
-    ("a.md", None),
-    ("README", None),
-]
-
-
-@pytest.mark.parametrize(("name", "language"), NAMED)
-def test_language_of_a_name(name, language):
-    """The language depends on extension or name, in any case; data and prose have none."""
-    assert sloc_languages.by_name(name) == language
-
-
-FIRST = [
-    (b"#!/bin/sh\n", "Shell"),
-    (b"#! /usr/bin/env python3.11\n", "Python"),
-    (b"#!/usr/bin/env -S node --flag\n", "JavaScript"),
-    (b"#!/usr/bin/env A=b perl -w\n", "Perl"),
-    (b"#!/opt/bin/unknown\n", None),
-    (b"#!/bin/busybox sh\n", "Shell"),
-    (b"#!/usr/bin/nodejs\n", "JavaScript"),
-    (b"#!/usr/bin/pypy3\n", "Python"),
-    (b"#!/usr/bin/env -S deno run\n", "TypeScript"),
-    (b"#!/usr/bin/fish\n", "Fish"),
-    (b"#!/usr/bin/make -f\n", "Makefile"),
-    (b"#!/usr/bin/env ts-node\n", "TypeScript"),
-    (b"#!/usr/bin/perl5.36\n", "Perl"),
-    (b"text", None),
-    (b"", None),
-]
-
-
-@pytest.mark.parametrize(("text", "language"), FIRST)
-def test_language_of_a_first_line(text, language):
-    """The first line determines the language of a file without an extension."""
-    assert sloc_languages.by_first_line(text) == language
-
-
 def count(folder):
     """Lines by language, and notes by reason."""
     notes = file_walk.Notes()

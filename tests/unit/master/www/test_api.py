@@ -3,140 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import json
-from types import SimpleNamespace
 
 import pytest
-from twisted.internet import defer, task
-from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
-from twisted.web.error import Error
-from twisted.web.test.requesthelper import DummyRequest
+from twisted.internet import defer
 
-from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageUnavailableError
-from bbmeasure.master.www import endpoints, streaming
+from bbmeasure.master.www import endpoints
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.times import NANOSECONDS
-
-
-class Clock(task.Clock):
-    """A clock with the reactor's method for threads."""
-
-    def callFromThread(self, function, *arguments):
-        function(*arguments)
-
-
-class Www:
-    """Buildbot's web service; nobody may see the builders with the ids in ``denied``."""
-
-    def __init__(self):
-        self.authz = SimpleNamespace(allowRules=[])
-        self.denied = set()
-        self.checks = []
-
-    def assertUserAllowed(self, request, endpoint, action, options):
-        self.checks.append((endpoint, action, options))
-        return defer.fail(Error(403, b"no")) if int(endpoint[1]) in self.denied else defer.succeed(None)
-
-    def deny(self, *ids):
-        self.authz.allowRules = ["a rule"]
-        self.denied = set(ids)
-
-
-class Master:
-    """The attributes of a BuildMaster that the API uses."""
-
-    def __init__(self):
-        self.reactor = Clock()
-        self.www = Www()
-        self.config = SimpleNamespace(buildbotURL="http://master/")
-        self.service_manager = SimpleNamespace(namedServices={})
-        self.data = SimpleNamespace(get=self._get)
-        self.builders = {"a": 1, "b": 2}
-        self.builds = {}
-
-    def _get(self, path):
-        if path == ("builders",):
-            return defer.succeed([{"name": name, "builderid": id_} for name, id_ in self.builders.items()])
-        return defer.succeed(self.builds.get(path[1]))
-
-
-class Request(DummyRequest):
-    """A request for a path below ``v1/``."""
-
-    def __init__(self, path, method=b"GET", **arguments):
-        super().__init__([b"v1", *path.encode().split(b"/")])
-        self.method = method
-        self.args = {key.encode(): [str(value).encode()] for key, value in arguments.items()}
-
-    @property
-    def json(self):
-        return json.loads(b"".join(self.written))
-
-    def disconnect(self):
-        self.processingFailed(Failure(ConnectionDone()))
-
-
-class PendingStorage(MemoryStorage):
-    """A store whose ``summarize`` returns pending Deferreds."""
-
-    def __init__(self):
-        super().__init__()
-        self.pending = []
-        self.cancelled = 0
-
-    def summarize(self, query, statistics):
-        def cancel(_):
-            self.cancelled += 1
-
-        self.pending.append(defer.Deferred(cancel))
-        return self.pending[-1]
-
-
-@pytest.fixture
-def master():
-    return Master()
-
-
-@pytest.fixture
-def store():
-    return PendingStorage()
-
-
-@pytest.fixture
-def resource(master, store):
-    """The API of a master whose points are in ``store``: three of each builder and three outside builds."""
-    state_of(master).pipeline.attach(store)
-    points = [
-        Point("size", at * NANOSECONDS, float(at), {}, BuildContext(builder, "w", at, at) if builder else None)
-        for at, builder in enumerate(("a", "b", None) * 3, start=1_700_000_000)
-    ]
-    store.write(points)
-    return resource_module.ApiResource(master)
-
-
-def get(resource, path, **arguments):
-    """Render a request."""
-    return render(resource, Request(path, **arguments))
-
-
-def render(resource, request):
-    """Render a request to its end."""
-    resource.render(request)
-    for _ in range(1000):
-        if request.finished:
-            break
-        resource.master.reactor.advance(0)
-    return request
-
-
-def counters(resource):
-    return state_of(resource.master).pipeline.counters
+from tests.unit.master.www.fakes import Request, counters, get, render
 
 
 def test_a_slow_query_times_out(resource, store, master):
@@ -265,40 +144,6 @@ def test_a_large_answer_is_compressed_for_a_client_that_accepts_it(resource, sto
     assert len(body) < len(b"".join(plain.written)) / 5 or not compresses
 
 
-def test_without_rules_nothing_is_checked(resource, master):
-    """A master without rules calls assertUserAllowed for no request."""
-    assert len(get(resource, "points", series="size").json["points"]) == 9
-    assert master.www.checks == []
-
-
-def test_the_rule_of_a_builder_is_that_of_its_builds(resource, master):
-    """The check of a builder is GET builders/ID/builds, once a request."""
-    master.www.deny(99)
-    assert len(get(resource, "points", series="size", builder="a").json["points"]) == 3
-    assert master.www.checks == [(("builders", "1", "builds"), "GET", {})]
-
-
-def test_points_outside_builds_need_access_to_every_builder(resource, master):
-    """A user with access to every builder also sees points outside builds; others see their builders only."""
-    master.www.deny(99)
-    assert len(get(resource, "points", series="size").json["points"]) == 9
-    master.www.deny(2)
-    assert {point["builder"] for point in get(resource, "points", series="size").json["points"]} == {"a"}
-    series = get(resource, "series").json["series"][0]
-    assert (series["count"], series["builders"]) == (3, ["a"])
-    master.www.deny(1, 2)
-    assert get(resource, "points", series="size").responseCode == 403
-    assert get(resource, "series").json == {"series": []}
-
-
-def test_a_new_builder_refreshes_the_cache(resource, master):
-    """A builder that was added after the ids were cached is found by its name."""
-    master.www.deny(2)
-    assert get(resource, "points", series="size", builder="c").responseCode == 403
-    master.builders["c"] = 3
-    assert get(resource, "points", series="size", builder="c").json["points"] == []
-
-
 def test_a_forgotten_series_is_not_found(resource, store):
     """A series that is removed after it was cached is not found."""
     assert len(get(resource, "points", series="size").json["points"]) == 9
@@ -403,15 +248,6 @@ def test_builders_that_disagree_are_not_mixed(resource, store, path):
     ]
 
 
-def test_a_builder_that_may_not_be_seen_is_not_in_conflict(resource, store, master):
-    """A user who sees one of two builders gets that builder's unit."""
-    for builder, unit in (("a", "bytes"), ("b", "s")):
-        store.declare(SeriesInfo("wheel", Kind.NUMBER, unit, builders=(builder,)))
-        store.write([Point("wheel", 1, 1.0, {}, BuildContext(builder, "w", 1, 1, branch="main"))])
-    master.www.deny(2)
-    assert get(resource, "points", series="wheel").json["unit"] == "bytes"
-
-
 def test_previous_is_of_the_same_line(resource, store):
     """It is of the same builder, branch and machine class, and of no proposal; an unknown target has none."""
     builds = [
@@ -427,53 +263,3 @@ def test_previous_is_of_the_same_line(resource, store):
     previous = [get(resource, "records", buildid=build.buildid).json["records"][0] for build in builds]
     assert [one["previous"] for one in previous] == [None, None, 1.0, None, 1.0, None, None]
     assert [one["proposal"] for one in previous] == [None, None, "refs/pull/7", None, None, "refs/pull/8", None]
-
-
-def test_a_failing_rule_is_an_error(resource, master):
-    """Another status than 403 of a rule is status 500."""
-    master.www.deny()
-    master.www.assertUserAllowed = lambda *_: defer.fail(Error(500, b"broken"))
-    assert get(resource, "points", series="size").responseCode == 500
-
-
-def test_a_large_body_is_sent_in_chunks(master):
-    """A chunk is written when the previous one was taken; a client that stops is disconnected after the timeout."""
-    aborted = []
-    request = Request("points")
-    request.channel = SimpleNamespace(transport=SimpleNamespace(abortConnection=lambda: aborted.append(True)))  # type: ignore[attr-defined]  # added for the tests
-    request.registerProducer = lambda producer, streaming: setattr(request, "producer", producer)  # type: ignore[method-assign]  # replaced by the test
-    body = streaming.Body([b"x" * 10_000] * 20, b'"tag"')
-    streaming.send(request, body, master.reactor)
-    request.producer.resumeProducing()  # type: ignore[attr-defined]  # added for the tests
-    assert len(b"".join(request.written)) == 40_000
-    master.reactor.advance(streaming.SEND_TIMEOUT)
-    assert aborted == [True]
-
-
-def test_encoding_yields_to_the_reactor(master):
-    """Between slices of encoding, other work of the reactor runs."""
-    json_writer = streaming.JsonWriter(master.reactor)
-    turns = []
-
-    def fragments():
-        for number in range(4):
-            master.reactor.rightNow += streaming.SLICE_SECONDS
-            turns.append(number)
-            yield b"x"
-
-    bodies = []
-    json_writer.write(fragments()).addCallback(bodies.append)
-    master.reactor.callLater(0, turns.append, "other work")
-    assert (turns, bodies) == ([0], [])
-    master.reactor.advance(0)
-    assert turns == [0, 1, "other work", 2, 3]
-    assert bodies[0].size == 4
-
-
-def test_encoded_lists_are_json(master):
-    """The joined fragments of lists of any length, also empty ones, are valid JSON."""
-    for count in (0, 1, 49, 50, 51, 120):
-        items = streaming.encode_items(range(count), lambda item: {"n": item})
-        encoded = b"".join(streaming.encode_with_list({"a": 1, "l": []}, "l", items))
-        assert json.loads(encoded) == {"a": 1, "l": [{"n": number} for number in range(count)]}
-    assert json.loads(b"".join(streaming.encode_with_list({"l": []}, "l", []))) == {"l": []}
