@@ -6,7 +6,6 @@ Times are unix seconds, values are in base units, ``better`` is lower, higher or
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
@@ -14,10 +13,9 @@ from bbmeasure import times
 from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
 from bbmeasure.reports.selection import Selection
 from bbmeasure.statistics import Value
+from bbmeasure.urls import redact_credentials
 
 Json = dict[str, Any]
-
-_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
 
 
 def change_of(value: Any, previous: Any) -> Optional[float]:
@@ -150,7 +148,7 @@ def _health(now: float, health: Health) -> Json:
         "name": health.name,
         "backlog": health.backlog,
         "age": None if health.oldest is None else max(0.0, now - times.seconds(health.oldest)),
-        "last_error": None if health.last_error is None else _CREDENTIALS.sub("***@", health.last_error),
+        "last_error": None if health.last_error is None else redact_credentials(health.last_error),
         "counters": dict(sorted(health.counters.items())),
     }
 

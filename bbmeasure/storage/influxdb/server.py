@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
-from bbmeasure.urls import check_url
+from bbmeasure.urls import check_url, redact_credentials
 
 #: Exceptions that reading a response of another format than InfluxDB's raises.
 PARSE_ERRORS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -72,7 +72,7 @@ class Server:
     def __post_init__(self) -> None:
         check_url(self.url)
         if not self.url.isascii():
-            raise QueryError(f"url {self.url[:200]!r}: expected ASCII only")
+            raise QueryError("url: expected ASCII only")
         for name, value in (("username", self.username), ("password", self.password), ("token", self.token)):
             if value is not None and not isinstance(value, str):
                 raise QueryError(f"{name}: expected a text")
@@ -115,7 +115,7 @@ class Server:
         for secret in (credentials, self.password, self.token, self.username if self.hide_username else None):
             if secret:
                 text = text.replace(secret, "***")
-        text = " ".join(text.split())
+        text = " ".join(redact_credentials(text[: 4 * _MAX_MESSAGE_CHARACTERS]).split())
         return text if len(text) <= _MAX_MESSAGE_CHARACTERS else f"{text[:_MAX_MESSAGE_CHARACTERS]}\u2026"
 
 

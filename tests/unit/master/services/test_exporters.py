@@ -45,9 +45,9 @@ def arguments(**more: Any) -> InfluxDBArguments:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"url": None}, "url 'None': expected a URL such as"),
-        ({"url": "influx.example.org"}, "url 'influx.example.org': expected a URL such as"),
-        ({"url": f"http://me:{SECRET}@host:8086"}, "url: expected a URL without user and password"),
+        ({"url": None}, "url: got NoneType: expected a URL such as"),
+        ({"url": "influx.example.org"}, "url: does not start with http:// or https://: expected a URL such as"),
+        ({"url": f"http://me:{SECRET}@host:8086"}, "url: has a user or password: expected a URL"),
         ({"url": util.Secret("influx")}, "url: expected a plain value, as username, password, token alone"),
         ({"database": util.Secret("influx")}, "database: expected a plain value"),
         ({"retentionPolicy": util.Interpolate("x")}, "retentionPolicy: expected a plain value"),

@@ -18,11 +18,11 @@ def test_it_is_a_buildbot_plugin():
     ("arguments", "named"),
     [
         ({}, "expected url=, such as https://grafana.example.org"),
-        ({"url": None}, "url 'None': expected a URL"),
+        ({"url": None}, "url: got NoneType: expected a URL"),
         ({"url": "https://grafana.example.org", "trackBuildTimes": True}, "unknown argument trackBuildTimes: expected"),
         ({"url": "https://grafana.example.org", "dashboards": []}, "dashboards '[]': expected a mapping"),
         ({"url": "grafana.example.org"}, "url"),
-        ({"url": "https://user:pass-word@grafana.example.org"}, "without user and password"),
+        ({"url": "https://user:pass-word@grafana.example.org"}, "has a user or password"),
         ({"url": "https://grafana.example.org", "dashboards": {"b": "abc"}}, "/d/abc/first"),
         ({"url": "https://grafana.example.org", "dashboards": {"b": "/d/{worker}"}}, "{builder}"),
     ],
