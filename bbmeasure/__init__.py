@@ -26,6 +26,7 @@ _PUBLIC = {
     "getSum": "bbmeasure.reports.getters",
     "getFirst": "bbmeasure.reports.getters",
     "getLast": "bbmeasure.reports.getters",
+    "Gate": "bbmeasure.capture.gates",
     "GrafanaInstance": "bbmeasure.master.services.grafana",
     "InfluxDBInstance": "bbmeasure.master.services.exporters",
     "MeasuredBuilderConfig": "bbmeasure.master.tracking.builder",

@@ -1,8 +1,9 @@
-"""Gate: the rules that master.cfg gives a series, and Gates, those of one builder."""
+"""Gate: the rules that master.cfg gives a series, Gates, those of one build, and BuildGates, those of all builds."""
 
 from __future__ import annotations
 
 import enum
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +14,8 @@ from bbmeasure.analysis import Rules
 from bbmeasure.errors import QueryError, UnitError
 from bbmeasure.records import Direction, Kind, canonical_series, check_number
 
+#: The most builds whose gates are kept.
+MOST_BUILDS = 1_000
 #: The most repetitions of ``rerun``.
 MOST_RERUNS = 20
 
@@ -198,13 +201,20 @@ Patterns = Sequence[tuple[str, Gate]]
 
 
 class Gates:
-    """The gates of the series of one builder.
+    """The gates of the series of one build.
 
     A gate of a step or track call wins over the policy's patterns, of which the first that matches applies.
+    ``baseline_builder`` is the builder whose lines a proposal is judged against, None for the build's own.
     """
 
-    def __init__(self, patterns: Patterns = (), own: Optional[Mapping[str, Gate]] = None) -> None:
+    def __init__(
+        self,
+        patterns: Patterns = (),
+        own: Optional[Mapping[str, Gate]] = None,
+        baseline_builder: Optional[str] = None,
+    ) -> None:
         self.patterns = tuple(patterns)
+        self.baseline_builder = baseline_builder
         self.own: dict[str, Gate] = {}
         for series, gate in (own or {}).items():
             self.set(series, gate)
@@ -220,6 +230,32 @@ class Gates:
         if found is not None:
             return found
         return next((gate for pattern, gate in self.patterns if fnmatchcase(series, pattern)), DEFAULT)
+
+
+class BuildGates:
+    """The gates of the builds of one master.
+
+    ``patterns``, those of the policy, apply to builds that start from now on.
+    """
+
+    def __init__(self) -> None:
+        self.patterns: Patterns = ()
+        self._builds: OrderedDict[int, Gates] = OrderedDict()
+
+    def of_build(self, buildid: Optional[int], baseline_builder: Optional[str] = None) -> Gates:
+        """The gates of a build, the same ones at each call; ``baseline_builder`` counts in the first call."""
+        gates = None if buildid is None else self._builds.get(buildid)
+        if gates is None:
+            gates = Gates(self.patterns, baseline_builder=baseline_builder)
+            if buildid is not None:
+                self._builds[buildid] = gates
+                if len(self._builds) > MOST_BUILDS:
+                    self._builds.popitem(last=False)
+        return gates
+
+    def ended(self, buildid: int) -> None:
+        """Forget the gates of a build that is judged."""
+        self._builds.pop(buildid, None)
 
 
 def check_gate(gate: Any) -> Optional[Gate]:

@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
+from bbmeasure.capture.gates import Gate, check_gate
 from bbmeasure.capture.identity import Value
 from bbmeasure.errors import RecordError
 from bbmeasure.records import Direction, Kind, check_kind, check_tags, check_text, choose, direction
@@ -50,13 +51,17 @@ SERIES_FIELDS = ("builder", "step", "name", "project")
 
 @dataclass(frozen=True)
 class SeriesOverrides:
-    """Overrides of a value's series, kind, unit, direction and tags in master.cfg; None keeps the value's own."""
+    """Overrides of a value's series, kind, unit, direction and tags in master.cfg; None keeps the value's own.
+
+    ``gate`` is the gate of the series; None leaves it to the policy.
+    """
 
     series: Optional[str] = None
     kind: Optional[Kind] = None
     unit: Optional[str] = None
     better: Optional[Direction] = None
     tags: Mapping[str, Any] = field(default_factory=dict)
+    gate: Optional[Gate] = None
 
     @classmethod
     def read(
@@ -66,6 +71,7 @@ class SeriesOverrides:
         unit: Optional[str] = None,
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
+        gate: Optional[Gate] = None,
     ) -> SeriesOverrides:
         """The overrides in arguments of master.cfg; a MeasureError names the expected value."""
         if unit is not None:
@@ -76,12 +82,14 @@ class SeriesOverrides:
                 check_kind(choose(Kind, kind, "kind"), unit)
         if series is not None:
             check_series(series)
+        gate = check_gate(gate)
         return cls(
             series,
             None if kind is None else choose(Kind, kind, "kind"),
             unit,
             None if better is None else direction(better),
             check_tags({} if tags is None else tags),
+            None if gate is None else gate.in_unit(unit),
         )
 
 
@@ -164,6 +172,7 @@ class Plan:
     tags: Mapping[str, str] = field(default_factory=dict)
     only_tracked: bool = False
     switches: Switches = Switches()
+    baseline_builder: Optional[str] = None
 
     def custom_of(self, step: str) -> Optional[SeriesOverrides]:
         """The overrides of the last trackCustomStep for a measuring step; None without one."""

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Optional, Protocol, TypeVar
 
+from bbmeasure.capture.gates import BuildGates
 from bbmeasure.capture.parser_pool import ParserPool
 from bbmeasure.capture.parser_threads import ParserThreads
 from bbmeasure.capture.pipeline import Pipeline
@@ -30,7 +31,7 @@ class Exporter(Protocol):
 
 
 class MasterState:
-    """The capture pipeline, parser processes and threads of one master, and what its services register.
+    """The capture pipeline, gates, parser processes and threads of one master, and what its services register.
 
     ``sources`` are the stores that answer ``source=NAME``; ``answering`` is the one of them that answers by default in
     place of the journal.  ``exporters`` and ``switches`` are kept under the name of the instance that registers them.
@@ -39,6 +40,7 @@ class MasterState:
     def __init__(self, reactor: Any, master: Any = None) -> None:
         self._master = None if master is None else weakref.ref(master)
         self.pipeline = Pipeline(reactor, master_name=getattr(master, "name", None))
+        self.gates = BuildGates()
         self.parser_pool = ParserPool(reactor, self.pipeline.count)
         self.parser_threads = ParserThreads(reactor)
         self.sources: dict[str, Storage] = {}

@@ -18,12 +18,11 @@ from buildbot.config.errors import ConfigErrors
 from buildbot.config.master import FileLoader
 from buildbot.scripts.base import getConfigFileFromTac
 
-from bbmeasure.capture.branches import BranchPolicy
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
 from bbmeasure.master.ineffective_settings import ineffective_settings
 from bbmeasure.master.services.base import MeasureInstance
 from bbmeasure.master.services.journals import configured_path
-from bbmeasure.master.services.policy import MeasurementPolicy, read_policy
+from bbmeasure.master.services.policy import MeasurementPolicy, Policy, read_policy
 from bbmeasure.master.tracking.builder import MeasuredBuilderConfig
 from bbmeasure.storage.sqlite.location import JOURNAL
 
@@ -45,8 +44,7 @@ class Configured:
     database: Optional[str] = None
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     page: bool = False
-    branches: BranchPolicy = BranchPolicy()
-    machine_property: Optional[str] = None
+    policy: Policy = Policy()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -77,13 +75,13 @@ def configured(folder: str) -> Configured:
         _absolute(url, folder) if isinstance(url, str) else None,
         connect_args,
         "bbmeasure" in config.www.get("plugins", {}),
-        *_policy_of(instances),
+        _policy_of(instances),
         warnings=tuple(ineffective_settings(config)),
     )
 
 
-def _policy_of(instances: Iterable[Any]) -> tuple[BranchPolicy, Optional[str]]:
-    """The branch policy and the worker property of machine classes."""
+def _policy_of(instances: Iterable[Any]) -> Policy:
+    """The policy of the master, the default one where it has none."""
     policies = [one for one in instances if isinstance(one, MeasurementPolicy)]
     return read_policy(**policies[0]._config_kwargs) if policies else read_policy()
 

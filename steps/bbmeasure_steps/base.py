@@ -13,6 +13,7 @@ from twisted.internet import defer
 
 from bbmeasure import wire
 from bbmeasure.ansi import visible
+from bbmeasure.capture.gates import Gate
 from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
@@ -42,9 +43,10 @@ class MeasuringStep(ShellMixin, BuildStep):
     """Runs a command and captures the records that it reports, and those that :meth:`parse` reads in its output.
 
     ``series`` names the step's own value (a format with ``{builder} {step} {name} {project}``); ``kind``, ``unit``,
-    ``better`` and ``tags`` override those of the record.  The step is FAILURE if the command fails: its records are
-    logged, not stored, unless ``keepOnFailure=True``; by default those are stored that the parser's tool reports with
-    the exit status, such as failed tests.  It is WARNINGS if the command succeeds without a usable value.
+    ``better`` and ``tags`` override those of the record; its values are judged by ``gate``.  The step is FAILURE if the
+    command fails: its records are logged, not stored, unless ``keepOnFailure=True``; by default those are stored that
+    the parser's tool reports with the exit status, such as failed tests.  It is WARNINGS if the command succeeds
+    without a usable value.
 
     A subclass overrides :meth:`parse`, and rarely another of the hooks below it.
     """
@@ -66,13 +68,14 @@ class MeasuringStep(ShellMixin, BuildStep):
         unit: Optional[str] = None,
         better: Union[Direction, str, None] = None,
         tags: Optional[Mapping[str, Any]] = None,
+        gate: Optional[Gate] = None,
         keepOnFailure: Optional[bool] = None,
         **kwargs: Any,
     ) -> None:
         self.keep_on_failure = check_keep(type(self).__name__, keepOnFailure)
         self.series = series
         self.measureTags = tags
-        self._fixed_overrides: dict[str, Any] = {"kind": kind, "unit": unit, "better": better}
+        self._fixed_overrides: dict[str, Any] = {"kind": kind, "unit": unit, "better": better, "gate": gate}
         self._check_overrides()
         kwargs = self.setupShellMixin(kwargs)
         super().__init__(**kwargs)
@@ -273,12 +276,14 @@ class MeasuringStep(ShellMixin, BuildStep):
         """The overrides of the step's own value: those of trackCustomStep, then the step's arguments."""
         tracked = self.plan.custom_of(self.name) or SeriesOverrides()
         given = SeriesOverrides.read(series=self.series, tags=self.measureTags, **self._fixed_overrides)
+        gate, unit = tracked.gate or given.gate, tracked.unit or given.unit
         return SeriesOverrides(
             tracked.series or given.series,
             tracked.kind or given.kind,
-            tracked.unit or given.unit,
+            unit,
             tracked.better or given.better,
             {**tracked.tags, **given.tags},
+            None if gate is None else gate.in_unit(unit),
         )
 
     def _check_overrides(self) -> None:

@@ -13,7 +13,7 @@ from buildbot.process.build import Build
 from buildbot.process.properties import Property
 from twisted.trial import unittest
 
-from bbmeasure import MeasuredBuilderConfig
+from bbmeasure import Gate, MeasuredBuilderConfig
 from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track, check_series, read_switches, series_name
 from bbmeasure.master.services.sqlite import SQLiteInstance
 from bbmeasure.master.tracking.build_class import MeasuredMixin, measured_class
@@ -165,6 +165,8 @@ class TestErrors(unittest.TestCase):
             ({"better": "larger"}, "better 'larger': expected one of lower, higher"),
             ({"tags": {"worker": "x"}}, "tag 'worker'"),
             ({"tags": "a=b"}, "expected a mapping"),
+            ({"gate": "fail"}, "gate 'fail': expected util.Gate"),
+            ({"gate": Gate(limit=1, lowerLimit="1 s"), "unit": "ms"}, "lowerLimit 1 s: expected at most limit 1 ms"),
             ({"nonsense": 1, "other": 2}, "unknown argument nonsense, other"),
         ]
         for arguments, expected in wrong:
@@ -180,6 +182,23 @@ class TestErrors(unittest.TestCase):
                 fixed = name == "trackStepTimes" and {"kind", "unit"} & set(arguments)
                 assert ("a duration is in seconds" if fixed else expected) in message
                 assert builder.measurePlan == Plan()
+
+    def test_gates(self) -> None:
+        """A gate's plain numbers are in the unit of the track call; only a measuring step measures again."""
+        builder = make_builder()
+        builder.trackProperties("p", unit="ms", gate=Gate(limit=5, level="warn"))
+        builder.trackCustomStep("size", gate=Gate(rerun=4))
+        gates = [track.overrides.gate for track in (*builder.measurePlan.properties, *builder.measurePlan.custom)]
+        assert gates == [Gate(limit="5 ms", level="warn"), Gate(rerun=4)]
+        message = errors_of(lambda: builder.trackStepTimes("fetch", gate=Gate(rerun=4)))
+        assert "rerun 4: expected 0, only measuring steps measure again" in message
+
+    def test_baseline_builder(self) -> None:
+        """The builder that proposals are judged against is the name of one."""
+        assert make_builder(baselineBuilder="nightly").measurePlan == Plan(baseline_builder="nightly")
+        for wrong in ("", 5, ["nightly"]):
+            message = errors_of(lambda: make_builder(baselineBuilder=wrong))  # noqa: B023
+            assert message.startswith("builder 'first': baselineBuilder"), message
 
     def test_step_argument(self) -> None:
         """``step=`` is an argument of trackStatistics only."""

@@ -10,8 +10,9 @@ from buildbot.config.master import MasterConfig
 from twisted.internet import defer
 from twisted.trial import unittest
 
-from bbmeasure import MeasurementPolicy
+from bbmeasure import Gate, MeasurementPolicy
 from bbmeasure.capture.branches import BranchPolicy, branch_of
+from bbmeasure.capture.state import state_of
 from tests.steps.live import Leaves, LiveCase, measured, sqlite
 
 
@@ -28,6 +29,12 @@ class TestArguments(unittest.TestCase):
             ({"trustedBranches": "main"}, "trustedBranches 'main': expected a list of names such as 'release/*'"),
             ({"trustedBranches": ["main", ""]}, "trustedBranches ['main', '']: expected a list of names"),
             ({"trustedBranches": 5}, "trustedBranches 5: expected a list of names"),
+            ({"gates": [("a", Gate())]}, "gates"),
+            ({"gates": {"a": "fail"}}, "gates['a'] 'fail': expected util.Gate"),
+            (
+                {"gates": {"build_duration": Gate(level="warn")}},
+                "gates['build_duration']: level 'warn': expected 'info', its value is known after the build",
+            ),
             ({"trackBuildTimes": True}, "unknown argument trackBuildTimes: expected one of machineClass"),
         ):
             with pytest.raises(ConfigErrors) as caught:
@@ -99,6 +106,17 @@ class TestPolicy(LiveCase):
         yield self.reconfigure([self.builder()], [sqlite()])
         yield self.build("first")
         assert (yield self.contexts()) == [("trunk", "", "big"), ("master", "", "small"), ("main", "", "local1")]
+
+    @defer.inlineCallbacks
+    def test_gates(self) -> Any:
+        """The gates of the policy apply to builds that start later; without a policy none does."""
+        gates = {"lint*": Gate(limit=0, level="warn"), "build_duration": Gate(minimumChange="5 %"), "*": Gate(limit=9)}
+        yield self.start([self.builder()], [sqlite(), MeasurementPolicy(gates=gates)])
+        before = state_of(self.master).gates.of_build(1_000_001)
+        assert [before.of(name).limit for name in ("lint_all", "build_duration")] == [Gate(limit=0).limit, None]
+        yield self.reconfigure([self.builder()], [sqlite()])
+        assert state_of(self.master).gates.of_build(1_000_001).of("other") == Gate(limit=9)
+        assert state_of(self.master).gates.of_build(1_000_002).of("other") == Gate()
 
     @defer.inlineCallbacks
     def test_a_policy_alone_stores_nothing(self) -> Any:

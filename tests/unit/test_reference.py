@@ -98,6 +98,11 @@ def test_every_argument_of_the_policy_is_documented() -> None:
     check("services.rst", "MeasurementPolicy", arguments_of(read_policy))
 
 
+def test_every_argument_of_a_gate_is_documented() -> None:
+    """The section on gates has the arguments of Gate."""
+    check("services.rst", "Gate", arguments_of(bbmeasure.Gate.__init__))
+
+
 def test_every_switch_is_documented() -> None:
     """The section on switches has those that every storing instance takes."""
     check("services.rst", "Tracking switches", arguments_of(read_switches))

@@ -284,7 +284,7 @@ def _pattern(expression: Optional[str]) -> Optional[patterns.Pattern]:
 
 
 def _history(options: argparse.Namespace, configured: configuration.Configured) -> History:
-    policy: Any = {"policy": configured.branches, "machine_property": configured.machine_property}
+    policy: Any = {"policy": configured.policy.branches, "machine_property": configured.policy.machine_property}
     if options.db is not None:
         return History(options.db, **policy)
     if configured.database is None:

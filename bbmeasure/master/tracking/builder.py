@@ -14,7 +14,7 @@ from buildbot.interfaces import IRenderable
 from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track, check_flag, check_names
 from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.master.tracking.build_class import measured_class
-from bbmeasure.records import check_tags
+from bbmeasure.records import LONGEST_NAME, check_tags, check_text
 from bbmeasure.units import excerpt
 
 #: The track call of each list of a plan.
@@ -35,7 +35,8 @@ PATTERNS = {
 class MeasuredBuilderConfig(BuilderConfig):
     """A BuilderConfig whose builds are measured.
 
-    ``measureTags`` are tags of every point of this builder.  ``trackAll`` tracks build and step times, statistics and
+    ``measureTags`` are tags of every point of this builder.  Proposals that it builds are judged against the lines of
+    ``baselineBuilder``, by default its own.  ``trackAll`` tracks build and step times, statistics and
     the numeric properties of stock steps.  With ``onlyTracked`` only the measuring steps that ``trackCustomStep`` names
     are captured.  Add the steps to the factory before the track calls, which check step names at once.  Builders that
     share a factory share no tracking, and a running build keeps the tracking that it started with.
@@ -50,13 +51,17 @@ class MeasuredBuilderConfig(BuilderConfig):
         measureTags: Optional[Mapping[str, Any]] = None,
         onlyTracked: bool = False,
         trackAll: bool = False,
+        baselineBuilder: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._plan = Plan()
         try:
             only, everything = check_flag("onlyTracked", onlyTracked), check_flag("trackAll", trackAll)
-            self._plan = Plan(only_tracked=only, switches=ALL if everything else Switches())
+            if baselineBuilder is not None:
+                check_text("baselineBuilder", baselineBuilder, LONGEST_NAME)
+            switches = ALL if everything else Switches()
+            self._plan = Plan(only_tracked=only, switches=switches, baseline_builder=baselineBuilder)
         except MeasureError as error:
             config_error(f"builder {self.name!r}: {error}")
         try:
@@ -76,8 +81,8 @@ class MeasuredBuilderConfig(BuilderConfig):
     def trackStepTimes(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
         """Track the duration of each of ``steps``, in a series named after the step, or by ``series``.
 
-        ``tags`` and ``better`` (default: lower) apply to the series.  Calling it twice for a step makes two series.
-        NameError for a step that the factory does not have.
+        ``tags``, ``better`` (default: lower) and ``gate`` apply to the series.  Calling it twice for a step makes two
+        series.  NameError for a step that the factory does not have.
         """
         for name in steps:
             step = self._step(name)
@@ -108,7 +113,7 @@ class MeasuredBuilderConfig(BuilderConfig):
         self._add("statistics", names, of_step=step, series=series, **overrides)
 
     def trackCustomStep(self, *steps: str, series: Optional[str] = None, **overrides: Any) -> None:
-        """Track a measuring step; ``series``, ``kind``, ``unit``, ``better`` and ``tags`` override its own."""
+        """Track a measuring step; the arguments override its own."""
         for name in steps:
             step = self._step(name)
             if step is not None and not getattr(step, "bbmeasure_measures", False):
@@ -118,9 +123,11 @@ class MeasuredBuilderConfig(BuilderConfig):
     def _add(self, call: str, subjects: tuple[str, ...], *, of_step: Optional[str] = None, **overrides: Any) -> None:
         name = CALLS[call]
         try:
-            check_names(overrides, ("series", "kind", "unit", "better", "tags"))
+            check_names(overrides, ("series", "kind", "unit", "better", "tags", "gate"))
             _check_subjects(call, subjects)
             read = SeriesOverrides.read(**overrides)
+            if call != "custom" and read.gate is not None and read.gate.rerun:
+                raise RecordError(f"gate: rerun {read.gate.rerun}: expected 0, only measuring steps measure again")
         except MeasureError as error:
             of = ", ".join(excerpt(str(subject)) for subject in subjects)
             config_error(f"builder {self.name!r}: {name}({of}): {error}")
