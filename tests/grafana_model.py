@@ -35,6 +35,12 @@ def _doublequote(value: Value) -> str:
 _FORMATS = {"regex": _regex, "doublequote": _doublequote}
 
 
+def panels_of(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels of a dashboard without rows, those of collapsed rows too."""
+    every = (one for panel in model["panels"] for one in (panel, *panel.get("panels", ())))
+    return [panel for panel in every if panel["type"] != "row"]
+
+
 class Board:
     """A dashboard with values for its variables; ``query(text)`` returns a list of series with rows."""
 
@@ -48,6 +54,11 @@ class Board:
     def variables(self) -> list[dict[str, Any]]:
         """Variables of the dashboard, in order."""
         return self.model["templating"]["list"]
+
+    @property
+    def panels(self) -> list[dict[str, Any]]:
+        """Panels of the dashboard without rows, those of collapsed rows too."""
+        return panels_of(self.model)
 
     def variable(self, name: str) -> dict[str, Any]:
         """Return the variable of that name."""
@@ -95,7 +106,9 @@ class Board:
         self.values = {}
         for variable in self.variables:
             name = variable["name"]
-            if name in chosen:
+            if variable["type"] == "datasource":
+                self.values[name] = variable["current"]["value"]
+            elif name in chosen:
                 self.values[name] = chosen[name]
             elif variable["includeAll"]:
                 self.values[name] = [ALL] if variable["multi"] else ALL
@@ -103,9 +116,9 @@ class Board:
                 self.values[name] = self.options(name)[0]
 
     def answers(self) -> list[tuple[str, str, list[dict[str, Any]]]]:
-        """Return title, query and result of every target of every panel, including repeated panels."""
+        """Return title, query and result of every target of every panel, including repeated and collapsed panels."""
         found = []
-        for panel in self.model["panels"]:
+        for panel in self.panels:
             repeat = panel.get("repeat")
             chosen = self.values.get(repeat) if repeat else None
             values = self.options(repeat) if chosen in (ALL, [ALL]) else chosen if chosen else [None]

@@ -13,12 +13,9 @@ from typing import Optional
 
 from bbmeasure.grafana.panels import (
     DATA_SOURCE,
-    OF_BRANCH,
     Json,
+    Row,
     SeriesGroup,
-    branch_variable,
-    builder_variable,
-    dashboards_menu,
     direction_text,
     layout,
     override,
@@ -27,6 +24,14 @@ from bbmeasure.grafana.panels import (
     stat_panel,
     table_panel,
     time_series_panel,
+)
+from bbmeasure.grafana.variables import (
+    OF_BRANCH,
+    branch_variable,
+    builder_variable,
+    dashboards_menu,
+    data_source_variable,
+    grouping_variable,
     variable,
 )
 from bbmeasure.records import Direction
@@ -42,6 +47,18 @@ _OF_TAG = "${tag_key:doublequote} =~ /^${tag_value:regex}$/"
 #: Maximum number of series in one panel of last values.
 _SERIES_PER_PANEL = 20
 _EACH_INTERVAL = "time($__interval)"
+
+
+def _every_tag_but(name: str) -> str:
+    """Return a regular expression without lookahead that matches each tag but ``name``."""
+    length = len(name)
+    other = [f"{'.' * at}[^{letter}]{'.' * (length - at - 1)}" for at, letter in enumerate(name)]
+    return f"/^(.{{0,{length - 1}}}|.{{{length + 1},}}|{'|'.join(other)})$/"
+
+
+#: Grouping by each combination of tags: no statistic is over different tags.
+EVERY_TAG = _every_tag_but("proposed")
+_LABELS = "${__field.labels}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +88,8 @@ class DashboardBuilder:
         grouped = f" GROUP BY {', '.join(by)}" if by else ""
         return f"SELECT {columns} FROM {self.from_clause(measurement)} WHERE {where}{grouped}{rest}"  # noqa: S608 (Grafana's)
 
-    def curve(self, measurement: str, *conditions: str, by: Sequence[str] = ('"builder"',)) -> str:
-        """Return the query of a curve: the median of each interval, with few points each point."""
+    def curve(self, measurement: str, *conditions: str, by: Sequence[str] = (EVERY_TAG,)) -> str:
+        """Return the query of curves: the median of each interval, with few points each point; one for each tag."""
         intervals = (_EACH_INTERVAL, *by)
         return self.select('median("value")', measurement, *conditions, by=intervals, rest=" fill(none)")
 
@@ -115,23 +132,34 @@ class DashboardBuilder:
     def overview(self) -> Json:
         """Return the dashboard of all builders: results, durations, and last value and change of every series."""
         results = self.select('count("value")', '"build_duration"', _OF_BUILDER, OF_BRANCH, by=('"result"',))
-        panels = [
+        builds = [
             stat_panel("Builds by result", [query_target(results, "$tag_result")], unit="short", height=4),
             *(
                 time_series_panel(
-                    title, [query_target(self.curve(name, _OF_BUILDER, OF_BRANCH), "$tag_builder")], unit="s", width=12
+                    title, [query_target(self.curve(name, _OF_BUILDER, OF_BRANCH))], unit="s", width=12, label=_LABELS
                 )
-                for title, name in (("Build duration", '"build_duration"'), ("Queue duration", '"queue_duration"'))
+                for title, name in (
+                    ("Duration of builds", '"build_duration"'),
+                    ("Waiting time of builds", '"queue_duration"'),
+                )
             ),
         ]
-        for group in (chunk for whole in self.groups for chunk in whole.chunks(_SERIES_PER_PANEL)):
-            conditions = [f'"builder" =~ /^(?:{group.builders_pattern})$/'] if group.builders is not None else []
-            query = self.curve(f"/^(?:{group.names_pattern})$/", _OF_BUILDER, OF_BRANCH, *conditions)
-            panels.append(
-                stat_panel(f"Last values ({group.title})", [query_target(query, "$m: $tag_builder")], group=group)
-            )
+        rows = [Row("Builds", builds), *(self._last_values(group) for group in self.groups)]
         variables = [builder_variable(multi=True), self._branch_variable("/.+/")]
-        return self._dashboard(OVERVIEW, "Buildbot measurements", panels, variables)
+        return self._dashboard(OVERVIEW, "Buildbot measurements", rows, variables)
+
+    def _last_values(self, group: SeriesGroup) -> Row:
+        """Return the row of the last values of a group's series, collapsed if it has more than one panel."""
+        conditions = [f'"builder" =~ /^(?:{group.builders_pattern})$/'] if group.builders is not None else []
+        panels = []
+        for chunk in group.chunks(_SERIES_PER_PANEL):
+            query = self.curve(f"/^(?:{chunk.names_pattern})$/", _OF_BUILDER, OF_BRANCH, *conditions)
+            part = "" if len(chunk.names) == len(group.names) else f", from {chunk.names[0]}"
+            title = f"{group.title}: last values{part}"
+            panels.append(
+                stat_panel(title, [query_target(query, "$m")], group=chunk, label=f"${{__series.name}} {_LABELS}")
+            )
+        return Row(group.title, panels, collapsed=len(panels) > 1)
 
     def builder(self) -> Json:
         """Return the dashboard of one builder: its builds, and all its series."""
@@ -142,18 +170,22 @@ class DashboardBuilder:
             *chosen,
             rest=" ORDER BY time DESC LIMIT 200",
         )
-        steps = self.curve('"step_duration"', *chosen, by=('"step"',))
-        each = self.curve("${series:doublequote}", *chosen, by=('"worker"',))
-        panels = [
-            table_panel("Builds", [query_target(builds, table=True)], [*self.build_override(), seconds_override()]),
-            time_series_panel("Step duration", [query_target(steps, "$tag_step")], unit="s", width=24),
-            time_series_panel(
-                "$series",
-                [query_target(each, "$m: $tag_worker")],
-                overrides=self.unit_overrides(),
-                links=self.measurements_link("${series:percentencode}", "${builder:percentencode}"),
-                repeat="series",
-            ),
+        steps = self.curve('"step_duration"', *chosen)
+        each = self.curve("${series:doublequote}", *chosen)
+        table = table_panel("Builds", [query_target(builds, table=True)], [*self.build_override(), seconds_override()])
+        duration = time_series_panel("Duration of steps", [query_target(steps)], unit="s", width=24, label=_LABELS)
+        curves = time_series_panel(
+            "Values of $series",
+            [query_target(each, "$m: $tag_builder")],
+            overrides=self.unit_overrides(),
+            links=self.measurements_link("${series:percentencode}", "${builder:percentencode}"),
+            repeat="series",
+            label=_LABELS,
+        )
+        rows = [
+            Row("Builds", [table]),
+            Row("Steps", [duration]),
+            Row("Series, a panel for each", [curves], collapsed=True),
         ]
         variables = [
             builder_variable(),
@@ -161,66 +193,69 @@ class DashboardBuilder:
             variable("series", f"SHOW MEASUREMENTS WHERE {_OF_BUILDER}", regex=_OWN, multi=True, all_value=None),
             self._branch_variable("/.+/"),
         ]
-        return self._dashboard(BUILDER, "Buildbot measurements of one builder", panels, variables)
+        return self._dashboard(BUILDER, "Buildbot measurements of one builder", rows, variables)
 
     def series(self) -> Json:
         """Return the dashboard of one series: curve, statistics, points."""
         measurement, chosen = "${series:doublequote}", (_OF_BUILDER, _OF_WORKER, _OF_TAG, OF_BRANCH)
-        curve = self.curve(measurement, *chosen, by=('"builder"', '"worker"'))
+        grouped = "${group_by:doublequote}"
         figures = [
-            query_target(self.select(call, measurement, *chosen), f"$m: {name}", ref)
+            query_target(self.select(call, measurement, *chosen, by=(grouped,)), f"$m: {name}", ref)
             for ref, (name, call) in zip("ABCDEF", _FIGURES.items())
         ]
         columns = '"build", "builder", "worker", "branch", "revision", "value", "text"'
         points = self.select(columns, measurement, *chosen, rest=" ORDER BY time DESC LIMIT 500")
-        panels = [
-            time_series_panel(
-                "$series",
-                [query_target(curve, "$m: $tag_builder $tag_worker")],
-                overrides=self.unit_overrides(),
-                links=self.measurements_link("${series:percentencode}", "${__field.labels.builder:percentencode}"),
-                width=24,
-            ),
-            stat_panel("Statistics of this range", figures, overrides=self.unit_overrides(), height=4, graph=False),
-            table_panel("Points", [query_target(points, table=True)], self.build_override()),
-        ]
+        curve = time_series_panel(
+            "Values of $series",
+            [query_target(self.curve(measurement, *chosen, by=(grouped,)), "$m: $tag_builder")],
+            overrides=self.unit_overrides(),
+            links=self.measurements_link("${series:percentencode}", "${__field.labels.builder:percentencode}"),
+            width=24,
+            label=_LABELS,
+        )
+        statistics = stat_panel(
+            "Statistics of $series in this range",
+            figures,
+            overrides=self.unit_overrides(),
+            height=6,
+            graph=False,
+            label=f"${{__series.name}} {_LABELS}",
+        )
+        table = table_panel("Points", [query_target(points, table=True)], self.build_override())
+        rows = [Row("Values", [curve]), Row("Statistics", [statistics]), Row("Points, the newest first", [table])]
         of_series = f"FROM {self.from_clause(measurement)}"
+        tag_keys = f"SHOW TAG KEYS {of_series}"
         variables = [
             variable("series", "SHOW MEASUREMENTS", regex=_OWN, include_all=False),
             builder_variable(of_series, multi=True),
             variable("worker", f'SHOW TAG VALUES {of_series} WITH KEY = "worker"', multi=True),
-            variable(
-                "tag_key", f"SHOW TAG KEYS {of_series}", label="tag", regex="/^(?!proposed$)/", all_value='"builder"'
-            ),
+            variable("tag_key", tag_keys, label="tag", regex="/^(?!proposed$)/", all_value='"builder"'),
             variable(
                 "tag_value", f"SHOW TAG VALUES {of_series} WITH KEY = ${{tag_key:doublequote}}", label="is", multi=True
             ),
+            grouping_variable(tag_keys, EVERY_TAG),
             self._branch_variable(measurement),
         ]
-        return self._dashboard(SERIES, "Buildbot measurements of one series", panels, variables)
+        return self._dashboard(SERIES, "Buildbot measurements of one series", rows, variables)
 
     def master(self) -> Json:
         """Return the dashboard of the master's own metrics (``trackMasterMetrics=True``)."""
-        query = self.curve("${metric:doublequote}", _OF_MASTER, by=('"master"',))
-        panels = [
-            time_series_panel("$metric", [query_target(query, "$m: $tag_master")], repeat="metric"),
-            time_series_panel(
-                "Queue duration of builds",
-                [query_target(self.curve('"queue_duration"'), "$tag_builder")],
-                unit="s",
-                width=24,
-            ),
-        ]
+        query = self.curve("${metric:doublequote}", _OF_MASTER)
+        metric = time_series_panel("$metric", [query_target(query)], repeat="metric", label=_LABELS)
+        waiting = time_series_panel(
+            "Waiting time of builds", [query_target(self.curve('"queue_duration"'))], unit="s", width=24, label=_LABELS
+        )
         metrics = r"SHOW MEASUREMENTS WITH MEASUREMENT =~ /^master\./"
         masters = r'SHOW TAG VALUES FROM /^master\./ WITH KEY = "master"'
         variables = [
             variable("master", masters, multi=True),
             variable("metric", metrics, multi=True, all_value=None),
         ]
-        return self._dashboard(MASTER, "Buildbot master's health", panels, variables, annotated=False)
+        rows = [Row("Builds", [waiting]), Row("Metrics of the master, a panel for each", [metric])]
+        return self._dashboard(MASTER, "Buildbot master's health", rows, variables, annotated=False)
 
     def _dashboard(
-        self, uid: str, title: str, panels: Sequence[Json], variables: Sequence[Json], *, annotated: bool = True
+        self, uid: str, title: str, rows: Sequence[Row], variables: Sequence[Json], *, annotated: bool = True
     ) -> Json:
         return {
             "uid": uid,
@@ -234,8 +269,8 @@ class DashboardBuilder:
             "timezone": "browser",
             "links": [dashboards_menu()],
             "annotations": {"list": [self._failed_builds()] if annotated else []},
-            "templating": {"list": list(variables)},
-            "panels": layout(panels),
+            "templating": {"list": [data_source_variable(), *variables]},
+            "panels": layout(rows),
         }
 
     def _branch_variable(self, measurement: str) -> Json:

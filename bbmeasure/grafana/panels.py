@@ -1,4 +1,4 @@
-"""Panels, variables and units of Grafana dashboards, as dicts in Grafana's JSON model."""
+"""Panels and rows of Grafana dashboards, as dicts in Grafana's JSON model."""
 
 from __future__ import annotations
 
@@ -7,45 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from bbmeasure.grafana.units import grafana_unit, unit_words
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 
 Json = dict[str, Any]
 
-DATA_SOURCE = {"type": "influxdb", "uid": "bbmeasure"}
-#: The branch is a field, which points outside builds do not have.  For "all" the variable's value closes the expression
-#: and adds a condition on a tag, which every point meets.
-OF_BRANCH = '("branch" =~ /^${branch:regex}$/)'
-_EVERY_BRANCH = '.*$/ OR "builder" =~ /^.*'
+#: Uid and name of the provisioned data source.
+PROVISIONED_SOURCE = "bbmeasure"
+DATA_SOURCE = {"type": "influxdb", "uid": "${datasource}"}
 #: Series of the instances' switches, which have a unit before the first measurement.
 BUILTIN_SERIES = tuple(
     SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER)
     for name in ("build_duration", "queue_duration", "step_duration")
 )
 
-_GRAFANA_UNITS = {
-    "s": "s",
-    "bytes": "bytes",
-    "bytes/s": "binBps",
-    "1": "short",
-    "1/s": "hertz",
-    "J": "joule",
-    "W": "watt",
-    "Cel": "celsius",
-}
 _SPECIAL = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 
 
 def escape_regex(text: str) -> str:
     """Escape ``text`` for a regular expression of InfluxQL and JavaScript, as ``${name:regex}`` does."""
     return _SPECIAL.sub(lambda match: "\\" + match.group(), text)
-
-
-def grafana_unit(unit: str, kind: Kind) -> str:
-    """Return Grafana's name of a base unit; a user-defined unit becomes a suffix."""
-    if kind is Kind.RATIO and unit == "1":
-        return "percentunit"
-    return _GRAFANA_UNITS.get(unit, f"suffix: {unit.strip('{}')}")
 
 
 def direction_text(better: Direction) -> str:
@@ -79,8 +61,8 @@ class SeriesGroup:
 
     @property
     def title(self) -> str:
-        """Title from unit and direction."""
-        return ", ".join(part for part in (self.unit, direction_text(self.better)) if part)
+        """Title in words, from unit and direction."""
+        return ", ".join(part for part in (unit_words(self.unit), direction_text(self.better)) if part)
 
     def chunks(self, size: int) -> list[SeriesGroup]:
         """Return the series in groups of at most ``size``."""
@@ -161,8 +143,13 @@ def time_series_panel(
     links: Sequence[Json] = (),
     width: int = 12,
     repeat: Optional[str] = None,
+    label: Optional[str] = None,
 ) -> Json:
-    """Return a panel of curves; ``repeat`` names a variable that repeats the panel for each of its values."""
+    """Return a panel of curves.
+
+    ``repeat`` names a variable that repeats the panel for each of its values, ``label`` is the name of a curve in the
+    legend; the overrides match the query's alias.
+    """
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 5, "showPoints": "auto", "spanNulls": True}
     if unit == "s":
         custom["axisLabel"] = direction_text(Direction.LOWER)
@@ -173,7 +160,10 @@ def time_series_panel(
         title,
         targets,
         (width, 9),
-        fieldConfig={"defaults": {"unit": unit, "custom": custom, "links": list(links)}, "overrides": list(overrides)},
+        fieldConfig={
+            "defaults": {"unit": unit, "custom": custom, "links": list(links), **_display_name(label)},
+            "overrides": list(overrides),
+        },
         options={"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}},
         **repeated,
     )
@@ -188,6 +178,7 @@ def stat_panel(
     overrides: Sequence[Json] = (),
     height: int = 6,
     graph: bool = True,
+    label: Optional[str] = None,
 ) -> Json:
     """Return a panel of last values; those of a ``group`` show the change, green in the better direction."""
     options: Json = {
@@ -201,7 +192,7 @@ def stat_panel(
         "showPercentChange": group is not None,
         "percentChangeColorMode": "standard",
     }
-    defaults: Json = {"unit": group.unit if group else unit}
+    defaults: Json = {"unit": group.unit if group else unit, **_display_name(label)}
     if group is not None:
         options["percentChangeColorMode"] = _CHANGE_COLOURS[group.better]
         defaults["description"] = direction_text(group.better)
@@ -213,6 +204,10 @@ def stat_panel(
         fieldConfig={"defaults": defaults, "overrides": list(overrides)},
         options=options,
     )
+
+
+def _display_name(label: Optional[str]) -> Json:
+    return {"displayName": label} if label else {}
 
 
 _CHANGE_COLOURS: Mapping[Direction, str] = {
@@ -236,75 +231,47 @@ def table_panel(title: str, targets: Sequence[Json], overrides: Sequence[Json]) 
     )
 
 
-def layout(panels: Sequence[Json]) -> list[Json]:
-    """Return the panels with ids and positions, left to right in rows of 24 columns."""
-    x = y = row_height = 0
-    positioned = []
-    for number, panel in enumerate(panels, start=1):
-        size = panel["gridPos"]
-        if x + size["w"] > 24:
-            x, y, row_height = 0, y + row_height, 0
-        positioned.append({"id": number, **panel, "gridPos": {**size, "x": x, "y": y}})
-        x, row_height = x + size["w"], max(row_height, size["h"])
+@dataclass(frozen=True)
+class Row:
+    """Row of panels under a title; a long one is collapsed."""
+
+    title: str
+    panels: Sequence[Json]
+    collapsed: bool = False
+
+
+def layout(rows: Sequence[Row]) -> list[Json]:
+    """Return the rows and their panels with ids and positions, left to right in 24 columns."""
+    y = 0
+    positioned: list[Json] = []
+    for row in rows:
+        header: Json = {
+            "type": "row",
+            "title": row.title,
+            "collapsed": row.collapsed,
+            "gridPos": {"x": 0, "y": y, "w": 24, "h": 1},
+            "panels": [],
+        }
+        panels, y = _place(row.panels, y + 1)
+        if row.collapsed:
+            header["panels"] = panels
+            y = header["gridPos"]["y"] + 1
+        positioned.append(header)
+        positioned.extend([] if row.collapsed else panels)
+    every = (one for panel in positioned for one in (panel, *panel.get("panels", ())))
+    for number, panel in enumerate(every, start=1):
+        panel["id"] = number
     return positioned
 
 
-def builder_variable(from_clause: str = "", *, multi: bool = False) -> Json:
-    """Return the variable ``builder``, with the builders of one measurement or of all."""
-    space = " " if from_clause else ""
-    return variable(
-        "builder", f'SHOW TAG VALUES {from_clause}{space}WITH KEY = "builder"', multi=multi, include_all=multi
-    )
-
-
-def branch_variable(query: str) -> Json:
-    """Return the variable ``branch`` with the values that ``query`` selects."""
-    return variable("branch", query, multi=True, all_value=_EVERY_BRANCH)
-
-
-def variable(
-    name: str,
-    query: str,
-    *,
-    label: Optional[str] = None,
-    regex: str = "",
-    multi: bool = False,
-    include_all: bool = True,
-    all_value: Optional[str] = ".*",
-) -> Json:
-    """Return a query variable that is refreshed when the time range changes."""
-    model: Json = {
-        "type": "query",
-        "name": name,
-        "label": label or name,
-        "datasource": DATA_SOURCE,
-        "query": query,
-        "regex": regex,
-        "refresh": 2,
-        "sort": 1,
-        "multi": multi,
-        "includeAll": include_all,
-        "hide": 0,
-        "skipUrlSync": False,
-    }
-    if include_all:
-        model["current"] = {"text": ["All"] if multi else "All", "value": ["$__all"] if multi else "$__all"}
-        if all_value is not None:
-            model["allValue"] = all_value
-    return model
-
-
-def dashboards_menu() -> Json:
-    """Return a menu of bbmeasure's dashboards that keeps variables and time range."""
-    return {
-        "type": "dashboards",
-        "title": "Buildbot",
-        "tags": ["bbmeasure"],
-        "asDropdown": True,
-        "icon": "external link",
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "tooltip": "",
-        "url": "",
-    }
+def _place(panels: Sequence[Json], y: int) -> tuple[list[Json], int]:
+    """Return the panels with positions from the line ``y``, and the line below them."""
+    x = row_height = 0
+    placed = []
+    for panel in panels:
+        size = panel["gridPos"]
+        if x + size["w"] > 24:
+            x, y, row_height = 0, y + row_height, 0
+        placed.append({**panel, "gridPos": {**size, "x": x, "y": y}})
+        x, row_height = x + size["w"], max(row_height, size["h"])
+    return placed, y + row_height

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure.grafana.dashboards import DashboardBuilder
-from bbmeasure.grafana.panels import group_series
+from bbmeasure.grafana.panels import PROVISIONED_SOURCE, group_series
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Kind, direction
 from bbmeasure.urls import check_url
@@ -83,8 +83,8 @@ def _source(url: str, database: str, username: Optional[str], *, token: bool) ->
         return text.replace("$", "$$")
 
     source: dict[str, Any] = {
-        "name": "bbmeasure",
-        "uid": "bbmeasure",
+        "name": PROVISIONED_SOURCE,
+        "uid": PROVISIONED_SOURCE,
         "type": "influxdb",
         "access": "proxy",
         "url": literal(url),

@@ -11,10 +11,13 @@ import pytest
 from bbmeasure.grafana import panels
 from bbmeasure.grafana.dashboards import BUILDER, OVERVIEW, SERIES
 from bbmeasure.grafana.provisioning import known_series, write_provisioning
+from bbmeasure.grafana.units import grafana_unit, unit_words
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.reports import serialize
 from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.units import find, known
+from tests.grafana_model import panels_of
 from tests.unit.grafana.examples import HOSTILE, KNOWN, dashboards_of
 
 
@@ -65,7 +68,7 @@ def test_no_links_without_a_master_url(tmp_path):
 def test_tables_link_each_row_to_its_build(written):
     """The column with a build's number links to the build on Buildbot's page."""
     for uid in (BUILDER, SERIES):
-        tables = [panel for panel in dashboards_of(written)[uid]["panels"] if panel["type"] == "table"]
+        tables = [panel for panel in panels_of(dashboards_of(written)[uid]) if panel["type"] == "table"]
         links = [
             link["url"]
             for panel in tables
@@ -92,8 +95,8 @@ def test_tables_link_each_row_to_its_build(written):
 @pytest.mark.parametrize("uid", [BUILDER, SERIES])
 def test_units_and_directions(written, uid, series, unit, label):
     """A curve whose name starts with that of a known series has its unit and direction."""
-    panel = next(one for one in dashboards_of(written)[uid]["panels"] if one["title"] == "$series")
-    line = f"{canonical_series(series)}: worker 1"
+    panel = next(one for one in panels_of(dashboards_of(written)[uid]) if one["title"] == "Values of $series")
+    line = f"{canonical_series(series)}: a builder"
     found = {}
     for override in panel["fieldConfig"]["overrides"]:
         assert override["matcher"]["id"] == "byRegexp"
@@ -101,22 +104,22 @@ def test_units_and_directions(written, uid, series, unit, label):
             found.update((one["id"], one["value"]) for one in override["properties"])
     assert found["unit"] == unit
     assert found.get("custom.axisLabel") == label
-    assert not re.search(panel["fieldConfig"]["overrides"][0]["matcher"]["options"][1:-1], "another: worker 1")
+    assert not re.search(panel["fieldConfig"]["overrides"][0]["matcher"]["options"][1:-1], "another: a builder")
 
 
 def test_changes_are_green_in_the_better_direction(written):
     """In the overview a decrease is green for series that are better low, red for those better high."""
     tiles = {
         panel["title"]: panel["options"]["percentChangeColorMode"]
-        for panel in dashboards_of(written)[OVERVIEW]["panels"]
-        if panel["type"] == "stat" and panel["title"].startswith("Last")
+        for panel in panels_of(dashboards_of(written)[OVERVIEW])
+        if "last values" in panel["title"]
     }
     assert tiles == {
-        "Last values (bytes, lower is better)": "inverted",
-        "Last values (percentunit, higher is better)": "standard",
-        "Last values (s, lower is better)": "inverted",
-        "Last values (short)": "same_as_value",
-        "Last values (suffix: request)": "same_as_value",
+        "Sizes, lower is better: last values": "inverted",
+        "Ratios, higher is better: last values": "standard",
+        "Durations, lower is better: last values": "inverted",
+        "Numbers: last values": "same_as_value",
+        "Values in request: last values": "same_as_value",
     }
 
 
@@ -124,10 +127,51 @@ def test_many_series_are_split_into_panels(tmp_path):
     """Each of many series is in one panel of the overview, and no panel has more than twenty."""
     many = [SeriesInfo(f"size_{number}", Kind.SIZE, "bytes") for number in range(45)]
     path = next(one for one in write_provisioning(tmp_path, url="http://x", series=many) if one.stem == OVERVIEW)
-    tiles = [one for one in json.loads(path.read_text())["panels"] if one["title"] == "Last values (bytes)"]
+    board = json.loads(path.read_text())
+    (row,) = [one for one in board["panels"] if one["title"] == "Sizes"]
+    assert row["collapsed"]
+    tiles = row["panels"]
+    assert [one["title"] for one in tiles] == [f"Sizes: last values, from size_{first}" for first in (0, 27, 5)]
     names = [re.findall(r"size_[0-9]+", one["targets"][0]["query"]) for one in tiles]
     assert [len(one) for one in names] == [20, 20, 5]
     assert sorted(sum(names, [])) == sorted(info.name for info in many)
+
+
+def test_every_panel_reads_the_chosen_data_source(written):
+    """The data source is a variable of each dashboard, the provisioned one by default."""
+    source = written["datasources/bbmeasure.yaml"]["datasources"][0]
+    for board in dashboards_of(written).values():
+        first = board["templating"]["list"][0]
+        assert (first["type"], first["query"], first["current"]["value"]) == ("datasource", "influxdb", source["uid"])
+        used = [panel["datasource"] for panel in panels_of(board)]
+        used += [target["datasource"] for panel in panels_of(board) for target in panel["targets"]]
+        used += [one["datasource"] for one in (*board["templating"]["list"][1:], *board["annotations"]["list"])]
+        assert {one["uid"] for one in used} == {"${datasource}"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind", "shown", "words"),
+    [
+        ("1/s", Kind.NUMBER, "ops", "Operations per second"),
+        ("{request}/s", Kind.NUMBER, "reqps", "Requests per second"),
+        ("{Requests}/s", Kind.NUMBER, "reqps", "Requests per second"),
+        ("{read}/s", Kind.NUMBER, "rps", "Reads per second"),
+        ("{banana}/s", Kind.NUMBER, "suffix: banana/s", "Values in banana per second"),
+        ("{request}", Kind.NUMBER, "suffix: request", "Values in request"),
+        ("1", Kind.RATIO, "percentunit", "Ratios"),
+        ("bytes/s", Kind.NUMBER, "binBps", "Data rates"),
+    ],
+)
+def test_grafanas_units(unit, kind, shown, words):
+    """Rates have the unit of Grafana's where there is one, and each unit has words for titles."""
+    assert grafana_unit(unit, kind) == shown
+    assert unit_words(shown) == words
+
+
+def test_each_base_unit_has_words():
+    """Each base unit is one of Grafana's, with words."""
+    for spelling in known():
+        assert unit_words(grafana_unit(find(spelling).base, Kind.NUMBER))
 
 
 def test_panels_do_not_overlap(written):
@@ -135,12 +179,13 @@ def test_panels_do_not_overlap(written):
     for board in dashboards_of(written).values():
         taken = set()
         for panel in board["panels"]:
+            assert panel["type"] != "row" or bool(panel["panels"]) == panel["collapsed"]
             at = panel["gridPos"]
             cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
             assert not taken & cells
             assert max(x for x, _ in cells) < 24
             taken |= cells
-        ids = [panel["id"] for panel in board["panels"]]
+        ids = [panel["id"] for row in board["panels"] for panel in (row, *row.get("panels", ()))]
         assert len(set(ids)) == len(ids)
 
 

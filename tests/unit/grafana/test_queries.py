@@ -14,7 +14,7 @@ from bbmeasure.grafana.provisioning import write_provisioning
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
-from tests.grafana_model import Board
+from tests.grafana_model import Board, panels_of
 from tests.servers import Influxd
 from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, dashboards_of
 
@@ -163,9 +163,9 @@ def test_units_of_builders_are_shown_apart(database):
     found = {
         title: {one["tags"]["builder"] for one in answer if one["name"] == "plain"}
         for title, _, answer in shown.answers()
-        if title.startswith("Last values")
+        if "last values" in title
     }
-    assert found["Last values (bytes, lower is better)"] == {bytes_of}
+    assert found["Sizes, lower is better: last values"] == {bytes_of}
     assert [builders for builders in found.values() if seconds_of in builders] == [{seconds_of}]
 
 
@@ -179,7 +179,7 @@ def test_the_builder_dashboard_shows_one_builder(board, builder):
     rows = [row for title, _, found in serialize if title == "Builds" for series in found for row in series["rows"]]
     assert [(row["builder"], row["build"]) for row in rows] == [(builder, 3), (builder, 2), (builder, 1)]
     number = HOSTILE.index(builder)
-    curves = [(query, found) for title, query, found in serialize if title == "$series"]
+    curves = [(query, found) for title, query, found in serialize if title == "Values of $series"]
     assert len(curves) == len(ALL_SERIES) + 3
     for query, found in curves:
         values = [row["median"] for series in found for row in series["rows"]]
@@ -210,11 +210,41 @@ def test_the_series_dashboard_shows_one_series(board, series):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
+def test_no_median_is_over_different_tags(board, uid):
+    """By default each combination of tags has a curve and statistics of its own, without the tag of proposals."""
+    shown = board(uid)
+    shown.choose(**({"series": "plain"} if uid == SERIES else {}))
+    queries = [
+        (query, found) for _, query, found in shown.answers() if '"build"' not in query and "result" not in query
+    ]
+    assert queries
+    for query, found in queries:
+        for one in found:
+            assert "proposed" not in one["tags"]
+            rest = {name: value for name, value in one["tags"].items() if value}
+            assert set(rest) >= {"builder", "worker"} or "without tags" in query or "master." in query, query
+
+
+@pytest.mark.slow
+def test_grouping_by_a_tag(board):
+    """A chosen tag, or several, has a curve for each of its values."""
+    shown = board(SERIES)
+    shown.choose(series="plain")
+    assert shown.options("group_by") == ["builder", "opt", 'target "x"', "worker"]
+    for tags in (["opt"], ['target "x"'], ["worker", "opt"]):
+        shown.choose(series="plain", group_by=tags)
+        found = next(found for title, _, found in shown.answers() if title == "Values of $series")
+        assert {frozenset(one["tags"]) for one in found} == {frozenset(tags)}
+        assert len(found) == {"opt": 1, 'target "x"': len(HOSTILE), "worker": 2}[tags[0]]
+
+
+@pytest.mark.slow
 def test_a_series_without_tags(board):
     """A point without builder and tags is in the dashboard of its series."""
     shown = board(SERIES)
     shown.choose(series="without tags")
-    assert all(found for title, _, found in shown.answers() if title in ("$series", "Points"))
+    assert all(found for title, _, found in shown.answers() if title in ("Values of $series", "Points"))
 
 
 @pytest.mark.slow
@@ -253,7 +283,7 @@ def test_a_retention_policy_is_read(tmp_path, database):
     """With a retention policy each query reads from it."""
     files = write_provisioning(tmp_path, url="http://x", retention_policy='au"to', series=KNOWN)
     model = json.loads(next(path for path in files if path.stem == SERIES).read_text())
-    queries = [target["query"] for panel in model["panels"] for target in panel["targets"]]
+    queries = [target["query"] for panel in panels_of(model) for target in panel["targets"]]
     assert all('FROM "au\\"to".${series:doublequote}' in query for query in queries)
     database('CREATE RETENTION POLICY "au\\"to" ON "buildbot" DURATION INF REPLICATION 1')
     shown = Board(model, database, START, START + 100 * HOUR)

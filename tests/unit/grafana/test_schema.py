@@ -14,6 +14,7 @@ import jsonschema_rs
 import pytest
 
 from bbmeasure.grafana.dashboards import MASTER
+from tests.grafana_model import panels_of
 from tests.unit.grafana.examples import dashboards_of
 
 pytestmark = pytest.mark.xdist_group("grafana")  # one process makes the cache
@@ -73,7 +74,7 @@ def test_panels_are_valid_by_their_plugins_schemas(written, schema_of, kind):
     options = jsonschema_rs.validator_for(schema_of(module, "Options"))
     config = jsonschema_rs.validator_for(schema_of(module, "FieldConfig")) if kind != "stat" else None
     for board in dashboards_of(written).values():
-        for panel in board["panels"]:
+        for panel in panels_of(board):
             if panel["type"] == kind:
                 errors = [*options.iter_errors(panel["options"])]
                 custom = panel["fieldConfig"]["defaults"].get("custom")
