@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Optional, Union
 
 from bbmeasure import units
-from bbmeasure.analysis import Rules
+from bbmeasure.analysis import Rules, State
 from bbmeasure.errors import QueryError, UnitError
 from bbmeasure.records import Direction, Kind, canonical_series, check_number
 
@@ -196,15 +196,27 @@ class Gate:
 #: The gate of a series for which master.cfg gives none.
 DEFAULT = Gate()
 
+#: Series and tags: what identifies a line among the values of one build.
+LineKey = tuple[str, tuple[tuple[str, str], ...]]
+
 #: Patterns of series with their gates, of which the first that matches applies.
 Patterns = Sequence[tuple[str, Gate]]
 
 
+def line_key(series: str, tags: Mapping[str, str]) -> LineKey:
+    """The key of a line among the values of one build."""
+    return series, tuple(sorted(tags.items()))
+
+
 class Gates:
-    """The gates of the series of one build.
+    """The gates of the series of one build, and what its steps have measured and judged.
 
     A gate of a step or track call wins over the policy's patterns, of which the first that matches applies.
     ``baseline_builder`` is the builder whose lines a proposal is judged against, None for the build's own.
+
+    ``measurements`` are the values of each line that was measured several times in this build.  ``excluded`` are the
+    lines whose value comes from a command that failed, which enters no baseline.  ``states`` are the states of the
+    values that were judged while the build ran.
     """
 
     def __init__(
@@ -215,6 +227,9 @@ class Gates:
     ) -> None:
         self.patterns = tuple(patterns)
         self.baseline_builder = baseline_builder
+        self.measurements: dict[LineKey, tuple[float, ...]] = {}
+        self.excluded: set[LineKey] = set()
+        self.states: dict[LineKey, State] = {}
         self.own: dict[str, Gate] = {}
         for series, gate in (own or {}).items():
             self.set(series, gate)

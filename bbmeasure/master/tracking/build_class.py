@@ -24,13 +24,15 @@ class MeasuredMixin:
         self.measurePlan = getattr(self.builder.config, "measurePlan", Plan())  # type: ignore[attr-defined]
         self._measure_times = finished_build.Times(self.master.reactor)  # type: ignore[attr-defined]
         self._measure_times.build_started()
-        state_of(self.master).pipeline.branches.of_build(self)  # type: ignore[attr-defined]
         return super().startBuild(*args, **kwargs)  # type: ignore[misc]
 
     def getNextStep(self) -> Any:
-        """Time the next step."""
+        """Time the next step; before the first one, fix the branch and the gates of the build, which now has an id."""
         step = super().getNextStep()  # type: ignore[misc]
         if step is not None:
+            state = state_of(self.master)  # type: ignore[attr-defined]
+            state.pipeline.branches.of_build(self)
+            state.gates.of_build(self.buildid, self.measurePlan.baseline_builder)  # type: ignore[attr-defined]
             self._measure_times.time_step(step)
         return step
 

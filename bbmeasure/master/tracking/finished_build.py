@@ -12,6 +12,7 @@ from twisted.internet import defer
 
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
+from bbmeasure.capture.gates import Gates
 from bbmeasure.capture.identity import Value, identity_time, recorded_context
 from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, fixed_by, series_name
 from bbmeasure.capture.state import MasterState
@@ -112,9 +113,11 @@ class FinishedStep:
 class Collector:
     """Collects the values of a finished build, each with a time that is the same in live capture and back-fill."""
 
-    def __init__(self, build: Finished, tags: Mapping[str, str]) -> None:
+    def __init__(self, build: Finished, tags: Mapping[str, str], gates: Optional[Gates] = None) -> None:
+        """``gates`` gets the gates of the values' series."""
         self.build = build
         self.tags = tags
+        self.gates = Gates() if gates is None else gates
         self.values: list[Value] = []
         self.refused: list[str] = []
 
@@ -155,6 +158,7 @@ class Collector:
         captured = fixed_by(Value(record, context, time, master_tags=master_tags), overrides)
         if unit == "s":  # a duration is one whatever a worker reported by that name
             captured = captured._replace(fixed_kind=True, fixed_unit=True)
+        self.gates.set(record.name, overrides.gate)
         self.values.append(captured)
 
 
@@ -295,7 +299,8 @@ def _capture(
 ) -> None:
     """Capture the values of a finished build."""
     pipeline = state.pipeline
-    collector = Collector(finished, plan.tags)
+    gates = state.gates.of_build(finished.context.buildid, plan.baseline_builder)
+    collector = Collector(finished, plan.tags, gates)
     collect_times(collector, plan, switches)
     collect_statistics(collector, plan, switches)
     builder = finished.context.builder
