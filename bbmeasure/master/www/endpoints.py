@@ -20,8 +20,9 @@ from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builder_of
-from bbmeasure.master.www.arguments import FILTERS, Arguments
+from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import Viewer
+from bbmeasure.master.www.badge import BADGE, badge, badge_text
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
 from bbmeasure.model import LineInfo, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
@@ -54,7 +55,10 @@ class AccessDeniedError(MeasureError):
 
 
 class Endpoints:
-    """The endpoints of one master.  Each method is a path and takes the arguments in :data:`ARGUMENTS` of its name."""
+    """The endpoints of one master.
+
+    Each method answers the path of its name, without extension, and takes the arguments in :data:`ARGUMENTS`.
+    """
 
     ARGUMENTS = {
         "series": ("source", "limit", "page"),
@@ -63,6 +67,7 @@ class Endpoints:
         "records": ("buildid",),
         "health": (),
         "links": ("builder", "series", "buildid", "since", "until"),
+        BADGE: ("series", "builder", "branch", TAG_PREFIX),
     }
 
     def __init__(self, master: Any, state: MasterState, json_writer: JsonWriter) -> None:
@@ -305,6 +310,14 @@ class Endpoints:
                 links = service.measure_links(builder=builder, series=arguments.get("series"), since=since, until=until)
                 urls.update((name, url) for name, url in links.items() if urls.get(name, "") is None)
         return encode(urls)
+
+    @defer.inlineCallbacks
+    def badge(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The newest value of a series as an image."""
+        storage = self._storage(arguments)
+        query, selection = yield self._select(storage, arguments, viewer)
+        point = yield storage.last(query)
+        return iter([badge(query.series, badge_text(selection.info, point))])
 
 
 def _encode_series(infos: Sequence[SeriesInfo], *, total: Optional[int] = None) -> Fragments:

@@ -1,7 +1,7 @@
 """The JSON API under ``/plugins/bbmeasure/api/v1/``: a read-only resource of the master's own web server.
 
 An answer is cacheable by its client alone and has an ETag.  An error is ``{"message"}`` with status 400, 403, 404, 405
-or 503.
+or 503; that of the badge is an image too, as a browser shows no other.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
 from bbmeasure.master.www.authorization import Authorizer, Viewer
+from bbmeasure.master.www.badge import BADGE, SVG, badge
 from bbmeasure.master.www.endpoints import AccessDeniedError, Endpoints
 from bbmeasure.master.www.streaming import Body, Fragments, JsonWriter, send
 from bbmeasure.reports import serialize
@@ -69,7 +70,8 @@ class ApiResource(Resource):
     def render(self, request: Any) -> Any:
         """Start to answer."""
         for header, value in (
-            (b"content-type", b"application/json; charset=utf-8"),
+            (b"content-type", SVG if _wants_image(request) else b"application/json; charset=utf-8"),
+            (b"content-security-policy", b"default-src 'none'"),
             (b"cache-control", b"private, no-cache"),
             (b"vary", b"Cookie, Authorization"),
             (b"x-content-type-options", b"nosniff"),
@@ -97,7 +99,7 @@ class ApiResource(Resource):
             _send_error(request, 405, "expected GET: nothing can be changed here")
             return
         arguments = Arguments(request.args, Endpoints.ARGUMENTS[name])
-        endpoint = getattr(self._endpoints, name)
+        endpoint = getattr(self._endpoints, name.partition(".")[0])
         body = yield self._compute(endpoint, arguments, self._authorizer.viewer(request))
         send(request, body, self.master.reactor)
 
@@ -135,12 +137,19 @@ class ApiResource(Resource):
         _send_error(request, status, message)
 
 
+def _wants_image(request: Any) -> bool:
+    return bool(request.postpath[-1:] == [BADGE.encode()])
+
+
 def _on_timeout(_: Any, seconds: float) -> None:
     raise OverloadedError(f"no answer within {seconds:g} s: expected a smaller request")
 
 
 def _send_error(request: Any, status: int, message: str) -> None:
-    body = json.dumps(serialize.error_answer(message)).encode()
+    if _wants_image(request):
+        body = badge("measurements", message)
+    else:
+        body = json.dumps(serialize.error_answer(message)).encode()
     request.setResponseCode(status)
     request.setHeader(b"content-length", b"%d" % len(body))
     request.write(body)

@@ -43,6 +43,19 @@ def test_hidden_builders_are_forbidden_by_name(guest, site):
         assert guest.error(path, **arguments)[0] == 403, (path, arguments)
 
 
+def test_the_badge_has_the_rights_of_the_page(admin, guest):
+    """The badge of a hidden builder is an image of the refusal; that of another has its value."""
+    for client, series, builder, status, text in (
+        (guest, "size", "open", 200, b"KiB</text>"),
+        (guest, "size", "secret-builder", 403, b"you may not see its builds"),
+        (guest, "hidden", "", 403, b"you may not see it"),
+        (admin, "size", "secret-builder", 200, b"6.84 MiB</text>"),
+    ):
+        answered, content, headers = client("badge.svg", series=series, builder=builder)
+        assert (answered, headers["Content-Type"]) == (status, "image/svg+xml")
+        assert text in content
+
+
 def test_an_answer_is_private(admin, guest):
     """Answers vary by user, are not for shared caches and have no CORS headers."""
     for client in (admin, guest):
