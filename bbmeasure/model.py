@@ -171,6 +171,49 @@ class LineInfo:
 
 
 @dataclass(frozen=True)
+class OverviewQuery:
+    """A selection of lines that are not of proposals: the rows from ``offset``, at most ``limit``, of an overview.
+
+    ``search`` are words that the name of the series must contain; ``since`` leaves out lines without a point from that
+    time on, in nanoseconds.  ``values`` is the number of builds whose values each row has.  The other fields are as in
+    :class:`Query`.
+    """
+
+    series: Optional[str] = None
+    search: tuple[str, ...] = ()
+    since: Optional[int] = None
+    builder: Optional[str] = None
+    branch: Optional[str] = None
+    kind: Optional[Kind] = None
+    unit: Optional[str] = None
+    builders: Optional[frozenset[str]] = None
+    offset: int = 0
+    limit: int = 500
+    values: int = 30
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """A line with the values of its newest builds, oldest first, one value a build; no values of a series of texts.
+
+    ``build`` and ``buildid`` are those of the newest point, None outside builds.
+    """
+
+    line: LineInfo
+    build: Optional[int] = None
+    buildid: Optional[int] = None
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One page of an overview, and the number of all rows."""
+
+    total: int
+    rows: Sequence[OverviewRow]
+
+
+@dataclass(frozen=True)
 class Bucket:
     """One of the equal intervals of a time range; its statistics are None if it has no point."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, TypeVar, Union
 
-from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from bbmeasure.statistics import Statistic
+
+Result = TypeVar("Result")
 
 
 class Storage(Protocol):
@@ -111,4 +113,12 @@ class CaptureStorage(Storage, Protocol):
 
     def count_lines(self) -> Deferred[tuple[int, int]]:
         """The number of lines that are not of proposals, and of those that are."""
+        ...
+
+    def overview(self, query: OverviewQuery) -> Deferred[Overview]:
+        """One page of the lines that match, ordered by series, kind, unit, builder, tags, branch and machine class."""
+        ...
+
+    def compute(self, function: Callable[..., Result], *arguments: Any) -> Deferred[Result]:
+        """Call a pure function of bounded duration off the reactor, where the store has threads that read."""
         ...

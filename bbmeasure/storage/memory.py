@@ -6,17 +6,19 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from operator import attrgetter
-from typing import Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
-from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
+from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.memory_streams import Stream, StreamKey
+from bbmeasure.storage.overviews import make_overview
 from bbmeasure.storage.validation import (
     bucket_edges,
     check_buckets,
@@ -195,13 +197,24 @@ class MemoryStorage:
 
     def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
         """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
+        return defer.succeed([line for line, _ in self._lines(query)])
+
+    def _lines(self, query: Query) -> Iterator[tuple[LineInfo, list[Point]]]:
+        """The lines of the matching points, each with its points ordered by time."""
         held: dict[tuple[Optional[str], ...], list[Point]] = {}
         for stream in self._matching_streams(query):
             key = stream.key
             line = (key.builder, key.tags, key.branch or "", key.machine_class, "x" if key.proposed else "")
             held.setdefault(line, []).extend(self._points_of(stream, query))
-        lines = [self._line(points) for _, points in sorted(held.items()) if points]
-        return defer.succeed(lines)
+        return ((self._line(points), points) for _, points in sorted(held.items()) if points)
+
+    def overview(self, query: OverviewQuery) -> defer.Deferred[Overview]:
+        """One page of the lines, see :meth:`~bbmeasure.storage.base.CaptureStorage.overview`."""
+        return defer.succeed(make_overview(chain.from_iterable(map(self._lines, map(Query, self._by_series))), query))
+
+    def compute(self, function: Callable[..., Result], *arguments: Any) -> defer.Deferred[Result]:
+        """Call a pure function at once."""
+        return _result(lambda: function(*arguments))
 
     def _line(self, points: list[Point]) -> LineInfo:
         points.sort(key=attrgetter("time"))

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Optional
 
 from bbmeasure.errors import QueryError
-from bbmeasure.model import MOST_BUCKETS, SCALAR_FILTERS, Filters, Query, make_query
+from bbmeasure.model import MOST_BUCKETS, SCALAR_FILTERS, Filters, OverviewQuery, Query, make_query
 from bbmeasure.records import LONGEST_NAME, MOST_TAGS
 from bbmeasure.units import excerpt
 
 #: Prefix of the arguments that filter by a tag.
 TAG_PREFIX = "tag."
 #: The arguments that select points of a series.
-FILTERS = (*SCALAR_FILTERS, TAG_PREFIX)
+FILTERS = (*SCALAR_FILTERS, "machine", TAG_PREFIX)
 #: The number of points of an answer by default and at most; a larger range is read in parts by ``until``.
 DEFAULT_POINTS = 10_000
 MAX_POINTS = 100_000
@@ -23,10 +23,23 @@ MAX_POINTS = 100_000
 DEFAULT_SERIES = 500
 MAX_SERIES = 10_000
 MAX_PAGE = 1_000_000
+#: The number of values of a row of the overview by default and at most, and the most words of a search.
+DEFAULT_VALUES = 30
+MAX_VALUES = 200
+MAX_WORDS = 20
 #: The largest id of a build.
 MAX_BUILDID = 2**31 - 1
 
-_MAX_LENGTHS = {"since": 40, "until": 40, "statistics": 1000, "limit": 20, "buckets": 20, "buildid": 20, "page": 20}
+_MAX_LENGTHS = {
+    "since": 40,
+    "until": 40,
+    "statistics": 1000,
+    "limit": 20,
+    "buckets": 20,
+    "buildid": 20,
+    "page": 20,
+    "values": 20,
+}
 _DIGITS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
@@ -83,7 +96,27 @@ class Arguments:
             "unit": self.get("unit"),
             "tags": self.tags,
         }
-        return replace(make_query(self.require("series"), now=now, **filters), builders=builders)
+        query = make_query(self.require("series"), now=now, **filters)
+        return replace(query, builders=builders, machine=self.get("machine"))
+
+    def overview(self, now: float) -> OverviewQuery:
+        """The query for one page of an overview; ``now`` in unix seconds."""
+        names = {name: self.get(name) for name in ("builder", "branch", "kind", "unit", "since")}
+        filters = make_query(self.get("series") or "any", now=now, **names)  # type: ignore[arg-type]  # all texts
+        page = self.page() or slice(0, DEFAULT_SERIES)
+        values = self.get("values")
+        return OverviewQuery(
+            series=filters.series if self.get("series") else None,
+            search=tuple((self.get("search") or "").split()[:MAX_WORDS]),
+            since=filters.since,
+            builder=filters.builder,
+            branch=filters.branch,
+            kind=filters.kind,
+            unit=filters.unit,
+            offset=page.start,
+            limit=page.stop - page.start,
+            values=DEFAULT_VALUES if values is None else read_integer(values, "values", 0, MAX_VALUES),
+        )
 
     def limit(self) -> int:
         """The maximum number of points."""
@@ -103,6 +136,11 @@ class Arguments:
         """The number of buckets; None if points are requested."""
         text = self.get("buckets")
         return None if text is None else read_integer(text, "buckets", 1, MOST_BUCKETS)
+
+    def flag(self, name: str) -> bool:
+        """Whether an argument is 1; QueryError for anything but 0 and 1."""
+        text = self.get(name)
+        return text is not None and bool(read_integer(text, name, 0, 1))
 
     def buildid(self) -> Optional[int]:
         """The id of a build."""

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
-from weakref import WeakKeyDictionary
 
 from buildbot.util import datetime2epoch
 from twisted.internet import defer
@@ -23,11 +22,13 @@ from bbmeasure.master.tracking.finished_build import builder_of
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
+from bbmeasure.master.www.points import PointReader
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
-from bbmeasure.model import LineInfo, Point, Query, SeriesInfo, line_query
+from bbmeasure.model import LineInfo, Overview, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
 from bbmeasure.reports.groups import Group, groups_answer, make_groups, read_by
+from bbmeasure.reports.overview import row_answer
 from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.statistics import Statistic
@@ -38,11 +39,6 @@ from bbmeasure.units import excerpt
 MAX_CACHED_LISTS = 2
 #: Queries that one request has running at a time.
 MAX_PARALLEL_QUERIES = 8
-#: Points of one query to the journal.  With two objects a point, a page stays below the 700 new objects at which Python
-#: starts a garbage collection, which takes up to 100 ms among all objects of a master.
-PAGE_SIZE = 250
-#: Points of one query to a server.
-SERVER_PAGE_SIZE = 5_000
 #: Seconds before and after a build in a link to a dashboard.
 LINK_MARGIN = 300.0
 
@@ -63,7 +59,8 @@ class Endpoints:
     ARGUMENTS = {
         "series": ("source", "limit", "page"),
         "statistics": ("series", *FILTERS, "source", "statistics", "by"),
-        "points": ("series", *FILTERS, "source", "limit", "buckets"),
+        "points": ("series", *FILTERS, "source", "limit", "buckets", "format", "analysis"),
+        "overview": ("series", "search", "builder", "branch", "kind", "unit", "since", "values", "limit", "page"),
         "records": ("buildid",),
         "health": (),
         "links": ("builder", "series", "buildid", "since", "until"),
@@ -75,7 +72,7 @@ class Endpoints:
         self.state = state
         self.pipeline = state.pipeline
         self._json_writer = json_writer
-        self._page_locks: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
+        self._points = PointReader(state.pipeline, json_writer)
         self._encoded_lists: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=MAX_CACHED_LISTS)
 
     def _now(self) -> float:
@@ -170,48 +167,31 @@ class Endpoints:
         return groups_answer(selection, by, answers)
 
     @defer.inlineCallbacks
+    def overview(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """One page of the lines that the user may see; always answered by the journal."""
+        storage = self._storage(arguments)
+        query = arguments.overview(self._now())
+        if query.builder is not None:
+            yield self._check_builder(query.builder, viewer)
+        else:
+            query = replace(query, builders=(yield viewer.visible()))
+        journal = storage if storage in self.pipeline.stores else self.pipeline.stores[0]
+        found: Overview = yield journal.overview(query)
+        return encode_with_list({"total": found.total}, "rows", encode_items(found.rows, row_answer))
+
+    @defer.inlineCallbacks
     def points(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """Points of one series, or buckets of them."""
         storage = self._storage(arguments)
-        limit, bucket_count = arguments.limit(), arguments.buckets()
+        bucket_count = arguments.buckets()
         query, selection = yield self._select(storage, arguments, viewer)
         info = selection.info
         if bucket_count is not None:
             found = yield storage.buckets(query, bucket_count)
             items = encode_items(found, serialize.bucket_answer)
-            answer = encode_with_list(serialize.buckets_answer(info, ()), "buckets", items)
-        else:
-            found = yield self._encode_points(storage, query, limit)
-            answer = encode_with_list(serialize.points_answer(info, ()), "points", found)
+            return encode_with_list(serialize.buckets_answer(info, ()), "buckets", items)
+        answer: Fragments = yield self._points.answer(storage, query, info, arguments)
         return answer
-
-    @defer.inlineCallbacks
-    def _encode_points(self, storage: Storage, query: Query, limit: int) -> Generator[Any, Any, list[bytes]]:
-        """The JSON of the newest points, oldest first.
-
-        Pages are read from the newest backwards, for one request at a time, so that no more than one page is in memory
-        as objects.
-        """
-        lock = self._page_locks.setdefault(storage, defer.DeferredLock())
-        page_size = PAGE_SIZE if storage in self.pipeline.stores else SERVER_PAGE_SIZE
-        pages: list[list[bytes]] = []
-        while limit > 0:
-            requested = min(limit, page_size)
-            yield lock.acquire()
-            try:
-                points = yield storage.points(query, requested)
-                if len(points) < requested:
-                    limit = 0
-                elif limit > requested:  # the next page starts with all points at the oldest time of this one
-                    oldest = points[0].time
-                    points = [point for point in points if point.time > oldest] or points
-                    query = replace(query, until=min(points[0].time, oldest + 1))
-                limit -= len(points)
-                page = yield self._json_writer.write(encode_items(points, serialize.point_answer))
-            finally:
-                lock.release()
-            pages.append(page.fragments)
-        return [fragment for page in reversed(pages) for fragment in page]
 
     @defer.inlineCallbacks
     def records(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:

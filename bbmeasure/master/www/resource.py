@@ -101,6 +101,9 @@ class ApiResource(Resource):
         arguments = Arguments(request.args, Endpoints.ARGUMENTS[name])
         endpoint = getattr(self._endpoints, name.partition(".")[0])
         body = yield self._compute(endpoint, arguments, self._authorizer.viewer(request))
+        if arguments.get("format") == "csv":
+            request.setHeader(b"content-type", b"text/csv; charset=utf-8; header=present")
+            request.setHeader(b"content-disposition", b'attachment; filename="points.csv"')
         send(request, body, self.master.reactor)
 
     @defer.inlineCallbacks

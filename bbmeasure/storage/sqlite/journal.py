@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Point
-from bbmeasure.storage.sqlite import line_counts, lines, migration, outbox, overview, queries, schema
+from bbmeasure.storage.sqlite import line_counts, lines, migration, outbox, overview, overview_rows, queries, schema
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
@@ -130,6 +130,7 @@ class JournalReader:
     lines = _query(lines.lines)
     held_lines = _query(line_counts.held_lines)
     count_lines = _query(line_counts.count_lines)
+    overview = _query(overview_rows.overview)
     last = _query(queries.last)
     records = _query(queries.records)
     summarize = _query(queries.summarize)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.sqlite import backup, outbox, schema
@@ -218,6 +218,15 @@ class SQLiteStorage:
     def count_lines(self) -> defer.Deferred[tuple[int, int]]:
         """The number of lines that are not of proposals, and of those that are."""
         return self._read_internal(JournalReader.count_lines)
+
+    def overview(self, query: OverviewQuery) -> defer.Deferred[Overview]:
+        """One page of the lines, see :meth:`~bbmeasure.storage.base.CaptureStorage.overview`."""
+        self._writer.start()
+        return self._overviews.run(query, JournalReader.overview, query)
+
+    def compute(self, function: Callable[..., Result], *arguments: Any) -> defer.Deferred[Result]:
+        """Call a pure function of bounded duration in a thread of the pool."""
+        return self._read(lambda _: function(*arguments))
 
     def last(self, query: Query, before: Optional[int] = None) -> defer.Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.api.measured_master import HOSTILE, START
 
 
@@ -72,3 +74,17 @@ def test_no_answer_has_a_credential(admin):
         content = admin(path)[1]
         assert b"pass-word-1" not in content
         assert b"shipper" not in content
+
+
+def test_an_overview(admin, guest):
+    """The overview has the lines of visible builders only, compressed if the client accepts it."""
+    rows = admin.json("overview", limit=10_000)["rows"]
+    shown = guest.json("overview", limit=10_000)["rows"]
+    assert {"open", "secret-builder"} <= {row["builder"] for row in rows}
+    assert {row["builder"] for row in shown} == {"open"}
+    assert [row for row in rows if row["builder"] == "open"] == shown
+    assert guest.error("overview?builder=secret-builder")[0] == 403
+    many = next(row for row in shown if row["series"] == "many")
+    points = guest.json("points", series="many", limit=30)["points"]
+    assert many["values"] == pytest.approx([point["value"] for point in points], rel=1e-5)
+    assert (many["value"], many["buildid"]) == (points[-1]["value"], points[-1]["buildid"])

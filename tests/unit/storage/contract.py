@@ -17,6 +17,7 @@ from bbmeasure.errors import StorageError
 from bbmeasure.model import Point, Query, SeriesInfo
 from bbmeasure.records import Kind
 from tests.unit.storage.examples import HOSTILE_NAMES, START, at, fill, in_build, summarize, values_of
+from tests.unit.storage.overview_contract import OverviewContract
 from tests.unit.storage.points_contract import PointsContract
 from tests.unit.storage.query_contract import QueryContract
 from tests.unit.storage.series_contract import SeriesContract
@@ -91,7 +92,7 @@ class StateContract(StorageContract):
         assert (yield storage.forget("nothing")) == 0
 
 
-class LocalContract(StateContract):
+class LocalContract(StateContract, OverviewContract):
     """Stores that keep every name and tag unchanged."""
 
     longest_tag_value = 70_000

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer
 
 from bbmeasure.errors import StorageUnavailableError
-from bbmeasure.master.www import endpoints
+from bbmeasure.master.www import points as points_module
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
@@ -79,7 +79,7 @@ def test_an_error_of_the_store_is_logged(resource, store):
 
 def test_pages_of_points_are_joined(resource, store, monkeypatch):
     """Points are complete and in order for any limit, also if points of one time are in two pages."""
-    monkeypatch.setattr(endpoints, "PAGE_SIZE", 3)
+    monkeypatch.setattr(points_module, "PAGE_SIZE", 3)
     store.write(
         [Point("burst", at // 2 * NANOSECONDS, float(at), {"n": str(at % 2)}) for at in range(2, 25)],
     )
