@@ -8,38 +8,62 @@ from typing import Optional
 from bbmeasure.adapters import _linker
 from bbmeasure.adapters._log_prefix import is_clock, strip_prefixes
 from bbmeasure.adapters._text import line_number, lines, split_position
+from bbmeasure.adapters._translations import in_english
 from bbmeasure.adapters.lint import Issue
 
 #: The longest place before a message, in characters; the time of some patterns grows with its square.
 _LONGEST_PLACE = 5000
-_SEVERITY = re.compile(r": (?P<severity>warning|fatal error|fatal|error): ")
+_SEVERITY = re.compile(
+    r": (?P<severity>warning|fatal error|fatal|error|internal compiler error|sorry, unimplemented): "
+)
 #: What a line contains that can be an issue; a quick test before the others.
 _CANDIDATE = re.compile(
-    r"warning|error|fatal: |Warning:|Error:|undefined|multiple definition|cannot |relocation |not recognized"
+    r"warning|error|fatal: |Warning:|Error:|Error at|undefined|multiple definition|cannot |relocation |not recognized"
+    r"|unimplemented: |ld: |ld\.bfd: "
 )
-#: ``[-Wunused]``, ``[-Werror=unused]``, ``[-Werror,-Wunused]``, ``[-fpermissive]``, clang-tidy's ``[bugprone-branch]``.
-_OPTION = re.compile(r"\[(-[^\[\]\s]+|[a-z][a-z0-9]*-[^\[\]\s]+)\]\Z")
+#: ``[-Wunused]``, ``[-Werror=unused]``, ``[-Werror,-Wunused]``, ``[-fpermissive]``, clang-tidy's ``[bugprone-branch]``,
+#: the analyzer's ``[core.DivideZero]``.
+_OPTION = re.compile(
+    r"\[(-[^\[\]\s]+|[a-z][a-z0-9]*-[^\[\]\s]+"
+    r"|(?:alpha|core|cplusplus|deadcode|nullability|optin|osx|security|unix|webkit)(?:\.\w+)+)\]\Z"
+)
 _PROGRAM = re.compile(
     r"(?:\S*[/\\])?(?:[\w.]+-)*(?:cc|cc1|cc1plus|cc1obj|cc1objplus|c\+\+|cpp|gcc|g\+\+|gfortran|f951|gnat1|nvcc"
-    r"|clang|clang\+\+|clang-cl|clang-tidy|flang|ld|ld64|lld|lld-link|wasm-ld|mold|lto1|lto-wrapper|collect2|as)"
+    r"|clang|clang\+\+|clang-cl|clang-tidy|flang|emcc|em\+\+|icx|icpx|hipcc"
+    r"|ld|ld64|lld|lld-link|wasm-ld|mold|lto1|lto-wrapper|collect2|as)"
     r"(?:\.(?:bfd|gold|lld|mold))?(?:[-.][\d.]+)?(?:\.exe)?"
 )
-#: MSVC's form: ``a.c(3,11): warning: x``, ``a.c(3): error C2065: x``, ``a.obj : error LNK2019: x``.
+#: MSVC's form: ``a.c(3,11): warning: x``, ``a.c(3): error C2065: x``, ``a.obj : error LNK2019: x``, and that of EDG's
+#: front end, ``a.cu(3): warning #177-D: x``.  Codes of C#, MSBuild and other compilers are not among these.
 _MSVC = re.compile(
-    r"(?P<file>[^\n(]*?\S)(?:\((?P<line>\d{1,9})(?:[,-]\d{1,9}){0,3}\))?[ ]?:[ ](?:Command line )?"
-    r"(?P<severity>fatal error|error|warning)(?:[ ](?P<code>[A-Z]{1,4}\d{1,5}))?[ ]?: "
+    r"(?P<file>[^\n(]*?\S)(?:\((?P<line>\d{1,9})(?:[,-]\d{1,9}){0,3}\))?[ ]?:[ ]{1,2}(?:Command line )?"
+    r"(?P<severity>fatal error|error|warning)"
+    r"(?:[ ](?P<code>(?:A|BK|C|CVT|D|LIB|LNK|ML|RC|X)\d{1,5}|\#\d{1,5}(?:-[A-Z])?))?[ ]?: "
 )
-#: The GNU assembler: ``a.s:3: Error: x``.
+#: Ranges and positions of ``-fdiagnostics-print-source-range-info`` and ``-fdiagnostics-format=vi``.
+_RANGES = re.compile(r":?(?:\{\d{1,9}:\d{1,9}-\d{1,9}:\d{1,9}\})+\Z")
+_VI = re.compile(r" \+(?=\d{1,9}(?::\d{1,9})?\Z)")
+#: The GNU assembler: ``a.s:3: Error: x``, of inline assembly ``a.c:3: Error: x``.
 _ASSEMBLER = re.compile(
-    r"(?P<file>\{standard input\}|[^\n:]+\.(?:s|S|sx|asm)):(?P<line>\d{1,9}): (?P<severity>Error|Warning): "
+    r"(?P<file>\{standard input\}|(?:[A-Za-z]:)?[^\n:]+\.\w+):(?P<line>\d{1,9}): (?P<severity>Error|Warning): "
 )
-#: gfortran writes the place, the source and then the message: ``Error: ... at (1)``.
-_FORTRAN_PLACE = re.compile(r"(?P<file>\S.*):(?P<line>\d{1,9}):\d{1,9}:\Z")
-_FORTRAN = re.compile(r"(?P<severity>Error|Warning|Fatal Error): .*(?:\(1\)|\[-W[^\[\]\s]+\])")
+#: gfortran writes the place, the source and then the message: ``Error: ... at (1)``.  Before version 5 the column is
+#: behind a point, and may be a range or missing.
+_FORTRAN_PLACE = re.compile(r"(?P<file>\S.*?):(?P<line>\d{1,9})(?:[:.]\d{1,9}(?:-\d{1,9})?)?:\Z")
+_FORTRAN = re.compile(
+    r"(?P<severity>Error|Warning|(?:Fatal|Internal) Error)(?:: .*(?:\(1\)|\[-W[^\[\]\s]+\])| at \(1\):)"
+)
+_FORTRAN_PROGRAM = re.compile(r"(?:\S*[/\\])?(?:f951|<built-in>): (?P<severity>Error|Warning|Fatal Error): ")
 #: A diagnostic without place and program is clang's if it names the option.
 _BARE = re.compile(r"(?P<severity>warning|fatal error|error): .*\[(?:-W|clang-diagnostic-)[^\[\]\s]+\]\Z")
-#: Failures of tests, in the form of an error of a compiler: CppUTest and UnitTest++, Boost.Test, XCTest.
-_TEST_FAILURE = re.compile(r"Failure in |in \"|-\[")
+#: Messages of other programs in the form of a compiler's.  Failures of tests: CppUTest and UnitTest++, cmocka,
+#: Boost.Test, XCTest, GoogleTest and CxxTest; Doxygen; Cppcheck, whose identifiers have no hyphen.
+_OF_OTHERS = re.compile(
+    r"Failure\b|in \"|-\[|Value of: |Expected\b|Failed\Z"
+    r"|(?:Compound|Member|Namespace) .*(?:is|are) not documented|argument '.*' of command @param|documented symbol "
+    r"|The following parameters of |(?:explicit link request|unable to resolve reference) to |Found unknown command"
+    r"|.* \[[A-Za-z]\w*\]\Z"
+)
 
 _SOURCES = re.compile(
     r"(?:c|cc|cp|cpp|cxx|c[+][+]|h|hh|hp|hpp|hxx|h[+][+]|ipp|tpp|tcc|txx|inl|inc|def|i|ii|m|mm|mi|mii|s|sx|"
@@ -48,9 +72,12 @@ _SOURCES = re.compile(
 )
 #: Files of other languages, of which other compilers write lines of this form.
 _OTHERS = re.compile(
-    r"(?:java|kt|kts|scala|groovy|py|pyi|pyx|rb|php|pl|pm|js|mjs|cjs|jsx|ts|tsx|vue|swift|rs|cs|vb|fs|hs|ml|"
-    r"mli|lua|r|sh|xml|json|yml|yaml|toml|ini|cfg|css|scss|html|md|rst|tex|proto|txt|log|csv|svg|sql)\Z"
+    r"(?:java|kt|kts|scala|groovy|gradle|py|pyi|pyx|rb|php|pl|pm|js|mjs|cjs|jsx|ts|tsx|vue|swift|rs|cs|vb|fs|hs|ml|"
+    r"mli|lua|r|sh|ex|exs|erl|hrl|nim|zig|dart|cr|jl|vala|xml|json|yml|yaml|toml|ini|cfg|conf|css|scss|html|md|rst|tex|"
+    r"proto|txt|log|csv|svg|sql|tf|feature|cmake|mk|am|ac|m4|build|bzl|bazel|targets|props|vcxproj|csproj)\Z"
 )
+#: What the path of a header without an extension contains, such as that of a C++ standard library or Qt.
+_HEADERS = re.compile(r"(?:\A|[/\\])(?:include|c\+\+|Headers|Qt\w*|ext|experimental)[/\\]")
 
 
 def issues(text: str) -> list[Issue]:
@@ -61,6 +88,7 @@ def issues(text: str) -> list[Issue]:
     https://gcc.gnu.org/onlinedocs/gcc/Diagnostic-Message-Formatting-Options.html and
     https://clang.llvm.org/docs/UsersManual.html#formatting-of-diagnostics
     """
+    text = in_english(text)
     issues_found: list[Issue] = []
     seen: set[str] = set()
     place = ""
@@ -87,19 +115,24 @@ def _issue(line: str, place: str) -> Optional[Issue]:
 def _diagnostic(line: str) -> Optional[Issue]:
     """The issue of a line ``[program: ]file:line:column: severity: message [option]``."""
     marked = _SEVERITY.search(line)
-    if marked is None or _TEST_FAILURE.match(line, marked.end()):
+    if marked is None:
         return None
     head = line[: marked.start()]
     if len(head) > _LONGEST_PLACE:
         return None
-    program, rest = _split_program(head)
+    program, rest = _split_program(_VI.sub(":", _RANGES.sub("", head)))
     file, position = split_position(rest)
     section = _linker.file_of(rest)
     if section:
         file, position = section, 0
-    elif not program and (marked["severity"] == "fatal" or not _is_place(rest, file, position)):
+    elif not program and not _is_own(line, marked, _is_place(rest, file, position)):
         return None
     return Issue(_category(line, marked), _linker.without_object(file), position, marked["severity"])
+
+
+def _is_own(line: str, marked: re.Match[str], has_place: bool) -> bool:
+    """Whether a line without the name of a program is of a compiler."""
+    return has_place and marked["severity"] != "fatal" and not _OF_OTHERS.match(line, marked.end())
 
 
 def _split_program(head: str) -> tuple[str, str]:
@@ -121,16 +154,20 @@ def _is_source(file: str, needs_directory: bool) -> bool:
         return True
     if "://" in file or file.startswith("+ "):
         return False
-    extension = file.replace("\\", "/").rpartition("/")[2].rpartition(".")[2].rstrip(")").lower()
-    if _SOURCES.match(extension) and "." in file:
-        return True
-    return not _OTHERS.match(extension) and not needs_directory and ("/" in file or "\\" in file)
+    if needs_directory and ": " in file:  # the message of a program about a file
+        return False
+    folder, _slash, name = file.replace("\\", "/").rpartition("/")
+    stem, _dot, extension = name.rpartition(".")
+    extension = extension.rstrip(")").lower()
+    if not stem:
+        return not needs_directory and _HEADERS.search(file) is not None
+    return bool(_SOURCES.match(extension) or (folder and not needs_directory and not _OTHERS.match(extension)))
 
 
 def _microsoft(line: str) -> Optional[Issue]:
     """The issue of a line in the form of MSVC, which clang-cl and ``-fdiagnostics-format=msvc`` write."""
     found = _MSVC.match(line)
-    if found is None or not (found["line"] or found["code"]) or _TEST_FAILURE.match(line, found.end()):
+    if found is None or not (found["line"] or found["code"]) or _OF_OTHERS.match(line, found.end()):
         return None
     if found["line"] and not _is_source(found["file"], needs_directory=False):
         return None
@@ -150,7 +187,7 @@ def _linked(line: str) -> Optional[Issue]:
 
 def _assembled(line: str) -> Optional[Issue]:
     found = _ASSEMBLER.match(line)
-    if found is None:
+    if found is None or not _is_source(found["file"], needs_directory=True) or _OF_OTHERS.match(line, found.end()):
         return None
     severity = found["severity"].lower()
     return Issue(severity, found["file"], line_number(found["line"]), severity)
@@ -164,8 +201,8 @@ def _unplaced(line: str, place: str) -> Optional[Issue]:
         file, position = (at["file"], line_number(at["line"])) if at else ("", 0)
         severity = fortran["severity"].lower()
         return Issue(_category(line, fortran), file, position, severity)
-    bare = _BARE.match(line)
-    return None if bare is None else Issue(_category(line, bare), severity=bare["severity"])
+    bare = _BARE.match(line) or _FORTRAN_PROGRAM.match(line)
+    return None if bare is None else Issue(_category(line, bare), severity=bare["severity"].lower())
 
 
 def _category(line: str, marked: re.Match[str]) -> str:

@@ -20,12 +20,29 @@ _ERRORS = re.compile(
     r"|file in wrong format"
     r"|error adding symbols: "
     r"|unrecognized option "
-    r"|symbol\(s\) not found for architecture "
+    r"|could not read symbols: "
+    r"|dangerous relocation: "
+)
+#: Errors that directly follow the name of the linker, of GNU ld and Apple's ld.
+_ERRORS_OF_PROGRAM = re.compile(
+    r"symbol\(s\) not found for architecture "
+    r"|(?:library|framework|file) (?:'[^']*' )?not found"
+    r"|\d+ duplicate symbols? "
+    r"|region [`'][^']*' overflowed by "
+    r"|\S+ section [`'][^']*' will not fit in region "
+    r"|section \S+ (?:VMA|LMA) .* overlaps section "
+    r"|\S+ architecture of input file "
+    r"|(?:hidden|internal|protected) symbol "
+    r"|\S+: TLS (?:local|reference|definition) .* mismatches "
+    r"|final link failed"
+    r"|internal error "
 )
 #: The place of a linker: a section with an offset, or gold's function.
 _SECTION = re.compile(r"(?P<file>.*?):?\((?P<section>[.*\w][^()\s]*\+0x[0-9a-f]+)\)\Z")
 _FUNCTION = re.compile(r"(?P<file>[^\s:]\S*(?::\S+)?):function [^\n]{1,4000}\Z")
 
+#: What GNU ld before version 2.35 writes without its name.
+_LIBRARY = re.compile(r"(?P<place>\S+\.(?:o|so|a)(?:\.[\d.]+)?(?:\([^()\s]+\))?): undefined reference to [`'\"]")
 _OBJECT = re.compile(r"\A\S+\.o(?:bj)?:(?=\S)")
 
 
@@ -38,8 +55,11 @@ class LinkerError(NamedTuple):
 def error(line: str, after_program: Optional[str]) -> Optional[LinkerError]:
     """The error in a line of GNU ld: ``after_program`` is the line without ``ld: ``, None without that."""
     text = line if after_program is None else after_program
-    if after_program is not None and _ERRORS.match(after_program):
+    if after_program is not None and (_ERRORS.match(after_program) or _ERRORS_OF_PROGRAM.match(after_program)):
         return LinkerError("")
+    library = _LIBRARY.match(text)
+    if library is not None:
+        return LinkerError(library["place"])
     at = text.find(": ")
     while at > 0:
         if _ERRORS.match(text, at + 2) and (after_program is not None or _is_place(text[:at])):

@@ -67,6 +67,33 @@ COUNTED = [
     ("{standard input}:31: Error: no such instruction: `n'", ("error", "{standard input}", 31)),
     ("/usr/include/c++/12/vector:31:5: warning: n [-Wn]", ("n", "/usr/include/c++/12/vector", 31)),
     ("my file.c:3:1: warning: n", ("warning", "my file.c", 3)),
+    ("libn.so.1: undefined reference to `m'", ("error", "libn.so.1", 0)),
+    ("/usr/bin/arm-none-eabi-ld: region `RAM' overflowed by 4096 bytes", ("error", "", 0)),
+    ("arm-none-eabi/bin/ld: n.elf section `.bss' will not fit in region `RAM'", ("error", "", 0)),
+    ("/usr/bin/ld: errno: TLS definition in /lib/libc.so.6 section .tbss mismatches non-TLS reference in n.o", None),
+    ("/usr/bin/ld: i386:x86-64 architecture of input file `n.o' is incompatible with aarch64 output", None),
+    ("/usr/bin/ld: hidden symbol `n' in libn.a(m.o) is referenced by DSO", None),
+    ("/usr/bin/ld: final link failed: nonrepresentable section on output", ("error", "", 0)),
+    ("ld: library 'n' not found", ("error", "", 0)),
+    ("ld: framework not found N", ("error", "", 0)),
+    ("ld: symbol(s) not found for architecture arm64", ("error", "", 0)),
+    ("ld: 2 duplicate symbols for architecture x86_64", ("error", "", 0)),
+    ("io.cpp:12:5: internal compiler error: Segmentation fault", ("error", "io.cpp", 12)),
+    ("g++: internal compiler error: Killed (program cc1plus)", ("error", "", 0)),
+    ("io.cpp:12:5: sorry, unimplemented: non-trivial designated initializers", ("error", "io.cpp", 12)),
+    ("io.c:12:5:{12:1-12:9}{13:2-13:4}: warning: n [-Wn]", ("n", "io.c", 12)),
+    ("io.c +12:5: error: n", ("error", "io.c", 12)),
+    ("io.cpp(12,5) :  warning: n [-Wn]", ("n", "io.cpp", 12)),
+    ('kernel.cu(12): warning #550-D: variable "n" was set but never used', ("#550-D", "kernel.cu", 12)),
+    ("io.c:12: Error: no such instruction: `n'", ("error", "io.c", 12)),
+    ("io.c:12:5: warning: Division by zero [core.DivideZero]", ("core.DivideZero", "io.c", 12)),
+    ("f951: Warning: command-line option '-Wn' is valid for C but not for Fortran", ("warning", "", 0)),
+    ("em++: warning: n [-Wexperimental]", ("experimental", "", 0)),
+    ("io.c:12:5: Warnung: unbenutzte Variable \u00bbn\u00ab [-Wunused-variable]", ("unused-variable", "io.c", 12)),
+    ("io.c:12:5: erreur\u00a0: \u00ab n \u00bb undeclared", ("error", "io.c", 12)),
+    ("io.c:12:5: erreur fatale: n.h : Aucun fichier", ("error", "io.c", 12)),
+    ("io.c:12:5: \u8b66\u544a\uff1an [-Wn]", ("n", "io.c", 12)),
+    ("collect2: \u043e\u0448\u0438\u0431\u043a\u0430: ld returned 1 exit status", ("error", "", 0)),
 ]
 
 
@@ -101,6 +128,23 @@ OTHERS = [
     "/usr/bin/ld: n.o: in function `main':",
     "n.c: undefined behaviour is tested",
     "the symbol: undefined reference to `n' is expected",
+    "/usr/bin/ld: skipping incompatible /usr/lib/libn.so when searching for -ln",
+    "./n: error while loading shared libraries: libn.so: cannot open shared object file: No such file",
+    "CSC : error CS5001: Program does not contain a static 'Main' method",
+    "C:\\vs\\Microsoft.Common.targets(12,3): warning MSB3073: The command exited with code 1.",
+    "src/Makefile:12: warning: overriding recipe for target 'n'",
+    "app/meson.build:3:1: error: n",
+    "images/Dockerfile:3: error: n",
+    "registry.example/team/n:3: error: not found",
+    "tar: io.c: warning: file changed as we read it",
+    "lib/n.ex:12: warning: variable n is unused",
+    "io_test.cpp(12): error: Expected equality of these values:",
+    "io_test.cpp(12): error: Value of: n()",
+    "io_test.c:12: error: Failure!",
+    "io_test.h:12: Error: Expected (n == 1), found (2 != 1)",
+    "include/io.h:12: warning: Compound N is not documented.",
+    "io.c:12:5: error: Null pointer dereference: n [nullPointer]",
+    "Achtung: Warnung: n",
 ]
 
 
@@ -108,6 +152,21 @@ OTHERS = [
 def test_lines_of_other_programs(line):
     """Times, other compilers, test failures and messages of other programs are not issues."""
     assert issues(f"{line}\n") == []
+
+
+@pytest.mark.parametrize("place", ["n.f90:3.4:", "n.f90:3.24-26:", "C:/src/n.f90:3:"])
+@pytest.mark.parametrize(
+    ("message", "category"),
+    [
+        ("Error: Symbol 'x' at (1) has no type", "error"),
+        ("Fatal Error: Can't open module file 'm.mod' at (1)", "error"),
+        ("Internal Error at (1):\nfree_pi_tree(): Unresolved fixup", "error"),
+        ("Warning: Unused variable 'x' at (1) [-Wunused-variable]", "unused-variable"),
+    ],
+)
+def test_places_of_older_gfortran(place, message, category):
+    """The column may be behind a point, a range, or missing."""
+    assert issues(f"{place}\n\n   x = 1\n    1\n{message}\n") == [(category, place.rpartition(":3")[0], 3)]
 
 
 def test_fortran_messages_have_the_place_above():
