@@ -7,7 +7,10 @@ standard library.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any  # not imported on a worker: it takes longer than the start of Python
 
 __version__ = "0.1.0"
 

@@ -16,12 +16,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, NoReturn, Union
 from bbmeasure import units
 from bbmeasure.ansi import strip_ansi
 from bbmeasure.errors import MeasureError, WireError
+from bbmeasure.plain_wire import FILE_VARIABLE as FILE_VARIABLE
+from bbmeasure.plain_wire import MARKER as MARKER
+from bbmeasure.plain_wire import VERSION as VERSION
 from bbmeasure.records import Direction, Record
 
-VERSION = 1
-MARKER = "##bbmeasure "
-#: The environment variable that names the sidecar file of a step.
-FILE_VARIABLE = "BBMEASURE_FILE"
 #: The limit of a line on stdout, in bytes: a worker splits lines at 4,095.
 LONGEST_MARKER_LINE = 4000
 #: The largest sidecar file, in bytes, and the longest line in it, in characters.

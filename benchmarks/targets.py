@@ -6,6 +6,9 @@ import gc
 import time
 from typing import Any, Callable
 
+#: The word in the line of a figure that misses its target.
+MISSED = "MISSED"
+
 
 class Figures:
     """Prints figures as they are measured and counts those that miss their target."""
@@ -13,11 +16,19 @@ class Figures:
     def __init__(self) -> None:
         self.missed = 0
 
-    def show(self, what: str, figure: float, unit: str, most: float, beside: str = "") -> None:
-        """Print a figure that should be at most ``most``; ``beside`` is text about its peer."""
-        verdict = "ok" if figure <= most else "MISSED"
-        self.missed += figure > most
-        print(f"{what:<58} {figure:10.2f} {unit:<5} at most {most:7g}  {verdict:<6} {beside}", flush=True)
+    def show(self, what: str, figure: float, unit: str, most: float, beside: str = "", *, why: str = "") -> None:
+        """Print a figure that should be at most ``most``; ``beside`` is text about its peer, ``why`` about a miss."""
+        print(f"{what:<58} {figure:10.2f} {unit:<5} at most {most:7g}  {self._verdict(figure / most, beside, why)}")
+
+    def show_least(self, what: str, figure: float, unit: str, least: float, beside: str = "", *, why: str = "") -> None:
+        """Print a figure that should be at least ``least``."""
+        print(f"{what:<58} {figure:10.2f} {unit:<5} at least {least:6g}  {self._verdict(least / figure, beside, why)}")
+
+    def _verdict(self, excess: float, beside: str, why: str) -> str:
+        if excess <= 1:
+            return f"{'ok':<6} {beside}".rstrip()
+        self.missed += 1
+        return f"{MISSED} by {excess - 1:.0%}; {'; '.join(text for text in (why, beside) if text)}".rstrip("; ")
 
     @property
     def status(self) -> int:

@@ -6,12 +6,16 @@ A bundle (:mod:`bbmeasure_scripts.bundle`) contains the source of this module, t
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any, Dict, List, Optional, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, Sequence
+else:
+    ModuleSpec = type(sys.__spec__)  # importlib.machinery and typing take longer to import than this module
 
 #: The folder of bundled modules in tracebacks.
 ROOT = "<bundle>"
@@ -20,10 +24,10 @@ ROOT = "<bundle>"
 class BundleFinder:
     """Meta path finder and loader of bundled modules, which take precedence over installed ones."""
 
-    def __init__(self, sources: Dict[str, str]) -> None:
+    def __init__(self, sources: dict[str, str]) -> None:
         self.sources = sources
 
-    def find_spec(self, name: str, *_path_and_target: Any) -> Optional[ModuleSpec]:
+    def find_spec(self, name: str, *_path_and_target: Any) -> ModuleSpec | None:
         """Return the spec of a bundled module; None for any other."""
         if name not in self.sources:
             return None
@@ -32,15 +36,14 @@ class BundleFinder:
         spec.has_location = True
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Return None, for an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the source, and cache its lines for tracebacks."""
+        """Execute the source."""
         name = module.__name__
-        source, file = self.sources[name], file_name(name)
-        linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-        exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  (source of this project)
+        source = self.sources[name]
+        exec(compile(source, file_name(name), "exec", dont_inherit=True), module.__dict__)  # noqa: S102  (our own)
 
     def get_source(self, name: str) -> str:
         """Return the source of a bundled module."""
@@ -52,14 +55,18 @@ def file_name(module: str) -> str:
     return f"{ROOT}/{module.replace('.', '/')}.py"
 
 
-def print_exception(kind: Any, error: Any, trace: Any) -> None:
+def print_exception(sources: dict[str, str], *exception: Any) -> None:
     """Print a traceback; unlike the default hook it shows the lines of bundled modules."""
+    import linecache
     import traceback
 
-    traceback.print_exception(kind, error, trace)
+    for name, source in sources.items():
+        file = file_name(name)
+        linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    traceback.print_exception(*exception)
 
 
-def run(program: str, argv: Sequence[str], sources: Dict[str, str]) -> None:
+def run(program: str, argv: Sequence[str], sources: dict[str, str]) -> None:
     """Run ``bbmeasure_scripts.PROGRAM`` from ``sources`` and exit with its status.
 
     Standard input, which contains the bundle, is replaced by an empty one for the program and its children.
@@ -69,8 +76,8 @@ def run(program: str, argv: Sequence[str], sources: Dict[str, str]) -> None:
     os.close(empty)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("bbmeasure", "bbmeasure_scripts")]:
         del sys.modules[name]
-    sys.excepthook = print_exception
-    finders: List[Any] = sys.meta_path
+    sys.excepthook = lambda *exception: print_exception(sources, *exception)
+    finders: list[Any] = sys.meta_path
     finders.insert(0, BundleFinder(sources))
     name = f"bbmeasure_scripts.{program}"
     __import__(name)

@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence
 from bbmeasure import units
 from bbmeasure.errors import MeasureError, RecordError
 from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, record_writer
+from bbmeasure_scripts import command_line, line_writer, record_writer
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         record = make(wanted.name, wanted.value, wanted.unit, wanted.kind, wanted.better, wanted.tag)
     except MeasureError as error:
-        record_writer.print_line(f"{parser.prog}: {error}")
+        line_writer.print_line(f"{parser.prog}: {error}")
         return 2
     return 0 if record_writer.write([record], [record_writer.summary(record)]) else 1
 

@@ -6,9 +6,14 @@ Reads ``/proc`` where it exists, else uses psutil if it is installed, else has n
 from __future__ import annotations
 
 import os
-import signal
+import sys
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from bbmeasure_scripts.signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The mount point of procfs.
 PROC = "/proc"
@@ -17,26 +22,32 @@ _PR_SET_CHILD_SUBREAPER = 36
 _RECHECK_INTERVAL = 50
 
 
-class Sample(NamedTuple):
+class Sample:
     """The resident memory of all descendants and of the largest of them, in bytes, and their number."""
 
-    total: int
-    largest: int
-    processes: int
+    def __init__(self, sizes: list[int]) -> None:
+        self.total = sum(sizes)
+        self.largest = max(sizes, default=0)
+        self.processes = len(sizes)
 
 
 def adopt_orphans() -> bool:
     """Make this process the subreaper of its descendants (Linux); returns False where that is not possible."""
     try:
-        import ctypes
+        from _ctypes import call_function, dlopen, dlsym  # of ctypes, which takes 4 ms to import
 
-        return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        prctl = dlsym(dlopen(None, 0), "prctl")  # type: ignore[arg-type]  # None is this process
+        return bool(call_function(prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0)
     except (ImportError, OSError, AttributeError, TypeError):
         return False
 
 
 def psutil() -> Any:
     """The module psutil; None where it is not installed, or cannot be imported without procfs."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()  # adds the folders of installed packages
     try:
         import psutil as module
     except (ImportError, OSError, RuntimeError):
@@ -60,7 +71,7 @@ def has_foreign_proc() -> bool:
     return os.path.lexists(f"{PROC}/self") and not has_own_proc()
 
 
-def tree(root: Optional[int] = None) -> Any:
+def tree(root: int | None = None) -> Any:
     """A sampler of the descendants of process ``root``, by default this one; None where there is no information."""
     root = os.getpid() if root is None else root
     if has_own_proc() and os.path.exists(f"{PROC}/{root}/stat"):
@@ -106,11 +117,11 @@ class ProcTree:
     def __init__(self, root: int) -> None:
         self._root = str(root)
         self._page = os.sysconf("SC_PAGE_SIZE")
-        self._members: Set[str] = set()
-        self._others: Set[str] = set()
+        self._members: set[str] = set()
+        self._others: set[str] = set()
         self._samples = 0
 
-    def members(self) -> List[int]:
+    def members(self) -> list[int]:
         """The process IDs of all descendants, zombies included."""
         self._samples += 1
         if self._samples % _RECHECK_INTERVAL == 0:
@@ -122,7 +133,7 @@ class ProcTree:
         self._classify(parents)
         return [int(name) for name in self._members]
 
-    def _classify(self, parents: Dict[str, str]) -> None:
+    def _classify(self, parents: dict[str, str]) -> None:
         grown = True
         while grown:
             children = [name for name, parent in parents.items() if parent == self._root or parent in self._members]
@@ -134,8 +145,7 @@ class ProcTree:
 
     def sample(self) -> Sample:
         """The resident memory now; memory that processes share is counted for each."""
-        sizes = [self._resident(process) for process in self.members()]
-        return Sample(sum(sizes), max(sizes, default=0), len(sizes))
+        return Sample([self._resident(process) for process in self.members()])
 
     def _resident(self, process: int) -> int:
         fields = _read(f"{PROC}/{process}/statm").split(None, 2)
@@ -149,13 +159,13 @@ class PsutilTree:
         self._psutil = psutil()
         self._root = self._psutil.Process(root)
 
-    def _children(self) -> List[Any]:
+    def _children(self) -> list[Any]:
         try:
             return list(self._root.children(recursive=True))
         except self._psutil.Error:
             return []
 
-    def members(self) -> List[int]:
+    def members(self) -> list[int]:
         """The process IDs of all descendants."""
         return [child.pid for child in self._children()]
 
@@ -167,7 +177,7 @@ class PsutilTree:
                 sizes.append(child.memory_info().rss)
             except self._psutil.Error:
                 continue
-        return Sample(sum(sizes), max(sizes, default=0), len(sizes))
+        return Sample(sizes)
 
 
 def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM)) -> None:
@@ -178,15 +188,15 @@ def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM))
         return
 
 
-def descendants() -> Set[int]:
+def descendants() -> set[int]:
     """The process IDs of the known descendants of this process."""
     sampler = tree()
     return set(sampler.members()) if sampler else set()
 
 
-def kill_new(before: Set[int]) -> int:
+def kill_new(before: set[int]) -> int:
     """Kill all descendants that are not in ``before``, also those started meanwhile; returns how many."""
-    killed: Set[int] = set()
+    killed: set[int] = set()
     for _ in range(20):
         alive = {process for process in descendants() - before if not _is_zombie(process)}
         if not alive:

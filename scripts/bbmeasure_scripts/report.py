@@ -27,7 +27,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from bbmeasure import units
 from bbmeasure.errors import StorageError, UnitError, WireError
 from bbmeasure.records import Record
-from bbmeasure_scripts import record_writer
+from bbmeasure_scripts import line_writer, record_writer
 
 #: The environment variable that enables marked lines on stdout where there is no file.
 STDOUT_VARIABLE = "BBMEASURE_STDOUT"
@@ -35,17 +35,17 @@ STDOUT_VARIABLE = "BBMEASURE_STDOUT"
 
 def record(value: Record) -> bool:
     """Report a record; returns True where it was written."""
-    path = record_writer.sidecar()
+    path = line_writer.sidecar()
     try:
         if path:
             record_writer.append(value, path)
             return True
         if os.environ.get(STDOUT_VARIABLE, "") in ("", "0") or sys.stdout is None:
             return False
-        sys.stdout.write(record_writer.marked(value) + "\n")
+        sys.stdout.write(record_writer.encode(value, marked=True) + "\n")
         sys.stdout.flush()
     except (StorageError, WireError, OSError) as error:
-        record_writer.print_line(f"bbmeasure: {value.name} cannot be reported: {error}")
+        line_writer.print_line(f"bbmeasure: {value.name} cannot be reported: {error}")
         return False
     return True
 

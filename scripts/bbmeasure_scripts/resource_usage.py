@@ -10,20 +10,21 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import sys
 import time
-from contextlib import suppress
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
-from bbmeasure import units
-from bbmeasure_scripts import launcher, process_tree
-from bbmeasure_scripts.module_source import get_source
+from bbmeasure import formatting
+from bbmeasure_scripts import process_tree
+from bbmeasure_scripts.signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Sequence
 
 #: Signals that are forwarded to the command.
 _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 #: Signals that a terminal sends to the command too.
-_FROM_TERMINAL = ("SIGINT", "SIGQUIT")
+_FROM_TERMINAL = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
 #: The shortest and longest interval between two samples, in seconds, and the CPU share that sampling may use.
 _INTERVALS = (0.005, 0.1)
 _SAMPLING_SHARE = 0.02
@@ -38,19 +39,20 @@ class NotStartedError(Exception):
         self.status = 127 if number == errno.ENOENT else 126
 
 
-class Usage(NamedTuple):
+class Usage:
     """The resources that a command used; None for an unknown one, which ``notes`` explain."""
 
-    status: int
-    wall: float
-    cpu: Optional[float]
-    max_rss: Optional[int]
-    tree_rss: Optional[int]
-    read: Optional[int]
-    written: Optional[int]
-    switches: Optional[int]
-    orphans: int
-    notes: Tuple[str, ...]
+    def __init__(self, status: int, wall: float) -> None:
+        self.status = status
+        self.wall = wall
+        self.cpu: float | None = None
+        self.max_rss: int | None = None
+        self.tree_rss: int | None = None
+        self.read: int | None = None
+        self.written: int | None = None
+        self.switches: int | None = None
+        self.orphans = 0
+        self.notes: list[str] = []
 
 
 def measure(command: Sequence[str]) -> Usage:
@@ -58,7 +60,7 @@ def measure(command: Sequence[str]) -> Usage:
     return _MeasuredRun().run(command) if hasattr(os, "wait4") else _measure_portable(command)
 
 
-def _dropped_variables() -> List[str]:
+def _dropped_variables() -> list[str]:
     """Environment variables that Python itself has set: LC_CTYPE in the C locale (PEP 538)."""
     try:
         with open(f"{process_tree.PROC}/self/environ", "rb") as file:
@@ -68,7 +70,7 @@ def _dropped_variables() -> List[str]:
     return [name for name in ("LC_CTYPE",) if name in os.environ and name.encode() not in initial]
 
 
-def _io_of_children() -> Optional[Tuple[int, int]]:
+def _io_of_children() -> tuple[int, int] | None:
     """Bytes that waited-for children have read and written so far; None where the kernel does not count them.
 
     The counters of the process include its children, those of the thread do not.
@@ -99,9 +101,10 @@ class _MeasuredRun:
         self._largest = 0
         self._peak = 0
         self._orphans = 0
-        self._launcher_size = 0
-        self._launcher_written = 0
-        self._pending: List[int] = []
+        self._has_children = True
+        self._fork_size = 0
+        self._fork_written = 0
+        self._pending: list[int] = []
 
     def run(self, command: Sequence[str]) -> Usage:
         reader, writer = os.pipe()
@@ -126,7 +129,7 @@ class _MeasuredRun:
             os.close(writer)
 
     @staticmethod
-    def _signals() -> List[int]:
+    def _signals() -> list[int]:
         return [getattr(signal, name) for name in (*_FORWARDED, "SIGCHLD")]
 
     def _on_signal(self, number: int, _frame: Any) -> None:
@@ -134,60 +137,30 @@ class _MeasuredRun:
             self._pending.append(number)
 
     def _launch(self, command: Sequence[str]) -> None:
-        """Start the command: with the launcher if this process is the subreaper, else by a fork of this process."""
-        starts = (self._start_launcher, self._fork) if self._adopts else (self._fork,)
-        for start in starts:
-            reader, writer = os.pipe()
-            try:
-                start(command, writer)
-                os.close(writer)
-                writer = -1
-                message = b"".join(iter(lambda: os.read(reader, 4096), b""))  # noqa: B023  (called in this iteration)
-            finally:
-                os.close(reader)
-                if writer >= 0:
-                    os.close(writer)
-            if message:
-                self._read_launcher(command, message)
-                return
-        raise NotStartedError(command[0], errno.EAGAIN)
-
-    @staticmethod
-    def _start_launcher(command: Sequence[str], writer: int) -> None:
-        """Start it with the launcher; writes nothing to ``writer`` where there is no Python to run that."""
-        flags = ["-S", "-s"] if "PYTHONHOME" in os.environ else ["-I", "-S"]
-        source = get_source(launcher.__name__) + "\nmain()\n"
-        arguments = [sys.executable, *flags, "-c", source, str(writer), " ".join(_dropped_variables()), *command]
-        os.set_inheritable(writer, True)
+        """Start the command in a fork; NotStartedError where it cannot be executed."""
+        reader, writer = os.pipe()
+        dropped = _dropped_variables()
         try:
-            os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606  (a Python without a shell)
-        except (OSError, ValueError, TypeError):  # TypeError: sys.executable of an embedded Python may be None
-            return
-        finally:
-            os.set_inheritable(writer, False)
-
-    @staticmethod
-    def _fork(command: Sequence[str], writer: int) -> None:
-        if os.fork() == 0:
+            self._command = os.fork()
+        except OSError as error:
+            raise NotStartedError(command[0], error.errno or 0) from None
+        if not self._command:
             signal.set_wakeup_fd(-1)
-            launcher.execute(writer, _dropped_variables(), command)
-
-    def _read_launcher(self, command: Sequence[str], message: bytes) -> None:
-        """Read what the launcher wrote: process ID, start, resident set size, and an error number if exec failed."""
-        lines = message.split(b"\n")
-        number, start, size = lines[0].split()
-        self._command, self._start, self._launcher_size = int(number), float(start), _maxrss(int(size))
-        self._launcher_written = len(message)
-        if len(lines) > 2:
+            _execute(writer, dropped, command)
+        os.close(writer)
+        message = b"".join(iter(lambda: os.read(reader, 4096), b""))
+        os.close(reader)
+        start, size, *failed = message.split() or (b"0", b"0", b"%d" % errno.EAGAIN)
+        if failed:
             os.waitpid(self._command, 0)
-            raise NotStartedError(command[0], int(lines[1]))
+            raise NotStartedError(command[0], int(failed[0]))
+        self._start, self._fork_size, self._fork_written = float(start), _maxrss(int(size)), len(message)
 
     def _wait(self, wakeups: int) -> int:
         """Sample and forward signals until the command ends; returns its wait status."""
-        pause = 0.0
+        pause = _INTERVALS[0]
         while True:
-            select.select([wakeups], [], [], pause)
-            with suppress(BlockingIOError):
+            if select.select([wakeups], [], [], pause)[0]:
                 os.read(wakeups, 4096)
             self._forward()
             status = self._reap()
@@ -215,17 +188,18 @@ class _MeasuredRun:
     def _forward(self) -> None:
         pending, self._pending = self._pending, []
         for number in pending:
-            if signal.Signals(number).name in _FROM_TERMINAL and _has_terminal():
+            if number in _FROM_TERMINAL and _has_terminal():
                 continue
             process_tree.kill(self._command, number)
 
-    def _reap(self) -> Optional[int]:
+    def _reap(self) -> int | None:
         """Wait for all children that have ended; returns the wait status of the command if it is one of them."""
         status = None
         while True:
             try:
                 child, child_status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
+                self._has_children = False
                 return status
             if not child:
                 return status
@@ -237,42 +211,63 @@ class _MeasuredRun:
             else:
                 self._orphans += 1
 
-    def _remaining(self) -> List[int]:
+    def _remaining(self) -> list[int]:
         """The descendants that still run; [] where they are unknown."""
         try:
-            members = self._tree.members() if self._tree else []
+            members = self._tree.members() if self._tree and self._has_children else []
         except OSError:
             return []
         return [process for process in members if process != self._command]
 
-    def _usage(self, status: int, wall: float, io_before: Optional[Tuple[int, int]]) -> Usage:
-        notes: List[str] = []
+    def _usage(self, status: int, wall: float, io_before: tuple[int, int] | None) -> Usage:
         io = _io_of_children()
-        if io is None or io_before is None:
+        remaining = self._remaining()
+        usage = Usage(exit_status(status), wall)
+        usage.cpu, usage.max_rss, usage.switches = self._cpu, self._largest, self._switches
+        usage.tree_rss = max(self._peak, self._largest) if self._tree else None
+        usage.orphans = self._orphans + len(remaining)
+        if io and io_before:
+            usage.read, usage.written = io[0] - io_before[0], io[1] - io_before[1] - self._fork_written
+        usage.notes = self._notes(usage, len(remaining))
+        return usage
+
+    def _notes(self, usage: Usage, remaining: int) -> list[str]:
+        notes: list[str] = []
+        if usage.read is None:
             notes.append("bytes read and written are unknown: this system does not count them")
         if self._tree is None:
             notes.append(f"the memory of the process tree is unknown: {_why_unknown()}")
         if not self._adopts:
             notes.append("processes that outlived their parent are not counted")
-        remaining = self._remaining()
         if remaining:
-            notes.append(f"{len(remaining)} of its processes still run; their further use is not counted")
-        if self._largest <= self._launcher_size * 1.25:
-            notes.append(
-                f"the largest process used at most {units.format(self._launcher_size, 'bytes')}, as the launcher"
-            )
-        return Usage(
-            status=exit_status(status),
-            wall=wall,
-            cpu=self._cpu,
-            max_rss=self._largest,
-            tree_rss=max(self._peak, self._largest) if self._tree else None,
-            read=io[0] - io_before[0] if io and io_before else None,
-            written=io[1] - io_before[1] - self._launcher_written if io and io_before else None,
-            switches=self._switches,
-            orphans=self._orphans + len(remaining),
-            notes=tuple(notes),
-        )
+            notes.append(f"{remaining} of its processes still run; their further use is not counted")
+        if self._largest <= self._fork_size * 1.25:
+            least = formatting.format(self._fork_size, "bytes")
+            notes.append(f"the largest process used at most {least}, as the one that started it")
+        return notes
+
+
+def _execute(descriptor: int, dropped: Sequence[str], command: Sequence[str]) -> NoReturn:
+    """Replace this process, a fork, by ``command``, without the environment variables ``dropped``.
+
+    Writes the monotonic time and its largest resident set to ``descriptor``, and the error number if ``exec`` fails.
+    On Linux the largest resident set of the command is at least that of this process.
+    """
+    import resource
+
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    environment = {key: value for key, value in os.environ.items() if key not in dropped}
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    os.write(descriptor, b"%r %d\n" % (time.monotonic(), largest))
+    try:
+        os.execvpe(command[0], list(command), environment)  # noqa: S606  (a command without a shell)
+    except OSError as error:
+        os.write(descriptor, b"%d\n" % (error.errno or 0))
+    except ValueError:
+        os.write(descriptor, b"0\n")
+    os._exit(127)
 
 
 def _why_unknown() -> str:
@@ -325,17 +320,8 @@ def _measure_portable(command: Sequence[str]) -> Usage:
             peak, largest = max(peak, sample.total), max(largest, sample.largest)
         except KeyboardInterrupt:
             continue
-    notes = ["CPU, bytes read and written and context switches are unknown on this system"]
-    notes.append("memory is sampled" if tree else "memory is unknown: psutil is not installed")
-    return Usage(
-        status=status if status >= 0 else 128 - status,
-        wall=time.monotonic() - start,
-        cpu=None,
-        max_rss=largest or None,
-        tree_rss=peak or None,
-        read=None,
-        written=None,
-        switches=None,
-        orphans=0,
-        notes=tuple(notes),
-    )
+    usage = Usage(status if status >= 0 else 128 - status, time.monotonic() - start)
+    usage.max_rss, usage.tree_rss = largest or None, peak or None
+    usage.notes = ["CPU, bytes read and written and context switches are unknown on this system"]
+    usage.notes.append("memory is sampled" if tree else "memory is unknown: psutil is not installed")
+    return usage

@@ -2,106 +2,156 @@
 
 The command has the input, output, environment, process group and signals of this process.  The exit status is that of
 the command, or as in a shell 128 plus the number of the signal that ended it.
+
+Most calls have no option but a plain ``--name``.  They do without argparse and Record, whose imports take several times
+as long as all else.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from bbmeasure import units
-from bbmeasure.errors import MeasureError
-from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, emit, record_writer, resource_usage
+from bbmeasure import formatting, plain_wire
+from bbmeasure_scripts import line_writer, resource_usage
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Mapping, Sequence
 
-class Resource(NamedTuple):
-    """A resource that a command uses: the field of Usage, the unit, and the word in the summary."""
+    from bbmeasure.records import Record
 
-    field: str
-    unit: str
-    label: str
-
-
-#: The resources by the suffix of their series.
-RESOURCES: Dict[str, Resource] = {
-    "wall": Resource("wall", "s", "wall"),
-    "cpu": Resource("cpu", "s", "CPU"),
-    "max_rss": Resource("max_rss", "bytes", "largest process"),
-    "tree_rss": Resource("tree_rss", "bytes", "tree"),
-    "read": Resource("read", "bytes", "read"),
-    "written": Resource("written", "bytes", "written"),
-    "context_switches": Resource("switches", "count", "context switches"),
+#: The resources by the suffix of their series: the field of Usage, kind and base unit, and the word in the summary.
+RESOURCES = {
+    "wall": ("wall", "duration", "s", "wall"),
+    "cpu": ("cpu", "duration", "s", "CPU"),
+    "max_rss": ("max_rss", "size", "bytes", "largest process"),
+    "tree_rss": ("tree_rss", "size", "bytes", "tree"),
+    "read": ("read", "size", "bytes", "read"),
+    "written": ("written", "size", "bytes", "written"),
+    "context_switches": ("switches", "count", "1", "context switches"),
 }
+_PROGRAM = "bbmeasure run"
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+class Number:
+    """A resource that a command used: the value of one series."""
+
+    def __init__(self, name: str, value: float, kind: str, unit: str) -> None:
+        self.name = name
+        self.value = value
+        self.kind = kind
+        self.unit = unit
+
+    def encode(self, marked: bool) -> str:
+        """The line of a plain name, for stdout or a file."""
+        line = plain_wire.encode_number(self.name, self.value, self.kind, self.unit)
+        return plain_wire.MARKER + line if marked else line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status, 126 or 127 where it cannot be run, 2 for an invalid command line."""
-    options, rest = split(sys.argv[1:] if argv is None else argv)
+    listed = list(sys.argv[1:] if argv is None else argv)
+    name, command, tags = read_plain(listed) or read(listed)
+    try:
+        usage = resource_usage.measure(command)
+    except resource_usage.NotStartedError as error:
+        line_writer.print_line(f"{_PROGRAM}: {error}")
+        return error.status
+    summaries = [describe(name, usage), *(f"{_PROGRAM}: {note}" for note in usage.notes)]
+    if plain_wire.is_plain(name) and not tags:
+        line_writer.write(numbers(name, usage), Number.encode, summaries, stdout_is_free=False)
+    else:
+        from bbmeasure_scripts import record_writer
+
+        record_writer.write(records(name, usage, tags), summaries, stdout_is_free=False)
+    return usage.status
+
+
+def read_plain(argv: list[str]) -> tuple[str, list[str], Mapping[str, str]] | None:
+    """The name, the command and no tags from ``[--name NAME] -- COMMAND...``; None for any other command line."""
+    options, command = split(argv)
+    option, _, name = "=".join(options).partition("=")
+    if option not in ("", "--name") or len(command) < 2:
+        return None
+    name = name if option else default_name(command[1:])
+    return (name, command[1:], {}) if plain_wire.is_plain(name) and name[0] != "-" else None
+
+
+def read(argv: list[str]) -> tuple[str, list[str], Mapping[str, str]]:
+    """The name, the command and the tags from any command line; exits with 2 where it is invalid."""
+    from bbmeasure.errors import MeasureError
+    from bbmeasure.records import Record
+    from bbmeasure_scripts import command_line, emit
+
+    options, rest = split(argv)
     parser = _parser()
     arguments = command_line.read(parser, options)
-    command = (
-        arguments.command + rest if arguments.command else rest[1:]
-    )  # a -- after the command belongs to the command
+    # a -- after the command belongs to the command
+    command = arguments.command + rest if arguments.command else rest[1:]
     if not command:
         parser.error("expected a command after --")
-    name = arguments.name or os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
+    name = arguments.name or default_name(command)
     try:
         tags = emit.read_tags(arguments.tag)
         for series in (name, f"{name}_context_switches"):
             Record(series, 0, tags=tags)
     except MeasureError as error:
         parser.error(str(error))
-    try:
-        usage = resource_usage.measure(command)
-    except resource_usage.NotStartedError as error:
-        record_writer.print_line(f"{parser.prog}: {error}")
-        return error.status
-    summaries = [describe(name, usage), *(f"{parser.prog}: {note}" for note in usage.notes)]
-    record_writer.write(records(name, usage, arguments.tag), summaries, stdout_is_free=False)
-    return usage.status
+    return name, command, tags
 
 
-def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
+def split(argv: list[str]) -> tuple[list[str], list[str]]:
     """Split a command line before its first ``--``."""
-    listed = list(argv)
-    if "--" not in listed:
-        return listed, []
-    at = listed.index("--")
-    return listed[:at], listed[at:]
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], argv[at:]
 
 
-def records(name: str, usage: resource_usage.Usage, tags: Sequence[str] = ()) -> List[Record]:
+def default_name(command: list[str]) -> str:
+    """The name of the program that a command runs."""
+    return os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
+
+
+def numbers(name: str, usage: resource_usage.Usage) -> list[Number]:
+    """The value of each resource that this system accounts for."""
+    found = []
+    for suffix, (field, kind, unit, _) in RESOURCES.items():
+        value = getattr(usage, field)
+        if value is not None:
+            found.append(Number(f"{name}_{suffix}", value, kind, unit))
+    return found
+
+
+def records(name: str, usage: resource_usage.Usage, tags: Mapping[str, str]) -> list[Record]:
     """A record for each known resource."""
-    parsed_tags = emit.read_tags(tags)
+    from bbmeasure.records import Record
+
     return [
-        Record(f"{name}_{suffix}", value, unit=resource.unit, better="lower", tags=parsed_tags)
-        for suffix, resource, value in _known(usage)
+        Record(number.name, number.value, kind=number.kind, unit=number.unit, better="lower", tags=tags)
+        for number in numbers(name, usage)
     ]
 
 
 def describe(name: str, usage: resource_usage.Usage) -> str:
     """The summary for people, in one line."""
-    parts = [
-        f"{units.format(value, units.find(resource.unit).base)} {resource.label}"
-        for _, resource, value in _known(usage)
-    ]
+    parts = []
+    for field, _, unit, label in RESOURCES.values():
+        value = getattr(usage, field)
+        if value is not None:
+            parts.append(f"{formatting.format(value, unit)} {label}")
     if usage.orphans:
         parts.append(f"{usage.orphans} orphan{'s' * (usage.orphans != 1)}")
     return f"{name}: {', '.join(parts)}, exit status {usage.status}"
 
 
-def _known(usage: resource_usage.Usage) -> List[Tuple[str, Resource, float]]:
-    """The suffix, the resource and the value of each resource that this system accounts for."""
-    values = [(suffix, resource, getattr(usage, resource.field)) for suffix, resource in RESOURCES.items()]
-    return [(suffix, resource, value) for suffix, resource, value in values if value is not None]
-
-
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from bbmeasure_scripts import command_line
+
     parser = argparse.ArgumentParser(
-        prog="bbmeasure run",
+        prog=_PROGRAM,
         formatter_class=command_line.formatter,
         usage="%(prog)s [-h] [--name NAME] [--tag KEY=VALUE] -- COMMAND ...",
         description="Run a command and report its time, CPU, memory, bytes read and written and context switches.",

@@ -14,7 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, file_walk, record_writer
+from bbmeasure_scripts import command_line, file_walk, line_writer, record_writer
 
 #: The unit of st_blocks in bytes, which does not depend on the block size of the file system.
 BLOCK = 512
@@ -48,9 +48,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         parser.error("--allocated: this system does not report the blocks of a file")
     sizes = measure(arguments.path, arguments.exclude, arguments.allocated)
     for line in sizes.notes:
-        record_writer.print_line(f"{parser.prog}: {line}")
+        line_writer.print_line(f"{parser.prog}: {line}")
     if not sizes.files:
-        record_writer.print_line(f"{parser.prog}: no file found in {', '.join(arguments.path)} (from {os.getcwd()})")
+        line_writer.print_line(f"{parser.prog}: no file found in {', '.join(arguments.path)} (from {os.getcwd()})")
         return 1
     try:
         records = [
@@ -58,7 +58,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             Record(f"{arguments.name}_files", sizes.files, kind="count"),
         ]
     except MeasureError as error:
-        record_writer.print_line(f"{parser.prog}: {error}")
+        line_writer.print_line(f"{parser.prog}: {error}")
         return 2
     summary = (
         f"{record_writer.summary(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"

@@ -12,7 +12,7 @@ from typing import List, Optional, Sequence
 
 from bbmeasure.errors import MeasureError, ParseError
 from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, file_walk, record_writer, sloc_counter, sloc_tools
+from bbmeasure_scripts import command_line, file_walk, line_writer, record_writer, sloc_counter, sloc_tools
 from bbmeasure_scripts.sloc_tools import Counted
 
 BUILTIN = "builtin"
@@ -39,7 +39,7 @@ def count(
     if roots:
         counted = _by_tool(roots, exclude, tool, keep) or _builtin(roots, exclude, notes)
         for line in notes.lines():
-            record_writer.print_line(f"bbmeasure-sloc: {line}")
+            line_writer.print_line(f"bbmeasure-sloc: {line}")
         if counted.lines:
             return counted
     raise NoSourceError(f"no source code found in {', '.join(patterns)} (from {os.getcwd()})")
@@ -54,14 +54,14 @@ def _by_tool(roots: Sequence[str], exclude: Sequence[str], tool: str, keep: Opti
     names = sloc_tools.available(exclude, keep)
     if keep and keep not in names:
         other = names[0] if names else BUILTIN
-        record_writer.print_line(
+        line_writer.print_line(
             f"bbmeasure-sloc: {keep}, the previous tool, is not available; {other} may count differently"
         )
     for name in names:
         try:
             return sloc_tools.run(name, roots, exclude)
         except ParseError as error:
-            record_writer.print_line(f"bbmeasure-sloc: {error}; the next tool may count differently")
+            line_writer.print_line(f"bbmeasure-sloc: {error}; the next tool may count differently")
     return None
 
 
@@ -103,14 +103,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = command_line.read(parser, argv)
     keep = arguments.keep or None
     if keep and keep != BUILTIN and keep not in sloc_tools.TOOLS:
-        record_writer.print_line(f"{parser.prog}: --keep {keep}: unknown tool, ignored")
+        line_writer.print_line(f"{parser.prog}: --keep {keep}: unknown tool, ignored")
         keep = None
     if arguments.tool in sloc_tools.TOOLS and not sloc_tools.TOOLS[arguments.tool].can_exclude(arguments.exclude):
         parser.error(
             f"--exclude {' '.join(arguments.exclude)}: {arguments.tool} does not support it, cloc and {BUILTIN} do"
         )
     if arguments.tool in sloc_tools.TOOLS and not sloc_tools.is_installed(arguments.tool):
-        record_writer.print_line(f"{parser.prog}: {arguments.tool} is not installed on this worker")
+        line_writer.print_line(f"{parser.prog}: {arguments.tool} is not installed on this worker")
         return 1
     try:
         for series in (arguments.name, f"{arguments.name}_by_language"):
@@ -120,7 +120,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         counted = count(arguments.path, arguments.exclude, arguments.tool, keep)
     except (NoSourceError, ParseError) as error:
-        record_writer.print_line(f"{parser.prog}: {error}")
+        line_writer.print_line(f"{parser.prog}: {error}")
         return 1
     return 0 if record_writer.write(records(arguments.name, counted), describe(arguments.name, counted)) else 1
 

@@ -26,7 +26,7 @@ from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tu
 from bbmeasure import units, wire
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, process_tree, record_writer, timefunc_child
+from bbmeasure_scripts import command_line, line_writer, process_tree, record_writer, timefunc_child
 from bbmeasure_scripts.module_source import get_source
 
 #: The source of a child process: it reads the source of timefunc_child and the request from standard input.  Only then
@@ -227,7 +227,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         taken = measure(plan, arguments.calls)
     except FunctionError as error:
-        record_writer.print_line(f"{parser.prog}: {error}")
+        line_writer.print_line(f"{parser.prog}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -237,7 +237,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if taken.calls is not None:
         records.append(Record(f"{name}_calls", taken.calls, kind="count", better="lower"))
     for note in taken.notes:
-        record_writer.print_line(f"{parser.prog}: {note}")
+        line_writer.print_line(f"{parser.prog}: {note}")
     return 0 if record_writer.write(records, [describe(name, taken)]) else 1
 
 

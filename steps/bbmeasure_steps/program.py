@@ -1,6 +1,6 @@
 """Steps that run a program of bbmeasure_scripts on a worker where nothing of bbmeasure is installed.
 
-The source of the program is sent to ``python3 -`` on standard input, which works over every worker protocol.
+The source of the program is sent to the worker's Python on standard input, which works over every worker protocol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
-from bbmeasure_scripts.bundle import bundle
+from bbmeasure_scripts import bundle
 from bbmeasure_steps.arguments import check_python
 from bbmeasure_steps.base import MeasuringStep
 
@@ -38,9 +38,10 @@ def bundled_command(
     """
     if not (isinstance(python, str) and python):
         raise MeasureError(f"python {python!r:.200}: expected the name or path of an interpreter")
-    text = bundle(program, [str(argument) for argument in arguments])
-    command = yield step.makeRemoteShellCommand(command=redirect([python, "-"]), initialStdin=text)
-    return command
+    text = bundle.bundle(program, [str(argument) for argument in arguments])
+    command = redirect(bundle.command(python, program))
+    made = yield step.makeRemoteShellCommand(command=command, initialStdin=text)
+    return made
 
 
 class ProgramStep(MeasuringStep):

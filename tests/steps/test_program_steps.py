@@ -16,7 +16,7 @@ from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.testing import sidecar_lines
-from bbmeasure_scripts.bundle import bundle
+from bbmeasure_scripts.bundle import bundle, command
 from bbmeasure_steps import LintMetrics, MeasureShellCommand, SizeOf, SLOCCount, TimedPythonFunction, base
 from tests.steps.case import StepTestCase
 
@@ -29,7 +29,7 @@ class TestProgramSteps(StepTestCase):
         self.setup_step(step)
         python = expected.pop("python", "python3")
         shell = {"initial_stdin": bundle(program, argv), **expected.pop("shell", {})}
-        self.expect_measuring([python, "-"], sidecar=sidecar, exit=expected.pop("exit", 0), **shell)
+        self.expect_measuring(command(python, program), sidecar=sidecar, exit=expected.pop("exit", 0), **shell)
         self.expect_outcome(result=expected.pop("result", SUCCESS), state_string=expected.pop("state", None))
         return self.run_step()
 
@@ -87,7 +87,7 @@ class TestProgramSteps(StepTestCase):
         sidecar = sidecar_lines({"name": "m_wall", "value": 1, "unit": "s"})
         self.setup_step(step)
         text = bundle("run", ["--name=m", "--", "/bin/sh", "-c", "echo 5"])
-        self.expect_measuring(["python3", "-"], stdout="5\n", sidecar=sidecar, initial_stdin=text)
+        self.expect_measuring(command("python3", "run"), stdout="5\n", sidecar=sidecar, initial_stdin=text)
         self.expect_outcome(result=SUCCESS, state_string="m: 5")
         yield self.run_step()
         assert self.captured_values() == {"m": 5, "m_wall": 1}

@@ -148,7 +148,9 @@ def check_report(content: bytes) -> None:
     assert last.name == canonical_series(name)
 
 
-USAGE = resource_usage.Usage(3, 1.5, 0.5, 10_000, None, 100, 200, 7, 2, ("a note",))
+USAGE = resource_usage.Usage(3, 1.5)
+USAGE.cpu, USAGE.max_rss, USAGE.read, USAGE.written, USAGE.switches = 0.5, 10_000, 100, 200, 7
+USAGE.orphans, USAGE.notes = 2, ["a note"]
 
 
 def check_run(content: bytes) -> None:

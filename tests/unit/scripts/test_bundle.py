@@ -47,7 +47,9 @@ EACH_VERSION = [
 
 def feed(program, arguments, folder, python=sys.executable, **more):
     """Run a bundle with a Python that cannot import this checkout."""
-    return programs.execute([python, "-"], folder, text=bundle(program, arguments), python_path=False, **more)
+    return programs.execute(
+        bundling.command(python, program), folder, text=bundle(program, arguments), python_path=False, **more
+    )
 
 
 @pytest.fixture
@@ -128,7 +130,9 @@ def test_an_installed_bbmeasure_is_not_used(tmp_path):
     for package in ("bbmeasure", "bbmeasure_scripts"):
         (other / package).mkdir(parents=True)
         (other / package / "__init__.py").write_text("raise SystemExit('the wrong one')")
-    done = programs.execute([sys.executable, "-"], tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other))
+    done = programs.execute(
+        bundling.command(sys.executable, "emit"), tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other)
+    )
     assert (done.status, done.records["x"].value) == (0, 3.0)
 
 
@@ -152,7 +156,9 @@ def test_modules_on_pythonpath_do_not_hide_others(path, program, sources):
     arguments = ["module.py" if argument == "." else argument for argument in arguments]
     for name in ("argparse", "json", "profile", "resource", "statistics"):
         (sources / f"{name}.py").write_text("raise SystemExit('not of the library')\n")
-    done = programs.execute([sys.executable, "-"], sources, text=bundle(program, arguments), PYTHONPATH=path)
+    done = programs.execute(
+        bundling.command(sys.executable, program), sources, text=bundle(program, arguments), PYTHONPATH=path
+    )
     assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
 
 
@@ -166,7 +172,7 @@ def test_the_function_sees_what_is_installed(tmp_path):
 def test_a_traceback_shows_the_bundles_lines(tmp_path):
     """A traceback shows the module and the line of a bundled module."""
     broken = bundle("emit", ["x", "3"]).replace("def make(", "def gone(")
-    done = programs.execute([sys.executable, "-"], tmp_path, text=broken, python_path=False)
+    done = programs.execute(bundling.command(sys.executable, "emit"), tmp_path, text=broken, python_path=False)
     assert done.status == 1
     assert 'File "<bundle>/bbmeasure_scripts/emit.py"' in done.stderr
     assert "record = make(" in done.stderr
@@ -175,7 +181,7 @@ def test_a_traceback_shows_the_bundles_lines(tmp_path):
 def test_an_old_python_prints_the_required_version(tmp_path):
     """A Python before 3.7 prints the required version."""
     text = bundle("emit", ["x", "3"]).replace("sys.version_info <", "(3, 6) <")
-    done = programs.execute([sys.executable, "-"], tmp_path, text=text, python_path=False)
+    done = programs.execute(bundling.command(sys.executable, "emit"), tmp_path, text=text, python_path=False)
     assert done.status == 1
     assert "expected 3.7 or newer" in done.stderr
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bbmeasure.errors import RecordError, StorageError, UnitError
 from bbmeasure.records import Direction, Kind, Record
-from bbmeasure_scripts import record_writer, report
+from bbmeasure_scripts import line_writer, record_writer, report
 from tests.unit.scripts import programs
 
 
@@ -185,7 +185,7 @@ def test_samples_that_make_a_line_too_long_are_thinned(sidecar, capsys):
 @given(samples=st.lists(st.floats(0, 1e6, width=32), max_size=2000), name=st.text("ab\u00e9", min_size=1, max_size=400))
 def test_marked_lines_are_never_too_long(samples, name):
     """The marked line of any record is below the limit, and valid."""
-    line = record_writer.marked(Record(name, 3, samples=samples))
+    line = record_writer.encode(Record(name, 3, samples=samples), marked=True)
     assert len(line.encode()) < 4000
     (record,) = programs.marked(line)
     assert (record.name, record.value) == (name, 3.0)
@@ -218,12 +218,12 @@ class Closed:
 
 def test_a_closed_stdout(capsys):
     """If standard output is closed, lines are printed to stderr in its encoding."""
-    record_writer.print_line("a \u00b5 b", Closed())
+    line_writer.print_line("a \u00b5 b", Closed())
     assert capsys.readouterr().err == "a \u00b5 b (closed)\n"
 
 
 def test_closed_streams(monkeypatch):
     """With both streams closed print_line() does not raise."""
     monkeypatch.setattr(sys, "stderr", None)
-    record_writer.print_line("text", Closed())
+    line_writer.print_line("text", Closed())
     assert sys.stderr is None

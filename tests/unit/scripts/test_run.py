@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from bbmeasure_scripts import process_tree, resource_usage, run
+from bbmeasure_scripts import process_tree, record_writer, resource_usage, run
 from tests.unit.scripts import programs
 
 PYTHON = sys.executable
@@ -42,6 +42,61 @@ def test_the_name_is_the_commands_and_tags_are_kept(tmp_path):
     done = programs.program("run", "--tag", "a=b", "/bin/echo", "--", "x", folder=tmp_path, sidecar=False)
     assert done.records["echo_wall"].tags == {"a": "b"}
     assert done.stdout.startswith("-- x\n")
+
+
+@pytest.mark.parametrize("value", [0, 3, 1.5, 1e-7, 1e22, 2**53, 0.1, 123456789.123])
+def test_a_plain_name_is_encoded_as_by_a_record(value):
+    """A number of a plain name has the line that its record has, in a file and on stdout."""
+    usage = resource_usage.Usage(0, value)
+    usage.cpu = usage.max_rss = usage.tree_rss = usage.read = usage.written = usage.switches = value
+    pairs = list(zip(run.numbers("a.b-c_1+D", usage), run.records("a.b-c_1+D", usage, {})))
+    assert len(pairs) == len(NAMES)
+    for number, record in pairs:
+        for marked in (True, False):
+            assert number.encode(marked) == record_writer.encode(record, marked)
+
+
+PLAIN_LINES = [
+    ["--", "true"],
+    ["--name", "x", "--", "/bin/true", "-a", "--"],
+    ["--name=x", "--", "true", "--name=y"],
+]
+OTHER_LINES = [
+    ["--name=x=y", "--", "true"],
+    ["--name=x y", "--", "true"],
+    ["--name=\u00e9", "--", "true"],
+    ["--name", "-x", "--", "true"],
+    ["--name=", "--", "true"],
+    ["--name", "--", "true"],
+    ["--name", "x", "y", "--", "true"],
+    ["--nam=x", "--", "true"],
+    ["--tag=a=b", "--", "true"],
+    ["true", "--", "x"],
+    ["true"],
+    ["--"],
+    [],
+]
+
+
+@pytest.mark.parametrize("argv", PLAIN_LINES)
+def test_a_plain_command_line_is_read_as_by_argparse(argv):
+    """What is read without argparse is what argparse reads."""
+    assert run.read_plain(argv) == run.read(argv)
+
+
+@pytest.mark.parametrize("argv", OTHER_LINES)
+def test_any_other_command_line_is_read_by_argparse(argv):
+    """A name that is not plain, a tag, or wrong use is left to argparse."""
+    assert run.read_plain(argv) is None
+
+
+def test_the_start_imports_little():
+    """A plain command is run without the modules whose import takes longer than the start of Python."""
+    code = "import sys; from bbmeasure_scripts import run; run.main(['--', 'true']); print(*sys.modules)"
+    command = [PYTHON, "-S", "-c", code]
+    done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, check=True)
+    heavy = {"argparse", "ctypes", "dataclasses", "enum", "json", "re", "signal", "typing", "bbmeasure.records"}
+    assert not heavy & set(done.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("status", [0, 1, 7, 126, 255])
@@ -258,13 +313,6 @@ def test_without_a_subreaper(tmp_path):
     assert programs.execute([PYTHON, "-c", PLAIN, "nosuch"], tmp_path).status == 127
 
 
-def test_without_an_interpreter_for_the_launcher(tmp_path):
-    """Without an interpreter for the launcher the command is started directly."""
-    code = PLAIN.replace("process_tree.adopt_orphans = lambda: False", "sys.executable = '/nowhere/python'")
-    done = programs.execute([PYTHON, "-c", code, "--name", "x", "--", "sh", "-c", "exit 3"], tmp_path)
-    assert (done.status, set(done.records)) == (3, NAMES)
-
-
 def test_unknown_resources_are_left_out_and_noted(monkeypatch):
     """Unknown resources have no record, and a note."""
     monkeypatch.setattr(resource_usage, "_io_of_children", lambda: None)
@@ -273,7 +321,7 @@ def test_unknown_resources_are_left_out_and_noted(monkeypatch):
     usage = resource_usage.measure(["true"])
     assert (usage.read, usage.written, usage.tree_rss) == (None, None, None)
     assert len(usage.notes) >= 3
-    names = {record.name for record in run.records("x", usage)}
+    names = {record.name for record in run.records("x", usage, {})}
     assert names == NAMES - {"x_read", "x_written", "x_tree_rss"}
 
 
@@ -286,7 +334,7 @@ def test_a_system_without_wait4(monkeypatch):
     assert usage.status == 0
     assert usage.wall > 0.6
     assert usage.max_rss > 50e6  # type: ignore[operator]  # numbers here
-    assert {record.name for record in run.records("x", usage)} == {"x_wall", "x_max_rss", "x_tree_rss"}
+    assert {record.name for record in run.records("x", usage, {})} == {"x_wall", "x_max_rss", "x_tree_rss"}
     monkeypatch.setattr(process_tree, "tree", lambda: None)
     bare = resource_usage._measure_portable(["sh", "-c", "kill -9 $$"])
     assert (bare.status, bare.max_rss) == (137, None)
