@@ -9,7 +9,9 @@ from typing import Optional
 from bbmeasure.adapters._records import HIGHER, LOWER, Records
 from bbmeasure.adapters._text import decimal
 from bbmeasure.adapters._xml import Element, elements
+from bbmeasure.errors import ParseError
 from bbmeasure.records import Direction, Kind, Record
+from bbmeasure.units import excerpt
 
 #: Tests failed: 1 of pytest, Jest, googletest, Maven and most others, 8 of CTest, 100 of cargo-nextest.
 MEASURED_STATUSES = frozenset([1, 8, 100])
@@ -21,17 +23,24 @@ _WORSE = ("", "skipped", "failures", "errors")
 _CHILDREN = {
     "failure": "failures",
     "error": "errors",
-    "skipped": "skipped",
-    "disabled": "skipped",
-    "ignored": "skipped",
+    **dict.fromkeys(["skipped", "skip", "disabled", "ignored", "notrun"], "skipped"),
 }
-#: The outcome of the values of the attributes ``status`` and ``result``, in lower case without blanks, ``-`` and ``_``.
+#: The outcomes of the attributes ``status`` and ``result``, in lower case without blanks, ``-`` and ``_``.
 _STATUSES = {
-    **dict.fromkeys(["fail", "failed", "failure"], "failures"),
-    **dict.fromkeys(["error", "errored", "broken"], "errors"),
+    **dict.fromkeys(["fail", "failed", "failure", "ko"], "failures"),
+    **dict.fromkeys(["error", "errored", "broken", "timeout", "timedout", "crash", "crashed", "aborted"], "errors"),
     **dict.fromkeys(["skip", "skipped", "disabled", "ignored", "ignore", "pending", "suppressed"], "skipped"),
-    **dict.fromkeys(["notrun", "notexecuted", "inconclusive", "excluded"], "skipped"),
+    **dict.fromkeys(["notrun", "notexecuted", "inconclusive", "excluded", "todo"], "skipped"),
 }
+#: The outcomes of the attributes of a test case.
+_OUTCOMES: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(["status", "result"], _STATUSES),
+    **dict.fromkeys(["skipped", "disabled", "ignored"], {"true": "skipped"}),
+    "executed": {"false": "skipped"},
+    "success": {"false": "failures"},
+}
+#: The elements of a suite that are no test cases.
+_ABOUT_A_SUITE = frozenset(["testsuites", "properties", "property", "system-out", "system-err"])
 #: The attributes of a suite that count tests that did not run.
 _SKIPPED = ("skipped", "skips", "skip", "ignored", "disabled")
 
@@ -41,8 +50,9 @@ def parse(text: str) -> list[Record]:
 
     Counts test cases, as tools disagree on the attributes of a suite, which are used only for a suite without test
     cases.  The worst outcome of a test case counts, of its children and its ``status``.  A failure or error of a suite
-    counts beside those of its test cases.  A total with a time that is not a number is left out.  There is no standard;
-    the closest are https://github.com/testmoapp/junitxml, and
+    counts beside those of its test cases.  The time of a suite is used if its test cases have none.  A total without
+    any time, or with a time that is not a number, is left out.  There is no standard; the closest are
+    https://github.com/testmoapp/junitxml, and
     https://github.com/apache/maven-surefire/blob/master/maven-surefire-plugin/src/site/resources/xsd/surefire-test-report.xsd
     """
     if not text.strip():
@@ -54,7 +64,9 @@ def parse(text: str) -> list[Record]:
     records = Records()
     for what, count in counts.items():
         records.add(f"junit_{what}", count, kind=Kind.COUNT, better=_DIRECTIONS[what])
-    records.add("junit_time", root.time(), unit="s", better=LOWER)
+    times = root.all_times()
+    if times:
+        records.add("junit_time", math.fsum(times), unit="s", better=LOWER)
     return records.listed
 
 
@@ -74,9 +86,20 @@ class _Suite:
         """Whether it or a suite within it has a test case."""
         return bool(self.cases) or any(suite.has_cases for suite in self.suites)
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it or a suite within it has test cases or an attribute that counts them."""
+        return bool(self.cases) or "tests" in self.attributes or any(suite.is_counted for suite in self.suites)
+
+    @property
+    def _is_summary(self) -> bool:
+        """Whether its attributes are used: it has no test cases, and if it is the document, no suite has a count."""
+        is_last = self.depth >= 0 or not any(suite.is_counted for suite in self.suites)
+        return "tests" in self.attributes and not self.has_cases and is_last
+
     def outcomes(self) -> Iterator[tuple[str, float]]:
         """Each count of the suite and the suites within it."""
-        if self.depth >= 0 and not self.has_cases and "tests" in self.attributes:
+        if self._is_summary:
             yield from self._attributed()
             return
         for outcome, count in self.cases.items():
@@ -94,58 +117,80 @@ class _Suite:
         for what in ("failures", "errors"):
             yield what, max(_count(self.attributes.get(what, "")), self.own.get(what, 0))
 
-    def time(self) -> float:
-        """The total of the test cases, else of the suites without any; NaN where one of them is not a number."""
-        return math.fsum(self._all_times())
-
-    def _all_times(self) -> Iterator[float]:
-        if self.depth >= 0 and not self.has_cases and _count(self.attributes.get("tests", "")):
-            yield _seconds(self.attributes.get("time", ""))
-        yield from map(_seconds, self.times)
-        for suite in self.suites if self.has_cases or self.depth < 0 else ():
-            yield from suite._all_times()
+    def all_times(self) -> list[float]:
+        """The times of the test cases and of the suites within it, else its own; NaN for one that is not a number."""
+        own = [_seconds(time) for time in [self.attributes.get("time", "")] if time.strip()]
+        if self._is_summary:
+            return own if _count(self.attributes["tests"]) else []
+        times = [_seconds(time) for time in self.times if time.strip()]
+        for suite in self.suites:
+            times += suite.all_times()
+        return times or (own if self.has_cases else [])
 
 
 def _read(text: str) -> _Suite:
     """The suites of a document within an outermost one."""
-    root = _Suite(None)
-    open_suites = [root]
-    case: Optional[_Case] = None
+    reader = _Reader()
     for element in elements("junit", text, ("testsuites", "testsuite")):
-        if case is not None and element.depth <= case.depth:
-            case.close()
-            case = None
-        while open_suites[-1].depth >= element.depth:
-            open_suites.pop()
-        suite = open_suites[-1]
+        reader.start(element)
+    return reader.end()
+
+
+class _Reader:
+    """The open suites and test case while a document is read."""
+
+    def __init__(self) -> None:
+        self._root = _Suite(None)
+        self._suites = [self._root]
+        self._case: Optional[_Case] = None
+        self._unknown = ""
+
+    def start(self, element: Element) -> None:
+        """Read a start tag."""
+        if self._case is not None and element.depth <= self._case.depth:
+            self._close_case()
+        while self._suites[-1].depth >= element.depth:
+            self._suites.pop()
+        suite = self._suites[-1]
         if element.name == "testcase":
-            case = _Case(element, suite, case)
+            self._close_case()
+            self._case = _Case(element, suite)
         elif element.name == "testsuite":
-            open_suites.append(_Suite(element))
-            suite.suites.append(open_suites[-1])
-        elif element.name in _CHILDREN and case is not None:
-            case.add(_CHILDREN[element.name])
+            self._suites.append(_Suite(element))
+            suite.suites.append(self._suites[-1])
+        elif element.depth == 0:
+            suite.attributes = element.attributes
+        elif self._case is not None:
+            self._case.add(_CHILDREN.get(element.name, ""))
         elif element.name in ("failure", "error"):
-            outcome = _CHILDREN[element.name]
-            suite.own[outcome] = suite.own.get(outcome, 0) + 1
-    if case is not None:
-        case.close()
-    return root
+            suite.own[_CHILDREN[element.name]] = suite.own.get(_CHILDREN[element.name], 0) + 1
+        elif element.name not in _ABOUT_A_SUITE:
+            self._unknown = self._unknown or element.name
+
+    def end(self) -> _Suite:
+        """The document; ParseError for one whose elements are of another format."""
+        self._close_case()
+        if self._unknown and not self._root.is_counted:
+            raise ParseError("junit", 0, f"element {excerpt(self._unknown)}: expected testsuite or testcase")
+        return self._root
+
+    def _close_case(self) -> None:
+        if self._case is not None:
+            self._case.close()
+        self._case = None
 
 
 class _Case:
     """A test case that is being read."""
 
-    def __init__(self, element: Element, suite: _Suite, outer: Optional[_Case]) -> None:
-        if outer is not None:
-            outer.close()
+    def __init__(self, element: Element, suite: _Suite) -> None:
         self.depth = element.depth
         self._suite = suite
         self._outcome = ""
         suite.times.append(element.attributes.get("time", ""))
-        for key in ("status", "result"):
-            word = element.attributes.get(key, "").lower().translate({32: None, 45: None, 95: None})
-            self.add(_STATUSES.get(word, ""))
+        for key in _OUTCOMES.keys() & element.attributes.keys():
+            word = element.attributes[key].lower().translate({32: None, 45: None, 95: None})
+            self.add(_OUTCOMES[key].get(word, ""))
 
     def add(self, outcome: str) -> None:
         """Add an outcome; the worst counts."""
@@ -157,9 +202,7 @@ class _Case:
 
 
 def _seconds(text: str) -> float:
-    """A time; 0 where it is missing or negative, NaN where it is not a number."""
-    if not text.strip():
-        return 0.0
+    """A time; 0 where it is negative, NaN where it is not a number."""
     seconds = decimal(text.strip().removesuffix("s"))
     return math.nan if seconds is None else max(0.0, seconds)
 

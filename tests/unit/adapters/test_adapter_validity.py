@@ -105,6 +105,12 @@ JUNIT = [
     ("", "status='passed'", (0, 0, 0)),
     ("<flakyFailure/><rerunFailure/>", "", (0, 0, 0)),
     ("<disabled/>", "", (0, 0, 1)),
+    ("<skip/>", "", (0, 0, 1)),
+    ("", "status='TIMEOUT'", (0, 1, 0)),
+    ("", "skipped='True'", (0, 0, 1)),
+    ("", "skipped='false'", (0, 0, 0)),
+    ("", "executed='False'", (0, 0, 1)),
+    ("", "result='Success' success='False'", (1, 0, 0)),
 ]
 
 
@@ -151,6 +157,43 @@ def test_times_with_a_comma(time, seconds):
     """A comma is a decimal comma unless three digits follow; a total with another text is left out."""
     found = values("junit", f'<testsuite><testcase time="{time}"/><testcase time="1"/></testsuite>')
     assert found.get("junit_time") == (None if seconds is None else pytest.approx(seconds + 1))
+
+
+@pytest.mark.parametrize(
+    ("suites", "seconds"),
+    [
+        ("<testsuite><testcase/><testcase time=''/></testsuite>", None),
+        ("<testsuite tests='2'/>", None),
+        ("<testsuite tests='0' time='3'/>", None),
+        ("<testsuite time='3'><testcase/><testcase/></testsuite>", 3),
+        (
+            "<testsuite time='3'><testcase time='1'/><testcase/></testsuite><testsuite time='2'><testcase/></testsuite>",
+            3,
+        ),
+        ("<testsuite><testcase time='0'/></testsuite>", 0),
+    ],
+)
+def test_the_total_time_without_times_is_left_out(suites, seconds):
+    """The time of a suite is used if its test cases have none; without any time there is no total."""
+    assert values("junit", f"<testsuites>{suites}</testsuites>").get("junit_time") == seconds
+
+
+def test_the_document_counts_if_its_suites_do_not():
+    """Attributes of the root are used if there are no test cases, and no suite has a count."""
+    root = "<testsuites tests='4' failures='1' disabled='2' time='8'>"
+    counts = {"junit_tests": 4, "junit_failures": 1, "junit_errors": 0, "junit_skipped": 2, "junit_time": 8}
+    for suites in ("", "<testsuite name='n'/>"):
+        assert values("junit", f"{root}{suites}</testsuites>") == counts
+    assert values("junit", f"{root}<testsuite tests='1' time='2'/></testsuites>")["junit_tests"] == 1
+
+
+@pytest.mark.parametrize("content", ["<n/>", "<test name='n'/>", "<testsuite><test/></testsuite>", "<suite/>"])
+def test_suites_of_another_format_are_refused(content):
+    """A document with other elements and without test cases is a ParseError; an empty one has no tests."""
+    with pytest.raises(ParseError, match="expected testsuite or testcase"):
+        adapters.find("junit").parse(f"<testsuites>{content}</testsuites>")
+    empty = "<testsuites><testsuite><properties><property/></properties></testsuite></testsuites>"
+    assert values("junit", empty)["junit_tests"] == 0
 
 
 def levels(run, **document):
