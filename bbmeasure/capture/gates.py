@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from bbmeasure import units
 from bbmeasure.analysis import Rules, State
+from bbmeasure.capture.identity import Value
 from bbmeasure.errors import QueryError, UnitError
 from bbmeasure.records import Direction, Kind, canonical_series, check_number
 
@@ -208,6 +209,11 @@ def line_key(series: str, tags: Mapping[str, str]) -> LineKey:
     return series, tuple(sorted(tags.items()))
 
 
+def key_of(value: Value) -> LineKey:
+    """The line of a value among those of its build."""
+    return line_key(value.record.name, {**value.record.tags, **(value.master_tags or {})})
+
+
 class Gates:
     """The gates of the series of one build, and what its steps have measured and judged.
 
@@ -216,7 +222,8 @@ class Gates:
 
     ``measurements`` are the values of each line that was measured several times in this build.  ``excluded`` are the
     lines whose value comes from a command that failed, which enters no baseline.  ``states`` are the states of the
-    values that were judged while the build ran.
+    values that were judged while the build ran, ``captured`` the lines and times of tracked values that are on disk
+    before the build ends.
     """
 
     def __init__(
@@ -230,6 +237,7 @@ class Gates:
         self.measurements: dict[LineKey, tuple[float, ...]] = {}
         self.excluded: set[LineKey] = set()
         self.states: dict[LineKey, State] = {}
+        self.captured: set[tuple[LineKey, Optional[int]]] = set()
         self.own: dict[str, Gate] = {}
         for series, gate in (own or {}).items():
             self.set(series, gate)

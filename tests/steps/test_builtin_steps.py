@@ -22,7 +22,7 @@ from bbmeasure.capture import builtin_series
 from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, Track
 from bbmeasure.errors import SeriesConflictError
 from bbmeasure.master.tracking import builtin_steps
-from bbmeasure.master.tracking.finished_build import (
+from bbmeasure.master.tracking.collector import (
     Collector,
     Finished,
     FinishedStep,

@@ -13,17 +13,17 @@ from twisted.trial import unittest
 from bbmeasure.capture.identity import Value
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import ALL, Plan, SeriesOverrides, Switches, Track
-from bbmeasure.master.tracking.finished_build import (
+from bbmeasure.master.tracking.collector import (
     Collector,
     Finished,
     FinishedStep,
-    Times,
     collect_properties,
     collect_statistics,
     collect_times,
     read_property,
     result_word,
 )
+from bbmeasure.master.tracking.finished_build import Times
 from bbmeasure.model import BuildContext
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.storage.sqlite.location import JOURNAL

@@ -19,7 +19,7 @@ from bbmeasure.capture.identity import recorded_context
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.backfill import sources
 from bbmeasure.master.backfill.database import Database, Run
-from bbmeasure.master.tracking.finished_build import Finished, FinishedStep, result_word
+from bbmeasure.master.tracking.collector import Finished, FinishedStep, result_word
 from bbmeasure.refs import shortened
 
 #: The largest property and log that are read, in characters and bytes.

@@ -25,7 +25,7 @@ from bbmeasure.capture.plan import Plan, Switches
 from bbmeasure.errors import LimitError, MeasureError, QueryError, StorageError, UnknownSeriesError
 from bbmeasure.master import configuration
 from bbmeasure.master.backfill.builds import History, PastBuild
-from bbmeasure.master.tracking.finished_build import Collector, FinishedStep, collect_properties, collect_times
+from bbmeasure.master.tracking.collector import Collector, FinishedStep, collect_properties, collect_times
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.validation import check_point

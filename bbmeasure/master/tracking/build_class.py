@@ -10,7 +10,8 @@ from twisted.internet import defer
 
 from bbmeasure.capture.plan import Plan
 from bbmeasure.capture.state import state_of
-from bbmeasure.master.tracking import finished_build
+from bbmeasure.master.tracking import finished_build, running_build
+from bbmeasure.model import Point
 
 
 class MeasuredMixin:
@@ -35,6 +36,15 @@ class MeasuredMixin:
             state.gates.of_build(self.buildid, self.measurePlan.baseline_builder)  # type: ignore[attr-defined]
             self._measure_times.time_step(step)
         return step
+
+    def measure_so_far(self) -> defer.Deferred[list[Point]]:
+        """Capture what is tracked of the finished steps; the points of all that is tracked and known by now."""
+        state = state_of(self.master)  # type: ignore[attr-defined]
+        switches = state.tracked | self.measurePlan.switches
+        points: defer.Deferred[list[Point]] = running_build.capture_finished_steps(
+            state, self, self.measurePlan, switches, self._measure_times
+        )
+        return points
 
     @defer.inlineCallbacks
     def buildFinished(self, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
