@@ -7,6 +7,7 @@ some tools write, are accepted.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -119,12 +120,12 @@ class Json:
         return value
 
     def numbers(self, fields: Mapping[str, Any], key: str) -> list[float]:
-        """The numbers in the list at ``key``; [] where it is missing or null."""
+        """The numbers in the list at ``key``, of which a null is NaN; [] where the list is missing or null."""
         listed = self.items(fields.get(key), key)
         for value in listed:
-            if not isinstance(value, float):
+            if not isinstance(value, float) and value is not None:
                 raise self._unexpected(f"item of {key}", "a number", value)
-        return listed
+        return [math.nan if value is None else value for value in listed] if None in listed else listed
 
     def _unexpected(self, what: str, expected: str, value: Any) -> ParseError:
         got = "nothing" if value is None else f"{_WORDS.get(type(value), 'a value')} {excerpt(str(value), 40)}"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Optional
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Callable, Optional, TypeVar
 
 from bbmeasure import units
 from bbmeasure.adapters._text import clean, clean_tags
-from bbmeasure.errors import RecordError, UnitError
+from bbmeasure.errors import ParseError, RecordError, UnitError
 from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, Direction, Kind, Record, check_possible
+
+Item = TypeVar("Item")
 
 LOWER = Direction.LOWER
 HIGHER = Direction.HIGHER
@@ -67,6 +69,17 @@ class Records:
             tags=cleaned,
             samples=thin(finite, MOST_SAMPLES) if len(finite) > 1 else (),
         )
+
+    def add_each(self, items: Iterable[Item], add: Callable[[Item], None]) -> None:
+        """Call ``add`` with each benchmark; an invalid one is left out.  ParseError where there is no record then."""
+        refused: Optional[ParseError] = None
+        for item in items:
+            try:
+                add(item)
+            except ParseError as error:
+                refused = refused or error
+        if refused is not None and not self._kept:
+            raise refused
 
     def add_coverage(self, what: str, rate: Optional[float], counts: Optional[tuple[float, float]]) -> None:
         """Add ``coverage_WHAT`` and ``coverage_missing_WHAT`` from the covered and all ``counts``, else from the rate.

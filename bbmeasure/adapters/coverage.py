@@ -8,6 +8,7 @@ from typing import Any
 
 from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._records import HIGHER, Records, check_rate
+from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
 
 #: ``coverage json --fail-under`` exits with 2 and writes the report nevertheless:
@@ -32,17 +33,20 @@ def parse(text: str) -> list[Record]:
     document = _JSON.mapping(_JSON.load(text), "document")
     totals = _JSON.mapping(document.get("totals"), "totals")
     records = Records()
-    percent = _JSON.number(totals, "percent_covered")
-    if math.isfinite(percent):
-        check_rate(percent / 100)
-        records.add("coverage", percent, unit="%", better=HIGHER)
-    _add(records, totals, "lines", "num_statements")
-    if "num_branches" in totals:
-        _add(records, totals, "branches", "num_branches")
+    parts = [("percent", "percent_covered"), ("lines", "num_statements"), ("branches", "num_branches")]
+    records.add_each([part for part in parts if part[1] in totals], lambda part: _add(records, totals, *part))
+    if not records.listed:
+        raise ParseError("coverage", 0, "totals: expected percent_covered and num_statements")
     return records.listed
 
 
 def _add(records: Records, totals: Mapping[str, Any], what: str, total_key: str) -> None:
-    """Add the covered ratio, 1 for a total of 0, and the missing count."""
+    """Add the percentage, or the covered ratio, 1 for a total of 0, and the missing count."""
+    if what == "percent":
+        percent = _JSON.number(totals, total_key)
+        if math.isfinite(percent):
+            check_rate(percent / 100)
+            records.add("coverage", percent, unit="%", better=HIGHER)
+        return
     total = _JSON.number(totals, total_key)
     records.add_coverage(what, 1.0, (_JSON.number(totals, f"covered_{what}"), total))

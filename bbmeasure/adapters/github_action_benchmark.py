@@ -96,12 +96,14 @@ def _runs(document: Any) -> Iterator[Run]:
 
 
 def _add(records: Records, benches: list[Any], better: Optional[Direction], tags: Mapping[str, str]) -> None:
-    for bench in _JSON.mappings(benches, "benchmarks"):
+    def add(bench: Mapping[str, Any]) -> None:
         value = bench.get("value")
         measured = number(_TOOL, value) if isinstance(value, str) else _JSON.number(bench, "value")
         unit = _unit(_string(bench, "unit"))
         direction = unit.better if unit.is_throughput else better or unit.better
         records.add(_string(bench, "name"), measured, unit=unit.unit, better=direction, tags=tags)
+
+    records.add_each(_JSON.mappings(benches, "benchmarks"), add)
 
 
 def _string(bench: Mapping[str, Any], key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bbmeasure.adapters._json import Json
@@ -21,6 +21,8 @@ _FIXED_NUMBERS = frozenset(
     ["family_index", "per_family_instance_index", "repetitions", "repetition_index", "threads", "iterations"]
     + ["real_time", "cpu_time"]
 )
+#: The suffixes of aggregates in versions before 1.4.0, which do not mark them.
+_AGGREGATES = frozenset(["mean", "median", "stddev", "BigO", "RMS"])
 #: Unit and direction of the built-in counters.
 _COUNTERS: Mapping[str, tuple[str, Direction]] = {
     "bytes_per_second": ("bytes/s", HIGHER),
@@ -44,8 +46,8 @@ def parse(text: str) -> list[Record]:
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
     records = Records()
-    for name, runs in _by_name(_JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks")).items():
-        _add(records, name, runs)
+    runs_by_name = _by_name(_JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks"))
+    records.add_each(runs_by_name.items(), lambda item: _add(records, *item))
     return records.listed
 
 
@@ -53,13 +55,22 @@ def _by_name(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """The runs of each benchmark: its iterations, else their median."""
     iterations: dict[str, list[Run]] = {}
     medians: dict[str, list[Run]] = {}
-    for run in runs:
+    for run in _without_unmarked_aggregates(list(runs)):
         name = _JSON.text(run, "run_name") or _JSON.text(run, "name")
         aggregate = _JSON.text(run, "aggregate_name")
         if run.get("error_occurred") is True or run.get("skipped") is True or aggregate not in ("", "median"):
             continue
         (medians if aggregate else iterations).setdefault(name, []).append(run)
     return {**iterations, **{name: runs for name, runs in medians.items() if name not in iterations}}
+
+
+def _without_unmarked_aggregates(runs: Sequence[Run]) -> Iterator[Run]:
+    """The runs without those that older versions append to the name of a benchmark: ``x_mean``, ``x_stddev``."""
+    names = {_JSON.text(run, "name") for run in runs}
+    for run in runs:
+        benchmark, _, aggregate = _JSON.text(run, "name").rpartition("_")
+        if "run_type" in run or aggregate not in _AGGREGATES or benchmark not in names:
+            yield run
 
 
 def _add(records: Records, name: str, runs: Sequence[Run]) -> None:

@@ -25,8 +25,8 @@ def parse(text: str) -> list[Record]:
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
     records = Records()
-    for result in _JSON.mappings(_JSON.required(document, "results"), "results"):
-        _add(records, result)
+    results = _JSON.mappings(_JSON.required(document, "results"), "results")
+    records.add_each(results, lambda result: _add(records, result))
     return records.listed
 
 

@@ -28,10 +28,16 @@ def parse(text: str) -> list[Record]:
         return []
     document = _JSON.mapping(_JSON.load(text), "document")
     records = Records()
-    for benchmark in _JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks"):
-        stats = _JSON.inner(benchmark, "stats")
-        records.add(_name(benchmark), _JSON.number(stats, "median"), unit="s", better=LOWER, samples=_rounds(stats))
+    benchmarks = _JSON.mappings(_JSON.required(document, "benchmarks"), "benchmarks")
+    records.add_each(benchmarks, lambda benchmark: _add(records, benchmark))
     return records.listed
+
+
+def _add(records: Records, benchmark: Mapping[str, Any]) -> None:
+    if benchmark.get("has_error") is True:
+        return
+    stats = _JSON.inner(benchmark, "stats")
+    records.add(_name(benchmark), _JSON.number(stats, "median"), unit="s", better=LOWER, samples=_rounds(stats))
 
 
 def _name(benchmark: Mapping[str, Any]) -> str:

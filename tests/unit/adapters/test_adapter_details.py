@@ -247,9 +247,19 @@ def test_google_benchmark_repetitions():
     assert records["b"].samples == (3e-6, 1e-6, 2e-6)
     assert (records["old"].value, records["old_max_bytes_used"].unit) == (5e-9, "bytes")
     runs[1]["time_unit"] = "ms"
+    assert set(values("google-benchmark", json.dumps({"benchmarks": runs}))) == {"old", "old_cpu", "old_max_bytes_used"}
     assert "time_unit 'us': expected one of ns, us, ms, s" in refusal(
-        "google-benchmark", json.dumps({"benchmarks": runs})
+        "google-benchmark", json.dumps({"benchmarks": runs[:3]})
     )
+
+
+def test_google_benchmark_aggregates_of_older_versions():
+    """Aggregates without a mark are known by the name of their benchmark."""
+    names = ("b", "b", "b_mean", "b_stddev", "c_mean")
+    runs = [{"name": name, "real_time": at, "cpu_time": at} for at, name in enumerate(names, 1)]
+    runs += [{"name": "d_BigO", "cpu_coefficient": 1, "big_o": "N"}, {"name": "d_RMS", "rms": 1}]
+    found = values("google-benchmark", json.dumps({"benchmarks": runs}))
+    assert found == {"b": 1.5e-9, "b_cpu": 1.5e-9, "c_mean": 5e-9, "c_mean_cpu": 5e-9}
 
 
 def test_hyperfine_reports_the_largest_memory_of_newer_versions():

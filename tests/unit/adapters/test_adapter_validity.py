@@ -92,6 +92,63 @@ def test_hyperfine_uses_the_runs_that_succeeded():
     assert values("hyperfine", {"results": [some, none, good]}) == {"some": 2, "good": 2, "good_user": 1}
 
 
+GOOD = {
+    "hyperfine": {"command": "good", "median": 2, "times": [2, 2]},
+    "pytest-benchmark": {"fullname": "good", "stats": {"median": 2}},
+    "google-benchmark": {"name": "good", "real_time": 2, "cpu_time": 2, "time_unit": "s"},
+    "github-action-benchmark": {"name": "good", "unit": "s", "value": 2},
+}
+ODD = [
+    ("hyperfine", {"median": None}),
+    ("hyperfine", {"median": "2"}),
+    ("hyperfine", {"command": ["odd"]}),
+    ("hyperfine", {"parameters": {"n": 3}}),
+    ("pytest-benchmark", {"stats": None}),
+    ("pytest-benchmark", {"stats": {"median": None}}),
+    ("pytest-benchmark", {"stats": {"median": 1, "data": "1"}}),
+    ("google-benchmark", {"real_time": None}),
+    ("google-benchmark", {"time_unit": "fortnights"}),
+    ("github-action-benchmark", {"value": None}),
+    ("github-action-benchmark", {"value": "soon"}),
+]
+
+
+@pytest.mark.parametrize(("name", "odd"), ODD)
+def test_one_invalid_benchmark_is_left_out(name, odd):
+    """The other benchmarks are kept; if there are no others, it is a ParseError."""
+    key = "results" if name == "hyperfine" else "benchmarks"
+    good = GOOD[name]
+
+    def document(*benchmarks):
+        return json.dumps(list(benchmarks) if name.startswith("github") else {key: benchmarks})
+
+    other = {**good, **({"fullname": "odd"} if name == "pytest-benchmark" else {"name": "odd"}), **odd}
+    found = values(name, document(other, good, other))
+    assert found["good"] == 2
+    assert "odd" not in found
+    with pytest.raises(ParseError, match="expected"):
+        adapters.find(name).parse(document(other))
+
+
+def test_a_null_among_measurements_is_left_out():
+    """JSON writers that have no NaN write null."""
+    document = {"results": [{"command": "n", "median": 2, "times": [1, None, 3], "memory_usage_byte": [None]}]}
+    (record,) = adapters.find("hyperfine").parse(json.dumps(document))
+    assert (record.value, record.samples) == (2, (1, 3))
+
+
+@pytest.mark.parametrize("odd", [{"num_branches": None}, {"covered_branches": "4"}, {"percent_covered": None}])
+def test_one_odd_total_of_coverage_is_left_out(odd):
+    """The other totals are kept."""
+    totals = {"percent_covered": 50, "num_statements": 4, "covered_lines": 2, "num_branches": 2, "covered_branches": 1}
+    whole = values("coverage", {"totals": totals})
+    found = values("coverage", {"totals": {**totals, **odd}})
+    assert found["coverage_lines"] == 0.5
+    assert len(found) < len(whole)
+    with pytest.raises(ParseError, match="expected"):
+        adapters.find("coverage").parse(json.dumps({"totals": odd}))
+
+
 JUNIT = [
     # children and attributes of a test case; failures, errors, skipped
     ("<failure/><error/>", "", (0, 1, 0)),
@@ -167,7 +224,7 @@ def test_times_with_a_comma(time, seconds):
         ("<testsuite tests='0' time='3'/>", None),
         ("<testsuite time='3'><testcase/><testcase/></testsuite>", 3),
         (
-            "<testsuite time='3'><testcase time='1'/><testcase/></testsuite><testsuite time='2'><testcase/></testsuite>",
+            "<testsuite><testcase time='1'/><testcase/></testsuite><testsuite time='2'><testcase/></testsuite>",
             3,
         ),
         ("<testsuite><testcase time='0'/></testsuite>", 0),
