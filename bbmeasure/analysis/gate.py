@@ -162,17 +162,26 @@ class ShiftDetector:
         """Add each value in turn."""
         return [self.add(value) for value in values]
 
-    def accept(self) -> None:
-        """Make an open run the baseline, and the confirmed level the only usual one."""
-        self._begin_open_level()
+    def accept(self, *, run: bool = True) -> None:
+        """Make an open run the baseline, unless ``run`` is false, and the confirmed level the only usual one."""
+        if run:
+            self._begin_open_level()
         self.levels = self.levels[-1:]
 
-    def ignore(self) -> None:
-        """Make the level before the last change, or an open run, usual beside the present level."""
-        self._begin_open_level()
+    def ignore(self, *, run: bool = True) -> None:
+        """Make the level before the last change, or an open run unless ``run`` is false, usual beside the present."""
+        if run:
+            self._begin_open_level()
         if self.previous is not None:
             self.levels = [self.previous, *self.levels][-MOST_LEVELS:]
             self.previous = None
+
+    def revert(self) -> None:
+        """Make the level before the last change the only usual one again, and end an open run."""
+        self._open = []
+        self._end_runs()
+        if self.previous is not None:
+            self.levels, self.previous, self.reference = [self.previous], None, None
 
     def acknowledge(self, rule: str, value: float) -> None:
         """Let ``rule`` be broken again only by values beyond ``value`` by the least change."""

@@ -10,11 +10,11 @@ from typing import Any
 from twisted.internet import defer
 
 from bbmeasure.capture.deadlines import PendingWrites
-from bbmeasure.capture.totals import key_of
 from bbmeasure.errors import MeasureError, SeriesConflictError
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.storage.base import Storage
 from bbmeasure.storage.memory import MemoryStorage
+from bbmeasure.storage.validation import state_key
 
 #: How many points are written at once, so that the reactor runs in between.
 BATCH = 1_000
@@ -72,7 +72,7 @@ def continue_totals(
         if key in known
     ]
     for point in points:
-        offset = offsets.get(key_of("total", point.series, point.builder, point.tags)) if offsets else None
+        offset = offsets.get(state_key("total", point.series, point.builder, point.tags)) if offsets else None
         if offset is None or isinstance(point.value, str):
             migrated.append(point)
         else:

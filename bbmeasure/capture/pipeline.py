@@ -21,7 +21,7 @@ from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.storage.base import CaptureStorage
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.validation import check_time
+from bbmeasure.storage.validation import check_time, state_key
 from bbmeasure.times import NANOSECONDS, nanoseconds
 
 #: The most values that wait for a store to answer where their totals stand.
@@ -237,7 +237,7 @@ class Pipeline(PendingWrites):
         if self._queued >= MAX_QUEUED:
             raise StorageFullError(f"{self._queued} values wait for a store that does not answer")
         builder = value.context.builder if value.context else None
-        key = totals.key_of(mode, value.record.name, builder, value.record.tags)
+        key = state_key(mode, value.record.name, builder, value.record.tags)
         self._queued += 1
         self.begin()
         try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import Any, Optional
 
 from twisted.internet import defer
@@ -13,11 +12,6 @@ from bbmeasure.storage.base import Storage
 
 #: One change of a total.
 Step = Callable[[], defer.Deferred[Any]]
-
-
-def key_of(mode: str, series: str, builder: Optional[str], tags: Mapping[str, str]) -> str:
-    """The store's key of a running total (``mode`` total) or a last reported value (last)."""
-    return json.dumps([mode, series, builder, dict(tags)], sort_keys=True)
 
 
 class _Unwritten:

@@ -82,6 +82,11 @@ def tags_match(tags: Mapping[str, str], wanted: Mapping[str, str], exact: bool) 
     return not exact or set(tags) <= set(wanted)
 
 
+def state_key(mode: str, series: str, builder: Optional[str], tags: Mapping[str, str]) -> str:
+    """The key in ``state`` of a running total (``mode`` total) or of the last reported value (last)."""
+    return json.dumps([mode, series, builder, dict(tags)], sort_keys=True)
+
+
 def state_series(key: str) -> Optional[str]:
     """The series of a key of ``state``, the second item of a JSON list; None for any other key."""
     try:

@@ -47,15 +47,15 @@ class Ingest(WriteConnection):
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         super().__init__(connection, clock)
-        self._texts = TextIds(connection)
-        self.targets = Targets(connection, self._texts)
-        self.builds = BuildRows(connection, self._texts)
+        self.texts = TextIds(connection)
+        self.targets = Targets(connection, self.texts)
+        self.builds = BuildRows(connection, self.texts)
         self._additions = overview.Additions()
         self._exporters: Optional[list[outbox.Exporter]] = None
 
     def clear(self) -> None:
         """Drop what is cached of the file."""
-        self._texts.clear()
+        self.texts.clear()
         self.targets.clear()
         self.builds.clear()
         self._additions = overview.Additions()
@@ -66,7 +66,7 @@ class Ingest(WriteConnection):
     def declare(self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False) -> SeriesInfo:
         """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
-        key = (self._texts(info.name), self._texts(declaring_builder(info)))
+        key = (self.texts(info.name), self.texts(declaring_builder(info)))
         row = self.connection.execute(
             "SELECT s.id, s.declared, m.kind, m.unit, s.better, m.id FROM series s JOIN meanings m ON m.id = s.meaning "
             "WHERE s.name = ? AND s.builder = ?",
@@ -102,7 +102,7 @@ class Ingest(WriteConnection):
         for (key,) in self.connection.execute("SELECT key FROM state").fetchall():
             if state_series(key) == series:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
-        name = self._texts(series)
+        name = self.texts(series)
         meanings = self.connection.execute(
             "SELECT m.id, ifnull(t.count, 0) FROM meanings m LEFT JOIN totals t ON t.meaning = m.id WHERE m.name = ?",
             (name,),
@@ -155,7 +155,7 @@ class Ingest(WriteConnection):
 
     def _row(self, point: Point, build: Optional[int], step: int) -> Row:
         """The row of a point; ``step`` is that of its stream."""
-        own = self._texts(point.build.step) if point.build is not None else step
+        own = self.texts(point.build.step) if point.build is not None else step
         samples = None if point.samples == 1 else point.samples
         text = point.value if isinstance(point.value, str) else None
         details = None

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Point
-from bbmeasure.storage.sqlite import line_counts, lines, migration, outbox, overview, overview_rows, queries, schema
+from bbmeasure.storage.sqlite import (
+    alert_rows,
+    line_counts,
+    lines,
+    migration,
+    outbox,
+    overview,
+    overview_rows,
+    queries,
+    schema,
+    verdicts,
+)
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
@@ -141,6 +152,18 @@ class JournalReader:
     pending = _query(outbox.pending)
     backlog = _query(outbox.backlog)
     dead_letters = _query(outbox.dead_letters)
+    build_values = _query(verdicts.build_values)
+    kept_verdicts = _query(verdicts.kept_verdicts)
+    find_line = _query(verdicts.find_line)
+    detectors = _query(verdicts.detectors)
+    history = _query(verdicts.history)
+    total_lines = _query(verdicts.total_lines)
+    lines_without_detector = _query(verdicts.lines_without_detector)
+    line_alerts = _query(alert_rows.of_lines)
+    next_alert = _query(alert_rows.next_id)
+    alerts = _query(alert_rows.select)
+    alert = _query(alert_rows.find)
+    mutes = _query(alert_rows.mutes)
 
 
 def _change(function: Callable[Concatenate[Ingest, P], Result]) -> Callable[Concatenate[Journal, P], Result]:
@@ -242,6 +265,9 @@ class Journal(JournalReader):
     skip_deleted = _change(outbox.skip_deleted)
     trim = _change_in_steps(outbox.trim)
     reship = _change_in_steps(outbox.reship)
+    keep_verdicts = _change(verdicts.keep)
+    decide = _change(alert_rows.decide)
+    mute = _change(alert_rows.mute)
 
     def clean(self, retention: Optional[float] = None) -> int:
         """Delete points of forgotten series and those older than ``retention`` seconds; returns their number."""

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from bbmeasure.storage.sqlite import outbox, overview, rollup
+from bbmeasure.storage.sqlite import outbox, overview, rollup, verdicts
+from bbmeasure.storage.sqlite.build_rows import VARIANTS
 from bbmeasure.storage.sqlite.ingest import Ingest
 
 #: Limits of a slice: points to delete, lines to delete them from, ids of lines or builds to examine.
@@ -177,6 +178,7 @@ class Cleanup:
             return
         connection.execute("DELETE FROM streams WHERE line = ?", (line,))
         connection.execute("DELETE FROM lines WHERE id = ?", (line,))
+        verdicts.delete_line(connection, line)
         meaning, series = streams[0][1:3]
         emptied = connection.execute(
             "DELETE FROM series WHERE id = ? AND NOT declared AND name IS NOT NULL "
@@ -197,6 +199,7 @@ class Cleanup:
             for id_ in expired:
                 self._connection.execute("DELETE FROM builds WHERE id = ?", (id_,))
                 self._connection.execute("DELETE FROM strays WHERE build = ?", (id_,))
+                verdicts.delete_build(self._connection, id_ // VARIANTS)
             if expired:
                 self._ingest.builds.clear()
                 last_id = rows[-1][0]

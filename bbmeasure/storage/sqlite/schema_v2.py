@@ -18,7 +18,8 @@
 - ``chunks`` has the moments of about 256 consecutive points in each row, see :mod:`bbmeasure.storage.sqlite.rollup`.
 - ``sinks`` (the exporters), ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  An exporter
   whose name is NULL was detached.
-- ``alerts``, ``mutes`` and ``detectors`` (by line) are for verdicts; nothing writes them yet.
+- ``verdicts`` (by buildid), ``detectors`` (by line), ``remarks``, ``alerts`` and ``mutes``: see
+  :mod:`bbmeasure.storage.sqlite.verdicts`.
 """
 
 STATEMENTS = (
@@ -69,12 +70,20 @@ STATEMENTS = (
         id INTEGER PRIMARY KEY, sink INTEGER NOT NULL, at INTEGER NOT NULL, point TEXT NOT NULL, why TEXT NOT NULL)""",
     "CREATE INDEX dead_letters_sink ON dead_letters(sink, id)",
     """CREATE TABLE alerts(
-        id INTEGER PRIMARY KEY, line INTEGER NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL, time INTEGER NOT NULL,
-        build INTEGER, before REAL, after REAL, change REAL, who TEXT, why TEXT, until INTEGER, facts TEXT NOT NULL)""",
+        id INTEGER PRIMARY KEY AUTOINCREMENT, line INTEGER NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL,
+        outcome TEXT NOT NULL, build INTEGER NOT NULL, buildid INTEGER NOT NULL, time INTEGER NOT NULL,
+        opened INTEGER NOT NULL, before REAL, after REAL NOT NULL, change REAL, who TEXT NOT NULL, why TEXT NOT NULL,
+        applied INTEGER NOT NULL, facts TEXT NOT NULL)""",
     "CREATE INDEX alerts_line ON alerts(line, id)",
     "CREATE INDEX alerts_state ON alerts(state, id)",
+    "CREATE INDEX alerts_decided ON alerts(applied) WHERE applied = 0",
     """CREATE TABLE mutes(
         id INTEGER PRIMARY KEY, name INTEGER NOT NULL, builder INTEGER NOT NULL, until INTEGER NOT NULL,
         who TEXT NOT NULL, why TEXT NOT NULL)""",
-    "CREATE TABLE detectors(line INTEGER PRIMARY KEY, state TEXT NOT NULL)",
+    """CREATE TABLE detectors(
+        line INTEGER PRIMARY KEY, time INTEGER NOT NULL, build INTEGER NOT NULL, state BLOB NOT NULL)""",
+    "CREATE TABLE verdicts(build INTEGER PRIMARY KEY, lines BLOB NOT NULL)",
+    """CREATE TABLE remarks(
+        line INTEGER NOT NULL, build INTEGER NOT NULL, samples TEXT NOT NULL, excluded INTEGER NOT NULL,
+        PRIMARY KEY(line, build)) WITHOUT ROWID""",
 )

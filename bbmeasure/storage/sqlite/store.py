@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,7 +15,7 @@ from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableE
 from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
-from bbmeasure.storage.sqlite import backup, outbox, schema
+from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, verdicts
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.storage.sqlite.migration_progress import MigrationProgress
@@ -23,6 +24,7 @@ from bbmeasure.storage.sqlite.reader_pool import ReaderPool
 from bbmeasure.storage.sqlite.shared_requests import SharedRequests, in_thread
 from bbmeasure.storage.sqlite.writer_thread import Change, Write, WriterThread
 from bbmeasure.storage.validation import check_point
+from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, Mute, VerdictChanges
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -174,6 +176,33 @@ class SQLiteStorage:
     ) -> defer.Deferred[SeriesInfo]:
         """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
         return self._change(Ingest.declare, info, override=override, override_unit=override_unit)
+
+    # verdicts, see bbmeasure.storage.verdict_store
+
+    @property
+    def opener(self) -> tuple[str, str, str]:
+        """Module, function and argument that give another process a reader of this journal."""
+        return JournalReader.__module__, JournalReader.__name__, os.fspath(self.path)
+
+    def keep_verdicts(self, changes: VerdictChanges) -> defer.Deferred[None]:
+        """Write what judging a build has changed."""
+        return self._change(verdicts.keep, changes)
+
+    def kept_verdicts(self, buildid: int) -> defer.Deferred[Optional[KeptBuild]]:
+        """The verdicts of a build; None where none are kept."""
+        return self._read_internal(JournalReader.kept_verdicts, buildid)
+
+    def alerts(self, query: AlertQuery) -> defer.Deferred[list[Alert]]:
+        """Alerts, newest first."""
+        return self._read(JournalReader.alerts, query)
+
+    def mutes(self) -> defer.Deferred[list[Mute]]:
+        """All mutes."""
+        return self._read(JournalReader.mutes)
+
+    def decide(self, alert: int, state: str, who: str, why: str) -> defer.Deferred[bool]:
+        """Decide an open alert; false where there is no open one of that id."""
+        return self._change(alert_rows.decide, alert, state, who, why)
 
     def forget(self, series: str) -> defer.Deferred[int]:
         """Remove a series with its points, declaration and state; fires with the number of points.

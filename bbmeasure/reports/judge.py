@@ -1,0 +1,185 @@
+"""Judge: has the builds of a master judged, and keeps and tells their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Optional
+
+from twisted.internet import defer
+from twisted.logger import Logger
+
+from bbmeasure.capture.gates import Gates
+from bbmeasure.capture.state import MasterState
+from bbmeasure.errors import MeasureError
+from bbmeasure.model import BuildContext, Point
+from bbmeasure.reports import kept_verdicts
+from bbmeasure.reports.build_judge import Judged, JudgeRequest
+from bbmeasure.reports.judge_queue import JudgeQueue
+from bbmeasure.reports.verdicts import BuildVerdicts
+from bbmeasure.storage.verdict_store import Alert, VerdictChanges, VerdictStore
+
+log = Logger()
+
+#: Seconds within which a caller gets an answer, complete or not.
+DEADLINE = 5.0
+
+Listener = Callable[[BuildVerdicts], Any]
+#: Suspects of an alert: a Deferred of facts to add to it.
+Explain = Callable[[Alert], "defer.Deferred[Mapping[str, Any]]"]
+
+
+class Judge:
+    """The verdicts of one master's builds.
+
+    Values are judged in another process, see :mod:`~.judge_queue`.  No method fails, and each fires within DEADLINE
+    seconds: what goes wrong is counted, and the verdicts are then not complete.  A master that keeps its points in
+    memory judges nothing.
+    """
+
+    def __init__(self, state: MasterState) -> None:
+        self.state = state
+        self._pipeline = state.pipeline
+        self._queue = JudgeQueue(state.pipeline.clock, state.pipeline.count)
+        self._listeners: list[Listener] = []
+        self._finishing: set[int] = set()
+        #: Finds the suspects of an alert.
+        self.explain: Optional[Explain] = None
+
+    @property
+    def store(self) -> Optional[VerdictStore]:
+        """The store that keeps verdicts; None where the master has none."""
+        storage = self._pipeline.storage
+        return storage if isinstance(storage, VerdictStore) else None
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with the verdicts of each build that has ended; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # judging
+
+    def preview(
+        self,
+        build: BuildContext,
+        gates: Gates,
+        *,
+        series: Optional[Collection[str]] = None,
+        pending: Sequence[Point] = (),
+    ) -> defer.Deferred[BuildVerdicts]:
+        """The verdicts of what a running build has so far, of some ``series`` or of all; it changes nothing.
+
+        ``pending`` are points that are not stored yet.
+        """
+        wanted = None if series is None else frozenset(series)
+        request = replace(self._request(build, gates), series=wanted, pending=tuple(pending))
+        work = self._judge(request, urgent=True).addCallback(lambda judged: judged.verdicts)
+        return self._in_time(self._counted(work, build), build)
+
+    def finish(self, build: BuildContext, gates: Gates) -> defer.Deferred[BuildVerdicts]:
+        """Judge a build at its end, after its points are on disk: keep its verdicts and alerts, and tell them.
+
+        The work goes on after the deadline.  A build is judged once; later calls return what was kept.
+        """
+        answer: defer.Deferred[BuildVerdicts] = defer.Deferred()
+        self._finishing.add(build.buildid)
+        self._pipeline.begin()
+        work = self._finish(replace(self._request(build, gates), finish=True))
+        self._counted(work, build).addCallback(self._finished, answer)
+        return self._in_time(answer, build)
+
+    def _finished(self, verdicts: BuildVerdicts, answer: defer.Deferred[BuildVerdicts]) -> None:
+        self._finishing.discard(verdicts.buildid)
+        self.state.gates.ended(verdicts.buildid)
+        self._pipeline.end()
+        answer.callback(verdicts)
+
+    def _request(self, build: BuildContext, gates: Gates) -> JudgeRequest:
+        return JudgeRequest(replace(build, step=None), gates, float(self._pipeline.clock.seconds()))
+
+    def _judge(self, request: JudgeRequest, *, urgent: bool = False) -> defer.Deferred[Judged]:
+        store = self.store
+        if store is None:
+            return defer.succeed(Judged(BuildVerdicts(request.build.buildid)))
+
+        def keep(judged: Judged) -> Any:
+            if judged.changes is None:
+                return judged
+            return store.keep_verdicts(judged.changes).addCallback(lambda _: judged)
+
+        def make() -> JudgeRequest:
+            return replace(request, running=self._running(request))
+
+        return self._queue.run(store.opener, request.build.builder, make, then=keep, urgent=urgent)
+
+    def _running(self, request: JudgeRequest) -> frozenset[int]:
+        """The builds whose values do not count yet: those that have not ended or wait for their verdicts."""
+        botmaster = getattr(self.state.master, "botmaster", None)
+        builders = getattr(botmaster, "builders", {})
+        building = (build.buildid for builder in builders.values() for build in builder.building)
+        return frozenset({*building, *self._finishing}) - {request.build.buildid, None}
+
+    @defer.inlineCallbacks
+    def _finish(self, request: JudgeRequest) -> Generator[Any, Any, BuildVerdicts]:
+        store = self.store
+        judged: Judged = yield self._judge(request)
+        if store is None or judged.changes is None:
+            return judged.verdicts
+        for alert in judged.opened:
+            yield self._explain(store, alert)
+        if judged.verdicts.lines:
+            self._tell(judged.verdicts)
+        return judged.verdicts
+
+    @defer.inlineCallbacks
+    def _explain(self, store: VerdictStore, alert: Alert) -> Generator[Any, Any, None]:
+        """Add the suspects to an alert."""
+        if self.explain is None:
+            return
+        try:
+            facts = yield self.explain(alert)
+            explained = replace(alert, facts={**alert.facts, **facts})
+            yield store.keep_verdicts(VerdictChanges(alerts=[explained]))
+        except Exception as error:  # noqa: BLE001  (counted; the alert stays without suspects)
+            self._pipeline.count("suspects_failed", f"alert {alert.id}: suspects: {error!r}")
+
+    def _tell(self, verdicts: BuildVerdicts) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(verdicts)
+            except Exception as error:  # noqa: BLE001  (counted; the other listeners are called)
+                self._pipeline.count("verdict_listeners_failed", f"build {verdicts.buildid}: {error!r}")
+
+    def _counted(self, work: defer.Deferred[BuildVerdicts], build: BuildContext) -> defer.Deferred[BuildVerdicts]:
+        """The verdicts; after an error, which is counted, none that are not complete."""
+
+        def failed(why: Any) -> BuildVerdicts:
+            if not why.check(defer.CancelledError):
+                self._pipeline.count("verdicts_failed", f"verdicts of build {build.buildid}: {why.value}")
+            if not why.check(MeasureError, defer.CancelledError):
+                log.failure("bbmeasure: verdicts", failure=why)
+            return BuildVerdicts(build.buildid, (), complete=False)
+
+        return work.addErrback(failed)
+
+    def _in_time(self, work: defer.Deferred[BuildVerdicts], build: BuildContext) -> defer.Deferred[BuildVerdicts]:
+        """The verdicts, or at the deadline none that are not complete."""
+
+        def timed_out(_: Any, seconds: float) -> BuildVerdicts:
+            self._pipeline.count("verdicts_late", f"build {build.buildid}: no verdicts within {seconds:g} s")
+            return BuildVerdicts(build.buildid, (), complete=False)
+
+        return work.addTimeout(DEADLINE, self._pipeline.clock, timed_out)
+
+    def stop(self) -> None:
+        """End the process that judges; the next request starts another."""
+        self._queue.stop()
+
+    # kept verdicts
+
+    @defer.inlineCallbacks
+    def verdicts_of(self, buildid: int) -> Generator[Any, Any, Optional[BuildVerdicts]]:
+        """The verdicts of a build that has ended; None where none are kept.  StorageError from the store."""
+        store = self.store
+        kept = None if store is None else (yield store.kept_verdicts(buildid))
+        return None if kept is None else kept_verdicts.decode(buildid, kept)

@@ -1,0 +1,173 @@
+"""Verdicts in the journal: kept verdicts, detectors, remarks.  Alerts and mutes are in :mod:`~.alert_rows`.
+
+- ``verdicts`` has one row for each judged build, its key is the buildid; ``lines`` is encoded by
+  :mod:`bbmeasure.reports.kept_verdicts`, and names lines by their ids.
+- ``detectors`` is a cache: the state of a line's detector up to the value at ``time`` of the build with that number.
+- ``remarks`` has what few values have beside their point, by line and buildid: the measurements of a step that measured
+  several times, and whether the command failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Optional, Union
+
+from bbmeasure.storage.sqlite import alert_rows
+from bbmeasure.storage.sqlite.build_rows import VARIANTS
+from bbmeasure.storage.sqlite.ingest import Ingest, insert_rows
+from bbmeasure.storage.sqlite.selection import Stream, points_of_build_row
+from bbmeasure.storage.sqlite.texts import text_id
+from bbmeasure.storage.validation import canonical_tags, state_key
+from bbmeasure.storage.verdict_store import (
+    BuildValues,
+    KeptBuild,
+    KeptDetector,
+    Line,
+    LineValue,
+    VerdictChanges,
+)
+
+#: The bit shift from the key of a build's row to its buildid; a division rounds negative ids up.
+_SHIFT = VARIANTS.bit_length() - 1
+#: The most values of a statement (SQLite before 3.32 allows 999).
+_VALUES_PER_STATEMENT = 900
+
+_HISTORY = f"""SELECT p.time, b.number, p.build >> {_SHIFT}, p.value, q.samples, q.excluded
+    FROM streams m CROSS JOIN points p ON p.stream = m.id AND p.time >= ? JOIN builds b ON b.id = p.build
+    LEFT JOIN remarks q ON q.line = m.line AND q.build = p.build >> {_SHIFT}
+    WHERE m.line = ? AND p.value IS NOT NULL ORDER BY p.time DESC LIMIT ?"""
+_LINE = """SELECT l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.kind, k.unit, s.better
+    FROM series s JOIN lines l ON l.series = s.id JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning
+    LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch
+    LEFT JOIN texts c ON c.id = l.machine"""
+_UNLEARNED = """ WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count
+    AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id) ORDER BY l.id LIMIT ?"""
+
+
+# reading
+
+
+def build_values(connection: sqlite3.Connection, buildid: int) -> BuildValues:
+    """The last value of each line of a build, its texts by series, and its worker."""
+    rows = connection.execute("SELECT id FROM builds WHERE id BETWEEN ? AND ?", _rows_of(buildid)).fetchall()
+    values: dict[int, tuple[Line, LineValue]] = {}
+    texts: dict[str, tuple[int, str]] = {}
+    worker = ""
+    for (row,) in rows:
+        for stream, point in points_of_build_row(connection, row):
+            worker = stream.worker
+            if point.build is None:
+                continue
+            if isinstance(point.value, str):
+                texts[stream.series] = max(texts.get(stream.series, (point.time, "")), (point.time, point.value))
+            elif stream.line not in values or point.time >= values[stream.line][1].time:
+                value = LineValue(point.time, point.build.build, buildid, float(point.value))
+                values[stream.line] = (_line_of(stream), value)
+    _add_remarks(connection, buildid, values)
+    return BuildValues(list(values.values()), {name: text for name, (_, text) in texts.items()}, worker)
+
+
+def _add_remarks(connection: sqlite3.Connection, buildid: int, values: dict[int, tuple[Line, LineValue]]) -> None:
+    for id_ in list(values):
+        row = connection.execute(
+            "SELECT samples, excluded FROM remarks WHERE line = ? AND build = ?", (id_, buildid)
+        ).fetchone()
+        if row is not None:
+            line, value = values[id_]
+            values[id_] = (line, value._replace(samples=json.loads(row[0]), excluded=bool(row[1])))
+
+
+def _rows_of(buildid: int) -> tuple[int, int]:
+    """The range of the keys of a build's rows."""
+    buildid = max(-(2**54), min(buildid, 2**54))
+    return buildid * VARIANTS, buildid * VARIANTS + VARIANTS - 1
+
+
+def _line_of(stream: Stream) -> Line:
+    names = (stream.series, stream.builder, stream.tags, stream.branch, stream.machine, stream.proposed)
+    return Line(stream.line, *names, stream.kind, stream.unit, stream.better)
+
+
+def find_line(connection: sqlite3.Connection, line: Line) -> Optional[Line]:
+    """The line of these names."""
+    names = (line.series, line.builder, canonical_tags(line.tags), line.branch, line.machine)
+    where = "s.name = ? AND s.builder = ? AND l.tags = ? AND l.branch = ? AND l.machine = ? AND l.proposed = ?"
+    parameters = (*(text_id(connection, name) for name in names), int(line.proposed))
+    row = connection.execute(f"{_LINE} WHERE {where}", parameters).fetchone()
+    return None if row is None else alert_rows.line_of(row)
+
+
+def detectors(connection: sqlite3.Connection, lines: Collection[int]) -> dict[int, KeptDetector]:
+    """The kept detectors of lines."""
+    rows = _select_in(connection, "SELECT line, time, build, state FROM detectors WHERE line IN", lines)
+    return {row[0]: KeptDetector(*row) for row in rows}
+
+
+def _select_in(
+    connection: sqlite3.Connection, select: str, values: Collection[Union[int, str]]
+) -> Iterable[Sequence[Any]]:
+    """The rows of a statement that ends with IN, for all of ``values``."""
+    listed = list(values)
+    for at in range(0, len(listed), _VALUES_PER_STATEMENT):
+        part = listed[at : at + _VALUES_PER_STATEMENT]
+        yield from connection.execute(f"{select} ({', '.join('?' * len(part))})", part)
+
+
+def history(connection: sqlite3.Connection, line: int, since: Optional[int], limit: int) -> list[LineValue]:
+    """The newest values of a line from ``since`` on, one a build, in their order."""
+    rows = connection.execute(_HISTORY, (-(2**62) if since is None else since, line, limit))
+    values: dict[int, LineValue] = {}
+    for time, build, buildid, value, samples, excluded in rows:
+        if buildid not in values:  # the newest come first
+            values[buildid] = LineValue(
+                time, build, buildid, value, json.loads(samples) if samples else (), bool(excluded)
+            )
+    return sorted(values.values(), key=lambda one: one.position)
+
+
+def total_lines(connection: sqlite3.Connection, lines: Collection[Line]) -> set[int]:
+    """The ids of those lines that hold running totals."""
+    keys = {state_key("total", line.series, line.builder, line.tags): line.id for line in lines}
+    return {keys[key] for (key,) in _select_in(connection, "SELECT key FROM state WHERE key IN", keys)}
+
+
+def kept_verdicts(connection: sqlite3.Connection, buildid: int) -> Optional[KeptBuild]:
+    """The verdicts of a build, with the values that they are of."""
+    row = connection.execute("SELECT lines FROM verdicts WHERE build = ?", (buildid,)).fetchone()
+    return None if row is None else KeptBuild(row[0], build_values(connection, buildid))
+
+
+def lines_without_detector(connection: sqlite3.Connection, after: int, limit: int) -> list[Line]:
+    """Lines of builds that are not judged yet, by id from ``after`` on."""
+    return [alert_rows.line_of(row) for row in connection.execute(_LINE + _UNLEARNED, (after, limit))]
+
+
+# writing
+
+
+def keep(ingest: Ingest, changes: VerdictChanges) -> None:
+    """Write what judging a build has changed; an alert that was decided meanwhile keeps its state."""
+    connection = ingest.connection
+    if changes.buildid is not None and changes.lines:
+        connection.execute("REPLACE INTO verdicts VALUES (?, ?)", (changes.buildid, changes.lines))
+    insert_rows(connection, "detectors", list(changes.detectors))
+    insert_rows(
+        connection,
+        "remarks",
+        [(one.line, one.buildid, json.dumps(list(one.samples)), int(one.excluded)) for one in changes.remarks],
+    )
+    for alert in changes.alerts:
+        alert_rows.put(connection, alert)
+
+
+def delete_build(connection: sqlite3.Connection, buildid: int) -> None:
+    """Delete the verdicts of a build whose points were deleted."""
+    connection.execute("DELETE FROM verdicts WHERE build = ?", (buildid,))
+
+
+def delete_line(connection: sqlite3.Connection, line: int) -> None:
+    """Delete what belongs to a line whose points were deleted, as its id may be used again."""
+    for table in ("detectors", "remarks", "alerts"):
+        connection.execute(f"DELETE FROM {table} WHERE line = ?", (line,))
