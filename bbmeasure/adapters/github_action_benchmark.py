@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -24,11 +25,17 @@ _SMALLER = frozenset(
     ["customSmallerIsBetter", "cargo", "go", "benchmarkluau", "googlecpp", "catch2", "julia", "jmh", "benchmarkdotnet"]
 )
 _PER_ITEM = frozenset(["iter", "iteration", "op", "ops", "call", "run", "query"])
-_WORDS = {"kilobytes": "kB", "megabytes": "MB", "gigabytes": "GB"}
+_WORDS = {"kilobytes": "kB", "megabytes": "MB", "gigabytes": "GB", "kbps": "kbit/s", "mbps": "Mbit/s", "gbps": "Gbit/s"}
+_WORDS |= {f"{prefix}Bps": f"{prefix}B/s" for prefix in "kKMG"}
+_WORDS |= dict.fromkeys(["fps", "ips", "iops", "qps", "rps", "tps"], "1/s")
 _PER_TIME = {"s": "s", "sec": "s", "second": "s", "min": "min", "minute": "min", "h": "h", "hour": "h"}
+#: Times of rates such as JMH's ``ops/ms``, which :mod:`bbmeasure.units` does not have.
+_PER_SHORT_TIME = frozenset(["ms", "us", "\u00b5s", "\u03bcs", "ns"])
 #: What is counted as work, without a plural s.
-_WORK = frozenset(["op", "iter", "iteration", "call", "run", "query", "querie", "req", "request", "item", "row"])
-_WORK |= frozenset(["", "1", "operation", "transaction", "event", "message", "msg", "frame", "element", "token"])
+_WORK = frozenset(["", "1", "op", "iter", "iteration", "call", "run", "query", "querie", "req", "request", "item"])
+_WORK |= frozenset(["operation", "transaction", "event", "message", "msg", "frame", "element", "elem", "row", "token"])
+#: What is better rare.
+_TROUBLE = re.compile("error|fail|fault|miss|drop|timeout|retr", re.IGNORECASE)
 
 
 class _Unit(NamedTuple):
@@ -127,8 +134,15 @@ def _unit(written: str) -> _Unit:
         return _with_direction(spelling)
     if denominator.lower() in _PER_TIME:
         return _rate(numerator.strip(), denominator.lower())
+    is_rate = denominator in _PER_SHORT_TIME and _is_work(numerator.strip())
     custom = "{" + "".join("_" if char.isspace() or char in '{}"\\' else char for char in written.strip())[:60] + "}"
-    return _Unit(custom if _known(custom) else "1", Direction.NONE)
+    return _Unit(custom if _known(custom) else "1", HIGHER if is_rate else Direction.NONE, is_rate)
+
+
+def _is_work(counted: str) -> bool:
+    """Whether more of what is counted is better: ``ops``, ``Melem``, ``M rows``."""
+    without_prefix = re.sub(r"\A[kKMGT] ?(?=[a-z])", "", counted)
+    return any(word.lower().rstrip("s") in _WORK for word in (counted, without_prefix))
 
 
 def _rate(numerator: str, denominator: str) -> _Unit:
@@ -137,16 +151,17 @@ def _rate(numerator: str, denominator: str) -> _Unit:
     spelling = _spelling(f"{numerator}/{per}")
     if spelling is not None:
         return _with_direction(spelling)
-    is_throughput = numerator.lower().rstrip("s") in _WORK
-    custom = f"{{{numerator.lower()}}}/{per}"
-    if per == "s" and is_throughput:
-        return _Unit("1/s", HIGHER, is_throughput=True)
-    return _Unit(custom if _known(custom) else "1", HIGHER, is_throughput)
+    custom = f"{{{numerator.lower().replace(' ', '_')}}}/{per}"
+    unit = custom if _known(custom) else "1"
+    if numerator.lower().rstrip("s") in _WORK:
+        return _Unit("1/s" if per == "s" else unit, HIGHER, is_throughput=True)
+    usual = Direction.NONE if _TROUBLE.search(numerator) else HIGHER
+    return _Unit(unit, usual, _is_work(numerator))
 
 
 def _spelling(written: str) -> Optional[str]:
     """The spelling of a unit in :mod:`bbmeasure.units`; None where it has no such unit."""
-    spellings = (written, written.lower(), _WORDS.get(written.lower(), "-"))
+    spellings = (written, written.lower(), _WORDS.get(written) or _WORDS.get(written.lower(), "-"))
     return next((spelling for spelling in spellings if _known(spelling)), None)
 
 

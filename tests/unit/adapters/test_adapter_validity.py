@@ -319,7 +319,14 @@ def test_sarif_without_results_is_refused():
 @pytest.mark.parametrize(
     ("tool", "unit", "better"),
     [
-        ("jmh", "ops/ms", "lower"),
+        ("jmh", "ops/ms", "higher"),
+        ("jmh", "ops/us", "higher"),
+        ("jmh", "ms/op", "lower"),
+        ("cargo", "Melem/s", "higher"),
+        ("customSmallerIsBetter", "M rows/s", "higher"),
+        ("customSmallerIsBetter", "fps", "higher"),
+        ("customSmallerIsBetter", "QPS", "higher"),
+        ("customSmallerIsBetter", "retries/ms", "lower"),
         ("jmh", "ops/s", "higher"),
         ("go", "MB/s", "higher"),
         ("go", "MB/sec", "higher"),
