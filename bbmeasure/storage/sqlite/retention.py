@@ -115,7 +115,8 @@ class Cleanup:
             before = self.deleted
             streams = self._connection.execute(_STREAMS, (line,)).fetchall()
             finished = self._delete_from_streams(streams, until, limit)
-            meanings[streams[0][1]] += self.deleted - before
+            if streams[0][3] is not None:  # the meaning of a forgotten series is gone, and its id may be another's
+                meanings[streams[0][1]] += self.deleted - before
             self._update_line(line, streams, self.deleted - before)
             if not finished:
                 break

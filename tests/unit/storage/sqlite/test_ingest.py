@@ -112,3 +112,13 @@ def test_buckets_of_many_texts(journal: Journal) -> None:
         "first": "gcc",
         "last": "gcc",
     }
+
+
+def test_a_forgotten_series_is_deleted_from_no_other_totals(journal: Journal) -> None:
+    """Points of a forgotten series that are deleted later do not count in one that was declared meanwhile."""
+    journal.write([Point("size", at(number), 1.0) for number in range(5)])
+    with journal.ingest.transaction():
+        journal.ingest.forget("size")
+    journal.write([Point("size", at(9), 1.0), Point("other", at(9), 1.0)])
+    journal.clean()
+    assert {info.name: info.count for info in journal.series()} == {"other": 1, "size": 1}
