@@ -55,13 +55,17 @@ LIMITS = {
         ["storage.influxdb.client.MAX_WRITE_RESPONSE", "storage.influxdb.client.MAX_QUERY_RESPONSE"],
         "bytes",
     ),
-    "Requests of the JSON API that run at a time; that wait": (
+    "Requests of the JSON API, by queries, lists and builds, that run at a time; that wait": (
         ["master.www.resource.MAX_PARALLEL", "master.www.resource.MAX_QUEUED"],
         "",
     ),
-    "Time to compute a response; to send it": (
+    "Time from a request to its response; to send it": (
         ["master.www.resource.ANSWER_TIMEOUT", "master.www.streaming.SEND_TIMEOUT"],
         "s",
+    ),
+    "Response of the JSON API; all responses that are being sent": (
+        ["master.www.streaming.MAX_BODY_BYTES", "master.www.resource.MAX_SENDING_BYTES"],
+        "bytes",
     ),
     "Points of one response; of one query in Python": (["master.www.arguments.MAX_POINTS", "model.MOST_POINTS"], ""),
 }

@@ -1,7 +1,8 @@
 """Authorization by the master's own ``authz``: a builder's points are shown to a user who may GET its builds.
 
 Points outside builds, and points of builders that the master's database does not have, are shown to a user who may see
-every builder.
+every builder.  ``authz`` is asked for each builder in each request, also where it has no rules: a subclass may decide
+otherwise, and nothing that was allowed before says that it is allowed now.
 """
 
 from __future__ import annotations
@@ -12,44 +13,20 @@ from typing import Any, Optional
 from twisted.internet import defer, task
 from twisted.web.error import Error
 
-#: Seconds for which the ids of the builders are cached.
-BUILDER_IDS_TTL = 5.0
 #: Builders that are checked in one iteration of the reactor.
-BUILDERS_PER_ITERATION = 20
+BUILDERS_PER_ITERATION = 100
 
 _FORBIDDEN = 403
-
-
-class Authorizer:
-    """Makes a :class:`Viewer` for each request to one master."""
-
-    def __init__(self, master: Any) -> None:
-        self.master = master
-        self._builder_ids: dict[str, int] = {}
-        self._expires = 0.0
-
-    @defer.inlineCallbacks
-    def builder_ids(self, name: Optional[str] = None) -> Generator[Any, Any, dict[str, int]]:
-        """The ids of the master's builders by name; the cache is refreshed if it does not have ``name``."""
-        now = self.master.reactor.seconds()
-        if now >= self._expires or (name is not None and name not in self._builder_ids):
-            builders = yield self.master.data.get(("builders",))
-            self._builder_ids = {builder["name"]: builder["builderid"] for builder in builders}
-            self._expires = now + BUILDER_IDS_TTL
-        return self._builder_ids
-
-    def viewer(self, request: Any) -> Viewer:
-        """The user who made the request."""
-        return Viewer(self, request)
 
 
 class Viewer:
     """The user who made one request, with the decisions of ``authz`` for that request."""
 
-    def __init__(self, authorizer: Authorizer, request: Any) -> None:
-        self._authorizer = authorizer
-        self._master = authorizer.master
+    def __init__(self, master: Any, request: Any) -> None:
+        self._master = master
         self._request = request
+        self._config, self._authz = master.config, master.www.authz
+        self._builder_ids: Optional[dict[str, int]] = None
         self._decisions: dict[int, bool] = {}
         self._visible: Optional[frozenset[str]] = None
         self._has_visible = False
@@ -58,22 +35,23 @@ class Viewer:
     def may_see_id(self, builderid: int) -> Generator[Any, Any, bool]:
         """Whether the user may see the builder with that id."""
         if builderid not in self._decisions:
-            endpoint = ("builders", str(builderid), "builds")
-            try:
-                yield self._master.www.assertUserAllowed(self._request, endpoint, "GET", {})
-                self._decisions[builderid] = True
-            except Error as error:
-                if int(error.status) != _FORBIDDEN:
-                    raise
-                self._decisions[builderid] = False
+            self._decisions[builderid] = yield self._may_get("builders", str(builderid), "builds")
         return self._decisions[builderid]
+
+    @defer.inlineCallbacks
+    def _may_get(self, *endpoint: str) -> Generator[Any, Any, bool]:
+        try:
+            yield self._master.www.assertUserAllowed(self._request, endpoint, "GET", {})
+        except Error as error:
+            if int(error.status) != _FORBIDDEN:
+                raise
+            return False
+        return True
 
     @defer.inlineCallbacks
     def may_see(self, builder: str) -> Generator[Any, Any, bool]:
         """Whether the user may see the builder with that name."""
-        if not self._has_rules:
-            return True
-        builder_ids = yield self._authorizer.builder_ids(builder)
+        builder_ids = yield self._ids()
         if builder in builder_ids:
             allowed: bool = yield self.may_see_id(builder_ids[builder])
             return allowed
@@ -83,18 +61,37 @@ class Viewer:
     @defer.inlineCallbacks
     def visible(self) -> Generator[Any, Any, Optional[frozenset[str]]]:
         """The names of the builders that the user may see; None if that is everything."""
-        if not self._has_visible and self._has_rules:
-            builder_ids = yield self._authorizer.builder_ids()
+        if not self._has_visible:
+            builder_ids = yield self._ids()
             visible = set()
             for number, (name, builderid) in enumerate(builder_ids.items(), start=1):
                 if (yield self.may_see_id(builderid)):
                     visible.add(name)
                 if number % BUILDERS_PER_ITERATION == 0:
                     yield task.deferLater(self._master.reactor, 0)
-            self._visible = None if len(visible) == len(builder_ids) and builder_ids else frozenset(visible)
-        self._has_visible = True
+            sees_all = len(visible) == len(builder_ids) if builder_ids else (yield self._may_get("builders"))
+            self._visible = None if sees_all else frozenset(visible)
+            self._has_visible = True
         return self._visible
 
-    @property
-    def _has_rules(self) -> bool:
-        return bool(getattr(self._master.www.authz, "allowRules", True))
+    @defer.inlineCallbacks
+    def is_current(self) -> Generator[Any, Any, bool]:
+        """Whether what was decided still holds: the same configuration, and no builder that was not asked about."""
+        if self._master.config is not self._config or self._master.www.authz is not self._authz:
+            return False
+        if self._builder_ids is None:
+            return True
+        builder_ids = yield self._read_ids()
+        return bool(builder_ids == self._builder_ids)
+
+    @defer.inlineCallbacks
+    def _ids(self) -> Generator[Any, Any, dict[str, int]]:
+        """The ids of the master's builders by name."""
+        if self._builder_ids is None:
+            self._builder_ids = yield self._read_ids()
+        return self._builder_ids
+
+    @defer.inlineCallbacks
+    def _read_ids(self) -> Generator[Any, Any, dict[str, int]]:
+        builders = yield self._master.data.get(("builders",))
+        return {builder["name"]: builder["builderid"] for builder in builders}

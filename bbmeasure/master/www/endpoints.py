@@ -18,7 +18,6 @@ from bbmeasure import times
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.master.services import journals
-from bbmeasure.master.tracking.finished_build import builder_of
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
@@ -95,16 +94,16 @@ class Endpoints:
         query = arguments.query(self._now(), None)
         if query.builder is not None:
             yield self._check_builder(query.builder, viewer)
-            visible = None
         else:
-            visible = yield viewer.visible()
-            query = replace(query, builders=visible)
+            query = replace(query, builders=(yield viewer.visible()))
         selection = select(query, (yield storage.lines(without_range(query))))
         if selection is None:
+            visible = yield viewer.visible()
             lines: list[LineInfo] = yield storage.lines(every_line(query))
-            selection = select_nothing(query, lines)
-            if visible is not None and visible.isdisjoint(line.builder for line in lines):
+            shown = [line for line in lines if visible is None or line.builder in visible]
+            if lines and not shown:
                 raise AccessDeniedError(f"series {excerpt(query.series)}: you may not see it")
+            selection = select_nothing(query, shown)
         return query, selection
 
     @defer.inlineCallbacks
@@ -226,7 +225,7 @@ class Endpoints:
         In an InfluxDB that several masters share, another master's build may have the same id.
         """
         if build is not None:
-            builder = yield builder_of(self.master, build)
+            builder = yield self.master.data.get(("builders", build["builderid"]))
             points = [point for point in points if builder is None or point.builder == builder["name"]]
         visible = yield viewer.visible()
         if visible is None:

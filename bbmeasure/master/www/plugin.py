@@ -16,7 +16,17 @@ from twisted.web.static import Data, File
 
 
 class _Static(File):
-    """Static files that a browser must revalidate, so that an upgraded page is shown at once."""
+    """Static files that a browser must revalidate, so that an upgraded page is shown at once; no list of a folder."""
+
+    def getChild(self, path: Any, request: Any) -> Any:
+        """The file; 404 for a name that no file can have."""
+        if b"\0" in path:
+            return self.childNotFound
+        return super().getChild(path, request)  # type: ignore[no-untyped-call]  # Twisted's has no types
+
+    def directoryListing(self) -> Any:
+        """404 for a folder."""
+        return self.childNotFound
 
     def render_GET(self, request: Any) -> Any:
         """Serve the file with ``Cache-Control: no-cache``."""

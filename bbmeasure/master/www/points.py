@@ -13,7 +13,7 @@ from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.errors import QueryError
 from bbmeasure.master.www.arguments import Arguments
 from bbmeasure.master.www.point_formats import ColumnsFormat, CsvFormat, ObjectsFormat, PointFormat, read_format
-from bbmeasure.master.www.streaming import Fragments, JsonWriter
+from bbmeasure.master.www.streaming import Fragments, JsonWriter, check_size
 from bbmeasure.model import LineInfo, Query, SeriesInfo
 from bbmeasure.reports.look_back import look_back
 from bbmeasure.reports.selection import without_range
@@ -62,6 +62,7 @@ class PointReader:
         lock = self._page_locks.setdefault(storage, defer.DeferredLock())
         page_size = PAGE_SIZE if storage in self._pipeline.stores else SERVER_PAGE_SIZE
         pages: list[list[bytes]] = []
+        size = 0
         while limit > 0:
             requested = min(limit, page_size)
             yield lock.acquire()
@@ -78,4 +79,6 @@ class PointReader:
             finally:
                 lock.release()
             pages.append(page.fragments)
+            size += page.size
+            check_size(size)
         return pages[::-1]

@@ -19,24 +19,37 @@ from twisted.web.server import NOT_DONE_YET
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
-from bbmeasure.master.www.authorization import Authorizer, Viewer
+from bbmeasure.master.www.authorization import Viewer
 from bbmeasure.master.www.badge import BADGE, SVG, badge
 from bbmeasure.master.www.endpoints import AccessDeniedError, Endpoints
-from bbmeasure.master.www.streaming import Body, Fragments, JsonWriter, send
+from bbmeasure.master.www.streaming import CHUNK_BYTES, Body, Fragments, JsonWriter, send
 from bbmeasure.reports import serialize
 
 log = Logger()
 
-#: Seconds within which an answer must be computed.
+#: Seconds within which an answer must be computed, with the time that the request waits for its turn.
 ANSWER_TIMEOUT = 20.0
-#: Requests that are answered in parallel, and that may wait for their turn.
+#: Requests of one lane that are answered in parallel, and that may wait for their turn.
 MAX_PARALLEL = 8
 MAX_QUEUED = 200
+#: Bytes of all answers that are being sent: those of slow clients stay in memory meanwhile.
+MAX_SENDING_BYTES = 128 * 1024 * 1024
 #: Seconds in the Retry-After header of status 503.
 RETRY_AFTER = 2
 
 _VERSION = b"v1"
 _PATHS = {name.encode(): name for name in Endpoints.ARGUMENTS}
+#: The lane of each endpoint: those of one lane wait for each other, and for no others.
+_LANES = {
+    "series": "lists",
+    "overview": "lists",
+    "statistics": "queries",
+    "points": "queries",
+    "records": "builds",
+    "health": "builds",
+    "links": "builds",
+    BADGE: "queries",
+}
 
 
 class OverloadedError(MeasureError):
@@ -62,10 +75,10 @@ class ApiResource(Resource):
         super().__init__(master)
         state = state_of(master)
         self._pipeline = state.pipeline
-        self._authorizer = Authorizer(master)
         self._json_writer = JsonWriter(master.reactor)
         self._endpoints = Endpoints(master, state, self._json_writer)
-        self._slots = defer.DeferredSemaphore(MAX_PARALLEL)
+        self._lanes = {lane: defer.DeferredSemaphore(MAX_PARALLEL) for lane in set(_LANES.values())}
+        self._sending_bytes = 0
 
     def render(self, request: Any) -> Any:
         """Start to answer."""
@@ -99,27 +112,50 @@ class ApiResource(Resource):
             _send_error(request, 405, "expected GET: nothing can be changed here")
             return
         arguments = Arguments(request.args, Endpoints.ARGUMENTS[name])
-        endpoint = getattr(self._endpoints, name.partition(".")[0])
-        body = yield self._compute(endpoint, arguments, self._authorizer.viewer(request))
+        body: Body = yield self._compute(name, arguments, request).addTimeout(
+            ANSWER_TIMEOUT, self.master.reactor, _on_timeout
+        )
+        self._reserve(body.size, request)
         if arguments.get("format") == "csv":
             request.setHeader(b"content-type", b"text/csv; charset=utf-8; header=present")
             request.setHeader(b"content-disposition", b'attachment; filename="points.csv"')
         send(request, body, self.master.reactor)
 
     @defer.inlineCallbacks
-    def _compute(
-        self, endpoint: Callable[[Arguments, Viewer], defer.Deferred[Fragments]], arguments: Arguments, viewer: Viewer
-    ) -> Generator[Any, Any, Body]:
-        """The body of an answer, computed when one of MAX_PARALLEL slots is free."""
-        if len(self._slots.waiting) >= MAX_QUEUED:
+    def _compute(self, name: str, arguments: Arguments, request: Any) -> Generator[Any, Any, Body]:
+        """The body of an answer, computed when one of the MAX_PARALLEL slots of its lane is free.
+
+        It is computed again if the configuration or the builders changed meanwhile: the user may see less now.
+        """
+        endpoint: Callable[[Arguments, Viewer], defer.Deferred[Fragments]] = getattr(
+            self._endpoints, name.partition(".")[0]
+        )
+        slots = self._lanes[_LANES[name]]
+        if len(slots.waiting) >= MAX_QUEUED:
             raise OverloadedError(f"{MAX_QUEUED} requests are queued: expected fewer at a time")
-        yield self._slots.acquire()
+        yield slots.acquire()
         try:
-            fragments = yield endpoint(arguments, viewer).addTimeout(ANSWER_TIMEOUT, self.master.reactor, _on_timeout)
-            body: Body = yield self._json_writer.write(fragments)
-            return body
+            while True:
+                viewer = Viewer(self.master, request)
+                fragments = yield endpoint(arguments, viewer)
+                body: Body = yield self._json_writer.write(fragments)
+                if (yield viewer.is_current()):
+                    return body
         finally:
-            self._slots.release()
+            slots.release()
+
+    def _reserve(self, size: int, request: Any) -> None:
+        """Count a body until it is sent; OverloadedError if all that are being sent would be too large."""
+        if size > CHUNK_BYTES:
+            if self._sending_bytes + size > MAX_SENDING_BYTES:
+                raise OverloadedError(
+                    f"answers of {self._sending_bytes} bytes are being sent: expected fewer at a time"
+                )
+            self._sending_bytes += size
+            request.notifyFinish().addBoth(self._release, size)
+
+    def _release(self, _: Any, size: int) -> None:
+        self._sending_bytes -= size
 
     def _send_failure(self, failure: Failure, request: Any) -> None:
         """Send an error status.  What went wrong in a store is only written to the log, as it may hold paths."""

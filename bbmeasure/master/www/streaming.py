@@ -13,6 +13,8 @@ from typing import Any, Callable, Optional, TypeVar
 from twisted.internet import defer, interfaces, task
 from zope.interface import implementer
 
+from bbmeasure.errors import QueryError
+
 Item = TypeVar("Item")
 #: Consecutive parts of a JSON text.
 Fragments = Iterator[bytes]
@@ -21,6 +23,8 @@ Fragments = Iterator[bytes]
 ITEMS_PER_FRAGMENT = 50
 #: Seconds of encoding after which the reactor runs other work.
 SLICE_SECONDS = 0.003
+#: The largest body of one answer, in bytes.
+MAX_BODY_BYTES = 32 * 1024 * 1024
 #: Bytes that are written to the transport at a time.
 CHUNK_BYTES = 32 * 1024
 #: Level of gzip: about 1 ms a chunk, and a tenth of the size.
@@ -72,28 +76,69 @@ class Body:
 
 
 class JsonWriter:
-    """Encodes bodies one after another, in slices of SLICE_SECONDS, so that together they do not block the reactor."""
+    """Encodes bodies of at most MAX_BODY_BYTES in slices of SLICE_SECONDS, so that they do not block the reactor.
+
+    A body that is encoded within one slice does not wait for others; of larger ones, one is encoded at a time.
+    """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._lock = defer.DeferredLock()
 
     def write(self, fragments: Fragments) -> defer.Deferred[Body]:
-        """The body of all fragments."""
-        return self._lock.run(self._write, fragments)
+        """The body of all fragments; fails with a QueryError if it is too large."""
+        encoding = _Encoding(fragments)
+        return defer.maybeDeferred(self._write_slice, encoding).addCallback(self._continue, encoding)
+
+    def _continue(self, is_complete: bool, encoding: _Encoding) -> Any:
+        return encoding.body() if is_complete else self._lock.run(self._write_rest, encoding)
 
     @defer.inlineCallbacks
-    def _write(self, fragments: Fragments) -> Generator[Any, Any, Body]:
-        written: list[bytes] = []
-        digest = hashlib.blake2b(digest_size=12)
+    def _write_rest(self, encoding: _Encoding) -> Generator[Any, Any, Body]:
+        is_complete = False
+        while not is_complete:
+            yield task.deferLater(self._reactor, 0)
+            is_complete = self._write_slice(encoding)
+        return encoding.body()
+
+    def _write_slice(self, encoding: _Encoding) -> bool:
+        """Encode for SLICE_SECONDS; whether the body is complete."""
         slice_end = self._reactor.seconds() + SLICE_SECONDS
-        for fragment in fragments:
-            written.append(fragment)
-            digest.update(fragment)
+        while encoding.write_fragment():
             if self._reactor.seconds() >= slice_end:
-                yield task.deferLater(self._reactor, 0)
-                slice_end = self._reactor.seconds() + SLICE_SECONDS
-        return Body(written, b'"%s"' % digest.hexdigest().encode())
+                return False
+        return True
+
+
+class _Encoding:
+    """A body that is being encoded."""
+
+    def __init__(self, fragments: Fragments) -> None:
+        self._remaining = iter(fragments)
+        self._written: list[bytes] = []
+        self._digest = hashlib.blake2b(digest_size=12)
+        self._size = 0
+
+    def write_fragment(self) -> bool:
+        """Encode the next fragment; False if there is none."""
+        fragment = next(self._remaining, None)
+        if fragment is None:
+            return False
+        self._written.append(fragment)
+        self._digest.update(fragment)
+        self._size += len(fragment)
+        check_size(self._size)
+        return True
+
+    def body(self) -> Body:
+        """The body of the fragments."""
+        return Body(self._written, b'"%s"' % self._digest.hexdigest().encode())
+
+
+def check_size(size: int) -> None:
+    """QueryError for a body of more than MAX_BODY_BYTES."""
+    if size > MAX_BODY_BYTES:
+        raise QueryError(f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB: expected a smaller limit or range")
 
 
 def _has_etag(request: Any, etag: bytes) -> bool:

@@ -52,10 +52,10 @@ class SQLiteStorage:
     and retried; further ones are dropped, counted, and fail with StorageFullError.  A file that is corrupt, of a newer
     version or another program's fails every write with a StorageError.
 
-    Queries run in a pool of two threads; those of steps, totals and exporters in another thread, and lists of all
-    series in a fourth, so that none of these waits for the others.  Each thread has a bound of pending requests, past
-    which they fail with StorageBusyError at once.  Equal lists requested between two commits are read once.  Each
-    request is limited to ``read_timeout`` seconds; cancelling its Deferred interrupts it.
+    Queries run in a pool of two threads; those of steps, totals and exporters in another thread, lists of all series in
+    a fourth, and records of builds in a fifth, so that none of these waits for the others. Each thread has a bound of
+    pending requests, past which they fail with StorageBusyError at once. Equal lists requested between two commits are
+    read once. Each request is limited to ``read_timeout`` seconds; cancelling its Deferred interrupts it.
 
     Points older than ``retention`` seconds are deleted once an hour, in small slices.  No file is opened, and no
     thread started, before the first use.
@@ -97,8 +97,10 @@ class SQLiteStorage:
         )
         self._readers = make_pool(max_pending=max_requests)
         self._internal_readers = make_pool(name="bbmeasure internal reader", size=1, max_pending=MAX_INTERNAL)
+        self._build_readers = make_pool(name="bbmeasure build reader", size=1, max_pending=max_requests)
         overviews = make_pool(name="bbmeasure overview reader", size=1, max_pending=MAX_OVERVIEWS)
         self._overviews = SharedRequests(overviews, lambda: self._writer.counters["commits"])
+        self._pools = (self._readers, self._internal_readers, self._build_readers, overviews)
 
     # in the threads
 
@@ -263,7 +265,8 @@ class SQLiteStorage:
 
     def records(self, buildid: int) -> defer.Deferred[list[Point]]:
         """All points of a build, ordered by time."""
-        return self._read(JournalReader.records, buildid)
+        self._writer.start()
+        return self._build_readers.run(JournalReader.records, buildid)
 
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> defer.Deferred[dict[str, Optional[Value]]]:
         """The statistics by name; None for those that no point defines."""
@@ -334,7 +337,7 @@ class SQLiteStorage:
         While the file is migrated ``migrated`` counts the points copied, of ``to_migrate``.
         """
         counters = Counter(self._counters)
-        for part in (self._writer, self._readers, self._internal_readers, self._overviews.pool):
+        for part in (self._writer, *self._pools):
             counters.update(part.counters)
         counters.update(self._migration.counters)
         return Health(self.name, self._writer.pending_points, None, self._writer.last_error, dict(counters))
@@ -345,9 +348,8 @@ class SQLiteStorage:
         What could not be written until then fails with StorageUnavailableError.
         """
         self._closed = True
-        self._readers.close()
-        self._internal_readers.close()
-        self._overviews.pool.close()
+        for pool in self._pools:
+            pool.close()
         writer_closed = self._writer.close()
         closed: defer.Deferred[None] = defer.Deferred()
         timer = self._reactor.callLater(self._close_timeout, self._abandon, closed)

@@ -26,17 +26,22 @@ class Www:
     """Buildbot's web service; nobody may see the builders with the ids in ``denied``."""
 
     def __init__(self):
-        self.authz = SimpleNamespace(allowRules=[])
+        self.authz = SimpleNamespace()
         self.denied = set()
         self.checks = []
 
     def assertUserAllowed(self, request, endpoint, action, options):
         self.checks.append((endpoint, action, options))
-        return defer.fail(Error(403, b"no")) if int(endpoint[1]) in self.denied else defer.succeed(None)
+        denies = endpoint[1:] and int(endpoint[1]) in self.denied
+        return defer.fail(Error(403, b"no")) if denies else defer.succeed(None)
 
     def deny(self, *ids):
-        self.authz.allowRules = ["a rule"]
         self.denied = set(ids)
+
+    def reconfigure(self, *denied):
+        """Other rules, as after a reconfiguration."""
+        self.authz = SimpleNamespace()
+        self.deny(*denied)
 
 
 class Master:
@@ -79,12 +84,14 @@ class PendingStorage(MemoryStorage):
     def __init__(self):
         super().__init__()
         self.pending = []
+        self.queries = []
         self.cancelled = 0
 
     def summarize(self, query, statistics):
         def cancel(_):
             self.cancelled += 1
 
+        self.queries.append(query)
         self.pending.append(defer.Deferred(cancel))
         return self.pending[-1]
 

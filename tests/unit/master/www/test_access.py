@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet import defer
 from twisted.web.error import Error
 
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
+from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS
 from tests.unit.master.www.fakes import get
 
 
-def test_without_rules_nothing_is_checked(resource, master):
-    """A master without rules calls assertUserAllowed for no request."""
-    assert len(get(resource, "points", series="size").json["points"]) == 9
-    assert master.www.checks == []
+def test_every_request_asks_about_every_builder(resource, master):
+    """``assertUserAllowed`` decides alone: no attribute of ``authz`` says that there is nothing to ask."""
+    for _ in range(2):
+        assert len(get(resource, "points", series="size").json["points"]) == 9
+    assert master.www.checks == [(("builders", str(builder), "builds"), "GET", {}) for builder in (1, 2, 1, 2)]
 
 
 def test_the_rule_of_a_builder_is_that_of_its_builds(resource, master):
@@ -36,12 +39,55 @@ def test_points_outside_builds_need_access_to_every_builder(resource, master):
     assert get(resource, "series").json == {"series": []}
 
 
-def test_a_new_builder_refreshes_the_cache(resource, master):
-    """A builder that was added after the ids were cached is found by its name."""
-    master.www.deny(2)
-    assert get(resource, "points", series="size", builder="c").responseCode == 403
+def test_a_new_builder_is_asked_about_at_once(resource, store, master):
+    """The builders are read for each request, whatever the clock shows."""
+    store.write([Point("size", 1, 1.0, {}, BuildContext("c", "w", 1, 1))])
+    assert len(get(resource, "points", series="size").json["points"]) == 10
     master.builders["c"] = 3
-    assert get(resource, "points", series="size", builder="c").json["points"] == []
+    master.www.deny(3)
+    master.reactor.rightNow -= 3600
+    builders = {point["builder"] for point in get(resource, "points", series="size").json["points"]}
+    assert builders == {"a", "b"}
+    assert get(resource, "points", series="size", builder="c").responseCode == 403
+
+
+def test_a_change_while_the_answer_is_computed(resource, store, master):
+    """An answer is computed again if the rules or the builders changed meanwhile."""
+    answer = {**dict.fromkeys(DEFAULT_STATISTICS), "count": 0.0}
+    request = get(resource, "statistics", series="size", builder="b")
+    master.www.reconfigure(2)
+    store.pending.pop().callback(answer)
+    assert request.responseCode == 403
+    master.www.reconfigure()
+    request = get(resource, "statistics", series="size")
+    master.builders["c"] = 3
+    master.www.deny(3)
+    store.pending.pop().callback(answer)
+    assert not request.finished
+    assert store.queries[-1].builders == frozenset(["a", "b"])
+    store.pending.pop().callback(answer)
+    assert request.json["count"] == 0
+
+
+def test_without_builders_the_list_of_builders_is_asked_about(resource, master):
+    """Points outside builds are shown to a user who may GET the builders of a master that has none."""
+    master.builders.clear()
+    assert len(get(resource, "points", series="size").json["points"]) == 9
+    assert master.www.checks == [(("builders",), "GET", {})]
+    master.www.assertUserAllowed = lambda *_: defer.fail(Error(403, b"no"))
+    assert get(resource, "points", series="size").responseCode == 403
+
+
+@pytest.mark.parametrize("path", ["statistics", "points"])
+def test_a_hidden_series_has_no_unit(resource, store, master, path):
+    """The unit and the kind of a series are those of builders that the user may see, also with another builder."""
+    store.declare(SeriesInfo("wheel", Kind.SIZE, "bytes", builders=("b",)))
+    store.write([Point("wheel", 1, 1.0, {}, BuildContext("b", "w", 1, 1))])
+    assert get(resource, "points", series="wheel", builder="a").json["unit"] == "bytes"
+    master.www.deny(2)
+    for arguments in ({}, {"builder": "a"}, {"builder": "a", "kind": "count"}):
+        request = get(resource, path, series="wheel", **arguments)
+        assert (request.responseCode, request.json) == (403, {"message": "series 'wheel': you may not see it"})
 
 
 def test_a_builder_that_may_not_be_seen_is_not_in_conflict(resource, store, master):
@@ -55,6 +101,5 @@ def test_a_builder_that_may_not_be_seen_is_not_in_conflict(resource, store, mast
 
 def test_a_failing_rule_is_an_error(resource, master):
     """Another status than 403 of a rule is status 500."""
-    master.www.deny()
     master.www.assertUserAllowed = lambda *_: defer.fail(Error(500, b"broken"))
     assert get(resource, "points", series="size").responseCode == 500

@@ -12,7 +12,6 @@ from bbmeasure.master.www import points as points_module
 from bbmeasure.master.www import resource as resource_module
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.reports.series_statistics import DEFAULT_STATISTICS
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.times import NANOSECONDS
 from tests.unit.master.www.fakes import Request, counters, get, render
@@ -33,32 +32,6 @@ def test_a_disconnect_cancels_the_query(resource, store):
     request = get(resource, "statistics", series="size")
     request.disconnect()
     assert (store.cancelled, counters(resource)["api_gone"], request.finished) == (1, 1, 0)
-
-
-def test_queries_run_in_parallel_up_to_a_limit(resource, store):
-    """Further queries start as others end or are cancelled."""
-    requests = [get(resource, "statistics", series="size") for _ in range(resource_module.MAX_PARALLEL + 5)]
-    assert len(store.pending) == resource_module.MAX_PARALLEL
-    requests[0].disconnect()
-    requests[-1].disconnect()
-    assert len(store.pending) == resource_module.MAX_PARALLEL + 1
-    for number in range(resource_module.MAX_PARALLEL + 4):
-        if number:
-            store.pending[number].callback({**dict.fromkeys(DEFAULT_STATISTICS), "count": 0.0})
-    assert [bool(request.finished) for request in requests] == [
-        False,
-        *[True] * (resource_module.MAX_PARALLEL + 3),
-        False,
-    ]
-
-
-def test_too_many_requests_are_refused(resource, store):
-    """If too many requests are queued, the next gets 503 at once."""
-    for _ in range(resource_module.MAX_PARALLEL + resource_module.MAX_QUEUED):
-        get(resource, "statistics", series="size")
-    request = get(resource, "statistics", series="size")
-    assert (request.responseCode, len(store.pending)) == (503, resource_module.MAX_PARALLEL)
-    assert "200 requests are queued" in request.json["message"]
 
 
 def test_an_unexpected_error_is_logged(resource, store):

@@ -80,6 +80,20 @@ def test_built_page_is_revalidated(page):
     assert request.responseHeaders.getRawHeaders(b"cache-control") == [b"no-cache"]
 
 
+@pytest.mark.parametrize("path", [b"", b"folder", b"a\0b", b"\0", b"missing", b"x" * 5_000, b"\xff", b".."])
+def test_only_files_are_served(page, path):
+    """A folder is not listed, and a name that no file can have is not found."""
+    (page.static_dir / "folder").mkdir()
+    (page.static_dir / "folder" / "file").touch()
+    request = DummyRequest([path])
+    request.method = b"GET"
+    child = page.resource.getChild(path, request)
+    if path == b"folder":
+        child = child.getChild(b"", request)
+    child.render(request)
+    assert request.responseCode == 404
+
+
 def test_buildbot_3_serves_it_at_the_same_url(page):
     """Buildbot 3 gets a ``/plugins/`` with the page; the ``/plugins/`` of Buildbot 4 is not changed."""
     old, new = Master(), Master()
