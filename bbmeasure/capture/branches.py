@@ -206,6 +206,10 @@ class BuildBranches:
             self.remember(build["buildid"], *decided)
         return decided
 
+    def is_decided(self, buildid: int) -> bool:
+        """Whether a build has captured anything."""
+        return buildid in self._decided
+
     def remember(self, buildid: Optional[int], branch: BuildBranch, machine: Optional[str]) -> None:
         """Keep a decision; a build without an id is decided anew each time."""
         if buildid is not None:

@@ -211,6 +211,11 @@ class Pipeline(PendingWrites):
             self._context = None if fields is None else BuildContext(*fields)
         return self._context
 
+    def write_all(self) -> defer.Deferred[None]:
+        """Write the current batch; fires when all that the store was given before is on disk."""
+        self._batches.send()
+        return self.storage.write([], {})
+
     def settle(self) -> defer.Deferred[None]:
         """Write the current batch; fires when all background work and all writes that were begun have ended."""
         self._batches.send()

@@ -23,6 +23,8 @@ log = Logger()
 
 #: Seconds within which a caller gets an answer, complete or not.
 DEADLINE = 5.0
+#: Seconds for which the suspects of an alert are searched.
+EXPLAIN_TIMEOUT = 20.0
 
 Listener = Callable[[BuildVerdicts], Any]
 #: Suspects of an alert: a Deferred of facts to add to it.
@@ -137,7 +139,7 @@ class Judge:
         if self.explain is None:
             return
         try:
-            facts = yield self.explain(alert)
+            facts = yield self.explain(alert).addTimeout(EXPLAIN_TIMEOUT, self._pipeline.clock)
             explained = replace(alert, facts={**alert.facts, **facts})
             yield store.keep_verdicts(VerdictChanges(alerts=[explained]))
         except Exception as error:  # noqa: BLE001  (counted; the alert stays without suspects)

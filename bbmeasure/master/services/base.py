@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Optional
 
 from buildbot.config.errors import error as config_error
@@ -22,6 +23,8 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.events import BuildTracker
 from bbmeasure.master.tracking.master_metrics import MasterMetrics
+from bbmeasure.master.tracking.suspects import find_suspects
+from bbmeasure.reports.judge import Judge
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 
 log = Logger()
@@ -107,6 +110,7 @@ class MeasureInstance(BuildbotService):
         if before is self._journal:
             journals.release(self.state, before)
             return self._journal
+        self.state.component(Judge).explain = partial(find_suspects, self.master)
         self.pipeline.in_background(self.pipeline.attach(self._journal), "points from before the journal was open")
         self.pipeline.in_background(self._journal.recall([]), f"opening {absolute}")
         if before is not None:
@@ -117,6 +121,7 @@ class MeasureInstance(BuildbotService):
     def _release_journal(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
         if journals.release(self.state, journal):
             self.pipeline.detach(journal)
+            self.state.component(Judge).stop()
             yield journal.close()
 
     @defer.inlineCallbacks

@@ -1,4 +1,4 @@
-"""BuildTracker: follows builds of plain builders on the message queue, for the switches of the instances.
+"""BuildTracker: follows builds of plain builders on the message queue, to capture what instances track and to judge.
 
 Builds of measured builders capture themselves.  Of several masters on one queue each follows its own builds.  A queue
 may deliver an event after its build is freed (WAMP does), so that live builds are found by the metric events that
@@ -43,7 +43,7 @@ class _Followed:
 
 
 class BuildTracker:
-    """Consumes the events of builds and steps while the switches of an instance need them."""
+    """Consumes the events of builds and steps while there is an instance."""
 
     def __init__(self, state: MasterState) -> None:
         self.state = state
@@ -67,8 +67,8 @@ class BuildTracker:
 
     @defer.inlineCallbacks
     def _update(self) -> Generator[Any, Any, None]:
-        """Start or stop consuming as the switches require."""
-        needed = any(switches.of_builds for switches in self._subscribers.values())
+        """Consume while there is an instance."""
+        needed = bool(self._subscribers)
         if needed and not self._consumers:
             # Buildbot's own queue skips the consumer after one that stops in its callback, so that builds come last.
             for callback, key in (
@@ -171,7 +171,7 @@ class BuildTracker:
         self._update_timer()
         if followed is not None:
             self._capture(followed)
-        else:
+        elif self.state.tracked.of_builds or self._pipeline.branches.is_decided(build["buildid"]):
             self._pipeline.in_background(self._capture_record(build))
 
     # capturing

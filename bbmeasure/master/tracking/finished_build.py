@@ -22,6 +22,7 @@ from bbmeasure.master.tracking.collector import (
     collect_times,
     result_word,
 )
+from bbmeasure.master.tracking.judged_build import judge_build
 from bbmeasure.master.tracking.recorded_sources import recorded_branch
 from bbmeasure.units import excerpt
 
@@ -76,17 +77,21 @@ def capture_build(
     """
     if build.buildid is None or build.number is None:
         return
+    has_captured = state.pipeline.branches.is_decided(build.buildid)
+    context = state.pipeline.context_of(build)
     if not (switches.of_builds or plan.step_times or plan.properties or plan.statistics):
+        if has_captured:
+            judge_build(state, context)
         return
     properties = {name: value for name, (value, _) in build.getProperties().asDict().items()}
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}
-    context = state.pipeline.context_of(build)
     submitted = _submitted(build)
     finished = yield read_build(state.master, context, live, times, submitted=submitted, recorded=recorded)
     if finished is None:
         state.pipeline.count("build_not_found", f"build {build.buildid}: expected it in the master's database")
+        judge_build(state, context)
         return
-    _capture(state, finished, plan, switches, properties)
+    judge_build(state, context, _capture(state, finished, plan, switches, properties))
 
 
 @defer.inlineCallbacks
@@ -117,13 +122,13 @@ def capture_recorded(
     no_times = Times(state.master.reactor)
     finished = yield read_build(state.master, context, {}, no_times, submitted=submitted, recorded=True)
     if finished is not None:
-        _capture(state, finished, Plan(), switches, properties)
+        judge_build(state, context, _capture(state, finished, Plan(), switches, properties))
 
 
 def _capture(
     state: MasterState, finished: Finished, plan: Plan, switches: Switches, properties: Mapping[str, Any]
-) -> None:
-    """Capture the values of a finished build."""
+) -> list[defer.Deferred[None]]:
+    """Capture the values of a finished build; each of the Deferreds fires when a value is on disk."""
     pipeline = state.pipeline
     gates = state.gates.of_build(finished.context.buildid, plan.baseline_builder)
     collector = Collector(finished, plan.tags, gates)
@@ -135,8 +140,10 @@ def _capture(
     for why in collector.refused:
         pipeline.count("refused", why)
     values = [value for value in collector.values if (key_of(value), value.time) not in gates.captured]
-    for value, captured in zip(values, pipeline.capture_all(values)):
+    return [
         pipeline.suppress_errors(captured, f"value of {excerpt(value.record.name)}")
+        for value, captured in zip(values, pipeline.capture_all(values))
+    ]
 
 
 def _submitted(build: Any) -> Optional[float]:

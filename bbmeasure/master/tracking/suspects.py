@@ -1,0 +1,96 @@
+"""Suspects of an alert: the changes between the last build of the old level and the first of the new one.
+
+Buildbot's own list of the changes of a build begins at the last successful build, which says nothing about a level.
+Buildbot links each change with the one before it of the same branch, repository and codebase; these links are followed
+from the change of the first build back to that of the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, Optional
+
+from buildbot.data.resultspec import Filter
+from twisted.internet import defer
+
+from bbmeasure.storage.verdict_store import Alert
+
+#: The most suspects of an alert, and the longest text of each field.
+MAX_SUSPECTS = 50
+MAX_TEXT = 200
+
+Change = Mapping[str, Any]
+
+
+@defer.inlineCallbacks
+def find_suspects(master: Any, alert: Alert) -> Generator[Any, Any, Mapping[str, Any]]:
+    """The suspects of an alert, newest first, as its facts hold them."""
+    first = yield _changes_of(master, alert.buildid)
+    last_buildid = alert.facts.get("last_buildid")
+    last: dict[str, Change] = {} if last_buildid is None else (yield _changes_of(master, last_buildid))
+    suspects: list[dict[str, str]] = []
+    for codebase, change in sorted(first.items()):
+        found = yield _between(master, change, last.get(codebase))
+        suspects += [_suspect(one) for one in found]
+    return {"suspects": suspects[:MAX_SUSPECTS]}
+
+
+@defer.inlineCallbacks
+def _changes_of(master: Any, buildid: int) -> Generator[Any, Any, dict[str, Change]]:
+    """The change that a build has built, by codebase."""
+    get = master.data.get
+    build = yield get(("builds", buildid))
+    request = None if build is None else (yield get(("buildrequests", build["buildrequestid"])))
+    buildset = None if request is None else (yield get(("buildsets", request["buildsetid"])))
+    if buildset is None:
+        return {}
+    properties = yield get(("builds", buildid, "properties"))
+    got, _ = properties.get("got_revision", (None, ""))
+    found = {}
+    for stamp in buildset["sourcestamps"]:
+        revision = got.get(stamp["codebase"]) if isinstance(got, Mapping) else got
+        change = yield _change_of(master, stamp, revision or stamp["revision"])
+        if change is not None:
+            found[stamp["codebase"]] = change
+    return found
+
+
+@defer.inlineCallbacks
+def _change_of(master: Any, stamp: Mapping[str, Any], revision: Any) -> Generator[Any, Any, Optional[Change]]:
+    """The change of the revision that was built, else that of its source stamp."""
+    if isinstance(revision, str) and revision:
+        filters = [Filter("revision", "eq", [revision]), Filter("codebase", "eq", [stamp["codebase"]])]
+        changes = yield master.data.get(("changes",), filters=filters)
+        same = [change for change in changes if change["branch"] == stamp["branch"]] or changes
+        if same:
+            return max(same, key=lambda change: change["changeid"])  # type: ignore[no-any-return]
+    changes = yield master.data.get(("sourcestamps", stamp["ssid"], "changes"))
+    return changes[-1] if changes else None
+
+
+@defer.inlineCallbacks
+def _between(master: Any, change: Change, last: Optional[Change]) -> Generator[Any, Any, list[Change]]:
+    """The changes from ``change`` back to ``last``, which is not among them; without it ``change`` alone."""
+    found = [change]
+    while last is not None and len(found) < MAX_SUSPECTS and change["parent_changeids"]:
+        change = yield master.data.get(("changes", change["parent_changeids"][0]))
+        if change is None or change["changeid"] <= last["changeid"]:
+            break
+        found.append(change)
+    return found
+
+
+def _suspect(change: Change) -> dict[str, str]:
+    subject = str(change["comments"] or "").strip().partition("\n")[0]
+    url = _short(change["revlink"])
+    return {
+        "revision": _short(change["revision"]),
+        "author": _short(change["author"]),
+        "subject": _short(subject),
+        "url": url if url.startswith(("http://", "https://")) else "",
+    }
+
+
+def _short(text: Any) -> str:
+    """A text of a change, shortened."""
+    return str(text or "")[:MAX_TEXT]

@@ -1,0 +1,132 @@
+"""Verdicts of builds of a running master: what is judged at the end, alerts and their suspects."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from buildbot.plugins import schedulers, util
+from buildbot.process.buildstep import BuildStep
+from buildbot.process.results import SUCCESS
+from twisted.internet import defer
+
+from bbmeasure import Gate, captureData
+from bbmeasure.capture.state import state_of
+from bbmeasure.reports.judge import Judge
+from bbmeasure.storage.verdict_store import AlertQuery
+from tests.steps.live import LiveCase, measured, pause, plain, sqlite
+
+
+class Captures(BuildStep):  # type: ignore[misc]
+    """A step that captures the next of :attr:`values`."""
+
+    values: ClassVar[list[float]] = []
+
+    @defer.inlineCallbacks
+    def run(self) -> Any:
+        value = self.values.pop(0)
+        self.setProperty("issues", value, "test")
+        yield captureData("size", value, build=self, better="lower", kind="count")
+        return SUCCESS
+
+
+class TestVerdicts(LiveCase):
+    """A master whose builds are judged."""
+
+    @property
+    def judge(self) -> Judge:
+        return state_of(self.master).component(Judge)
+
+    @defer.inlineCallbacks
+    def judged(self, builder: str, value: float) -> Any:
+        """The kept verdicts of a build of one value."""
+        Captures.values = [value]
+        build = yield self.build(builder)
+        yield self.settle()
+        verdicts = yield self.judge.verdicts_of(build["buildid"])
+        return verdicts
+
+    @defer.inlineCallbacks
+    def alerts(self) -> Any:
+        alerts = yield self.pipeline.storage.alerts(AlertQuery())
+        return alerts
+
+    @defer.inlineCallbacks
+    def test_builds_are_judged(self) -> Any:
+        """Builds of measured and of plain builders are judged, with the gates of track calls and of the policy."""
+        first = measured(steps=[Captures()])
+        first.trackProperties("issues", better="lower", gate=Gate(limit=5))
+        yield self.start([first, plain(steps=[Captures()])], [sqlite()])
+        verdicts = yield self.judged("first", 3)
+        assert {line.series: line.verdict.state.value for line in verdicts.lines} == {
+            "issues": "no_baseline",
+            "size": "no_baseline",
+        }
+        verdicts = yield self.judged("first", 7)
+        assert (verdicts.worse, verdicts.complete) == (("issues",), True)
+        verdicts = yield self.judged("plain", 7)
+        assert [(line.series, line.builder) for line in verdicts.lines] == [("size", "plain")]
+        (alert,) = yield self.alerts()
+        assert (alert.rule, alert.line.builder, alert.build) == ("limit", "first", 2)
+        assert state_of(self.master).gates._builds == {}
+
+    @defer.inlineCallbacks
+    def test_a_builder_without_tracking(self) -> Any:
+        """A measured builder that tracks nothing is judged by what its steps capture; an empty build has no verdict."""
+        yield self.start([measured(steps=[Captures()]), plain()], [sqlite()])
+        verdicts = yield self.judged("first", 3)
+        assert [line.series for line in verdicts.lines] == ["size"]
+        build = yield self.build("plain")
+        yield self.settle()
+        assert (yield self.judge.verdicts_of(build["buildid"])) is None
+
+    @defer.inlineCallbacks
+    def test_suspects(self) -> Any:
+        """The suspects are the changes after that of the last build at the old level."""
+        builder = measured(steps=[Captures()])
+        config = self.configure([builder], [sqlite()])
+        filters = util.ChangeFilter(branch="main")
+        config["schedulers"].append(
+            schedulers.SingleBranchScheduler("s", change_filter=filters, builderNames=["first"], treeStableTimer=None)
+        )
+        yield self.setup_master(config)
+        for number in range(1, 13):
+            yield self.changed(number, 100.0)
+        yield self.changed(13, None)
+        yield self.changed(14, 101.0, revlink="javascript:alert(1)")
+        (alert,) = yield self.alerts()
+        assert alert.facts["suspects"] == [
+            {"revision": "r14", "author": "ann", "subject": "change 14", "url": ""},
+            {"revision": "r13", "author": "ann", "subject": "change 13", "url": "https://example.org/13"},
+        ]
+
+    @defer.inlineCallbacks
+    def changed(self, number: int, value: Any, **more: Any) -> Any:
+        """Add a change to the branch, and run its build if there is a value."""
+        change = {
+            "branch": "main",
+            "revision": f"r{number}",
+            "author": "ann",
+            "comments": f"change {number}\n\nbody",
+            "revlink": f"https://example.org/{number}",
+            **more,
+        }
+        if value is None:
+            yield self.master.db.changes.addChange(
+                author="ann",
+                comments=change["comments"],
+                branch="main",
+                revision=change["revision"],
+                revlink=change["revlink"],
+                files=[],
+                when_timestamp=None,
+            )
+            return
+        Captures.values = [value]
+        ended: defer.Deferred[Any] = defer.Deferred()
+        consumer = yield self.master.mq.startConsuming(lambda _, b: ended.callback(b), ("builds", None, "finished"))
+        yield self.master.data.updates.addChange(**change)
+        yield ended
+        yield consumer.stopConsuming()
+        while self.master.botmaster.builders["first"].building:
+            yield pause()
+        yield self.settle()
