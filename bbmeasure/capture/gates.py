@@ -242,6 +242,10 @@ class Gates:
         for series, gate in (own or {}).items():
             self.set(series, gate)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What the process that judges needs: not what steps have left for the master."""
+        return {**vars(self), "states": {}, "captured": set()}
+
     def set(self, series: str, gate: Optional[Gate]) -> None:
         """Give a series the gate of its step or track call; None is no gate of its own."""
         if gate is not None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "CheckMeasurements": "check_measurements",
     "LintMetrics": "lint",
     "MeasureShellCommand": "shell",
     "MeasuringStep": "base",

@@ -8,12 +8,13 @@ from typing import Any, Optional, Union
 from buildbot.config.errors import error as config_error
 from buildbot.interfaces import IRenderable
 from buildbot.process.buildstep import BuildStep, ShellMixin
-from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString
+from buildbot.process.results import FAILURE, SUCCESS, WARNINGS, statusToString, worst_status
 from twisted.internet import defer
 
 from bbmeasure import wire
 from bbmeasure.ansi import visible
 from bbmeasure.capture.gates import Gate
+from bbmeasure.capture.identity import Value
 from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
@@ -24,6 +25,8 @@ from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import output, remotefiles, sidecar
 from bbmeasure_steps.arguments import check_keep, contains_renderable
+from bbmeasure_steps.judged_capture import capture_judged
+from bbmeasure_steps.reruns import Measurement
 from bbmeasure_steps.results import CapturedRecord, StepCapture, StepResults, summary_of
 from bbmeasure_steps.stdout import StdoutCollector
 from bbmeasure_steps.tcp_nodelay import set_tcp_nodelay
@@ -185,45 +188,52 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     @defer.inlineCallbacks
     def run(self) -> Generator[Any, Any, int]:
-        """Run the command, collect its records, capture them, and add the log ``measurements``."""
-        job = self.parser_job()
-        spool = None if job is None else Spool(self.cleaned)
-        self._parsing = None if job is None or spool is None else (job, spool)
-        try:
-            result = yield self._run(spool if self.is_parsing_stdout() else None)
-        finally:
-            if spool is not None:
-                spool.close()
-        return result  # type: ignore[no-any-return]
-
-    @defer.inlineCallbacks
-    def _run(self, spool: Optional[Spool]) -> Generator[Any, Any, int]:
-        collector = self._collector = StdoutCollector(self.max_output, stderr=self.parses_stderr(), spool=spool)
-        self.addLogObserver("stdio", collector)
-        sidecar_path = sidecar.path_of(self)
-        self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar_path}
+        """Run the command, collect its records, capture and judge them, and add the log ``measurements``."""
         self._disable_nagle()
         try:
-            command = yield self.make_command()
+            measured: Measurement = yield self.measure()
         except MeasureError as error:
             self._problem = str(error)
             yield self.addCompleteLog("measurements", self.shown(f"{error}\n"))
             return FAILURE  # type: ignore[no-any-return]
+        keeps = measured.reason is None and self._keeps_records(measured.result, measured.command)
+        results: StepResults = yield self._capture(measured, store=keeps)
+        self._captured = results.captured
+        if measured.reason is not None:
+            self._problem = measured.reason
+        elif keeps and not results.stored_count and not results.untracked:
+            self._problem = results.first_error or "no value"
+        yield self.addCompleteLog("measurements", self.shown(results.log_text()))
+        result = WARNINGS if self._problem and measured.result == SUCCESS else measured.result
+        return worst_status(result, results.verdict)  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def measure(self) -> Generator[Any, Any, Measurement]:
+        """Run the command once and collect its records; a MeasureError where the command cannot be made."""
+        job = self.parser_job()
+        spool = None if job is None else Spool(self.cleaned)
+        self._parsing = None if job is None or spool is None else (job, spool)
+        try:
+            measured = yield self._measure(spool if self.is_parsing_stdout() else None)
+        finally:
+            if spool is not None:
+                spool.close()
+        return measured  # type: ignore[no-any-return]
+
+    @defer.inlineCallbacks
+    def _measure(self, spool: Optional[Spool]) -> Generator[Any, Any, Measurement]:
+        collector = self._collector = StdoutCollector(self.max_output, stderr=self.parses_stderr(), spool=spool)
+        self.addLogObserver("stdio", collector)
+        sidecar_path = sidecar.path_of(self)
+        self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar_path}
+        command = yield self.make_command()
+        started = self.pipeline.clock.seconds()
         yield self.runCommand(command)
+        seconds = self.pipeline.clock.seconds() - started
         result = self.command_result(command)
         records, errors = yield self.collect(collector, sidecar_path, parse=not self.stopped)
         reason = self.failure_reason(result, command, records)
-        if reason is not None:
-            result = FAILURE
-        store = reason is None and self._keeps_records(result, command)
-        results = yield self._capture(records, errors, store=store)
-        self._captured = results.captured
-        if reason is not None:
-            self._problem = reason
-        elif store and not results.stored_count and not results.untracked:
-            self._problem = results.first_error or "no value"
-        yield self.addCompleteLog("measurements", self.shown(results.log_text()))
-        return WARNINGS if self._problem and result == SUCCESS else result
+        return Measurement(result if reason is None else FAILURE, command, records, errors, reason, seconds)
 
     def _keeps_records(self, result: int, command: Any) -> bool:
         """Whether records are stored: those of a command that failed or was cancelled by ``keepOnFailure``."""
@@ -302,20 +312,29 @@ class MeasuringStep(ShellMixin, BuildStep):
         except OSError as error:
             self.pipeline.count("connection_errors", f"step {self.name}: {error}")
 
+    def values_of(self, records: Sequence[Record]) -> list[Value]:
+        """The values of records under the overrides."""
+        return StepCapture(self, self.overrides(), self.plan).values(records)
+
     @defer.inlineCallbacks
-    def _capture(self, records: list[Record], errors: list[str], *, store: bool) -> Generator[Any, Any, StepResults]:
+    def _capture(self, measured: Measurement, *, store: bool) -> Generator[Any, Any, StepResults]:
         """Capture the records under the overrides; where these cannot be rendered, nothing is captured."""
         try:
             capture = StepCapture(self, self.overrides(), self.plan)
         except MeasureError as error:
-            return StepResults(refused=[f"{error} (a rendered argument of the step)", *errors], notes=self.notes)
+            refused = [f"{error} (a rendered argument of the step)", *measured.errors]
+            return StepResults(refused=refused, notes=self.notes)
         if store:
-            capture.refuse(errors)
+            capture.refuse(measured.errors)
         else:
-            self.notes += [f"not read: {error}" for error in errors]
+            self.notes += [f"not read: {error}" for error in measured.errors]
         capture.results.notes = self.notes
-        results: StepResults = yield capture.capture(records, store=store)
-        return results
+        values = capture.values(measured.records)
+        if store:
+            yield capture_judged(capture, values, measured)
+        else:
+            capture.discard(values)
+        return capture.results
 
     @defer.inlineCallbacks
     def _parse_output(self, collector: StdoutCollector) -> Generator[Any, Any, tuple[list[Record], list[str]]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
+from buildbot.process.results import SUCCESS
 from twisted.internet import defer
 
 from bbmeasure import units
@@ -27,9 +28,10 @@ MAX_LISTED_REFUSALS = 200
 
 @dataclass(frozen=True)
 class CapturedRecord:
-    """A record in its series: stored or not, and the value of the last earlier build.
+    """A record in its series: stored or not, the value of the last earlier build, and its verdict.
 
-    ``error`` is the reason why it is not stored; ``is_own`` marks the step's own value.
+    ``error`` is the reason why it is not stored; ``is_own`` marks the step's own value.  ``verdict`` is how a summary
+    shows the verdict, ``reason`` its sentence, both empty where there is none.
     """
 
     record: Record
@@ -39,16 +41,19 @@ class CapturedRecord:
     is_own: bool = False
     #: The tags that distinguish the record from others of the step.
     shown_tags: Mapping[str, str] = field(default_factory=dict)
+    verdict: str = ""
+    reason: str = ""
+    #: The values of a line that was measured several times.
+    measurements: Sequence[float] = ()
 
     def summary(self) -> str:
-        """The value and its change, such as ``build_size [target=core]: 1.42 MiB (+0.8 %)``."""
+        """The value and its change, such as ``build_size [target=core]: 1.42 MiB (+0.8 %)``, or its verdict."""
         tags = " ".join(f"{key}={value}" for key, value in self.shown_tags.items())
         name = f"{self.record.name} [{tags}]" if tags else self.record.name
-        shown = format_change(self.record.value, self.previous)
-        return f"{name}: {self._formatted_value()}" + (f" ({shown})" if shown else "")
+        shown = self.verdict or format_change(self.record.value, self.previous)
+        return f"{name}: {self._formatted(self.record.value)}" + (f" ({shown})" if shown else "")
 
-    def _formatted_value(self) -> str:
-        value = self.record.value
+    def _formatted(self, value: Union[float, str]) -> str:
         if isinstance(value, str):
             return " ".join(value[:60].split())
         return units.format(value, self.record.unit, self.record.kind.value)
@@ -59,7 +64,10 @@ class CapturedRecord:
         better = "" if self.record.better is Direction.NONE else f", {self.record.better.value} is better"
         exact = "" if isinstance(self.record.value, str) else f" = {self.record.value!r} {self.record.unit}"
         state = "stored" if self.is_stored else f"not stored: {self.error}"
-        return f"{self.summary()}{exact}{tags} ({self.record.kind.value}{better}): {state}"
+        each = ", ".join(map(self._formatted, self.measurements))
+        times = f"; median of {len(self.measurements)} measurements: {each}" if each else ""
+        reason = f"; {self.reason}" if self.reason else ""
+        return f"{self.summary()}{exact}{tags} ({self.record.kind.value}{better}): {state}{times}{reason}"
 
 
 def summary_of(captured: Sequence[CapturedRecord], most: int) -> str:
@@ -86,6 +94,8 @@ class StepResults:
     refused: list[str] = field(default_factory=list)
     #: How many records were left out because the builder stores only what it tracks.
     untracked: int = 0
+    #: The result of the step by its verdicts.
+    verdict: int = SUCCESS
     #: Further lines of the log.
     notes: list[str] = field(default_factory=list)
 
@@ -128,16 +138,20 @@ class StepCapture:
         self.results.refused += errors
         self.pipeline.counters["refused"] += len(errors)
 
-    @defer.inlineCallbacks
-    def capture(self, records: Sequence[Record], *, store: bool) -> Generator[Any, Any, StepResults]:
-        """Capture records under their series; with ``store=False`` they are only logged."""
+    def values(self, records: Sequence[Record]) -> list[Value]:
+        """The values of records under their series; what is refused is logged and counted."""
         if len(records) > MAX_RECORDS:
             self.refuse([f"{len(records) - MAX_RECORDS} more records: expected at most {MAX_RECORDS} of one step"])
-        values = [value for record in records[:MAX_RECORDS] if (value := self._value(record)) is not None]
-        if not store:
-            error = "the command did not succeed"
-            self.results.captured = [CapturedRecord(value.record, False, error=error) for value in values]
-            return self.results
+        return [value for record in records[:MAX_RECORDS] if (value := self._value(record)) is not None]
+
+    def discard(self, values: Sequence[Value]) -> None:
+        """Log values without storing them."""
+        error = "the command did not succeed"
+        self.results.captured = [CapturedRecord(value.record, False, error=error) for value in values]
+
+    @defer.inlineCallbacks
+    def capture(self, values: Sequence[Value]) -> Generator[Any, Any, None]:
+        """Capture values, and find those of the build before."""
         lookups = [self._previous(value) for value in values[:MAX_COMPARED]]
         errors = yield defer.gatherResults([self._store_error(stored) for stored in self.pipeline.capture_all(values)])
         previous = yield defer.gatherResults(lookups)
@@ -154,7 +168,6 @@ class StepCapture:
             )
             for value, before, error in zip_longest(values, previous, errors)
         ]
-        return self.results
 
     def _value(self, record: Record) -> Optional[Value]:
         """The value to capture, with the overrides of master.cfg; None where it is refused or not tracked."""

@@ -45,14 +45,19 @@ class StdoutCollector(LogObserver):
         self._text_length = 0
         self._pieces: list[str] = []
         self._scanner = MarkerScanner()
+        self._finished = False
 
     def outReceived(self, data: str) -> None:
         """Collect a piece of stdout."""
+        if self._finished:  # the log goes on with the output of a rerun
+            return
         self._add_text(data)
         self._scan(self._scanner.feed, data)
 
     def errReceived(self, data: str) -> None:
         """Collect the end of stderr, and a piece of it as text if the parser reads stderr."""
+        if self._finished:
+            return
         self.stderr_end = (self.stderr_end + data)[-MAX_STDERR_END:]
         if self._stderr:
             self._add_text(data)
@@ -68,7 +73,8 @@ class StdoutCollector(LogObserver):
         self.dropped_text += max(0, len(data) - max(0, free))
 
     def finish(self) -> None:
-        """Scan the last line, at the end of the output."""
+        """Scan the last line, at the end of the output; what follows in the log is ignored."""
+        self._finished = True
         self._scan(lambda _: self._scanner.finish(), "")
 
     def _scan(self, scan: Callable[[str], list[Union[Record, Refusal]]], data: str) -> None:
