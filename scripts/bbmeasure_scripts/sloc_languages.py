@@ -17,25 +17,31 @@ _TABLE: List[Tuple[str, Syntax, str]] = [
     ("Assembly", sloc_syntaxes.ASSEMBLY, ".asm .s"),
     ("AWK", sloc_syntaxes.AWK, ".awk"),
     ("Batch", sloc_syntaxes.BATCH, ".bat .cmd"),
-    ("C", sloc_syntaxes.C, ".c .h"),
+    ("C", sloc_syntaxes.C, ".c .h .y .l"),
     ("C#", sloc_syntaxes.CSHARP, ".cs"),
-    ("C++", sloc_syntaxes.CPP, ".cpp .cc .cxx .c++ .hpp .hh .hxx .h++ .ipp .tpp .inl"),
+    ("C++", sloc_syntaxes.CPP, ".cpp .cc .cxx .c++ .hpp .hh .hxx .h++ .ipp .tpp .inl .tcc .ino .ixx .cppm"),
     ("Clojure", sloc_syntaxes.CLOJURE, ".clj .cljs .cljc"),
     ("CMake", sloc_syntaxes.CMAKE, ".cmake cmakelists.txt"),
-    ("CSS", sloc_syntaxes.CSS, ".css"),
+    ("CoffeeScript", sloc_syntaxes.COFFEE, ".coffee"),
+    ("Crystal", sloc_syntaxes.RUBY, ".cr"),
+    ("CSS", sloc_syntaxes.CSS, ".css .pcss"),
     ("CUDA", sloc_syntaxes.CPP, ".cu .cuh"),
+    ("D", sloc_syntaxes.D, ".d .di"),
     ("Dart", sloc_syntaxes.DART, ".dart"),
     ("Dockerfile", sloc_syntaxes.DOCKERFILE, ".dockerfile dockerfile containerfile"),
     ("Elixir", sloc_syntaxes.ELIXIR, ".ex .exs"),
     ("Elm", sloc_syntaxes.ELM, ".elm"),
     ("Emacs Lisp", sloc_syntaxes.EMACS, ".el"),
-    ("Erlang", sloc_syntaxes.ERLANG, ".erl .hrl"),
+    ("Erlang", sloc_syntaxes.ERLANG, ".erl .hrl rebar.config"),
     ("F#", sloc_syntaxes.FSHARP, ".fs .fsi .fsx"),
     ("Fish", sloc_syntaxes.FISH, ".fish"),
     ("Fortran", sloc_syntaxes.FORTRAN, ".f90 .f95 .f03 .f08"),
+    ("Fortran, fixed form", sloc_syntaxes.FORTRAN_FIXED, ".f .for .ftn .f77"),
+    ("GLSL", sloc_syntaxes.C, ".glsl .vert .frag .geom"),
     ("Go", sloc_syntaxes.GO, ".go"),
-    ("Groovy", sloc_syntaxes.GROOVY, ".groovy .gradle"),
-    ("Haskell", sloc_syntaxes.HASKELL, ".hs"),
+    ("GraphQL", sloc_syntaxes.GRAPHQL, ".graphql .gql"),
+    ("Groovy", sloc_syntaxes.GROOVY, ".groovy .gradle .gvy jenkinsfile"),
+    ("Haskell", sloc_syntaxes.HASKELL, ".hs .hsc"),
     ("HCL", sloc_syntaxes.HCL, ".tf .hcl"),
     ("HTML", sloc_syntaxes.HTML, ".html .htm .xhtml"),
     ("Java", sloc_syntaxes.JAVA, ".java"),
@@ -43,37 +49,50 @@ _TABLE: List[Tuple[str, Syntax, str]] = [
     ("Julia", sloc_syntaxes.JULIA, ".jl"),
     ("Kotlin", sloc_syntaxes.KOTLIN, ".kt .kts"),
     ("Less", sloc_syntaxes.SCSS, ".less"),
-    ("Lisp", sloc_syntaxes.LISP, ".lisp .lsp"),
+    ("Lisp", sloc_syntaxes.LISP, ".lisp .lsp .cl .asd"),
     ("Lua", sloc_syntaxes.LUA, ".lua"),
     ("Makefile", sloc_syntaxes.HASH, ".mk .mak makefile gnumakefile makefile.am makefile.in"),
     ("Meson", sloc_syntaxes.MESON, "meson.build meson_options.txt"),
     ("Nim", sloc_syntaxes.NIM, ".nim"),
+    ("Nix", sloc_syntaxes.NIX, ".nix"),
     ("Objective-C", sloc_syntaxes.C, ".m"),
     ("Objective-C++", sloc_syntaxes.CPP, ".mm"),
-    ("OCaml", sloc_syntaxes.ML, ".ml .mli"),
-    ("Pascal", sloc_syntaxes.PASCAL, ".pas .dpr"),
-    ("Perl", sloc_syntaxes.PERL, ".pl .pm .perl .psgi"),
-    ("PHP", sloc_syntaxes.PHP, ".php"),
-    ("PowerShell", sloc_syntaxes.POWERSHELL, ".ps1 .psm1"),
+    ("OCaml", sloc_syntaxes.ML, ".ml .mli .mll .mly"),
+    ("Pascal", sloc_syntaxes.PASCAL, ".pas .dpr .lpr"),
+    ("Perl", sloc_syntaxes.PERL, ".pl .pm .perl .psgi .plx cpanfile"),
+    ("PHP", sloc_syntaxes.PHP, ".php .phtml"),
+    ("PowerShell", sloc_syntaxes.POWERSHELL, ".ps1 .psm1 .psd1"),
     ("Protocol Buffers", sloc_syntaxes.C, ".proto"),
-    ("Python", sloc_syntaxes.PYTHON, ".py .pyw .pyi .pyx .pxd .bzl sconstruct sconscript wscript build.bazel"),
+    (
+        "Python",
+        sloc_syntaxes.PYTHON,
+        ".py .pyw .pyi .pyx .pxd .pxi .bzl .star sconstruct wscript snakefile build.bazel",
+    ),
+    ("QML", sloc_syntaxes.SCRIPT, ".qml"),
     ("R", sloc_syntaxes.R, ".r"),
-    ("Ruby", sloc_syntaxes.RUBY, ".rb .rake .gemspec rakefile gemfile"),
+    (
+        "Ruby",
+        sloc_syntaxes.RUBY,
+        ".rb .rake .gemspec .ru .podspec rakefile gemfile vagrantfile podfile fastfile",
+    ),
     ("Rust", sloc_syntaxes.RUST, ".rs"),
-    ("Scala", sloc_syntaxes.SCALA, ".scala .sc"),
-    ("Scheme", sloc_syntaxes.LISP, ".scm .ss .rkt"),
+    ("Scala", sloc_syntaxes.SCALA, ".scala .sc .sbt"),
+    ("Scheme", sloc_syntaxes.LISP, ".scm .ss .rkt .sld .sls"),
     ("SCSS", sloc_syntaxes.SCSS, ".scss"),
-    ("Shell", sloc_syntaxes.SHELL, ".sh .bash .zsh .ksh .bats .zsh-theme"),
+    ("Shell", sloc_syntaxes.SHELL, ".sh .bash .zsh .ksh .bats .zsh-theme .ebuild pkgbuild"),
     ("Solidity", sloc_syntaxes.C, ".sol"),
     ("SQL", sloc_syntaxes.SQL, ".sql"),
     ("Svelte", sloc_syntaxes.HTML, ".svelte"),
     ("Swift", sloc_syntaxes.SWIFT, ".swift"),
     ("SystemVerilog", sloc_syntaxes.VERILOG, ".sv .svh"),
     ("Tcl", sloc_syntaxes.TCL, ".tcl"),
+    ("Thrift", sloc_syntaxes.THRIFT, ".thrift"),
     ("TypeScript", sloc_syntaxes.SCRIPT, ".ts .tsx .mts .cts"),
+    ("Vala", sloc_syntaxes.CSHARP, ".vala"),
     ("Verilog", sloc_syntaxes.VERILOG, ".v .vh"),
     ("VHDL", sloc_syntaxes.VHDL, ".vhd .vhdl"),
-    ("Visual Basic", sloc_syntaxes.BASIC, ".vb .bas"),
+    ("Vim script", sloc_syntaxes.VIM, ".vim"),
+    ("Visual Basic", sloc_syntaxes.BASIC, ".vb .bas .vbs"),
     ("Vue", sloc_syntaxes.HTML, ".vue"),
     ("Zig", sloc_syntaxes.ZIG, ".zig"),
 ]
@@ -98,7 +117,7 @@ _INTERPRETERS: Dict[str, str] = {
         "Perl": "perl",
         "PHP": "php",
         "PowerShell": "pwsh",
-        "Python": "python pypy jython",
+        "Python": "python pypy jython uv",
         "R": "Rscript",
         "Ruby": "ruby jruby rake",
         "Scala": "scala",
@@ -127,6 +146,8 @@ SYNTAXES: Dict[str, Syntax] = {name: syntax for name, syntax, _ in _TABLE}
 _BY_NAME: Dict[str, str] = {key: name for name, _, keys in _TABLE for key in keys.split()}
 
 
+#: The languages of names such as ``Dockerfile.alpine`` and ``Makefile.linux``.
+_BY_STEM = {stem: _BY_NAME[stem] for stem in ("dockerfile", "containerfile", "jenkinsfile", "makefile", "gnumakefile")}
 #: Extensions that several languages share: the ``#!`` line decides, and this language has the files without one.
 _SHARED = {".t": "Perl", ".cgi": "", ".fcgi": ""}
 
@@ -143,7 +164,8 @@ def by_name(name: str) -> Optional[str]:
     language = None if lower.startswith(".") and not extension else _BY_NAME.get(lower)
     if language is None and extension in _TEMPLATES:
         return by_name(lower[: -len(extension)])
-    return language or _SHARED.get(extension) or (_BY_NAME.get(extension) if extension else None)
+    language = language or _SHARED.get(extension) or (_BY_NAME.get(extension) if extension else None)
+    return language or _BY_STEM.get(lower.partition(".")[0])
 
 
 def may_be_script(name: str) -> bool:

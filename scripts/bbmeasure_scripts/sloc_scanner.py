@@ -14,6 +14,7 @@ _MAX_NESTED = 100
 _MAX_UNCLOSED = 20
 _OPERATORS = frozenset(b"([{,;=:!&|?+-*%~^<>}")
 _OPERAND_WORDS = rb"return|typeof|case|in|of|do|else|void|delete|throw|new|instanceof|yield|await"
+_CONDITION = re.compile(rb"\b(?:if|while|for)\s*\((?:[^()\n]|\([^()\n]*\))*\)\s*\Z")
 _REGEX = re.compile(rb"/(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,500}\]){1,2000}/")
 
 
@@ -210,11 +211,17 @@ class Slash(Rule):
         """The literal up to its second slash."""
         before = scan.code_before(at)
         if text[at - 1 : at] == b"<" or not (
-            not before or before[-1] in _OPERATORS or self._words.search(before) is not None
+            not before or before[-1] in _OPERATORS or self._words.search(before) or self._is_after_condition(text, at)
         ):
             return NOTHING
         literal = _REGEX.match(text, at)
         return Token(literal.end()) if literal else NOTHING
+
+    @staticmethod
+    def _is_after_condition(text: bytes, at: int) -> bool:
+        """Whether the line before ``at`` ends in ``if (...)``: the bracket ends no operand."""
+        start = max(text.rfind(b"\n", 0, at) + 1, at - 400)
+        return text.endswith((b")", b") "), start, at) and _CONDITION.search(text, start, at) is not None
 
 
 class Outside(Rule):

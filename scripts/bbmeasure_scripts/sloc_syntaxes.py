@@ -65,7 +65,14 @@ CSHARP = Syntax(
 )
 JAVA = Syntax(_SLASHES, _BLOCK, _TRIPLE, _DOUBLE, _SINGLE)
 GROOVY = Syntax(
-    _SLASHES, _BLOCK, _TRIPLE, _TRIPLE_SINGLE, Interpolated(rb'"', b'"', [b"${"], within_line=True), _SINGLE
+    _SLASHES,
+    _BLOCK,
+    _TRIPLE,
+    _TRIPLE_SINGLE,
+    Long(rb"\$/", b"/$"),
+    Interpolated(rb'"', b'"', [b"${"], within_line=True),
+    _SINGLE,
+    Slash(),
 )
 SCRIPT = Syntax(_SLASHES, _BLOCK, Interpolated(rb"`", b"`", [b"${"]), _DOUBLE, _SINGLE, Slash())
 GO = Syntax(_SLASHES, _BLOCK, Long(rb"`", b"`"), _DOUBLE, _CHARACTER)
@@ -113,6 +120,20 @@ HCL = Syntax(
     _line(rb"\#", rb"//"), _BLOCK, HereDocument(rb"<<(-?)([A-Za-z_]\w*)(?=[ \t]*\n)"),
     Interpolated(rb'"', b'"', [b"${", b"%{"], within_line=True),
 )  # fmt: skip
+D = Syntax(
+    _SLASHES,
+    _BLOCK,
+    Block(rb"/\+", b"+/", nests=True),
+    Long(rb"`", b"`"),
+    Rule(rb'\br"[^"]*"'),
+    _LONG_DOUBLE,
+    _CHARACTER,
+)
+COFFEE = Syntax(Block(rb"\#\#\#(?!\#)", b"###"), _HASHES, _TRIPLE, _TRIPLE_SINGLE, _LONG_DOUBLE, _LONG_SINGLE, Slash())
+GRAPHQL = Syntax(_HASHES, _TRIPLE, _DOUBLE)
+NIX = Syntax(_HASHES, _BLOCK, Long(rb"''", b"''"), _LONG_DOUBLE)
+THRIFT = Syntax(_line(rb"\#", rb"//"), _BLOCK, _DOUBLE, _SINGLE)
+VIM = Syntax(_at_start(rb'"'))
 SQL = Syntax(_DASHES, _BLOCK, Long(rb"'", b"'"), _PLAIN_DOUBLE)
 ADA = Syntax(_DASHES, _PLAIN_DOUBLE, Rule(rb"'[^\n]'"))
 VHDL = Syntax(_DASHES, _BLOCK, _PLAIN_DOUBLE, Rule(rb"'[^\n]'"))
@@ -193,6 +214,8 @@ CLOJURE = Syntax(_line(rb";"), Rule(rb"\\."), _LONG_DOUBLE)
 EMACS = Syntax(_line(rb";"), Rule(rb"\?\\?[\"';]"), _LONG_DOUBLE)
 ERLANG = Syntax(_line(rb"%"), Rule(rb"\$\\?."), _TRIPLE, _LONG_DOUBLE, _SINGLE)
 ASSEMBLY = Syntax(_line(rb";", rb"//"), _at_start(rb"\#(?=[ \t])|@(?=[ \t])"), _BLOCK, _DOUBLE, _SINGLE)
+#: A letter or an asterisk in the first column is a comment in the fixed form.
+FORTRAN_FIXED = Syntax(Rule(rb"(?m:^)[cCdD*][^\n]*", True), _line(rb"!"), _PLAIN_DOUBLE, _PLAIN_SINGLE)
 FORTRAN = Syntax(_line(rb"!"), _PLAIN_DOUBLE, _PLAIN_SINGLE)
 BASIC = Syntax(_line(rb"'"), _at_start(rb"(?i:rem)(?=\s|\Z)"), _PLAIN_DOUBLE)
 BATCH = Syntax(_at_start(rb"::|@?(?i:rem)(?=\s|\Z)"))

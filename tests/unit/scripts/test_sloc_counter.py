@@ -173,6 +173,20 @@ CASES = [
 ]
 
 
+CASES += [
+    ("JavaScript", 3, "if (a(b)) /\\/*/.exec(c);\nlet d;\nlet e; /* f */\n"),
+    ("JavaScript", 2, "let a = (b) / c; /* d */\nlet e = (f) / 2; // */\n"),
+    ("Groovy", 2, "def a = $/ /* b /$\ndef c = ~/\\/*d/ // e\n"),
+    ("D", 3, "int a; /+ b /+ c +/\n+/ int d;\nauto e = `/+`; // f\n"),
+    ("CoffeeScript", 2, "a = '#'\n###\nb\n###\nc = /#/ # d\n"),
+    ("Fortran, fixed form", 2, "C a\n      B = '!'\n* c\n! d\n      E = 1 ! f\n"),
+    ("Nix", 4, "# a\nb = ''\n  # c\n'';\n/* d\n*/\ne = \"#\";\n"),
+    ("GraphQL", 3, '"""\n# a\n"""\n# b\n'),
+    ("Vim script", 1, '" a\nlet b = "c" " d\n'),
+    ("Thrift", 1, "# a\n// b\nstruct C {} /* d */\n"),
+]
+
+
 @pytest.mark.parametrize(("language", "expected", "text"), CASES)
 def test_comments_and_strings(language, expected, text):
     """Comments of each language do not count; strings count, regardless of their content."""
