@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bbmeasure.errors import QueryError, StorageUnavailableError
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
+from bbmeasure.storage.influxdb.statistics_layout import StatisticsLineWriter
 from bbmeasure.storage.sqlite.location import JOURNAL, recorded_journal
 
 #: Seconds that reading a master.cfg may take.
@@ -65,7 +67,20 @@ class ExporterConfig:
     tag_build_number: bool = False
     create_database: bool = False
     answers: bool = False
+    metadata: bool = True
+    field_types: Optional[Mapping[str, str]] = None
     problem: Optional[str] = None
+
+    @property
+    def statistics_layout(self) -> bool:
+        """Whether the server gets the layout of ``buildbot.statistics``."""
+        return self.class_name == "StatisticsExporter"
+
+    def writer(self) -> LineWriter:
+        """The serializer of the points."""
+        if self.statistics_layout:
+            return StatisticsLineWriter(self.field_types)
+        return LineWriter(tag_build_number=self.tag_build_number, numbers_only=self.numbers_only)
 
 
 def read_exporters(master: Path) -> list[ExporterConfig]:
@@ -81,7 +96,7 @@ def _exporter(settings: Mapping[str, Any], master: Path) -> ExporterConfig:
     name, class_name = settings["name"], settings["class"]
     if "problem" in settings:
         return ExporterConfig(name, class_name, problem=settings["problem"])
-    switches = {key: settings[key] for key in ("numbers_only", "tag_build_number", "create_database", "answers")}
+    switches = {key: value for key, value in settings.items() if key not in ("name", "class", "server")}
     server = Server(**settings["server"])
     if server.ca_file is not None:
         server = replace(server, ca_file=str(master / server.ca_file))

@@ -23,7 +23,7 @@ from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 from bbmeasure.errors import StorageError
 from bbmeasure.model import Point
 from bbmeasure.storage.influxdb.influxql import Statement
-from bbmeasure.storage.influxdb.line_protocol import LineError, LineWriter, UnsupportedTextError
+from bbmeasure.storage.influxdb.line_protocol import LineError, LineWriter, SkippedPointError
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError, query_error, response_error
 
 Item = tuple[int, Point]
@@ -148,7 +148,7 @@ class BlockingClient:
     def deliver(self, writer: LineWriter, items: Sequence[Item]) -> list[tuple[Point, str]]:
         """Write points and return those that the server refuses for good, with its reason.
 
-        A text is skipped if the server stores numbers only.  A refused batch is halved and sent again until the points
+        A point that the server does not get is skipped.  A refused batch is halved and sent again until the points
         at fault are known.
         """
         lines, sent, refused = [], [], []
@@ -156,7 +156,7 @@ class BlockingClient:
             try:
                 lines.append(writer.line(item[1]))
                 sent.append(item)
-            except UnsupportedTextError:
+            except SkippedPointError:
                 continue
             except LineError as error:
                 refused.append((item[1], str(error)))

@@ -10,19 +10,26 @@ from bbmeasure.cli.config import ExporterConfig
 from bbmeasure.cli.influxdb_client import BlockingClient, is_database_missing
 from bbmeasure.errors import StorageError
 from bbmeasure.storage.influxdb import influxql
+from bbmeasure.storage.influxdb.influxql import Statement
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
+from bbmeasure.storage.influxdb.statistics_layout import field_type
 
 #: Seconds by which a server's clock may differ.
 MAX_CLOCK_SKEW = 5.0
 
 
-def check_servers(exporters: Iterable[ExporterConfig]) -> list[dict[str, Any]]:
+def check_servers(exporters: Iterable[ExporterConfig], captured: Mapping[str, str]) -> list[dict[str, Any]]:
     """The report of each exporter's server; see :func:`check_server`."""
-    return [check_server(exporter, time.time) for exporter in exporters]
+    return [check_server(exporter, time.time, captured) for exporter in exporters]
 
 
-def check_server(exporter: ExporterConfig, now: Callable[[], float]) -> dict[str, Any]:
-    """The ``checks`` of one server, and as ``problems`` those that keep it from receiving points or answering."""
+def check_server(
+    exporter: ExporterConfig, now: Callable[[], float], captured: Optional[Mapping[str, str]] = None
+) -> dict[str, Any]:
+    """The ``checks`` of one server, and as ``problems`` those that keep it from receiving points or answering.
+
+    ``captured`` are the types of the fields that were captured for the layout of ``buildbot.statistics``.
+    """
     report = _Report(exporter)
     if exporter.server is None:
         report.problem("configuration", exporter.problem or "not readable")
@@ -33,7 +40,9 @@ def check_server(exporter: ExporterConfig, now: Callable[[], float]) -> dict[str
             if not exporter.numbers_only:
                 _check_database(client, report, exporter)
             _check_write(client, report, exporter)
-            if not exporter.numbers_only:
+            if exporter.statistics_layout:
+                _check_field_types(client, report, exporter, captured or {})
+            elif not exporter.numbers_only:
                 _check_read(client, report, exporter)
     finally:
         client.close()
@@ -103,6 +112,30 @@ def _check_database(client: BlockingClient, report: _Report, exporter: ExporterC
         report.ok("retention", f"not reported: {error}")
         return
     _check_retention(report, server.retention_policy, rows)
+
+
+def _check_field_types(
+    client: BlockingClient, report: _Report, exporter: ExporterConfig, captured: Mapping[str, str]
+) -> None:
+    """Check that the fields of the database have the types that values are written with."""
+    try:
+        (found,) = client.execute(Statement("SHOW FIELD KEYS"))
+    except StorageError as error:
+        report.ok("field types", f"not reported: {error}")
+        return
+    chosen = exporter.field_types or {}
+    fields = [(f"{each['name']}.{field}", kind) for each in found for field, kind in each.get("values", ())]
+    for name, kind in fields:
+        written = field_type(chosen, name, captured.get(name, kind))
+        if written != kind:
+            report.problem(
+                "field types",
+                f"{name} is {kind} in the database and would be written as {written}, which it refuses; "
+                f"set fieldTypes={{{name!r}: {kind!r}}}",
+            )
+    integers = [name for name, kind in fields if kind == "integer" and field_type(chosen, name, "float") == "float"]
+    if integers:
+        report.ok("field types", f"integers, which refuse values that are not whole: {', '.join(integers[:20])}")
 
 
 def _may_create(client: BlockingClient) -> bool:

@@ -13,7 +13,7 @@ from twisted.internet import defer, task
 
 from bbmeasure.export.interfaces import Items, RowItems
 from bbmeasure.model import Point
-from bbmeasure.storage.influxdb.line_protocol import SLICE, InvalidPoint, LineWriter, UnsupportedTextError, write_slices
+from bbmeasure.storage.influxdb.line_protocol import SLICE, InvalidPoint, LineWriter, SkippedPointError, write_slices
 from bbmeasure.storage.influxdb.server import ServerError
 
 #: Size of a batch before compression, in bytes, exceeded by at most one slice.
@@ -33,7 +33,7 @@ class Batch:
     """Consecutive items of the outbox, and the request that sends them.
 
     ``invalid`` holds the points that line protocol cannot represent, with the reason, by position; ``skipped`` the
-    positions of texts for a server of numbers.
+    positions of points that the server does not get, such as texts for a server of numbers.
     """
 
     items: Items
@@ -95,7 +95,7 @@ class BatchBuilder:
             taken += SLICE
             size += len(lines)
             for position, point, error in invalid:
-                if isinstance(error, UnsupportedTextError):
+                if isinstance(error, SkippedPointError):
                     batch.skipped.add(position)
                 else:
                     batch.invalid[position] = (point, str(error))

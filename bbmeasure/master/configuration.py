@@ -20,7 +20,7 @@ from buildbot.scripts.base import getConfigFileFromTac
 
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
 from bbmeasure.master.ineffective_settings import ineffective_settings
-from bbmeasure.master.services.base import MeasureInstance
+from bbmeasure.master.services.base import instances_of
 from bbmeasure.master.services.journals import configured_path
 from bbmeasure.master.services.policy import MeasurementPolicy, Policy, read_policy
 from bbmeasure.master.tracking.builder import MeasuredBuilderConfig
@@ -56,7 +56,7 @@ def configured(folder: str) -> Configured:
             config = FileLoader(os.getcwd(), getConfigFileFromTac(os.getcwd(), quiet=True)).loadConfig()
     except ConfigErrors as errors:
         return Configured(database=_absolute(_DATABASE, folder), problems=tuple(map(str, errors.errors)))
-    instances = [service for service in config.services.values() if isinstance(service, MeasureInstance)]
+    instances = list(instances_of(config.services.values()))
     builders = [builder for builder in config.builders if isinstance(builder, MeasuredBuilderConfig)]
     switches, journal = Switches(), configured_path(instances)
     for instance in instances:

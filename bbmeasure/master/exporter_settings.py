@@ -21,6 +21,7 @@ from buildbot.secrets.manager import SecretManager
 from twisted.internet import defer, task
 
 from bbmeasure.capture.plan import split_arguments
+from bbmeasure.master.services.base import instances_of
 from bbmeasure.master.services.exporters import ExporterInstance
 
 #: Seconds that the providers of secrets may take.
@@ -53,7 +54,7 @@ def read(reactor: Any, folder: str) -> Generator[Any, Any, list[dict[str, Any]]]
             manager.services.append(provider)
         properties.master.namedServices["secrets"] = manager
         settings = []
-        for service in config.services.values():
+        for service in instances_of(config.services.values()):
             if isinstance(service, ExporterInstance):
                 rendered = yield _settings(service, properties)
                 settings.append(rendered)

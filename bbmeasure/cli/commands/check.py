@@ -13,6 +13,7 @@ from bbmeasure import times
 from bbmeasure.cli import config, output
 from bbmeasure.cli.sources import UrlSource
 from bbmeasure.records import canonical_series
+from bbmeasure.storage.influxdb.statistics_layout import captured_types
 from bbmeasure.storage.sqlite.journal import JournalReader
 
 #: What to do about refused points.
@@ -80,11 +81,16 @@ def _check_config(master: Path) -> dict[str, Any]:
 
 def _check_servers(master: Path, found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The checks of the server of each exporter."""
-    if not any(instance["class"] in ("InfluxDBInstance", "VictoriaMetricsInstance") for instance in found["instances"]):
+    exporters = ("InfluxDBInstance", "StatisticsExporter", "VictoriaMetricsInstance")
+    if not any(instance["class"] in exporters for instance in found["instances"]):
         return []
     from bbmeasure.cli.server_checks import check_servers  # loads the influxdb client
 
-    return check_servers(config.read_exporters(master))
+    types: Mapping[str, str] = {}
+    if (master / found["journal"]).exists():
+        with JournalReader(master / found["journal"]) as reader:
+            types = captured_types(reader.series())
+    return check_servers(config.read_exporters(master), types)
 
 
 def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:

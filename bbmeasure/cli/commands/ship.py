@@ -17,7 +17,7 @@ from bbmeasure.errors import QueryError, StorageError, StorageUnavailableError
 from bbmeasure.export.metadata import is_valid_series
 from bbmeasure.model import SeriesInfo
 from bbmeasure.storage.influxdb import influxql
-from bbmeasure.storage.influxdb.line_protocol import LineWriter, metadata_line
+from bbmeasure.storage.influxdb.line_protocol import metadata_line
 from bbmeasure.storage.influxdb.results import metadata_key, read_metadata
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.sqlite.journal import Journal
@@ -157,9 +157,8 @@ def _drain(journal: Journal, sink: str, master: Optional[Path]) -> tuple[int, in
     if exporter.server is None:
         raise StorageUnavailableError(f"{exporter.name}: {exporter.problem}")
     client = BlockingClient(exporter.server)
-    writer = LineWriter(tag_build_number=exporter.tag_build_number, numbers_only=exporter.numbers_only)
     try:
-        return _ship_batches(journal, sink, client, writer, create=exporter.create_database)
+        return _ship_batches(journal, exporter, client)
     finally:
         client.close()
 
@@ -174,9 +173,8 @@ def _read_exporter(sink: str, master: Optional[Path], what: str) -> config.Expor
     return exporter
 
 
-def _ship_batches(
-    journal: Journal, sink: str, client: BlockingClient, writer: LineWriter, *, create: bool
-) -> tuple[int, int]:
+def _ship_batches(journal: Journal, exporter: config.ExporterConfig, client: BlockingClient) -> tuple[int, int]:
+    sink, writer, create = exporter.name, exporter.writer(), exporter.create_database
     shipped = refused = 0
     declared: frozenset[SeriesInfo] = frozenset()
     while True:
@@ -187,7 +185,7 @@ def _ship_batches(
             journal.skip_deleted(sink)
             continue
         try:
-            if not writer.numbers_only:
+            if exporter.metadata:
                 _declare(client, items.series - declared)
                 declared |= items.series
             letters = client.deliver(writer, items)

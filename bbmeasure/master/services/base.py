@@ -7,7 +7,7 @@ All their arguments are keyword-only.  Buildbot renders secrets; a class names t
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, Optional
 
@@ -31,6 +31,15 @@ log = Logger()
 
 #: Seconds that a stopping service waits for writes that are under way.
 STOP_TIMEOUT = 1.0
+
+
+def instances_of(services: Iterable[Any]) -> Iterator[MeasureInstance]:
+    """The instances of ``c["services"]``, and those that other services start."""
+    for service in services:
+        if isinstance(service, MeasureInstance):
+            yield service
+        elif hasattr(service, "measure_instances"):
+            yield from service.measure_instances()
 
 
 class MeasureInstance(BuildbotService):

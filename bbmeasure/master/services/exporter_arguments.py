@@ -11,6 +11,7 @@ from bbmeasure import times
 from bbmeasure.capture.plan import check_flag
 from bbmeasure.errors import QueryError
 from bbmeasure.export.interfaces import OutboxLimits
+from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
 
 Arguments = TypeVar("Arguments", bound="ExporterArguments")
@@ -46,8 +47,9 @@ class ExporterArguments:
     outboxMaxBytes: Optional[int] = None
     outboxMaxAge: Union[str, float, None] = None
 
-    #: Whether the server stores numbers only.
+    #: Whether the server stores numbers only, and whether it gets the metadata of series.
     numbers_only: ClassVar[bool] = False
+    metadata: ClassVar[bool] = True
     #: HTTP authentication scheme of the token.
     token_scheme: ClassVar[str] = "Token"  # noqa: S105  (no secret)
 
@@ -81,6 +83,10 @@ class ExporterArguments:
             token_scheme=self.token_scheme,
             hide_username=hide_username,
         )
+
+    def writer(self) -> LineWriter:
+        """Return the serializer of the points."""
+        return LineWriter(tag_build_number=self.tagBuildNumber, numbers_only=self.numbers_only)
 
     def limits(self) -> OutboxLimits:
         """Return the limits of the backlog."""
@@ -126,6 +132,7 @@ class VictoriaMetricsArguments(ExporterArguments):
     database: Optional[str] = None
 
     numbers_only: ClassVar[bool] = True
+    metadata: ClassVar[bool] = False
     token_scheme: ClassVar[str] = "Bearer"  # noqa: S105  (no secret)
     createDatabase: ClassVar[bool] = False
     answers: ClassVar[bool] = False

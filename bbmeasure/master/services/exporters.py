@@ -22,7 +22,6 @@ from bbmeasure.master.services.base import STOP_TIMEOUT, MeasureInstance
 from bbmeasure.master.services.exporter_arguments import InfluxDBArguments, VictoriaMetricsArguments
 from bbmeasure.model import Health
 from bbmeasure.storage.influxdb.client import InfluxClient, tls_policy
-from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.influxdb.store import InfluxStorage
 from bbmeasure.storage.sqlite.store import SQLiteStorage
@@ -105,6 +104,8 @@ class ExporterInstance(MeasureInstance):
             "tag_build_number": arguments.tagBuildNumber,
             "create_database": arguments.createDatabase,
             "answers": arguments.answers,
+            "metadata": arguments.metadata,
+            "field_types": getattr(arguments, "fieldTypes", None),
         }
 
     @defer.inlineCallbacks
@@ -191,13 +192,13 @@ class ExporterInstance(MeasureInstance):
         reactor = self.master.reactor
         client = InfluxClient(reactor, server)
         metadata = None
-        if not arguments.numbers_only:
+        if arguments.metadata:
             metadata = MetadataExporter(client, self.master.name or "", clock=reactor, monotonic=time.monotonic)
         exporter = Exporter(
             journal,
             self.name,
             client,
-            LineWriter(tag_build_number=arguments.tagBuildNumber, numbers_only=arguments.numbers_only),
+            arguments.writer(),
             reactor=reactor,
             metadata=metadata,
             create_database=arguments.createDatabase,

@@ -24,6 +24,7 @@ from bbmeasure.master.tracking.collector import (
 )
 from bbmeasure.master.tracking.judged_build import judge_build
 from bbmeasure.master.tracking.recorded_sources import recorded_branch
+from bbmeasure.model import BuildContext
 from bbmeasure.units import excerpt
 
 
@@ -106,10 +107,10 @@ def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Opt
 
 
 @defer.inlineCallbacks
-def capture_recorded(
-    state: MasterState, build: Mapping[str, Any], builder: str, switches: Switches
-) -> Generator[Any, Any, None]:
-    """Capture a finished build from its row of the Data API: no statistics, and durations in whole seconds."""
+def _recorded_facts(
+    state: MasterState, build: Mapping[str, Any], builder: str
+) -> Generator[Any, Any, tuple[BuildContext, Optional[Mapping[str, Any]], dict[str, Any]]]:
+    """The context of a build from its row of the Data API, the row of its request, and its properties by name."""
     get = state.master.data.get
     worker = yield get(("workers", build["workerid"]))
     request = yield get(("buildrequests", build["buildrequestid"]))
@@ -118,6 +119,24 @@ def capture_recorded(
     branch, machine = yield recorded_branch(state, build["buildid"], request, with_sources)
     worker_name = worker["name"] if worker else ""
     context = recorded_context(builder, worker_name, build["number"], build["buildid"], properties, branch, machine)
+    return context, request, properties
+
+
+@defer.inlineCallbacks
+def recorded_build_context(
+    state: MasterState, build: Mapping[str, Any], builder: str
+) -> Generator[Any, Any, BuildContext]:
+    """The context of a build, which may still run, from its row of the Data API."""
+    context, _, _ = yield _recorded_facts(state, build, builder)
+    return context  # type: ignore[no-any-return]
+
+
+@defer.inlineCallbacks
+def capture_recorded(
+    state: MasterState, build: Mapping[str, Any], builder: str, switches: Switches
+) -> Generator[Any, Any, None]:
+    """Capture a finished build from its row of the Data API: no statistics, and durations in whole seconds."""
+    context, request, properties = yield _recorded_facts(state, build, builder)
     submitted = _seconds(request["submitted_at"]) if request else None
     no_times = Times(state.master.reactor)
     finished = yield read_build(state.master, context, {}, no_times, submitted=submitted, recorded=True)

@@ -69,7 +69,11 @@ class LineError(StorageError, ValueError):
     """A point that line protocol cannot represent."""
 
 
-class UnsupportedTextError(LineError):
+class SkippedPointError(LineError):
+    """A point that a server does not get."""
+
+
+class UnsupportedTextError(SkippedPointError):
     """A text value for a server that stores numbers only."""
 
 
@@ -97,13 +101,18 @@ def quote_string(text: str) -> str:
     return f'"{text.translate(_STRING)}"'
 
 
+def escape_key(key: str) -> str:
+    """Return the key of a tag or field, escaped."""
+    return key.translate(_KEY)
+
+
 def series_key(measurement: str, tags: Mapping[str, str]) -> str:
     """Return measurement and tags, escaped; raises LineError if they are too long.
 
     The names must be clean, see :func:`canonical_series` and :func:`clean_tags`.
     """
     parts = [measurement.translate(_MEASUREMENT)]
-    parts.extend(f"{name.translate(_KEY)}={value.translate(_KEY)}" for name, value in tags.items())
+    parts.extend(f"{escape_key(name)}={escape_key(value)}" for name, value in tags.items())
     joined = ",".join(parts)
     if len(joined.encode("utf-8", "replace")) > MAX_KEY_BYTES:
         raise LineError(f"series {excerpt(measurement)}: expected at most {MAX_KEY_BYTES} bytes of name and tags")

@@ -1,0 +1,1 @@
+"""Interfaces of other software, so that its configurations work with bbmeasure."""
