@@ -93,6 +93,17 @@ def test_every_argument_of_a_service_is_documented(name: str) -> None:
     check("services.rst", name, arguments_of(*filter(None, methods)))
 
 
+@pytest.mark.parametrize("name", ["GitHubMeasurementsComment", "GitLabMeasurementsComment"])
+def test_every_argument_of_a_comment_is_documented(name: str) -> None:
+    """A service that writes comments has the arguments of its class."""
+    check("reporters.rst", name, arguments_of(getattr(bbmeasure, name).arguments_class))
+
+
+def test_every_argument_of_the_report_generator_is_documented() -> None:
+    """The section on the report generator has the arguments of its constructor."""
+    check("reporters.rst", "MeasurementsGenerator", arguments_of(bbmeasure.MeasurementsGenerator.__init__))
+
+
 def test_every_argument_of_the_policy_is_documented() -> None:
     """The section on the policy has its arguments."""
     check("services.rst", "MeasurementPolicy", arguments_of(read_policy))

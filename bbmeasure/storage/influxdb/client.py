@@ -82,7 +82,7 @@ class InfluxClient:
     def _write(self, body: bytes, headers: dict[str, str]) -> Generator[Any, Any, None]:
         response = yield self._request("write", params=self.server.database_parameters(), data=body, headers=headers)
         content: list[bytes] = []
-        yield _read(response, MAX_WRITE_RESPONSE, content.append)
+        yield read_body(response, MAX_WRITE_RESPONSE, content.append)
         if response.code != 204:
             raise self._error(response, content)
 
@@ -110,11 +110,11 @@ class InfluxClient:
             response = yield self._request("query", params=self.server.database_parameters(), data=form)
         if response.code != 200:
             content: list[bytes] = []
-            yield _read(response, MAX_WRITE_RESPONSE, content.append)
+            yield read_body(response, MAX_WRITE_RESPONSE, content.append)
             error = self._error(response, content)
             raise query_error(self.server, error.message) if error.kind is ErrorKind.REFUSED else error
         parser = _ResponseParser(self.server, handle, statement.text.count(";") + 1)
-        yield _read(response, MAX_QUERY_RESPONSE, parser.feed)
+        yield read_body(response, MAX_QUERY_RESPONSE, parser.feed)
         parser.finish()
         return parser.series
 
@@ -247,7 +247,7 @@ class _ResponseParser:
             collected.append(series)
 
 
-def _read(response: Any, max_bytes: int, handle: Callable[[bytes], None]) -> defer.Deferred[None]:
+def read_body(response: Any, max_bytes: int, handle: Callable[[bytes], None]) -> defer.Deferred[None]:
     """Pass the body of a response to ``handle``; cancelling the Deferred closes the connection."""
     reader = _BodyReader(max_bytes, handle)
     response.deliverBody(reader)

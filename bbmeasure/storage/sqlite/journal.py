@@ -144,6 +144,7 @@ class JournalReader:
     overview = _query(overview_rows.overview)
     last = _query(queries.last)
     records = _query(queries.records)
+    builds_of_proposal = _query(queries.builds_of_proposal)
     summarize = _query(queries.summarize)
     points = _query(queries.points)
     buckets = _query(queries.buckets)

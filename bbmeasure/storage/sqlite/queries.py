@@ -150,6 +150,15 @@ def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
     return [point for _, _, point in sorted(found, key=lambda row: row[:2])]
 
 
+def builds_of_proposal(connection: sqlite3.Connection, proposal: str, limit: int) -> list[int]:
+    """The ids of the newest builds of a proposal, newest first."""
+    rows = connection.execute(
+        "SELECT DISTINCT id / ? AS build FROM builds WHERE proposal = ? AND proposal != '' ORDER BY build DESC LIMIT ?",
+        (VARIANTS, proposal, limit),
+    )
+    return [int(buildid) for (buildid,) in rows]
+
+
 def recall(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, float]:
     """The last ``state`` written under each of ``keys`` that has one."""
     values = {}

@@ -268,6 +268,10 @@ class SQLiteStorage:
         self._writer.start()
         return self._build_readers.run(JournalReader.records, buildid)
 
+    def builds_of_proposal(self, proposal: str, limit: int) -> defer.Deferred[list[int]]:
+        """The ids of the newest builds of a proposal, newest first."""
+        return self._read_internal(JournalReader.builds_of_proposal, proposal, limit)
+
     def summarize(self, query: Query, statistics: Sequence[Statistic]) -> defer.Deferred[dict[str, Optional[Value]]]:
         """The statistics by name; None for those that no point defines."""
         return self._read(JournalReader.summarize, query, statistics)

@@ -1,0 +1,1 @@
+"""Reporters: verdicts in the messages of Buildbot's reporters, and as comments on proposals."""
