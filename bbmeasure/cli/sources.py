@@ -85,8 +85,7 @@ class JournalSource:
             selection = select_nothing(query, self._reader.lines(every_line(query)))
         found = make_groups(query, lines, named, read_statistics(names, selection.info.kind)) if lines else []
         if "worker" in named:
-            workers = [(group, self._reader.workers(group.request.query)) for group in found]
-            found = [part for group, of_group in workers for part in of_workers(group, of_group, named)]
+            found = of_workers(found, [self._reader.workers(group.request.query) for group in found], named)
         answers = [
             group.answer(self._reader.summarize(group.request.query, group.request.statistics)) for group in found
         ]

@@ -60,8 +60,7 @@ def make_groups(
     members: dict[tuple[Optional[str], ...], list[LineInfo]] = {}
     for line in lines:
         members.setdefault(tuple(_value(line, name) for name in by if name != "worker"), []).append(line)
-    if len(members) > MAX_GROUPS:
-        raise QueryError(f"by {','.join(by)}: {len(members)} groups, expected at most {MAX_GROUPS}; filter by one")
+    _check_number(by, len(members))
     names = [name for name in by if name != "worker"]
     groups = []
     for key in sorted(members, key=lambda values: [(value is not None, value or "") for value in values]):
@@ -74,14 +73,16 @@ def make_groups(
     return groups
 
 
-def of_workers(group: Group, workers: Sequence[str], by: Sequence[str]) -> list[Group]:
-    """A group divided by the workers of its points, "" for points without one."""
-    groups = []
-    for worker in sorted(workers):
-        values = {**group.values, "worker": worker or None}
-        request = replace(group.request, query=replace(group.request.query, worker=worker))
-        groups.append(Group({name: values[name] for name in by}, request))
-    return groups
+def of_workers(groups: Sequence[Group], workers: Sequence[Sequence[str]], by: Sequence[str]) -> list[Group]:
+    """The groups divided by the workers of their points, "" for points without one; QueryError for too many."""
+    divided = []
+    for group, of_group in zip(groups, workers):
+        for worker in of_group:
+            values = {**group.values, "worker": worker or None}
+            request = replace(group.request, query=replace(group.request.query, worker=worker))
+            divided.append(Group({name: values[name] for name in by}, request))
+    _check_number(by, len(divided))
+    return divided
 
 
 def groups_answer(selection: Selection, by: Sequence[str], groups: Sequence[Json]) -> Json:
@@ -98,6 +99,11 @@ def groups_answer(selection: Selection, by: Sequence[str], groups: Sequence[Json
         "branches": list(selection.branches),
         "groups": found,
     }
+
+
+def _check_number(by: Sequence[str], number: int) -> None:
+    if number > MAX_GROUPS:
+        raise QueryError(f"by {','.join(by)}: {number} groups, expected at most {MAX_GROUPS}; filter by one")
 
 
 def _check_names(by: Sequence[str], lines: Sequence[LineInfo]) -> None:

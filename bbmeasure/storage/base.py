@@ -56,6 +56,13 @@ class Storage(Protocol):
         """The lines that the matching points are of, ordered by builder, tags, branch and machine class."""
         ...
 
+    def workers(self, query: Query) -> Deferred[list[str]]:
+        """The workers of the matching points, sorted, ``""`` for points without one.
+
+        It may contain workers whose points match except for the range of time.
+        """
+        ...
+
     def last(self, query: Query, before: Optional[int] = None) -> Deferred[Optional[Point]]:
         """The newest point; with ``before``, the newest of another build with a smaller buildid."""
         ...

@@ -15,7 +15,7 @@ from twisted.internet import defer
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.statistics import Moments, Statistic, Value
+from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.memory_streams import Stream, StreamKey
 from bbmeasure.storage.overviews import make_overview
@@ -29,6 +29,7 @@ from bbmeasure.storage.validation import (
     compute,
     declaring_builder,
     group_series,
+    make_buckets,
     one_meaning,
     reconcile,
     state_series,
@@ -208,6 +209,10 @@ class MemoryStorage:
             held.setdefault(line, []).extend(self._points_of(stream, query))
         return ((self._line(points), points) for _, points in sorted(held.items()) if points)
 
+    def workers(self, query: Query) -> defer.Deferred[list[str]]:
+        """The workers of the matching points, see :meth:`~bbmeasure.storage.base.Storage.workers`."""
+        return defer.succeed(sorted({stream.key.worker for stream in self._matching_streams(query)}))
+
     def overview(self, query: OverviewQuery) -> defer.Deferred[Overview]:
         """One page of the lines, see :meth:`~bbmeasure.storage.base.CaptureStorage.overview`."""
         return defer.succeed(make_overview(chain.from_iterable(map(self._lines, map(Query, self._by_series))), query))
@@ -342,10 +347,7 @@ class MemoryStorage:
             return []
         first = points[0].time if query.since is None else query.since
         end = points[-1].time + 1 if query.until is None else query.until
-        times = [point.time for point in points]
-        edges = bucket_edges(first, end, count)
-        marks = [bisect_left(times, edge) for edge in edges]
-        return [_bucket(edges[at], points[marks[at] : marks[at + 1]]) for at in range(count)]
+        return make_buckets(bucket_edges(first, end, count), points)
 
     def forget(self, series: str) -> defer.Deferred[int]:
         """Remove a series with its points, declaration and state; fires with the number of points."""
@@ -377,10 +379,3 @@ def _result(function: Callable[[], Result]) -> defer.Deferred[Result]:
         return defer.succeed(function())
     except MeasureError:
         return defer.fail()
-
-
-def _bucket(time: int, points: Sequence[Point]) -> Bucket:
-    moments = Moments.of(point.value for point in points if not isinstance(point.value, str))
-    if not moments.count:
-        return Bucket(time, len(points), None, None, None)
-    return Bucket(time, len(points), moments.mean, moments.minimum, moments.maximum)

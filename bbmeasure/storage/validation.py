@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional, cast
 
 from bbmeasure.errors import QueryError, SeriesConflictError, StorageError
-from bbmeasure.model import MOST_BUCKETS, MOST_POINTS, Point, SeriesInfo
+from bbmeasure.model import MOST_BUCKETS, MOST_POINTS, Bucket, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.statistics import Statistic, Value
+from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.units import excerpt
 
 #: The bound of times, nanoseconds: 64-bit integers with room for arithmetic.
@@ -115,6 +116,20 @@ def _check_range(name: str, number: int, maximum: int) -> int:
 def bucket_edges(first: int, end: int, count: int) -> Sequence[int]:
     """``count + 1`` times, in nanoseconds, that divide [first, end) into intervals of equal length."""
     return [first + (end - first) * index // count for index in range(count + 1)]
+
+
+def make_buckets(edges: Sequence[int], points: Sequence[Point]) -> list[Bucket]:
+    """The buckets between ``edges`` of points ordered by time."""
+    times = [point.time for point in points]
+    marks = [bisect_left(times, edge) for edge in edges]
+    return [_bucket(edge, points[marks[at] : marks[at + 1]]) for at, edge in enumerate(edges[:-1])]
+
+
+def _bucket(time: int, points: Sequence[Point]) -> Bucket:
+    moments = Moments.of(point.value for point in points if not isinstance(point.value, str))
+    if not moments.count:
+        return Bucket(time, len(points), None, None, None)
+    return Bucket(time, len(points), moments.mean, moments.minimum, moments.maximum)
 
 
 def declaring_builder(info: SeriesInfo) -> str:

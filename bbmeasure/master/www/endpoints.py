@@ -16,7 +16,7 @@ from twisted.internet import defer
 
 from bbmeasure import times
 from bbmeasure.capture.state import MasterState
-from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
+from bbmeasure.errors import MeasureError, UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import Viewer
@@ -26,7 +26,7 @@ from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode
 from bbmeasure.model import LineInfo, Overview, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.getters import select_storage
-from bbmeasure.reports.groups import Group, groups_answer, make_groups, read_by
+from bbmeasure.reports.groups import Group, groups_answer, make_groups, of_workers, read_by
 from bbmeasure.reports.overview import row_answer
 from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
@@ -152,11 +152,12 @@ class Endpoints:
         by: tuple[str, ...],
         statistics: tuple[Statistic, ...],
     ) -> Generator[Any, Any, dict[str, Any]]:
-        """The statistics for each combination of builder, branch, machine class and tags."""
-        if "worker" in by:
-            raise QueryError("by 'worker': expected builder, branch, machine or tags; worker= selects one")
+        """The statistics for each combination of builder, branch, machine class, worker and tags."""
         lines: list[LineInfo] = yield storage.lines(without_range(query))
         groups = make_groups(query, lines, by, statistics) if lines else []
+        if "worker" in by:
+            workers = yield _map_parallel(lambda group: storage.workers(group.request.query), groups)
+            groups = of_workers(groups, workers, by)
 
         def summarize(group: Group) -> defer.Deferred[dict[str, Any]]:
             values = storage.summarize(group.request.query, group.request.statistics)

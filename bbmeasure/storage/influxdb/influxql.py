@@ -222,6 +222,13 @@ def extent(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str
     return Statement("; ".join(ends), bound.params)
 
 
+def workers(query: Query, *, policy: Optional[str] = None, tag_keys: Iterable[str] = ()) -> Statement:
+    """Select the counts of numbers and texts by worker."""
+    bound = _Parameters()
+    what, rest = 'count("value"::field), count("text"::field)', ' GROUP BY "worker"'
+    return Statement(_select(what, source(query.series, policy), _where(query, bound, tag_keys), rest), bound.params)
+
+
 def buckets(
     query: Query,
     first: int,

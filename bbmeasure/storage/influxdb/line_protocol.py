@@ -14,7 +14,7 @@ rules were measured with influxd 1.6.7:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from math import isfinite
 from typing import NamedTuple, Optional
@@ -22,7 +22,7 @@ from typing import NamedTuple, Optional
 from bbmeasure.errors import StorageError
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import canonical_series, canonical_tag, reserved_tag_error
-from bbmeasure.storage.validation import declaring_builder
+from bbmeasure.storage.validation import check_point, check_stream, declaring_builder
 from bbmeasure.units import excerpt
 
 #: Measurements of the series' metadata and of running totals.
@@ -277,3 +277,22 @@ def write_slices(writer: LineWriter, points: Iterable[Point]) -> Iterator[tuple[
             return
         lines.append("")
         yield "\n".join(lines).encode("utf-8", "replace"), invalid
+
+
+def request_bodies(
+    writer: LineWriter, points: Sequence[Point], totals: Mapping[str, float], now: int, most: int
+) -> list[bytes]:
+    """Return the lines of points, ``most`` a body, and those of running totals; StorageError for an invalid point."""
+    for point in points:
+        check_point(point)
+        check_stream(point)
+    bodies = []
+    for at in range(0, len(points), most):
+        slices = []
+        for lines, invalid in write_slices(writer, points[at : at + most]):
+            for _, point, error in invalid:
+                raise StorageError(f"a point of {point.series!r}: {error}")
+            slices.append(lines)
+        bodies.append(b"".join(slices))
+    state = "".join(state_line(key, value, now) for key, value in totals.items())
+    return [*bodies, state.encode("utf-8", "replace")] if state else bodies

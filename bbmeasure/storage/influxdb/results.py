@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
@@ -293,17 +292,9 @@ def _identity(tags: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in tags.items() if value and key not in ("build", PROPOSED))
 
 
-def buckets_of_points(edges: Sequence[int], points: Sequence[Point]) -> list[Bucket]:
-    """Return the buckets between ``edges`` for points sorted by time."""
-    times = [point.time for point in points]
-    marks = [bisect_left(times, edge) for edge in edges]
-    buckets = []
-    for at, edge in enumerate(edges[:-1]):
-        inside = points[marks[at] : marks[at + 1]]
-        moments = Moments.of(point.value for point in inside if not isinstance(point.value, str))
-        aggregates = (moments.mean, moments.minimum, moments.maximum) if moments.count else (None, None, None)
-        buckets.append(Bucket(edge, len(inside), *aggregates))
-    return buckets
+def read_workers(result: Result) -> list[str]:
+    """Return the workers of the counts of :func:`influxql.workers`, "" for points without one."""
+    return sorted(series["tags"]["worker"] for series in result if total_count([series]))
 
 
 def buckets_of_rows(edges: Sequence[int], width: int, rows: Sequence[Sequence[Any]]) -> list[Bucket]:

@@ -29,12 +29,10 @@ from bbmeasure.storage.influxdb.line_protocol import (
     LineWriter,
     measurement,
     metadata_line,
-    state_line,
-    write_slices,
+    request_bodies,
 )
 from bbmeasure.storage.influxdb.results import (
     Lines,
-    buckets_of_points,
     buckets_of_rows,
     known_builders,
     metadata_key,
@@ -45,6 +43,7 @@ from bbmeasure.storage.influxdb.results import (
     read_series,
     read_statistics,
     read_twins,
+    read_workers,
     total_count,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS, ErrorKind, Server, ServerError
@@ -52,9 +51,8 @@ from bbmeasure.storage.validation import (
     bucket_edges,
     check_buckets,
     check_limit,
-    check_point,
-    check_stream,
     check_text_statistics,
+    make_buckets,
     one_meaning,
     reconcile,
     state_series,
@@ -201,7 +199,7 @@ class InfluxStorage:
         for a build of a proposal, or now is, is deleted under its former tags.
         """
         try:
-            bodies = self._bodies(points, state or {})
+            bodies = request_bodies(self._writer, points, state or {}, self._now(), BATCH)
         except StorageError:
             return defer.fail()
         return self._send(bodies, points)
@@ -219,24 +217,6 @@ class InfluxStorage:
             rows = read_twins(chunks, moved)
             for at in range(0, len(rows), DELETIONS):
                 yield self._query(influxql.delete(series, rows[at : at + DELETIONS]))
-
-    def _bodies(self, points: Sequence[Point], state: Mapping[str, float]) -> list[bytes]:
-        for point in points:
-            check_point(point)
-            check_stream(point)
-        bodies = []
-        for at in range(0, len(points), BATCH):
-            slices = []
-            for lines, invalid in write_slices(self._writer, points[at : at + BATCH]):
-                for _, point, error in invalid:
-                    raise StorageError(f"a point of {point.series!r}: {error}")
-                slices.append(lines)
-            bodies.append(b"".join(slices))
-        now = self._now()
-        totals = "".join(state_line(key, value, now) for key, value in state.items())
-        if totals:
-            bodies.append(totals.encode("utf-8", "replace"))
-        return bodies
 
     @_checks_response
     @defer.inlineCallbacks
@@ -331,6 +311,14 @@ class InfluxStorage:
 
     @_checks_response
     @defer.inlineCallbacks
+    def workers(self, query: Query) -> Generator[Any, Any, list[str]]:
+        """Return the workers of the matching points, "" for points without one."""
+        query, scope, _ = yield self._one_meaning(query)
+        (counts,) = yield self._query(influxql.workers(query, **scope))
+        return read_workers(counts)
+
+    @_checks_response
+    @defer.inlineCallbacks
     def records(self, buildid: int) -> Generator[Any, Any, list[Point]]:
         """Return all points of a build, sorted by time.  The server scans all its points."""
         names: dict[str, str] = {}
@@ -385,7 +373,7 @@ class InfluxStorage:
         edges = bucket_edges(first, end, count)
         if points <= self._exact_bucket_points:
             found = yield self._newest(query, points, scope)
-            return buckets_of_points(edges, found)
+            return make_buckets(edges, found)
         width = max(1, (end - first) // count)
         (result,) = yield self._query(influxql.buckets(query, first, end, width, **scope))
         return buckets_of_rows(edges, width, result[0]["values"])

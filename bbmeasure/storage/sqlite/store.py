@@ -242,6 +242,10 @@ class SQLiteStorage:
         """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""
         return self._read(JournalReader.lines, query)
 
+    def workers(self, query: Query) -> defer.Deferred[list[str]]:
+        """The workers of the matching points, see :meth:`~bbmeasure.storage.base.Storage.workers`."""
+        return self._read(JournalReader.workers, query)
+
     def held_lines(self, builder: str) -> defer.Deferred[list[HeldLine]]:
         """Series and tags of a builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.held_lines`."""
         return self._read_internal(JournalReader.held_lines, builder)

@@ -184,6 +184,7 @@ def test_a_server_answers_like_the_journal(admin, guest, influxd):
     for path, arguments in (
         ("statistics", {"series": "size", "builder": "open"}),
         ("statistics", {"series": "shared", "statistics": "sum,count,last"}),
+        ("statistics", {"series": "shared", "by": "builder,worker", "statistics": "sum"}),
         ("points", {"series": "many", "limit": 12_000}),
         ("points", {"series": "shared", "tag.n": "1"}),
         ("points", {"series": "shared", "buckets": 3}),

@@ -83,6 +83,19 @@ class SeriesContract:
         assert [line.proposed for line in (yield storage.lines(Query("size")))] == [False] * 5
 
     @inlineCallbacks
+    def test_workers(self, storage: Any) -> Any:
+        """The workers of the matching points are sorted; points outside builds have none."""
+        builds = [in_build(1, worker="bot2"), in_build(2), in_build(3, worker="bot2"), None]
+        builds += [in_build(4, worker="bot3", proposal="refs/pull/1"), in_build(5, builder="second", worker="bot4")]
+        yield storage.write([Point("size", at(second), 1.0, {}, build) for second, build in enumerate(builds)])
+        yield storage.write([Point("text", at(1), "x", {}, in_build(1, worker="bot5"))])
+        assert (yield storage.workers(Query("size"))) == ["", "bot1", "bot2", "bot4"]
+        assert (yield storage.workers(Query("size", builder="first", proposal="*"))) == ["bot1", "bot2", "bot3"]
+        assert (yield storage.workers(Query("size", worker="bot2"))) == ["bot2"]
+        assert (yield storage.workers(Query("text"))) == ["bot5"]
+        assert (yield storage.workers(Query("unknown"))) == []
+
+    @inlineCallbacks
     def test_the_first_declaration_of_a_series_decides(self, storage: Any) -> Any:
         """``declare`` returns the declaration in effect; another unit or kind fails with a SeriesConflictError."""
         info = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER)

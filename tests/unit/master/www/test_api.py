@@ -195,7 +195,8 @@ def test_statistics_by_builder_and_tag(resource, store, master, monkeypatch):
     assert groups("opt", builder="a") == (3, of_a)
     assert groups("builder,opt") == (4, [*((["a", *opt], *rest) for opt, *rest in of_a), of_b])
     assert groups("branch", until=0) == (0, [])
-    for by, words in (("worker", "worker= selects one"), ("colour", "no point has such a tag"), ("opt,,", "each once")):
+    assert groups("worker,opt", builder="a") == (3, [(["w", *opt], *rest) for opt, *rest in of_a])
+    for by, words in (("colour", "no point has such a tag"), ("opt,,", "each once")):
         request = get(resource, "statistics", series="mixed", by=by)
         assert (request.responseCode, words in request.json["message"]) == (400, True)
     master.www.deny(2)
