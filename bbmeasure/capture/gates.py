@@ -15,6 +15,8 @@ from bbmeasure.capture.identity import Value
 from bbmeasure.errors import QueryError, UnitError
 from bbmeasure.records import Direction, Kind, canonical_series, check_number
 
+#: Series whose values are known only after a build.
+AFTER_BUILD = ("build_duration", "queue_duration", "lock_duration")
 #: The most builds whose gates are kept.
 MOST_BUILDS = 1_000
 #: The most repetitions of ``rerun``.
@@ -61,6 +63,11 @@ def _fraction(name: str, value: Union[float, str, None]) -> Optional[float]:
     if not valid or number < 0:
         raise QueryError(f"{name} {value!r}: {expected}")
     return number
+
+
+def _percent(fraction: Optional[float]) -> Union[float, str, None]:
+    """A fraction as an argument, which is a percentage from 1 on."""
+    return fraction if fraction is None or fraction < 1 else f"{fraction * 100!r} %"
 
 
 def _limit(name: str, value: Union[float, str, None]) -> Optional[Limit]:
@@ -151,6 +158,26 @@ class Gate:
         if upper.unit == lower.unit and lower.value > upper.value:
             raise QueryError(f"lowerLimit {lower.text}: expected at most limit {upper.text}")
 
+    @property
+    def has_rule(self) -> bool:
+        """Whether a value can break a rule of the gate, which makes it worse in any direction."""
+        bounds = (self.limit, self.lower_limit, self.maximum_increase, self.maximum_decrease)
+        return any(bound is not None for bound in bounds)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments that make an equal gate, as data that JSON can hold."""
+        limits = {name: limit.text if limit.unit else limit.value for name, limit in self._limits().items()}
+        return {
+            "minimumChange": _percent(self.minimum_change),
+            "limit": limits.get("limit"),
+            "lowerLimit": limits.get("lower_limit"),
+            "maximumIncrease": _percent(self.maximum_increase),
+            "maximumDecrease": _percent(self.maximum_decrease),
+            "history": self.history,
+            "level": str(self.level),
+            "rerun": self.rerun,
+        }
+
     def in_unit(self, unit: Optional[str]) -> Gate:
         """The gate with its plain numbers in ``unit``, that of a step or track call; the same gate for None."""
         changes = {
@@ -174,7 +201,7 @@ class Gate:
         shown = {"limit": "limit", "lower_limit": "lowerLimit"}
         of = "a text" if kind is Kind.TEXT else f"a {kind.value}" + (f" in {unit}" if unit not in ("", "1") else "")
         return [
-            f"{shown[name]} {limit.text}: expected a limit for {of}"
+            f"{shown[name]} {limit.text}: not applied to {of}"
             for name, limit in self._limits().items()
             if limit.misfit(kind, unit)
         ]
@@ -257,6 +284,11 @@ class Gates:
         if found is not None:
             return found
         return next((gate for pattern, gate in self.patterns if fnmatchcase(series, pattern)), DEFAULT)
+
+
+def acts_after_build(series: str) -> bool:
+    """Whether the values of a series are known only after a build, or belong to none, so that no level can act."""
+    return series in AFTER_BUILD or series.startswith("master.")
 
 
 class BuildGates:

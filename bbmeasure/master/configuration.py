@@ -19,6 +19,7 @@ from buildbot.config.master import FileLoader
 from buildbot.scripts.base import getConfigFileFromTac
 
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
+from bbmeasure.master.gate_settings import GivenGate, given_gates, ineffective_gates, measuring_steps
 from bbmeasure.master.ineffective_settings import ineffective_settings
 from bbmeasure.master.services.base import instances_of
 from bbmeasure.master.services.journals import configured_path
@@ -45,6 +46,8 @@ class Configured:
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     page: bool = False
     policy: Policy = Policy()
+    gates: tuple[GivenGate, ...] = ()
+    steps: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -63,6 +66,7 @@ def configured(folder: str) -> Configured:
         _, tracked = split_arguments(instance._config_kwargs)
         switches |= read_switches(**tracked)
     url, connect_args = _database_of(config)
+    policy = _policy_of(instances)
     return Configured(
         tuple(
             {"name": str(instance.name), "class": type(instance).__name__}
@@ -75,8 +79,10 @@ def configured(folder: str) -> Configured:
         _absolute(url, folder) if isinstance(url, str) else None,
         connect_args,
         "bbmeasure" in config.www.get("plugins", {}),
-        _policy_of(instances),
-        warnings=tuple(ineffective_settings(config)),
+        policy,
+        tuple(given_gates(config.builders, policy.gates)),
+        tuple(measuring_steps(config.builders)),
+        warnings=(*ineffective_settings(config), *ineffective_gates(config.builders, switches, policy.gates)),
     )
 
 
@@ -119,6 +125,8 @@ def read(folder: str) -> dict[str, Any]:
         "instances": list(configuration.instances),
         "builders": list(configuration.plans),
         "tracked": [track for name, plan in configuration.plans.items() for track in _tracked(name, plan)],
+        "steps": list(configuration.steps),
+        "gates": [gate.to_dict() for gate in configuration.gates],
         "journal": configuration.journal,
         "page": configuration.page,
         "problems": list(configuration.problems),

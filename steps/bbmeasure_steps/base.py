@@ -94,6 +94,12 @@ class MeasuringStep(ShellMixin, BuildStep):
         unit: Optional[str] = self._fixed_overrides["unit"]
         return unit
 
+    @property
+    def given_gate(self) -> Optional[Gate]:
+        """The gate in the step's arguments, with its plain numbers in the step's unit."""
+        gate: Optional[Gate] = self._fixed_overrides["gate"]
+        return None if gate is None else gate.in_unit(self.given_unit)
+
     # ---- hooks for subclasses ------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Sequence[Record]:

@@ -35,6 +35,8 @@ class CheckMeasurements(BuildStep):
     where a worse value has a gate of level ``warn`` or ``fail``.  It alone does that for tracked values.
     """
 
+    #: Marks the step that judges tracked values, for ``bbmeasure check``.
+    bbmeasure_judges = True
     name = "measurements"
     warnOnWarnings = True
 

@@ -133,7 +133,7 @@ class TestTexts(GateCase):
         """The log names a limit that the values cannot be compared with; it is counted."""
         self.judged_by(m=EQUAL)
         yield self.run_measuring("100", gate=Gate(limit="10 MiB", level="fail"), state="m: 100")
-        assert "m: gate: limit 10 MiB: expected a limit for a number" in self.log()
+        assert "m: gate: limit 10 MiB: not applied to a number" in self.log()
         assert state_of(self.master).pipeline.counters["gate_misfit"] == 1
 
 

@@ -97,6 +97,7 @@ class TestLevels(LevelCase):
         assert (yield self.builds((1.2, 1.21, 1.19, 1.2, 1.22))) == [FAILURE]
         (point,) = (yield self.points("m"))[-1:]
         assert (point.value, point.samples) == (1.2, 5)
+        assert self.judge.store is not None
         alerts = yield self.judge.store.alerts(_all())
         assert [(alert.line.series, alert.build, alert.state) for alert in alerts] == [("m", 13, "open")]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bbmeasure import times
 from bbmeasure.cli import config, output
+from bbmeasure.cli.gate_checks import gate_problems
 from bbmeasure.cli.sources import UrlSource
 from bbmeasure.records import canonical_series
 from bbmeasure.storage.influxdb.statistics_layout import captured_types
@@ -104,10 +105,12 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     path = master / found["journal"]
     if not found["instances"]:
         return {"path": None, "series": 0, "problems": []}
+    configured = {*found["steps"], *(track["series"] for track in found["tracked"] if track["known"])}
     if not path.exists():
-        return {"path": str(path), "series": 0, "problems": []}
+        return {"path": str(path), "series": 0, "problems": list(gate_problems(found["gates"], (), configured))}
     with JournalReader(path) as reader:
-        known = {info.name: info for info in reader.series()}
+        series = reader.series()
+        known = {info.name: info for info in series}
         names = {instance["name"] for instance in found["instances"]}
         problems = [*_abandoned_sinks(reader, names), *_refusing_sinks(reader, names, time.time())]
     builders = {builder for info in known.values() for builder in info.builders}
@@ -118,6 +121,7 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(
                 f"builder {track['builder']}: {track['what']} {track['subject']!r} has no value yet; misspelt?"
             )
+    problems += gate_problems(found["gates"], series, configured)
     return {"path": str(path), "series": len(known), "problems": problems}
 
 

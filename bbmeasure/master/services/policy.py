@@ -9,14 +9,11 @@ from buildbot.config.errors import error as config_error
 from twisted.internet import defer
 
 from bbmeasure.capture.branches import BranchPolicy
-from bbmeasure.capture.gates import Gate, Level, Patterns, read_patterns
+from bbmeasure.capture.gates import AFTER_BUILD, Gate, Level, Patterns, read_patterns
 from bbmeasure.capture.plan import check_names
 from bbmeasure.errors import MeasureError, QueryError, RecordError
 from bbmeasure.master.services.base import MeasureInstance
 from bbmeasure.records import check_text
-
-#: Series whose values are known only after a build.
-AFTER_BUILD = ("build_duration", "queue_duration", "lock_duration")
 
 
 class MeasurementPolicy(MeasureInstance):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -140,23 +140,29 @@ class MeasuredBuilderConfig(BuilderConfig):
 
         None where the name of a step is rendered in the build, so that it cannot be checked.
         """
-        steps: dict[str, Any] = {}
-        has_rendered_names = False
-        for step_factory in self._given_factory.steps if self.factory is not None else ():
-            step = step_factory.buildStep() if hasattr(step_factory, "buildStep") else step_factory
-            if IRenderable.providedBy(step.name):
-                has_rendered_names = True
-                continue
-            unique, count = step.name, 0
-            while unique in steps:
-                count += 1
-                unique = f"{step.name}_{count}"
-            steps[unique] = step
+        found = list(named_steps(self._given_factory if self.factory is not None else None))
+        steps = {unique: step for unique, step in found if unique is not None}
         if isinstance(name, str) and name in steps:
             return steps[name]
-        if has_rendered_names:
+        if len(steps) < len(found):
             return None
         raise NameError(f"builder {self.name!r} has no step {name!r}: expected one of {', '.join(sorted(steps))}")
+
+
+def named_steps(factory: Any) -> Iterator[tuple[Optional[str], Any]]:
+    """The steps of a factory with the names that they have in a build; None for a name that is rendered there."""
+    seen: set[str] = set()
+    for step_factory in factory.steps if factory is not None else ():
+        step = step_factory.buildStep() if hasattr(step_factory, "buildStep") else step_factory
+        if IRenderable.providedBy(step.name):
+            yield None, step
+            continue
+        unique, count = step.name, 0
+        while unique in seen:
+            count += 1
+            unique = f"{step.name}_{count}"
+        seen.add(unique)
+        yield unique, step
 
 
 def _check_subjects(call: str, subjects: tuple[str, ...]) -> None:

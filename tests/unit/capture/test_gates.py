@@ -107,10 +107,10 @@ def test_unit_of_a_limit(limit: Any, kind: Kind, unit: str, fits: bool) -> None:
 def test_misfit_message() -> None:
     """The message names the limit and what the series holds."""
     assert Gate(limit="10 MiB", lowerLimit="1 KiB").misfits(Kind.DURATION, "s") == [
-        "limit 10 MiB: expected a limit for a duration in s",
-        "lowerLimit 1 KiB: expected a limit for a duration in s",
+        "limit 10 MiB: not applied to a duration in s",
+        "lowerLimit 1 KiB: not applied to a duration in s",
     ]
-    assert Gate(limit=1).misfits(Kind.TEXT, "1") == ["limit 1: expected a limit for a text"]
+    assert Gate(limit=1).misfits(Kind.TEXT, "1") == ["limit 1: not applied to a text"]
 
 
 def test_plain_numbers_in_the_unit_of_the_step() -> None:

@@ -164,3 +164,27 @@ print("a master.cfg that prints")
             "sink vm: its server refused 2 points within a week, the last one of wheel_size: partial write: field type"
         )
         assert problems[0].endswith("bbmeasure ship --master DIR --sink vm --from TIME")
+
+    def test_gates(self, tmp_path: Path, run: Run) -> None:
+        """Gates that match nothing, do not fit or act on nothing are problems, and so is a missing baseline builder."""
+        config = self.CONFIG.replace(
+            'b = util.MeasuredBuilderConfig(name="first", workernames=["w"], factory=f)',
+            'f.addStep(steps.SizeOf(name="archive", path="a", gate=util.Gate(limit="5 s", level="fail")))\n'
+            "b = util.MeasuredBuilderConfig(name='first', workernames=['w'], factory=f, baselineBuilder='nightly')",
+        ).replace('series="{builder}.{step}.time")', 'gate=util.Gate(level="warn"))')
+        gates = "{'weel*': util.Gate(), 'warnings-*': util.Gate(limit=1, level='fail')}"
+        config = config.replace("util.SQLite", f"util.MeasurementPolicy(gates={gates}), util.SQLite")
+        self.write(tmp_path, config)
+        with Journal(tmp_path / "other.sqlite") as journal:
+            journal.write([point(1, 3.0, name) for name in ("wheel_size", "warnings-count", "warnings-cuont")])
+        add = "add steps.CheckMeasurements() as the last step"
+        assert run("check", "--master", tmp_path, "--json").json["problems"] == [
+            "builder first: baselineBuilder 'nightly': no builder has that name",
+            f"builder first: trackStepTimes('compile'): level 'warn' acts on no step; {add}",
+            f"builder first: gates['warnings-*']: level 'fail' acts on no step for warnings-count; {add}",
+            "builder first: step 'archive': limit 5 s: not applied to a size in bytes: archive",
+            "MeasurementPolicy: gates['weel*']: no series has such a name; misspelt?",
+        ]
+        config = config.replace("5 s", "5 MiB").replace("'nightly'", "'first'").replace("weel*", "wheel*")
+        self.write(tmp_path, config.replace("b = util.Meas", "f.addStep(steps.CheckMeasurements())\nb = util.Meas"))
+        assert run("check", "--master", tmp_path, "--json").json["problems"] == []
