@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, run_command
+from tests.e2e.masters import BASE_CONFIG, points_of, run_command
 from tests.servers import Influxd, wait_until
 
 CONFIG = r"""
@@ -155,6 +156,50 @@ def test_moved_beside_and_back(site: Site, influxd: Influxd) -> None:
     site.reconfig()
     build(site, influxd, "old")
     assert shape(influxd, "old") == before
+
+
+def test_the_history_is_imported(site: Site, influxd: Influxd, tmp_path: Path) -> None:
+    """The points of ``buildbot.statistics`` come into a journal at their times, by a map of names, once."""
+    journal = tmp_path / "history.sqlite"
+    source = ("--from-influx", influxd.url, "--database", "old", "--journal", str(journal), "--json")
+    maps = (
+        "{builder}-build-times.duration=build_duration:min",
+        "{builder}-build-times.*=",
+        "*-KiB.value=tree_size:KiB",
+    )
+    command = ("import", *source, *(part for rename in maps for part in ("--map", rename)))
+    done = run_command(*command)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["refused"] == 0
+    points: dict[str, list[Any]] = {}
+    for point in points_of(journal):
+        points.setdefault(point.series, []).append(point)
+    assert sorted(points) == [
+        "build_duration",
+        "first-compiler",
+        "first-disk.files",
+        "first-disk.label",
+        "first-disk.megabytes",
+        "first-ratio",
+        "tree_size",
+    ]
+    for series, measurement, field, factor in (
+        ("tree_size", "first-tree-size-KiB", "value", 1024),
+        ("build_duration", "first-build-times", "duration", 60),
+        ("first-ratio", "first-ratio", "value", 1),
+    ):
+        theirs = {
+            (row["time"], int(row["build_number"]), row[field] * factor)
+            for row in influxd.rows(f'SELECT * FROM "{measurement}"', "old")
+            if row[field] is not None
+        }
+        assert {(point.time, point.build.build, point.value) for point in points[series]} == theirs
+    assert points["first-disk.files"][0].tags["_statistics_type"] == "integer"
+    assert json.loads(run_command(*command).stdout) == json.loads(done.stdout)
+    assert len(points_of(journal)) == sum(map(len, points.values()))
+    wrong = run_command("import", "--from-influx", influxd.url, "--database", "beside2", "--journal", str(journal))
+    assert wrong.returncode == 1
+    assert "Traceback" not in wrong.stderr
 
 
 def test_a_server_that_is_down_loses_and_delays_nothing(site: Site, influxd: Influxd) -> None:

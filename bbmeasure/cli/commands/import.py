@@ -1,59 +1,112 @@
-"""Add the values of past builds that bbmeasure-eight exported."""
+"""Add the values of past builds: those that bbmeasure-eight exported, or buildbot.statistics wrote to an InfluxDB."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import os
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Optional
 
-from bbmeasure.capture.identity import Value, point_of
+from bbmeasure.capture.identity import Value
 from bbmeasure.cli import arguments, config
-from bbmeasure.errors import MeasureError, QueryError, RecordError
-from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.cli.journal_import import Import, imported_buildid
+from bbmeasure.errors import QueryError, RecordError, UnknownSeriesError
+from bbmeasure.model import BuildContext
 from bbmeasure.records import Record
+from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.journal import Journal
-from bbmeasure.storage.validation import check_point
+from bbmeasure.units import excerpt
 
-#: Version of the lines, the longest line in bytes, and how many points are written in one transaction.
+#: Version of the lines, and the longest line in bytes.
 VERSION = 1
 LONGEST_LINE = 64 * 1024
-CHUNK = 1_000
+#: The environment variable with the password of --username, and seconds that a request may take.
+PASSWORD_VARIABLE = "BBMEASURE_INFLUX_PASSWORD"  # noqa: S105  (a name)
+TIMEOUT = 120.0
 #: Tags that only a master sets.
 _MASTER_TAGS = ("result", "step")
 _TEXTS = ("step", "revision", "branch", "project")
-#: The most refused lines that are described.
-_MOST_SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bbmeasure import``."""
-    parser.add_argument("file", metavar="FILE", help="JSON lines of `bbmeasure-eight export`; - reads standard input")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="JSON lines of `bbmeasure-eight export`; - reads standard input"
+    )
+    parser.add_argument("--from-influx", metavar="URL", help="read what buildbot.statistics wrote to that InfluxDB")
+    parser.add_argument("--database", metavar="NAME", help="with --from-influx: the database")
+    parser.add_argument("--username", metavar="NAME", help="with --from-influx: a user who may read it")
+    parser.add_argument(
+        "--map",
+        metavar="PATTERN=SERIES[:UNIT]",
+        action="append",
+        default=[],
+        help="with --from-influx: the series of the fields MEASUREMENT.FIELD that match; "
+        "{builder} stands for the builder; an empty SERIES leaves them out",
+    )
     arguments.add_journal(parser)
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the points of the file into the journal, which is made if there is none; returns the exit status.
+    """Write the points into the journal, which is made if there is none; returns the exit status.
 
-    Importing a file again changes nothing: a point keeps its time.
+    Importing them again changes nothing: a point keeps its time.
     """
+    if (options.file is None) == (options.from_influx is None):
+        raise QueryError("import: expected FILE or --from-influx URL")
     path = config.journal_path(options)
-    with _opened(options.file) as file, Journal(path) as journal:
-        done = Import(journal)
-        done.run(file)
+    if options.from_influx is not None:
+        done = _import_history(options, path)
+    else:
+        with _opened(options.file) as file, Journal(path) as journal:
+            done = Import(journal)
+            done.run(_lines(file))
     if options.json:
         print(json.dumps({"points": done.counters["points"], "refused": done.counters["refused"]}))
     else:
-        print(f"{done.counters['points']} points written, {done.counters['refused']} lines refused")
+        print(f"{done.counters['points']} points written, {done.counters['refused']} refused")
         for why in done.refusals:
             print(f"  {why}", file=sys.stderr)
     return 1 if done.counters["refused"] and not done.counters["points"] else 0
+
+
+def _import_history(options: argparse.Namespace, path: Path) -> Import:
+    """Write the points of ``buildbot.statistics``; the password is read from the environment."""
+    from bbmeasure.cli.influxdb_client import BlockingClient  # loads the influxdb client
+    from bbmeasure.cli.statistics_history import History, Rename
+
+    if not options.database:
+        raise QueryError("--from-influx: expected --database NAME")
+    renames = [Rename.read(text) for text in options.map]
+    password = os.environ.get(PASSWORD_VARIABLE) if options.username else None
+    server = Server(options.from_influx, options.database, options.username, password, timeout=TIMEOUT)
+    client = BlockingClient(server)
+    try:
+        history = History(client, renames)
+        measurements = history.measurements()
+        if not measurements:
+            raise UnknownSeriesError(f"database {excerpt(options.database)}: no points of buildbot.statistics")
+        with Journal(path) as journal:
+            done = Import(journal)
+            for number, measurement in enumerate(measurements, start=1):
+                done.run(history.points(measurement))
+                print(
+                    f"{number} of {len(measurements)} measurements, {done.counters['points']} points", file=sys.stderr
+                )
+    finally:
+        client.close()
+    return done
+
+
+def _lines(file: Iterable[bytes]) -> Iterator[tuple[str, Callable[[], list[Value]]]]:
+    """The lines of a file, each with what reads its value."""
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            yield f"line {number}", lambda line=line: [read_line(line)]  # type: ignore[misc]
 
 
 def _opened(name: str) -> BinaryIO:
@@ -63,47 +116,6 @@ def _opened(name: str) -> BinaryIO:
         return Path(name).open("rb")
     except OSError as error:
         raise QueryError(f"{name}: {error.strerror}") from None
-
-
-class Import:
-    """One import into a journal; ``counters`` and ``refusals`` hold its results."""
-
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-        self.counters: Counter[str] = Counter()
-        self.refusals: list[str] = []
-        self._declared: dict[tuple[str, str], SeriesInfo] = {}
-
-    def run(self, file: Iterable[bytes]) -> None:
-        """Write the points of the lines of a file."""
-        points = self._points(file)
-        while chunk := list(islice(points, CHUNK)):
-            self.journal.write(chunk)
-            self.counters["points"] += len(chunk)
-
-    def _points(self, file: Iterable[bytes]) -> Iterator[Point]:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                value = read_line(line)
-                point = point_of(value, value.time or 0)
-                check_point(point)
-                self._declare(value)
-            except MeasureError as error:
-                self.counters["refused"] += 1
-                if len(self.refusals) < _MOST_SHOWN:
-                    self.refusals.append(f"line {number}: {error}")
-                continue
-            yield point
-
-    def _declare(self, value: Value) -> None:
-        """Declare the series of a value with its first point of a builder; SeriesConflictError where it disagrees."""
-        record, builder = value.record, value.context.builder if value.context else ""
-        held = self._declared.get((record.name, builder))
-        if held is None or record.unit != held.unit or (record.kind is not held.kind):
-            info = SeriesInfo(record.name, record.kind, record.unit, record.better, builders=(builder,))
-            self._declared[record.name, builder] = self.journal.declare(info)
 
 
 def read_line(line: bytes) -> Value:
@@ -133,15 +145,14 @@ def read_line(line: bytes) -> Value:
 
 
 def _context(item: Mapping[str, Any]) -> BuildContext:
-    """The build of a line, with an id that identifies it in a journal and that no build of another master has."""
+    """The build of a line."""
     builder, number = _text(item, "builder"), _integer(item, "build")
     if not builder:
         raise RecordError("builder: expected a name")
-    identity = json.dumps([builder, number]).encode()
-    buildid = -1 - int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") % 2**53
     texts = {name: _text(item, name) for name in _TEXTS}
+    worker = _text(item, "worker") or ""
     proposal = _text(item, "proposal") or ""
-    return BuildContext(builder, _text(item, "worker") or "", number, buildid, proposal=proposal, **texts)
+    return BuildContext(builder, worker, number, imported_buildid(builder, number), proposal=proposal, **texts)
 
 
 def _text(item: Mapping[str, Any], name: str) -> Optional[str]:

@@ -374,6 +374,12 @@ def forget(series: str, keys: Sequence[str] = ()) -> Statement:
     return Statement("; ".join(texts), bound.params)
 
 
+def rows(name: str, since: Optional[int], limit: int) -> Statement:
+    """Select the first points of any measurement, with all their fields and tags, from a time in nanoseconds."""
+    conditions = [] if since is None else [f"time >= {since}"]
+    return Statement(_select("*", identifier(name), conditions, f" ORDER BY time ASC LIMIT {limit}"))
+
+
 def create_database(name: str) -> Statement:
     """Create a database unless it exists."""
     return Statement(f"CREATE DATABASE {identifier(name)}")

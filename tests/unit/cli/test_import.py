@@ -128,7 +128,7 @@ def test_a_file_of_invalid_lines_alone_is_an_error(journal, capsys):
     file.write_text("x\n" * 5)
     assert main.main(["import", str(file), "--journal", str(journal)]) == 1
     shown = capsys.readouterr()
-    assert shown.out == "0 points written, 5 lines refused\n"
+    assert shown.out == "0 points written, 5 refused\n"
     assert len(shown.err.splitlines()) == 3
 
 
@@ -140,4 +140,4 @@ def test_a_missing_file_is_wrong_use(journal, capsys):
 def test_standard_input(journal, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(LINE).encode())))
     assert main.main(["import", "-", "--journal", str(journal)]) == 0
-    assert capsys.readouterr().out == "1 points written, 0 lines refused\n"
+    assert capsys.readouterr().out == "1 points written, 0 refused\n"
