@@ -10,13 +10,14 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bbmeasure.capture import totals
+from bbmeasure.capture.batches import Batches
 from bbmeasure.capture.branches import BuildBranches
 from bbmeasure.capture.cardinality import LineBudgets
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
 from bbmeasure.capture.memory_migration import migrate
-from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
+from bbmeasure.errors import MeasureError, StorageFullError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.storage.base import CaptureStorage
@@ -26,8 +27,6 @@ from bbmeasure.times import NANOSECONDS, nanoseconds
 
 #: The most values that wait for a store to answer where their totals stand.
 MAX_QUEUED = 100_000
-#: A batch that has grown so large is written although the one before it is not on disk: a store limits what it queues.
-MAX_BATCH = 1_000
 #: Times go on rising when the clock is set back by less than this, in nanoseconds.
 _CLOCK_TOLERANCE = NANOSECONDS
 #: The unix second (in 2004) from which on a given time gets the master's offset.
@@ -62,7 +61,7 @@ class Pipeline(PendingWrites):
         self._migrations = 0
         self._migrated: list[defer.Deferred[None]] = []
         self._budgets = LineBudgets(self, lambda: self.storage)
-        self._batches = _Batches(self._write, self)
+        self._batches = Batches(self._write, self)
 
     @property
     def storage(self) -> CaptureStorage:
@@ -98,7 +97,7 @@ class Pipeline(PendingWrites):
     def _replace_stores(self, stores: list[CaptureStorage]) -> None:
         """Write to ``stores`` from now on; points of the current batch still go to the stores before."""
         self._batches.send()
-        self._batches = _Batches(self._write, self)
+        self._batches = Batches(self._write, self)
         self.stores = stores
         self._series.clear()
         self._totals.clear()
@@ -144,14 +143,14 @@ class Pipeline(PendingWrites):
         return answer
 
     def capture_all(self, values: Sequence[Value]) -> list[defer.Deferred[None]]:
-        """:meth:`capture` for each of ``values``, in one batch where their series are known."""
+        """:meth:`capture` for each of ``values``, at once and in one batch where their series are known."""
         answers: list[defer.Deferred[None]] = [defer.Deferred() for _ in values]
         accepted = [
             (point, answer)
             for value, answer in zip(values, answers)
             if (point := self._accept(value, answer)) is not None
         ]
-        self._batches.add([point for point, _ in accepted], [answer for _, answer in accepted])
+        self._batches.add([point for point, _ in accepted], [answer for _, answer in accepted], at_once=True)
         return answers
 
     def _accept(self, value: Value, answer: defer.Deferred[None]) -> Optional[Point]:
@@ -284,64 +283,3 @@ class Pipeline(PendingWrites):
 
 def _with_value(record: Record, value: float) -> Record:
     return replace(record, value=value, samples=(), signed=True)
-
-
-class _Batches:
-    """Writes a point at once when no write is under way, and else in one batch with those that arrive until it ends.
-
-    A store runs one write after the other, so that no point waits longer for this.  A burst of many thousands of points
-    costs few objects until it is on disk: without batches the garbage collector stops the reactor for longer.
-    """
-
-    def __init__(self, write: Callable[[Sequence[Point]], defer.Deferred[None]], pending: PendingWrites) -> None:
-        self._write = write
-        self._pending = pending
-        self._under_way = 0
-        self._holds = False
-        self._points: list[Point] = []
-        self._answers: list[defer.Deferred[None]] = []
-
-    def add(self, points: Sequence[Point], answers: Sequence[defer.Deferred[None]]) -> None:
-        """Write points; the Deferred of each fires when it is on disk."""
-        self._pending.counters["captured"] += len(points)
-        self._points += points
-        self._answers += answers
-        if not self._under_way or len(self._points) >= MAX_BATCH:
-            self.send()
-        elif not self._holds and points:
-            self._holds = True
-            self._pending.begin()
-
-    def send(self) -> None:
-        """Write the current batch now."""
-        points, self._points = self._points, []
-        answers, self._answers = self._answers, []
-        if points:
-            self._send(points, answers)
-        if self._holds:
-            self._holds = False
-            self._pending.end()
-
-    def _send(self, points: list[Point], answers: list[defer.Deferred[None]]) -> None:
-        self._under_way += 1
-        defer.maybeDeferred(self._write, points).addCallbacks(
-            self._written, self._failed, callbackArgs=(answers,), errbackArgs=(points, answers)
-        )
-
-    def _written(self, _: Any, answers: list[defer.Deferred[None]]) -> None:
-        self._next()
-        self._pending.succeed(None, answers)
-
-    def _failed(self, why: Any, points: list[Point], answers: list[defer.Deferred[None]]) -> None:
-        """Write each point of a refused batch alone, so that only the bad ones fail."""
-        self._next()
-        if len(points) == 1 or why.check(StorageUnavailableError, StorageFullError):
-            self._pending.fail(why, answers)
-            return
-        for point, answer in zip(points, answers):
-            self._send([point], [answer])
-
-    def _next(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
-            self.send()

@@ -327,7 +327,10 @@ class TestHanging(TestReactorMixin, unittest.TestCase):
         self.gate.set()
         yield changing
         yield lost
-        yield captureData("n", 2, master=self.master)
+        captured = captureData("n", 2, master=self.master)
+        while not captured.called:
+            self.pipeline._batches.send()  # the fake clock stands still
+            yield pause()
         yield service.disownServiceParent()
         assert 2 in [point.value for point in read(f"{self.master.basedir}/other.sqlite", "n")]
 

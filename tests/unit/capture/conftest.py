@@ -45,9 +45,9 @@ def capture(clock: task.Clock) -> Pipeline:
 
 
 @pytest.fixture
-def slow(capture: Pipeline) -> SlowStorage:
+def slow(capture: Pipeline, clock: task.Clock) -> SlowStorage:
     """A slow store that the pipeline writes to."""
-    storage = SlowStorage()
+    storage = SlowStorage(clock)
     capture.attach(storage)
     return storage
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
-from twisted.internet import defer
+from twisted.internet import defer, task
 
+from bbmeasure.capture.batches import LINGER
 from bbmeasure.capture.identity import Value
 from bbmeasure.model import BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Record
@@ -16,10 +17,11 @@ BUILD = BuildContext("first", "bot1", 7, 107)
 
 
 class SlowStorage(MemoryStorage):
-    """Queues calls until :meth:`go` runs them, in their order."""
+    """Queues calls until :meth:`go` runs them, in their order, and advances ``clock`` so that the next batch is due."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Optional[task.Clock] = None) -> None:
         super().__init__("slow")
+        self.clock = clock or task.Clock()
         self.calls: list[tuple[str, Callable[[], Any], defer.Deferred[Any]]] = []
         self.writes: list[int] = []
 
@@ -37,6 +39,8 @@ class SlowStorage(MemoryStorage):
             result = call()
             if not answer.called:
                 result.chainDeferred(answer)
+            if not self.calls:
+                self.clock.advance(LINGER)
         return done
 
     def fail(self, error: Exception) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import pytest
-from twisted.internet import defer
+from twisted.internet import defer, task
 
+from bbmeasure.capture.batches import LINGER, MAX_BATCH
 from bbmeasure.capture.identity import Value
-from bbmeasure.capture.pipeline import MAX_BATCH, Pipeline
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.errors import (
     StorageError,
     StorageFullError,
@@ -37,6 +38,53 @@ def test_burst_is_two_writes(capture: Pipeline, slow: SlowStorage) -> None:
     slow.go()
     assert all(answer.called for answer in answers)
     assert values_in(slow) == list(range(100))
+
+
+def test_values_that_nothing_waits_for_share_a_commit(capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
+    """A value after a pause is written at once; those that follow within LINGER are written together at its end."""
+    capture.capture(value_of(value=1))
+    assert slow.writes == [1]
+    complete(slow)
+    clock.advance(LINGER / 4)
+    answers = [capture.capture(value_of(value=n)) for n in (2, 3)]
+    clock.advance(LINGER / 2)
+    answers.append(capture.capture(value_of(value=4)))
+    assert slow.writes == [1]
+    clock.advance(LINGER / 4)
+    assert slow.writes == [1, 3]
+    slow.go()
+    assert [result_of(answer) for answer in answers] == [None] * 3
+    assert clock.getDelayedCalls() == []
+
+
+def test_values_of_a_step_do_not_wait(capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
+    """What a step captures at its end is written at once, with the values that waited."""
+    capture.capture(value_of(value=1))
+    complete(slow)
+    capture.capture(value_of(value=2))
+    capture.capture_all([value_of(value=3)])
+    assert slow.writes == [1, 2]
+    capture.capture_all([value_of(value=4)])
+    assert slow.writes == [1, 2]
+    complete(slow)
+    assert slow.writes == [1, 2, 1]
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_clock_that_is_set_back(capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
+    """A batch waits LINGER at most, although the clock was set back."""
+    capture.capture(value_of(value=1))
+    complete(slow)
+    capture._batches._sent += 3600
+    capture.capture(value_of(value=2))
+    clock.advance(2 * LINGER)
+    assert slow.writes == [1, 1]
+
+
+def complete(slow: SlowStorage) -> None:
+    """Run the call that is queued, while no time passes."""
+    _, call, answer = slow.calls.pop(0)
+    call().chainDeferred(answer)
 
 
 def test_large_batch_is_written_early(capture: Pipeline, slow: SlowStorage) -> None:
@@ -99,6 +147,7 @@ def test_full_store_fails_the_batch(capture: Pipeline, slow: SlowStorage) -> Non
     slow.fail(StorageFullError("full"))
     assert [isinstance(result_of(answer), StorageFullError) for answer in answers] == [False, True, True]
     assert slow.writes == [1, 2]
+    slow.clock.advance(LINGER)
     capture.capture(value_of(value=9))
     assert slow.writes == [1, 2, 1]
 
