@@ -196,13 +196,15 @@ class OverviewQuery:
 class OverviewRow:
     """A line with the values of its newest builds, oldest first, one value a build; no values of a series of texts.
 
-    ``build`` and ``buildid`` are those of the newest point, None outside builds.
+    ``build`` and ``buildid`` are those of the newest point, None outside builds.  ``line_id`` is the id of the line in
+    a store that keeps verdicts.
     """
 
     line: LineInfo
     build: Optional[int] = None
     buildid: Optional[int] = None
     values: tuple[float, ...] = ()
+    line_id: Optional[int] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
 from bbmeasure.model import Filters, make_query
 from bbmeasure.reports import serialize
+from bbmeasure.reports.alert_answers import alert_answer, alert_query
 from bbmeasure.reports.groups import groups_answer, make_groups, of_workers, read_by
 from bbmeasure.reports.selection import every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
@@ -42,6 +43,10 @@ class Source(Protocol):
 
     def groups(self, series: str, names: str, filters: Filters, by: str) -> dict[str, Any]:
         """Statistics of one series for each combination of the names in ``by``."""
+        ...
+
+    def alerts(self, filters: Mapping[str, str]) -> dict[str, Any]:
+        """Alerts, newest first."""
         ...
 
     def close(self) -> None:
@@ -91,6 +96,13 @@ class JournalSource:
         ]
         return groups_answer(selection, named, answers)
 
+    def alerts(self, filters: Mapping[str, str]) -> dict[str, Any]:
+        """Alerts, newest first."""
+        now = time.time()
+        found = self._reader.alerts(alert_query(now=now, **filters))
+        mutes = self._reader.mutes()
+        return {"alerts": [alert_answer(alert, mutes, now) for alert in found]}
+
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
@@ -117,6 +129,10 @@ class UrlSource:
         return self._get_with(
             ("series", "unit", "groups"), "statistics", {"by": by, **_parameters(series, names, filters)}
         )
+
+    def alerts(self, filters: Mapping[str, str]) -> dict[str, Any]:
+        """Alerts, newest first."""
+        return self._get_with(("alerts",), "alerts", filters)
 
     def close(self) -> None:
         """Do nothing: a request leaves no connection open."""

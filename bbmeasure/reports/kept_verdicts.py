@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -16,7 +16,7 @@ from bbmeasure.analysis import Rules, State, Verdict
 from bbmeasure.analysis.robust import fraction
 from bbmeasure.capture.gates import Level
 from bbmeasure.reports.verdicts import BuildVerdicts, LineVerdict, verdict_of
-from bbmeasure.storage.verdict_store import KeptBuild, Line, LineValue
+from bbmeasure.storage.verdict_store import KeptBuild, Line
 
 _VERSION = 1
 #: Significant digits of a baseline.
@@ -80,19 +80,31 @@ def decode(buildid: int, kept: KeptBuild) -> BuildVerdicts:
     for at, delta in enumerate(columns["lines"]):
         id_ += delta
         if id_ in values:
-            made.append(_decode(columns, at, *values[id_]))
+            line, value = values[id_]
+            made.append(_decode(columns, at, line, value.value))
     made.sort(key=lambda line: line.key)
     return BuildVerdicts(buildid, tuple(made), columns["complete"])
 
 
-def _decode(columns: dict[str, Any], at: int, line: Line, value: LineValue) -> LineVerdict:
+def decode_rows(kept: bytes, rows: Mapping[int, tuple[Line, float]]) -> dict[int, LineVerdict]:
+    """The verdicts of some lines of a build, by the ids of the lines, which have these values."""
+    columns = json.loads(zlib.decompress(kept))
+    made, id_ = {}, 0
+    for at, delta in enumerate(columns["lines"]):
+        id_ += delta
+        if id_ in rows:
+            made[id_] = _decode(columns, at, *rows[id_])
+    return made
+
+
+def _decode(columns: dict[str, Any], at: int, line: Line, value: float) -> LineVerdict:
     more = columns["more"].get(str(at), {})
     state, baseline = _STATES[columns["states"][at]], columns["baseline"][at]
-    change = more.get("change", None if baseline is None else fraction(value.value, baseline))
+    change = more.get("change", None if baseline is None else fraction(value, baseline))
     of_verdict = {name: more[name] for name in ("rule", "confirmed", "after", "reason") if name in more}
     of_verdict.update(low=columns["low"][at], high=columns["high"][at], baseline=baseline, change=change)
-    verdict = Verdict(state, value.value, **of_verdict)
+    verdict = Verdict(state, value, **of_verdict)
     if "reason" not in more:
-        verdict = Verdict(state, value.value, **{**of_verdict, "reason": _ordinary(line.kind, line.unit, verdict)})
+        verdict = Verdict(state, value, **{**of_verdict, "reason": _ordinary(line.kind, line.unit, verdict)})
     of_line = {name: more[name] for name in ("since_build", "alert", "muted", "told") if name in more}
     return replace(verdict_of(line, verdict, _LEVELS[columns["levels"][at]]), **of_line)

@@ -172,6 +172,14 @@ class VerdictStore(Protocol):
         """The verdicts of a build; None where none are kept."""
         ...
 
+    def kept_lines(self, buildids: Sequence[int]) -> Deferred[dict[int, bytes]]:
+        """The encoded verdicts of builds, without their values."""
+        ...
+
+    def alert(self, id_: int) -> Deferred[Optional[Alert]]:
+        """The alert of an id."""
+        ...
+
     def alerts(self, query: AlertQuery) -> Deferred[list[Alert]]:
         """Alerts, newest first."""
         ...

@@ -13,10 +13,20 @@ from typing import Any, Optional
 from twisted.internet import defer, task
 from twisted.web.error import Error
 
+from bbmeasure.errors import MeasureError
+
 #: Builders that are checked in one iteration of the reactor.
 BUILDERS_PER_ITERATION = 100
 
 _FORBIDDEN = 403
+
+
+#: The action on the endpoint ("builders", ID) that a rule for decisions on alerts names.
+DECIDE = "accept"
+
+
+class AccessDeniedError(MeasureError):
+    """A request for something that the user may not see or change."""
 
 
 class Viewer:
@@ -35,13 +45,13 @@ class Viewer:
     def may_see_id(self, builderid: int) -> Generator[Any, Any, bool]:
         """Whether the user may see the builder with that id."""
         if builderid not in self._decisions:
-            self._decisions[builderid] = yield self._may_get("builders", str(builderid), "builds")
+            self._decisions[builderid] = yield self._may("GET", "builders", str(builderid), "builds")
         return self._decisions[builderid]
 
     @defer.inlineCallbacks
-    def _may_get(self, *endpoint: str) -> Generator[Any, Any, bool]:
+    def _may(self, action: str, *endpoint: str) -> Generator[Any, Any, bool]:
         try:
-            yield self._master.www.assertUserAllowed(self._request, endpoint, "GET", {})
+            yield self._master.www.assertUserAllowed(self._request, endpoint, action, {})
         except Error as error:
             if int(error.status) != _FORBIDDEN:
                 raise
@@ -59,6 +69,17 @@ class Viewer:
         return visible is None
 
     @defer.inlineCallbacks
+    def may_decide(self, builder: str) -> Generator[Any, Any, bool]:
+        """Whether the user may decide on alerts of the builder with that name."""
+        if not (yield self.may_see(builder)):
+            return False
+        builder_ids = yield self._ids()
+        if builder not in builder_ids:
+            return True
+        allowed: bool = yield self._may(DECIDE, "builders", str(builder_ids[builder]))
+        return allowed
+
+    @defer.inlineCallbacks
     def visible(self) -> Generator[Any, Any, Optional[frozenset[str]]]:
         """The names of the builders that the user may see; None if that is everything."""
         if not self._has_visible:
@@ -69,7 +90,7 @@ class Viewer:
                     visible.add(name)
                 if number % BUILDERS_PER_ITERATION == 0:
                     yield task.deferLater(self._master.reactor, 0)
-            sees_all = len(visible) == len(builder_ids) if builder_ids else (yield self._may_get("builders"))
+            sees_all = len(visible) == len(builder_ids) if builder_ids else (yield self._may("GET", "builders"))
             self._visible = None if sees_all else frozenset(visible)
             self._has_visible = True
         return self._visible

@@ -15,21 +15,25 @@ from buildbot.util import datetime2epoch
 from twisted.internet import defer
 
 from bbmeasure import times
+from bbmeasure.capture.gates import line_key
 from bbmeasure.capture.state import MasterState
-from bbmeasure.errors import MeasureError, UnknownSeriesError
+from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
-from bbmeasure.master.www.authorization import Viewer
+from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
 from bbmeasure.master.www.points import PointReader
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
 from bbmeasure.model import LineInfo, Overview, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
+from bbmeasure.reports.alert_answers import alert_answer, alert_query, verdict_answer
 from bbmeasure.reports.getters import select_storage
 from bbmeasure.reports.groups import Group, groups_answer, make_groups, of_workers, read_by
+from bbmeasure.reports.judge import Judge
 from bbmeasure.reports.overview import row_answer
 from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
+from bbmeasure.reports.verdict_queries import VerdictQueries
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.base import Storage
 from bbmeasure.units import excerpt
@@ -45,10 +49,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class AccessDeniedError(MeasureError):
-    """A request for something that the user may not see."""
-
-
 class Endpoints:
     """The endpoints of one master.
 
@@ -61,6 +61,7 @@ class Endpoints:
         "points": ("series", *FILTERS, "source", "limit", "buckets", "format", "analysis"),
         "overview": ("series", "search", "builder", "branch", "kind", "unit", "since", "values", "limit", "page"),
         "records": ("buildid",),
+        "alerts": ("state", "series", "builder", "branch", "since"),
         "health": (),
         "links": ("builder", "series", "buildid", "since", "until"),
         BADGE: ("series", "builder", "branch", TAG_PREFIX),
@@ -72,6 +73,7 @@ class Endpoints:
         self.pipeline = state.pipeline
         self._json_writer = json_writer
         self._points = PointReader(state.pipeline, json_writer)
+        self._verdicts = VerdictQueries(state.component(Judge))
         self._encoded_lists: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=MAX_CACHED_LISTS)
 
     def _now(self) -> float:
@@ -177,7 +179,22 @@ class Endpoints:
             query = replace(query, builders=(yield viewer.visible()))
         journal = storage if storage in self.pipeline.stores else self.pipeline.stores[0]
         found: Overview = yield journal.overview(query)
-        return encode_with_list({"total": found.total}, "rows", encode_items(found.rows, row_answer))
+        verdicts = yield self._verdicts.of_rows(found.rows)
+        items = encode_items(found.rows, lambda row: {**row_answer(row), **verdict_answer(verdicts.get(row.line_id))})
+        return encode_with_list({"total": found.total}, "rows", items)
+
+    @defer.inlineCallbacks
+    def alerts(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The alerts that the user may see, newest first."""
+        self._storage(arguments)
+        now = self._now()
+        query = alert_query(now=now, **{name: arguments.get(name) for name in self.ARGUMENTS["alerts"]})
+        if query.builder is not None:
+            yield self._check_builder(query.builder, viewer)
+        else:
+            query = replace(query, builders=(yield viewer.visible()))
+        found, mutes = yield self._verdicts.alerts(query)
+        return encode_with_list({}, "alerts", encode_items(found, lambda alert: alert_answer(alert, mutes, now)))
 
     @defer.inlineCallbacks
     def points(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
@@ -209,12 +226,19 @@ class Endpoints:
         points = yield self._visible_records(points, buildid, build, viewer)
         infos = yield _infos_of(storage, points)
         previous = yield self._previous_points(storage, points, buildid)
+        verdicts = yield self._verdicts.of_build(buildid)
         records = [
             (point, info, previous[_line_key(point)])
             for point in points
             if (info := infos.get((point.series, point.builder))) is not None
         ]
-        items = encode_items(records, lambda record: serialize.record_answer(*record))
+        items = encode_items(
+            records,
+            lambda record: {
+                **serialize.record_answer(*record),
+                **verdict_answer(verdicts.get(line_key(record[0].series, record[0].tags))),
+            },
+        )
         return encode_with_list(serialize.records_answer(()), "records", items)
 
     @defer.inlineCallbacks

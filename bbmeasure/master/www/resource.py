@@ -1,4 +1,6 @@
-"""The JSON API under ``/plugins/bbmeasure/api/v1/``: a read-only resource of the master's own web server.
+"""The JSON API under ``/plugins/bbmeasure/api/v1/`` of the master's own web server.
+
+It changes nothing but the state of an alert, on request of a signed-in user.
 
 An answer is cacheable by its client alone and has an ETag.  An error is ``{"message"}`` with status 400, 403, 404, 405
 or 503; that of the badge is an image too, as a browser shows no other.
@@ -19,10 +21,11 @@ from twisted.web.server import NOT_DONE_YET
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
-from bbmeasure.master.www.authorization import Viewer
+from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, SVG, badge
-from bbmeasure.master.www.endpoints import AccessDeniedError, Endpoints
-from bbmeasure.master.www.streaming import CHUNK_BYTES, Body, Fragments, JsonWriter, send
+from bbmeasure.master.www.decisions import Decisions
+from bbmeasure.master.www.endpoints import Endpoints
+from bbmeasure.master.www.streaming import CHUNK_BYTES, Body, Fragments, JsonWriter, encode, send
 from bbmeasure.reports import serialize
 
 log = Logger()
@@ -46,6 +49,7 @@ _LANES = {
     "statistics": "queries",
     "points": "queries",
     "records": "builds",
+    "alerts": "builds",
     "health": "builds",
     "links": "builds",
     BADGE: "queries",
@@ -77,6 +81,7 @@ class ApiResource(Resource):
         self._pipeline = state.pipeline
         self._json_writer = JsonWriter(master.reactor)
         self._endpoints = Endpoints(master, state, self._json_writer)
+        self._decisions = Decisions(master, state)
         self._lanes = {lane: defer.DeferredSemaphore(MAX_PARALLEL) for lane in set(_LANES.values())}
         self._sending_bytes = 0
 
@@ -104,6 +109,9 @@ class ApiResource(Resource):
     @defer.inlineCallbacks
     def _answer(self, request: Any) -> Generator[Any, Any, None]:
         """Compute the answer and send it."""
+        if request.postpath[:2] == [_VERSION, b"alerts"] and len(request.postpath) == 3:
+            yield self._decide(request)
+            return
         name = _PATHS.get(request.postpath[1]) if len(request.postpath) == 2 else None
         if name is None or request.postpath[0] != _VERSION:
             raise UnknownSeriesError(f"no such path: expected v1/ and one of {', '.join(Endpoints.ARGUMENTS)}")
@@ -119,6 +127,18 @@ class ApiResource(Resource):
         if arguments.get("format") == "csv":
             request.setHeader(b"content-type", b"text/csv; charset=utf-8; header=present")
             request.setHeader(b"content-disposition", b'attachment; filename="points.csv"')
+        send(request, body, self.master.reactor)
+
+    @defer.inlineCallbacks
+    def _decide(self, request: Any) -> Generator[Any, Any, None]:
+        """Decide an alert, and send it."""
+        if request.method != b"POST":
+            request.setHeader(b"allow", b"POST")
+            _send_error(request, 405, "expected POST")
+            return
+        id_ = request.postpath[2].decode("utf-8", "replace")
+        answer = yield self._decisions.decide(request, id_).addTimeout(ANSWER_TIMEOUT, self.master.reactor, _on_timeout)
+        body = yield self._json_writer.write(encode(answer))
         send(request, body, self.master.reactor)
 
     @defer.inlineCallbacks

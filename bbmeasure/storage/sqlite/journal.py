@@ -155,6 +155,7 @@ class JournalReader:
     dead_letters = _query(outbox.dead_letters)
     build_values = _query(verdicts.build_values)
     kept_verdicts = _query(verdicts.kept_verdicts)
+    kept_lines = _query(verdicts.kept_lines)
     find_line = _query(verdicts.find_line)
     detectors = _query(verdicts.detectors)
     history = _query(verdicts.history)

@@ -80,7 +80,7 @@ def _row(connection: sqlite3.Connection, row: tuple[Any, ...], builds: int) -> O
     names = (stream.series, stream.builder or None, stream.tags, stream.branch, stream.machine, stream.proposed)
     line = LineInfo(*names, stream.kind, stream.unit, stream.better, count, first, last, value)
     values = () if stream.kind is Kind.TEXT or not builds else _values(connection, stream.line, builds)
-    return OverviewRow(line, build, buildid if buildid and buildid > 0 else None, values)
+    return OverviewRow(line, build, buildid if buildid and buildid > 0 else None, values, stream.line)
 
 
 def _values(connection: sqlite3.Connection, line: int, count: int) -> tuple[float, ...]:

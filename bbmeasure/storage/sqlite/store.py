@@ -194,6 +194,14 @@ class SQLiteStorage:
         """The verdicts of a build; None where none are kept."""
         return self._read_internal(JournalReader.kept_verdicts, buildid)
 
+    def kept_lines(self, buildids: Sequence[int]) -> defer.Deferred[dict[int, bytes]]:
+        """The encoded verdicts of builds, without their values."""
+        return self._read(JournalReader.kept_lines, buildids)
+
+    def alert(self, id_: int) -> defer.Deferred[Optional[Alert]]:
+        """The alert of an id."""
+        return self._read(JournalReader.alert, id_)
+
     def alerts(self, query: AlertQuery) -> defer.Deferred[list[Alert]]:
         """Alerts, newest first."""
         return self._read(JournalReader.alerts, query)

@@ -139,6 +139,11 @@ def kept_verdicts(connection: sqlite3.Connection, buildid: int) -> Optional[Kept
     return None if row is None else KeptBuild(row[0], build_values(connection, buildid))
 
 
+def kept_lines(connection: sqlite3.Connection, buildids: Collection[int]) -> dict[int, bytes]:
+    """The encoded verdicts of builds, without their values."""
+    return dict(_select_in(connection, "SELECT build, lines FROM verdicts WHERE build IN", buildids))  # type: ignore[arg-type]
+
+
 def lines_without_detector(connection: sqlite3.Connection, after: int, limit: int) -> list[Line]:
     """Lines of builds that are not judged yet, by id from ``after`` on."""
     return [alert_rows.line_of(row) for row in connection.execute(_LINE + _UNLEARNED, (after, limit))]

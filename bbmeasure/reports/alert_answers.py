@@ -1,0 +1,95 @@
+"""Serializers of alerts and verdicts for the JSON API and ``bbmeasure --json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from bbmeasure import times
+from bbmeasure.errors import QueryError
+from bbmeasure.reports.serialize import tags_answer
+from bbmeasure.reports.verdicts import LineVerdict
+from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, STATES, Alert, AlertQuery, Mute
+from bbmeasure.units import excerpt
+
+#: The states that people give an alert.
+DECISIONS = (ACCEPTED, IGNORED)
+#: The longest reason of a decision.
+MAX_WHY = 1_000
+
+
+def alert_answer(alert: Alert, mutes: Sequence[Mute], now: float) -> dict[str, Any]:
+    """One alert; ``until`` is the end of the mute of its series, in unix seconds."""
+    line = alert.line
+    ends = [mute.until for mute in mutes if mute.covers(line, now)]
+    return {
+        "id": alert.id,
+        "series": line.series,
+        "kind": line.kind.value,
+        "unit": line.unit,
+        "better": line.better.word,
+        "builder": line.builder,
+        "branch": line.branch,
+        "tags": tags_answer(line.tags),
+        "machine_class": line.machine,
+        "rule": alert.rule,
+        "outcome": alert.outcome,
+        "before": alert.before,
+        "after": alert.after,
+        "change": alert.change,
+        "usual": usual(alert.facts.get("low"), alert.facts.get("high")),
+        "state": alert.state,
+        "build": alert.build,
+        "buildid": alert.buildid if alert.buildid > 0 else None,
+        "time": times.seconds(alert.time),
+        "reason": alert.facts.get("reason", ""),
+        "suspects": list(alert.facts.get("suspects", ())),
+        "differs": dict(alert.facts.get("differs", {})),
+        "by": alert.who or None,
+        "why": alert.why or None,
+        "until": float(max(ends)) if ends else None,
+    }
+
+
+def usual(low: Optional[float], high: Optional[float]) -> Optional[list[float]]:
+    """The range of usual values; None without a baseline."""
+    return None if low is None or high is None else [low, high]
+
+
+def verdict_answer(line: Optional[LineVerdict]) -> dict[str, Any]:
+    """What a record or a row of the overview has of its verdict; each None where it has none."""
+    if line is None:
+        return dict.fromkeys(("verdict", "usual", "baseline", "since_build", "reason", "alert"))
+    verdict = line.verdict
+    return {
+        "verdict": verdict.state.value,
+        "usual": usual(verdict.low, verdict.high),
+        "baseline": verdict.baseline,
+        "since_build": line.since_build,
+        "reason": verdict.reason,
+        "alert": line.alert,
+    }
+
+
+def alert_query(
+    *,
+    now: float,
+    state: Optional[str] = None,
+    series: Optional[str] = None,
+    builder: Optional[str] = None,
+    branch: Optional[str] = None,
+    since: times.When = None,
+) -> AlertQuery:
+    """The query of filters that a person wrote; QueryError names an invalid one."""
+    if state is not None and state not in STATES:
+        raise QueryError(f"state {excerpt(state)}: expected one of {', '.join(STATES)}")
+    return AlertQuery(state, series, builder, branch, times.read(since, now, "since"))
+
+
+def check_decision(state: Any, why: Any) -> tuple[str, str]:
+    """State and reason of a decision; QueryError names an invalid one."""
+    if state not in DECISIONS:
+        raise QueryError(f"state {excerpt(str(state))}: expected one of {', '.join(DECISIONS)}")
+    if not isinstance(why, str) or not why.strip() or len(why) > MAX_WHY:
+        raise QueryError(f"why: expected a text of 1 to {MAX_WHY} characters")
+    return str(state), why.strip()

@@ -1,0 +1,66 @@
+"""VerdictQueries: kept verdicts and alerts as the JSON API needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Optional
+
+from twisted.internet import defer, task
+
+from bbmeasure.capture.gates import LineKey
+from bbmeasure.model import OverviewRow
+from bbmeasure.reports import kept_verdicts
+from bbmeasure.reports.judge import Judge
+from bbmeasure.reports.verdicts import LineVerdict
+from bbmeasure.storage.verdict_store import Alert, AlertQuery, Line, Mute
+
+#: The most builds whose verdicts are read for one page of the overview.
+MAX_BUILDS = 200
+
+
+class VerdictQueries:
+    """Reads what the judge of a master has kept; nothing where the master keeps no verdicts."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    @defer.inlineCallbacks
+    def of_build(self, buildid: int) -> Generator[Any, Any, dict[LineKey, LineVerdict]]:
+        """The verdicts of a build by series and tags."""
+        verdicts = yield self._judge.verdicts_of(buildid)
+        return {} if verdicts is None else {line.key: line for line in verdicts.lines}
+
+    @defer.inlineCallbacks
+    def of_rows(self, rows: Sequence[OverviewRow]) -> Generator[Any, Any, dict[Optional[int], LineVerdict]]:
+        """The verdicts of the newest builds of lines, by the ids of the lines."""
+        store = self._judge.store
+        by_build: dict[int, dict[int, tuple[Line, float]]] = {}
+        for row in rows:
+            value = row.line.last_value
+            if row.line_id is not None and row.buildid is not None and not isinstance(value, str):
+                by_build.setdefault(row.buildid, {})[row.line_id] = (_line(row), value)
+        if store is None or not by_build:
+            return {}
+        kept = yield store.kept_lines(sorted(by_build, reverse=True)[:MAX_BUILDS])
+        found: dict[Optional[int], LineVerdict] = {}
+        for buildid, lines in kept.items():
+            for id_, verdict in kept_verdicts.decode_rows(lines, by_build[buildid]).items():
+                found[id_] = verdict
+            yield task.deferLater(self._judge.state.pipeline.clock, 0)
+        return found
+
+    @defer.inlineCallbacks
+    def alerts(self, query: AlertQuery) -> Generator[Any, Any, tuple[list[Alert], list[Mute]]]:
+        """Alerts, newest first, and the mutes."""
+        store = self._judge.store
+        if store is None:
+            return [], []
+        found = yield store.alerts(query)
+        mutes = yield store.mutes()
+        return found, mutes
+
+
+def _line(row: OverviewRow) -> Line:
+    line = row.line
+    names = (line.series, line.builder or "", line.tags, line.branch, line.machine, line.proposed)
+    return Line(row.line_id or 0, *names, line.kind, line.unit, line.better)
