@@ -35,6 +35,8 @@ from bbmeasure.refs import plain_branch, proposal_of_ref, shortened
 
 #: The branch of a build whose target is not known: such a build has no baseline.
 UNKNOWN = None
+#: The property by which a build is shown as one of a virtual builder.
+VIRTUAL_BUILDER = "virtual_builder_name"
 #: The most builds whose branch is remembered.
 MAX_DECIDED = 10_000
 
@@ -186,6 +188,17 @@ class BuildBranches:
         self.policy = BranchPolicy()
         self.machine_property: Optional[str] = None
         self._decided: OrderedDict[int, tuple[BuildBranch, Optional[str]]] = OrderedDict()
+        self._builders: OrderedDict[tuple[int, str], str] = OrderedDict()
+
+    def builder_of(self, build: Any) -> str:
+        """The builder of a live Buildbot build: a step may set the property of a virtual builder's name later."""
+        key = (build.buildid, str(build.builder.name))
+        name = self._builders.get(key)
+        if name is None:
+            name = _builder_of(build)
+            if build.buildid is not None:
+                _remember(self._builders, key, name)
+        return name
 
     def of_build(self, build: Any) -> tuple[BuildBranch, Optional[str]]:
         """Branch and machine class of a live Buildbot build."""
@@ -213,9 +226,7 @@ class BuildBranches:
     def remember(self, buildid: Optional[int], branch: BuildBranch, machine: Optional[str]) -> None:
         """Keep a decision; a build without an id is decided anew each time."""
         if buildid is not None:
-            self._decided[buildid] = (branch, machine)
-            if len(self._decided) > MAX_DECIDED:
-                self._decided.popitem(last=False)
+            _remember(self._decided, buildid, (branch, machine))
 
     def _machine_class(self, build: Any) -> Optional[str]:
         """The worker's own property: a step may set a property of the same name on the build."""
@@ -225,6 +236,33 @@ class BuildBranches:
             return None
         found = properties.getProperty(self.machine_property)
         return None if found is None else shortened(str(found))
+
+
+def _remember(decided: OrderedDict[Any, Any], key: Any, what: Any) -> None:
+    decided[key] = what
+    if len(decided) > MAX_DECIDED:
+        decided.popitem(last=False)
+
+
+def _builder_of(build: Any) -> str:
+    builder = build.builder
+    shown = build.getProperty(VIRTUAL_BUILDER)
+    builderid = getattr(build, "_builderid", None)
+    if builderid is not None and builderid == getattr(builder, "_builderid", None):
+        return str(builder.name)
+    configured = getattr(getattr(builder, "botmaster", None), "builders", None) or ()
+    return builder_name(str(builder.name), shown, is_configured=str(shown) in configured)
+
+
+def builder_name(name: str, shown: Any, *, is_configured: bool) -> str:
+    """The builder of the points of a build: that by whose name Buildbot shows the build, and by whose rules it is seen.
+
+    ``name`` is the builder in master.cfg that ran it, ``shown`` the name of a virtual builder, if it is one.  A virtual
+    builder that has the name of one in master.cfg (``is_configured``) must not add values to that one's.
+    """
+    if not isinstance(shown, str) or not shown.strip() or shown == name:
+        return name
+    return f"{shown} (virtual builder of {name})" if is_configured else shown
 
 
 def sources_of(build: Any) -> list[SourceFacts]:

@@ -60,7 +60,7 @@ def build_fields(build_or_step: Any, branches: BuildBranches) -> Optional[BuildF
         raise RecordError(f"build {excerpt(repr(build))}: expected a build, a step, or what a reporter is given")
     branch, machine = branches.of_build(build)
     return (
-        build.builder.name,
+        branches.builder_of(build),
         _worker(build),
         build.number,
         build.buildid,

@@ -14,7 +14,7 @@ from typing import Any, Optional
 import sqlalchemy as sa
 from buildbot.db.logs import LogsConnectorComponent
 
-from bbmeasure.capture.branches import BranchPolicy, BuildBranch, SourceFacts, branch_of
+from bbmeasure.capture.branches import BranchPolicy, BuildBranch, SourceFacts, branch_of, builder_name
 from bbmeasure.capture.identity import recorded_context
 from bbmeasure.errors import MeasureError
 from bbmeasure.master.backfill import sources
@@ -91,22 +91,12 @@ class History:
         if since is not None:
             query = query.where(builds.c.started_at >= int(since))
         if builderid is not None:
-            query = query.where(self._builderid() == builderid)
+            query = query.where(builds.c.builderid == builderid)
         return query
-
-    def _builderid(self) -> Any:
-        """The builder of ``master.cfg`` that ran a build, which for a virtual builder is that of the request."""
-        return sa.func.coalesce(self.tables["buildrequests"].c.builderid, self.tables["builds"].c.builderid)
-
-    def _joined(self) -> Any:
-        """Builds with their requests and builders."""
-        builds, requests, builders = (self.tables[name] for name in ("builds", "buildrequests", "builders"))
-        requested = builds.outerjoin(requests, builds.c.buildrequestid == requests.c.id)
-        return requested.join(builders, builders.c.id == self._builderid())
 
     def count(self, builderid: Optional[int], since: Optional[float], after: int) -> int:
         """The number of builds to read."""
-        query = self._selected(sa.select(sa.func.count()).select_from(self._joined()), builderid, since, after)
+        query = self._selected(sa.select(sa.func.count(self.tables["builds"].c.id)), builderid, since, after)
         with self._database.transaction() as run:
             return int(run(query)[0][0])
 
@@ -152,8 +142,11 @@ class History:
     def _select(self) -> Any:
         builds, builders = self.tables["builds"], self.tables["builders"]
         workers, requests, masters = (self.tables[name] for name in ("workers", "buildrequests", "masters"))
+        ran, of_builder = builders.alias(), requests.alias()
         joined = (
-            self._joined()
+            builds.outerjoin(requests, builds.c.buildrequestid == requests.c.id)
+            .join(builders, builders.c.id == builds.c.builderid)
+            .outerjoin(ran, ran.c.id == requests.c.builderid)
             .outerjoin(workers, builds.c.workerid == workers.c.id)
             .outerjoin(masters, builds.c.masterid == masters.c.id)
         )
@@ -166,6 +159,8 @@ class History:
                 builds.c.results,
                 self._column("builds", "locks_duration_s"),
                 builders.c.name.label("builder"),
+                ran.c.name.label("ran"),
+                sa.exists().where(of_builder.c.builderid == builders.c.id).label("is_configured"),
                 workers.c.name.label("worker"),
                 masters.c.name.label("master"),
                 requests.c.submitted_at,
@@ -257,7 +252,8 @@ def _past(
 ) -> PastBuild:
     records_locks = any(step.locks_acquired_at is not None for step in step_rows)
     stepids = {step.id: _step(step, records_locks) for step in step_rows}
-    context = recorded_context(row.builder, row.worker or "", row.number, row.id, properties, branch, machine)
+    builder = builder_name(row.ran or row.builder, row.builder, is_configured=row.is_configured)
+    context = recorded_context(builder, row.worker or "", row.number, row.id, properties, branch, machine)
     started = row.started_at
     known = started is not None
     queued = max(0, started - row.submitted_at) if known and row.submitted_at is not None else None

@@ -33,6 +33,7 @@ class MeasuredMixin:
         if step is not None:
             state = state_of(self.master)  # type: ignore[attr-defined]
             state.pipeline.branches.of_build(self)
+            state.pipeline.branches.builder_of(self)
             state.gates.of_build(self.buildid, self.measurePlan.baseline_builder)  # type: ignore[attr-defined]
             self._measure_times.time_step(step)
         return step

@@ -113,6 +113,7 @@ class BuildTracker:
                     continue
                 if len(self._builds) >= MAX_BUILDS:
                     return
+                self._pipeline.branches.builder_of(build)
                 followed = self._builds[build.buildid] = _Followed(build, finished_build.Times(self.master.reactor))
                 if starting and not build.executedSteps:
                     followed.times.build_started()
@@ -189,11 +190,11 @@ class BuildTracker:
     @defer.inlineCallbacks
     def _capture_record(self, build: dict[str, Any]) -> Generator[Any, Any, None]:
         """Capture Buildbot's record of a build, unless its builder is a measured one."""
-        name = (yield finished_build.builder_of(self.master, build))["name"]
-        builder = self.master.botmaster.builders.get(name)
+        ran, shown = yield finished_build.builders_of(self.master, build)
+        builder = self.master.botmaster.builders.get(ran)
         factory = builder.config.factory if builder is not None and builder.config is not None else None
         if factory is not None and issubclass(factory.buildClass, MeasuredMixin):
             return
         why = f"build {build['buildid']}: not in memory when the message queue delivered its end, so no statistics"
         self._pipeline.count("build_gone", why)
-        yield finished_build.capture_recorded(self.state, build, name, self.state.tracked)
+        yield finished_build.capture_recorded(self.state, build, shown, self.state.tracked)

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from twisted.internet import defer
 
+from bbmeasure.capture.branches import builder_name
 from bbmeasure.capture.gates import key_of
 from bbmeasure.capture.identity import recorded_context
 from bbmeasure.capture.plan import Plan, Switches
@@ -96,14 +97,16 @@ def capture_build(
 
 
 @defer.inlineCallbacks
-def builder_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, Optional[Mapping[str, Any]]]:
-    """The builder of ``master.cfg`` that ran a build, both rows of the Data API; None for a removed builder.
+def builders_of(master: Any, build: Mapping[str, Any]) -> Generator[Any, Any, tuple[str, str]]:
+    """The builder of ``master.cfg`` that ran a build of the Data API, and that of the build's points, "" if removed.
 
     The builds of a virtual builder have the request of another builder.
     """
     request = yield master.data.get(("buildrequests", build["buildrequestid"]))
-    builder: Optional[Mapping[str, Any]] = yield master.data.get(("builders", (request or build)["builderid"]))
-    return builder
+    ran = yield master.data.get(("builders", (request or build)["builderid"]))
+    shown = yield master.data.get(("builders", build["builderid"]))
+    name, shown_name = (builder["name"] if builder is not None else "" for builder in (ran, shown))
+    return name, builder_name(name, shown_name, is_configured=shown_name in master.botmaster.builders)
 
 
 @defer.inlineCallbacks

@@ -19,6 +19,7 @@ from bbmeasure.capture.gates import line_key
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.master.services import journals
+from bbmeasure.master.tracking.finished_build import builders_of
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
@@ -250,8 +251,8 @@ class Endpoints:
         In an InfluxDB that several masters share, another master's build may have the same id.
         """
         if build is not None:
-            builder = yield self.master.data.get(("builders", build["builderid"]))
-            points = [point for point in points if builder is None or point.builder == builder["name"]]
+            builders = yield builders_of(self.master, build)
+            points = [point for point in points if not any(builders) or point.builder in builders]
         visible = yield viewer.visible()
         if visible is None:
             return points
