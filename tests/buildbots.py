@@ -5,35 +5,46 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = "3.7.0"
+#: What older releases of Buildbot need.
+_OLDER = ("Twisted<24.10", "setuptools>=78.1,<82")
 
 
 def python_with_buildbot(version: str) -> str:
     """Return a Python with that release of Buildbot: this one, or that of an environment in ``.cache/``."""
     if installed("buildbot") == version:
         return sys.executable
-    folder = ROOT / ".cache" / f"buildbot-{version}"
-    python = folder / "bin" / "python"
+
+    def install(python: Path) -> None:
+        buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
+        _install(python, *buildbot, *_OLDER, "wheel", "hyperlink", "treq", "influxdb")
+        _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))
+
+    return _environment(f"buildbot-{version}", install)
+
+
+def python_with_worker(version: str) -> str:
+    """Return a Python with that release of buildbot-worker, in an environment in ``.cache/``."""
+    return _environment(f"worker-{version}", lambda python: _install(python, f"buildbot-worker=={version}", *_OLDER))
+
+
+def _environment(name: str, install: Callable[[Path], None]) -> str:
+    """The Python of an environment, which is made if it does not exist or is incomplete."""
+    folder = ROOT / ".cache" / name
+    python, ready = folder / "bin" / "python", folder / "ready-with-bbmeasure"
     folder.parent.mkdir(exist_ok=True)
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
-        _make(folder, python, version)
+        if not ready.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
+            install(python)
+            ready.touch()
     return str(python)
-
-
-def _make(folder: Path, python: Path, version: str) -> None:
-    """Make the environment if it does not exist or is incomplete."""
-    ready = folder / "ready-with-bbmeasure"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
-        buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
-        _install(python, *buildbot, "Twisted<24.10", "setuptools>=78.1,<82", "wheel", "hyperlink", "treq", "influxdb")
-        _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))
-        ready.touch()
 
 
 def _install(python: Path, *wanted: str) -> None:

@@ -40,8 +40,8 @@ _WORKER_TAC = """\
 from twisted.application import service
 from buildbot_worker.bot import Worker
 application = service.Application('buildbot-worker')
-Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, protocol={protocol!r}, delete_leftover_dirs=False,
-       umask=None, maxdelay=1, numcpus=None, allow_shutdown=None).setServiceParent(application)
+Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, delete_leftover_dirs=False, umask=None, maxdelay=1,
+       numcpus=None, allow_shutdown=None, **{options!r}).setServiceParent(application)
 """
 
 
@@ -173,7 +173,8 @@ class Site:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         port = self.ports["PB_PORT" if protocol == "pb" else "MSGPACK_PORT"]
-        tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), protocol=protocol)
+        options = {} if protocol == "pb" else {"protocol": protocol}  # workers before version 3 have no other
+        tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), options=options)
         (folder / "buildbot.tac").write_text(tac)
         self.workers[name] = Process(_twistd(python or self.python), folder, self.folder / f"{name}.log")
 

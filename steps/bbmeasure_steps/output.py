@@ -17,6 +17,8 @@ from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 from bbmeasure_steps import remotefiles, sidecar
 
+#: The longest line that a worker sends whole, in characters.
+LONGEST_LINE = 4_094
 #: How many lines of a redirected stdout the log shows.
 LOGGED_LINES = 100
 #: Runs a command with its stdout in the file $1, and prints its marked lines and first lines for the log.  The file is
@@ -62,6 +64,15 @@ def check_complete(spool: Spool, what: str) -> None:
         raise MeasureError(f"{what}: {spool.error}")
     if spool.dropped:
         raise LimitError(f"{what}: {spool.size + spool.dropped} bytes, expected at most {spool.max_bytes}")
+
+
+def check_whole(longest_line: int) -> None:
+    """MeasureError where the worker cut a line of stdout: a report that is cut is not that of the tool."""
+    if longest_line > LONGEST_LINE:
+        raise MeasureError(
+            "stdout has a line of more than 4,000 characters, which workers cut, and there is no shell on a Windows"
+            " worker that writes it to a file: have the tool write a file, and name it with outputFile="
+        )
 
 
 def file_name(path: str) -> str:

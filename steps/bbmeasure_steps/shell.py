@@ -118,6 +118,8 @@ class MeasureShellCommand(MeasuringStep):
                 yield output.read_file(self, self.outputFile, output.file_name(self.outputFile), spool, temporary=False)
             elif self.redirects_stdout():
                 yield output.read_file(self, self._stdout_file(), "stdout", spool, temporary=True)
+            elif self._is_document() and self._collector is not None:
+                output.check_whole(self._collector.longest_line)
         except LimitError as error:
             hint = self._adapter.smaller if self._adapter is not None else ""
             raise LimitError(f"{error}; {hint}" if hint else str(error)) from None
@@ -190,9 +192,11 @@ class MeasureShellCommand(MeasuringStep):
 
     def redirects_stdout(self) -> bool:
         """Whether stdout is written to a file on the worker: that of a tool whose output is a document."""
-        adapter = self._adapter
-        document = adapter is not None and not adapter.line_based and not self.outputFile
-        return document and self.parser_job() is not None and remotefiles.has_shell(self)
+        return self._is_document() and self.parser_job() is not None and remotefiles.has_shell(self)
+
+    def _is_document(self) -> bool:
+        """Whether stdout is the report of a tool as a document, whose lines may be long."""
+        return self._adapter is not None and not self._adapter.line_based and not self.outputFile
 
     def _redirect(self, command: Any) -> Any:
         return output.redirected(command, self._stdout_file()) if self.redirects_stdout() else command

@@ -41,6 +41,8 @@ class StdoutCollector(LogObserver):
         self.dropped_records = 0
         #: How many characters of the text were dropped.
         self.dropped_text = 0
+        #: The length of the longest line of stdout, in characters.
+        self.longest_line = 0
         self._max_text = max_text
         self._text_length = 0
         self._pieces: list[str] = []
@@ -52,6 +54,7 @@ class StdoutCollector(LogObserver):
         if self._finished:  # the log goes on with the output of a rerun
             return
         self._add_text(data)
+        self.longest_line = max(self.longest_line, *map(len, data.split("\n")), 0)
         self._scan(self._scanner.feed, data)
 
     def errReceived(self, data: str) -> None:

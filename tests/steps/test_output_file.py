@@ -6,10 +6,11 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from buildbot.process.results import WARNINGS
+from buildbot.process.results import SUCCESS, WARNINGS
 from buildbot.test.steps import ExpectStat
 from twisted.internet import defer
 
+from bbmeasure_steps import remotefiles
 from bbmeasure_steps.base import MAX_OUTPUT
 from tests.steps.case import StepTestCase
 
@@ -54,3 +55,25 @@ class TestOutputFile(StepTestCase):
         more = [ExpectStat(file="out", workdir="wkdir").exit(2)]
         yield self.run_measuring("1", WARNINGS, outputFile="out", more=more)
         assert "expected a file, got none" in self.log()
+
+
+class TestWithoutShell(StepTestCase):
+    """Reports on the stdout of a Windows worker, which are parsed from the log."""
+
+    @defer.inlineCallbacks
+    def run_eslint(self, line: str, result: int) -> Any:
+        self.patch(remotefiles, "has_shell", lambda _step: False)
+        yield self.run_measuring(f"{line}\n", result, parser="eslint")
+
+    @defer.inlineCallbacks
+    def test_a_short_report(self) -> Any:
+        """A report whose lines are whole is parsed."""
+        yield self.run_eslint('[{"filePath": "a", "messages": []}]'.ljust(4_094), SUCCESS)
+        assert self.captured_values() == {"eslint": 0}
+
+    @defer.inlineCallbacks
+    def test_a_report_with_a_cut_line(self) -> Any:
+        """A line that the worker cut is refused, even if the rest is a document, and the log names the remedy."""
+        yield self.run_eslint('[{"filePath": "a", "messages": []}]'.ljust(4_095), WARNINGS)
+        assert self.captured_values() == {}
+        assert "name it with outputFile=" in self.log()
