@@ -55,6 +55,8 @@ class LineAlerts:
             run = not alert.facts.get("confirmed")
             if alert.state == IGNORED:
                 judged.detector.ignore(run=run)
+            elif alert.state == RESOLVED:
+                judged.detector.withdraw(alert.rule)
             elif alert.state == ACCEPTED:
                 judged.detector.accept(run=run)
             judged.save_decision()

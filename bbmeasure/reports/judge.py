@@ -16,6 +16,7 @@ from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports import kept_verdicts
 from bbmeasure.reports.build_judge import Judged, JudgeRequest
 from bbmeasure.reports.judge_queue import JudgeQueue
+from bbmeasure.reports.past import Learned, LearnRequest
 from bbmeasure.reports.verdicts import BuildVerdicts
 from bbmeasure.storage.verdict_store import Alert, VerdictChanges, VerdictStore
 
@@ -110,16 +111,30 @@ class Judge:
             return store.keep_verdicts(judged.changes).addCallback(lambda _: judged)
 
         def make() -> JudgeRequest:
-            return replace(request, running=self._running(request))
+            return replace(request, running=self._running(request.build.buildid))
 
         return self._queue.run(store.opener, request.build.builder, make, then=keep, urgent=urgent)
 
-    def _running(self, request: JudgeRequest) -> frozenset[int]:
-        """The builds whose values do not count yet: those that have not ended or wait for their verdicts."""
+    def learn(self, request: LearnRequest) -> defer.Deferred[Learned]:
+        """Judge the past of some lines; fires when their detectors are kept.  MeasureError where it fails."""
+        store = self.store
+        if store is None:
+            return defer.succeed(Learned(VerdictChanges(), 0, 0, 0))
+
+        def keep(learned: Learned) -> Any:
+            return store.keep_verdicts(learned.changes).addCallback(lambda _: learned)
+
+        def make() -> LearnRequest:
+            return replace(request, running=self._running(None))
+
+        return self._queue.run(store.opener, "", make, then=keep)
+
+    def _running(self, buildid: Optional[int]) -> frozenset[int]:
+        """The builds but one whose values do not count yet: those that have not ended or wait for their verdicts."""
         botmaster = getattr(self.state.master, "botmaster", None)
         builders = getattr(botmaster, "builders", {})
         building = (build.buildid for builder in builders.values() for build in builder.building)
-        return frozenset({*building, *self._finishing}) - {request.build.buildid, None}
+        return frozenset({*building, *self._finishing}) - {buildid, None}
 
     @defer.inlineCallbacks
     def _finish(self, request: JudgeRequest) -> Generator[Any, Any, BuildVerdicts]:

@@ -5,13 +5,14 @@ No verdict is kept, no alert is made, and nothing is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Callable, Optional
 
-from bbmeasure.capture.gates import DEFAULT, Gates
+from bbmeasure.capture.gates import Gates
 from bbmeasure.reports.build_judge import RESULT, SUCCESS
 from bbmeasure.reports.judged_line import LEARNED, JudgedLine
-from bbmeasure.storage.verdict_store import JudgingReader, Line, VerdictChanges
+from bbmeasure.storage.verdict_store import JudgingReader, KeptDetector, Line, VerdictChanges
 
 #: Lines that are learned by one request: about a third of a second.
 LINES_PER_REQUEST = 20
@@ -19,43 +20,69 @@ LINES_PER_REQUEST = 20
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """Some of the lines that are not judged yet, by id from ``after`` on; ``gates`` by builder.
+    """The next lines that are not judged yet, by id from ``after`` on, with the gates of a policy.
 
-    ``running`` are the ids of builds that have not ended.
+    With ``again`` those too that have no baseline yet, as the past of a line may have grown.  ``running`` are the ids
+    of builds that have not ended.
     """
 
-    after: int
-    gates: Mapping[str, Gates] = field(default_factory=dict)
+    after: int = 0
+    gates: Gates = Gates()
     running: frozenset[int] = frozenset()
-    limit: int = LINES_PER_REQUEST
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The detectors of some lines; ``last`` is the id of the last of them, 0 where none is left."""
+    """The detectors of some lines: ``last`` is the id of the last one, ``left`` how many lines come after it."""
 
     changes: VerdictChanges
     last: int
     lines: int
+    left: int
 
 
 def learn(reader: JudgingReader, request: LearnRequest) -> Learned:
     """The detectors of the next lines."""
-    lines = reader.lines_without_detector(request.after, request.limit)
+    lines, left = reader.lines_to_learn(request.after, LINES_PER_REQUEST, again=request.again)
     wanted = [line for line in lines if line.tags.get(RESULT, SUCCESS) == SUCCESS]
     totals = reader.total_lines(wanted)
+    kept = reader.detectors([line.id for line in wanted])
     detectors = []
     for line in wanted:
-        if line.id in totals:
-            continue
-        kept = _learned(reader, line, request).encode(line.id)
-        detectors += [] if kept is None else [kept]
-    return Learned(VerdictChanges(detectors=detectors), lines[-1].id if lines else 0, len(lines))
+        if line.id not in totals:
+            learned = _learned(reader, line, kept.get(line.id), request)
+            detectors += [] if learned is None else [learned]
+    changes = VerdictChanges(detectors=detectors, learned=True)
+    return Learned(changes, lines[-1].id if lines else request.after, len(lines), left)
 
 
-def _learned(reader: JudgingReader, line: Line, request: LearnRequest) -> JudgedLine:
-    gate = request.gates.get(line.builder, Gates()).of(line.series) if request.gates else DEFAULT
-    judged = JudgedLine(gate.rules(line.kind, line.unit, line.better))
-    values = [one for one in reader.history(line.id, None, LEARNED) if one.buildid not in request.running]
-    judged.learn(values)
-    return judged
+def _learned(
+    reader: JudgingReader, line: Line, kept: Optional[KeptDetector], request: LearnRequest
+) -> Optional[KeptDetector]:
+    """The detector of a line; None where it has a baseline already, or no values."""
+    rules = request.gates.of(line.series).rules(line.kind, line.unit, line.better)
+    if kept is not None and JudgedLine.decode(kept, rules).detector.levels[-1].ready:
+        return None
+    judged = JudgedLine(rules)
+    judged.learn(
+        [
+            one
+            for one in reader.history(line.id, None, LEARNED)
+            if one.buildid not in request.running and (kept is None or one.position <= (kept.time, kept.build))
+        ]
+    )
+    return judged.encode(line.id)
+
+
+def learn_all(
+    reader: JudgingReader, keep: Callable[[VerdictChanges], None], gates: Gates, *, again: bool = False
+) -> Iterator[tuple[int, int]]:
+    """Learn all lines, for a command; yields how many are done and how many are left."""
+    request, done, left = LearnRequest(0, gates, again=again), 0, 1
+    while left:
+        learned = learn(reader, request)
+        keep(learned.changes)
+        request = LearnRequest(learned.last, gates, again=again)
+        done, left = done + learned.lines, learned.left
+        yield done, left

@@ -139,13 +139,17 @@ class AlertQuery:
 
 @dataclass(frozen=True)
 class VerdictChanges:
-    """What judging a build changes, written in one transaction; ``lines`` are the verdicts, encoded."""
+    """What judging a build changes, written in one transaction; ``lines`` are the verdicts, encoded.
+
+    A ``learned`` detector does not replace one that has judged another value meanwhile.
+    """
 
     buildid: Optional[int] = None
     lines: bytes = b""
     detectors: Sequence[KeptDetector] = ()
     remarks: Sequence[Remark] = ()
     alerts: Sequence[Alert] = ()
+    learned: bool = False
 
 
 class KeptBuild(NamedTuple):
@@ -240,6 +244,6 @@ class JudgingReader(Protocol):
         """The id of the next alert."""
         ...
 
-    def lines_without_detector(self, after: int, limit: int) -> list[Line]:
-        """Lines of builds that are not judged yet, by id from ``after`` on."""
+    def lines_to_learn(self, after: int, limit: int, *, again: bool) -> tuple[list[Line], int]:
+        """Lines of builds without a detector, with ``again`` all lines, by id after ``after``; and how many follow."""
         ...

@@ -11,7 +11,9 @@ from twisted.internet import defer
 
 from bbmeasure import Gate, captureData
 from bbmeasure.capture.state import state_of
+from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports.judge import Judge
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.storage.verdict_store import AlertQuery
 from tests.steps.live import LiveCase, measured, pause, plain, sqlite
 
@@ -78,6 +80,39 @@ class TestVerdicts(LiveCase):
         build = yield self.build("plain")
         yield self.settle()
         assert (yield self.judge.verdicts_of(build["buildid"])) is None
+
+    @defer.inlineCallbacks
+    def test_a_removed_builder(self) -> Any:
+        """Its open alerts become resolved, with that as the reason, when a reconfig removes it."""
+        first = measured(steps=[Captures()])
+        first.trackProperties("issues", better="lower", gate=Gate(limit=5))
+        yield self.start([first, plain(steps=[Captures()])], [sqlite()])
+        yield self.judged("first", 7)
+        yield self.reconfigure([plain(steps=[Captures()])], [sqlite()])
+        alerts = yield self.alerts()
+        while alerts[0].state == "open":
+            yield pause(0.01)
+            alerts = yield self.alerts()
+        assert [(alert.state, alert.why) for alert in alerts] == [
+            ("resolved", "builder 'first' was removed from master.cfg")
+        ]
+
+    @defer.inlineCallbacks
+    def test_the_past_is_judged_after_an_upgrade(self) -> Any:
+        """Lines of a journal without detectors are learned when the master starts."""
+        builders = [plain(steps=[Captures()])]
+        yield self.start(builders, [])
+        path = f"{self.master.basedir}/old.sqlite"
+        with Journal(path) as journal:
+            build = BuildContext("plain", "local1", 1, 1, branch="main")
+            journal.write([Point("size", 1_700_000_000 * 10**9, 5.0, build=build)])
+        yield self.reconfigure(builders, [sqlite(path="old.sqlite")])
+        while not self.pipeline.counters["lines_learned"]:
+            yield pause(0.01)
+        yield self.settle()
+        with JournalReader(path) as reader:
+            assert reader.lines_to_learn(0, 9, again=False) == ([], 0)
+        assert self.pipeline.counters["lines_to_learn"] == 0
 
     @defer.inlineCallbacks
     def test_suspects(self) -> Any:

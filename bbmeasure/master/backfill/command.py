@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Optional
 
 from bbmeasure import patterns, times
 from bbmeasure.capture import builtin_series
+from bbmeasure.capture.gates import Gates
 from bbmeasure.capture.identity import Value, identity_time, point_of
 from bbmeasure.capture.plan import Plan, Switches
 from bbmeasure.errors import LimitError, MeasureError, QueryError, StorageError, UnknownSeriesError
@@ -27,6 +28,7 @@ from bbmeasure.master import configuration
 from bbmeasure.master.backfill.builds import History, PastBuild
 from bbmeasure.master.tracking.collector import Collector, FinishedStep, collect_properties, collect_times
 from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.reports.past import learn_all
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.validation import check_point
 
@@ -269,10 +271,19 @@ def _run(options: argparse.Namespace) -> int:
             after = 0 if options.again else backfill.progress()
             _warn_of_copies(journal)
             _show_progress(backfill, after, backfill.total(after))
+            _judge_past(journal, Gates(configured.policy.gates))
             print(json.dumps(dict(backfill.counters)) if options.json else summary(backfill))
     finally:
         history.close()
     return 0
+
+
+def _judge_past(journal: Journal, gates: Gates) -> None:
+    """Begin the baseline of each line that has none at its last change point."""
+    shows = sys.stderr.isatty()
+    for done, left in learn_all(journal, journal.keep_verdicts, gates, again=True):
+        if shows:
+            print(f"\r{done} of {done + left} lines judged", end="" if left else "\n", file=sys.stderr, flush=True)
 
 
 def _pattern(expression: Optional[str]) -> Optional[patterns.Pattern]:

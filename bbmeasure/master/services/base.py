@@ -23,8 +23,10 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.events import BuildTracker
 from bbmeasure.master.tracking.master_metrics import MasterMetrics
+from bbmeasure.master.tracking.removed_builders import resolve_alerts
 from bbmeasure.master.tracking.suspects import find_suspects
 from bbmeasure.reports.judge import Judge
+from bbmeasure.reports.past_job import PastJob
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 
 log = Logger()
@@ -102,6 +104,7 @@ class MeasureInstance(BuildbotService):
         self.state.switches[self.name] = tracked
         self.state.component(MasterMetrics).update()
         yield self.state.component(BuildTracker).subscribe(self.name, tracked)
+        resolve_alerts(self.state)
 
     @defer.inlineCallbacks
     def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:
@@ -122,6 +125,7 @@ class MeasureInstance(BuildbotService):
         self.state.component(Judge).explain = partial(find_suspects, self.master)
         self.pipeline.in_background(self.pipeline.attach(self._journal), "points from before the journal was open")
         self.pipeline.in_background(self._journal.recall([]), f"opening {absolute}")
+        self.state.component(PastJob).start()
         if before is not None:
             yield self._release_journal(before)
         return self._journal
@@ -130,6 +134,7 @@ class MeasureInstance(BuildbotService):
     def _release_journal(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
         if journals.release(self.state, journal):
             self.pipeline.detach(journal)
+            self.state.component(PastJob).stop()
             self.state.component(Judge).stop()
             yield journal.close()
 

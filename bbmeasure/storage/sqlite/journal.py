@@ -160,7 +160,7 @@ class JournalReader:
     detectors = _query(verdicts.detectors)
     history = _query(verdicts.history)
     total_lines = _query(verdicts.total_lines)
-    lines_without_detector = _query(verdicts.lines_without_detector)
+    lines_to_learn = _query(verdicts.lines_to_learn)
     line_alerts = _query(alert_rows.of_lines)
     next_alert = _query(alert_rows.next_id)
     alerts = _query(alert_rows.select)

@@ -42,8 +42,10 @@ _LINE = """SELECT l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.ki
     FROM series s JOIN lines l ON l.series = s.id JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning
     LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch
     LEFT JOIN texts c ON c.id = l.machine"""
-_UNLEARNED = """ WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count
-    AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id) ORDER BY l.id LIMIT ?"""
+_OF_BUILDS = "WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count"
+_WITHOUT_DETECTOR = " AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id)"
+_LEARN = """INSERT INTO detectors VALUES (?, ?, ?, ?) ON CONFLICT(line) DO UPDATE SET state = excluded.state
+    WHERE time = excluded.time AND build = excluded.build"""
 
 
 # reading
@@ -144,9 +146,14 @@ def kept_lines(connection: sqlite3.Connection, buildids: Collection[int]) -> dic
     return dict(_select_in(connection, "SELECT build, lines FROM verdicts WHERE build IN", buildids))  # type: ignore[arg-type]
 
 
-def lines_without_detector(connection: sqlite3.Connection, after: int, limit: int) -> list[Line]:
-    """Lines of builds that are not judged yet, by id from ``after`` on."""
-    return [alert_rows.line_of(row) for row in connection.execute(_LINE + _UNLEARNED, (after, limit))]
+def lines_to_learn(connection: sqlite3.Connection, after: int, limit: int, *, again: bool) -> tuple[list[Line], int]:
+    """Lines of builds without a detector, with ``again`` all lines, by id after ``after``; and how many follow."""
+    where = _OF_BUILDS + ("" if again else _WITHOUT_DETECTOR)
+    lines = [
+        alert_rows.line_of(row) for row in connection.execute(f"{_LINE} {where} ORDER BY l.id LIMIT ?", (after, limit))
+    ]
+    (count,) = connection.execute(f"SELECT count(*) FROM ({_LINE} {where})", (after,)).fetchone()
+    return lines, int(count) - len(lines)
 
 
 # writing
@@ -157,7 +164,10 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
     connection = ingest.connection
     if changes.buildid is not None and changes.lines:
         connection.execute("REPLACE INTO verdicts VALUES (?, ?)", (changes.buildid, changes.lines))
-    insert_rows(connection, "detectors", list(changes.detectors))
+    if changes.learned:
+        connection.executemany(_LEARN, changes.detectors)
+    else:
+        insert_rows(connection, "detectors", list(changes.detectors))
     insert_rows(
         connection,
         "remarks",

@@ -11,7 +11,7 @@ from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.reports import kept_verdicts
 from bbmeasure.reports.judged_line import JudgedLine
-from bbmeasure.reports.past import LearnRequest, learn
+from bbmeasure.reports.past import LearnRequest, learn, learn_all
 from bbmeasure.times import NANOSECONDS
 from tests.unit.reports.judging import START, Judging, noise
 
@@ -47,8 +47,6 @@ def test_equal_times_are_ordered_by_number(judging: Judging, tmp_path_factory: p
         for number in order:
             build = one.store({"size": float(number * 5)}, number, minute=20, worker=f"w{number}", machine="m")
             one.finish(build)
-        line = one.reader.lines_without_detector(0, 9)
-        assert not line
     assert state_of(judging, 2) == state_of(other, 2)
     other.close()
 
@@ -181,15 +179,32 @@ def test_the_past_begins_at_the_last_change_point(judging: Judging) -> None:
     values = [*noise(40), *noise(40, 130.0, seed=2)]
     for number, value in enumerate(values, start=1):
         judging.store({"size": value}, number)
-    learned = learn(judging.reader, LearnRequest(0))
-    judging.journal.keep_verdicts(learned.changes)
-    assert (learned.lines, learned.last) == (1, 1)
-    assert learn(judging.reader, LearnRequest(1)).last == 0
+    assert list(learn_all(judging.reader, judging.journal.keep_verdicts, Gates())) == [(1, 0)]
+    assert learn(judging.reader, LearnRequest()).lines == 0
     assert not judging.alerts()
     judging.number = 80
     verdict = judging.run(130.0).verdict
     assert verdict.state == "normal"
     assert verdict.baseline == pytest.approx(130.0, rel=0.02)
+
+
+def test_a_past_that_has_grown(judging: Judging) -> None:
+    """A line without a baseline learns the builds before it; one with a baseline or judged meanwhile is left alone."""
+    judging.number = 50
+    judging.runs(noise(3))
+    judging.number = 100
+    judging.runs(noise(20, 5.0), builder="other")
+    before = state_of(judging, 2)
+    for number, value in enumerate(noise(30), start=1):
+        judging.store({"size": value}, number)
+    learned = learn(judging.reader, LearnRequest(again=True))
+    assert [one.line for one in learned.changes.detectors] == [1]
+    judging.journal.keep_verdicts(learned.changes)
+    judging.number = 60
+    assert judging.run(100.0).verdict.state == "normal"
+    after = state_of(judging)
+    judging.journal.keep_verdicts(learned.changes)
+    assert (state_of(judging), state_of(judging, 2)) == (after, before)
 
 
 def test_differences_of_an_alert(judging: Judging) -> None:
