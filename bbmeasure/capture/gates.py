@@ -13,7 +13,7 @@ from bbmeasure import units
 from bbmeasure.analysis import Rules, State
 from bbmeasure.capture.identity import Value
 from bbmeasure.errors import QueryError, UnitError
-from bbmeasure.records import Direction, Kind, canonical_series, check_number
+from bbmeasure.records import Direction, Kind, Record, canonical_series, check_number
 
 #: Series whose values are known only after a build.
 AFTER_BUILD = ("build_duration", "queue_duration", "lock_duration")
@@ -247,6 +247,7 @@ class Gates:
     A gate of a step or track call wins over the policy's patterns, of which the first that matches applies.
     ``baseline_builder`` is the builder whose lines a proposal is judged against, None for the build's own.
 
+    ``meanings`` are kind, unit and direction of the series that were measured: a store may not have them yet.
     ``measurements`` are the values of each line that was measured several times in this build.  ``excluded`` are the
     lines whose value comes from a command that failed, which enters no baseline.  ``states`` are the states of the
     values that were judged while the build ran, ``captured`` the lines and times of tracked values that are on disk
@@ -261,6 +262,7 @@ class Gates:
     ) -> None:
         self.patterns = tuple(patterns)
         self.baseline_builder = baseline_builder
+        self.meanings: dict[str, tuple[Kind, str, Direction]] = {}
         self.measurements: dict[LineKey, tuple[float, ...]] = {}
         self.excluded: set[LineKey] = set()
         self.states: dict[LineKey, State] = {}
@@ -272,6 +274,10 @@ class Gates:
     def __getstate__(self) -> dict[str, Any]:
         """What the process that judges needs: not what steps have left for the master."""
         return {**vars(self), "states": {}, "captured": set()}
+
+    def measured(self, record: Record) -> None:
+        """Keep what the series of a record means."""
+        self.meanings[record.name] = (record.kind, record.unit, record.better)
 
     def set(self, series: str, gate: Optional[Gate]) -> None:
         """Give a series the gate of its step or track call; None is no gate of its own."""

@@ -132,7 +132,8 @@ def _with_pending(reader: JudgingReader, found: BuildValues, request: JudgeReque
         line = values[key][0] if key in values else None
         if line is None:
             names = (build.builder, point.tags, build.branch, build.machine_class, bool(build.proposal))
-            line = Line(0, point.series, *names, Kind.NUMBER, "1", Direction.NONE)
+            meaning = request.gates.meanings.get(point.series, (Kind.NUMBER, "1", Direction.NONE))
+            line = Line(0, point.series, *names, *meaning)
             line = reader.find_line(line) or line
         values[key] = (line, LineValue(point.time, build.build, build.buildid, point.value))
     measured = [

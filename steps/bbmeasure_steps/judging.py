@@ -50,6 +50,8 @@ class StepJudge:
         series = {value.record.name for value in values}
         for name in {own} & series or series:
             self.gates.set(name, gate)
+        for value in values:
+            self.gates.measured(value.record)
         messages = [
             f"{value.record.name}: gate: {message}"
             for value in values

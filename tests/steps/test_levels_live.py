@@ -73,6 +73,13 @@ class TestLevels(LevelCase):
         assert (yield self.builds(99, 100, 101, 101, 100)) == [SUCCESS, SUCCESS, FAILURE, FAILURE, SUCCESS]
 
     @defer.inlineCallbacks
+    def test_a_limit_in_the_first_build(self) -> Any:
+        """A limit acts on the first value of a series, which the journal does not have yet."""
+        gate = Gate(limit="100 bytes", level="fail")
+        yield self.start([plain("first", [self.step(unit="bytes", gate=gate)])], [sqlite()])
+        assert (yield self.builds(101)) == [FAILURE]
+
+    @defer.inlineCallbacks
     def test_a_shift(self) -> Any:
         """The fifth build of a new level confirms it and fails, and so does each later one at that level."""
         yield self.start([plain("first", [self.step(gate=Gate(level="fail"))])], [sqlite()])

@@ -117,6 +117,7 @@ class Collector:
         if unit == "s":  # a duration is one whatever a worker reported by that name
             captured = captured._replace(fixed_kind=True, fixed_unit=True)
         self.gates.set(record.name, overrides.gate)
+        self.gates.measured(record)
         if step is not None and step.result != "success":
             self.gates.excluded.add(line_key(record.name, tags))
         self.values.append(captured)
