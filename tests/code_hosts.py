@@ -53,6 +53,10 @@ class CodeHost:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):  # a client that has not waited
+                    super().handle()
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -61,8 +65,7 @@ class CodeHost:
                     host.concurrent += 1
                     host.most_concurrent = max(host.most_concurrent, host.concurrent)
                 try:
-                    with contextlib.suppress(ConnectionError):  # a client that has not waited
-                        host.respond(self)
+                    host.respond(self)
                 finally:
                     with host._lock:
                         host.concurrent -= 1

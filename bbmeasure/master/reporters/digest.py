@@ -51,8 +51,9 @@ def change_text(line: LineVerdict) -> str:
 
 
 def rule_text(line: LineVerdict) -> str:
-    """Return the sentence for a rule of the configuration that decided; empty if none did."""
-    return line.verdict.reason if line.verdict.rule in ("limit", "lower_limit", "increase", "decrease") else ""
+    """Return the sentence for a rule of the configuration that this build was the first to break; empty for none."""
+    broken = line.verdict.rule in ("limit", "lower_limit", "increase", "decrease")
+    return line.verdict.reason if broken and (line.told or line.alert is None) else ""
 
 
 def line_name(line: LineVerdict, markup: Markup) -> str:
