@@ -28,7 +28,7 @@ for name, machine in (("b", "worker"), ("c", "other")):
     f = util.BuildFactory()
     f.addStep(steps.MeasureShellCommand(
         name="size", command=["echo", util.Interpolate("%(src::revision)s")], unit="bytes", gate=util.Gate(limit=500)))
-    fails = lambda step: step.getProperty("revision") == "819"
+    fails = lambda step: step.getProperty("revision") == "809"
     f.addStep(steps.ShellCommand(name="sometimes", command=["false"], doStepIf=fails))
     add(util.MeasuredBuilderConfig(name=name, workernames=[machine], factory=f))
 f = util.BuildFactory()
@@ -266,13 +266,13 @@ def test_mail_about_what_is_new(services: Services) -> None:
     text = new()[-1]
     assert "worse: size 800 bytes, 800 bytes is above the limit of 500 bytes, introduced here" in text
     assert "/builds/" in text
-    services.post("gitlab", push("main", WORSE + 10))
-    failed = services.site.build("b", revision="819", branch="main")
+    services.post("gitlab", push("main", WORSE + 5))
+    failed = services.site.build("b", revision="809", branch="main")
     assert failed["results"] == 2
     services.site.wait_for(lambda: mail.to("failures@example.org"), "the mail of the failure", 60)
     text = text_of(mail.to("failures@example.org")[-1])
     assert "BUILD FAILED" in text
-    assert "worse: size 819 bytes, since #" in text
+    assert "worse: size 809 bytes, since #" in text
     assert f"since #{next(one['number'] for one in builds if one['builderid'] == failed['builderid'])}" in text
     assert len(new()) == before + 2
 
