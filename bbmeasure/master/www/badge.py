@@ -1,12 +1,14 @@
-"""Badge: the newest value of a series as an SVG image."""
+"""Badge: the newest value of a series with its verdict, as an SVG image."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Optional
 
 from bbmeasure import units
+from bbmeasure.analysis import State
 from bbmeasure.model import Point, SeriesInfo
 
 #: Path of the badge, and its media type.
@@ -16,6 +18,7 @@ MAX_TEXT = 60
 #: Background colours that white text can be read on.
 LABEL_COLOUR = "#555"
 GREY, RED, GREEN = "#6b6b6b", "#b3261e", "#1a6e34"
+_COLOURS: Mapping[Optional[State], str] = {State.WORSE: RED, State.BETTER: GREEN}
 
 _HEIGHT, _PADDING, _CHARACTER = 20, 6, 6.6
 #: Characters that XML 1.0 does not allow.
@@ -29,9 +32,13 @@ def badge_text(info: SeriesInfo, point: Optional[Point]) -> str:
     return point.value if isinstance(point.value, str) else units.format(point.value, info.unit, info.kind.value)
 
 
-def badge(label: str, text: str, colour: str = GREY) -> bytes:
-    """Return the image of a label and a text on ``colour``; long texts are truncated."""
-    label, text = _shown(label), _shown(text)
+def badge(label: str, text: str, state: Optional[State] = None) -> bytes:
+    """Return the image of a label and a text, with the state of the verdict where it is worse or better.
+
+    Long texts are truncated.
+    """
+    colour = _COLOURS.get(state, GREY)
+    label, text = _shown(label), _shown(text if colour == GREY else f"{text} {state}")
     left, right = _width(label), _width(text)
     described = f"{label}: {text}"
     return (

@@ -318,11 +318,15 @@ class Endpoints:
 
     @defer.inlineCallbacks
     def badge(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
-        """The newest value of a series as an image."""
+        """The newest value of a series with its verdict, as an image."""
         storage = self._storage(arguments)
         query, selection = yield self._select(storage, arguments, viewer)
-        point = yield storage.last(query)
-        return iter([badge(query.series, badge_text(selection.info, point))])
+        point: Optional[Point] = yield storage.last(query)
+        verdict = None
+        if point is not None and point.build is not None:
+            verdicts = yield self._verdicts.of_build(point.build.buildid)
+            verdict = verdicts.get(line_key(point.series, point.tags))
+        return iter([badge(query.series, badge_text(selection.info, point), verdict and verdict.verdict.state)])
 
 
 def _encode_series(infos: Sequence[SeriesInfo], *, total: Optional[int] = None) -> Fragments:

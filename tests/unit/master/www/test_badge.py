@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+from twisted.internet import defer
 
-from bbmeasure.master.www.badge import MAX_TEXT, badge
+from bbmeasure.analysis import State
+from bbmeasure.master.www.badge import GREEN, GREY, MAX_TEXT, RED, badge
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
+from bbmeasure.reports.verdicts import line_key
 from tests.unit.master.www.fakes import Request, get, render
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,6 +78,35 @@ def test_any_text_is_shown_as_text(text):
     assert shown[0] == shown[1]
     assert len(shown[0]) <= MAX_TEXT
     assert b"<script" not in badge(text, text)
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "colour"),
+    [
+        (State.WORSE, "1 MiB worse", RED),
+        (State.BETTER, "1 MiB better", GREEN),
+        (State.UNCONFIRMED, "1 MiB", GREY),
+        (State.NORMAL, "1 MiB", GREY),
+        (None, "1 MiB", GREY),
+    ],
+)
+def test_the_colour_is_that_of_the_verdict(state, text, colour):
+    """Worse is red, better green, everything else grey; the word is there for those who see no colours."""
+    image = badge("wheel", "1 MiB", state)
+    assert texts(image) == ["wheel", text]
+    assert ElementTree.fromstring(image).findall(f"{SVG}rect")[1].get("fill") == colour
+
+
+def test_the_verdict_of_the_newest_value(resource, store, monkeypatch):
+    """The badge has the verdict that the newest build's line has, and not that of another line."""
+    build = BuildContext("a", "w", 7, 70, branch="main")
+    store.write([Point("wheel", 1, 1.0, {"target": "x"}, build)])
+    judged = {line_key("wheel", {"target": "x"}): State.WORSE, line_key("wheel", {}): State.BETTER}
+    found = {key: SimpleNamespace(verdict=SimpleNamespace(state=state)) for key, state in judged.items()}
+    monkeypatch.setattr(
+        resource._endpoints._verdicts, "of_build", lambda buildid: defer.succeed(found if buildid == 70 else {})
+    )
+    assert texts(body(get(resource, "badge.svg", series="wheel")))[1] == "1 worse"
 
 
 def test_texts_are_in_their_rectangles():
