@@ -26,5 +26,8 @@ class FakeMaster:
         self.metrics = SimpleNamespace(enabled=True)
         self.botmaster = SimpleNamespace(builders={})
         self.workers = SimpleNamespace(workers={})
+        self.mq = SimpleNamespace(
+            startConsuming=lambda callback, key: defer.succeed(SimpleNamespace(stopConsuming=lambda: None))
+        )
         requests = SimpleNamespace(getBuildRequests=lambda **_: defer.succeed([]))
         self.db = SimpleNamespace(buildrequests=requests)
