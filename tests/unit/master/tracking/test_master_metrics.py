@@ -136,7 +136,7 @@ def test_gauges_from_before_the_observer(tmp_path: Path) -> Any:
     """Connected workers and running builds are counted however late the metrics are switched on."""
     master, service = FakeMaster(tmp_path / "m"), SQLiteInstance()
     master.workers.workers = {name: SimpleNamespace(conn=conn) for name, conn in (("a", 1), ("b", 1), ("c", None))}
-    builds = [SimpleNamespace(finished=finished) for finished in (False, True)]
+    builds = [SimpleNamespace(finished=finished, buildid=None) for finished in (False, True)]
     master.botmaster.builders = {"b": SimpleNamespace(building=builds)}
     yield start(service, master)
     lost = metrics.MetricCountEvent

@@ -54,6 +54,7 @@ class Master:
         self.service_manager = SimpleNamespace(namedServices={})
         self.data = SimpleNamespace(get=self._get)
         self.builders = {"a": 1, "b": 2}
+        self.botmaster = SimpleNamespace(builders=self.builders)
         self.builds = {}
 
     def _get(self, path):

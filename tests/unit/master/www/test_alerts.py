@@ -124,7 +124,7 @@ def test_alerts(resource, judging):
 @inlineCallbacks
 def test_records_and_overview_have_verdicts(resource, judging):
     """Records of a build and rows of the overview have the verdict that was kept."""
-    resource.master.builds[102] = {"builderid": 1}
+    resource.master.builds[102] = {"builderid": 1, "buildrequestid": 1}
     _, found = yield answer(resource, Request("records", buildid=102))
     (record,) = found["records"]
     verdict = {"verdict": "worse", "usual": None, "baseline": None, "since_build": 2, "alert": 1}
