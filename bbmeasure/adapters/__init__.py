@@ -28,6 +28,8 @@ LONGEST_TEXT = 64 * 1024 * 1024
 Parsed = TypeVar("Parsed", Issue, Record)
 
 _SHARED = frozenset(["lint"])
+#: The adapters, beside those of linters, whose series have names of their own.
+_FIXED = frozenset(["cobertura", "coverage", "junit", "ninja", "time"])
 
 
 class Adapter:
@@ -53,6 +55,11 @@ class Adapter:
 
     def __repr__(self) -> str:
         return f"<Adapter {self.name}>"
+
+    @property
+    def has_fixed_series(self) -> bool:
+        """Whether its series have names of their own, such as ``junit_tests``, not those of benchmarks."""
+        return self.is_linter or self.name in _FIXED
 
     @property
     def is_linter(self) -> bool:

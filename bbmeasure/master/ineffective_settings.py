@@ -51,17 +51,23 @@ def _units(builder: Any) -> Iterator[str]:
             overrides = builder.measurePlan.custom_of(step.name)
             given[f"trackCustomStep({step.name!r})"] = None if overrides is None else overrides.unit
         for where, unit in given.items():
-            if unit is not None and units.find(unit).base != step.measured_unit:
+            if unit is not None and step.measured_unit is not None and units.find(unit).base != step.measured_unit:
                 yield (
                     f"builder {builder.name}: {where}: unit {unit!r}: every value is refused, as the step measures "
                     f"in {step.measured_unit}; remove unit="
                 )
+            elif unit is not None and step.measured_unit is None:
+                yield (
+                    f"builder {builder.name}: {where}: unit {unit!r}: no value has it, as the values of the step's "
+                    "parser have units of their own; remove unit="
+                )
 
 
 def _measuring_steps(builder: Any) -> Iterator[Any]:
-    """The steps that always measure in one unit."""
+    """The steps that always measure in one unit, or whose parser has a unit for each of its series."""
     factory: Optional[Any] = builder.factory
     for step_factory in factory.steps if factory is not None else ():
         step = step_factory.buildStep() if hasattr(step_factory, "buildStep") else step_factory
-        if getattr(step, "measured_unit", None) is not None and isinstance(step.name, str):
+        is_measuring = getattr(step, "measured_unit", None) is not None or getattr(step, "has_own_units", False)
+        if is_measuring and isinstance(step.name, str):
             yield step

@@ -81,6 +81,12 @@ class MeasureShellCommand(MeasuringStep):
         """Whether records named NAME_suffix get the series of NAME with the same suffix."""
         return self.resources
 
+    @property
+    def has_own_units(self) -> bool:
+        """Whether the parser has a unit for each of its series, and none of these is the step's own value."""
+        adapter = self._adapter
+        return adapter is not None and adapter.has_fixed_series and adapter.name != self.name
+
     # ---- MeasuringStep -------------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Sequence[Record]:

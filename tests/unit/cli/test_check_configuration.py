@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bbmeasure.storage.sqlite.journal import Journal
+from tests.hostile import Reply, Scripted
 from tests.unit.cli.masters import Run, point
 
 
@@ -112,6 +113,9 @@ print("a master.cfg that prints")
             '    steps.SizeOf(name="archive", path="a", unit="ms"), steps.SizeOf(name="wheel", path="w", unit="MiB"),\n'
             '    steps.TimedPythonFunction(name="parse", function="a:b"),\n'
             '    steps.SLOCCount(name="lines", unit="count"),\n'
+            '    steps.MeasureShellCommand(name="tests", command=["t"], parser="junit", unit="s"),\n'
+            '    steps.MeasureShellCommand(name="coverage", command=["t"], parser="coverage", unit="%"),\n'
+            '    steps.MeasureShellCommand(name="benchmarks", command=["t"], parser="hyperfine", unit="ms"),\n'
             '    steps.LintMetrics(name="lint", tool="ruff", command=["ruff"]),',
         )
         config = config.replace('b.trackCustomStep("sizes")', 'b.trackCustomStep("parse", "lint", unit="bytes")')
@@ -127,11 +131,12 @@ print("a master.cfg that prints")
                 "GrafanaInstance: dashboards['frist']: no builder has that name; expected one of first",
                 "builder first: step 'archive': unit 'ms': every value is refused, as the step measures in bytes",
                 "builder first: trackCustomStep('parse'): unit 'bytes': every value is refused, as the step measures",
+                "builder first: step 'tests': unit 's': no value has it, as the values of the step's parser have",
                 "builder first: trackCustomStep('lint'): unit 'bytes': every value is refused, as the step measures",
             ),
         ):
             assert words in problem
-        assert len(result.json["problems"]) == 5
+        assert len(result.json["problems"]) == 6
 
     def test_a_property_of_which_the_journal_has_values(self, tmp_path: Path, run: Run) -> None:
         """It is not misspelt: under its own name before it got ``series=``, or under the name that a server stores."""
@@ -164,6 +169,22 @@ print("a master.cfg that prints")
             "sink vm: its server refused 2 points within a week, the last one of wheel_size: partial write: field type"
         )
         assert problems[0].endswith("bbmeasure ship --master DIR --sink vm --from TIME")
+
+    def test_a_running_master(self, run: Run) -> None:
+        """With ``--url``, an error of a store and points that a sink's server refused since the start are problems."""
+        quiet = {"name": "journal", "last_error": None, "counters": {"refused": 0}}
+        sinks = [{**quiet, "name": "influx", "counters": {"refused": 3}}, {**quiet, "name": "vm"}]
+        for parts, problems in (
+            ({"stores": [quiet], "sinks": [quiet]}, []),
+            ({"stores": [{**quiet, "last_error": "disk full"}], "sinks": sinks}, ["journal: disk full", "influx: its"]),
+        ):
+            with Scripted(lambda _, parts=parts: Reply(200, {**parts, "counters": {}})) as server:
+                result = run("check", "--url", server.url, "--json")
+            assert result.status == bool(problems)
+            assert [one[: len(words)] for one, words in zip(result.json["problems"], problems)] == problems
+            assert len(result.json["problems"]) == len(problems)
+        assert "influx: its server refused 3 points since the master started; " in result.json["problems"][1]
+        assert "bbmeasure ship --master DIR --sink NAME --from TIME" in result.json["problems"][1]
 
     def test_gates(self, tmp_path: Path, run: Run) -> None:
         """Gates that match nothing, do not fit or act on nothing are problems, and so is a missing baseline builder."""
