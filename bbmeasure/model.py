@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 
 from bbmeasure import times
+from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import MeasureError, QueryError
 from bbmeasure.records import Direction, Kind, canonical_series, check_tags, choose
 from bbmeasure.units import excerpt, find
@@ -271,7 +272,7 @@ def make_query(series: str, *, now: float, **filters: Unpack[Filters]) -> Query:
         raise QueryError(f"tags: {error}") from None
     since = times.read(filters.get("since"), now, "since")
     until = times.read(filters.get("until"), now, "until")
-    series = canonical_series(series) if isinstance(series, str) and series else series
+    series = canonical_series(without_hidden(series)) if isinstance(series, str) and series else series
     kind, unit = _meaning(filters.get("kind"), filters.get("unit"))
     return Query(series, since, until, tags=checked_tags, kind=kind, unit=unit, **names)
 

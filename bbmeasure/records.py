@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 from bbmeasure import units
+from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import RecordError, UnitError
 
 #: The longest name of a series, in characters.
@@ -102,9 +103,10 @@ def direction(value: Any) -> Direction:
 
 
 def check_text(what: str, text: Any, longest: int) -> str:
-    """``text`` unchanged; RecordError where it is not a string, empty, too long, or has control characters.
+    """``text`` with U+FFFD for characters that a reader cannot see: those of two names must not be all that differs.
 
-    Line breaks, NUL and lone surrogates cannot be represented in all stores.
+    RecordError where it is not a string, empty, too long, or has control characters: line breaks, NUL and lone
+    surrogates cannot be represented in all stores.
     """
     if not isinstance(text, str) or not text.strip():
         raise RecordError(f"{what} {units.excerpt(str(text))}: expected a non-empty string")
@@ -112,7 +114,7 @@ def check_text(what: str, text: Any, longest: int) -> str:
         raise RecordError(f"{what} {units.excerpt(text)}: expected at most {longest} characters")
     if not text.isprintable() and any(char < " " or "\ud800" <= char <= "\udfff" for char in text):
         raise RecordError(f"{what} {units.excerpt(text)}: expected no control characters")
-    return text
+    return without_hidden(text)
 
 
 def canonical_series(name: str) -> str:
@@ -290,10 +292,10 @@ def _text_kind(kind: Optional[Kind], unit: Optional[str], samples: Sequence[floa
 
 
 def _check_value_text(value: str) -> str:
-    """A text of valid length; characters that UTF-8 cannot represent are replaced."""
+    """A text of valid length; characters that UTF-8 cannot represent, and those that are not shown, are replaced."""
     if len(value) > LONGEST_TEXT:
         raise RecordError(f"value {units.excerpt(value)}: expected at most {LONGEST_TEXT} characters")
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return without_hidden(value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _check_samples(samples: Sequence[float], unit: str) -> Tuple[float, ...]:

@@ -11,6 +11,7 @@ import math
 import re
 from typing import Dict, Iterable, NamedTuple, Tuple
 
+from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import UnitError
 from bbmeasure.formatting import format as format
 from bbmeasure.formatting import format_change as format_change
@@ -93,7 +94,7 @@ def find(unit: str) -> Unit:
     known_unit = _UNITS.get(unit)
     if known_unit is not None:
         return known_unit
-    custom = _CUSTOM.match(unit)
+    custom = _CUSTOM.match(unit) if without_hidden(unit) == unit else None
     if custom and custom.group(2):
         return Unit(f"{custom.group(1)}/s", 1, _UNITS[custom.group(2)].multiplier, "number")
     if custom:

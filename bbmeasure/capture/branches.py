@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Optional
 
+from bbmeasure.ansi import without_hidden
 from bbmeasure.refs import plain_branch, proposal_of_ref, shortened
 
 #: The branch of a build whose target is not known: such a build has no baseline.
@@ -262,6 +263,7 @@ def builder_name(name: str, shown: Any, *, is_configured: bool) -> str:
     """
     if not isinstance(shown, str) or not shown.strip() or shown == name:
         return name
+    shown = without_hidden(shown)
     return f"{shown} (virtual builder of {name})" if is_configured else shown
 
 

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple, Optional, Tuple, Union
 from zlib import crc32
 
+from bbmeasure.ansi import without_hidden
 from bbmeasure.capture.branches import BuildBranch, BuildBranches
 from bbmeasure.errors import RecordError
 from bbmeasure.model import BuildContext, Point
@@ -55,7 +56,7 @@ def build_fields(build_or_step: Any, branches: BuildBranches) -> Optional[BuildF
     if build is None:
         build = build_or_step
     else:
-        step = str(build_or_step.name)
+        step = without_hidden(str(build_or_step.name))
     if getattr(build, "builder", None) is None:
         raise RecordError(f"build {excerpt(repr(build))}: expected a build, a step, or what a reporter is given")
     branch, machine = branches.of_build(build)
@@ -126,7 +127,8 @@ def text_property(value: Any) -> Optional[str]:
     text = str(value[:MAX_FIELD_LENGTH])
     if text.isprintable():
         return text
-    return "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text)
+    one_line = "".join(char if char >= " " and not "\ud800" <= char <= "\udfff" else "?" for char in text)
+    return without_hidden(one_line)
 
 
 #: Nanoseconds below which two times since 2004 are the same float of unix seconds.
@@ -167,7 +169,9 @@ def time_offset(master_name: Optional[str]) -> int:
 def point_of(value: Value, time: int) -> Point:
     """The point of a value at a time in nanoseconds."""
     record = value.record
-    tags = {**record.tags, **value.master_tags} if value.master_tags else record.tags
+    tags = record.tags
+    if value.master_tags:
+        tags = {**tags, **{key: without_hidden(text) for key, text in value.master_tags.items()}}
     samples = len(record.samples) or 1
     spread = _spread(record) if samples > 1 else None
     return Point(record.name, time, record.value, tags, value.context, samples, spread)

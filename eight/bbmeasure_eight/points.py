@@ -60,7 +60,8 @@ def field_text(value):
 
 def point_of(record, time, build=None, master_tags=None):
     """The point of a record; ``master_tags`` are tags that only the master sets, such as ``result``."""
-    tags = texts.merged(record.tags, master_tags or {})
+    cleaned = dict((key, texts.without_hidden(text)) for key, text in (master_tags or {}).items())
+    tags = texts.merged(record.tags, cleaned)
     samples = len(record.samples) or 1
     return Point(
         record.name, time, record.value, tags, build, samples, record.spread, record.kind, record.unit, record.better

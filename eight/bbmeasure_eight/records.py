@@ -35,7 +35,6 @@ RESERVED_PREFIXES = ("master.", "bbmeasure_")
 
 _BREAKS = {ord("\r"): " ", ord("\n"): " ", 0: " "}
 
-
 def canonical_tag(text):
     """The one form of all tag names, or values, that a server cannot tell apart."""
     return text.translate(_BREAKS).rstrip("\\")
@@ -63,14 +62,17 @@ def choose(known, value, what):
 
 
 def check_text(what, text, longest):
-    """``text`` unchanged; MeasureError where it is not a text, empty, too long, or has control characters."""
+    """``text`` with U+FFFD for characters that a reader cannot see.
+
+    MeasureError where it is not a text, empty, too long, or has control characters.
+    """
     if not isinstance(text, type("")) or not text.strip():
         raise MeasureError("%s %r: expected a non-empty string" % (what, text))
     if texts.length(text) > longest:
         raise MeasureError("%s %s: expected at most %d characters" % (what, texts.excerpt(text), longest))
     if any(char < " " for char in text) or texts.has_lone_surrogate(text):
         raise MeasureError("%s %s: expected no control characters" % (what, texts.excerpt(text)))
-    return text
+    return texts.without_hidden(text)
 
 
 def check_tags(tags):
@@ -165,7 +167,7 @@ class Record(object):
         if texts.length(value) > LONGEST_TEXT:
             raise MeasureError("value %s: expected at most %d characters" % (texts.excerpt(value), LONGEST_TEXT))
         self.kind, self.unit, self.samples = "text", "1", ()
-        self.value = texts.replace_lone_surrogates(value)
+        self.value = texts.without_hidden(texts.replace_lone_surrogates(value))
 
     def _set_number(self, value, kind, unit, samples):
         if kind == "text":

@@ -44,12 +44,13 @@ class Selection(object):
 
     def __init__(self, series, since=None, until=None, builder=None, worker=None, branch=None, tags=None):
         now = time.time()
-        self.series = canonical_series(texts.decode(series))
+        self.series = canonical_series(texts.without_hidden(texts.decode(series)))
         self.since, self.until = read_time(since, now, "since"), read_time(until, now, "until")
         self.branch = texts.decode(branch)
         self.tags = {}
         for key, value in (tags or {}).items():
-            self.tags[canonical_tag(texts.decode(key))] = canonical_tag(texts.decode(value))
+            key, value = (canonical_tag(texts.without_hidden(texts.decode(text))) for text in (key, value))
+            self.tags[key] = value
         for name, value in (("builder", builder), ("worker", worker)):
             if value is not None:
                 self.tags[name] = canonical_tag(texts.decode(value))

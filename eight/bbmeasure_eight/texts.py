@@ -13,6 +13,16 @@ STRINGS = (str, type(""))
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]") if len("\U0001f600") == 2 else None
 _LONE = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
 _ANSI = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
+#: Characters that are not shown or change the direction of others; a narrow Python has two for one above U+FFFF.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|"
+    + (
+        "\ud82f[\udca0-\udca3]|\ud834[\udd73-\udd7a]|[\udb40-\udb43][\udc00-\udfff]"
+        if _PAIR
+        else "[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    )
+)
 
 
 def decode(text):
@@ -70,3 +80,13 @@ def message(error):
         return "%s" % (error,)
     except UnicodeError:
         return decode(str(error))
+
+
+def without_hidden(text):
+    """``text`` with U+FFFD for each character that is not shown or changes how others are shown."""
+    return _HIDDEN.sub("\ufffd", text)
+
+
+def has_hidden(text):
+    """Whether a character of ``text`` is not shown, changes how others are shown, or is a lone surrogate."""
+    return bool(_HIDDEN.search(text)) or has_lone_surrogate(text)

@@ -88,7 +88,7 @@ def find(unit):
     """The unit of a spelling; MeasureError where it is unknown."""
     if unit in _UNITS:
         return _UNITS[unit]
-    custom = None if texts.has_lone_surrogate(unit) else _CUSTOM.match(texts.single_units(unit))
+    custom = None if texts.has_hidden(unit) else _CUSTOM.match(texts.single_units(unit))
     if custom and custom.group(2):
         return Unit(unit[: unit.rindex("/")] + "/s", 1, _UNITS[custom.group(2)].multiplier, "number")
     if custom:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbmeasure import wire
+from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import MeasureError, WireError
 from bbmeasure.records import RESERVED_TAGS, Direction, Kind, Record
 from bbmeasure.wire import MARKER, MarkerScanner, Refusal
@@ -32,7 +33,7 @@ def scan(text, size=None):
 
 _LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 _NAMES = st.text(_LETTERS, min_size=1, max_size=40).filter(str.strip)
-_KEYS = _NAMES.filter(lambda key: key not in RESERVED_TAGS and not key.startswith("_"))
+_KEYS = _NAMES.map(without_hidden).filter(lambda key: key not in RESERVED_TAGS and not key.startswith("_"))
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 _AMOUNTS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 #: Kinds with their units and possible values: counts, durations and sizes are not negative.

@@ -53,6 +53,7 @@ class Master:
         self.config = SimpleNamespace(buildbotURL="http://master/")
         self.service_manager = SimpleNamespace(namedServices={})
         self.data = SimpleNamespace(get=self._get)
+        self.botmaster = SimpleNamespace(builders={})
         self.builders = {"a": 1, "b": 2}
         self.botmaster = SimpleNamespace(builders=self.builders)
         self.builds = {}
