@@ -13,23 +13,30 @@ const provided = {
   "react-router-dom": "window.ReactRouterDOM",
 };
 
-/** Emits the licence of the bundled chart library. */
+/** The libraries that are part of the bundle. */
+const bundled = ["uplot", "@tanstack/react-query", "@tanstack/query-core"];
+
+/** Emits the licences of the bundled libraries. */
 const licences: Plugin = {
   name: "licences",
   generateBundle() {
-    const source = "uPlot, which is part of scripts.js and styles.css:\n\n" +
-      readFileSync(here("node_modules/uplot/LICENSE"), "utf8");
+    const source = bundled.map(name => {
+      const licence = readFileSync(here(`node_modules/${name}/LICENSE`), "utf8");
+      return `${name}, which is part of scripts.js or styles.css:\n\n${licence}`;
+    }).join("\n\n");
     this.emitFile({type: "asset", fileName: "licenses.txt", source});
   },
 };
 
 export default defineConfig({
   plugins: [licences],
-  define: {"process.env.NODE_ENV": '"production"'},
+  resolve: {alias: {"react/jsx-runtime": here("src/lib/jsxRuntime.ts")}},
+  define: process.env.VITEST ? {} : {"process.env.NODE_ENV": '"production"'},
   build: {
     lib: {entry: here("src/index.tsx"), name: "bbmeasurePage", formats: ["iife"]},
     rollupOptions: {
       external: Object.keys(provided),
+      onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),  // "use client" of a library
       output: {
         globals: provided,
         entryFileNames: "scripts.js",
@@ -45,5 +52,10 @@ export default defineConfig({
     emptyOutDir: true,
     reportCompressedSize: true,
   },
-  test: {environment: "node", include: ["tests/**/*.test.ts"]},
+  test: {
+    environment: "jsdom",
+    include: ["tests/**/*.test.{ts,tsx}"],
+    setupFiles: ["tests/setup.ts"],
+    alias: {"buildbot-ui": here("tests/buildbotUi.ts"), "buildbot-data-js": here("tests/buildbotData.ts")},
+  },
 } as Parameters<typeof defineConfig>[0]);

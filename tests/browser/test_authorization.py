@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from bbmeasure.testing.site import Site
 from tests.browser.config import LINUX, SECRET, config, measure, size
+from tests.browser.elements import FOUND, PANEL, line_rows, names
 
 #: Only the user ann may see the builds of SECRET.
 _RULES = f"""
@@ -48,16 +49,16 @@ def guarded(built, tmp_path_factory):
 
 
 def _names(page):
-    expect(page.get_by_test_id("found")).to_be_visible()
-    return [row.get_attribute("data-series") for row in page.locator(".bbm-list tbody tr").all()]
+    expect(page.locator(FOUND)).to_be_visible()
+    return names(page)
 
 
 def test_hidden_builder(open_at, guarded):
     """Series, name, values and panel of a builder are hidden from users who may not see its builds."""
     page = open_at(guarded, extra_http_headers={"X-User": "bob"}).go("/measurements")
     assert _names(page) == ["build_size"]
-    page.get_by_role("link", name="build_size").click()
-    expect(page.get_by_test_id("statistics").locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="build_size").first.click()
+    expect(line_rows(page)).to_have_count(1)
     assert SECRET not in page.locator("main").inner_html()
     page = open_at(guarded, extra_http_headers={"X-User": "bob"}).go("/measurements/only_secret")
     expect(page.get_by_text("There is no series named")).to_be_visible()
@@ -66,7 +67,7 @@ def test_hidden_builder(open_at, guarded):
         f"/builders/{hidden['builderid']}/builds/{hidden['number']}"
     )
     page.wait_for_load_state("networkidle")
-    assert page.get_by_test_id("panel").count() == 0
+    assert page.locator(PANEL).count() == 0
 
 
 def test_allowed_user(open_at, guarded):
@@ -94,7 +95,7 @@ def test_master_without_an_instance(open_at, built, tmp_path):
         page = open_at(out).go(f"/builders/{build['builderid']}/builds/{build['number']}")
         expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
         page.wait_for_load_state("networkidle")
-        assert page.get_by_test_id("panel").count() == 0
+        assert page.locator(PANEL).count() == 0
         assert page.get_by_role("link", name="Measurements").count() == 0
         page = open_at(out).go("/measurements")
         expect(page.get_by_text("This Buildbot keeps no measurements.")).to_be_visible()

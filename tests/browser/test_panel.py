@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from bbmeasure.testing.site import Site
 from tests.browser.config import LINUX, WINDOWS, config, get_json, measure, size
+from tests.browser.elements import CHART, PANEL, row_of
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def _route(build):
 
 
 def _row(page, series):
-    return page.get_by_test_id("panel").locator(f"tr[data-series='{series}']")
+    return row_of(page, series, PANEL)
 
 
 def test_changes_are_assessed_by_direction(visit, site, measured):
@@ -50,12 +51,12 @@ def test_changes_are_assessed_by_direction(visit, site, measured):
     assessments = {"build_size": ("better", "-5.0 %"), "coverage": ("worse", "-5.0 %"), "same": ("same", "+0 %")}
     for series, (assessment, text) in assessments.items():
         change = _row(page, series).locator(".bbm-change")
-        expect(change).to_have_attribute("data-assessment", assessment)
+        expect(change).to_have_class(re.compile(f"bbm-{assessment}"))
         expect(change).to_contain_text(text)
     expect(_row(page, "new").locator(".bbm-change")).to_have_attribute("aria-label", "nothing to compare with")
-    expect(page.get_by_test_id("panel")).to_contain_text("1 worse, 1 better")
-    first = page.get_by_test_id("panel").locator("tbody tr").first
-    expect(first).to_have_attribute("data-series", "coverage")
+    expect(page.locator(PANEL)).to_contain_text("1 worse, 1 better")
+    first = page.locator(PANEL).locator("tbody tr").first
+    expect(first.locator("th bdi").first).to_have_text("coverage")
     change = next(
         r for r in get_json(site, "records", buildid=measured["buildid"])["records"] if r["series"] == "coverage"
     )
@@ -65,7 +66,7 @@ def test_changes_are_assessed_by_direction(visit, site, measured):
 def test_buildbots_own_page_is_complete(visit, measured):
     """Steps, tabs and links to other builds are shown below the panel."""
     page = visit.go(_route(measured))
-    expect(page.get_by_test_id("panel")).to_be_visible()
+    expect(page.locator(PANEL)).to_be_visible()
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
     page.get_by_text("Previous").click()
@@ -79,16 +80,16 @@ def test_sparkline_and_link(visit, measured):
     expect(_row(page, "build_size").locator(".bbm-spark-mark")).to_have_count(1)
     _row(page, "build_size").get_by_role("link").click()
     page.wait_for_url(re.compile(rf"#/measurements/build_size\?builder={WINDOWS}&branch=main$"))
-    expect(page.get_by_test_id("chart")).to_be_visible()
+    expect(page.locator(CHART)).to_be_visible()
 
 
 def test_builder_page_shows_its_last_build(visit, site, measured):
     """The page of a builder has a panel of its last build, which a newer build replaces without a reload."""
     page = visit.go(f"/builders/{measured['builderid']}")
-    expect(page.get_by_test_id("panel")).to_have_attribute("data-buildid", str(measured["buildid"]))
+    expect(page.get_by_role("heading", name=f"Measurements of build {measured['number']}")).to_be_visible()
     newer = site.wait_for_build(measure(site, WINDOWS, size(1_800_000)))
-    expect(page.get_by_test_id("panel")).to_have_attribute("data-buildid", str(newer["buildid"]))
-    expect(_row(page, "build_size").locator(".bbm-change")).to_have_attribute("data-assessment", "better")
+    expect(page.get_by_role("heading", name=f"Measurements of build {newer['number']}")).to_be_visible()
+    expect(_row(page, "build_size").locator(".bbm-change")).to_have_class(re.compile("bbm-better"))
 
 
 def test_running_build_gets_a_panel(visit, site, measured):
@@ -105,7 +106,7 @@ def test_build_without_records_has_no_panel(visit, site):
     page = visit.go(_route(build))
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    assert page.get_by_test_id("panel").count() == 0
+    assert page.locator(PANEL).count() == 0
 
 
 def test_invalid_answers_do_not_break_buildbots_page(visit, measured):
@@ -116,7 +117,7 @@ def test_invalid_answers_do_not_break_buildbots_page(visit, measured):
         expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
         expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
         page.wait_for_load_state("networkidle")
-        assert page.get_by_test_id("panel").count() == 0
+        assert page.locator(PANEL).count() == 0
 
 
 def test_without_the_plugin(open_at, built, tmp_path):
@@ -126,5 +127,5 @@ def test_without_the_plugin(open_at, built, tmp_path):
         page = open_at(plain).go(_route(build))
         expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
         page.wait_for_load_state("networkidle")
-        assert page.get_by_test_id("panel").count() == 0
+        assert page.locator(PANEL).count() == 0
         assert page.get_by_role("link", name="Measurements").count() == 0

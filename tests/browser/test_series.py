@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import time
 
 import pytest
 from playwright.sync_api import expect
 
+from bbmeasure import units
 from tests.browser.config import BUILDS, LINUX, WINDOWS, get_json, measure, size
-
-PLOTTED = "document.querySelector('[data-testid=chart]').plotted"
-
-
-def _plotted(page):
-    """The (time, value) pairs of each line of the chart."""
-    expect(page.get_by_test_id("chart").locator("canvas")).to_be_visible()
-    times, *lines = page.evaluate(f"{PLOTTED}.map(column => Array.from(column))")
-    return [[(moment, value) for moment, value in zip(times, line, strict=True) if value is not None] for line in lines]
-
-
-def _labels(page):
-    return [line.get_attribute("data-line") for line in page.locator(".bbm-legend-line").all()]
+from tests.browser.elements import (
+    CHART,
+    COMPARISON,
+    FOUND,
+    PANEL,
+    RECORD_TEXTS,
+    TIP,
+    chart,
+    counted,
+    described,
+    drawn_texts,
+    labels,
+    line_rows,
+    statistics,
+)
 
 
 def _points(site, **where):
@@ -29,99 +33,106 @@ def _points(site, **where):
 
 
 def test_chart_has_the_points_of_the_api(visit, site):
-    """Every point of every builder is drawn at its time and value."""
-    page = visit.go("/measurements/build_size")
-    lines = _plotted(page)
-    drawn = dict(zip(_labels(page), lines, strict=True))
-    assert set(drawn) == {LINUX, WINDOWS}
-    for builder, line in drawn.items():
-        assert line == _points(site, series="build_size", builder=builder)
+    """Every point of every builder is reached by the keyboard, with its value."""
+    for builder in (LINUX, WINDOWS):
+        page = visit.go(f"/measurements/build_size?builder={builder}")
+        statistics(page)
+        chart(page, "build_size").focus()
+        page.keyboard.press("Home")
+        points = get_json(site, "points", series="build_size", builder=builder)["points"]
+        for point in points:
+            expect(described(page, "build_size")).to_contain_text(
+                f"{units.format(point['value'], 'bytes')}, build {point['build']},"
+            )
+            page.keyboard.press("ArrowRight")
 
 
 def test_statistics_are_those_of_the_api(visit, site):
     """The table has the statistics of the API, for all points and for a range."""
     for since in (None, "5d"):
         page = visit.go("/measurements/build_size" + (f"?since={since}" if since else ""))
-        row = page.get_by_test_id("statistics").locator("tbody tr", has_text=WINDOWS)
+        shown = statistics(page)[WINDOWS]
         answer = get_json(
             site, "statistics", series="build_size", builder=WINDOWS, since=since or "0",
             statistics="count,average,deviation,minimum,maximum,median,p95",
         )["statistics"]  # fmt: skip
-        expect(row.locator("[data-statistic=count]")).to_have_attribute("data-value", str(answer["count"]))
+        assert shown["Points"] == str(answer.pop("count"))
         for name, value in answer.items():
-            cell = row.locator(f"[data-statistic={name}]")
-            assert float(cell.get_attribute("data-value")) == pytest.approx(value), (since, name)
+            assert shown[name if name == "p95" else name.capitalize()] == units.format(value, "bytes"), (since, name)
 
 
 def test_drag_zooms(visit):
-    """A drag selects a range, which is in the URL; a double click resets it."""
+    """A drag selects a range, which is in the URL; a double click resets it, and Back undoes both."""
     page = visit.go("/measurements/build_size")
-    whole = sum(len(line) for line in _plotted(page))
+    whole = counted(page)
     over = page.locator(".u-over").bounding_box()
     page.mouse.move(over["x"] + over["width"] * 0.25, over["y"] + 40)
     page.mouse.down()
     page.mouse.move(over["x"] + over["width"] * 0.6, over["y"] + 60, steps=4)
     page.mouse.up()
     page.wait_for_url(re.compile(r"since=[0-9.]+&until=[0-9.]+"))
-    page.wait_for_function(f"{PLOTTED}[0].length < {whole}")
-    narrowed = sum(len(line) for line in _plotted(page))
+    row = line_rows(page).first
+    expect(row.locator("td").nth(1)).not_to_have_text(str(whole // 2))
+    narrowed = counted(page)
     assert 0 < narrowed < whole
     page.reload()
-    assert sum(len(line) for line in _plotted(page)) == narrowed
+    assert counted(page) == narrowed
     page.locator(".u-over").dblclick()
-    page.wait_for_function(f"{PLOTTED}[0].length > {narrowed}")
-    assert "since" not in page.url
+    page.wait_for_function("!location.hash.includes('since=')")
+    page.go_back()
+    page.wait_for_url(re.compile(r"since=[0-9.]+&until=[0-9.]+"))
+    page.go_back()
+    page.wait_for_function("!location.hash.includes('since=')")
+    expect(page.locator(CHART)).to_be_visible()
 
 
 def test_hover_and_click(visit, site):
     """The tooltip has value, build, worker and time of the point; a click opens its build."""
     page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
-    page.get_by_role("group", name="build_size over time").focus()
+    chart(page, "build_size").focus()
     page.keyboard.press("End")
     marker = page.locator(".bbm-marker").bounding_box()
     page.keyboard.press("Escape")
-    expect(page.get_by_test_id("tip")).to_have_count(0)
+    expect(page.locator(TIP)).to_have_count(0)
     page.mouse.move(marker["x"] + 2, marker["y"] + 8)
-    tip = page.get_by_test_id("tip")
     last = get_json(site, "points", series="build_size", builder=WINDOWS)["points"][-1]
-    expect(tip).to_contain_text(f"#{last['build']}")
-    expect(tip).to_contain_text("bot1")
+    expect(page.locator(TIP)).to_contain_text(f"#{last['build']}")
+    expect(page.locator(TIP)).to_contain_text("bot1")
     page.mouse.click(marker["x"] + 6, marker["y"] + 6)
     page.wait_for_url(re.compile(rf"#/builders/\d+/builds/{last['build']}$"))
-    expect(page.get_by_test_id("panel")).to_be_visible()
-    assert int(page.get_by_test_id("panel").get_attribute("data-buildid")) == last["buildid"]
+    expect(page.locator(PANEL)).to_be_visible()
 
 
 def test_keyboard(visit, site):
-    """Arrow keys move between points and update the live region; Enter opens the build."""
+    """Arrow keys move between points and update the live region; plus zooms about the point; Enter opens the build."""
     page = visit.go(f"/measurements/build_size?builder={LINUX}")
-    chart = page.get_by_role("group", name="build_size over time")
-    chart.focus()
-    live_region = chart.locator("[aria-live=polite]")
+    chart(page, "build_size").focus()
     page.keyboard.press("Home")
-    expect(live_region).to_contain_text("build 1,")
+    expect(described(page, "build_size")).to_contain_text("build 1,")
     for number in (2, 3):
         page.keyboard.press("ArrowRight")
-        expect(live_region).to_contain_text(f"build {number},")
+        expect(described(page, "build_size")).to_contain_text(f"build {number},")
     page.keyboard.press("+")
     page.wait_for_url(re.compile("since="))
+    since, until = (float(re.findall(f"{name}=([0-9.]+)", page.url)[0]) for name in ("since", "until"))
+    assert since < get_json(site, "points", series="build_size", builder=LINUX)["points"][2]["time"] < until
     page.keyboard.press("0")
     page.wait_for_function("!location.hash.includes('since=')")
-    chart.focus()
+    chart(page, "build_size").focus()
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"#/builders/\d+/builds/1$"))
 
 
 def test_finished_build_appears_without_reload(visit, site):
-    """The point of a build that finishes while its chart is open is drawn without a reload."""
+    """The point of a build that finishes while its chart is open is drawn without a reload, in the same chart."""
     page = visit.go(f"/measurements/build_size?builder={WINDOWS}")
-    before = len(_plotted(page)[0])
-    page.evaluate("window.stayed = true")
+    before = counted(page)
+    page.evaluate("window.stayed = document.querySelector('.uplot')")
     site.wait_for_build(measure(site, WINDOWS, size(1_700_123)))
-    page.wait_for_function(f"{PLOTTED}[0].length === {before + 1}")
-    assert _plotted(page)[0][-1][1] == 1_700_123
-    assert page.evaluate("window.stayed") is True
+    expect(line_rows(page).first.locator("td").nth(1)).to_have_text(str(before + 1))
+    expect(line_rows(page).first.locator("td").first).to_have_text(units.format(1_700_123, "bytes"))
+    assert page.evaluate("window.stayed === document.querySelector('.uplot')")
 
 
 def test_two_builders_are_compared(visit, site):
@@ -130,64 +141,130 @@ def test_two_builders_are_compared(visit, site):
     page.get_by_label("Compare", exact=True).select_option("two builders")
     page.get_by_label("Builder", exact=True).select_option(WINDOWS)
     page.get_by_label("Compared with").select_option(LINUX)
-    assert f"builder={WINDOWS}&vs={LINUX}" in page.url
-    table = page.get_by_test_id("comparison")
+    page.wait_for_url(re.compile(f"builder={WINDOWS}&vs={LINUX}"))
     averages = [
         get_json(site, "statistics", series="build_size", builder=builder, statistics="average")["statistics"][
             "average"
         ]
         for builder in (WINDOWS, LINUX)
     ]
-    change = table.locator("tr", has_text="Average").locator(".bbm-change")
+    change = page.locator(COMPARISON).locator("tr", has_text="Average").locator(".bbm-change")
     expect(change).to_contain_text(f"+{(averages[0] - averages[1]) / averages[1] * 100:.0f} %")
-    expect(change).to_have_attribute("data-assessment", "worse")
+    expect(change).to_have_class(re.compile("bbm-worse"))
 
 
 def test_two_ranges_are_compared(visit, site):
-    """The comparison of two ranges has the counts of both, and overlays their lines."""
+    """The comparison of two ranges has the counts of both."""
     now = time.time()
     page = visit.go(f"/measurements/coverage?builder={WINDOWS}&since=5d&vs_since=10d&vs_until=5d")
-    table = page.get_by_test_id("comparison")
     counts = [
         len(_points(site, series="coverage", builder=WINDOWS, since=now - since * 86400, until=now - until * 86400))
         for since, until in ((5, 0), (10, 5))
     ]
-    cells = table.locator("tr", has_text="Points").locator("td")
+    cells = page.locator(COMPARISON).locator("tr", has_text="Points").locator("td")
     expect(cells.nth(0)).to_have_text(str(counts[0]))
     expect(cells.nth(1)).to_have_text(str(counts[1]))
-    first, second = _plotted(page)
-    assert abs(first[0][0] - second[0][0]) < 2 * 86400
 
 
 def test_tags(visit):
     """A series with tags has a line for each value, and a filter."""
     page = visit.go(f"/measurements/lines_by_language?builder={LINUX}")
-    expect(page.locator(".bbm-legend-line")).to_have_count(4)
-    assert [len(line) for line in _plotted(page)] == [BUILDS] * 4
+    assert labels(page, 4) == {f"language={name}" for name in ("CSS", "Python", "Shell", "TypeScript")}
+    assert {row["Points"] for row in statistics(page).values()} == {str(BUILDS)}
     page.get_by_label("language", exact=True).select_option("Python")
-    expect(page.locator(".bbm-legend-line")).to_have_count(1)
+    expect(line_rows(page)).to_have_count(1)
     assert "tag.language=Python" in page.url
 
 
-def test_text_series_is_a_table(visit):
-    """A series of texts has a table of its newest values and no chart."""
+def test_lines_are_hidden_and_sorted(visit):
+    """A line that is hidden is neither drawn nor counted, which the address keeps; a column sorts the table."""
+    page = visit.go(f"/measurements/lines_by_language?builder={LINUX}")
+    statistics(page)
+    page.get_by_label("Show language=CSS").uncheck()
+    expect(page.get_by_text("3 of 4 lines shown")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Show language=CSS")).not_to_be_checked()
+    page.get_by_role("button", name="Median").click()
+    expect(line_rows(page).first).to_contain_text("Python")
+    page.get_by_role("button", name="Median").click()
+    expect(page.get_by_role("columnheader", name="Median")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_charts_are_split(visit):
+    """There is a chart for each value of a tag, or for each builder."""
+    page = visit.go("/measurements/lines_by_language")
+    page.get_by_label("Split by").select_option("language")
+    expect(page.locator(CHART)).to_have_count(4)
+    page.get_by_label("Split by").select_option("builder")
+    expect(page.locator(CHART)).to_have_count(2)
+    assert "split=builder" in page.url
+
+
+def test_axes(open_at):
+    """The axis is of times, builds or commits; values are absolute, percent of the baseline, or logarithmic."""
+    visit = open_at()
+    visit.page.add_init_script(RECORD_TEXTS)
+    for query, text in (("", "1.3"), ("&axis=build", "Build"), ("&scale=percent", "100 %"), ("&scale=log", "2 MiB")):
+        page = visit.go(f"/measurements/build_size?builder={LINUX}&builder={WINDOWS}{query}")
+        statistics(page)
+        assert any(text in drawn for drawn in drawn_texts(page)), (query, drawn_texts(page))
+
+
+def test_csv_of_what_is_shown(visit, site):
+    """The file has the points that are shown, with times in UTC."""
+    page = visit.go(f"/measurements/build_size?builder={LINUX}")
+    statistics(page)
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="CSV").click()
+    found = list(csv.DictReader(saved.value.path().read_text().splitlines()))
+    points = get_json(site, "points", series="build_size", builder=LINUX)["points"]
+    assert [(float(row["value"]), int(row["build"])) for row in found] == [
+        (point["value"], point["build"]) for point in points
+    ]
+    assert all(row["time"].endswith("Z") for row in found)
+
+
+def test_the_link_is_copied(open_at):
+    """The button copies the address."""
+    visit = open_at(permissions=["clipboard-read", "clipboard-write"])
+    page = visit.go("/measurements/build_size?axis=build")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("#/measurements/build_size?axis=build")
+
+
+def test_page_titles_and_time_zone(open_at):
+    """The title names the page, and the page says the zone of its times."""
+    page = open_at(timezone_id="Asia/Tokyo").go("/measurements/build_size")
+    expect(page).to_have_title(re.compile("^build_size"))
+    expect(page.get_by_text("Times: Asia/Tokyo (UTC+9)")).to_be_visible()
+    page.get_by_role("link", name="All measurements").click()
+    expect(page).to_have_title(re.compile("^Measurements"))
+    page.get_by_role("link", name="About").click()
+    expect(page).not_to_have_title(re.compile("Measurements"))
+
+
+def test_text_series_is_its_changes(visit):
+    """A series of texts has a table of its changes and no chart."""
     page = visit.go(f"/measurements/compiler?builder={LINUX}")
-    expect(page.get_by_role("cell", name="gcc 13.1.0").first).to_be_visible()
-    expect(page.get_by_test_id("chart")).to_have_count(0)
+    changes = page.locator(".bbm-text-changes tbody tr")
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("gcc 13.1.0")
+    expect(changes.first.locator("td").nth(2)).to_have_text("gcc 12.2.0")
+    expect(changes.last.locator("td").last).to_have_text("9")
+    expect(page.locator(CHART)).to_have_count(0)
 
 
 def test_many_points_are_drawn_as_buckets(visit, site):
     """Many points are drawn as averages of buckets; after zooming in, each point is drawn."""
     page = visit.go("/measurements/bulk")
-    expect(page.get_by_text("10,000 points or more")).to_be_visible()
-    average, low, high = _plotted(page)
-    assert len(average) == len(low) == len(high) <= 400
-    assert all(a[1] >= b[1] for a, b in zip(high, average, strict=True))
+    expect(page.get_by_text("drawn as averages")).to_be_visible()
+    assert statistics(page)[LINUX]["Points"] == "10\u202f000"
     begin = get_json(site, "series")["series"]
     first = next(series["first"] for series in begin if series["name"] == "bulk")
     page = visit.go(f"/measurements/bulk?since={first}&until={first + 3600}")
-    expect(page.get_by_text("10,000 points or more")).to_have_count(0)
-    assert _plotted(page) == [_points(site, series="bulk", since=first, until=first + 3600)]
+    assert counted(page) == len(_points(site, series="bulk", since=first, until=first + 3600))
+    expect(page.get_by_text("drawn as averages")).to_have_count(0)
 
 
 @pytest.mark.parametrize("narrowed", ["", f"?builder={LINUX}"])
@@ -197,8 +274,7 @@ def test_points_that_are_not_drawn_are_not_fetched(visit, narrowed):
     visit.page.on("request", lambda request: urls.append(request.url))
     page = visit.go(f"/measurements/bulk{narrowed}")
     expect(page.get_by_text("The newest 100 points as a table")).to_be_visible()
-    expect(page.get_by_text("10,000 points or more")).to_be_visible()
-    assert len(_plotted(page)) == 3
+    expect(page.get_by_text("drawn as averages")).to_be_visible()
     queries = " ".join(url for url in urls if "/points?" in url)
     assert sorted(re.findall("(?:limit|buckets)=[0-9]+", queries)) == ["buckets=400", "limit=1000"]
 
@@ -209,14 +285,14 @@ def test_invalid_range(visit):
     expect(page.get_by_role("alert")).to_contain_text("an age such as 7d")
     page.get_by_role("button", name="30 d").click()
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.get_by_test_id("chart")).to_be_visible()
+    expect(page.locator(CHART)).to_be_visible()
 
 
 def test_empty_range(visit):
     """A range without points has a button that shows all points."""
     page = visit.go("/measurements/build_size?since=2001-01-01&until=2001-01-02")
     page.get_by_role("button", name="Show all").click()
-    expect(page.get_by_test_id("chart")).to_be_visible()
+    expect(page.locator(CHART)).to_be_visible()
 
 
 def test_unknown_series(visit):
@@ -224,7 +300,7 @@ def test_unknown_series(visit):
     page = visit.go("/measurements/no_such_series")
     expect(page.get_by_text("There is no series named")).to_be_visible()
     page.get_by_role("link", name="All measurements").click()
-    expect(page.get_by_role("heading", name="Measurements")).to_be_visible()
+    expect(page.get_by_role("heading", name="Measurements", exact=True)).to_be_visible()
 
 
 def test_failure_and_retry(visit):
@@ -236,4 +312,4 @@ def test_failure_and_retry(visit):
     expect(page.get_by_role("alert")).to_contain_text("the store is <b>away</b>")
     page.unroute("**/api/v1/series")
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_test_id("found")).to_be_visible()
+    expect(page.locator(FOUND)).to_be_visible()

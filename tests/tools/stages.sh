@@ -96,7 +96,7 @@ page() {
         npm ci --ignore-scripts --no-audit --no-fund || return
         touch node_modules/.package-lock.json
     fi
-    npm run build && npm test
+    npm run build && npm run lint && npm test
 }
 
 www() {

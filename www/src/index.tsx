@@ -1,6 +1,7 @@
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
-import {ApiError, getHealth, prefetchSeries} from "./lib/api";
+import {queryClient} from "./hooks/useQuery";
+import {ApiError, getHealth, getSeries} from "./lib/api";
 import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
 import {registeredRoutes, wrapRoutes} from "./panel/routePanels";
@@ -14,7 +15,7 @@ const ICON = (
 );
 
 if (/^#\/measurements\b/.test(window.location.hash)) {
-  prefetchSeries();
+  void queryClient.prefetchQuery({queryKey: ["series"], queryFn: ({signal}) => getSeries(signal)});
 }
 const stockRoutes = registeredRoutes();
 

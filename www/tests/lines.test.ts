@@ -1,6 +1,7 @@
 import {describe, expect, test} from "vitest";
 import type {Point} from "../src/lib/api";
-import {alignColumns, lineLabel, groupIntoLines, newestOfLine} from "../src/lib/lines";
+import {alignColumns, bySeverity, deviationOf, groupIntoLines, knownLines, lineLabel} from "../src/lib/lines";
+import {row, START} from "./examples";
 
 const point = (more: Partial<Point>): Point =>
   ({time: 1, value: 1, builder: "b1", build: 1, buildid: 1, worker: "w", tags: {}, ...more});
@@ -29,38 +30,50 @@ describe("groupIntoLines", () => {
       point({branch: "next", time: 5}), point({branch: "main", proposal: "refs/pull/1", time: 6}),
     ]);
     expect(lines.map(line => [lineLabel(line, lines), line.dots.length])).toEqual([
-      ["b1 · main", 3], ["b1 · next", 2], ["b1 · proposals to main", 1]]);
+      ["main", 3], ["next", 2], ["proposals to main", 1]]);
     const [main] = lines;
     expect(lineLabel(main!, [main!])).toBe("b1");
   });
+});
 
-  test("labels lines by their builder and the tags that differ", () => {
-    const [a, b] = groupIntoLines([point({tags: {os: "linux", l: "C"}}), point({time: 2, tags: {os: "linux", l: "Rust"}})]);
-    expect([lineLabel(a!, [a!, b!]), lineLabel(b!, [a!, b!])]).toEqual(["b1 · l=C", "b1 · l=Rust"]);
+describe("a label", () => {
+  const [a, b, c] = groupIntoLines([
+    point({tags: {os: "linux", l: "C"}}), point({time: 2, tags: {os: "linux", l: "Rust"}}), point({time: 3, tags: {l: "Go"}, builder: "b2"}),
+  ]);
+
+  test("says what differs, not what is the same in all lines", () => {
+    expect([lineLabel(a!, [a!, b!]), lineLabel(b!, [a!, b!])]).toEqual(["l=C", "l=Rust"]);
+    expect(lineLabel(c!, [a!, b!, c!])).toBe("b2 · l=Go · os=none");
+  });
+
+  test("of a single line is its builder", () => {
+    expect(lineLabel(a!, [a!])).toBe("b1");
+    expect(lineLabel({...a!, builder: null}, [a!])).not.toBe("");
   });
 });
 
-describe("newestOfLine", () => {
-  test("returns the previous value of an earlier build of the same builder and tags", () => {
-    const found = newestOfLine([
-      point({time: 1, value: 10, buildid: 1}), point({time: 2, value: 99, builder: "b2", buildid: 2}),
-      point({time: 3, value: 77, buildid: 3, tags: {x: "y"}}), point({time: 4, value: 11, buildid: 4}),
-      point({time: 5, value: 12, buildid: 4}),
-    ]);
-    expect([found.last?.value, found.previous?.value, found.values]).toEqual([12, 10, [10, 11, 12]]);
+describe("known lines", () => {
+  test("are one of several machine classes, unless these are apart", () => {
+    const rows = [row({machine_class: "w1", count: 2}), row({machine_class: "w2", count: 5, time: START + 9}), row({builder: "b2"})];
+    expect(knownLines(rows).map(line => [line.builder, line.machine, line.count, line.last])).toEqual(
+      [["linux", null, 7, START + 9], ["b2", null, 3, START + 2]]);
+    expect(knownLines(rows, true).map(line => line.machine)).toEqual(["w1", "w2", "bot1"]);
   });
 
-  test("compares within a branch, and proposals with each other only", () => {
-    const found = newestOfLine([
-      point({time: 1, value: 10, buildid: 1, branch: "main"}), point({time: 2, value: 20, buildid: 2, branch: "next"}),
-      point({time: 3, value: 30, buildid: 3, branch: "main", proposal: "try"}),
-      point({time: 4, value: 11, buildid: 4, branch: "main"}),
-    ]);
-    expect([found.last?.value, found.previous?.value]).toEqual([11, 10]);
+  test("are ordered by verdict, then by how far they are from their own level", () => {
+    const calm = row({builder: "calm", values: [10, 11, 10, 9, 10, 11, 10], better: "lower"});
+    const worse = row({builder: "worse", values: [10, 11, 10, 9, 10, 11, 20], better: "lower"});
+    const better = row({builder: "better", values: [10, 11, 10, 9, 10, 11, 1], better: "lower"});
+    const judged = row({builder: "judged", values: calm.values, verdict: "worse"});
+    expect([calm, better, worse, judged].sort(bySeverity).map(each => each.builder)).toEqual(["judged", "worse", "calm", "better"]);
   });
 
-  test("is null without points", () => {
-    expect(newestOfLine([])).toEqual({last: null, previous: null, values: []});
+  test("deviate in the direction that is worse", () => {
+    const values = [10, 11, 10, 9, 10, 11, 20];
+    expect(deviationOf({values, better: "lower"})!).toBeGreaterThan(4);
+    expect(deviationOf({values, better: "higher"})!).toBeLessThan(-4);
+    expect(deviationOf({values: [1, 2], better: "lower"})).toBeNull();
+    expect(deviationOf({values: [0, 0, 0, 0, 0, 1], better: null})!).toBeGreaterThan(4);
   });
 });
 

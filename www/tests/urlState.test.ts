@@ -3,7 +3,8 @@ import {
   readListState, readSeriesState, seriesOfPath, seriesRoute, writeListState, writeSeriesState,
 } from "../src/lib/urlState";
 import {encodeQuery, markAmbiguous, meaningOf, type Series} from "../src/lib/api";
-import {filterSeries, findSeries, ownerOfValue, sortSeries} from "../src/lib/seriesList";
+import {changeOver, findSeries, groupByPrefix, listItems, prefixOf, sortItems} from "../src/lib/seriesList";
+import {row} from "./examples";
 
 describe("the route of a series", () => {
   test.each(["build_size", "a/b", "100%", "a%41b", "a?b#c", "<script>", "\u202eא", "x".repeat(500), "..", "%", "a+b c"])(
@@ -25,9 +26,10 @@ describe("the state of a page in the URL", () => {
     const state = {
       builders: ["b&1", "b=2"], branch: "release/1 & 2", proposals: true, kind: "size", unit: "{request}", since: "7d", until: "1800000000", tags: {language: "C++", "a.b": "&x"}, versus: "b3",
       versusRange: {since: "60d", until: "30d"}, band: false, fromZero: true,
+      smooth: false, axis: "commit" as const, scale: "log" as const, split: "tag.language", shown: ["a1", "b2"],
     };
     expect(readSeriesState(new URLSearchParams(writeSeriesState(state).toString()))).toEqual(state);
-    const list = {search: "size", builder: "b 1", branch: "main", kind: "size", unit: "{request}", sort: "last"};
+    const list = {search: "size", builder: "b 1", branch: "main", kind: "size", unit: "{request}", sort: "last", view: "builders" as const};
     expect(readListState(new URLSearchParams(writeListState(list).toString()))).toEqual(list);
   });
 
@@ -47,14 +49,15 @@ describe("the list", () => {
   });
   const all = [series("wheel_size"), series("Docs Size", {builders: ["b2"]}), series("time10", {kind: "duration", unit: "s"}),
     series("time9", {kind: "duration", unit: "s", last: 5})];
-  const state = {search: "", builder: null, branch: null, kind: null, unit: null, sort: "name"};
+  const state = {search: "", builder: null, branch: null, kind: null, unit: null, sort: "name", view: "list" as const};
+  const names = (more: object) => listItems(all, [], {...state, ...more}).map(item => item.series.name);
 
   test("matches every word of the search in any order and case", () => {
-    expect(filterSeries(all, {...state, search: "SIZE docs"}).map(each => each.name)).toEqual(["Docs Size"]);
+    expect(names({search: "SIZE docs"})).toEqual(["Docs Size"]);
   });
 
   test("is filtered by builder, kind and unit together", () => {
-    expect(filterSeries(all, {...state, builder: "b1", kind: "duration", unit: "s"}).length).toBe(2);
+    expect(names({builder: "b1", kind: "duration", unit: "s"})).toEqual(["time10", "time9"]);
   });
 
   test("has a row for each kind and unit of a name, which the page of a series tells apart", () => {
@@ -72,18 +75,34 @@ describe("the list", () => {
     expect(findSeries([other!], "wheel", {kind: null, unit: null, builders: []})).toBeNull();
   });
 
-  test("is sorted by name with numbers in numeric order, or by time with the newest first", () => {
-    expect(sortSeries(all, "name").map(each => each.name)).toEqual(["Docs Size", "time9", "time10", "wheel_size"]);
-    expect(sortSeries(all, "last")[0]!.name).toBe("time9");
-  });
-});
+  const rows = [
+    row({series: "wheel_size", builder: "b1", time: 9, count: 4, values: [1, 1, 1, 1, 1, 5], better: "lower"}),
+    row({series: "wheel_size", builder: "b1", branch: "next", time: 3, count: 1, value: 8}),
+    row({series: "time9", kind: "duration", unit: "s", builder: "b1", time: 5, count: 2}),
+  ];
 
-describe("the builder of a row", () => {
-  test("is that of the value, or the only one until the value is loaded", () => {
-    const builders = ["a", "b"];
-    expect(ownerOfValue({builders}, {builder: "b"})).toBe("b");
-    expect(ownerOfValue({builders}, {builder: null})).toBeNull();
-    expect(ownerOfValue({builders}, null)).toBeNull();
-    expect(ownerOfValue({builders: ["a"]}, null)).toBe("a");
+  test("has the lines of each series that match, the most severe first, with their points and newest time", () => {
+    const [wheel, , , nine] = listItems(all, rows, state);
+    expect([wheel!.rows[0]!.value, wheel!.rows.length, wheel!.count, wheel!.last]).toEqual([3, 2, 5, 9]);
+    expect(nine!.count).toBe(2);
+    const [next, ...others] = listItems(all, rows, {...state, branch: "next"});
+    expect([next!.rows.map(each => each.value), others]).toEqual([[8], []]);
+  });
+
+  test("is sorted by name with numbers in numeric order, by time and count with the largest first, and by severity", () => {
+    const sorted = (sort: string) => sortItems(listItems(all, rows, state), sort).map(item => item.series.name);
+    expect(sorted("name")).toEqual(["Docs Size", "time9", "time10", "wheel_size"]);
+    expect([sorted("last")[0], sorted("count")[0], sorted("worst")[0]]).toEqual(["wheel_size", "wheel_size", "wheel_size"]);
+  });
+
+  test("is grouped by prefix", () => {
+    expect([prefixOf("perf.parse"), prefixOf("lint_errors"), prefixOf("plain"), prefixOf("end_")]).toEqual(["perf.", "lint_", "", ""]);
+    const items = listItems(["perf.a", "perf.b", "perf.c", "lint_a", "other"].map(name => series(name)), [], state);
+    expect(groupByPrefix(items).map(({prefix, items: members}) => [prefix, members.length])).toEqual([["perf.", 3], ["", 2]]);
+  });
+
+  test("has the change from the first to the last values of a line", () => {
+    expect(changeOver([10, 10, 10, 90, 10, 20, 20, 20, 20, 20])).toEqual({before: 10, after: 20, change: 1});
+    expect([changeOver([1]), changeOver([])]).toEqual([null, null]);
   });
 });

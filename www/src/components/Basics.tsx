@@ -56,7 +56,7 @@ export const Change = ({before, after, change, better, unit, kind}: ChangeProps)
   const arrow = assessment === "same" ? "=" : up ? "▲" : "▼";
   const text = before === 0 && after !== 0 ? "from 0" : formatChange(assessment === "same" ? 0 : change);
   return (
-    <span className={`bbm-change bbm-${assessment}`} data-assessment={assessment}
+    <span className={`bbm-change bbm-${assessment}`}
           title={`before: ${formatValue(before, unit, kind)}`}>
       <span aria-hidden="true">{arrow} </span>{text}
       <span className="bbm-sr"> ({ASSESSMENT_LABELS[assessment]})</span>
@@ -106,3 +106,13 @@ export const BranchName = ({branch, proposal}: {branch?: string | null; proposal
     {proposal && <span className="bbm-more"> ← <Name text={proposal} clamp/></span>}
   </>
 );
+
+const VERDICT_LABELS: Readonly<Record<string, string>> = {
+  broken: "broken", worse: "worse", changed: "changed", unconfirmed: "unconfirmed", better: "better",
+};
+
+/** The verdict on a value that is not normal, with its reason. */
+export const VerdictMark = ({verdict, reason}: {verdict?: string | null; reason?: string | null}) => {
+  const label = verdict ? VERDICT_LABELS[verdict] : undefined;
+  return label ? <span className={`bbm-verdict bbm-${verdict}`} title={reason ?? undefined}>{label}</span> : null;
+};

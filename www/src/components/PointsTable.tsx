@@ -11,18 +11,17 @@ interface Props {
   unit: string;
   kind: string;
   routeOf: (point: Point) => string | null;
-  open?: boolean;
   /** Whether `points` are all points that match. */
   complete: boolean;
 }
 
-/** Table of the newest points: the text alternative of the chart, and the only view of a series of texts. */
-export const PointsTable = ({points, unit, kind, routeOf, open = false, complete}: Props) => {
-  const [shown, setShown] = React.useState(open);
+/** Table of the newest points: the text alternative of the chart. */
+export const PointsTable = ({points, unit, kind, routeOf, complete}: Props) => {
+  const [shown, setShown] = React.useState(false);
   const rows = React.useMemo(
     () => shown ? [...points].sort((a, b) => b.time - a.time).slice(0, MAX_ROWS) : [], [points, shown]);
   return (
-    <details className="bbm-points" open={open} onToggle={event => setShown(event.currentTarget.open)}>
+    <details className="bbm-points" onToggle={event => setShown(event.currentTarget.open)}>
       <summary>The newest {Math.min(points.length, MAX_ROWS)}{complete ? ` of ${points.length}` : ""} points as a table</summary>
       {shown && (
         <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Points">

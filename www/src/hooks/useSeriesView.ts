@@ -1,144 +1,183 @@
 import * as React from "react";
-import {resolveRange, type SeriesState} from "../lib/urlState";
-import {EVERY_PROPOSAL, meaningOf, type Point, type Series} from "../lib/api";
-import {lineLabel, type Line} from "../lib/lines";
-import {loadLines, loadPoints, loadStatistics, MAX_LINES, MAX_NEWEST_POINTS, type PointGroup} from "../lib/chartData";
-import {lineStyle, type ChartModel, type StyledLine} from "../lib/plotOptions";
-import {deviation, median} from "../lib/statistics";
-import type {Row} from "../components/StatisticsTable";
+import {resolveRange, shortName, type SeriesState} from "../lib/urlState";
+import {getOverview, meaningOf, type Filters, type Point, type Series} from "../lib/api";
+import {
+  filtersOfLine, loadLines, loadStatistics, MAX_CHOSEN_LINES, MAX_LINES, type ChartData, type PointGroup, type Request,
+} from "../lib/chartData";
+import {makeModel, type ChartView, type StyledLine} from "../lib/chartModel";
+import {bySeverity, knownLines, lineLabel, type KnownLine, type Line} from "../lib/lines";
+import {lineStyle} from "../lib/plotOptions";
+import {splitLines} from "../lib/split";
 import {useQuery} from "./useQuery";
 import type {Theme} from "./useTheme";
 
-/** The number of times that one of `values` has changed. */
-function useChangeCount(...values: readonly unknown[]): number {
-  const count = React.useRef(0);
-  return React.useMemo(() => { count.current += 1; return count.current; }, values);
-}
-
 const NO_LINES: readonly Line[] = [];
+const NO_KNOWN: readonly KnownLine[] = [];
 const NO_POINTS: readonly Point[] = [];
 const MAX_TAG_VALUES = 200;
 
-function bandOf(line: Line): StyledLine["band"] {
-  const values = line.dots.map(dot => dot.value);
-  const [middle, spread] = [median([...values].sort((a, b) => a - b)), deviation(values)];
-  return middle === null || spread === null ? null : {median: middle, deviation: spread};
+/** The number of times that one of two values has changed. */
+function useChangeCount(first: unknown, second: unknown): number {
+  const [count, setCount] = React.useState(0);
+  const seen = React.useRef({first, second});
+  React.useEffect(() => {
+    if (seen.current.first !== first || seen.current.second !== second) {
+      seen.current = {first, second};
+      setCount(value => value + 1);
+    }
+  }, [first, second]);
+  return count;
 }
 
-function styleLines(lines: readonly Line[], state: SeriesState, theme: Theme, shift: number, prefix: string): StyledLine[] {
-  const shown = lines.slice(0, MAX_LINES);
-  return shown.map((line, index) => {
-    const look = lineStyle(index, theme);
-    return {
-      ...line, ...look, shift, label: prefix + lineLabel(line, lines),
-      dash: shift || prefix ? [7, 4] : look.dash,
-      band: state.band && !shift && !prefix ? bandOf(line) : null,
-    };
-  });
-}
+const matches = (line: KnownLine, builders: readonly string[], {branch, tags}: SeriesState) =>
+  (!builders.length || builders.includes(line.builder ?? ""))
+  && (branch === null || line.branch === branch)
+  && Object.entries(tags).every(([key, value]) => (line.tags[key] ?? "") === value);
 
 /** The values of each tag that has several values or is selected. */
-function tagValues(loaded: readonly (readonly Point[])[], state: SeriesState): Record<string, string[]> {
-  const values = new Map<string, Set<string>>();
-  const add = (key: string, value: string) => values.set(key, (values.get(key) ?? new Set()).add(value));
-  loaded.forEach(points => points.forEach(point => Object.entries(point.tags).forEach(([key, value]) => add(key, value))));
+function tagValues(known: readonly KnownLine[], state: SeriesState): Record<string, string[]> {
   const choices: Record<string, string[]> = {};
-  for (const [key, found] of [...values].sort()) {
-    if (found.size > 1 || state.tags[key] !== undefined) {
-      choices[key] = [...found].sort().slice(0, MAX_TAG_VALUES);
+  const keys = new Set([...known.flatMap(({tags}) => Object.keys(tags)), ...Object.keys(state.tags)]);
+  for (const key of [...keys].sort()) {
+    const values = [...new Set(known.flatMap(({tags}) => tags[key] ?? []))].sort();
+    if (values.length > 1 || state.tags[key] !== undefined) {
+      choices[key] = values.slice(0, MAX_TAG_VALUES);
     }
   }
-  Object.keys(state.tags).forEach(key => { choices[key] ??= []; });
   return choices;
 }
 
-function groupsOf(
-  state: SeriesState, lines: readonly StyledLine[], first: readonly Line[], second: readonly Line[],
-  filters: PointGroup["filters"], versusFilters: PointGroup["filters"],
-): PointGroup[] {
-  const group = (key: string, label: string, of: readonly Line[], by: PointGroup["filters"]): PointGroup => {
-    const line = of.length === 1 ? lines.find(({key: known}) => known === of[0]!.key) : undefined;
-    return {
-      key, label, colour: line?.colour ?? null, dashed: Boolean(line?.dash.length), lines: of, filters: by,
-    };
-  };
+function styleLines(lines: readonly Line[], theme: Theme, shift: number, prefix: string): StyledLine[] {
+  return lines.map((line, index) => {
+    const look = lineStyle(index, theme);
+    return {...line, ...look, shift, label: prefix + lineLabel(line, lines), dash: shift || prefix ? [7, 4] : look.dash};
+  });
+}
+
+/** The two sides of a comparison. */
+function comparedGroups(
+  state: SeriesState, first: readonly Line[], second: readonly Line[], filters: Filters, versusFilters: Filters,
+): (PointGroup & {label: string})[] {
+  const builder = state.builders[0] ?? null;
   if (state.versus !== null) {
-    const builder = state.builders[0] ?? null;
     const of = (name: string | null) => first.filter(line => line.builder === name);
     return [
-      group("first", builder ?? "no builder", of(builder), {...filters, builder}),
-      group("second", state.versus, of(state.versus), {...filters, builder: state.versus}),
+      {key: "first", label: builder ?? "no builder", lines: of(builder), filters: {...filters, builder}},
+      {key: "second", label: state.versus, lines: of(state.versus), filters: {...filters, builder: state.versus}},
     ];
   }
-  if (state.versusRange !== null) {
-    const builder = state.builders.length === 1 ? state.builders[0] : null;
-    return [
-      group("first", "this range", first, {...filters, builder}),
-      {...group("second", "compared with", second, {...versusFilters, builder}), dashed: true},
-    ];
-  }
-  return lines.map(line => ({
-    key: line.key, label: line.label, colour: line.colour, dashed: line.dash.length > 0, lines: [line],
-    filters: {...filters, builder: line.builder, tags: {...filters.tags, ...line.tags}},
-  }));
+  const only = state.builders.length === 1 ? builder : null;
+  return [
+    {key: "first", label: "this range", lines: first, filters: {...filters, builder: only}},
+    {key: "second", label: "compared with", lines: second, filters: {...versusFilters, builder: only}},
+  ];
+}
+
+/** The ranges of a state in unix seconds. */
+function useRanges(state: SeriesState, stamp: unknown) {
+  const {since, until, versusRange} = state;
+  const now = React.useMemo(() => ({stamp, seconds: Date.now() / 1000}), [stamp]).seconds;
+  const range = React.useMemo(() => resolveRange({since, until}, now), [since, until, now]);
+  const versus = React.useMemo(() => versusRange && resolveRange(versusRange, now), [versusRange, now]);
+  return {now, range, versus, error: range.error ?? versus?.error ?? null};
+}
+
+/** The lines of the series, the ones that are selected, and of these the ones that are drawn. */
+function useKnownLines(series: Series, state: SeriesState, version: number, builders: readonly string[]) {
+  const meaning = meaningOf(series);
+  const overview = useQuery(JSON.stringify(["lines", series.name, meaning]), version,
+    signal => getOverview({series: series.name, ...meaning}, signal), true);
+  const byMachine = state.split === "machine";
+  const all = React.useMemo(
+    () => overview.data ? knownLines(overview.data.rows, byMachine) : NO_KNOWN, [overview.data, byMachine]);
+  const selected = React.useMemo(
+    () => all.filter(line => matches(line, builders, state)).sort((a, b) => bySeverity(a.row, b.row)), [all, builders, state]);
+  const shown = React.useMemo(() => {
+    const chosen = state.shown;
+    return chosen === null ? selected.slice(0, MAX_LINES)
+      : selected.filter(line => chosen.includes(shortName(line.key))).slice(0, MAX_CHOSEN_LINES);
+  }, [selected, state.shown]);
+  const total = overview.data?.total ?? 0;
+  return {overview, all, selected, shown, byMachine, unlisted: Math.max(0, total - (overview.data?.rows.length ?? 0))};
+}
+
+/** A function that selects the lines to draw in the order of `shown`; lines that are not known are drawn after them. */
+function useDrawnLines(all: readonly KnownLine[], shown: readonly KnownLine[]) {
+  return React.useCallback((lines: readonly Line[] | undefined): readonly Line[] => {
+    const known = new Set(all.map(line => line.key));
+    const place = new Map(shown.map((line, index) => [line.key, index]));
+    return lines?.filter(line => place.has(line.key) || !known.has(line.key))
+      .sort((a, b) => (place.get(a.key) ?? Infinity) - (place.get(b.key) ?? Infinity) || 0) ?? NO_LINES;
+  }, [all, shown]);
 }
 
 /** The data of the page of one series, for a state of its URL. */
 export function useSeriesView(series: Series, state: SeriesState, theme: Theme, version: number) {
   const [attempt, setAttempt] = React.useState(0);
   const [focus, setFocus] = React.useState<string | null>(null);
-  const {since: sinceText, until: untilText, tags, versus, versusRange} = state;
-  const now = React.useMemo(() => Date.now() / 1000, [sinceText, untilText, version, attempt, series.name]);
-  const range = React.useMemo(() => resolveRange(state, now), [sinceText, untilText, now]);
-  const versusTimes = React.useMemo(
-    () => versusRange && resolveRange(versusRange, now), [versusRange?.since, versusRange?.until, now]);
-  const rangeError = range.error ?? versusTimes?.error ?? null;
-  const builders = versus === null ? state.builders : [...new Set([...state.builders, versus])];
-
+  const {tags, versus, versusRange, proposals, branch} = state;
   const dataVersion = version + attempt;
-  const ofLine = {...meaningOf(series), branch: state.branch, proposal: state.proposals ? EVERY_PROPOSAL : null};
-  const queryKey = (text: {since: string | null; until: string | null}) =>
-    rangeError ? null : JSON.stringify([series.name, builders, text.since, text.until, tags, ofLine]);
-  const filters = {...ofLine, since: range.since, until: range.until, tags};
-  const versusFilters = {...ofLine, since: versusTimes?.since, until: versusTimes?.until, tags};
-  const total = series.kind === "text" ? 0 : series.count;
-  const main = useQuery(queryKey(state), dataVersion,
-    signal => loadLines(series.name, builders, filters, series.builders, total, signal), true);
-  const newest = useQuery(main.data && !main.data.complete ? queryKey(state) : null, dataVersion,
-    signal => loadPoints(series.name, builders, filters, MAX_NEWEST_POINTS, signal), true);
-  const points = (main.data?.complete ? main.data.points : newest.data) ?? NO_POINTS;
-  const other = useQuery(versusRange ? queryKey(versusRange) : null, dataVersion,
-    signal => loadLines(series.name, builders, versusFilters, series.builders, total, signal), true);
+  const ranges = useRanges(state, dataVersion);
+  const builders = React.useMemo(
+    () => versus === null ? state.builders : [...new Set([...state.builders, versus])], [state.builders, versus]);
+  const known = useKnownLines(series, state, dataVersion, builders);
 
-  const first = main.data?.lines ?? NO_LINES;
-  const second = (versusRange && other.data?.lines) || NO_LINES;
-  const shift = versusRange ? shiftOf(versusTimes?.since ?? null, range.since, first, second) : 0;
+  const meaning = meaningOf(series);
+  const filters: Filters = {...meaning, since: ranges.range.since, until: ranges.range.until, tags};
+  const versusFilters: Filters = {...meaning, since: ranges.versus?.since, until: ranges.versus?.until, tags};
+  const isText = series.kind === "text";
+  const request = (of: Filters, analyse: boolean): Request => ({
+    series: series.name, filters: of, builders, branch, proposals, byMachine: known.byMachine, analyse: analyse && !isText,
+  });
+  const isKnown = Boolean(known.overview.data) || Boolean(known.overview.error);
+  const keyOf = (range: {since: string | null; until: string | null}) => ranges.error || !isKnown ? null : JSON.stringify([
+    series.name, builders, range, tags, branch, proposals, known.byMachine, meaning, known.shown.map(line => line.key),
+  ]);
+  const load = (of: Filters, analyse: boolean) => (signal: AbortSignal): Promise<ChartData> =>
+    loadLines(request(of, analyse), isText ? NO_KNOWN : known.selected, known.shown, signal);
+  const main = useQuery(keyOf({since: state.since, until: state.until}), dataVersion, load(filters, true), true);
+  const other = useQuery(versusRange ? keyOf(versusRange) : null, dataVersion, load(versusFilters, false), true);
+
+  const drawn = useDrawnLines(known.all, known.shown);
+  const first = React.useMemo(() => drawn(main.data?.lines), [drawn, main.data]);
+  const second = React.useMemo(() => versusRange ? drawn(other.data?.lines) : NO_LINES, [drawn, other.data, versusRange]);
+  const shift = versusRange ? shiftOf(ranges.versus?.since ?? null, ranges.range.since, first, second) : 0;
   const lines = React.useMemo(() => [
-    ...styleLines(first, state, theme, 0, ""), ...styleLines(second, state, theme, shift, "compared with: "),
-  ], [first, second, theme, shift, state.band]);
-  const model: ChartModel = React.useMemo(() => ({
-    lines, unit: series.unit, kind: series.kind, theme, fromZero: state.fromZero, since: range.since,
-    until: range.until ?? (range.since === null ? null : now),
-    focus: lines.some(line => line.key === focus) ? focus : null,
-  }), [lines, series.unit, series.kind, theme, state.fromZero, range, focus]);
+    ...styleLines(first, theme, 0, ""), ...styleLines(second, theme, shift, "compared with: "),
+  ], [first, second, theme, shift]);
 
-  const groups = groupsOf(state, lines, first, second, filters, versusFilters);
+  const {axis, scale, smooth, band, fromZero, split} = state;
+  const hasBuckets = lines.some(line => line.buckets.length > 0);
+  const {range, now} = ranges;
+  const models = React.useMemo(() => {
+    const view: ChartView = {
+      unit: series.unit, kind: series.kind, theme, axis: hasBuckets ? "time" : axis, scale, smooth, band, fromZero,
+      since: range.since, until: range.until ?? (range.since === null ? null : now),
+      focus: lines.some(line => line.key === focus) ? focus : null,
+    };
+    return splitLines(lines, split).map(({name, lines: part}) => ({name, model: makeModel(part, view)}));
+  }, [lines, series.unit, series.kind, theme, axis, scale, smooth, band, fromZero, range, now, focus, split, hasBuckets]);
+
+  const compared = versus !== null || versusRange !== null;
+  const groups: (PointGroup & {label?: string})[] = compared
+    ? comparedGroups(state, first, second, filters, versusFilters)
+    : lines.map(line => ({key: line.key, lines: [line], filters: filtersOfLine(line, known.all, filters)}));
   const statistics = useQuery(
-    lines.length ? JSON.stringify([series.name, versus, ofLine, groups.map(group => [group.key, group.filters.builder])]) : null,
+    lines.length ? JSON.stringify(["statistics", series.name, keyOf({since: state.since, until: state.until}), versusRange, groups.map(group => group.key)]) : null,
     useChangeCount(first, second),
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
-  const rows: Row[] = groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null}));
 
   return {
-    now, rangeError, lines, model, rows, focus: model.focus, setFocus,
-    points,
-    loading: main.loading || (versusRange !== null && other.loading),
-    error: main.error ?? (versusRange ? other.error : null),
+    now, rangeError: ranges.error, lines, models, known, setFocus, filters, hasBuckets, compared,
+    focus: models.some(({model}) => model.focus !== null) ? focus : null,
+    groups: groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null})),
+    points: main.data?.points ?? NO_POINTS,
+    loading: known.overview.loading || main.loading || (versusRange !== null && other.loading),
+    error: known.overview.error ?? main.error ?? (versusRange ? other.error : null),
     statisticsError: statistics.error,
     complete: (main.data?.complete ?? true) && (!versusRange || (other.data?.complete ?? true)),
-    compared: versus !== null || versusRange !== null,
-    hidden: Math.max(0, first.length - MAX_LINES),
-    tagChoices: tagValues([points, (versusRange && other.data?.points) || NO_POINTS], state),
+    tagChoices: tagValues(known.all, state),
+    branches: [...new Set(known.all.flatMap(line => line.branch ?? []))].sort(),
     retry: () => setAttempt(attempt + 1),
   };
 }

@@ -1,5 +1,7 @@
 /** Client of the JSON API of bbmeasure, and of the few endpoints of Buildbot's own API that the page needs. */
 
+import {decodeColumns, type ColumnsAnswer} from "./columns";
+
 export type Better = "lower" | "higher" | null;
 export type Tags = Readonly<Record<string, string>>;
 
@@ -27,7 +29,74 @@ export interface Point {
   revision?: string | null;
   branch?: string | null;
   proposal?: string | null;
+  machine?: string | null;
+  /** The number of measurements that the value is the median of, and their median absolute deviation. */
+  samples?: number;
+  spread?: number | null;
   tags: Tags;
+}
+
+/** A row of the overview: a line with its newest value.  The verdict is missing on masters that do not judge. */
+export interface OverviewRow {
+  series: string;
+  kind: string;
+  unit: string;
+  better: Better;
+  builder: string | null;
+  branch: string | null;
+  tags: Tags;
+  machine_class: string | null;
+  count: number;
+  first: number;
+  time: number;
+  build: number | null;
+  buildid: number | null;
+  value: number | string;
+  previous: number | null;
+  change: number | null;
+  /** The values of the newest builds, oldest first. */
+  values: number[];
+  verdict?: string | null;
+  usual?: readonly [number | null, number | null] | null;
+  baseline?: number | null;
+  since_build?: number | null;
+  reason?: string | null;
+}
+
+export interface Overview {
+  total: number;
+  rows: OverviewRow[];
+}
+
+export interface Level {
+  since: number;
+  until: number;
+  median: number;
+  low: number | null;
+  high: number | null;
+}
+
+/** A change of level; `at` is the time of the first build of the new level. */
+export interface LevelChange {
+  at: number;
+  before: number;
+  after: number;
+  change: number | null;
+  build: number | null;
+  buildid: number | null;
+  revision: string | null;
+  previous_build: number | null;
+  previous_buildid: number | null;
+  previous_revision: string | null;
+}
+
+/** The levels of a line and the changes between them. */
+export interface Analysis {
+  median: number | null;
+  low: number | null;
+  high: number | null;
+  levels: readonly Level[];
+  changes: readonly LevelChange[];
 }
 
 export interface Bucket {
@@ -67,6 +136,7 @@ export interface Filters {
   builder?: string | null;
   branch?: string | null;
   proposal?: string | null;
+  machine?: string | null;
   kind?: string | null;
   unit?: string | null;
   since?: number | null;
@@ -137,19 +207,33 @@ export function markAmbiguous(all: readonly Series[]): Series[] {
 
 /** The filters that select one of several series of the same name. */
 export const meaningOf = ({ambiguous, kind, unit}: Series): {kind?: string; unit?: string} => ambiguous ? {kind, unit} : {};
-let prefetched: Promise<Series[]> | null = null;
 
-/** Request the series before the page renders; the first call of `getSeries` returns the result. */
-export function prefetchSeries(): void {
-  prefetched = requestSeries();
-  prefetched.catch(() => undefined);
+export const getSeries = requestSeries;
+
+/** The most lines of one request for the overview. */
+export const MAX_OVERVIEW_ROWS = 2_000;
+
+export interface OverviewFilters {
+  series?: string | null;
+  search?: string | null;
+  builder?: string | null;
+  branch?: string | null;
+  kind?: string | null;
+  unit?: string | null;
+  page?: number;
 }
 
-export function getSeries(signal?: AbortSignal): Promise<Series[]> {
-  const request = prefetched;
-  prefetched = null;
-  return request ?? requestSeries(signal);
+export const getOverview = (filters: OverviewFilters, signal?: AbortSignal) =>
+  apiGet<Overview>("overview", encodeQuery({...filters, limit: MAX_OVERVIEW_ROWS}), signal);
+
+export function getColumns(series: string, {tags, ...filters}: Filters, limit: number, analyse: boolean, signal?: AbortSignal) {
+  const query = encodeQuery({series, ...filters, limit, format: "columns", analysis: analyse ? 1 : null}, tags);
+  return apiGet<ColumnsAnswer>("points", query, signal).then(decodeColumns);
 }
+
+/** The address of the points as CSV. */
+export const csvUrl = (series: string, {tags, ...filters}: Filters) =>
+  `${ROOT}points?${encodeQuery({series, ...filters, limit: 100_000, format: "csv"}, tags)}`;
 
 export function getPoints(series: string, {tags, ...filters}: Filters, limit: number, signal?: AbortSignal) {
   const query = encodeQuery({series, ...filters, limit}, tags);
@@ -166,13 +250,6 @@ export function getStatistics(
 ) {
   const query = encodeQuery({series, ...filters, statistics: statistics.join(",")}, tags);
   return apiGet<{statistics: Statistics}>("statistics", query, signal).then(answer => answer.statistics);
-}
-
-/** The branches that a series has points of; those of proposals are their targets. */
-export function getBranches(series: string, filters: Omit<Filters, "tags">, signal?: AbortSignal): Promise<string[]> {
-  const query = encodeQuery({series, ...filters, proposal: EVERY_PROPOSAL, statistics: "count"});
-  return apiGet<{branches: (string | null)[]}>("statistics", query, signal)
-    .then(answer => answer.branches.filter((branch): branch is string => branch !== null));
 }
 
 export const getRecords = (buildid: number, signal?: AbortSignal) =>
@@ -211,6 +288,19 @@ export const getBuildById = (buildid: number, signal?: AbortSignal) =>
 export const getLastBuild = (builderid: number, signal?: AbortSignal) =>
   getJson<{builds: Build[]}>(`api/v2/builders/${builderid}/builds?complete=true&order=-number&limit=1`, signal)
     .then(answer => answer.builds[0] ?? null);
+
+export interface Commit {
+  changeid: number;
+  revision: string | null;
+  author: string;
+  comments: string;
+  revlink: string | null;
+  when_timestamp: number;
+}
+
+/** The commits that a build was the first to have. */
+export const getCommits = (buildid: number, signal?: AbortSignal) =>
+  getJson<{changes: Commit[]}>(`api/v2/builds/${buildid}/changes`, signal).then(answer => answer.changes);
 
 export const getLastFinished = (signal?: AbortSignal) =>
   getJson<{builds: Build[]}>("api/v2/builds?complete=true&order=-complete_at&limit=1", signal)

@@ -1,45 +1,66 @@
 /** Lines of a chart: one for each builder, branch and set of tags, those of proposals apart. */
 
-import type {Bucket, Point, Tags} from "./api";
+import type {Analysis, Bucket, OverviewRow, Point, Tags} from "./api";
+import {medianOf} from "./statistics";
 
-/** A point with a numeric value; `x` is its time, unique within its line. */
+/** A point with a numeric value; `x` is its position on the axis, unique within its line. */
 export interface Dot extends Point {
   value: number;
   x: number;
 }
 
-export interface Line {
-  key: string;
+/** What distinguishes a line; `machine` is null where lines contain several machine classes. */
+export interface LineName {
   builder: string | null;
   branch: string | null;
+  machine: string | null;
   /** Whether its points are of proposals to `branch`. */
   proposed: boolean;
   tags: Tags;
+}
+
+export interface Line extends LineName {
+  key: string;
   dots: Dot[];
   /** Set instead of `dots` if there are too many points to draw each. */
   buckets: Bucket[];
+  analysis: Analysis | null;
 }
 
-export function lineKey(builder: string | null, tags: Tags, branch: string | null = null, proposed = false): string {
-  return JSON.stringify([builder, branch, proposed, ...Object.keys(tags).sort().map(key => [key, tags[key]])]);
+/** The lines of a series before their points are loaded. */
+export interface KnownLine extends LineName {
+  key: string;
+  count: number;
+  last: number;
+  row: OverviewRow;
 }
 
-const keyOfPoint = (point: Point) => lineKey(point.builder, point.tags, point.branch, Boolean(point.proposal));
+/** A text that is equal for equal tags. */
+export const tagsKey = (tags: Tags): string => JSON.stringify(Object.keys(tags).sort().map(key => [key, tags[key]]));
+
+export const lineKey = ({builder, branch, machine, proposed, tags}: LineName): string =>
+  JSON.stringify([builder, branch, machine, proposed, tagsKey(tags)]);
+
+/** The line of a point; `byMachine` is whether machine classes have lines of their own. */
+export const nameOfPoint = (point: Point, byMachine: boolean): LineName => ({
+  builder: point.builder, branch: point.branch ?? null, machine: byMachine ? point.machine ?? point.worker : null,
+  proposed: Boolean(point.proposal), tags: point.tags,
+});
 
 export const isNumber = (point: Point): point is Point & {value: number} => typeof point.value === "number";
 
 /** The lines of `points`, those with the most points first.  Points of a line with the same time get `x` a ms apart. */
-export function groupIntoLines(points: readonly Point[]): Line[] {
+export function groupIntoLines(points: readonly Point[], byMachine = false): Line[] {
   const lines = new Map<string, Line>();
   for (const point of points) {
     if (!isNumber(point)) {
       continue;
     }
-    const key = keyOfPoint(point);
+    const name = nameOfPoint(point, byMachine);
+    const key = lineKey(name);
     let line = lines.get(key);
     if (!line) {
-      const {builder, branch = null, tags} = point;
-      line = {key, builder, branch, proposed: Boolean(point.proposal), tags, dots: [], buckets: []};
+      line = {...name, key, dots: [], buckets: [], analysis: null};
       lines.set(key, line);
     }
     line.dots.push({...point, x: point.time});
@@ -55,47 +76,87 @@ export function groupIntoLines(points: readonly Point[]): Line[] {
   return [...lines.values()].sort((a, b) => b.dots.length - a.dots.length || (a.key < b.key ? -1 : 1));
 }
 
-/** The newest point, the last point of an earlier build in the same line, and the values of that line. */
-export function newestOfLine(points: readonly Point[]): {last: Point | null; previous: Point | null; values: number[]} {
-  const ordered = [...points].sort((a, b) => a.time - b.time);
-  const last = ordered[ordered.length - 1] ?? null;
-  if (!last) {
-    return {last: null, previous: null, values: []};
+/** The lines of rows of the overview; rows of several machine classes are one line unless `byMachine`. */
+export function knownLines(rows: readonly OverviewRow[], byMachine = false): KnownLine[] {
+  const lines = new Map<string, KnownLine>();
+  for (const row of rows) {
+    const name: LineName = {
+      builder: row.builder, branch: row.branch, machine: byMachine ? row.machine_class : null, proposed: false, tags: row.tags,
+    };
+    const key = lineKey(name);
+    const known = lines.get(key);
+    if (!known) {
+      lines.set(key, {...name, key, count: row.count, last: row.time, row});
+    } else {
+      known.count += row.count;
+      known.row = bySeverity(row, known.row) < 0 ? row : known.row;
+      known.last = Math.max(known.last, row.time);
+    }
   }
-  const key = keyOfPoint(last);
-  const line = ordered.filter(point => keyOfPoint(point) === key);
-  const earlier = line.filter(point => point !== last && (last.buildid === null || point.buildid !== last.buildid));
-  return {
-    last,
-    previous: earlier[earlier.length - 1] ?? null,
-    values: line.filter(isNumber).map(point => point.value),
-  };
+  return [...lines.values()];
 }
 
-type LineName = Pick<Line, "builder" | "branch" | "proposed" | "tags">;
+const RANK: Readonly<Record<string, number>> = {
+  broken: 0, worse: 1, changed: 2, unconfirmed: 3, better: 4, normal: 5, no_baseline: 6,
+};
+/** Deviations below this fraction of the level are not compared. */
+const LEAST_SPREAD = 1e-4;
+/** Values that a deviation needs. */
+const LEAST_VALUES = 5;
 
-/** The label of `line`: its builder, and the branch and tags that are not the same in all lines. */
-export function lineLabel(line: LineName, all: readonly LineName[]): string {
-  const distinguishing = Object.keys(line.tags).filter(key => all.some(other => other.tags[key] !== line.tags[key]));
-  const parts = distinguishing.sort().map(key => `${key}=${line.tags[key]}`);
+/**
+ * The distance of the newest value from the median of the values before it, in their spreads; positive if it is worse.
+ *
+ * It orders lines and is no verdict.
+ */
+export function deviationOf({values, better}: Pick<OverviewRow, "values" | "better">): number | null {
+  const before = values.slice(0, -1);
+  const last = values[values.length - 1];
+  if (before.length < LEAST_VALUES || last === undefined) {
+    return null;
+  }
+  const level = medianOf(before)!;
+  const spread = Math.max(1.4826 * medianOf(before.map(value => Math.abs(value - level)))!, LEAST_SPREAD * Math.abs(level));
+  const distance = spread ? (last - level) / spread : Math.sign(last - level) * 1e3;
+  return better === "higher" ? -distance : better === null ? Math.abs(distance) : distance;
+}
+
+/** Order of rows: by verdict, then by deviation, then by the number of points. */
+export function bySeverity(a: OverviewRow, b: OverviewRow): number {
+  const rank = (row: OverviewRow) => RANK[row.verdict ?? "normal"] ?? RANK.normal!;
+  return rank(a) - rank(b) || (deviationOf(b) ?? -Infinity) - (deviationOf(a) ?? -Infinity) || b.count - a.count || 0;
+}
+
+/** The parts of the label of `line` that are not the same in all lines: builder, branch, machine class and tags. */
+function labelParts(line: LineName, all: readonly LineName[]): string[] {
+  const differs = (value: (name: LineName) => string | null | undefined | boolean) =>
+    all.some(other => value(other) !== value(line));
+  const keys = [...new Set(all.flatMap(({tags}) => Object.keys(tags)))].sort();
   const branch = line.branch ?? "unknown branch";
-  const ofBranch = line.proposed ? [`proposals to ${branch}`]
-    : all.some(other => other.branch !== line.branch) ? [branch] : [];
-  return [line.builder ?? "no builder", ...ofBranch, ...parts].join(" · ");
+  return [
+    ...(differs(name => name.builder) ? [line.builder ?? "no builder"] : []),
+    ...(line.proposed ? [`proposals to ${branch}`] : differs(name => name.branch) ? [branch] : []),
+    ...(differs(name => name.machine) ? [line.machine ?? "no worker"] : []),
+    ...keys.filter(key => differs(name => name.tags[key])).map(key => `${key}=${line.tags[key] ?? "none"}`),
+  ];
 }
+
+/** The label of `line`: what is not the same in all lines; of a single line its builder. */
+export const lineLabel = (line: LineName, all: readonly LineName[]): string =>
+  labelParts(line, all).join(" · ") || (line.builder ?? "all points");
 
 export type Columns = (number | null)[];
 
-/** Lines on a common time axis, as uPlot expects: the times, then one column a line, null where it has no point. */
+/** Lines on a common axis, as uPlot expects: the positions, then one column a line, null where it has no point. */
 export function alignColumns(lines: readonly {x: number; y: number | null}[][]): [number[], ...Columns[]] {
-  const times = [...new Set(lines.flatMap(line => line.map(dot => dot.x)))].sort((a, b) => a - b);
-  const indexOf = new Map(times.map((time, index) => [time, index]));
+  const positions = [...new Set(lines.flatMap(line => line.map(dot => dot.x)))].sort((a, b) => a - b);
+  const indexOf = new Map(positions.map((position, index) => [position, index]));
   const columns = lines.map(line => {
-    const column: Columns = new Array(times.length).fill(null);
+    const column: Columns = new Array(positions.length).fill(null);
     for (const dot of line) {
       column[indexOf.get(dot.x)!] = dot.y;
     }
     return column;
   });
-  return [times, ...columns];
+  return [positions, ...columns];
 }

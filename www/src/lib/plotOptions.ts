@@ -1,9 +1,13 @@
-/** Options and data of a chart for uPlot. */
+/** Options and data of a chart for uPlot; they read the model at every drawing, so that a chart is updated in place. */
 
 import uPlot from "uplot";
 import type {Theme} from "../hooks/useTheme";
-import {axisTitle, increments, tickLabels} from "./axis";
-import {alignColumns, type Columns, type Line} from "./lines";
+import {axisTitle, niceTicks, tickLabels} from "./axis";
+import type {ChartModel, DrawnLine, StyledLine} from "./chartModel";
+import {digits, formatValue} from "./format";
+import {alignColumns, type Columns} from "./lines";
+import {drawBands, drawMarks} from "./plotDrawing";
+import {logTicks} from "./scale";
 
 const COLOURS: Record<Theme, readonly string[]> = {
   light: ["#1f6fb4", "#c2410c", "#15803d", "#9333ea", "#be185d", "#0e7490", "#a16207", "#475569"],
@@ -15,15 +19,6 @@ const AXIS_COLOURS: Record<Theme, {text: string; grid: string}> = {
   dark: {text: "#a5afbe", grid: "#2c3644"},
 };
 
-/** A line with its style.  `shift` seconds are subtracted from its times to overlay it on another range. */
-export interface StyledLine extends Line {
-  label: string;
-  colour: string;
-  dash: number[];
-  shift: number;
-  band: {median: number; deviation: number} | null;
-}
-
 /** The style of line number `index`: eight colours, then the same ones dashed. */
 export function lineStyle(index: number, theme: Theme): Pick<StyledLine, "colour" | "dash"> {
   const colours = COLOURS[theme];
@@ -33,87 +28,46 @@ export function lineStyle(index: number, theme: Theme): Pick<StyledLine, "colour
   };
 }
 
-export interface ChartModel {
-  lines: readonly StyledLine[];
-  unit: string;
-  kind: string;
-  theme: Theme;
-  fromZero: boolean;
-  since: number | null;
-  until: number | null;
-  /** Key of the highlighted line. */
-  focus: string | null;
-}
+const at = (line: DrawnLine, ys: readonly (number | null)[], factor: number) =>
+  line.xs.map((x, index) => ({x, y: ys[index] === null ? null : ys[index]! / factor}));
 
-export const shiftedTime = (line: StyledLine, time: number) => time - line.shift;
-
-/** The data of the chart: one column for a line of points, three (average, minimum, maximum) for a line of buckets. */
-export function plotColumns(lines: readonly StyledLine[]): [number[], ...Columns[]] {
+/** The data of the chart: three columns for a line, of points and rolling median, or of average and bounds. */
+export function plotColumns({lines, factor}: ChartModel): [number[], ...Columns[]] {
   return alignColumns(lines.flatMap(line => line.buckets.length
-    ? (["average", "minimum", "maximum"] as const).map(key =>
-      line.buckets.map(bucket => ({x: shiftedTime(line, bucket.time), y: bucket[key]})))
-    : [line.dots.map(dot => ({x: shiftedTime(line, dot.x), y: dot.value}))]));
+    ? [at(line, line.smooth, factor), at(line, line.lows, factor), at(line, line.highs, factor)]
+    : [at(line, line.smooth, factor), at(line, line.ys, factor), []]));
 }
 
-const MAX_MARKED_POINTS = 150;
+/** A text that is equal for models which differ only in data: their chart is updated in place. */
+export const structureOf = ({lines, theme, axis, scale, unit, kind}: ChartModel): string => JSON.stringify(
+  [theme, axis, scale, unit, kind, lines.map(line => [line.key, line.shift, line.dash, line.colour, line.buckets.length > 0])]);
 
-function seriesOf(line: StyledLine, dimmed: boolean): uPlot.Series[] {
-  const stroke = dimmed ? `${line.colour}44` : line.colour;
+const FAINT = "66";
+const DIMMED = "33";
+/** Points of a line that are drawn as large dots. */
+const LARGE_POINTS = 150;
+
+type Latest = () => ChartModel;
+
+function seriesOf(line: DrawnLine, index: number, latest: Latest): uPlot.Series[] {
+  const current = () => latest().lines[index];
+  const isDimmed = () => latest().focus !== null && latest().focus !== line.key;
   const base: uPlot.Series = {
-    label: line.label, stroke, dash: line.dash, width: 1.75, spanGaps: true, points: {show: false},
+    label: line.label, dash: line.dash, width: 2, spanGaps: true, points: {show: false},
+    stroke: () => isDimmed() ? `${line.colour}${DIMMED}` : line.colour,
   };
-  if (!line.buckets.length) {
-    const show = (plot: uPlot) => {
-      const {min, max} = plot.scales.x!;
-      return line.dots.filter(({x}) => shiftedTime(line, x) >= (min ?? 0) && shiftedTime(line, x) <= (max ?? 0)).length
-        <= MAX_MARKED_POINTS;
-    };
-    return [{...base, points: {show, size: 5, fill: stroke, stroke}}];
+  if (line.buckets.length) {
+    return [base, {...base, width: 0}, {...base, width: 0}];
   }
-  return [base, {...base, width: 0}, {...base, width: 0}];
+  const points: uPlot.Series.Points = {
+    show: true, size: (current()?.xs.length ?? 0) > LARGE_POINTS ? 3.5 : 6, width: 0,
+    fill: () => `${line.colour}${isDimmed() ? DIMMED : current()?.isSmoothed ? FAINT : ""}`,
+  };
+  return [base, {...base, width: 0, points}, {...base, width: 0}];
 }
 
-function bandsOf(lines: readonly StyledLine[]): uPlot.Band[] {
-  const bands: uPlot.Band[] = [];
-  let column = 1;
-  for (const line of lines) {
-    if (line.buckets.length) {
-      bands.push({series: [column + 2, column + 1], fill: `${line.colour}33`});
-    }
-    column += line.buckets.length ? 3 : 1;
-  }
-  return bands;
-}
-
-/** With more lines, only the highlighted line has a band. */
-const MAX_BANDS = 4;
-
-/** Draw median ± deviation of each line: a band, and the median as a dashed line. */
-function drawBands(plot: uPlot, model: ChartModel): void {
-  const {ctx, bbox} = plot;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  const isCrowded = model.lines.length > MAX_BANDS && model.focus === null;
-  for (const line of model.lines) {
-    if (!line.band || isCrowded || (model.focus !== null && model.focus !== line.key)) {
-      continue;
-    }
-    const y = (value: number) => plot.valToPos(value, "y", true);
-    const [top, bottom] = [y(line.band.median + line.band.deviation), y(line.band.median - line.band.deviation)];
-    ctx.fillStyle = `${line.colour}1f`;
-    ctx.fillRect(bbox.left, top, bbox.width, Math.max(1, bottom - top));
-    ctx.strokeStyle = `${line.colour}b0`;
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(bbox.left, y(line.band.median));
-    ctx.lineTo(bbox.left + bbox.width, y(line.band.median));
-    ctx.stroke();
-  }
-  ctx.restore();
-}
+const bandsOf = (lines: readonly DrawnLine[]): uPlot.Band[] => lines.flatMap((line, index) =>
+  line.buckets.length ? [{series: [3 * index + 3, 3 * index + 2], fill: `${line.colour}33`}] : []);
 
 const TIME_LABELS: uPlot.Axis.TimeValuesConfig = [
   [31536000, "{YYYY}", null, null, null, null, null, null, 1],
@@ -138,13 +92,36 @@ export function timeAxisRange(
   return [model.since ?? first - pad, model.until ?? last + pad];
 }
 
-function valueAxisRange(model: ChartModel, low: number | null, high: number | null): uPlot.Range.MinMax {
-  if (low === null || high === null) {
+function positionRange(low: number | null, high: number | null): uPlot.Range.MinMax {
+  const [first, last] = [low ?? 0, high ?? 1];
+  const pad = Math.max(0.5, (last - first) * 0.015);
+  return [first - pad, last + pad];
+}
+
+/** The range of the value axis, in drawn values. */
+export function valueAxisRange({range, factor, fromZero, scale}: ChartModel): uPlot.Range.MinMax {
+  if (!range) {
     return [0, 1];
   }
+  const [low, high] = [range.low / factor, range.high / factor];
   const pad = (high - low || Math.abs(high) || 1) * 0.08;
-  const bottom = model.fromZero || (low >= 0 && low - pad < 0) ? Math.min(0, low) : low - pad;
-  return [bottom, model.fromZero ? Math.max(0, high + pad) : high + pad];
+  const bottom = scale !== "log" && (fromZero || (low >= 0 && low - pad < 0)) ? Math.min(0, low) : low - pad;
+  return [bottom, fromZero && scale !== "log" ? Math.max(0, high + pad) : high + pad];
+}
+
+const TICK_SPACE = 36;
+
+/** The ticks of the value axis and their labels. */
+export function valueTicks(model: ChartModel, low: number, high: number, height: number): {ticks: number[]; labels: string[]} {
+  const count = Math.max(2, Math.floor(height / TICK_SPACE));
+  const {factor, unit, kind, scale} = model;
+  if (scale === "log") {
+    const ticks = logTicks(low * factor, high * factor, count, unit);
+    return {ticks: ticks.map(tick => tick / factor), labels: ticks.map(tick => formatValue(10 ** tick, unit, kind))};
+  }
+  const [shownUnit, shownKind] = scale === "percent" ? ["1", "ratio"] : [unit, kind];
+  const ticks = niceTicks(low * factor, high * factor, count, shownUnit, shownKind);
+  return {ticks: ticks.map(tick => tick / factor), labels: tickLabels(ticks, shownUnit, shownKind)};
 }
 
 /** The width of the value axis, from its longest label. */
@@ -158,33 +135,59 @@ function axisSize(plot: uPlot, labels: string[] | null): number {
 
 const FONT = '"Helvetica Neue", Helvetica, Arial, sans-serif';
 
-export function plotOptions(model: ChartModel, width: number, height: number, hooks: uPlot.Hooks.Arrays): uPlot.Options {
-  const {lines, unit, kind, theme} = model;
+function positionAxis(axis: uPlot.Axis, latest: Latest): uPlot.Axis {
+  const name = latest().axis;
+  if (name === "time") {
+    return {...axis, space: 70, values: TIME_LABELS};
+  }
+  const label = (position: number) => name === "build" ? digits(position) : latest().commits[position]?.slice(0, 8) ?? "";
+  return {
+    ...axis, space: 70, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 5e4, 1e5, 1e6],
+    values: (_plot, splits) => splits.map(split => Number.isInteger(split) ? label(split) : ""),
+    label: name === "build" ? "Build" : "Commit", labelSize: 18, labelFont: `12px ${FONT}`,
+  };
+}
+
+function valueAxis(axis: uPlot.Axis, latest: Latest): uPlot.Axis {
+  const {unit, kind, scale} = latest();
+  const name = scale === "percent" ? "of baseline" : axisTitle(unit, kind);
+  const ticks = (plot: uPlot) => {
+    const {min, max} = plot.scales.y!;
+    return valueTicks(latest(), min!, max!, plot.bbox.height / devicePixelRatio || 1);
+  };
+  return {
+    // uPlot knows the decimals of few increments and leaves out an axis with others: this one always fits.
+    ...axis, incrs: (_plot, _axis, low, high) => [Math.max(5, high - low)], space: 1, size: axisSize,
+    splits: plot => ticks(plot).ticks, values: plot => ticks(plot).labels,
+    ...(name ? {label: name, labelSize: 18, labelFont: `12px ${FONT}`} : {}),
+  };
+}
+
+export function plotOptions(latest: Latest, width: number, height: number, hooks: uPlot.Hooks.Arrays): uPlot.Options {
+  const {lines, theme, axis: axisName} = latest();
   const axis: uPlot.Axis = {
     stroke: AXIS_COLOURS[theme].text, font: `12px ${FONT}`,
     grid: {stroke: AXIS_COLOURS[theme].grid, width: 1}, ticks: {stroke: AXIS_COLOURS[theme].grid, width: 1},
   };
-  const name = axisTitle(unit, kind);
   return {
-    width, height, legend: {show: false}, padding: [12, 12, 0, 4],
+    width, height, legend: {show: false}, padding: [22, 12, 0, 4],
     cursor: {
       y: false, points: {show: false}, focus: {prox: -1},
       drag: {x: true, y: false, setScale: false, dist: 6},
     },
     scales: {
-      x: {time: true, range: (plot, low, high) => timeAxisRange(model, plot.data[0], low, high)},
-      y: {range: (_plot, low, high) => valueAxisRange(model, low, high)},
-    },
-    axes: [
-      {...axis, space: 70, values: TIME_LABELS},
-      {
-        ...axis, incrs: (_plot, _axis, low, high) => increments(Math.max(Math.abs(low), Math.abs(high)), unit, kind), space: 36, size: axisSize,
-        values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step, unit, kind),
-        ...(name ? {label: name, labelSize: 18, labelFont: `12px ${FONT}`} : {}),
+      x: {
+        time: axisName === "time",
+        range: (plot, low, high) => axisName === "time" ? timeAxisRange(latest(), plot.data[0], low, high) : positionRange(low, high),
       },
-    ],
-    series: [{}, ...lines.flatMap(line => seriesOf(line, model.focus !== null && model.focus !== line.key))],
+      y: {range: () => valueAxisRange(latest())},
+    },
+    axes: [positionAxis(axis, latest), valueAxis(axis, latest)],
+    series: [{}, ...lines.flatMap((line, index) => seriesOf(line, index, latest))],
     bands: bandsOf(lines),
-    hooks: {...hooks, drawClear: [plot => drawBands(plot, model), ...(hooks.drawClear ?? [])]},
+    hooks: {
+      ...hooks, drawClear: [plot => drawBands(plot, latest()), ...(hooks.drawClear ?? [])],
+      draw: [plot => drawMarks(plot, latest()), ...(hooks.draw ?? [])],
+    },
   };
 }

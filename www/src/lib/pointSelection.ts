@@ -1,7 +1,7 @@
 /** Selection of a point of a chart by pointer and keyboard. */
 
 import type uPlot from "uplot";
-import {shiftedTime, type StyledLine} from "./plotOptions";
+import type {ChartModel, DrawnLine} from "./chartModel";
 
 /** The position of a point or bucket: index of its line, index within the line. */
 export interface PointPosition {
@@ -9,23 +9,20 @@ export interface PointPosition {
   index: number;
 }
 
-export const pointCount = (line: StyledLine) => line.buckets.length || line.dots.length;
+export const pointCount = (line: DrawnLine) => line.xs.length;
 
-export function valueAt(line: StyledLine, index: number): {x: number; y: number | null} {
-  const bucket = line.buckets[index];
-  if (bucket) {
-    return {x: shiftedTime(line, bucket.time), y: bucket.average};
-  }
-  const dot = line.dots[index]!;
-  return {x: shiftedTime(line, dot.x), y: dot.value};
+/** The position of a point, as it is drawn; y is null where it has no place. */
+export function valueAt(model: Pick<ChartModel, "factor">, line: DrawnLine, index: number): {x: number; y: number | null} {
+  const y = line.ys[index] ?? null;
+  return {x: line.xs[index]!, y: y === null ? null : y / model.factor};
 }
 
 /** The index of the first point of `line` that is not before `x`. */
-function firstIndexFrom(line: StyledLine, x: number): number {
+function firstIndexFrom(line: DrawnLine, x: number): number {
   let [low, high] = [0, pointCount(line)];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (valueAt(line, middle).x < x) {
+    if (line.xs[middle]! < x) {
       low = middle + 1;
     } else {
       high = middle;
@@ -37,18 +34,19 @@ function firstIndexFrom(line: StyledLine, x: number): number {
 const SEARCH_RADIUS = 6;
 
 /** The point nearest to a pixel of the plot, and its distance in pixels. */
-export function nearestPoint(plot: uPlot, lines: readonly StyledLine[], left: number, top: number) {
+export function nearestPoint(plot: uPlot, model: ChartModel, left: number, top: number) {
+  const height = plot.over.clientHeight;
   const x = plot.posToVal(left, "x");
   const {min, max} = plot.scales.x!;
   let best: {position: PointPosition; distance: number} | null = null;
-  lines.forEach((line, number) => {
+  model.lines.forEach((line, number) => {
     const middle = firstIndexFrom(line, x);
     for (let index = Math.max(0, middle - SEARCH_RADIUS); index < Math.min(pointCount(line), middle + SEARCH_RADIUS); index += 1) {
-      const at = valueAt(line, index);
+      const at = valueAt(model, line, index);
       if (at.y === null || at.x < min! || at.x > max!) {
         continue;
       }
-      const distance = Math.hypot(plot.valToPos(at.x, "x") - left, plot.valToPos(at.y, "y") - top);
+      const distance = Math.hypot(plot.valToPos(at.x, "x") - left, Math.min(height, Math.max(0, plot.valToPos(at.y, "y"))) - top);
       if (!best || distance < best.distance) {
         best = {position: {line: number, index}, distance};
       }
@@ -58,7 +56,7 @@ export function nearestPoint(plot: uPlot, lines: readonly StyledLine[], left: nu
 }
 
 /** The position after a key: along the line, or at the same time on another line. */
-export function movePosition(lines: readonly StyledLine[], from: PointPosition | null, key: string): PointPosition | null {
+export function movePosition(lines: readonly DrawnLine[], from: PointPosition | null, key: string): PointPosition | null {
   const firstFilled = lines.findIndex(line => pointCount(line) > 0);
   if (firstFilled < 0) {
     return null;
@@ -79,7 +77,7 @@ export function movePosition(lines: readonly StyledLine[], from: PointPosition |
       do {
         number = (number + step) % lines.length;
       } while (!pointCount(lines[number]!));
-      const index = firstIndexFrom(lines[number]!, valueAt(line, Math.min(last, from.index)).x);
+      const index = firstIndexFrom(lines[number]!, line.xs[Math.min(last, from.index)]!);
       return {line: number, index: Math.min(index, pointCount(lines[number]!) - 1)};
     }
   }

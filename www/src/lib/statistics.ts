@@ -30,6 +30,9 @@ export function median(ordered: readonly number[]): number | null {
   return ordered.length % 2 ? ordered[half]! : (ordered[half - 1]! + ordered[half]!) / 2;
 }
 
+/** The median of values in any order. */
+export const medianOf = (values: readonly number[]) => median([...values].sort((a, b) => a - b));
+
 /** The item at floor(n·p/100 + .5) of sorted values; null if that is 0. */
 export function percentile(ordered: readonly number[], p: number): number | null {
   const rank = Math.min(ordered.length, Math.floor(ordered.length * p / 100 + 0.5));
@@ -56,4 +59,13 @@ export function changeOf(before: number | string | null | undefined, after: numb
     return null;
   }
   return (after - before) / Math.abs(before);
+}
+
+/** The median of each value and its neighbours, `width` values in all; fewer at both ends. */
+export function rollingMedian(values: readonly number[], width: number): number[] {
+  const half = width >> 1;
+  return values.map((_, index) => {
+    const reach = Math.min(half, index, values.length - 1 - index);
+    return medianOf(values.slice(index - reach, index + reach + 1))!;
+  });
 }

@@ -29,6 +29,9 @@ const pad = (part: number) => String(part).padStart(2, "0");
 
 const day = (date: Date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 
+/** `2026-11-24` in local time. */
+export const formatDay = (time: number) => day(new Date(time * 1000));
+
 /** `2026-11-24 13:05:07` in local time. */
 export function formatTime(time: number): string {
   const date = new Date(time * 1000);
@@ -57,3 +60,12 @@ export function formatAgo(time: number, now: number): string {
 
 /** Unix seconds for a URL, with up to three decimals. */
 export const urlTime = (time: number) => String(Math.round(time * 1000) / 1000);
+
+/** The time zone of all times on the page, such as `Europe/Berlin (UTC+1)`. */
+export function timeZone(time: number): string {
+  const minutes = -new Date(time * 1000).getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const offset = minutes === 0 ? "UTC" : `UTC${minutes < 0 ? "-" : "+"}${hours}${rest ? `:${pad(rest)}` : ""}`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return !name || name === "UTC" ? offset : `${name} (${offset})`;
+}

@@ -1,6 +1,8 @@
 /** The state of a page in its URL, so that a link shows the same view. */
 
 import type {Tags} from "./api";
+import {AXES, type AxisName} from "./chartModel";
+import {SCALES, type ScaleName} from "./scale";
 import {parseTime} from "./time";
 
 export interface Range {
@@ -23,7 +25,14 @@ export interface SeriesState extends Range {
   /** The range that the first one is compared with. */
   versusRange: Range | null;
   band: boolean;
+  smooth: boolean;
   fromZero: boolean;
+  axis: AxisName;
+  scale: ScaleName;
+  /** What there is a chart for each value of: builder, branch, machine, tag.KEY; null for one chart. */
+  split: string | null;
+  /** Short names of the lines that are drawn; null for those with the most severe deviations. */
+  shown: string[] | null;
 }
 
 export interface ListState {
@@ -33,13 +42,15 @@ export interface ListState {
   kind: string | null;
   unit: string | null;
   sort: string;
+  view: "list" | "builders";
 }
 
 const ROUTE = "/measurements";
 
 /** The route of one series; its name may contain any character. */
-export function seriesRoute(series: string, parameters: Readonly<Record<string, string>> = {}): string {
-  const query = new URLSearchParams(parameters).toString();
+export function seriesRoute(series: string, parameters: Readonly<Record<string, string>> = {}, tags: Tags = {}): string {
+  const ofTags = Object.entries(tags).map(([key, value]) => [`tag.${key}`, value]);
+  const query = new URLSearchParams({...parameters, ...Object.fromEntries(ofTags)}).toString();
   return `${ROUTE}/${encodeURIComponent(series)}${query && "?"}${query}`;
 }
 
@@ -58,6 +69,18 @@ export function seriesOfPath(pathname: string): string | null {
   } catch {
     return name;
   }
+}
+
+const oneOf = <Name extends string>(choices: readonly [Name, string][], text: string | null): Name =>
+  choices.find(([name]) => name === text)?.[0] ?? choices[0]![0];
+
+/** A short name of a line for the URL. */
+export function shortName(key: string): string {
+  let hash = 5381;
+  for (const letter of key) {
+    hash = (hash * 33 ^ letter.codePointAt(0)!) >>> 0;
+  }
+  return hash.toString(36);
 }
 
 export function readSeriesState(query: URLSearchParams): SeriesState {
@@ -82,7 +105,12 @@ export function readSeriesState(query: URLSearchParams): SeriesState {
     versus: query.get("vs") || null,
     versusRange,
     band: query.get("band") !== "0",
+    smooth: query.get("smooth") !== "0",
     fromZero: query.get("zero") === "1",
+    axis: oneOf(AXES, query.get("axis")),
+    scale: oneOf(SCALES, query.get("scale")),
+    split: query.get("split") || null,
+    shown: query.has("lines") ? query.get("lines")!.split(",").filter(name => name) : null,
   };
 }
 
@@ -101,7 +129,14 @@ export function writeSeriesState(state: SeriesState): URLSearchParams {
   put("vs_since", state.versusRange?.since ?? null);
   put("vs_until", state.versusRange?.until ?? null);
   put("band", state.band ? null : "0");
+  put("smooth", state.smooth ? null : "0");
   put("zero", state.fromZero ? "1" : null);
+  put("axis", state.axis === "time" ? null : state.axis);
+  put("scale", state.scale === "absolute" ? null : state.scale);
+  put("split", state.split);
+  if (state.shown !== null) {
+    query.set("lines", state.shown.join(","));
+  }
   return query;
 }
 
@@ -113,6 +148,7 @@ export function readListState(query: URLSearchParams): ListState {
     kind: query.get("kind") || null,
     unit: query.get("unit") || null,
     sort: query.get("sort") ?? "name",
+    view: query.get("view") === "builders" ? "builders" : "list",
   };
 }
 
@@ -125,6 +161,7 @@ export function writeListState(state: ListState): URLSearchParams {
   put("kind", state.kind);
   put("unit", state.unit);
   put("sort", state.sort === "name" ? null : state.sort);
+  put("view", state.view === "list" ? null : state.view);
   return query;
 }
 

@@ -12,7 +12,7 @@ import {SeriesPage} from "./SeriesPage";
 
 /** The Measurements page: the list of series, or one series. */
 export const MeasurementsPage = () => {
-  const theme = useTheme("page");
+  const theme = useTheme();
   const finishedBuilds = useFinishedBuilds();
   const [attempt, setAttempt] = React.useState(0);
   const version = finishedBuilds + attempt;
@@ -30,7 +30,7 @@ export const MeasurementsPage = () => {
   } else if (!data) {
     body = <Loading what="measurements"/>;
   } else if (name === null) {
-    body = <ListPage all={data} version={version}/>;
+    body = <ListPage all={data} theme={theme} version={version}/>;
   } else if (series) {
     const dataVersion = series.count + (series.last ?? 0);  // reload only if this series has new points
     body = <SeriesPage key={JSON.stringify([series.name, series.kind, series.unit])} series={series} theme={theme} version={dataVersion + attempt}/>;

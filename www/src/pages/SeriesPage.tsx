@@ -1,20 +1,28 @@
 import * as React from "react";
 import {useTopbarItems} from "buildbot-ui";
-import {Link, useSearchParams} from "react-router-dom";
-import {directionLabel, Empty, Failure, Loading, Name, ExternalLink, Swatch} from "../components/Basics";
+import {Link, useLocation, useSearchParams} from "react-router-dom";
+import {directionLabel, Empty, Failure, Loading, Name, ExternalLink} from "../components/Basics";
 import {Chart} from "../components/Chart";
+import {ChangeDetails} from "../components/ChangeDetails";
+import {ComparisonTable} from "../components/ComparisonTable";
+import {Legend, legendRows} from "../components/Legend";
+import {CopyLink, CsvLink} from "../components/PageLinks";
 import {PointsTable} from "../components/PointsTable";
 import {SeriesControls} from "../components/SeriesControls";
-import {ComparisonTable, StatisticsTable} from "../components/StatisticsTable";
+import {TextChanges} from "../components/TextChanges";
 import {useBuildLinks} from "../hooks/useBuildLinks";
+import {usePins} from "../hooks/usePins";
 import {useQuery} from "../hooks/useQuery";
 import {useSeriesView} from "../hooks/useSeriesView";
 import type {Theme} from "../hooks/useTheme";
-import {readSeriesState, writeSeriesState, type SeriesState} from "../lib/urlState";
-import {getBranches, getLinks, meaningOf, type Series} from "../lib/api";
-import {formatValue, isolateDirection, truncate, unitName} from "../lib/format";
-import {MAX_LINES, MAX_POINTS} from "../lib/chartData";
-import {urlTime} from "../lib/time";
+import {useTitle} from "../hooks/useTitle";
+import {readSeriesState, shortName, writeSeriesState, type SeriesState} from "../lib/urlState";
+import {csvUrl, EVERY_PROPOSAL, getLinks, type Series} from "../lib/api";
+import type {MarkedChange} from "../lib/chartModel";
+import {isolateDirection, truncate, unitName} from "../lib/format";
+import {MAX_LINE_POINTS, MAX_POINTS} from "../lib/chartData";
+import {lineKey, nameOfPoint} from "../lib/lines";
+import {timeZone, urlTime} from "../lib/time";
 
 const Title = ({series, links}: {series: Series; links: {grafana: string | null; influxdb: string | null} | null}) => {
   const facts = [series.kind, unitName(series.unit, series.kind), directionLabel(series.better)].filter(Boolean);
@@ -31,90 +39,134 @@ const Title = ({series, links}: {series: Series; links: {grafana: string | null;
   );
 };
 
-const NO_BRANCHES: readonly string[] = [];
+type View = ReturnType<typeof useSeriesView>;
+
+/** Links to what is shown: its address, its points as CSV, and the pin that keeps it on the first page. */
+const Actions = ({series, state, view}: {series: Series; state: SeriesState; view: View}) => {
+  const {pathname, search} = useLocation();
+  const {pins, toggle, failed} = usePins();
+  const route = pathname + search;
+  const csv = csvUrl(series.name, {
+    ...view.filters, builder: state.builders.length === 1 ? state.builders[0] : null, branch: state.branch,
+    proposal: state.proposals ? EVERY_PROPOSAL : null,
+  });
+  const hidden = new Set(view.known.selected.filter(line => !view.known.shown.includes(line)).map(line => line.key));
+  const shownPoints = view.points.filter(point => !hidden.has(lineKey(nameOfPoint(point, view.known.byMachine))));
+  return (
+    <p className="bbm-actions">
+      <CopyLink/>
+      <CsvLink points={shownPoints} unit={series.unit} url={view.complete ? null : csv} name={series.name}/>
+      {series.kind !== "text" && (
+        <button type="button" className="bbm-button" aria-pressed={pins.includes(route)} onClick={() => toggle(route)}>Pin</button>
+      )}
+      {failed && <span className="bbm-more" role="alert">The browser does not store it.</span>}
+      <span className="bbm-more">Times: {timeZone(view.now)}</span>
+    </p>
+  );
+};
+
+const Notes = ({state, view}: {state: SeriesState; view: View}) => (
+  <>
+    {view.known.unlisted > 0 && (
+      <p className="bbm-note">{view.known.unlisted} more lines are not listed: choose builders, a branch or tags.</p>
+    )}
+    {!view.complete && (
+      <p className="bbm-note">
+        Lines with {MAX_LINE_POINTS.toLocaleString("en")} points or more are drawn as averages, the shade reaches from
+        minimum to maximum. Zoom in to see each point.
+      </p>
+    )}
+    {view.hasBuckets && state.axis !== "time" && <p className="bbm-note">By {state.axis} each point is needed: zoom in first.</p>}
+  </>
+);
+
+/** The charts, their legend or comparison, and the details of a chosen change. */
+const Charts = ({series, state, view, change, onOpen}: {
+  series: Series; state: SeriesState; view: View; change: (next: Partial<SeriesState>) => void;
+  onOpen: React.ComponentProps<typeof Chart>["onOpen"];
+}) => {
+  const [marked, setMarked] = React.useState<MarkedChange | null>(null);
+  const onZoom = (since: number | null, until: number | null) => change({
+    since: since === null ? null : urlTime(since), until: until === null ? null : urlTime(until),
+  });
+  const onToggle = (key: string) => {
+    const shown = view.known.shown.map(line => shortName(line.key));
+    const name = shortName(key);
+    change({shown: shown.includes(name) ? shown.filter(other => other !== name) : [...shown, name]});
+  };
+  const statistics = new Map(view.groups.map(group => [group.key, group.statistics]));
+  const [first, second] = view.groups;
+  return (
+    <>
+      <section aria-label="Chart" aria-busy={view.loading} className={view.models.length > 1 ? "bbm-charts" : undefined}>
+        {view.models.map(({name, model}) => (
+          <div key={name ?? ""}>
+            {name !== null && <h2><Name text={name} clamp/></h2>}
+            <Chart model={model} name={`${series.name} over time${name === null ? "" : `: ${name}`}`} onZoom={onZoom} onOpen={onOpen}
+                   onChange={setMarked}/>
+          </div>
+        ))}
+      </section>
+      {marked && <ChangeDetails marked={marked} unit={series.unit} kind={series.kind} onClose={() => setMarked(null)}/>}
+      <Notes state={state} view={view}/>
+      <section aria-labelledby="bbm-statistics-title">
+        <h2 id="bbm-statistics-title">{view.compared ? "Comparison" : "Statistics of this range"}</h2>
+        {view.statisticsError && <Failure error={view.statisticsError}/>}
+        {view.compared
+          ? first && second && <ComparisonTable unit={series.unit} kind={series.kind} better={series.better}
+            first={{label: first.label ?? "", statistics: first.statistics}} second={{label: second.label ?? "", statistics: second.statistics}}/>
+          : <Legend rows={legendRows(view.lines, view.known.selected, statistics)} unit={series.unit} kind={series.kind}
+                    focus={view.focus} onFocus={view.setFocus} onToggle={onToggle}/>}
+      </section>
+    </>
+  );
+};
+
+const NOTHING_CHOSEN: Partial<SeriesState> = {
+  builders: [], branch: null, since: null, until: null, tags: {}, versus: null, versusRange: null, shown: null,
+};
 
 /** The page of one series: chart, statistics and points. */
 export const SeriesPage = ({series, theme, version}: {series: Series; theme: Theme; version: number}) => {
   const [query, setQuery] = useSearchParams();
   const text = query.toString();
-  const state = React.useMemo(() => readSeriesState(query), [text]);
-  const change = React.useCallback((next: Partial<SeriesState>, replace = false) =>
-    setQuery(writeSeriesState({...readSeriesState(new URLSearchParams(text)), ...next}), {replace}), [text, setQuery]);
+  const state = React.useMemo(() => readSeriesState(new URLSearchParams(text)), [text]);
+  const change = (next: Partial<SeriesState>) => setQuery(writeSeriesState({...state, ...next}));
   const view = useSeriesView(series, state, theme, version);
-  const branches = useQuery(`branches ${series.name}`, version, signal => getBranches(series.name, meaningOf(series), signal));
   const {routeOf, open} = useBuildLinks();
   const linkFilters = {series: series.name, builder: state.builders.length === 1 ? state.builders[0] : null};
-  const links = useQuery(JSON.stringify(linkFilters), 0, signal => getLinks(linkFilters, signal));
+  const links = useQuery(JSON.stringify(["links", linkFilters]), 0, signal => getLinks(linkFilters, signal));
+  useTitle(truncate(series.name, 80));
   useTopbarItems(React.useMemo(() => [
     {caption: "Measurements", route: "/measurements"}, {caption: isolateDirection(truncate(series.name, 40)), route: null},
   ], [series.name]));
 
-  const onZoom = React.useCallback((since: number | null, until: number | null) => change({
-    since: since === null ? null : urlTime(since), until: until === null ? null : urlTime(until),
-  }, true), [change]);
+  const isText = series.kind === "text";
   const isEmpty = !view.loading && !view.error && view.points.length === 0 && view.lines.length === 0;
   const isNarrowed = Boolean(
-    state.builders.length || state.branch || state.since || state.until || Object.keys(state.tags).length);
-
+    state.builders.length || state.branch || state.since || state.until || state.shown || Object.keys(state.tags).length);
   return (
     <>
       <Title series={series} links={links.data}/>
       <SeriesControls series={series} state={state} now={view.now} tagChoices={view.tagChoices}
-                      branches={branches.data ?? NO_BRANCHES} change={change}/>
+                      branches={view.branches} change={change}/>
+      <Actions series={series} state={state} view={view}/>
       {view.rangeError && <p className="bbm-note bbm-failure" role="alert">{view.rangeError}</p>}
       {view.error && <Failure error={view.error} retry={view.retry}/>}
       {view.loading && !view.lines.length && !view.points.length && <Loading what="points"/>}
       {isEmpty && !view.rangeError && (
         <Empty>
           <p>No points{isNarrowed ? " for this choice" : " yet"}.</p>
-          {isNarrowed && <button type="button" className="bbm-button" onClick={() => change(
-            {builders: [], branch: null, since: null, until: null, tags: {}, versus: null, versusRange: null})}>Show all</button>}
+          {isNarrowed && <button type="button" className="bbm-button" onClick={() => change(NOTHING_CHOSEN)}>Show all</button>}
         </Empty>
       )}
-      {view.lines.length > 0 && (
-        <section aria-label="Chart" aria-busy={view.loading}>
-          <Chart model={view.model} name={`${series.name} over time`} onZoom={onZoom} onOpen={open}/>
-          <ul className="bbm-legend" aria-label="Lines">
-            {view.lines.map(line => (
-              <li key={`${line.key}${line.shift}`}>
-                <button type="button" className="bbm-legend-line" aria-pressed={view.focus === line.key} data-line={line.label}
-                        onClick={() => view.setFocus(view.focus === line.key ? null : line.key)}>
-                  <Swatch colour={line.colour} dashed={line.dash.length > 0}/>
-                  <bdi className="bbm-name bbm-clamp" title={line.label}>{line.label}</bdi>
-                  <span className="bbm-legend-value">
-                    {formatValue(line.buckets[line.buckets.length - 1]?.average ?? line.dots[line.dots.length - 1]?.value,
-                      series.unit, series.kind)}
-                  </span>
-                </button>
-              </li>
-            ))}
-          </ul>
-          {view.hidden > 0 && (
-            <p className="bbm-note">
-              Shown are the {MAX_LINES} lines with the most points; {view.hidden} more are there: choose builders or tags.
-            </p>
-          )}
-          {!view.complete && (
-            <p className="bbm-note">
-              There are {MAX_POINTS.toLocaleString("en")} points or more: drawn are averages, the shade reaches from
-              minimum to maximum. Zoom in to see each.
-            </p>
-          )}
-        </section>
-      )}
-      {view.lines.length > 0 && (
-        <section aria-labelledby="bbm-statistics-title">
-          <h2 id="bbm-statistics-title">{view.compared ? "Comparison" : "Statistics of this range"}</h2>
-          {view.statisticsError && <Failure error={view.statisticsError}/>}
-          {view.compared
-            ? <ComparisonTable rows={view.rows} unit={series.unit} kind={series.kind} better={series.better}/>
-            : <StatisticsTable rows={view.rows} unit={series.unit} kind={series.kind}/>}
-        </section>
+      {view.lines.length > 0 && <Charts series={series} state={state} view={view} change={change} onOpen={open}/>}
+      {isText && view.points.length > 0 && (
+        <TextChanges points={view.points} kind={series.kind} routeOf={routeOf} complete={view.points.length < MAX_POINTS}/>
       )}
       {view.points.length > 0 && (
         <PointsTable points={view.points} unit={series.unit} kind={series.kind} routeOf={routeOf}
-                     complete={view.complete && view.points.length < MAX_POINTS}
-                     open={view.lines.length === 0} key={view.lines.length === 0 ? "open" : "closed"}/>
+                     complete={view.complete && view.points.length < MAX_POINTS}/>
       )}
     </>
   );

@@ -9,7 +9,7 @@ import {seriesRoute} from "../lib/urlState";
 import {getLinks, getPoints, getRecords, type Build, type Builder, type BuildRecord} from "../lib/api";
 import {assessChange, bySeverity} from "../lib/changeAssessment";
 import {truncate} from "../lib/format";
-import {isNumber, lineKey} from "../lib/lines";
+import {isNumber, tagsKey} from "../lib/lines";
 import {sparklineRequests} from "../lib/concurrencyLimiter";
 
 const INITIAL_ROWS = 6;
@@ -26,15 +26,15 @@ const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build;
   const answer = useQuery(isDrawn ? key : null, build.buildid, signal =>
     sparklineRequests.run(() =>
       getPoints(series, {builder: builder.name, branch, until, tags}, SPARK_POINTS, signal), signal));
-  const recordLine = lineKey(null, tags);
-  const points = (answer.data ?? []).filter(point => isNumber(point) && lineKey(null, point.tags) === recordLine);
+  const recordTags = tagsKey(tags);
+  const points = (answer.data ?? []).filter(point => isNumber(point) && tagsKey(point.tags) === recordTags);
   const line = [...points, ...(proposal && answer.data ? [{value: record.value, buildid: build.buildid}] : [])].slice(-SPARK_BUILDS);
   const marked = line.map(point => point.buildid).lastIndexOf(build.buildid);
   const route = seriesRoute(series, {
     builder: builder.name, ...(branch === null ? {} : {branch}), ...(proposal ? {proposals: "1"} : {}),
-  });
+  }, tags);
   return (
-    <tr ref={element} data-series={series}>
+    <tr ref={element}>
       <th scope="row">
         <Link to={route}><Name text={series} clamp/></Link>
         <TagList tags={tags}/>
@@ -58,7 +58,7 @@ const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build;
 
 /** Panel with the records of a build; nothing if it has none. */
 export const Panel = ({build, builder, title, version}: {build: Build; builder: Builder; title: string; version: number}) => {
-  const theme = useTheme("panel");
+  const theme = useTheme();
   const [isExpanded, setExpanded] = React.useState(false);
   const records = useQuery(`records ${build.buildid}`, version, signal => getRecords(build.buildid, signal)).data;
   const links = useQuery(records?.length ? `links ${builder.name} ${build.buildid}` : null, 0,
@@ -75,11 +75,11 @@ export const Panel = ({build, builder, title, version}: {build: Build; builder: 
   const better = rows.filter(({assessment}) => assessment === "better").length;
   const counts = [worse ? `${worse} worse` : "", better ? `${better} better` : ""].filter(Boolean).join(", ");
   return (
-    <section className="bbm bbm-panel" data-theme={theme} aria-label={title} data-testid="panel" data-buildid={build.buildid}>
+    <section className="bbm bbm-panel" data-theme={theme} aria-label={title}>
       <header className="bbm-panel-head">
         <h2>{title}</h2>
         {counts && <span className="bbm-note">{counts}</span>}
-        {proposed && <span className="bbm-note" data-testid="proposal">
+        {proposed && <span className="bbm-note bbm-proposal">
           <bdi>{truncate(proposed.proposal!)}</bdi>{proposed.branch === null
             ? ", of an unknown target" : <>, compared with <bdi>{truncate(proposed.branch)}</bdi></>}
         </span>}

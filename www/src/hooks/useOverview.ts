@@ -1,0 +1,37 @@
+import * as React from "react";
+import {getOverview, MAX_OVERVIEW_ROWS, type OverviewFilters, type OverviewRow} from "../lib/api";
+import type {ListState} from "../lib/urlState";
+import {useQuery} from "./useQuery";
+
+const NO_ROWS: readonly OverviewRow[] = [];
+
+/**
+ * The lines of the list: all of them by one request, if they fit.
+ *
+ * If they do not, the filters select them on the server, and `more` loads the next page.
+ */
+export function useOverview(state: ListState, version: number) {
+  const [isLarge, setLarge] = React.useState(false);
+  const [attempt, setAttempt] = React.useState(0);
+  const {search, builder, branch, kind, unit} = state;
+  const filters: OverviewFilters = isLarge ? {search: search || null, builder, branch, kind, unit} : {};
+  const key = JSON.stringify(["overview", filters]);
+  const [pages, setPages] = React.useState({key, count: 1});
+  const pageCount = pages.key === key ? pages.count : 1;
+  const {data, error, loading} = useQuery(JSON.stringify([key, pageCount]), version + attempt, async signal => {
+    const answers = await Promise.all(Array.from({length: pageCount}, (_, index) =>
+      getOverview({...filters, ...(index ? {page: index + 1} : {})}, signal)));
+    return {total: answers[0]!.total, rows: answers.flatMap(answer => answer.rows)};
+  }, true);
+  const total = data?.total ?? 0;
+  React.useEffect(() => {
+    if (total > MAX_OVERVIEW_ROWS) {
+      setLarge(true);
+    }
+  }, [total]);
+  return {
+    rows: data?.rows ?? NO_ROWS, total, error, loading,
+    more: () => setPages({key, count: pageCount + 1}),
+    retry: () => setAttempt(attempt + 1),
+  };
+}

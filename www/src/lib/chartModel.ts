@@ -1,0 +1,181 @@
+/** The model of a chart: styled lines at their positions on both axes. */
+
+import type {Theme} from "../hooks/useTheme";
+import type {LevelChange} from "./api";
+import {isMuchLarger} from "./numbers";
+import type {Dot, Line} from "./lines";
+import {baselineOf, scaled, type ScaleName} from "./scale";
+import {rollingMedian} from "./statistics";
+import {valueRange, type ValueRange} from "./valueRange";
+
+export type AxisName = "time" | "build" | "commit";
+
+export const AXES: readonly [AxisName, string][] = [["time", "time"], ["build", "build"], ["commit", "commit"]];
+
+/** A line with its style.  `shift` seconds are subtracted from its times to overlay it on another range. */
+export interface StyledLine extends Line {
+  label: string;
+  colour: string;
+  dash: number[];
+  shift: number;
+}
+
+/** A line at its positions; `ys`, `smooth`, `lows` and `highs` are drawn values, see {@link ChartModel.factor}. */
+export interface DrawnLine extends StyledLine {
+  xs: number[];
+  ys: (number | null)[];
+  smooth: (number | null)[];
+  lows: (number | null)[];
+  highs: (number | null)[];
+  /** The level that its values are percent of. */
+  baseline: number | null;
+  isSmoothed: boolean;
+}
+
+export interface ChartView {
+  unit: string;
+  kind: string;
+  theme: Theme;
+  axis: AxisName;
+  scale: ScaleName;
+  smooth: boolean;
+  band: boolean;
+  fromZero: boolean;
+  since: number | null;
+  until: number | null;
+  /** Key of the highlighted line. */
+  focus: string | null;
+}
+
+export interface ChartModel extends ChartView {
+  lines: readonly DrawnLine[];
+  range: ValueRange | null;
+  /** What scaled values are divided by to be drawn: 1, but for numbers that are too large for the chart library. */
+  factor: number;
+  /** The commits, by their positions on the axis. */
+  commits: readonly string[];
+}
+
+/** Points that a line needs for its rolling median to be drawn, and the points of each median. */
+const LEAST_SMOOTHED = 20;
+export const SMOOTHED_POINTS = 9;
+
+/** The commits of lines in the order of their first measurement. */
+function orderedCommits(lines: readonly StyledLine[]): string[] {
+  const first = new Map<string, number>();
+  for (const line of lines) {
+    for (const {revision, time} of line.dots) {
+      if (revision) {
+        first.set(revision, Math.min(first.get(revision) ?? Infinity, time));
+      }
+    }
+  }
+  return [...first].sort((a, b) => a[1] - b[1]).map(([revision]) => revision);
+}
+
+/** Increase positions that are not larger than the one before. */
+function unique(positions: number[]): number[] {
+  let last = -Infinity;
+  return positions.map(position => {
+    last = position > last ? position : last + 1e-3;
+    return last;
+  });
+}
+
+/** The dots of a line in the order of the axis, without those that have no place on it. */
+function orderedDots(line: StyledLine, axis: AxisName, commits: ReadonlyMap<string, number>): {dots: Dot[]; xs: number[]} {
+  if (axis === "time") {
+    return {dots: line.dots, xs: line.dots.map(dot => dot.x - line.shift)};
+  }
+  const place = (dot: Dot) => axis === "build" ? dot.build : commits.get(dot.revision ?? "") ?? null;
+  const placed = line.dots.flatMap(dot => {
+    const x = place(dot);
+    return x === null ? [] : [{dot, x}];
+  }).sort((a, b) => a.x - b.x || a.dot.time - b.dot.time);
+  return {dots: placed.map(({dot}) => dot), xs: unique(placed.map(({x}) => x))};
+}
+
+function drawLine(line: StyledLine, view: ChartView, commits: ReadonlyMap<string, number>): DrawnLine {
+  const baseline = view.scale === "percent" ? baselineOf(line) : null;
+  const draw = (value: number | null) => scaled(value, view.scale, baseline);
+  if (line.buckets.length) {
+    const ys = line.buckets.map(bucket => draw(bucket.average));
+    return {
+      ...line, baseline, xs: line.buckets.map(bucket => bucket.time - line.shift), ys, smooth: ys, isSmoothed: false,
+      lows: line.buckets.map(bucket => draw(bucket.minimum)), highs: line.buckets.map(bucket => draw(bucket.maximum)),
+    };
+  }
+  const {dots, xs} = orderedDots(line, view.axis, commits);
+  const ys = dots.map(dot => draw(dot.value));
+  const isSmoothed = view.smooth && dots.length >= LEAST_SMOOTHED && ys.every(y => y !== null);
+  return {
+    ...line, baseline, dots, xs, ys, lows: [], highs: [], isSmoothed,
+    smooth: isSmoothed ? rollingMedian(ys as number[], SMOOTHED_POINTS) : ys,
+  };
+}
+
+const numbers = (values: readonly (number | null)[]) => values.filter((value): value is number => value !== null);
+
+/** The range of the drawn values; outliers are judged by the rolling median also where it is not drawn. */
+function rangeOf(lines: readonly DrawnLine[], view: ChartView): ValueRange | null {
+  return valueRange(lines.map(line => {
+    const values = numbers(line.ys);
+    return {
+      values, smooth: line.isSmoothed ? numbers(line.smooth) : rollingMedian(values, SMOOTHED_POINTS),
+      required: view.band && line.buckets.length === 0 ? bandValues(line, view) : [],
+    };
+  }));
+}
+
+const bandValues = (line: DrawnLine, view: ChartView): number[] => line.shift || line.dots.length < 2 ? []
+  : (line.analysis?.levels ?? []).flatMap(({low, high}) => numbers([low, high].map(value => scaled(value, view.scale, line.baseline))));
+
+export function makeModel(lines: readonly StyledLine[], view: ChartView): ChartModel {
+  const commits = view.axis === "commit" ? orderedCommits(lines) : [];
+  const places = new Map(commits.map((revision, index) => [revision, index]));
+  const drawn = lines.map(line => drawLine(line, view, places));
+  const range = rangeOf(drawn, view);
+  const factor = range ? isMuchLarger(Math.max(Math.abs(range.low), Math.abs(range.high))) : 1;
+  return {...view, lines: drawn, range, factor, commits};
+}
+
+/** What a value of a line is drawn as. */
+export const drawnValue = (model: ChartModel, line: DrawnLine, value: number | null) => {
+  const y = scaled(value, model.scale, line.baseline);
+  return y === null ? null : y / model.factor;
+};
+
+/** The position of a time on the axis, for a level or a change of a line; null if it has none. */
+export function positionOf(model: ChartModel, line: DrawnLine, time: number): number | null {
+  if (model.axis === "time") {
+    return time - line.shift;
+  }
+  const index = line.dots.findIndex(dot => dot.time === time);
+  return index < 0 ? null : line.xs[index]!;
+}
+
+/** The times of the points in a range of the axis. */
+export function timesBetween(model: ChartModel, low: number, high: number): [number, number] | null {
+  if (model.axis === "time") {
+    return [low, high];
+  }
+  const times = model.lines.flatMap(line =>
+    line.dots.filter((_, index) => line.xs[index]! >= low && line.xs[index]! <= high).map(dot => dot.time));
+  return times.length ? [Math.min(...times), Math.max(...times) + 1e-3] : null;
+}
+
+export interface MarkedChange {
+  line: DrawnLine;
+  change: LevelChange;
+  x: number;
+}
+
+/** The changes of level of all lines, or of the highlighted one. */
+export function changesOf(model: ChartModel): MarkedChange[] {
+  return model.lines
+    .filter(line => !line.shift && (model.focus === null || line.key === model.focus))
+    .flatMap(line => (line.analysis?.changes ?? []).flatMap(change => {
+      const x = positionOf(model, line, change.at);
+      return x === null ? [] : [{line, change, x}];
+    }));
+}

@@ -1,0 +1,179 @@
+import {act, renderHook, waitFor} from "@testing-library/react";
+import {describe, expect, test, vi} from "vitest";
+import {useOverview} from "../src/hooks/useOverview";
+import {usePins} from "../src/hooks/usePins";
+import {useQuery} from "../src/hooks/useQuery";
+import {useSeriesView} from "../src/hooks/useSeriesView";
+import {useTheme} from "../src/hooks/useTheme";
+import {useTitle} from "../src/hooks/useTitle";
+import {readListState, readSeriesState} from "../src/lib/urlState";
+import {columns, point, row, series, serve, START} from "./examples";
+
+describe("useQuery", () => {
+  test("requests again when its key or version changes, and keeps old data meanwhile for a new version", async () => {
+    const request = vi.fn(async (key: string, version: number) => `${key}${version}`);
+    const {result, rerender} = renderHook(
+      ({key, version}: {key: string | null; version: number}) => useQuery(key, version, () => request(key!, version)),
+      {initialProps: {key: "a" as string | null, version: 1}});
+    await waitFor(() => expect(result.current.data).toBe("a1"));
+    rerender({key: "a", version: 2});
+    expect(result.current.data).toBe("a1");
+    await waitFor(() => expect(result.current.data).toBe("a2"));
+    rerender({key: "b", version: 2});
+    expect(result.current.data).toBeNull();
+    await waitFor(() => expect(result.current.data).toBe("b2"));
+    rerender({key: null, version: 2});
+    expect(result.current).toEqual({data: null, error: null, loading: false});
+    expect(request).toHaveBeenCalledTimes(3);
+  });
+
+  test("keeps its data if a request for a new version fails", async () => {
+    let fails = false;
+    const {result, rerender} = renderHook(({version}) => useQuery("a", version, async () => {
+      if (fails) {
+        throw new Error("no");
+      }
+      return 1;
+    }), {initialProps: {version: 1}});
+    await waitFor(() => expect(result.current.data).toBe(1));
+    fails = true;
+    rerender({version: 2});
+    await waitFor(() => expect(result.current.error?.message).toBe("no"));
+    expect(result.current.data).toBe(1);
+  });
+
+  test("aborts a request whose result is not needed any more", async () => {
+    const signals: AbortSignal[] = [];
+    const {unmount} = renderHook(() => useQuery("slow", 1, signal => {
+      signals.push(signal);
+      return new Promise<number>(() => undefined);
+    }));
+    await waitFor(() => expect(signals.length).toBe(1));
+    unmount();
+    await waitFor(() => expect(signals[0]!.aborted).toBe(true));
+  });
+});
+
+describe("useOverview", () => {
+  const state = readListState(new URLSearchParams("q=size"));
+
+  test("loads every line by one request, without filters", async () => {
+    const requested = serve({overview: {total: 1, rows: [row()]}});
+    const {result} = renderHook(() => useOverview(state, 1));
+    await waitFor(() => expect(result.current.rows.length).toBe(1));
+    expect(requested).toEqual(["plugins/bbmeasure/api/v1/overview?limit=2000"]);
+  });
+
+  test("filters on the server and loads further pages if there are too many lines", async () => {
+    const requested = serve({overview: {total: 5000, rows: [row()]}});
+    const {result} = renderHook(() => useOverview(state, 1));
+    await waitFor(() => expect(requested.some(url => url.includes("search=size"))).toBe(true));
+    await waitFor(() => expect(result.current.loading).toBe(false));
+    act(() => result.current.more());
+    await waitFor(() => expect(result.current.rows.length).toBe(2));
+    expect(requested.some(url => url.includes("search=size") && url.includes("page=2"))).toBe(true);
+  });
+
+  test("says that a request failed, and tries again", async () => {
+    serve({overview: new Error("away")});
+    const {result} = renderHook(() => useOverview(state, 1));
+    await waitFor(() => expect(result.current.error?.message).toBe("away"));
+    serve({overview: {total: 1, rows: [row()]}});
+    act(() => result.current.retry());
+    await waitFor(() => expect(result.current.rows.length).toBe(1));
+  });
+});
+
+describe("useSeriesView", () => {
+  const view = (query: string, more = {}) => renderHook(
+    ({text}: {text: string}) => useSeriesView(series(more), state(text), "light", 1), {initialProps: {text: query}});
+  const states = new Map<string, ReturnType<typeof readSeriesState>>();
+  const state = (text: string) => {
+    states.set(text, states.get(text) ?? readSeriesState(new URLSearchParams(text)));
+    return states.get(text)!;
+  };
+
+  test("draws a line for each set of tags, and never an average over them, however many points there are", async () => {
+    const sections = ["a", "b", "c", "d", "e"];
+    const rows = sections.map(part => row({tags: {part}, count: 4000}));
+    const requested = serve({
+      overview: {total: 5, rows}, "buckets=": {buckets: [{time: START, count: 9, average: 1, minimum: 0, maximum: 2}]},
+      statistics: {statistics: {count: 4000}},
+      ...Object.fromEntries(sections.map(part => [`tag.part=${part}`, columns([point(1, 1, {tags: {part}})])])),
+    });
+    const {result} = view("");
+    await waitFor(() => expect(result.current.lines.length).toBe(5));
+    expect(result.current.lines.map(line => line.label).sort()).toEqual(sections.map(part => `part=${part}`));
+    const buckets = requested.filter(url => url.includes("buckets="));
+    expect(buckets.length).toBe(5);
+    expect(buckets.every(url => /tag\.part=[a-e](&|$)/.test(url) && url.includes("builder=linux"))).toBe(true);
+    expect(result.current.complete).toBe(false);
+  });
+
+  test("draws the twelve lines that are farthest from their own level, and lists the others", async () => {
+    const calm = [10, 11, 10, 9, 10, 11, 10];
+    const rows = Array.from({length: 300}, (_, index) => row({
+      builder: `b${index}`, values: index === 200 ? [...calm, 90] : calm, count: 2,
+    }));
+    const points = rows.flatMap(({builder}) => [point(1, 10, {builder}), point(2, 11, {builder})]);
+    serve({overview: {total: 300, rows}, points: columns(points)});
+    const {result} = view("", {builders: rows.map(({builder}) => builder)});
+    await waitFor(() => expect(result.current.lines.length).toBe(12));
+    expect(result.current.lines[0]!.label).toBe("b200");
+    expect(result.current.known.selected.length).toBe(300);
+  });
+
+  test("has one chart for each value that it is split by", async () => {
+    const rows = ["a", "b"].map(builder => row({builder}));
+    serve({overview: {total: 2, rows}, points: columns([point(1, 1, {builder: "a"}), point(2, 1, {builder: "b"})])});
+    const {result, rerender} = view("", {builders: ["a", "b"]});
+    await waitFor(() => expect(result.current.models.length).toBe(1));
+    rerender({text: "split=builder"});
+    await waitFor(() => expect(result.current.models.map(({name}) => name)).toEqual(["a", "b"]));
+  });
+
+  test("shows the lines that the address names", async () => {
+    const rows = ["a", "b"].map(builder => row({builder}));
+    serve({overview: {total: 2, rows}, points: columns([point(1, 1, {builder: "a"}), point(2, 1, {builder: "b"})])});
+    const {result} = view("lines=");
+    await waitFor(() => expect(result.current.known.selected.length).toBe(2));
+    expect(result.current.lines).toEqual([]);
+  });
+
+  test("says what is wrong with a range, and requests nothing for it", async () => {
+    const requested = serve({overview: {total: 1, rows: [row()]}});
+    const {result} = view("since=yesterday");
+    await waitFor(() => expect(result.current.known.selected.length).toBe(1));
+    expect(result.current.rangeError).toContain("yesterday");
+    expect(requested.length).toBe(1);
+  });
+});
+
+test("usePins keeps pins in the browser, and ignores what is no pin", () => {
+  window.localStorage.setItem("bbmeasure.pinned", '["/measurements/a", 5, "javascript:x"]');
+  const {result} = renderHook(() => usePins());
+  expect(result.current.pins).toEqual(["/measurements/a"]);
+  act(() => result.current.toggle("/measurements/b?builder=x"));
+  expect(result.current.pins).toEqual(["/measurements/a", "/measurements/b?builder=x"]);
+  act(() => result.current.toggle("/measurements/a"));
+  expect(JSON.parse(window.localStorage.getItem("bbmeasure.pinned")!)).toEqual(["/measurements/b?builder=x"]);
+});
+
+test("useTitle sets the title and restores it", () => {
+  document.title = "Buildbot";
+  const {rerender, unmount} = renderHook(({title}) => useTitle(title), {initialProps: {title: "size"}});
+  expect(document.title).toBe("size · Buildbot");
+  rerender({title: "time"});
+  expect(document.title).toBe("time · Buildbot");
+  unmount();
+  expect(document.title).toBe("Buildbot");
+});
+
+test("useTheme is that of Buildbot's page", async () => {
+  const {result} = renderHook(() => useTheme());
+  expect(result.current).toBe("light");
+  act(() => document.documentElement.style.setProperty("--bb-background-color", "#1e1e2e"));
+  await waitFor(() => expect(result.current).toBe("dark"));
+  act(() => document.documentElement.style.removeProperty("--bb-background-color"));
+  await waitFor(() => expect(result.current).toBe("light"));
+});
