@@ -39,7 +39,7 @@ def find(journal: JournalReader, client: BlockingClient, since: int) -> Iterator
             key = (canonical_series(series), canonical_tag(builder))
             query = Query(series, since=since, builder=builder, proposal="*")
             if key in on_server or any(line.proposed for line in journal.lines(query)):
-                for page in _pages(journal, query):
+                for page in pages(journal, query):
                     yield series, _former_rows(client, page)
 
 
@@ -64,7 +64,7 @@ def _proposed_on_server(client: BlockingClient, since: int) -> set[tuple[str, st
         return {(series["name"], series["tags"]["builder"]) for series in found[0]}
 
 
-def _pages(journal: JournalReader, query: Query) -> Iterator[Sequence[Point]]:
+def pages(journal: JournalReader, query: Query) -> Iterator[Sequence[Point]]:
     """The points of a query in pages, the newest first; no point is in two pages.
 
     Of more than PAGE points of one builder at the same nanosecond only the first PAGE are returned.

@@ -272,7 +272,7 @@ def read_twins(chunks: Result, points: Iterable[Point]) -> list[tuple[int, dict[
 
     The tags are all that the series has, so that a missing one is empty.
     """
-    wanted = {(point.time, _identity(_tags_of(point))) for point in points}
+    wanted = {(point.time, _identity(tags_of(point))) for point in points}
     found = []
     for chunk in chunks:
         names = [(at, name) for at, name in enumerate(chunk["columns"]) if at and not name.startswith(influxql.PREFIX)]
@@ -283,7 +283,8 @@ def read_twins(chunks: Result, points: Iterable[Point]) -> list[tuple[int, dict[
     return found
 
 
-def _tags_of(point: Point) -> dict[str, str]:
+def tags_of(point: Point) -> dict[str, str]:
+    """Return the tags of a point as the server has them; builder and worker are empty outside builds."""
     names = {"builder": point.builder or "", "worker": point.worker or ""}
     return {canonical_tag(key): canonical_tag(value) for key, value in {**point.tags, **names}.items()}
 

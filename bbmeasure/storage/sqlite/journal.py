@@ -17,6 +17,7 @@ from bbmeasure.errors import MeasureError, StorageError, StorageFullError, Stora
 from bbmeasure.model import Point
 from bbmeasure.storage.sqlite import (
     alert_rows,
+    corrections,
     line_counts,
     lines,
     migration,
@@ -267,6 +268,8 @@ class Journal(JournalReader):
     skip_deleted = _change(outbox.skip_deleted)
     trim = _change_in_steps(outbox.trim)
     reship = _change_in_steps(outbox.reship)
+    remove = _change_in_steps(corrections.remove)
+    rename_totals = _change(corrections.rename_totals)
     keep_verdicts = _change(verdicts.keep)
     decide = _change(alert_rows.decide)
     mute = _change(alert_rows.mute)
