@@ -24,7 +24,7 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 # A target installs the extras that it needs, by the end of the stamp's name.
-$(READY)-%: setup.cfg pyproject.toml $(wildcard setup.py) tests/tools/make_venv.sh
+$(READY)-%: setup.cfg pyproject.toml $(wildcard setup.py) tests/tools/make_venv.sh tests/tools/constraints.txt
 	@sh tests/tools/make_venv.sh $*
 
 # The whole environment.

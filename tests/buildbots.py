@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import fcntl
 import subprocess
 import sys
@@ -22,8 +23,8 @@ def python_with_buildbot(version: str) -> str:
 
     def install(python: Path) -> None:
         buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
-        _install(python, *buildbot, *_OLDER, "wheel", "hyperlink", "treq", "influxdb")
-        _install(python, "regex", "--no-build-isolation", "--editable", str(ROOT))
+        _install(python, *buildbot, *_OLDER, "wheel", *floors())
+        _install(python, "--no-build-isolation", "--editable", str(ROOT))
 
     return _environment(f"buildbot-{version}", install)
 
@@ -36,7 +37,7 @@ def python_with_worker(version: str) -> str:
 def _environment(name: str, install: Callable[[Path], None]) -> str:
     """The Python of an environment, which is made if it does not exist or is incomplete."""
     folder = ROOT / ".cache" / name
-    python, ready = folder / "bin" / "python", folder / "ready-with-bbmeasure"
+    python, ready = folder / "bin" / "python", folder / "ready-with-floors"
     folder.parent.mkdir(exist_ok=True)
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
@@ -45,6 +46,16 @@ def _environment(name: str, install: Callable[[Path], None]) -> str:
             install(python)
             ready.touch()
     return str(python)
+
+
+def floors() -> list[str]:
+    """The oldest supported release of each other package that bbmeasure requires, by setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    required = setup["options"]["install_requires"].split("\n")
+    return [
+        line.replace(">=", "==") for line in required if ">=" in line and not line.startswith(("buildbot", "setup"))
+    ]
 
 
 def _install(python: Path, *wanted: str) -> None:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Make or refresh the virtual environment $VENV from $PYTHON, with this checkout and its extras $1 installed in it.
 #
-# make runs this where $VENV/.ready-VERSION-EXTRAS is missing, or older than setup.cfg, pyproject.toml or setup.py.
+# make runs this where $VENV/.ready-VERSION-EXTRAS is missing, or older than what is installed by: setup.cfg,
+# pyproject.toml, setup.py or constraints.txt.
 set -eu
 
 VENV=${VENV:-.venv}
@@ -37,5 +38,6 @@ if [ "$here" != "$got" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&
 fi
 
 echo "Installing into $VENV (some minutes the first time) ..."
-"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$EXTRAS]"
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --constraint tests/tools/constraints.txt \
+    --editable ".[$EXTRAS]"
 touch "$VENV/.ready-$got-$EXTRAS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tests" / "tools"
@@ -205,6 +208,31 @@ def test_every_target_is_listed_by_help():
     text = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()) - {"help"}  # type: ignore[index]  # the pattern matches
     assert targets == set(re.findall(r"^## make ([\w-]+)", text, re.MULTILINE))
+
+
+def requirements():
+    """The names of the packages that bbmeasure, its tests and its documentation require on Python 3.11."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = [setup["options"]["install_requires"]]
+    wanted += [setup["options.extras_require"][extra] for extra in ("lint", "unit", "e2e", "docs")]
+    lines = [Requirement(line) for text in wanted for line in text.split("\n") if line]
+    return {
+        canonicalize_name(line.name)
+        for line in lines
+        if line.marker is None or line.marker.evaluate({"python_version": "3.11"})
+    }
+
+
+def test_each_requirement_has_a_constraint():
+    """The environment of continuous integration has the releases of constraints.txt, which names no registry."""
+    lines = (TOOLS / "constraints.txt").read_text().splitlines()
+    constraints = [Requirement(line) for line in lines if not line.startswith("#")]
+    pinned = {canonicalize_name(one.name) for one in constraints if re.fullmatch("==[^*]+", str(one.specifier))}
+    assert requirements() <= pinned, requirements() - pinned
+    assert not [one for one in constraints if one.url]
+    assert "--constraint tests/tools/constraints.txt" in (TOOLS / "make_venv.sh").read_text()
+    assert "make_venv.sh tests/tools/constraints.txt" in (ROOT / "Makefile").read_text()
 
 
 def test_continuous_integration_runs_the_command_of_the_readme():
