@@ -49,6 +49,7 @@ def entry_points() -> Iterator[str]:
             yield f"{group}:{line.partition('=')[0].strip()}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_documented_with_its_options(command: str) -> None:
     """The pages name each command of ``bbmeasure`` and each of its options."""

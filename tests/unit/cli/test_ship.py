@@ -135,6 +135,7 @@ def test_detach_drops_the_queue(master: Path, capsys: Any) -> None:
     assert "nothing is shipped" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["--master", "--journal"])
 def test_a_configured_sink_is_detached_after_a_confirmation(
     master: Path, argument: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -155,6 +156,7 @@ def test_a_configured_sink_is_detached_after_a_confirmation(
     assert "10 points dropped" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_a_configuration_detach_asks(master: Path, capsys: Any) -> None:
     """Whether the sink is configured is unknown then: only --yes drops its points."""
     status, error = run_json(capsys, "ship", "--master", master, "--detach")

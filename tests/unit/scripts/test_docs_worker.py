@@ -13,6 +13,8 @@ from bbmeasure_scripts.bundle import PROGRAMS
 from tests import documented
 from tests.unit.scripts import programs
 
+pytestmark = pytest.mark.slow
+
 PAGE = (documented.DOCS / "worker.rst").read_text()
 
 

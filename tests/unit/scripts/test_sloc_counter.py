@@ -215,6 +215,7 @@ def standard_library(*packages):
     return [path for package in packages for path in sorted((root / package).rglob("*.py"))]
 
 
+@pytest.mark.slow
 def test_it_agrees_with_pythons_tokenizer():
     """The count agrees with tokenize, except for at most one line in two thousand."""
     ours = theirs = 0
@@ -292,6 +293,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("language", ["Python", "C", "JavaScript", "Rust", "OCaml", "Perl", "C++"])
 def test_long_lines_need_no_quadratic_time(text, language):

@@ -11,6 +11,8 @@ from bbmeasure_scripts import timefunc, timefunc_child
 from tests.unit.scripts import programs
 from tests.unit.scripts.timed_functions import FAST, timed
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_value_is_the_median_of_all_samples(project):
     """The values of all processes are samples in seconds; the summary has median and deviation."""

@@ -12,6 +12,8 @@ import pytest
 from tests.unit.scripts import programs
 from tests.unit.scripts.timed_functions import FAST, timed
 
+pytestmark = pytest.mark.slow
+
 FAILURES = [
     ("fails", "ValueError: b\u00e4d"),
     ("fails_later", "ValueError: third call"),

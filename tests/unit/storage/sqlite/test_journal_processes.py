@@ -15,6 +15,8 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 
 

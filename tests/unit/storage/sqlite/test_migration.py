@@ -131,6 +131,7 @@ POINTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(POINTS)
 def test_any_journal_is_migrated(tmp_path_factory: Any, points: list[Point]) -> None:
@@ -224,6 +225,7 @@ def _refuse(*_: Any) -> None:
     raise OSError("no hard links here")
 
 
+@pytest.mark.slow
 def test_a_migration_that_is_killed_in_the_middle(tmp_path: Path) -> None:
     """After SIGKILL at several moments the next start migrates everything."""
     path, points = tmp_path / "j.sqlite", examples(4_000)
