@@ -85,6 +85,7 @@ class ProgramStep(MeasuringStep):
 
     def getResultSummary(self) -> dict[str, str]:
         """As every measuring step, but without the command line of the interpreter."""
-        if self._problem is None and self.results in (FAILURE, EXCEPTION, CANCELLED, RETRY):
+        stored = any(captured.is_stored for captured in self._captured)
+        if self._problem is None and not stored and self.results in (FAILURE, EXCEPTION, CANCELLED, RETRY):
             return {"step": f"{self.name} ({statusToString(self.results)})"}
         return super().getResultSummary()

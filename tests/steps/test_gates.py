@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from buildbot.plugins import steps, util
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from twisted.internet import defer
 from twisted.trial import unittest
@@ -17,6 +18,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.reports.verdicts import LineVerdict
 from bbmeasure.testing import sidecar_lines
 from bbmeasure_steps import judging
+from tests import documented
 from tests.steps.case import StepTestCase
 from tests.steps.judges import EQUAL, NOISY, MadeLines
 
@@ -135,6 +137,17 @@ class TestTexts(GateCase):
         yield self.run_measuring("100", gate=Gate(limit="10 MiB", level="fail"), state="m: 100")
         assert "m: gate: limit 10 MiB: not applied to a number" in self.log()
         assert state_of(self.master).pipeline.counters["gate_misfit"] == 1
+
+
+class TestDocumentation(unittest.TestCase):
+    """The example on the page about verdicts."""
+
+    def test_example(self) -> None:
+        """Its statements are a valid configuration."""
+        names = {"f": util.BuildFactory(), "util": util, "steps": steps}
+        exec((documented.EXAMPLES / "gates.cfg").read_text(), names)
+        gates = [track.overrides.gate for track in names["b1"].measurePlan.step_times]
+        assert gates == [Gate(minimumChange="5 %", level="warn")]
 
 
 class TestProperties(unittest.TestCase):

@@ -11,8 +11,9 @@ from twisted.internet import defer
 
 from bbmeasure import Gate, MeasurementPolicy
 from bbmeasure.capture.state import state_of
+from bbmeasure.reports import judge
 from bbmeasure.reports.judge import Judge
-from bbmeasure_steps import CheckMeasurements, MeasureShellCommand
+from bbmeasure_steps import CheckMeasurements, MeasureShellCommand, reruns
 from tests.steps.live import Leaves, LiveCase, measured, plain, sqlite
 
 #: Values with noise of about 1 %.
@@ -114,6 +115,42 @@ class TestLevels(LevelCase):
         policy = MeasurementPolicy(gates={"m": Gate(limit=2, level="fail"), "*": Gate(limit=1, level="fail")})
         yield self.start([plain("first", [self.step()])], [sqlite(), policy])
         assert (yield self.builds(1.5, 2.5)) == [SUCCESS, FAILURE]
+
+
+class TestBadReruns(LevelCase):
+    """Reruns and verdicts that do not end."""
+
+    @defer.inlineCallbacks
+    def test_a_rerun_that_hangs(self) -> Any:
+        """A rerun that takes far longer than the first command is ended; the first value alone counts."""
+        self.patch(reruns, "LEAST_TIME", 1.0)
+        flag = self.mktemp()
+        script = f"cat {self.path}; test ! -e {flag} || sleep 1000; grep -q ^1.2 {self.path} && touch {flag}; true"
+        gate = Gate(level="fail", rerun=4)
+        step = MeasureShellCommand(name="m", command=["sh", "-c", script], better="lower", gate=gate)
+        yield self.start([plain("first", [step])], [sqlite()])
+        yield self.builds(*self.noise(12))
+        assert (yield self.builds(1.2)) == [SUCCESS]
+        assert "(unconfirmed: usual" in self.text
+        (point,) = (yield self.points("m"))[-1:]
+        assert (point.value, point.samples) == (1.2, 1)
+        assert self.pipeline.counters["reruns_failed"] == 1
+
+    @defer.inlineCallbacks
+    def test_a_judge_that_hangs(self) -> Any:
+        """At the deadline of the verdicts the step goes on; it is counted."""
+        self.patch(judge, "DEADLINE", 0.2)
+        yield self.start([plain("first", [self.step(gate=Gate(limit=1, level="fail"))])], [sqlite()])
+        run = self.judge._queue.run
+
+        def hang(*arguments: Any, urgent: bool = False, **more: Any) -> Any:
+            return defer.Deferred() if urgent else run(*arguments, urgent=urgent, **more)
+
+        self.patch(self.judge._queue, "run", hang)
+        assert (yield self.builds(1.2)) == [SUCCESS]
+        assert self.text == "m: 1.2"
+        assert self.pipeline.counters["verdicts_late"] >= 1
+        assert (yield self.values("m")) == [1.2]
 
 
 class TestCheckMeasurements(LevelCase):

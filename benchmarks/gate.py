@@ -1,0 +1,88 @@
+"""Master CPU that verdicts add to a captured value: ``python -m benchmarks.gate``.
+
+One real master runs builds with and without verdicts in random order: of ten measuring steps with a value each, and of
+one step with a hundred values.  The cost is the CPU of the master above that of the same build without verdicts,
+divided by the number of values; the process that judges is not part of it.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bbmeasure.testing.site import Site
+from benchmarks.builds import cpu_of_build
+from benchmarks.targets import Figures
+
+BUILDS = 40
+#: Builds before the measurement, so that every line has a baseline.
+HISTORY = 12
+VALUES = {"steps": 10, "values": 100}
+
+CONFIG = """
+from buildbot.plugins import schedulers, steps, util, worker
+from twisted.internet import defer
+from bbmeasure.reports.judge import Judge
+from bbmeasure.reports.verdicts import BuildVerdicts
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "demo", max_builds=1)]
+c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}
+c["titleURL"] = c["buildbotURL"] = f"http://127.0.0.1:{WWW_PORT}/"
+c["www"] = {"port": f"tcp:{WWW_PORT}:interface=127.0.0.1", "plugins": {}}
+c["buildbotNetUsageData"] = None
+c["builders"], c["schedulers"] = [], []
+c["services"] = [util.SQLiteInstance()]
+
+
+def without_verdicts(judging):
+    def judged(self, build, gates, **more):
+        if build.builder.startswith("without"):
+            return defer.succeed(BuildVerdicts(build.buildid))
+        return judging(self, build, gates, **more)
+    return judged
+
+
+Judge.preview, Judge.finish = without_verdicts(Judge.preview), without_verdicts(Judge.finish)
+RECORDS = "for n in $(seq 100); do echo '##bbmeasure {\\"name\\":\\"v'$n'\\",\\"value\\":5.'$((n % 7))'}'; done"
+KINDS = {
+    "steps": [("echo 5", f"s{n}") for n in range(10)],
+    "values": [(RECORDS, "v")],
+}
+for kind, given in KINDS.items():
+    for verdicts in ("with", "without"):
+        name = f"{verdicts}-{kind}"
+        f = util.BuildFactory([
+            steps.MeasureShellCommand(name=step, command=["sh", "-c", command]) for command, step in given
+        ])
+        c["builders"].append(util.BuilderConfig(name=name, workernames=["worker"], factory=f))
+        c["schedulers"].append(schedulers.ForceScheduler("force-" + name, builderNames=[name]))
+"""
+
+
+def main() -> int:
+    """Print each figure with its target."""
+    used: dict[str, list[float]] = {f"{verdicts}-{kind}": [] for kind in VALUES for verdicts in ("with", "without")}
+    order = [name for name in used for _ in range(BUILDS)]
+    random.Random(1).shuffle(order)
+    with tempfile.TemporaryDirectory() as folder, Site(Path(folder), CONFIG) as site:
+        for name in used:
+            for _ in range(HISTORY):
+                assert site.build(name)["results"] == 0
+        for name in order:
+            used[name].append(cpu_of_build(site, name, after=1.0))
+    means = {name: statistics.fmean(values) * 1_000 for name, values in used.items()}
+    for name, mean in means.items():
+        print(f"{name:<16} {mean:8.1f} ms of master CPU a build")
+    figures = Figures()
+    for kind, values in VALUES.items():
+        added = (means[f"with-{kind}"] - means[f"without-{kind}"]) / values
+        figures.show(f"verdicts, a captured value, build of {values} ({kind})", added, "ms", 2)
+    return figures.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
