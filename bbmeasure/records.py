@@ -194,7 +194,7 @@ def _is_real(value: Any) -> bool:
 
 
 #: Kinds of which a negative value is impossible, unless it is a difference.
-_NEVER_NEGATIVE = frozenset([Kind.COUNT, Kind.DURATION, Kind.SIZE])
+NEVER_NEGATIVE = frozenset([Kind.COUNT, Kind.DURATION, Kind.SIZE])
 
 
 def check_kind(kind: Kind, unit: str) -> None:
@@ -211,7 +211,7 @@ def check_kind(kind: Kind, unit: str) -> None:
 
 def check_possible(kind: Kind, values: Sequence[float]) -> None:
     """RecordError for a negative count, duration or size."""
-    if kind in _NEVER_NEGATIVE and values and min(values) < 0:
+    if kind in NEVER_NEGATIVE and values and min(values) < 0:
         raise RecordError(f"{kind.value} {min(values):.6g}: expected 0 or more; kind='number' allows a difference")
 
 

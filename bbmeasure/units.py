@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Dict, Iterable, NamedTuple, Tuple
+from typing import Dict, Iterable, NamedTuple, Optional, Tuple
 
 from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import UnitError
@@ -89,16 +89,26 @@ def known() -> Tuple[str, ...]:
     return tuple(unit for unit in _UNITS if unit)
 
 
-def find(unit: str) -> Unit:
-    """The unit of a spelling; UnitError where it is unknown."""
+def is_known(unit: str) -> bool:
+    """Whether :func:`find` accepts a spelling."""
+    return _find(unit) is not None
+
+
+def _find(unit: str) -> Optional[Unit]:
     known_unit = _UNITS.get(unit)
     if known_unit is not None:
         return known_unit
     custom = _CUSTOM.match(unit) if without_hidden(unit) == unit else None
     if custom and custom.group(2):
         return Unit(f"{custom.group(1)}/s", 1, _UNITS[custom.group(2)].multiplier, "number")
-    if custom:
-        return Unit(unit, 1, 1, "number")
+    return Unit(unit, 1, 1, "number") if custom else None
+
+
+def find(unit: str) -> Unit:
+    """The unit of a spelling; UnitError where it is unknown."""
+    found = _find(unit)
+    if found is not None:
+        return found
     listed = ", ".join(nearest(unit, known()))
     raise UnitError(
         f"unit {unit[:60]!r}: expected one of the known such as {listed}, or a custom one such as {{request}}"
@@ -106,16 +116,21 @@ def find(unit: str) -> Unit:
 
 
 def nearest(unit: str, units: Iterable[str]) -> Tuple[str, ...]:
-    """The three of ``units`` that are spelled most like ``unit``, the nearest first."""
+    """The three of ``units`` that are spelled most like ``unit``, the nearest first.
+
+    Only those that share most letters are compared, as a worker may report a thousand unknown units.
+    """
     from difflib import SequenceMatcher  # imported here: it takes 2 ms, and only an error needs it
 
     wanted = unit[:60]
+    letters = set(wanted.lower())
+    candidates = sorted(units, key=lambda candidate: len(letters.symmetric_difference(candidate.lower())))[:8]
 
     def likeness(candidate: str) -> Tuple[float, float]:
         ignoring_case = SequenceMatcher(None, wanted.lower(), candidate.lower()).ratio()
         return ignoring_case, SequenceMatcher(None, wanted, candidate).ratio()
 
-    return tuple(sorted(units, key=likeness, reverse=True)[:3])
+    return tuple(sorted(candidates, key=likeness, reverse=True)[:3])
 
 
 def to_base(value: float, unit: str) -> Quantity:

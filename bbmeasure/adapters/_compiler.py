@@ -17,9 +17,18 @@ _SEVERITY = re.compile(
     r": (?P<severity>warning|fatal error|fatal|error|internal compiler error|sorry, unimplemented): "
 )
 #: What a line contains that can be an issue; a quick test before the others.
-_CANDIDATE = re.compile(
-    r"warning|error|fatal: |Warning:|Error:|Error at|undefined|multiple definition|cannot |relocation |not recognized"
-    r"|unimplemented: |ld: |ld\.bfd: "
+_CANDIDATE = (
+    "arning",
+    "rror",
+    "fatal: ",
+    "undefined",
+    "multiple definition",
+    "cannot ",
+    "relocation ",
+    "not recognized",
+    "unimplemented: ",
+    "ld: ",
+    "ld.bfd: ",
 )
 #: ``[-Wunused]``, ``[-Werror=unused]``, ``[-Werror,-Wunused]``, ``[-fpermissive]``, clang-tidy's ``[bugprone-branch]``,
 #: the analyzer's ``[core.DivideZero]``.
@@ -28,7 +37,7 @@ _OPTION = re.compile(
     r"|(?:alpha|core|cplusplus|deadcode|nullability|optin|osx|security|unix|webkit)(?:\.\w+)+)\]\Z"
 )
 _PROGRAM = re.compile(
-    r"(?:\S*[/\\])?(?:[\w.]+-)*(?:cc|cc1|cc1plus|cc1obj|cc1objplus|c\+\+|cpp|gcc|g\+\+|gfortran|f951|gnat1|nvcc"
+    r"(?:[\w.]+-)*(?:cc|cc1|cc1plus|cc1obj|cc1objplus|c\+\+|cpp|gcc|g\+\+|gfortran|f951|gnat1|nvcc"
     r"|clang|clang\+\+|clang-cl|clang-tidy|flang|emcc|em\+\+|icx|icpx|hipcc"
     r"|ld|ld64|lld|lld-link|wasm-ld|mold|lto1|lto-wrapper|collect2|as)"
     r"(?:\.(?:bfd|gold|lld|mold))?(?:[-.][\d.]+)?(?:\.exe)?"
@@ -96,7 +105,7 @@ def issues(text: str) -> list[Issue]:
         if logged.endswith(":"):
             stripped = strip_prefixes(logged)
             place = stripped if _FORTRAN_PLACE.match(stripped) else place
-        if not _CANDIDATE.search(logged):
+        if not _is_candidate(logged):
             continue
         line = strip_prefixes(logged)
         key = f"{place}{line}" if _FORTRAN.match(line) else line
@@ -105,6 +114,14 @@ def issues(text: str) -> list[Issue]:
             seen.add(key)
             issues_found.append(issue)
     return issues_found
+
+
+def _is_candidate(line: str) -> bool:
+    """Whether a line may be an issue; faster than a regular expression with these words."""
+    for word in _CANDIDATE:  # noqa: SIM110  (any() with a generator takes twice as long)
+        if word in line:
+            return True
+    return False
 
 
 def _issue(line: str, place: str) -> Optional[Issue]:
@@ -137,9 +154,11 @@ def _is_own(line: str, marked: re.Match[str], has_place: bool) -> bool:
 
 def _split_program(head: str) -> tuple[str, str]:
     """The compiler or linker that precedes a place, and the rest; the program is empty where there is none."""
-    program, colon, rest = head.partition(": ")
-    if len(program) < 300 and _PROGRAM.fullmatch(program):
-        return program, rest
+    program, _, rest = head.partition(": ")
+    if len(program) < 300 and " " not in program:
+        name = program.rpartition("/")[2].rpartition("\\")[2]
+        if _PROGRAM.fullmatch(name):
+            return program, rest
     return "", head
 
 

@@ -70,11 +70,10 @@ def error(line: str, after_program: Optional[str]) -> Optional[LinkerError]:
 
 def file_of(place: str) -> str:
     """The file in the place of a linker, ``t.c`` of ``t.c:(.text+0x24)``; empty where it is another place."""
-    for pattern in (_SECTION, _FUNCTION):
-        match = pattern.match(place)
-        if match is not None:
-            return without_object(match["file"].rpartition(": ")[2]) or "-"
-    return ""
+    match = _SECTION.match(place) if place.endswith(")") else None
+    if match is None and ":function " in place:
+        match = _FUNCTION.match(place)
+    return "" if match is None else without_object(match["file"].rpartition(": ")[2]) or "-"
 
 
 def without_object(file: str) -> str:

@@ -9,8 +9,8 @@ from typing import Callable, Optional, TypeVar
 
 from bbmeasure import units
 from bbmeasure.adapters._text import clean, clean_tags
-from bbmeasure.errors import ParseError, RecordError, UnitError
-from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, Direction, Kind, Record, check_possible
+from bbmeasure.errors import ParseError
+from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, NEVER_NEGATIVE, Direction, Kind, Record
 
 Item = TypeVar("Item")
 
@@ -50,10 +50,10 @@ class Records:
 
         Excess samples are dropped evenly; a single sample is the value, and not a sample.
         """
-        finite = [sample for sample in samples if _is_possible(sample, unit, kind)]
+        finite = _possible(samples, unit, kind)
         if value is None:
             value = statistics.median(finite) if finite else math.nan
-        if not _is_possible(value, unit, kind):
+        if not _possible([value], unit, kind):
             return
         named = clean(name, LONGEST_NAME - len(suffix)) + suffix
         cleaned = clean_tags(tags or {})
@@ -115,13 +115,10 @@ def thin(samples: Sequence[float], most: int) -> tuple[float, ...]:
     return tuple(samples[number * len(samples) // most] for number in range(most))
 
 
-def _is_possible(value: float, unit: str, kind: Optional[Kind]) -> bool:
-    """Whether a record can have this value: it is finite in its base unit, and not a negative count."""
-    if not math.isfinite(value):
-        return False
-    try:
-        quantity = units.to_base(value, unit)
-        check_possible(kind or Kind(quantity.kind), (quantity.value,))
-    except (UnitError, RecordError):
-        return False
-    return True
+def _possible(values: Sequence[float], unit: str, kind: Optional[Kind]) -> list[float]:
+    """The values that a record can have: those that are finite in its base unit, and no negative counts."""
+    if not values or not units.is_known(unit):
+        return []
+    known = units.find(unit)
+    least = 0.0 if (kind or Kind(known.kind)) in NEVER_NEGATIVE else -math.inf
+    return [value for value in values if value >= least and math.isfinite(value * known.multiplier / known.divisor)]

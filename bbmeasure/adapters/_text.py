@@ -15,6 +15,7 @@ from bbmeasure.records import LONGEST_NAME, LONGEST_TAG_KEY, LONGEST_TAG_VALUE, 
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?\Z")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3}){1,5}(?:\.[0-9]*)?\Z")
 _THOUSANDS_IN_POINTS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3}){1,5},[0-9]*\Z")
 _LARGEST_LINE_NUMBER = 2**31
@@ -72,6 +73,8 @@ def decimal(text: str) -> Optional[float]:
     ``1,002.5`` is 1002.5, and so is ``1.002,5``; ``61,123456`` and ``0,123`` have a decimal comma.
     """
     text = text.strip()
+    if _PLAIN.match(text):
+        return float(text)
     if _THOUSANDS.match(text):
         text = text.replace(",", "")
     elif _THOUSANDS_IN_POINTS.match(text):

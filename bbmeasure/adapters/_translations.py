@@ -34,6 +34,4 @@ _SEVERITY = re.compile(rf"({'|'.join(map(re.escape, _ENGLISH))})[ \xa0]?(?:: ?|\
 
 def in_english(text: str) -> str:
     """``text`` with English severities."""
-    if not any(word in text for word in _ENGLISH):
-        return text
     return _SEVERITY.sub(lambda found: f"{_ENGLISH[found[1]]}: ", text)

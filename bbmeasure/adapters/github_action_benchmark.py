@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Optional
 
 from bbmeasure import units
 from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._records import HIGHER, LOWER, Records
 from bbmeasure.adapters._text import number
-from bbmeasure.errors import UnitError
 from bbmeasure.records import Direction, Kind, Record
 
 _TOOL = "github-action-benchmark"
@@ -126,6 +126,7 @@ def _direction(tool: str) -> Optional[Direction]:
     return LOWER if tool in _SMALLER else None
 
 
+@lru_cache(maxsize=100)
 def _unit(written: str) -> _Unit:
     """The unit of ``ns/iter``, ``ops/sec``, ``Percent`` or ``MB``; an unknown unit becomes a custom one in braces."""
     numerator, _slash, denominator = written.partition("/")
@@ -136,7 +137,7 @@ def _unit(written: str) -> _Unit:
         return _rate(numerator.strip(), denominator.lower())
     is_rate = denominator in _PER_SHORT_TIME and _is_work(numerator.strip())
     custom = "{" + "".join("_" if char.isspace() or char in '{}"\\' else char for char in written.strip())[:60] + "}"
-    return _Unit(custom if _known(custom) else "1", HIGHER if is_rate else Direction.NONE, is_rate)
+    return _Unit(custom if units.is_known(custom) else "1", HIGHER if is_rate else Direction.NONE, is_rate)
 
 
 def _is_work(counted: str) -> bool:
@@ -152,7 +153,7 @@ def _rate(numerator: str, denominator: str) -> _Unit:
     if spelling is not None:
         return _with_direction(spelling)
     custom = f"{{{numerator.lower().replace(' ', '_')}}}/{per}"
-    unit = custom if _known(custom) else "1"
+    unit = custom if units.is_known(custom) else "1"
     if numerator.lower().rstrip("s") in _WORK:
         return _Unit("1/s" if per == "s" else unit, HIGHER, is_throughput=True)
     usual = Direction.NONE if _TROUBLE.search(numerator) else HIGHER
@@ -162,15 +163,7 @@ def _rate(numerator: str, denominator: str) -> _Unit:
 def _spelling(written: str) -> Optional[str]:
     """The spelling of a unit in :mod:`bbmeasure.units`; None where it has no such unit."""
     spellings = (written, written.lower(), _WORDS.get(written) or _WORDS.get(written.lower(), "-"))
-    return next((spelling for spelling in spellings if _known(spelling)), None)
-
-
-def _known(unit: str) -> bool:
-    try:
-        units.find(unit)
-    except UnitError:
-        return False
-    return True
+    return next((spelling for spelling in spellings if units.is_known(spelling)), None)
 
 
 def _with_direction(unit: str) -> _Unit:
