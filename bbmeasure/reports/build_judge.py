@@ -79,7 +79,7 @@ class BuildJudge:
             kept = self._reader.kept_verdicts(buildid)
             if kept is not None:
                 return Judged(kept_verdicts.decode(buildid, kept))
-        found = _with_pending(self._reader, self._reader.build_values(buildid), request)
+        found = _with_pending(self._reader, self._stored(request), request)
         wanted = list(self._wanted(found, request))
         lines, complete = wanted[:MAX_LINES], len(wanted) <= MAX_LINES
         judging = _Judging(self._reader, request, found, [base for _, base, _ in lines if base is not None])
@@ -98,6 +98,12 @@ class BuildJudge:
             buildid, encoded, judging.detectors, _remarks(lines, request), list(judging.changed.values())
         )
         return Judged(verdicts, changes, judging.opened)
+
+    def _stored(self, request: JudgeRequest) -> BuildValues:
+        """What the build has stored of the wanted series; nothing where all of them are pending."""
+        if request.series is not None and request.series <= {point.series for point in request.pending}:
+            return BuildValues((), {}, request.build.worker)
+        return self._reader.build_values(request.build.buildid)
 
     def _wanted(self, found: BuildValues, request: JudgeRequest) -> Iterator[tuple[Line, Optional[Line], LineValue]]:
         """The values to judge, each with its line and the line that it is judged against."""
@@ -185,7 +191,8 @@ class _Judging:
         gate = self._request.gates.of(line.series)
         if base is None:
             return verdict_of(line, Verdict(State.NO_BASELINE, value.value, reason=_NO_TARGET), gate.level)
-        rules = gate.rules(line.kind, line.unit, line.better)
+        meaning = base if base.id else line  # what a proposal says of its series does not count
+        rules = gate.rules(meaning.kind, meaning.unit, meaning.better)
         alerts = LineAlerts(base, self._alerts.get(base.id, ()), self._new_id)
         muted = any(mute.covers(base, self._request.now) for mute in self._mutes)
         if self._request.build.proposal:
@@ -234,9 +241,9 @@ class _Judging:
         judged = self._load(line, rules)
         alerts.apply_decisions(judged)
         late = judged.position is not None and value.position <= judged.position
-        own = judged.detector.propose(value.value, samples=value.samples)
         if late and not judged.rewind(value.position):
-            return judged, own
+            return judged, judged.detector.propose(value.value, samples=value.samples)
+        own: Optional[Verdict] = None
         for one in self._unjudged(line, value, judged, late=late):
             verdict = judged.add(one)
             if one.buildid == value.buildid:
@@ -244,6 +251,7 @@ class _Judging:
             elif not verdict.confirmed:
                 continue
             alerts.follow(one, verdict, judged, partial(self._recent, line, one), value.buildid)
+        assert own is not None
         return judged, own
 
     def _unjudged(self, line: Line, value: LineValue, judged: JudgedLine, *, late: bool) -> list[LineValue]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bbmeasure.capture.gates import Gate, Gates
+from bbmeasure.model import Point
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.verdict_store import Mute
 from tests.unit.reports.judging import START, Judging, noise
@@ -138,6 +139,18 @@ def test_proposals_open_no_alert_and_enter_no_baseline(judging: Judging) -> None
     for value in (100.0, 120.0):
         build = judging.store({"size": value}, 60, proposal="refs/pull/2")
         assert judging.ask(build).verdicts.lines[0].verdict.state == "normal"
+
+
+def test_a_proposal_cannot_change_what_is_better(judging: Judging) -> None:
+    """Its values are judged by the direction of the target's series, whatever the proposal reports."""
+    judging.runs(noise(30))
+    build = judging.build(50, proposal="refs/pull/1")
+    gates = Gates()
+    gates.measurements["size", ()] = (120.0, 121.0, 119.0, 120.0, 120.5)
+    gates.meanings["size"] = (Kind.NUMBER, "1", Direction.HIGHER)
+    pending = [Point("size", START * 10**9, 120.0, build=build)]
+    judged = judging.ask(build, gates=gates, pending=pending, series=frozenset({"size"}))
+    assert judged.verdicts.lines[0].verdict.state == "worse"
 
 
 def test_a_decision_made_while_a_build_is_judged_wins(judging: Judging) -> None:

@@ -9,10 +9,10 @@ import pytest
 from twisted.internet import defer
 
 from bbmeasure.analysis import State
+from bbmeasure.capture.gates import line_key
 from bbmeasure.master.www.badge import GREEN, GREY, MAX_TEXT, RED, badge
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.reports.verdicts import line_key
 from tests.unit.master.www.fakes import Request, get, render
 
 SVG = "{http://www.w3.org/2000/svg}"
