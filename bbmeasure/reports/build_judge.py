@@ -240,7 +240,7 @@ class _Judging:
         """Add a value, and those before it that no build has added, to the detector of its line."""
         judged = self._load(line, rules)
         alerts.apply_decisions(judged)
-        late = judged.position is not None and value.position <= judged.position
+        late = judged.newest is not None and value.position <= judged.newest
         if late and not judged.rewind(value.position):
             return judged, judged.detector.propose(value.value, samples=value.samples)
         own: Optional[Verdict] = None

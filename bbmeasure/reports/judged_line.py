@@ -37,6 +37,8 @@ class Checkpoint(NamedTuple):
 class JudgedLine:
     """The detector of a line after the value at ``position``; None where it has none.
 
+    ``newest`` is the position of the last value that was judged, which a replay goes up to.
+
     A late value is judged by a replay from the newest checkpoint before it.  There is one at the last decision or at
     most OLDEST_CHECKPOINT values ago, and another at most twice CHECKPOINT_EVERY values ago.  A value before the
     older one changes nothing.
@@ -46,6 +48,8 @@ class JudgedLine:
         self.rules = rules
         self.detector = ShiftDetector(rules)
         self.position = position
+        self.newest = position
+        self.late: Optional[int] = None
         self.saved = [Checkpoint(position or _ORIGIN, 0, _dump(self.detector))]
 
     def add(self, value: LineValue) -> Verdict:
@@ -98,11 +102,14 @@ class JudgedLine:
             return None
         header = [_VERSION, self.rules.unit, _kind(self.rules), [(*one.position, one.added) for one in self.saved]]
         parts = [json.dumps(header), _dump(self.detector), *(one.state for one in self.saved)]
-        return KeptDetector(line, *self.position, zlib.compress("\n".join(parts).encode(), 1))
+        return KeptDetector(line, *self.position, zlib.compress("\n".join(parts).encode(), 1), self.late)
 
     @classmethod
     def decode(cls, kept: KeptDetector, rules: Rules) -> JudgedLine:
-        """The line of a row.  It begins anew after its last value where the row is of another unit, kind or version."""
+        """The line of a row, before the first late point.
+
+        It begins anew after its last value where the row is of another unit, kind or version.
+        """
         position = (kept.time, kept.build)
         judged = cls(rules, position)
         try:
@@ -115,6 +122,9 @@ class JudgedLine:
                 ]
         except (ValueError, TypeError, QueryError, zlib.error):
             judged = cls(rules, position)
+        if kept.late is not None:
+            judged.late = kept.late
+            judged.rewind((kept.late, 0))
         return judged
 
 

@@ -107,12 +107,16 @@ class Mute(NamedTuple):
 
 
 class KeptDetector(NamedTuple):
-    """The state of a line's detector, up to the value at ``time`` of the build with the number ``build``."""
+    """The state of a line's detector, up to the value at ``time`` of the build with the number ``build``.
+
+    ``late`` is the time of the earliest point that was written or deleted behind it since.
+    """
 
     line: int
     time: int
     build: int
     state: bytes
+    late: Optional[int] = None
 
 
 class Remark(NamedTuple):

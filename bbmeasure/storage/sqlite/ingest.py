@@ -22,6 +22,7 @@ Row = tuple[int, Optional[float], Optional[int], Optional[Details]]
 #: The number of bound values in a statement (SQLite before 3.32 allows 999).  A statement of many rows releases the
 #: GIL once, not once a row.
 _VALUES_PER_STATEMENT = 900
+_MARK_LATE = "UPDATE detectors SET late = min(ifnull(late, ?2), ?2) WHERE line = ?1 AND time >= ?2"
 
 
 def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -123,6 +124,7 @@ class Ingest(WriteConnection):
         touched: dict[int, Target] = {}
         queued: list[tuple[int, int, int]] = []
         strays: list[tuple[int, int, int]] = []
+        of_classes: list[tuple[int, int]] = []
         for point in points:
             target = self.targets.find(point)
             pending = target.identity.pending
@@ -137,11 +139,14 @@ class Ingest(WriteConnection):
                 build = found.id
                 if not covered:
                     strays.append((build, target.id, point.time))
+                if point.build.machine is not None:  # another worker of the class may have a newer point
+                    of_classes.append((target.line, point.time))
             row = self._row(point, build, target.step)
             target.rows.append(row)
             queued.append((target.id, row[0], target.bytes + (len(row[3][3] or "") if row[3] else 0)))
         self._write_rows(touched)
         insert_rows(self.connection, "strays", strays)
+        self.mark_late(of_classes)
         self._additions.store(self.connection)
         self.builds.store()
         self.targets.shrink()
@@ -202,8 +207,13 @@ class Ingest(WriteConnection):
         insert_rows(self.connection, "chunks", chunks)
         return late
 
+    def mark_late(self, points: Iterable[tuple[int, int]]) -> None:
+        """Have detectors of lines replay points (line and time) that are written or deleted behind their last one."""
+        self.connection.executemany(_MARK_LATE, points)
+
     def _insert_late(self, late: Sequence[tuple[Target, Row]]) -> None:
         """Insert points that are out of order, or replace those of the same identity."""
+        self.mark_late((target.line, row[0]) for target, row in late)
         chunks: dict[int, list[Chunk]] = {}
         stale: dict[tuple[int, int], Chunk] = {}
         for target, row in late:
@@ -246,6 +256,7 @@ class Ingest(WriteConnection):
                 rollup.rebuild(self.connection, stream, chunk.start, chunk.last)
             self._additions.store(self.connection)
             lines = self.connection.execute("SELECT line FROM streams WHERE id = ?", (stream,)).fetchall()
+            self.mark_late((line, time) for (line,) in lines)
             overview.recount_meanings(
                 self.connection, overview.recount_lines(self.connection, [line for (line,) in lines])
             )

@@ -81,7 +81,7 @@ STATEMENTS = (
         id INTEGER PRIMARY KEY, name INTEGER NOT NULL, builder INTEGER NOT NULL, until INTEGER NOT NULL,
         who TEXT NOT NULL, why TEXT NOT NULL)""",
     """CREATE TABLE detectors(
-        line INTEGER PRIMARY KEY, time INTEGER NOT NULL, build INTEGER NOT NULL, state BLOB NOT NULL)""",
+        line INTEGER PRIMARY KEY, time INTEGER NOT NULL, build INTEGER NOT NULL, state BLOB NOT NULL, late INTEGER)""",
     "CREATE TABLE verdicts(build INTEGER PRIMARY KEY, lines BLOB NOT NULL)",
     """CREATE TABLE remarks(
         line INTEGER NOT NULL, build INTEGER NOT NULL, samples TEXT NOT NULL, excluded INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 - ``verdicts`` has one row for each judged build, its key is the buildid; ``lines`` is encoded by
   :mod:`bbmeasure.reports.kept_verdicts`, and names lines by their ids.
 - ``detectors`` is a cache: the state of a line's detector up to the value at ``time`` of the build with that number.
+  ``late`` is the earliest time of a point that was written or deleted behind it since, see :meth:`.Ingest.mark_late`.
 - ``remarks`` has what few values have beside their point, by line and buildid: the measurements of a step that measured
   several times, and whether the command failed.
 """
@@ -44,7 +45,10 @@ _LINE = """SELECT l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.ki
     LEFT JOIN texts c ON c.id = l.machine"""
 _OF_BUILDS = "WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count"
 _WITHOUT_DETECTOR = " AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id)"
-_LEARN = """INSERT INTO detectors VALUES (?, ?, ?, ?) ON CONFLICT(line) DO UPDATE SET state = excluded.state
+#: A point that came late after the row was read is still late; the last value is ``late`` as it was read.
+_KEEP = """INSERT INTO detectors VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT(line) DO UPDATE SET
+    time = ?2, build = ?3, state = ?4, late = CASE WHEN late IS ?5 THEN NULL ELSE late END"""
+_LEARN = """INSERT INTO detectors VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT(line) DO UPDATE SET state = excluded.state
     WHERE time = excluded.time AND build = excluded.build"""
 
 
@@ -103,7 +107,7 @@ def find_line(connection: sqlite3.Connection, line: Line) -> Optional[Line]:
 
 def detectors(connection: sqlite3.Connection, lines: Collection[int]) -> dict[int, KeptDetector]:
     """The kept detectors of lines."""
-    rows = _select_in(connection, "SELECT line, time, build, state FROM detectors WHERE line IN", lines)
+    rows = _select_in(connection, "SELECT line, time, build, state, late FROM detectors WHERE line IN", lines)
     return {row[0]: KeptDetector(*row) for row in rows}
 
 
@@ -165,9 +169,9 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
     if changes.buildid is not None and changes.lines:
         connection.execute("REPLACE INTO verdicts VALUES (?, ?)", (changes.buildid, changes.lines))
     if changes.learned:
-        connection.executemany(_LEARN, changes.detectors)
+        connection.executemany(_LEARN, [row[:4] for row in changes.detectors])
     else:
-        insert_rows(connection, "detectors", list(changes.detectors))
+        connection.executemany(_KEEP, changes.detectors)
     insert_rows(
         connection,
         "remarks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Optional
 
 import pytest
 
@@ -88,6 +89,23 @@ def test_running_builds_do_not_count_yet(judging: Judging) -> None:
     for value in judging.reader.history(1, None, 100):
         judged.add(value)
     assert state_of(judging) == judged.detector.to_dict()
+
+
+@pytest.mark.parametrize("machine", [None, "fast"])
+def test_a_point_of_a_judged_build_that_comes_late(
+    judging: Judging, tmp_path_factory: pytest.TempPathFactory, machine: Optional[str]
+) -> None:
+    """A value of a lost worker, written after its build and others were judged, is replayed by the next build."""
+    other = Judging(tmp_path_factory.mktemp("other"))
+    values = noise(30)
+    for one, order in ((judging, range(30)), (other, [*range(15), *range(16, 25), 15, *range(25, 30)])):
+        for number in order:
+            worker = f"w{number % 2}" if machine else "w"
+            build = one.store({"size": values[number]}, number + 1, worker=worker, machine=machine)
+            if one is judging or number != 15:
+                one.finish(build)
+    assert state_of(other) == state_of(judging)
+    other.close()
 
 
 def test_a_value_before_the_last_decision_changes_nothing(judging: Judging) -> None:
