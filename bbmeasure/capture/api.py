@@ -76,8 +76,10 @@ def captureData(
     restart.  ``time`` is unix seconds, by default now.
 
     The returned Deferred fires with None when the point is on disk, and in every other case too: a value that cannot
-    be stored is counted and logged.  In a thread other than the reactor's the function returns None.  It raises
-    ValueError for ``accumulate`` with ``diff``, and where several masters run and ``master`` does not name one.
+    be stored, or is not on disk within a second, is counted and logged.  Before an instance is there it fires when the
+    point is in memory, from where it is written to the journal of the first instance.  In a thread other than the
+    reactor's the function returns None.  It raises ValueError for ``accumulate`` with ``diff``, and where several
+    masters run and ``master`` does not name one.
     """
     if accumulate and diff:
         raise ValueError("accumulate and diff together: expected one of them")

@@ -37,6 +37,10 @@ class Batches:
         self._points: list[Point] = []
         self._answers: list[defer.Deferred[None]] = []
 
+    def __len__(self) -> int:
+        """The number of points that are held back."""
+        return len(self._points)
+
     def add(self, points: Sequence[Point], answers: Sequence[defer.Deferred[None]], *, at_once: bool = False) -> None:
         """Write points; each Deferred fires when its point is on disk.
 

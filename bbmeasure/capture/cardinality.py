@@ -69,7 +69,8 @@ class LineBudgets:
         self._loading: dict[str, list[defer.Deferred[None]]] = {}
         self._totals: dict[bool, int] = {}
         self._totals_expire = 0.0
-        self._queued = 0
+        #: The number of values that wait for the lines of their builder.
+        self.queued = 0
 
     def clear(self) -> None:
         """Forget what is known, for another store."""
@@ -84,10 +85,10 @@ class LineBudgets:
 
     def load(self, builder: str) -> defer.Deferred[None]:
         """Read the lines of a builder; fires also where the store fails, so that no value is refused for that."""
-        if self._queued >= MAX_QUEUED:
-            return defer.fail(StorageFullError(f"{self._queued} values wait for a store that does not answer"))
+        if self.queued >= MAX_QUEUED:
+            return defer.fail(StorageFullError(f"{self.queued} values wait for a store that does not answer"))
         answer: defer.Deferred[None] = defer.Deferred()
-        self._queued += 1
+        self.queued += 1
         if builder in self._loading:
             self._loading[builder].append(answer)
             return answer
@@ -120,7 +121,7 @@ class LineBudgets:
             for line in result[0]:
                 lines.add(line)
         waiting = self._loading.pop(builder)
-        self._queued -= len(waiting)
+        self.queued -= len(waiting)
         for answer in waiting:
             answer.callback(None)
         self._pending.end()

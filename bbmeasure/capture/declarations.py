@@ -36,7 +36,8 @@ class SeriesDeclarations:
         self._stores = stores
         self._known: dict[tuple[str, str], SeriesInfo] = {}
         self._known_since = 0.0
-        self._queued = 0
+        #: The number of values that wait for their series to be declared.
+        self.queued = 0
         self._fixed_better: set[tuple[str, str]] = set()
         self._waiting: dict[Declaration, list[defer.Deferred[SeriesInfo]]] = {}
 
@@ -62,15 +63,15 @@ class SeriesDeclarations:
 
         Equal declarations that are under way share one question to the store.
         """
-        if self._queued >= MAX_QUEUED:
-            return defer.fail(StorageFullError(f"{self._queued} values wait for a store that does not answer"))
+        if self.queued >= MAX_QUEUED:
+            return defer.fail(StorageFullError(f"{self.queued} values wait for a store that does not answer"))
         record = value.record
         builder = _builder_of(value)
         builders = (builder,) if builder else ()
         info = SeriesInfo(record.name, record.kind, record.unit, self._better_of(value), builders)
         declaration = (info, value.fixed_kind, value.fixed_unit)
         answer: defer.Deferred[SeriesInfo] = defer.Deferred()
-        self._queued += 1
+        self.queued += 1
         if declaration in self._waiting:
             self._waiting[declaration].append(answer)
             return answer
@@ -102,7 +103,7 @@ class SeriesDeclarations:
             self._declare(declaration)
             return
         waiting = self._waiting.pop(declaration)
-        self._queued -= len(waiting)
+        self.queued -= len(waiting)
         failed = isinstance(result, Failure)
         if failed:
             self._pending.counters["refused"] += len(waiting)

@@ -17,7 +17,7 @@ from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.capture.declarations import SeriesDeclarations
 from bbmeasure.capture.identity import BuildFields, Value, build_fields, number_of, point_of, time_offset
 from bbmeasure.capture.memory_migration import migrate
-from bbmeasure.errors import MeasureError, StorageFullError
+from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.records import Record
 from bbmeasure.storage.base import CaptureStorage
@@ -27,6 +27,8 @@ from bbmeasure.times import NANOSECONDS, nanoseconds
 
 #: The most values that wait for a store to answer where their totals stand.
 MAX_QUEUED = 100_000
+#: Seconds between two questions where a total stands while the store cannot be read.
+RECALL_INTERVAL = 2.0
 #: Times go on rising when the clock is set back by less than this, in nanoseconds.
 _CLOCK_TOLERANCE = NANOSECONDS
 #: The unix second (in 2004) from which on a given time gets the master's offset.
@@ -72,6 +74,11 @@ class Pipeline(PendingWrites):
     def opted_out(self) -> bool:
         """Whether no instance is configured, so that all points stay in memory."""
         return self.stores == [self.memory]
+
+    @property
+    def waiting(self) -> int:
+        """The number of values that wait until the store answers, beside those that it has."""
+        return self._queued + self._series.queued + self._budgets.queued + len(self._batches)
 
     # stores
 
@@ -262,7 +269,7 @@ class Pipeline(PendingWrites):
             if self._migrations:
                 self._migrated.append(defer.Deferred())
                 yield self._migrated[-1]
-            last = yield self._totals.recall(key, storage)
+            last = yield self._recall(key, storage)
             state = next_state(last)
             to_store = stored(last, state)
             value = value._replace(record=_with_value(value.record, state if to_store is None else to_store))
@@ -279,6 +286,19 @@ class Pipeline(PendingWrites):
         written = self._write([] if to_store is None else [point], {key: state})
         self._totals.put(key, state, written)
         return [written]
+
+    @defer.inlineCallbacks
+    def _recall(self, key: str, storage: CaptureStorage) -> Generator[Any, Any, Optional[float]]:
+        """The state of a total; waits while the store cannot be read, until another one takes its place."""
+        while storage is self.storage:
+            try:
+                return (yield self._totals.recall(key, storage))  # type: ignore[no-any-return]
+            except StorageUnavailableError as error:
+                self.count("totals_wait", f"a running total waits for its store: {error}")
+            waited: defer.Deferred[None] = defer.Deferred()
+            self.clock.callLater(RECALL_INTERVAL, waited.callback, None)
+            yield waited
+        return None
 
 
 def _with_value(record: Record, value: float) -> Record:

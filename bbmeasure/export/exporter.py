@@ -194,7 +194,7 @@ class Exporter:
         kind = getattr(error, "kind", type(error))
         if kind is not getattr(self._error, "kind", type(self._error)):
             log.warn("bbmeasure: {name}: {error}; points wait in the journal", name=self.name, error=str(error))
-        self._error = error
+        self._set_error(error)
         if kind is ErrorKind.UNREACHABLE:
             self._batch_size = max(MIN_BATCH, self._batch_size // 2)
         return self._backoff.next()
@@ -202,9 +202,20 @@ class Exporter:
     def _succeeded(self) -> None:
         if self._error is not None:
             log.info("bbmeasure: {name}: export resumed", name=self.name)
-        self._error = None
+        self._set_error(None)
         self._backoff.reset()
         self._batch_size = min(MAX_BATCH, 2 * self._batch_size)
+
+    def _set_error(self, error: Optional[StorageError]) -> None:
+        """Set the current error, and keep it in the outbox where it has changed."""
+        before, self._error = self._error, error
+        told = None if error is None else str(error)
+        if told != (None if before is None else str(before)):
+            # the journal itself may be what fails
+            self._outbox.note_trouble(self.name, told).addErrback(self._count_unkept)
+
+    def _count_unkept(self, _: object) -> None:
+        self.counters["unkept_errors"] += 1
 
     # flushing
 
@@ -213,7 +224,10 @@ class Exporter:
         """Read pending points once and send them; returns their number.  The next batch is built during a request."""
         items: PendingItems = yield self._outbox.pending(self.name, min(READ, 4 * self._batch_size))
         if not items:
-            self._error = None
+            if isinstance(self._error, ServerError):
+                yield self._database.run(self._prove, b"")
+            if self._error is not None:
+                self._succeeded()
             self._backoff.reset()
             return 0
         infos = items.series
@@ -260,6 +274,16 @@ class Exporter:
     def _write(self, batch: Batch) -> defer.Deferred[None]:
         self.counters["requests"] += 1
         return self._client.write(batch.body, gzipped=batch.gzipped)
+
+    @defer.inlineCallbacks
+    def _prove(self, nothing: bytes) -> Generator[Any, Any, None]:
+        """Send no line, so that an error is cleared only if the server accepts requests again."""
+        self.counters["requests"] += 1
+        try:
+            yield self._client.write(nothing)
+        except ServerError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.TOO_LARGE):
+                raise
 
     @defer.inlineCallbacks
     def _acknowledge(self, batch: Batch, refused: Sequence[tuple[Point, str]]) -> Generator[Any, Any, None]:

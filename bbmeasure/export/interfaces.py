@@ -100,6 +100,10 @@ class Outbox(Protocol):
         """Return the Backlog."""
         ...
 
+    def note_trouble(self, name: str, error: Optional[str]) -> defer.Deferred[None]:
+        """Keep the current error for commands, None for none."""
+        ...
+
     def trim(self, name: str, max_bytes: Optional[int] = ..., max_age: Optional[float] = ...) -> defer.Deferred[int]:
         """Drop pending points beyond the limits."""
         ...

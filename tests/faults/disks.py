@@ -29,6 +29,11 @@ class SmallDisk:
         """Release the space that :meth:`fill` used."""
         self._filler.unlink()
 
+    def set_writable(self, writable: bool) -> None:
+        """Remount it; no file may be open for writing when it becomes read-only."""
+        mode = "rw" if writable else "ro"
+        subprocess.run([*_privileged(), "mount", "-o", f"remount,{mode}", str(self.folder)], check=True)
+
     def is_full(self) -> bool:
         """Whether writing fails for lack of space."""
         try:
@@ -39,11 +44,15 @@ class SmallDisk:
         return False
 
 
+def _privileged() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+
+
 @contextlib.contextmanager
 def small_disk(folder: Path, megabytes: int = 4) -> Iterator[SmallDisk]:
     """A tmpfs mounted at ``folder``; needs root or sudo without a password."""
     folder.mkdir()
-    prefix = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+    prefix = _privileged()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "bbmeasure-test", str(folder)]
     subprocess.run([*prefix, *mount], check=True)
     try:

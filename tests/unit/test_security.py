@@ -48,7 +48,7 @@ LIMITS = {
         ["adapters._json.MAX_CONTAINERS", "adapters._xml.MAX_ELEMENTS"],
         "",
     ),
-    "Points that wait in memory while the disk accepts none": (["storage.sqlite.store.MAX_PENDING"], ""),
+    "Points that wait in memory while the disk accepts none": (["storage.sqlite.journal_threads.MAX_PENDING"], ""),
     "Time for which a caller waits for the store": (["capture.deadlines.WRITE_TIMEOUT"], "s"),
     "Dead letters of one exporter": (["storage.sqlite.outbox.MAX_DEAD_LETTERS"], ""),
     "Response of an InfluxDB to a write; to a query": (

@@ -36,10 +36,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _sink_health(reader: JournalReader, name: str) -> Health:
-    """The health of one exporter as far as the journal records it; only the master knows the server's last answer."""
+    """The health of one exporter as far as the journal records it."""
     backlog = reader.backlog(name)
     letters = reader.dead_letters(name, MAX_DEAD_LETTERS)
-    last_error = f"refused: {letters[0].reason}" if letters else None
+    trouble = reader.trouble(name)
+    last_error = trouble.error if trouble else f"refused: {letters[0].reason}" if letters else None
     counters = {"dropped": backlog.trimmed, "refused": len(letters)}
     return Health(name, backlog.count, backlog.oldest_time, last_error, counters)
 

@@ -133,6 +133,7 @@ class MeasureInstance(BuildbotService):
     @defer.inlineCallbacks
     def _release_journal(self, journal: SQLiteStorage) -> Generator[Any, Any, None]:
         if journals.release(self.state, journal):
+            journal.release_declarations()
             self.pipeline.detach(journal)
             self.state.component(PastJob).stop()
             self.state.component(Judge).stop()

@@ -291,7 +291,8 @@ class Endpoints:
         stores = [store.health() for store in dict.fromkeys((*self.pipeline.stores, *_by_name(self.state.sources)))]
         abandoned = yield journals.abandoned_exporters(self.state)
         sinks = [*(exporter.health() for exporter in _by_name(self.state.exporters)), *abandoned]
-        return encode(serialize.health_answer(self._now(), self.pipeline.counters, stores, sinks))
+        counters = {**self.pipeline.counters, "waiting": self.pipeline.waiting}
+        return encode(serialize.health_answer(self._now(), counters, stores, sinks))
 
     @defer.inlineCallbacks
     def links(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:

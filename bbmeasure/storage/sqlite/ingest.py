@@ -13,7 +13,7 @@ from bbmeasure.storage.sqlite.build_rows import BuildRows
 from bbmeasure.storage.sqlite.connection import WriteConnection
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
 from bbmeasure.storage.sqlite.targets import Target, Targets, insert_series
-from bbmeasure.storage.sqlite.texts import TextIds
+from bbmeasure.storage.sqlite.texts import TextIds, text_id
 from bbmeasure.storage.validation import declaring_builder, reconcile, state_series
 
 #: Time, value and build of a point, and its details: step, samples, spread, text; None where it has none of them.
@@ -94,6 +94,12 @@ class Ingest(WriteConnection):
             overview.refresh_meaning(self.connection, old)
         overview.refresh_meaning(self.connection, meaning)
         return declared
+
+    def is_declared(self, info: SeriesInfo) -> bool:
+        """Whether the file has a declaration of a series of this builder."""
+        key = (text_id(self.connection, info.name), text_id(self.connection, declaring_builder(info)))
+        found = "SELECT 1 FROM series WHERE name = ? AND builder = ? AND declared"
+        return self.connection.execute(found, key).fetchone() is not None
 
     def forget(self, series: str) -> int:
         """Hide a series at once, with its state; :mod:`~.retention` deletes its points later.

@@ -10,7 +10,7 @@ import functools
 import sqlite3
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
@@ -26,9 +26,11 @@ from bbmeasure.storage.sqlite import (
     overview_rows,
     queries,
     schema,
+    troubles,
     verdicts,
 )
 from bbmeasure.storage.sqlite.ingest import Ingest
+from bbmeasure.storage.sqlite.open_files import OpenFiles
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.storage.validation import check_point
 from bbmeasure.times import NANOSECONDS
@@ -41,8 +43,17 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="JournalReader")
 Result = TypeVar("Result")
 
-#: Words in SQLite's messages for conditions that may pass.
-_TRANSIENT = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted", "out of memory")
+#: Words in SQLite's messages for conditions that may pass, or that are the file's and not the change's.
+_TRANSIENT = (
+    "locked",
+    "busy",
+    "unable to open",
+    "disk i/o error",
+    "readonly",
+    "interrupted",
+    "out of memory",
+    "no such",
+)
 #: What sqlite3 raises: its own errors, and Python's for a value that it cannot bind, such as a lone surrogate.
 _SQLITE_ERRORS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
@@ -56,6 +67,8 @@ def storage_error(error: Exception, path: schema.Path) -> StorageError:
         return error
     message = f"journal {path}: {error}"
     lower = str(error).lower()
+    if type(error) is sqlite3.DatabaseError:  # a file that is corrupt or no database, until a person replaces it
+        return StorageUnavailableError(message)
     if not isinstance(error, (sqlite3.OperationalError, OSError)):
         return StorageError(message)
     if "full" in lower or "no space" in lower:
@@ -101,15 +114,15 @@ class JournalReader:
         ``stop`` is called every few milliseconds of a query, which is interrupted when it returns true.
         """
         self.path = path
-        self._file = migration.file_identity(path)
         with _translated_errors(path):
             self.connection = schema.open_for_reading(path, busy_timeout=busy_timeout)
+        self.files = OpenFiles(path)
         if stop is not None:
             self.connection.set_progress_handler(stop, 100_000)
 
     def is_replaced(self) -> bool:
         """Whether the path names another file now, such as a migrated one."""
-        return migration.file_identity(self.path) not in (None, self._file)
+        return self.files.are_replaced()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -154,6 +167,7 @@ class JournalReader:
     pending = _query(outbox.pending)
     backlog = _query(outbox.backlog)
     dead_letters = _query(outbox.dead_letters)
+    trouble = _query(troubles.trouble)
     build_values = _query(verdicts.build_values)
     kept_verdicts = _query(verdicts.kept_verdicts)
     kept_lines = _query(verdicts.kept_lines)
@@ -233,6 +247,7 @@ class Journal(JournalReader):
             if migrate and migration.is_needed(path):
                 migration.migrate(path, busy_timeout=busy_timeout, progress=progress, stop=stop)
             self.connection = schema.open_for_writing(path, busy_timeout=busy_timeout)
+        self.files = OpenFiles(path)
         self.ingest = Ingest(self.connection, clock)
         self._cleanup: Optional[tuple[Optional[float], Cleanup]] = None
 
@@ -241,6 +256,28 @@ class Journal(JournalReader):
         """A write transaction; raises StorageError when it cannot be committed."""
         with _translated_errors(self.path), self.ingest.transaction() as ingest:
             yield ingest
+
+    def check_files(self) -> None:
+        """Raise LostFileError where the open file was deleted, moved or replaced, or its ``-wal`` was."""
+        self.files.check()
+
+    def close_lost(self) -> bool:
+        """Close a file that was deleted, moved or replaced, or whose ``-wal`` was, so that a new one can be begun.
+
+        What is only in the ``-wal`` is written to the file first, which may have been moved.  Returns false, and does
+        not close it, while a reader or another process prevents that.
+        """
+        # an emptied -wal is what a new one continues; the lock of another process on a lost file may stay for ever
+        mode = "PASSIVE" if self.files.is_gone() else "TRUNCATE"
+        with suppress(sqlite3.Error, OSError):
+            busy, frames, written = self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            if busy or written < frames:
+                return False
+        with suppress(sqlite3.Error, OSError):
+            self.close()
+        with suppress(OSError):
+            self.files.remove_remains()
+        return True
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> None:
         """Write points and running totals in one transaction."""
@@ -266,6 +303,7 @@ class Journal(JournalReader):
     attach_exporter = _change(outbox.attach)
     acknowledge = _change(outbox.acknowledge)
     skip_deleted = _change(outbox.skip_deleted)
+    note_trouble = _change(troubles.note)
     trim = _change_in_steps(outbox.trim)
     reship = _change_in_steps(outbox.reship)
     remove = _change_in_steps(corrections.remove)

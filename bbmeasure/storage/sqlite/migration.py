@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from typing import Optional
 from urllib.parse import quote
 
 from bbmeasure.errors import StorageUnavailableError
@@ -150,12 +149,3 @@ def _sync(name: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def file_identity(path: schema.Path) -> Optional[tuple[int, int]]:
-    """The file that a path names now, which a migration replaces; None for a missing one."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

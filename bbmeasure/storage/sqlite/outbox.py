@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Optional, Union, overload
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.storage.sqlite import troubles
 from bbmeasure.storage.sqlite.connection import WriteConnection
+from bbmeasure.storage.sqlite.point_json import decode_point, encode_point
 from bbmeasure.storage.sqlite.selection import STREAM, Stream
 from bbmeasure.times import NANOSECONDS
 from bbmeasure.units import excerpt
@@ -202,13 +204,7 @@ def dead_letters(connection: sqlite3.Connection, name: str, limit: int = 100) ->
         "SELECT at, point, why FROM dead_letters WHERE sink = ? ORDER BY id DESC LIMIT ?",
         (_exporter_id(connection, name), limit),
     )
-    return [DeadLetter(at * NANOSECONDS, _point_from_json(point), reason) for at, point, reason in rows]
-
-
-def _point_from_json(text: str) -> Point:
-    fields = json.loads(text)
-    build = fields.pop("build")
-    return Point(build=BuildContext(**build) if build else None, **fields)
+    return [DeadLetter(at * NANOSECONDS, decode_point(point), reason) for at, point, reason in rows]
 
 
 # attaching, queueing
@@ -220,6 +216,7 @@ def attach(ingest: WriteConnection, name: str) -> None:
         "INSERT INTO sinks(name, next, count, bytes, trimmed) VALUES (?, 1, 0, 0, 0) ON CONFLICT(name) DO NOTHING",
         (name,),
     )
+    troubles.note(ingest, name, None)
     ingest.clear()
 
 
@@ -241,6 +238,7 @@ def delete_detached(connection: sqlite3.Connection) -> bool:
         connection.execute("DELETE FROM outbox WHERE sink = ? AND seq <= ?", (found[0], last))
     else:
         connection.execute("DELETE FROM dead_letters WHERE sink = ?", found)
+        connection.execute("DELETE FROM troubles WHERE sink = ?", found)
         connection.execute("DELETE FROM sinks WHERE id = ?", found)
     return True
 
@@ -295,7 +293,7 @@ def acknowledge(ingest: WriteConnection, name: str, seq: int, refused: Sequence[
     for point, reason in refused:
         connection.execute(
             "INSERT INTO dead_letters(sink, at, point, why) VALUES (?, ?, ?, ?)",
-            (exporter, ingest.now(), json.dumps(asdict(point), ensure_ascii=False), reason),
+            (exporter, ingest.now(), encode_point(point), reason),
         )
     if refused:
         connection.execute(

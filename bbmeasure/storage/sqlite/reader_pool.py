@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +33,22 @@ class _Request:
     deferred: defer.Deferred[Any] = field(default_factory=defer.Deferred)
     cancelled: bool = False
     deadline: Optional[float] = None
+
+
+class _Connection:
+    """The connection of one thread.  ``lock`` is held during a request; a stale one is closed after it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reader: Optional[JournalReader] = None
+        self.stale = False
+
+    def close(self) -> None:
+        """Close it; ``lock`` must be held."""
+        reader, self.reader, self.stale = self.reader, None, False
+        if reader is not None:
+            with contextlib.suppress(sqlite3.Error):  # nothing that a reader holds can be lost
+                reader.close()
 
 
 class ReaderPool:
@@ -68,6 +86,7 @@ class ReaderPool:
         self._requests: queue.SimpleQueue[Optional[_Request]] = queue.SimpleQueue()
         self._pending: set[int] = set()
         self._threads: list[threading.Thread] = []
+        self._connections: list[_Connection] = []
         self._closed = False
         self.counters = Counter(dict.fromkeys(("refused_reads", "cancelled_reads", "read_timeouts", "failed_reads"), 0))
 
@@ -89,7 +108,9 @@ class ReaderPool:
         self._requests.put(request)
         if len(self._threads) < self._size:
             name = f"{self._name} {len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._serve, name=name, daemon=True))
+            self._connections.append(_Connection())
+            serve = threading.Thread(target=self._serve, args=(self._connections[-1],), name=name, daemon=True)
+            self._threads.append(serve)
             self._threads[-1].start()
         return request.deferred
 
@@ -104,10 +125,21 @@ class ReaderPool:
         for _ in self._threads:
             self._requests.put(None)
 
+    def close_connections(self) -> None:
+        """Close each connection: at once where it is idle, else after its request.  Callable in any thread.
+
+        The connections of a process share state in SQLite: one that was opened when the disk was read-only makes the
+        writer's read-only too.
+        """
+        for connection in list(self._connections):
+            connection.stale = True
+            if connection.lock.acquire(blocking=False):
+                connection.close()
+                connection.lock.release()
+
     # in the threads
 
-    def _serve(self) -> None:
-        reader: Optional[JournalReader] = None
+    def _serve(self, connection: _Connection) -> None:
         current: list[_Request] = []
 
         def stop() -> bool:
@@ -121,32 +153,32 @@ class ReaderPool:
                 continue
             current[:] = [request]
             request.deadline = self._clock() + self._timeout
-            reader, result = self._execute(request, reader, stop)
+            with connection.lock:
+                result = self._execute(request, connection, stop)
             current.clear()
             self._call(self._fire, request, result)
-        if reader is not None:
-            reader.close()
+            if connection.stale:  # since the lock was held
+                with connection.lock:
+                    connection.close()
+        with connection.lock:
+            connection.close()
 
-    def _execute(
-        self, request: _Request, reader: Optional[JournalReader], stop: Callable[[], bool]
-    ) -> tuple[Optional[JournalReader], Any]:
-        """The reader for the next request, None after a StorageError, and the result or exception of this one."""
+    def _execute(self, request: _Request, connection: _Connection, stop: Callable[[], bool]) -> Any:
+        """The result or exception of a request."""
         try:
-            if reader is not None and reader.is_replaced():
-                reader.close()
-                reader = None
-            if reader is None:
-                reader = self._open_when_created(request, stop)
-            return reader, request.run(reader)
+            if connection.stale or (connection.reader is not None and connection.reader.is_replaced()):
+                connection.close()
+            if connection.reader is None:
+                connection.reader = self._open_when_created(request, stop)
+            return request.run(connection.reader)
         except StorageError as error:
-            if reader is not None:
-                reader.close()
-            return None, self._explain(request, error)
+            connection.close()
+            return self._explain(request, error)
         except MeasureError as error:
-            return reader, error
+            return error
         except BaseException as error:  # noqa: BLE001  (counted, reported to the caller, and the thread goes on)
             self.counters["failed_reads"] += 1
-            return reader, StorageError(f"journal: {error!r}")
+            return StorageError(f"journal: {error!r}")
 
     def _is_over(self, request: _Request) -> bool:
         expired = request.deadline is not None and self._clock() > request.deadline

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Union
 from urllib.parse import quote
 
-from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.storage.sqlite import schema_v1, schema_v2, views_v1
 
 #: "bbme", the application id in the file's header.
@@ -97,12 +97,12 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StorageError when the file belongs to another program."""
+    """Raise StorageUnavailableError when the file belongs to another program."""
     # in this order: a process that is creating the journal commits the id together with the tables
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if owner != APPLICATION_ID and (owner or tables):
-        raise StorageError(
+        raise StorageUnavailableError(
             f"journal {os.fspath(path)}: got a database of another program (application id {owner}, {tables} tables), "
             "expected a journal of bbmeasure or no file"
         )
@@ -127,10 +127,10 @@ def create(connection: sqlite3.Connection, path: Path, wanted: int = VERSION) ->
         raise
 
 
-def _version_error(path: Path, actual: int) -> StorageError:
+def _version_error(path: Path, actual: int) -> StorageUnavailableError:
     name = os.fspath(path)
     if actual > VERSION:
-        return StorageError(
+        return StorageUnavailableError(
             f"journal {name}: version {actual}, expected at most {VERSION}: it was written by a newer bbmeasure, "
             "which is needed to read it"
         )

@@ -18,6 +18,7 @@
 - ``chunks`` has the moments of about 256 consecutive points in each row, see :mod:`bbmeasure.storage.sqlite.rollup`.
 - ``sinks`` (the exporters), ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  An exporter
   whose name is NULL was detached.
+- ``troubles`` has the current error of an exporter, see :mod:`bbmeasure.storage.sqlite.troubles`.
 - ``verdicts`` (by buildid), ``detectors`` (by line), ``remarks``, ``alerts`` and ``mutes``: see
   :mod:`bbmeasure.storage.sqlite.verdicts`.
 """
@@ -69,6 +70,7 @@ STATEMENTS = (
     """CREATE TABLE dead_letters(
         id INTEGER PRIMARY KEY, sink INTEGER NOT NULL, at INTEGER NOT NULL, point TEXT NOT NULL, why TEXT NOT NULL)""",
     "CREATE INDEX dead_letters_sink ON dead_letters(sink, id)",
+    "CREATE TABLE troubles(sink INTEGER PRIMARY KEY, at INTEGER NOT NULL, error TEXT NOT NULL)",
     """CREATE TABLE alerts(
         id INTEGER PRIMARY KEY AUTOINCREMENT, line INTEGER NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL,
         outcome TEXT NOT NULL, build INTEGER NOT NULL, buildid INTEGER NOT NULL, time INTEGER NOT NULL,

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
-from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, verdicts
+from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, troubles, verdicts
+from bbmeasure.storage.sqlite.changes import Write, declaring
 from bbmeasure.storage.sqlite.ingest import Ingest
-from bbmeasure.storage.sqlite.journal import Journal, JournalReader
-from bbmeasure.storage.sqlite.migration_progress import MigrationProgress
+from bbmeasure.storage.sqlite.journal import JournalReader
+from bbmeasure.storage.sqlite.journal_threads import JournalThreads
 from bbmeasure.storage.sqlite.outbox import Backlog, DeadLetter, PendingPoints
-from bbmeasure.storage.sqlite.reader_pool import ReaderPool
-from bbmeasure.storage.sqlite.shared_requests import SharedRequests, in_thread
-from bbmeasure.storage.sqlite.writer_thread import Change, Write, WriterThread
+from bbmeasure.storage.sqlite.shared_requests import in_thread
+from bbmeasure.storage.sqlite.spool_file import Declaration
 from bbmeasure.storage.validation import check_point
 from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, Mute, VerdictChanges
 
 if TYPE_CHECKING:
-    from typing_extensions import Concatenate, ParamSpec
+    from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
 
 Result = TypeVar("Result")
 
-#: The number of points kept in memory while the file cannot be written; ten times as many while it can.
-MAX_PENDING = 100_000
-#: The most pending requests of steps, totals and exporters, and the most different lists of series.
-MAX_INTERNAL = 2_000
-MAX_OVERVIEWS = 50
-#: Seconds after which a write that is under way counts as hanging.
-_HANGING = 2.0
 _NO_STATE: Mapping[str, float] = {}
 
 
-class SQLiteStorage:
+class SQLiteStorage(JournalThreads):
     """A store in an SQLite file in WAL mode, which other processes may read (and write) meanwhile.
 
     A write costs the reactor a few microseconds: a thread commits what is pending, at once when idle, else together
     with all that arrived meanwhile.  The Deferred fires when the points are on disk and synced: neither a killed
-    process nor a power cut loses them.  While the disk is full or the file locked, ``max_pending`` points are kept
-    and retried; further ones are dropped, counted, and fail with StorageFullError.  A file that is corrupt, of a newer
-    version or another program's fails every write with a StorageError.
+    process nor a power cut loses them.  While the file cannot be written (the disk is full; the file is locked,
+    read-only, corrupt, of a newer version or another program's), ``max_pending`` points are kept and retried; further
+    ones are dropped, counted, and fail with StorageFullError.  What :meth:`close` leaves unwritten is kept in a file
+    beside, which the next start reads.  A file that was deleted, moved or replaced is begun anew.
+
+    A second master that uses the file gets no running totals from it, and says so in :meth:`health`.
 
     Queries run in a pool of two threads; those of steps, totals and exporters in another thread, lists of all series in
     a fourth, and records of builds in a fifth, so that none of these waits for the others. Each thread has a bound of
@@ -60,73 +53,6 @@ class SQLiteStorage:
     Points older than ``retention`` seconds are deleted once an hour, in small slices.  No file is opened, and no
     thread started, before the first use.
     """
-
-    def __init__(
-        self,
-        path: schema.Path,
-        *,
-        reactor: Any,
-        name: str = "journal",
-        retention: Optional[float] = None,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        max_pending: int = MAX_PENDING,
-        read_timeout: float = 10.0,
-        max_requests: int = 500,
-        close_timeout: float = 2.0,
-    ) -> None:
-        self.path = path
-        self.name = name
-        self._reactor = reactor
-        self.retention = retention
-        self._clock = clock
-        self._max_pending = max_pending
-        self._close_timeout = close_timeout
-        self._closed = False
-        self._counters = Counter({"dropped": 0})
-        self._migration = MigrationProgress(path)
-        call = reactor.callFromThread
-        self._writer = WriterThread(self._open_journal, call, monotonic, self._clean)
-        make_pool = partial(
-            ReaderPool,
-            self._open_reader,
-            call,
-            monotonic,
-            self._may_appear,
-            timeout=read_timeout,
-        )
-        self._readers = make_pool(max_pending=max_requests)
-        self._internal_readers = make_pool(name="bbmeasure internal reader", size=1, max_pending=MAX_INTERNAL)
-        self._build_readers = make_pool(name="bbmeasure build reader", size=1, max_pending=max_requests)
-        overviews = make_pool(name="bbmeasure overview reader", size=1, max_pending=MAX_OVERVIEWS)
-        self._overviews = SharedRequests(overviews, lambda: self._writer.counters["commits"])
-        self._pools = (self._readers, self._internal_readers, self._build_readers, overviews)
-
-    # in the threads
-
-    def _open_journal(self) -> Journal:
-        return Journal(
-            self.path,
-            busy_timeout=1.0,
-            clock=self._clock,
-            migrate=True,
-            progress=self._migration.report,
-            stop=lambda: self._closed,
-        )
-
-    def _open_reader(self, stop: Callable[[], bool]) -> JournalReader:
-        try:
-            return JournalReader(self.path, stop=stop)
-        except StorageUnavailableError as error:
-            reason = self._writer.last_error
-            raise StorageUnavailableError(f"{error}; {reason}" if reason else str(error)) from error
-
-    def _may_appear(self) -> bool:
-        """Whether the writer may still be creating the missing file."""
-        return self._writer.last_error is None
-
-    def _clean(self, journal: Journal) -> bool:
-        return journal.clean_slice(self.retention)
 
     # writing
 
@@ -147,37 +73,13 @@ class SQLiteStorage:
         self._writer.put(write)
         return write.deferred
 
-    def _room(self) -> int:
-        """The number of points or changes that may be pending."""
-        hangs = self._writer.failing or self._writer.busy_for > _HANGING
-        return self._max_pending if hangs else 10 * self._max_pending
-
-    def _refuse(self, points: int, error: Exception) -> defer.Deferred[Any]:
-        self._counters["dropped"] += points
-        return defer.fail(error)
-
-    def _change(
-        self, function: Callable[Concatenate[Ingest, P], Any], *args: P.args, **keywords: P.kwargs
-    ) -> defer.Deferred[Any]:
-        """Call ``function`` in a transaction of the writer's thread; each step of a generator in one of its own."""
-        if self._closed:
-            return defer.fail(StorageUnavailableError(f"journal {self.path}: closed"))
-        pending = self._writer.pending_changes
-        if pending >= self._room():
-            return self._refuse(0, StorageFullError(f"journal {self.path}: {pending} changes are pending"))
-        change = Change(lambda ingest: function(ingest, *args, **keywords))
-        self._writer.put(change)
-        return change.deferred
-
-    def _request_cleanup(self, result: Result) -> Result:
-        self._writer.request_cleanup()
-        return result
-
     def declare(
         self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
     ) -> defer.Deferred[SeriesInfo]:
         """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        return self._change(Ingest.declare, info, override=override, override_unit=override_unit)
+        return self._put_change(declaring(Declaration(info, override, override_unit))).addCallback(
+            self._restorer.add_declaration
+        )
 
     # verdicts, see bbmeasure.storage.verdict_store
 
@@ -219,27 +121,14 @@ class SQLiteStorage:
 
         It is hidden at once; its points are deleted in the background.
         """
+        self._restorer.forget(series)
         return self._change(Ingest.forget, series).addCallback(self._request_cleanup)
 
     # reading
 
-    def _read(
-        self, function: Callable[Concatenate[JournalReader, P], Result], *args: P.args, **keywords: P.kwargs
-    ) -> defer.Deferred[Result]:
-        """Call ``function`` with a reader in a thread of the pool."""
-        self._writer.start()
-        return self._readers.run(function, *args, **keywords)
-
-    def _read_internal(
-        self, function: Callable[Concatenate[JournalReader, P], Result], *args: P.args, **keywords: P.kwargs
-    ) -> defer.Deferred[Result]:
-        """The same in the thread of steps, totals and exporters."""
-        self._writer.start()
-        return self._internal_readers.run(function, *args, **keywords)
-
     def recall(self, keys: Sequence[str]) -> defer.Deferred[dict[str, float]]:
-        """The last ``state`` written under each of ``keys`` that has one."""
-        return self._read_internal(JournalReader.recall, keys)
+        """The last ``state`` written under each of ``keys`` that has one; StorageError for a second master."""
+        return self._read_internal(self._recall, keys)
 
     def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
@@ -300,10 +189,12 @@ class SQLiteStorage:
 
     def attach_exporter(self, name: str) -> defer.Deferred[None]:
         """Queue points written from now on for an exporter, also after a restart."""
+        self._restorer.exporters.add(name)
         return self._change(outbox.attach, name)
 
     def detach_exporter(self, name: str) -> defer.Deferred[None]:
         """Remove an exporter with its queue and its dead letters."""
+        self._restorer.exporters.discard(name)
         return self._change(outbox.detach, name).addCallback(self._request_cleanup)
 
     def exporters(self) -> defer.Deferred[list[str]]:
@@ -333,6 +224,10 @@ class SQLiteStorage:
         """Queue all points since a time (nanoseconds) again, behind the pending ones; fires with their number."""
         return self._change(outbox.reship, name, since)
 
+    def note_trouble(self, name: str, error: Optional[str]) -> defer.Deferred[None]:
+        """Keep the current error of an exporter for commands, None for none."""
+        return self._change(troubles.note, name, error)
+
     def dead_letters(self, name: str, limit: int = 100) -> defer.Deferred[list[DeadLetter]]:
         """The newest points that the exporter's server refused, newest first."""
         return self._read_internal(JournalReader.dead_letters, name, limit)
@@ -344,41 +239,3 @@ class SQLiteStorage:
     def backup(self, target: schema.Path) -> defer.Deferred[None]:
         """Copy the journal to a new file while it is written, see :mod:`bbmeasure.storage.sqlite.backup`."""
         return in_thread(self._reactor.callFromThread, backup.backup, self.path, target)
-
-    # state and end
-
-    def health(self) -> Health:
-        """``backlog`` counts the points that are not on disk yet, ``dropped`` those that never will be.
-
-        While the file is migrated ``migrated`` counts the points copied, of ``to_migrate``.
-        """
-        counters = Counter(self._counters)
-        for part in (self._writer, *self._pools):
-            counters.update(part.counters)
-        counters.update(self._migration.counters)
-        return Health(self.name, self._writer.pending_points, None, self._writer.last_error, dict(counters))
-
-    def close(self) -> defer.Deferred[None]:
-        """Write what is pending, and end threads and connections; fires after ``close_timeout`` seconds at the latest.
-
-        What could not be written until then fails with StorageUnavailableError.
-        """
-        self._closed = True
-        for pool in self._pools:
-            pool.close()
-        writer_closed = self._writer.close()
-        closed: defer.Deferred[None] = defer.Deferred()
-        timer = self._reactor.callLater(self._close_timeout, self._abandon, closed)
-
-        def done(_: object) -> None:
-            if timer.active():
-                timer.cancel()
-                closed.callback(None)
-
-        writer_closed.addCallback(done)
-        return closed
-
-    def _abandon(self, closed: defer.Deferred[None]) -> None:
-        message = f"journal {self.path}: not written within {self._close_timeout:g} s of closing"
-        self._writer.abandon(StorageUnavailableError(message))
-        closed.callback(None)

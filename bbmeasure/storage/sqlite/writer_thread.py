@@ -10,83 +10,77 @@ import sqlite3
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from dataclasses import dataclass
+from typing import Any, Optional
 
 from twisted.internet import defer
+from twisted.logger import Logger
 
-from bbmeasure.errors import SeriesConflictError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Point
-from bbmeasure.storage.sqlite.ingest import Ingest
+from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableError
+from bbmeasure.storage.sqlite.changes import (
+    POINTS_PER_COMMIT,
+    Change,
+    Item,
+    Results,
+    Write,
+    apply_all,
+    declarations,
+    fire,
+    rewriting,
+    unwritten,
+)
 from bbmeasure.storage.sqlite.journal import Journal, next_step
+from bbmeasure.storage.sqlite.open_files import LostFileError
+from bbmeasure.storage.sqlite.spool_file import SpoolFile, Unwritten
 
-#: The number of points committed together, whose Deferreds fire in one iteration of the reactor.
-POINTS_PER_COMMIT = 1_000
+log = Logger()
+
 #: Seconds between two attempts to write: at first, and the limit up to which they double.
 RETRY_DELAYS = (0.25, 5.0)
 #: Seconds between two runs of the background cleanup.
 _CLEANUP_INTERVAL = 3600.0
-
-
-class Write:
-    """Points and running totals to write; ``deferred`` fires in the reactor when they are on disk.
-
-    Many thousands may be pending: it has slots, so that the garbage collector does not block the reactor for long.
-    """
-
-    __slots__ = ("deferred", "points", "state")
-
-    def __init__(self, points: Sequence[Point], state: Mapping[str, float]) -> None:
-        self.points = points
-        self.state = state
-        self.deferred: defer.Deferred[None] = defer.Deferred()
+#: Seconds between two checks of the files while nothing is written.
+_CHECK_INTERVAL = 2.0
 
 
 @dataclass(frozen=True)
-class Change:
-    """Another change; ``deferred`` fires in the reactor with the result of ``run``.
+class Hooks:
+    """What a store does in the writer's thread.
 
-    ``run`` may return a generator.  Each of its steps is then a transaction of its own, with other changes between
-    them, and its return value is the result.
+    ``check(journal)`` raises LostFileError for a file that was deleted or replaced.  ``clean(journal)`` does one slice
+    of the background cleanup and returns false when none is left.  ``close_readers()`` closes all other connections of
+    this process.
     """
 
-    run: Callable[[Ingest], Any]
-    deferred: defer.Deferred[Any] = field(default_factory=defer.Deferred)
-    points: Sequence[Point] = ()
-
-
-Item = Union[Write, Change]
-#: Deferreds with the result or exception to fire them with.
-Results = list[tuple[Any, Any]]
+    open: Callable[[], Journal]
+    check: Callable[[Journal], None]
+    clean: Callable[[Journal], bool]
+    close_readers: Callable[[], None]
 
 
 class WriterThread:
     """Commits changes in the order of their arrival: at once when idle, else all that arrived meanwhile together.
 
-    A change that cannot be written now (full disk, locked file) is retried, and :attr:`failing` is true meanwhile.  A
-    change that can never be written fails alone.  :attr:`pending_points` counts the points that are not on disk yet.
+    A change that cannot be written now (full disk, locked or corrupt file) is retried, and :attr:`failing` is true
+    meanwhile.  A change that can never be written fails alone.  :attr:`pending_points` counts the points that are not
+    on disk yet.  What a stop leaves unwritten is saved to the spool file, which :meth:`start` reads.
     """
 
     def __init__(
-        self,
-        open_journal: Callable[[], Journal],
-        call: Callable[..., Any],
-        clock: Callable[[], float],
-        clean: Callable[[Journal], bool],
+        self, hooks: Hooks, call: Callable[..., Any], clock: Callable[[], float], spool_file: SpoolFile
     ) -> None:
-        """``call(function, argument)`` calls a function in the reactor's thread; ``clock`` is monotonic, in seconds.
-
-        ``clean(journal)`` does one slice of the background cleanup and returns false when none is left.
-        """
-        self._open = open_journal
+        """``call(function, argument)`` calls a function in the reactor's thread; ``clock`` is monotonic, in seconds."""
+        self._hooks = hooks
         self._call = call
         self._clock = clock
-        self._clean = clean
+        self._spool_file = spool_file
         self._changed = threading.Condition()
         self._pending: deque[Item] = deque()
         self._current: Sequence[Item] = ()
         self._stepwise: deque[tuple[Change, Generator[None, None, Any]]] = deque()
         self._cleanup_due = True
+        self._cleaned_at = clock()
+        self._end_of_spool: Optional[Item] = None
         self._thread: Optional[threading.Thread] = None
         self._journal: Optional[Journal] = None
         self._busy_since: Optional[float] = None
@@ -95,7 +89,12 @@ class WriterThread:
         self.pending_points = 0
         self.failing = False
         self.last_error: Optional[str] = None
-        self.counters = Counter({"commits": 0, "retries": 0, "errors": 0, "dropped": 0})
+        #: What a person should know although values are written again; kept until the next start.
+        self.notice: Optional[str] = None
+        #: Set when the spool file has been read; :attr:`spooled_state` are the totals from it that are not written yet.
+        self.spool_is_read = threading.Event()
+        self.spooled_state: Mapping[str, float] = {}
+        self.counters = Counter(dict.fromkeys(("commits", "retries", "errors", "dropped", "lost_files", "spooled"), 0))
 
     def put(self, item: Item) -> None:
         """Queue a change."""
@@ -141,6 +140,35 @@ class WriterThread:
             closed.callback(None)
         return closed
 
+    def release_declarations(self) -> None:
+        """Fire the Deferreds of pending declarations as if they were made, so that the points behind them arrive."""
+        with self._changed:
+            items = [*self._current, *self._pending]
+        fire(declarations(items))
+
+    def spool(self) -> None:
+        """Save the pending points, totals and declarations to the spool file; their Deferreds fire.  Blocks."""
+        with self._changed:
+            items = [*self._current, *self._pending]
+        rest, kept = unwritten(items)
+        if not rest:
+            return
+        try:
+            self._spool_file.save(rest)
+        except StorageError as error:
+            self._record_error("errors", error)
+            log.error("bbmeasure: {count} points are lost: {error}", count=len(rest.points), error=error)
+            return
+        self.counters["spooled"] += len(rest.points)
+        log.warn(
+            "bbmeasure: {count} points that could not be written wait in {path}, which the next start reads",
+            count=len(rest.points),
+            path=self._spool_file.path,
+        )
+        self._remove_pending(kept)
+        written: Results = [(item.deferred, None) for item in kept if isinstance(item, Write)]
+        self._call(fire, [*declarations(kept), *written])
+
     def abandon(self, error: StorageError) -> None:
         """Fail all pending changes, also those of a commit that is under way, without waiting for the thread."""
         with self._changed:
@@ -152,6 +180,7 @@ class WriterThread:
     # in the thread
 
     def _run(self) -> None:
+        self._read_spool()
         delay = RETRY_DELAYS[0]
         while self._take():
             try:
@@ -160,10 +189,9 @@ class WriterThread:
                 self._clear_error()
                 delay = RETRY_DELAYS[0]
             except (StorageUnavailableError, StorageFullError) as error:
-                self._record_error("retries", error)
-                self.failing = True
-                self._close_journal()
+                self._suspend(error)
                 if not self._wait_for_retry(delay):
+                    self.spool()
                     self.abandon(StorageUnavailableError(f"journal: closed before it could be written: {error}"))
                     break
                 delay = min(2 * delay, RETRY_DELAYS[1])
@@ -175,7 +203,51 @@ class WriterThread:
                 self._busy_since = None
         self.abandon(StorageUnavailableError("journal: closed"))
         self._close_journal()
-        self._call(self._fire, [(self._closed, None)])
+        self._call(fire, [(self._closed, None)])
+
+    def _read_spool(self) -> None:
+        """Put what the last stop left unwritten before everything else."""
+        rest = Unwritten()
+        try:
+            rest = self._spool_file.load()
+        except StorageError as error:
+            self.counters["errors"] += 1
+            self.notice = str(error)
+        if self._spool_file.unreadable:
+            self.counters["spool_failures"] += self._spool_file.unreadable
+            self.notice = f"{self._spool_file.path}: {self._spool_file.unreadable} lines cannot be read"
+        if self.notice:
+            log.error("bbmeasure: {notice}", notice=self.notice)
+        if rest:
+            items = rewriting(rest)
+            for item in items:
+                item.deferred.addErrback(self._count_spooled_failure)
+            self._end_of_spool = items[-1]
+            with self._changed:
+                self._pending.extendleft(reversed(items))
+                self.pending_points += len(rest.points)
+            self.spooled_state = rest.state
+            log.info("bbmeasure: {count} points from {path}", count=len(rest.points), path=self._spool_file.path)
+        self.spool_is_read.set()
+
+    def _count_spooled_failure(self, why: Any) -> None:
+        self.counters["spool_failures"] += 1
+        log.warn("bbmeasure: from {path}: {error}", path=self._spool_file.path, error=why.value)
+
+    def _suspend(self, error: StorageError) -> None:
+        """Close the file until the next attempt."""
+        self._record_error("retries", error)
+        if not self.failing:
+            log.error("bbmeasure: {error}; values wait in memory", error=error)
+        self.failing = True
+        self._hooks.close_readers()
+        if isinstance(error, LostFileError) and self._journal is not None:
+            if not self._journal.close_lost():
+                return  # tried again when no reader prevents it
+            self._journal = None
+            self.counters["lost_files"] += 1
+            self.notice = str(error)
+        self._close_journal()
 
     def _abandon_current(self, error: StorageError) -> None:
         """Fail the changes under way and close the file, which is opened again for the next change."""
@@ -190,14 +262,16 @@ class WriterThread:
     def _take(self) -> bool:
         """Wait for work and take the next changes; returns false when the store is closed and nothing is pending.
 
-        Changes to retry are kept as they are.  None are taken when only stepwise changes or the cleanup are left.
+        Changes to retry are kept as they are.  None are taken when only stepwise changes, the cleanup or a check of the
+        files are left.
         """
         with self._changed:
             if self._current:
                 return True
             while not self._pending and not self._stepwise and not self._cleanup_due and self._closed is None:
-                if not self._changed.wait(_CLEANUP_INTERVAL):
-                    self._cleanup_due = True
+                if not self._changed.wait(_CHECK_INTERVAL):
+                    self._cleanup_due = self._clock() - self._cleaned_at > _CLEANUP_INTERVAL
+                    break
             if self._closed is not None and not self._pending:
                 return False
             taken: list[Item] = []
@@ -217,19 +291,21 @@ class WriterThread:
 
     def _work(self) -> None:
         if self._journal is None:
-            self._journal = self._open()
+            self._journal = self._hooks.open()
+        self._hooks.check(self._journal)
         if self._current:
             self._commit(self._journal, self._current)
         if self._stepwise:
             self._run_step(self._journal)
         elif self._cleanup_due:
-            self._cleanup_due = False  # after an error the next run is in an hour
-            self._cleanup_due = self._clean(self._journal)
+            self._cleanup_due, self._cleaned_at = False, self._clock()  # after an error the next run is in an hour
+            self._cleanup_due = self._hooks.clean(self._journal)
 
     def _commit(self, journal: Journal, items: Sequence[Item]) -> None:
         try:
             with journal.transaction() as ingest:
-                results = _apply(ingest, items)
+                results = apply_all(ingest, items)
+            self._hooks.check(journal)  # what was committed to a lost file is written again
         except (StorageUnavailableError, StorageFullError):
             raise
         except StorageError as error:
@@ -246,6 +322,10 @@ class WriterThread:
         self._remove_pending(items)
         self._clear_error()  # before the Deferreds fire
         self.counters["commits"] += 1
+        if self._end_of_spool is not None and any(item is self._end_of_spool for item in items):
+            self._end_of_spool = None
+            self.spooled_state = {}
+            self._spool_file.remove()
         changes = {id(item.deferred): item for item in items if isinstance(item, Change)}
         fired: Results = []
         for deferred, result in results:
@@ -253,13 +333,15 @@ class WriterThread:
                 self._stepwise.append((changes[id(deferred)], result))
             else:
                 fired.append((deferred, result))
-        self._call(self._fire, fired)
+        self._call(fire, fired)
 
     def _remove_pending(self, items: Sequence[Item]) -> None:
         removed = {id(item) for item in items}
         with self._changed:
             self.pending_points = max(0, self.pending_points - sum(len(item.points) for item in items))
             self._current = [item for item in self._current if id(item) not in removed]
+            if self._closed is not None:
+                self._pending = deque(item for item in self._pending if id(item) not in removed)
 
     def _run_step(self, journal: Journal) -> None:
         change, steps = self._stepwise[0]
@@ -270,16 +352,20 @@ class WriterThread:
             result = error
         if result is not None:
             self._stepwise.popleft()
-            self._call(self._fire, [(change.deferred, result)])
+            self._call(fire, [(change.deferred, result)])
 
     def _fail(self, items: Sequence[Item], error: Exception) -> None:
         self.counters["dropped"] += sum(len(item.points) for item in items)
         self._remove_pending(items)
-        self._call(self._fire, [(item.deferred, error) for item in items])
+        self._call(fire, [(item.deferred, error) for item in items])
 
     def _clear_error(self) -> None:
-        if not self._had_error:
-            self.failing, self.last_error = False, None
+        if self._had_error:
+            return
+        if self.failing:
+            log.info("bbmeasure: the journal is written again")
+            self._hooks.close_readers()  # those that were opened meanwhile may be read-only or see no new points
+        self.failing, self.last_error = False, None
 
     def _record_error(self, counter: str, error: BaseException) -> None:
         self.counters[counter] += 1
@@ -293,38 +379,3 @@ class WriterThread:
                 journal.close()
         except sqlite3.Error as error:
             self._record_error("errors", error)
-
-    # in the reactor
-
-    @staticmethod
-    def _fire(results: Results) -> None:
-        for deferred, result in results:
-            if deferred.called:
-                continue  # cancelled, or abandoned when the store was closed
-            if isinstance(result, Exception):
-                deferred.errback(result)
-            else:
-                deferred.callback(result)
-
-
-def _apply(ingest: Ingest, items: Sequence[Item]) -> Results:
-    """Make all changes in their order, consecutive writes as one."""
-    results: Results = []
-    points: list[Point] = []
-    state: dict[str, float] = {}
-    for item in items:
-        if isinstance(item, Write):
-            points.extend(item.points)
-            state.update(item.state)
-            results.append((item.deferred, None))
-            continue
-        if points or state:
-            ingest.write(points, state)
-            points, state = [], {}
-        try:
-            results.append((item.deferred, item.run(ingest)))
-        except SeriesConflictError as error:
-            results.append((item.deferred, error))
-    if points or state:
-        ingest.write(points, state)
-    return results

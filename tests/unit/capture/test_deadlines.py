@@ -5,10 +5,9 @@ from __future__ import annotations
 from twisted.internet import defer, task
 
 from bbmeasure.capture.deadlines import WRITE_TIMEOUT
-from bbmeasure.capture.pipeline import Pipeline
-from bbmeasure.errors import (
-    StorageUnavailableError,
-)
+from bbmeasure.capture.pipeline import RECALL_INTERVAL, Pipeline
+from bbmeasure.errors import StorageError, StorageUnavailableError
+from bbmeasure.storage.memory import MemoryStorage
 from tests.unit.capture.stores import SlowStorage, result_of, value_of, values_in
 
 
@@ -29,8 +28,36 @@ def test_failure_after_the_deadline(capture: Pipeline, slow: SlowStorage, clock:
     capture.capture(value_of(), capture.pending("value of", "size"))
     capture.suppress_errors(capture.accumulate(value_of("total"), absolute=False), "value of")
     clock.advance(WRITE_TIMEOUT + 1)
-    slow.fail(StorageUnavailableError("gone"))
+    slow.fail(StorageError("gone"))
     assert capture.counters["failed_late"] == 2
+
+
+def test_totals_wait_while_the_store_cannot_be_read(capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:
+    """A total asks again until the store answers, and is counted as waiting meanwhile."""
+    for _ in range(3):
+        capture.suppress_errors(capture.accumulate(value_of("total"), absolute=False), "value of")
+    for _ in range(4):
+        assert [name for name, *_ in slow.calls] == ["recall"]
+        slow.fail(StorageUnavailableError("corrupt"))
+        assert capture.waiting == 3
+        clock.advance(RECALL_INTERVAL)
+    assert capture.counters["totals_wait"] == 4
+    slow.go()
+    assert values_in(slow, "total") == [1.0, 2.0, 3.0]
+    assert capture.waiting == 0
+
+
+def test_a_total_that_waits_continues_with_another_store(
+    capture: Pipeline, slow: SlowStorage, clock: task.Clock
+) -> None:
+    """When the store that cannot be read is replaced, its successor is asked."""
+    capture.suppress_errors(capture.accumulate(value_of("total"), absolute=False), "value of")
+    slow.fail(StorageUnavailableError("corrupt"))
+    other = MemoryStorage()
+    capture.detach(slow)
+    capture.attach(other)
+    clock.advance(RECALL_INTERVAL)
+    assert values_in(other, "total") == [1.0]
 
 
 def test_one_timer_serves_all(capture: Pipeline, slow: SlowStorage, clock: task.Clock) -> None:

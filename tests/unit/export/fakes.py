@@ -44,6 +44,11 @@ class FakeOutbox:
         self.to_trim: list[int] = []
         self.attached: list[str] = []
         self.broken: Optional[Exception] = None
+        self.troubles: list[Optional[str]] = []
+
+    def note_trouble(self, name: str, error: Optional[str]) -> defer.Deferred[None]:
+        self.troubles.append(error)
+        return defer.fail(self.broken) if self.broken else defer.succeed(None)
 
     def put(self, more: Sequence[Point]) -> None:
         for point in more:

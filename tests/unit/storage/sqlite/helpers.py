@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Callable
 
 from pytest_twisted import inlineCallbacks
@@ -12,7 +12,7 @@ from twisted.internet import reactor, task
 from bbmeasure.model import Point
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
-from tests.unit.storage.examples import at
+from tests.unit.storage.examples import at, fill
 
 _ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
@@ -33,6 +33,13 @@ class LimitedStorage(SQLiteStorage):
         if self.full:
             journal.connection.execute(f"PRAGMA max_page_count={pages}")
         return journal
+
+
+@inlineCallbacks
+def filled_and_closed(storage: SQLiteStorage, values: Sequence[float]) -> Generator[Any, Any, None]:
+    """Write values to a store and close it."""
+    yield fill(storage, values)
+    yield storage.close()
 
 
 @inlineCallbacks

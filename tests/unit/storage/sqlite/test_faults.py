@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from pytest_twisted import inlineCallbacks
-from twisted.internet import defer, reactor, task
+from twisted.internet import defer, reactor
 
 from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Point, Query
+from bbmeasure.model import Point, Query, SeriesInfo
+from bbmeasure.records import Kind
+from bbmeasure.storage.sqlite import schema
+from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.unit.storage.examples import at, fill, values_of
-from tests.unit.storage.sqlite.helpers import LimitedStorage, large, until
+from tests.unit.storage.sqlite.helpers import LimitedStorage, filled_and_closed, large, until
 
 
 @inlineCallbacks
 def test_points_are_retried_on_a_full_disk(open_storage: Any) -> Any:
     """While the disk is full points are pending and health has the error; with free space all are written."""
-    yield fill(open_storage(), [1.0])
+    yield filled_and_closed(open_storage(), [1.0])
     storage = open_storage(LimitedStorage)
     storage.full = True
     written = [storage.write([point]) for point in large(50)]
@@ -56,7 +59,7 @@ def test_points_beyond_max_pending_are_refused(open_storage: Any) -> Any:
 @inlineCallbacks
 def test_queries_succeed_on_a_full_disk(open_storage: Any) -> Any:
     """Queries return what was written before while nothing can be written."""
-    yield fill(open_storage(), [1.0, 2.0])
+    yield filled_and_closed(open_storage(), [1.0, 2.0])
     storage = open_storage(LimitedStorage)
     storage.full = True
     pending = storage.write(large(50))
@@ -95,36 +98,67 @@ def test_a_missing_folder(open_storage: Any, tmp_path: Path) -> Any:
     yield storage.close()
 
 
+def make_foreign(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs(x)")
+    connection.close()
+
+
+def make_newer(path: Path) -> None:
+    Journal(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version={schema.VERSION + 1}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda path: path.write_bytes(b"rubbish" * 10_000), "not a database"),
+        (make_foreign, "another program"),
+        (make_newer, "newer bbmeasure"),
+    ],
+)
 @inlineCallbacks
-def test_a_file_that_is_not_a_database(open_storage: Any, tmp_path: Path) -> Any:
-    """Writes, queries and changes fail with a StorageError, health has the error, and nothing is retried."""
-    (tmp_path / "j.sqlite").write_bytes(b"rubbish" * 10_000)
+def test_a_file_that_is_no_journal(open_storage: Any, tmp_path: Path, make: Callable[[Path], Any], error: str) -> Any:
+    """Values wait in memory, health and queries have the error, and a new file gets the values once it is moved."""
+    make(tmp_path / "j.sqlite")
+    content = (tmp_path / "j.sqlite").read_bytes()
     storage = open_storage()
-    for operation in (storage.write([Point("size", at(0), 1.0)]), storage.series(), storage.forget("size")):
-        with pytest.raises(StorageError, match="not a database"):
-            yield operation
-    assert "not a database" in storage.health().last_error
-    errors = storage.health().counters["errors"]
-    yield task.deferLater(reactor, 0.05, lambda: None)
-    assert storage.health().counters["errors"] == errors
-    assert storage.health().counters["dropped"] == 1
-    assert storage.health().backlog == 0
+    declared = storage.declare(SeriesInfo("size", Kind.SIZE, "bytes"))
+    written = storage.write([Point("size", at(0), 1.0)])
+    with pytest.raises(StorageError, match=error):
+        yield storage.series()
+    yield until(lambda: storage.health().counters["retries"] > 1)
+    assert error in storage.health().last_error
+    assert (storage.health().backlog, storage.health().counters["dropped"]) == (1, 0)
+    assert not written.called
+    assert (tmp_path / "j.sqlite").read_bytes() == content
+    (tmp_path / "j.sqlite").rename(tmp_path / "moved")
+    yield written
+    yield declared
+    assert [(info.unit, info.count) for info in (yield storage.series())] == [("bytes", 1)]
+    assert (storage.health().last_error, storage.health().backlog) == (None, 0)
 
 
 @inlineCallbacks
 def test_a_corrupt_file(open_storage: Any, tmp_path: Path) -> Any:
-    """Overwritten pages cause a StorageError of writes and of queries."""
+    """With overwritten pages queries fail, values wait in memory, and a backup put in place gets them."""
     storage = open_storage()
     yield storage.write(large(300))
-    with sqlite3.connect(tmp_path / "j.sqlite") as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
     yield storage.close()
     path = tmp_path / "j.sqlite"
-    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (path.stat().st_size - 4096))
+    good = path.read_bytes()
+    path.write_bytes(good[:4096] + b"\xff" * (len(good) - 4096))
     broken = open_storage()
     with pytest.raises(StorageError, match="malformed"):
         yield broken.points(Query("log"), 1000)
-    with pytest.raises(StorageError, match="malformed"):
-        yield broken.write(large(10))
+    written = broken.write([Point("log", at(1_000), "new")])
+    yield until(lambda: broken.health().counters["retries"] > 1)
     assert "malformed" in broken.health().last_error
+    assert not written.called
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    path.write_bytes(good)
+    yield written
+    assert len((yield broken.points(Query("log"), 1000))) == 301

@@ -14,9 +14,10 @@ from twisted.internet import defer, reactor
 from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.storage.sqlite.spool_file import SpoolFile
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from tests.unit.storage.examples import at, fill
-from tests.unit.storage.sqlite.helpers import LimitedStorage, large, until
+from tests.unit.storage.sqlite.helpers import until
 
 
 def test_an_unused_store_opens_nothing(tmp_path: Path) -> None:
@@ -72,8 +73,8 @@ def test_closing_leaves_no_thread(open_storage: Any) -> Any:
 
 
 @inlineCallbacks
-def test_closing_does_not_wait_for_a_hanging_thread(open_storage: Any) -> Any:
-    """While the writer hangs, close fires after its timeout and fails the pending operations."""
+def test_closing_does_not_wait_for_a_hanging_thread(open_storage: Any, tmp_path: Path) -> Any:
+    """While the writer hangs, close fires after its timeout; points are in the spool file, other changes fail."""
     free = threading.Event()
 
     class Hanging(SQLiteStorage):
@@ -81,24 +82,33 @@ def test_closing_does_not_wait_for_a_hanging_thread(open_storage: Any) -> Any:
             free.wait()
             return super()._open_journal()
 
-    storage = open_storage(Hanging, close_timeout=0.05)
+    storage = open_storage(Hanging, close_timeout=0.2)
     written = storage.write([Point("size", at(0), 1.0)])
+    forgotten = storage.forget("other")
     query = storage.last(Query("size"))
     yield storage.close()
-    with pytest.raises(StorageUnavailableError, match="closing"):
-        yield written
-    with pytest.raises(StorageUnavailableError):
-        yield query
+    yield written
+    for failed in (forgotten, query):
+        with pytest.raises(StorageUnavailableError):
+            yield failed
+    assert (tmp_path / "j.sqlite.spool").exists()
     free.set()
 
 
 @inlineCallbacks
-def test_closing_on_a_full_disk(open_storage: Any) -> Any:
-    """Points that cannot be written when the store is closed fail, and close does not wait for free space."""
-    storage = open_storage(LimitedStorage)
-    storage.full = True
-    written = storage.write(large(50))
-    yield until(lambda: storage.health().last_error)
+def test_closing_while_the_spool_file_hangs(open_storage: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Where the spool file hangs as the journal does, close fires after the timeouts of both, and points fail."""
+    free = threading.Event()
+
+    class Hanging(SQLiteStorage):
+        def _open_journal(self) -> Journal:
+            free.wait()
+            return super()._open_journal()
+
+    monkeypatch.setattr(SpoolFile, "save", lambda *_: free.wait())
+    storage = open_storage(Hanging, close_timeout=0.05)
+    written = storage.write([Point("size", at(0), 1.0)])
     yield storage.close()
-    with pytest.raises(StorageUnavailableError):
+    with pytest.raises(StorageUnavailableError, match="closing"):
         yield written
+    free.set()
