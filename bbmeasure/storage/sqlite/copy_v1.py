@@ -2,7 +2,7 @@
 
 In version 1 a stream had the points of all branches.  Each is divided by the branch of the builds: what the branch
 itself says of a proposal is used, such as ``refs/pull/12/merge``.  Workers have no machine class.  A series had one
-kind, unit and direction for all builders; each builder gets a copy.
+kind, unit and direction for all builders; each builder gets a copy.  Names become canonical.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from bbmeasure.refs import plain_branch, proposal_of_ref, shortened
-from bbmeasure.storage.sqlite import overview, rollup, schema_v2
+from bbmeasure.storage.sqlite import names_v1, overview, rollup, schema_v2
 
 #: Points that are copied in a transaction, about.
 _SLICE = 50_000
@@ -31,14 +31,15 @@ _PREPARE = (
         PRIMARY KEY(build, builder, worker)) WITHOUT ROWID""",
 )
 _NAMES = """INSERT INTO texts(text)
-    SELECT name FROM old.series WHERE name IS NOT NULL UNION SELECT builder FROM old.streams
+    SELECT text FROM names UNION SELECT builder FROM old.streams
     UNION SELECT worker FROM old.streams UNION SELECT tags FROM old.streams UNION SELECT name FROM old.steps
     EXCEPT SELECT ''"""
 _MEANINGS = """INSERT INTO meanings(name, kind, unit, better, builders)
-    SELECT n.id, s.kind, s.unit, 'none', '[]' FROM old.series s JOIN texts n ON n.text = s.name"""
+    SELECT n.id, s.kind, s.unit, 'none', '[]'
+    FROM old.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text"""
 _SERIES = """INSERT INTO series(name, builder, meaning, better, declared)
     SELECT DISTINCT n.id, ifnull(b.id, 0), m.id, s.better, s.declared
-    FROM old.series s JOIN texts n ON n.text = s.name JOIN meanings m ON m.name = n.id
+    FROM old.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text JOIN meanings m ON m.name = n.id
     LEFT JOIN old.streams t ON t.series = s.id LEFT JOIN texts b ON b.text = t.builder"""
 _FACTS = (
     """INSERT INTO facts SELECT b.id, r.branch, r.proposal FROM old.builds b JOIN branches r ON r.old IS b.branch"""
@@ -56,15 +57,15 @@ _COPY_SLICE = (
         WHERE m.id BETWEEN :first AND :last ORDER BY p.stream""",
     """INSERT OR IGNORE INTO lines(series, tags, branch, machine, proposed, count, first, last, newest)
         SELECT s.id, g.id, x.branch, ifnull(w.id, 0), x.proposed, 0, 0, 0, 0
-        FROM parts x JOIN old.streams m ON m.id = x.stream JOIN old.series o ON o.id = m.series
-        JOIN texts n ON n.text = o.name LEFT JOIN texts b ON b.text = m.builder LEFT JOIN texts w ON w.text = m.worker
+        FROM parts x JOIN old.streams m ON m.id = x.stream JOIN names o ON o.series = m.series
+        JOIN texts n ON n.text = o.text LEFT JOIN texts b ON b.text = m.builder LEFT JOIN texts w ON w.text = m.worker
         JOIN texts g ON g.text = m.tags JOIN series s ON s.name = n.id AND s.builder = ifnull(b.id, 0)
         WHERE x.stream BETWEEN :first AND :last ORDER BY x.id""",
     """INSERT INTO streams(id, line, worker, named, step)
         SELECT x.id, l.id, ifnull(w.id, 0), 0, ifnull((SELECT e.id FROM old.points p JOIN old.steps t ON t.id = p.step
             JOIN texts e ON e.text = t.name WHERE p.stream = x.stream ORDER BY p.time DESC LIMIT 1), 0)
-        FROM parts x JOIN old.streams m ON m.id = x.stream JOIN old.series o ON o.id = m.series
-        JOIN texts n ON n.text = o.name LEFT JOIN texts b ON b.text = m.builder LEFT JOIN texts w ON w.text = m.worker
+        FROM parts x JOIN old.streams m ON m.id = x.stream JOIN names o ON o.series = m.series
+        JOIN texts n ON n.text = o.text LEFT JOIN texts b ON b.text = m.builder LEFT JOIN texts w ON w.text = m.worker
         JOIN texts g ON g.text = m.tags JOIN series s ON s.name = n.id AND s.builder = ifnull(b.id, 0)
         JOIN lines l ON l.series = s.id AND l.tags = g.id AND l.branch = x.branch AND l.machine = ifnull(w.id, 0)
             AND l.proposed = x.proposed
@@ -109,7 +110,6 @@ _OUTBOX = """INSERT INTO outbox
 _REST = (
     _BUILDS,
     _STRAYS,
-    "INSERT INTO state SELECT key, value FROM old.state",
     "INSERT INTO sinks SELECT id, name, next, count, bytes, trimmed FROM old.sinks",
     "INSERT INTO dead_letters SELECT id, sink, at, point, why FROM old.dead_letters",
     _OUTBOX,
@@ -129,6 +129,10 @@ def copy(new: sqlite3.Connection, progress: Callable[[int, int], None]) -> None:
     """Copy everything; ``progress`` is called with the number of copied points, and that of all."""
     _in_transaction(new, schema_v2.STATEMENTS)
     _in_transaction(new, _PREPARE)
+    new.execute("BEGIN")
+    names_v1.create(new, "old")
+    names_v1.log_renamed(new)
+    new.execute("COMMIT")
     _in_transaction(new, (_NAMES, _MEANINGS, _SERIES))
     _copy_branches(new)
     (total,) = new.execute("SELECT ifnull(sum(count + texts), 0) FROM old.chunks").fetchone()
@@ -145,6 +149,7 @@ def copy(new: sqlite3.Connection, progress: Callable[[int, int], None]) -> None:
         done += count
     _in_transaction(new, _REST)
     new.execute("BEGIN")
+    new.executemany("REPLACE INTO state VALUES (?, ?)", names_v1.renamed_state(new, "old"))
     meanings = [id_ for (id_,) in new.execute("SELECT id FROM meanings").fetchall()]
     for meaning in meanings:
         overview.refresh_meaning(new, meaning)

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import sqlite3
 
-from bbmeasure.storage.sqlite import overview, rollup, schema_v2
+from bbmeasure.storage.sqlite import names_v1, overview, rollup, schema_v2
 
-_TABLES = ("texts", "meanings", "totals", "series", "lines", "streams")
+_TABLES = ("texts", "meanings", "totals", "series", "lines", "streams", "troubles")
 _FILL = (
     # steps keep their ids, which the points have
     "INSERT INTO texts SELECT id, name FROM main.steps",
     """INSERT OR IGNORE INTO texts(text)
-        SELECT name FROM main.series WHERE name IS NOT NULL UNION SELECT builder FROM main.streams
+        SELECT text FROM names UNION SELECT builder FROM main.streams
         UNION SELECT worker FROM main.streams UNION SELECT tags FROM main.streams EXCEPT SELECT ''""",
     """INSERT INTO meanings(name, kind, unit, better, builders)
-        SELECT n.id, s.kind, s.unit, s.better, '[]' FROM main.series s JOIN texts n ON n.text = s.name""",
+        SELECT n.id, s.kind, s.unit, s.better, '[]'
+        FROM main.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text""",
     """INSERT INTO series(name, builder, meaning, better, declared)
         SELECT DISTINCT n.id, ifnull(b.id, 0), m.id, s.better, s.declared
-        FROM main.series s JOIN texts n ON n.text = s.name JOIN meanings m ON m.name = n.id
+        FROM main.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text
+        JOIN meanings m ON m.name = n.id
         LEFT JOIN main.streams t ON t.series = s.id LEFT JOIN texts b ON b.text = t.builder""",
     """INSERT INTO lines(id, series, tags, branch, machine, proposed, count, first, last, newest)
         SELECT m.id, s.id, g.id, 0, ifnull(w.id, 0), 0, sum(c.count + c.texts), min(c.start), max(c.last), m.id
-        FROM main.chunks c JOIN main.streams m ON m.id = c.stream JOIN main.series o ON o.id = m.series
-        JOIN texts n ON n.text = o.name JOIN texts g ON g.text = m.tags LEFT JOIN texts b ON b.text = m.builder
+        FROM main.chunks c JOIN main.streams m ON m.id = c.stream JOIN names o ON o.series = m.series
+        JOIN texts n ON n.text = o.text JOIN texts g ON g.text = m.tags LEFT JOIN texts b ON b.text = m.builder
         LEFT JOIN texts w ON w.text = m.worker JOIN series s ON s.name = n.id AND s.builder = ifnull(b.id, 0)
         GROUP BY c.stream""",
     "INSERT INTO streams SELECT id, id, machine, 0, 0 FROM lines",
@@ -50,6 +52,7 @@ def create(connection: sqlite3.Connection) -> None:
         name = definition.split()[1].partition("(")[0]
         if definition.startswith("TABLE") and name in _TABLES:
             connection.execute(f"{kind} TEMP {definition}")
+    names_v1.create(connection, "main")
     for statement in _FILL:
         connection.execute(statement)
     meanings = [id_ for (id_,) in connection.execute("SELECT id FROM meanings").fetchall()]
