@@ -20,7 +20,8 @@ class WriteConnection:
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self.connection = connection
         self._clock = clock
-        self._data_version = -1
+        #: SQLite's number of the file's state, which changes when another connection has written.
+        self.data_version = -1
 
     def now(self) -> int:
         """Unix time in seconds."""
@@ -38,9 +39,9 @@ class WriteConnection:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             (data_version,) = self.connection.execute("PRAGMA data_version").fetchone()
-            if data_version != self._data_version:
+            if data_version != self.data_version:
                 self.clear()
-                self._data_version = data_version
+                self.data_version = data_version
             yield self
             self.connection.execute("COMMIT")
         except BaseException:

@@ -1,5 +1,7 @@
 """Background deletion from the journal: forgotten series, detached exporters, points older than the retention.
 
+Names that only deleted rows had are deleted last.
+
 It runs in slices, each a short transaction, so that captured points are committed in time.  A cursor goes over the
 lines in the order of their ids; the lines of a slice lie side by side in the file, and so do their points.  The file
 does not shrink; SQLite reuses its free pages.  Expired points are deleted even when an exporter has not shipped them,
@@ -12,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from bbmeasure.storage.sqlite import outbox, overview, rollup, verdicts
+from bbmeasure.storage.sqlite import outbox, overview, rollup, unused_texts, verdicts
 from bbmeasure.storage.sqlite.build_rows import VARIANTS
 from bbmeasure.storage.sqlite.ingest import Ingest
 
@@ -43,13 +45,14 @@ class Cleanup:
         self._ingest = ingest
         self._connection = ingest.connection
         self._examined: dict[int, int] = {}
-        self._expiry = iter(()) if until is None else self._delete_before(until)
+        self._rest = self._delete_rest(until)
+        self._freed_names = False
         self.deleted = 0
 
     def slice(self) -> bool:
         """Delete one slice; returns false when nothing was left to delete."""
         with self._ingest.transaction():
-            return self._delete_forgotten() or outbox.delete_detached(self._connection) or next(self._expiry, False)
+            return self._delete_forgotten() or outbox.delete_detached(self._connection) or next(self._rest, False)
 
     def run(self) -> int:
         """Delete all slices; returns the number of deleted points."""
@@ -66,8 +69,16 @@ class Cleanup:
         ).fetchall()
         if not lines:
             self._connection.execute("DELETE FROM series WHERE id = ?", found)
+            self._freed_names = True
         self._delete_from_lines([line for (line,) in lines], rollup.LATEST)
         return True
+
+    def _delete_rest(self, until: Optional[int]) -> Iterator[bool]:
+        """Delete expired points, and the names that only deleted rows had; yields true after each slice."""
+        if until is not None:
+            yield from self._delete_before(until)
+        if self._freed_names:
+            yield from unused_texts.delete_unused(self._ingest)
 
     def _delete_before(self, until: int) -> Iterator[bool]:
         """Delete all points before ``until``, and rows that describe none; yields true after each slice."""
@@ -177,6 +188,7 @@ class Cleanup:
             if len(streams) > 1:
                 overview.recount_lines(connection, [line])
             return
+        self._freed_names = True
         connection.execute("DELETE FROM streams WHERE line = ?", (line,))
         connection.execute("DELETE FROM lines WHERE id = ?", (line,))
         verdicts.delete_line(connection, line)

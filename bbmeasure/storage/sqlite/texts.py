@@ -27,10 +27,17 @@ class TextIds:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._ids: OrderedDict[str, int] = OrderedDict()
+        #: The number of names that were dropped from the cache.
+        self.evicted = 0
 
     def clear(self) -> None:
         """Drop the cache."""
+        self.evicted += len(self._ids)
         self._ids.clear()
+
+    def cached(self) -> set[int]:
+        """The ids in the cache."""
+        return set(self._ids.values())
 
     def __call__(self, text: Optional[str]) -> int:
         """The id of a name, which is inserted if it is missing; NONE for None or an empty name."""
@@ -46,4 +53,5 @@ class TextIds:
         self._ids[text] = id_
         if len(self._ids) > _MAX_CACHED:
             self._ids.popitem(last=False)
+            self.evicted += 1
         return id_
