@@ -66,7 +66,8 @@ class _Reader:
         self._count += 1
         if self._count > MAX_ELEMENTS or self._depth >= MAX_DEPTH:
             raise self._error(f"expected at most {MAX_ELEMENTS} elements, nested {MAX_DEPTH} deep")
-        self.seen.append(Element(name.rpartition(":")[2], attributes, self._depth))
+        local = name.rpartition(":")[2] if ":" in name else name
+        self.seen.append(Element(local, attributes, self._depth))
         self._depth += 1
 
     def _end(self, _name: str) -> None:

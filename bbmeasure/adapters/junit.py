@@ -188,7 +188,9 @@ class _Case:
         self._suite = suite
         self._outcome = ""
         suite.times.append(element.attributes.get("time", ""))
-        for key in _OUTCOMES.keys() & element.attributes.keys():
+        for key in element.attributes:
+            if key not in _OUTCOMES:
+                continue
             word = element.attributes[key].lower().translate({32: None, 45: None, 95: None})
             self.add(_OUTCOMES[key].get(word, ""))
 

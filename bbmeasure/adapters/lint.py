@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from bbmeasure.adapters._text import clean, clean_tag
 from bbmeasure.records import LONGEST_NAME, Direction, Kind, Record
@@ -15,8 +14,7 @@ MAX_GROUPS = 200
 OTHER = "other"
 
 
-@dataclass(frozen=True)
-class Issue:
+class Issue(NamedTuple):
     """An issue that a linter reports.
 
     ``category`` is the grouping of the tool, ``file`` and ``severity`` are as in its output.  ``line`` is 0 and

@@ -32,6 +32,8 @@ def parse(text: str) -> list[Record]:
     records = Records()
     invalid = (0, "")
     for number, line in lines(text):
+        if _START not in line:
+            continue
         for at in _positions(line):
             fields = _attributes(line, at + len(_START))
             try:
