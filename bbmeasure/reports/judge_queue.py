@@ -116,7 +116,7 @@ class JudgeQueue:
             return defer.execute(_answer_here, task.opener, request)
         process = self._process
         if process is None or process.ended or process.opener != task.opener:
-            self.stop()
+            self._end_process()
             process = self._process = _Process(self._reactor, task.opener, self._count)
             if not self._ends_with_reactor:
                 self._ends_with_reactor = True
@@ -124,7 +124,14 @@ class JudgeQueue:
         return process.ask(request)
 
     def stop(self) -> None:
-        """End the process; it is started again when needed."""
+        """Refuse what waits, and end the process; it is started again when needed."""
+        waiting, self._waiting, self._queued = self._waiting, OrderedDict(), 0
+        for task in (task for tasks in waiting.values() for task in tasks):
+            if not task.done.called:
+                task.done.errback(StorageUnavailableError("the master stops"))
+        self._end_process()
+
+    def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.stop()

@@ -183,6 +183,18 @@ class JournalReader:
     mutes = _query(alert_rows.mutes)
 
 
+def open_for_judging(path: schema.Path) -> JournalReader:
+    """A reader for the process that judges; StorageUnavailableError for a file that is yet to be migrated.
+
+    What is judged is kept under ids of the file, which a migration changes.
+    """
+    reader = JournalReader(path)
+    if reader.read(schema.version) != schema.VERSION:
+        reader.close()
+        raise StorageUnavailableError(f"journal {path}: it is migrated first, then its builds are judged")
+    return reader
+
+
 def _change(function: Callable[Concatenate[Ingest, P], Result]) -> Callable[Concatenate[Journal, P], Result]:
     """The method that runs ``function`` in a write transaction."""
 

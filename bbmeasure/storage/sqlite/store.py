@@ -15,7 +15,7 @@ from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, troubles, verdicts
 from bbmeasure.storage.sqlite.changes import Write, declaring
 from bbmeasure.storage.sqlite.ingest import Ingest
-from bbmeasure.storage.sqlite.journal import JournalReader
+from bbmeasure.storage.sqlite.journal import JournalReader, open_for_judging
 from bbmeasure.storage.sqlite.journal_threads import JournalThreads
 from bbmeasure.storage.sqlite.outbox import Backlog, DeadLetter, PendingPoints
 from bbmeasure.storage.sqlite.shared_requests import in_thread
@@ -86,7 +86,7 @@ class SQLiteStorage(JournalThreads):
     @property
     def opener(self) -> tuple[str, str, str]:
         """Module, function and argument that give another process a reader of this journal."""
-        return JournalReader.__module__, JournalReader.__name__, os.fspath(self.path)
+        return open_for_judging.__module__, open_for_judging.__name__, os.fspath(self.path)
 
     def keep_verdicts(self, changes: VerdictChanges) -> defer.Deferred[None]:
         """Write what judging a build has changed."""

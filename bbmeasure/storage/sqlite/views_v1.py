@@ -10,7 +10,10 @@ import sqlite3
 
 from bbmeasure.storage.sqlite import names_v1, overview, rollup, schema_v2
 
-_TABLES = ("texts", "meanings", "totals", "series", "lines", "streams", "troubles")
+_TABLES = (
+    *("texts", "meanings", "totals", "series", "lines", "streams", "troubles"),
+    *("alerts", "mutes", "verdicts", "remarks"),
+)
 _FILL = (
     # steps keep their ids, which the points have
     "INSERT INTO texts SELECT id, name FROM main.steps",

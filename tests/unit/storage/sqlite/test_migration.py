@@ -24,7 +24,8 @@ from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableE
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.sqlite import copy_v1, migration, schema
-from bbmeasure.storage.sqlite.journal import Journal, JournalReader
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader, open_for_judging
+from bbmeasure.storage.verdict_store import AlertQuery
 from tests.unit.storage.examples import at, in_build
 from tests.unit.storage.sqlite.helpers import until
 from tests.unit.storage.sqlite.test_journal_like_memory import STATISTICS, check_chunks, key, same
@@ -204,6 +205,19 @@ def test_a_reader_of_an_old_file(tmp_path: Path) -> None:
         assert len(reader.pending("influx", 10)) == 10
         assert reader.summarize(Query("load"), statistics.find_all(["sum"])) == {"sum": 190.0}
     assert path.read_bytes() == content
+
+
+def test_verdicts_of_an_old_file(tmp_path: Path) -> None:
+    """A reader finds no verdicts and no alerts; nothing is judged, as the ids of the file change."""
+    path = tmp_path / "j.sqlite"
+    make_version_1(path, examples(20))
+    with JournalReader(path) as reader:
+        assert (reader.alerts(AlertQuery()), reader.mutes(), reader.alert(1)) == ([], [], None)
+        assert (reader.kept_lines([1]), reader.kept_verdicts(1)) == ({}, None)
+    with pytest.raises(StorageUnavailableError, match="it is migrated first"):
+        open_for_judging(path)
+    with Journal(path, migrate=True):
+        open_for_judging(path).close()
 
 
 def test_a_command_does_not_migrate(tmp_path: Path) -> None:
