@@ -11,7 +11,7 @@ from buildbot.process import results as codes
 
 from bbmeasure import units
 from bbmeasure.capture import builtin_series
-from bbmeasure.capture.gates import Gates, line_key
+from bbmeasure.capture.gates import Gates, key_of
 from bbmeasure.capture.identity import Value, identity_time
 from bbmeasure.capture.plan import Plan, SeriesOverrides, Switches, fixed_by, series_name
 from bbmeasure.errors import MeasureError
@@ -116,11 +116,15 @@ class Collector:
         captured = fixed_by(Value(record, context, time, master_tags=master_tags), overrides)
         if unit == "s":  # a duration is one whatever a worker reported by that name
             captured = captured._replace(fixed_kind=True, fixed_unit=True)
-        self.gates.set(record.name, overrides.gate)
-        self.gates.measured(record)
-        if step is not None and step.result != "success":
-            self.gates.excluded.add(line_key(record.name, tags))
         self.values.append(captured)
+        self._register(captured, overrides, step)
+
+    def _register(self, value: Value, overrides: SeriesOverrides, step: Optional[FinishedStep]) -> None:
+        """Give the gates of the build what it has measured; the value of a step that failed enters no baseline."""
+        self.gates.set(value.record.name, overrides.gate)
+        self.gates.measured(value.record)
+        if step is not None and step.result != "success":
+            self.gates.excluded.add(key_of(value))
 
 
 def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
