@@ -26,7 +26,7 @@ class TestKeepOnFailure(StepTestCase):
         yield self.run_measuring(
             JUNIT,
             FAILURE,
-            "junit_tests: 2, junit_failures: 1, junit_errors: 0, and 2 more (failure)",
+            "junit_tests: 2, junit_failures: 1, junit_errors: 0, and 1 more (failure)",
             exit=1,
             parser="junit",
         )

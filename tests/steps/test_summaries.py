@@ -76,9 +76,10 @@ class TestSummaries(StepTestCase):
 
     @defer.inlineCallbacks
     def test_characters_that_are_not_visible(self) -> Any:
-        """Names, tags and texts of a worker reach summary and log escaped."""
+        """Names, tags and texts of a worker are stored with U+FFFD; what is refused is shown escaped."""
         record = {"name": "a\u202eb", "value": "x\u200by", "tags": {"k": "\x9b1m"}}
         yield self.run_measuring("", sidecar=sidecar_lines(record, "\u202e no JSON"))
         shown = self.get_nth_step(0).getResultSummary()["step"] + self.log()
         assert not any(char in shown for char in "\u202e\u200b\x9b")
-        assert "a\\u202eb [k=\\x9b1m]: x\\u200by" in shown
+        assert "a\ufffdb [k=\ufffd1m]: x\ufffdy" in shown
+        assert "refused: line 2: '\\u202e no JSON'" in shown
