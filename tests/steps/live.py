@@ -59,6 +59,8 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
     """A test case with a master."""
 
     master: Any
+    #: For what hangs, as pytest's own; Buildbot's 60 seconds pass on a busy machine.
+    timeout = 600
 
     def mktemp(self) -> str:
         """A path in a folder that is removed after the test; trial's own stay in the working directory."""

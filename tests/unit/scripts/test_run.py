@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -345,11 +344,13 @@ def test_a_system_without_wait4(monkeypatch):
 def test_procfs_and_psutil_agree():
     """procfs and psutil report the same processes and similar memory."""
     code = "import subprocess, sys; subprocess.run(['cat'])"
-    with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE) as child:
+    with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"started\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == b"started\n"  # cat runs and waits, and so does its parent
         trees = process_tree.ProcTree(os.getpid()), process_tree.PsutilTree(os.getpid())
-        deadline = time.monotonic() + 20
-        while trees[0].sample().processes < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
         assert set(trees[0].members()) == set(trees[1].members())
         samples = [tree.sample() for tree in trees]
         child.communicate(b"")
