@@ -3,7 +3,7 @@
 Standard input has requests, standard output their answers, each as a frame: its length in four bytes, then a pickle.
 Both ends are of one installation and nothing but the master writes to the pipe.  An answer is its verdicts in several
 frames, so that the master decodes it in short pieces, and then the rest of the :class:`.Judged`, or an error.  The
-process ends with its standard input.  It does not import Twisted.
+process ends with its standard input.
 """
 
 from __future__ import annotations
