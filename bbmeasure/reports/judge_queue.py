@@ -266,7 +266,7 @@ class _Process(protocol.ProcessProtocol):
 
 
 def _command(opener: Opener) -> list[str]:
-    """The command of the process: an isolated interpreter that finds the master's modules, and imports what it needs."""
+    """The command of the process: an isolated interpreter that finds the modules of the master."""
     folders = [str(Path(judge_process.__file__).parents[2]), *filter(None, sys.path)]
     source = f"import sys; sys.path += {folders!r}; from bbmeasure.reports.judge_process import main; main()"
     return [sys.executable, "-I", "-S", "-c", source, *opener]
