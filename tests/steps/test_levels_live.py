@@ -117,6 +117,28 @@ class TestLevels(LevelCase):
         assert (yield self.builds(1.5, 2.5)) == [SUCCESS, FAILURE]
 
 
+class TestDocuments(LevelCase):
+    """Reruns of a command whose stdout is a document, which is read from a file of the worker."""
+
+    @defer.inlineCallbacks
+    def test_rerun(self) -> Any:
+        """Each rerun's document is read; series that are usual are measured again too, and keep their median."""
+        result = '{"command": "%s", "median": %s, "times": [1]}'
+        document = f'{{"results": [{result}, {result}]}}'
+        gate = Gate(level="fail", rerun=4)
+        script = f"printf '{document}' a $(cat {self.path}) b 1"
+        step = MeasureShellCommand(
+            name="m", command=["sh", "-c", script], parser="hyperfine", gate=gate, flunkOnFailure=False
+        )
+        yield self.start([plain("first", [step])], [sqlite()])
+        yield self.builds(*self.noise(12))
+        assert (yield self.builds(1.2)) == [FAILURE]
+        assert self.properties["measurements-worse"] == ["a"]
+        for series, value in (("a", 1.2), ("b", 1.0)):
+            points = yield self.points(series)
+            assert (points[-1].value, points[-1].samples) == (value, 5)
+
+
 class TestBadReruns(LevelCase):
     """Reruns and verdicts that do not end."""
 
