@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
-from bbmeasure.analysis import Rules, State, Verdict
+from bbmeasure.analysis import Rules, State, Verdict, change_points
 from bbmeasure.analysis.reasons import percent
 from bbmeasure.reports.judged_line import JudgedLine
 from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, OPEN, RESOLVED, Alert, Line, LineValue
@@ -23,6 +23,8 @@ from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, OPEN, RESOLVED, A
 _UPPER, _LOWER = ("limit", "increase"), ("lower_limit", "decrease")
 #: Values in the old range, one after the other, that resolve a shift.
 NEEDED_TO_RESOLVE = 5
+#: Builds by which looking back over a line moves the first build of an open alert at most.
+MOST_MOVED = 8
 #: Values of a line among which the first of a run is searched.
 RECENT = 60
 
@@ -31,7 +33,8 @@ Recent = Callable[[], Sequence[LineValue]]
 
 
 class LineAlerts:
-    """The alerts of one line while a build is judged; ``changed`` are those to write, ``opened`` the new ones."""
+    """The alerts of one line while a build is judged; ``changed`` are those to write, ``opened`` the new
+    ones, ``moved`` those with another first build."""
 
     def __init__(self, line: Line, alerts: Sequence[Alert], next_id: Callable[[], int]) -> None:
         self.line = line
@@ -39,6 +42,7 @@ class LineAlerts:
         self._next_id = next_id
         self.changed: dict[int, Alert] = {}
         self.opened: list[Alert] = []
+        self.moved: list[Alert] = []
 
     @property
     def open(self) -> list[Alert]:
@@ -155,6 +159,23 @@ class LineAlerts:
         first = before[at] if at < len(before) else value
         return first, before[at - 1] if at else None
 
+    def move(self, values: Sequence[LineValue], minimum_change: float) -> None:
+        """Move the first build of open shifts to the nearest change point of the line's newest values."""
+        changes = change_points([one.value for one in values], minimum_change=minimum_change)
+        for alert in self.open:
+            at = next((at for at, one in enumerate(values) if one.build == alert.build), None)
+            if alert.rule != "shift" or alert.before is None or at is None:
+                continue
+            rises = alert.after > alert.before
+            near = [
+                change.index
+                for change in changes
+                if (change.after > change.before) == rises and abs(change.index - at) <= MOST_MOVED
+            ]
+            first = min(near, key=lambda index: abs(index - at), default=at)
+            if first not in (0, at):
+                self.moved.append(self._put(_moved(alert, values[first], values[first - 1])))
+
     # values at the level of an open alert
 
     def shown(self, value: LineValue, verdict: Verdict, rules: Rules) -> tuple[Verdict, Optional[Alert]]:
@@ -204,6 +225,11 @@ def _bound(alert: Alert, rules: Rules) -> Optional[float]:
         return present
     bound: Optional[float] = alert.facts.get("bound")
     return bound
+
+
+def _moved(alert: Alert, first: LineValue, last: LineValue) -> Alert:
+    facts = {**alert.facts, "last_buildid": last.buildid}
+    return replace(alert, build=first.build, buildid=first.buildid, time=first.time, facts=facts)
 
 
 def _bound_now(rule: str, verdict: Verdict, rules: Rules) -> Optional[float]:

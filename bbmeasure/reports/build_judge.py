@@ -33,6 +33,8 @@ MAX_LINES = 2_000
 BUDGET = 3.0
 #: The most values of a line that are replayed at once.
 MAX_REPLAYED = 600
+#: Values of a line between two looks back over it, which may move the first build of an open alert.
+LOOK_BACK_EVERY = 20
 #: The tag of durations, of which those of successful steps and builds are judged.
 RESULT, SUCCESS = "result", "success"
 
@@ -58,11 +60,11 @@ class JudgeRequest:
 
 @dataclass(frozen=True)
 class Judged:
-    """The answer to a request: the verdicts, what is to be written, and the alerts that the build has opened."""
+    """The answer to a request: the verdicts, what is to be written, and the alerts whose suspects are to be found."""
 
     verdicts: BuildVerdicts
     changes: Optional[VerdictChanges] = None
-    opened: Sequence[Alert] = ()
+    to_explain: Sequence[Alert] = ()
 
 
 class BuildJudge:
@@ -97,7 +99,7 @@ class BuildJudge:
         changes = VerdictChanges(
             buildid, encoded, judging.detectors, _remarks(lines, request), list(judging.changed.values())
         )
-        return Judged(verdicts, changes, judging.opened)
+        return Judged(verdicts, changes, judging.explained)
 
     def _stored(self, request: JudgeRequest) -> BuildValues:
         """What the build has stored of the wanted series; nothing where all of them are pending."""
@@ -180,7 +182,7 @@ class _Judging:
         self._next_alert: Optional[int] = None
         self.detectors: list[KeptDetector] = []
         self.changed: dict[int, Alert] = {}
-        self.opened: list[Alert] = []
+        self.explained: list[Alert] = []
 
     def _new_id(self) -> int:
         self._next_alert = self._reader.next_alert() if self._next_alert is None else self._next_alert + 1
@@ -199,6 +201,9 @@ class _Judging:
             verdict = self._propose(base, value, rules, alerts)
             return replace(verdict_of(line, verdict, gate.level), muted=muted)
         judged, verdict = self._add(line, value, rules, alerts)
+        if self._request.finish and alerts.open and not judged.detector.count % LOOK_BACK_EVERY:
+            before = [one for one in self._history(line, None, LEARNED) if not one.excluded]
+            alerts.move([*before, value], rules.shift_change)
         shown, alert = alerts.shown(value, verdict, rules)
         opened = next((one for one in alerts.opened if one.opened == value.buildid), None)
         alert = opened or alert
@@ -271,10 +276,10 @@ class _Judging:
         return [*before, value]
 
     def _keep(self, alerts: LineAlerts) -> None:
-        for alert in alerts.opened:
+        for alert in [*alerts.opened, *alerts.moved]:
             explained = replace(alert, facts={**alert.facts, "differs": self._differs(alert)})
             alerts.changed[alert.id] = explained
-            self.opened.append(explained)
+            self.explained.append(explained)
         self.changed.update(alerts.changed)
 
     def _differs(self, alert: Alert) -> dict[str, list[Optional[str]]]:

@@ -142,7 +142,7 @@ class Judge:
         judged: Judged = yield self._judge(request)
         if store is None or judged.changes is None:
             return judged.verdicts
-        for alert in judged.opened:
+        for alert in judged.to_explain:
             yield self._explain(store, alert)
         if judged.verdicts.lines:
             self._tell(judged.verdicts)

@@ -132,6 +132,12 @@ def test_records_have_the_previous_value(admin, site):
         "previous": 10 * 1024,
         "change": 1.0,
         "tags": {"opt": "O2"},
+        "verdict": "no_baseline",
+        "usual": None,
+        "baseline": None,
+        "since_build": None,
+        "reason": "A baseline needs 10 values; there were 1 before this one.",
+        "alert": None,
     }
     before = {record["series"]: record for record in first}["size"]
     assert (before["previous"], before["change"]) == (None, None)

@@ -9,7 +9,7 @@ import pytest
 from bbmeasure.capture.gates import Gate, Gates
 from bbmeasure.model import Point
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.verdict_store import Mute
+from bbmeasure.storage.verdict_store import Mute, VerdictChanges
 from tests.unit.reports.judging import START, Judging, noise
 
 
@@ -151,6 +151,18 @@ def test_a_proposal_cannot_change_what_is_better(judging: Judging) -> None:
     pending = [Point("size", START * 10**9, 120.0, build=build)]
     judged = judging.ask(build, gates=gates, pending=pending, series=frozenset({"size"}))
     assert judged.verdicts.lines[0].verdict.state == "worse"
+
+
+def test_looking_back_moves_the_first_build(judging: Judging) -> None:
+    """Every 20 builds the first build of an open alert moves to the change point of the line."""
+    judging.runs(noise(34))
+    judging.runs(noise(5, 108.0, seed=2))
+    (alert,) = judging.alerts()
+    moved = replace(alert, build=31, buildid=131, facts={**alert.facts, "last_buildid": 130})
+    judging.journal.keep_verdicts(VerdictChanges(alerts=[moved]))
+    judging.run(108.0)
+    (alert,) = judging.alerts()
+    assert (alert.build, alert.buildid, alert.facts["last_buildid"]) == (35, 135, 134)
 
 
 def test_a_decision_made_while_a_build_is_judged_wins(judging: Judging) -> None:
