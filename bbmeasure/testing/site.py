@@ -29,7 +29,7 @@ from bbmeasure.storage.sqlite.location import JOURNAL
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
 
-_MASTER_TAC = """\
+MASTER_TAC = """\
 from twisted.application import service
 from buildbot.master import BuildMaster
 application = service.Application('buildmaster')
@@ -54,17 +54,10 @@ def free_port() -> int:
             return port
 
 
-def _twistd(python: str) -> list[str]:
+def twistd(python: str, *options: str) -> list[str]:
     """The command that runs buildbot.tac in the foreground."""
-    return [
-        python,
-        "-c",
-        "from twisted.scripts.twistd import run; run()",
-        "--nodaemon",
-        "--pidfile=",
-        "-y",
-        "buildbot.tac",
-    ]
+    code = "from twisted.scripts.twistd import run; run()"
+    return [python, "-c", code, "--nodaemon", "--pidfile=", *options, "-y", "buildbot.tac"]
 
 
 class Process:
@@ -147,7 +140,7 @@ class Site:
 
     def _write(self, config: str) -> None:
         self.master_dir.mkdir(parents=True, exist_ok=True)
-        (self.master_dir / "buildbot.tac").write_text(_MASTER_TAC.format(basedir=str(self.master_dir)))
+        (self.master_dir / "buildbot.tac").write_text(MASTER_TAC.format(basedir=str(self.master_dir)))
         self.write_config(config)
 
     def write_config(self, config: str) -> None:
@@ -165,7 +158,7 @@ class Site:
 
     def start_master(self) -> None:
         """Start only the master and wait until its page answers; MeasureError with its log where it does not."""
-        self.master = Process(_twistd(self.python), self.master_dir, self.folder / "master.log")
+        self.master = Process(twistd(self.python), self.master_dir, self.folder / "master.log")
         self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_TIMEOUT)
 
     def start_worker(self, name: str, python: Optional[str] = None, protocol: str = "pb") -> None:
@@ -176,7 +169,7 @@ class Site:
         options = {} if protocol == "pb" else {"protocol": protocol}  # workers before version 3 have no other
         tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), options=options)
         (folder / "buildbot.tac").write_text(tac)
-        self.workers[name] = Process(_twistd(python or self.python), folder, self.folder / f"{name}.log")
+        self.workers[name] = Process(twistd(python or self.python), folder, self.folder / f"{name}.log")
 
     def _run_buildbot(self, *arguments: str) -> None:
         code = "from buildbot.scripts.runner import run; run()"

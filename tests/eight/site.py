@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
 
-from bbmeasure.testing.site import Process, free_port
+from bbmeasure.testing.site import MASTER_TAC, Process, free_port, twistd
 from tests.servers import wait_until
 
 #: Python of the virtual environment that tests/tools/eight.sh makes.
@@ -16,12 +16,6 @@ PYTHON = os.environ["BBMEASURE_EIGHT_PYTHON"]
 _ROOT = Path(__file__).resolve().parents[2]
 _BUILDBOT = [PYTHON, str(_ROOT / "eight" / "tests" / "buildbot_eight.py")]
 
-_MASTER_TAC = """\
-from twisted.application import service
-from buildbot.master import BuildMaster
-application = service.Application('buildmaster')
-BuildMaster({folder!r}, 'master.cfg').setServiceParent(application)
-"""
 _SLAVE_TAC = """\
 from twisted.application import service
 from buildslave.bot import BuildSlave
@@ -76,7 +70,7 @@ class EightSite:
         self.master_dir.mkdir(parents=True)
         self.slave_dir.mkdir()
         _run(*_BUILDBOT, "create-master", "-r", str(self.master_dir))
-        (self.master_dir / "buildbot.tac").write_text(_MASTER_TAC.format(folder=str(self.master_dir)))
+        (self.master_dir / "buildbot.tac").write_text(MASTER_TAC.format(basedir=str(self.master_dir)))
         (self.slave_dir / "buildbot.tac").write_text(_SLAVE_TAC.format(folder=str(self.slave_dir), port=self.port))
         self.write_config(config)
 
@@ -100,8 +94,7 @@ class EightSite:
 
     def _start(self, folder: Path) -> Process:
         (folder / "twistd.log").write_text("")
-        command = [PYTHON, "-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
-        return Process([*command, "--logfile=twistd.log", "-y", "buildbot.tac"], folder, folder / "output.log")
+        return Process(twistd(PYTHON, "--logfile=twistd.log"), folder, folder / "output.log")
 
     def _is_up(self, line: str) -> bool:
         assert self.master is not None
