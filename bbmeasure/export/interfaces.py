@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol, Union, overload, runtime_checkable
 
@@ -72,11 +72,11 @@ class PendingItems(Items, Protocol):
 class RowItems(Protocol):
     """Items that are read from rows, whose numbers can be serialized without a Point for each."""
 
-    def raw_rows(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
-        """Yield the ids of stream, build and step, the value (None unless it is one number) and the time.
+    def raw_rows(self) -> Iterator[tuple[Hashable, Optional[int], Optional[int], Optional[float], int]]:
+        """Yield the stream, the ids of build and step, the value (None unless it is one number) and the time.
 
-        The points of a stream share series, builder, worker, tags, branch, machine class, and whether they are of
-        proposals; those of a stream and a build share the proposal too.
+        A stream is a key that stays valid when more items are read.  Its points share series, builder, worker, tags,
+        branch, machine class, and whether they are of proposals; those of a stream and a build share the proposal too.
         """
         ...
 

@@ -13,29 +13,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union, overload
+from typing import Optional
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import Point, SeriesInfo
-from bbmeasure.storage.sqlite import troubles
+from bbmeasure.model import Point
+from bbmeasure.storage.sqlite import pending_points, troubles
 from bbmeasure.storage.sqlite.connection import WriteConnection
+from bbmeasure.storage.sqlite.pending_points import PendingPoints
 from bbmeasure.storage.sqlite.point_json import decode_point, encode_point
-from bbmeasure.storage.sqlite.selection import STREAM, Stream
 from bbmeasure.times import NANOSECONDS
 from bbmeasure.units import excerpt
 
 #: The number of dead letters kept of each exporter, the newest.
 MAX_DEAD_LETTERS = 10_000
 _SLICE = 2_000
-#: The pending points of an exporter that still exist: sequence number, and the columns of ``points`` and ``details``.
-_QUEUED = """SELECT o.seq, o.stream, p.time, p.value, d.text, d.samples, d.spread, p.build,
-        nullif(ifnull(d.step, m.step), 0)
-    FROM outbox o CROSS JOIN points p ON p.stream = o.stream AND p.time = o.time
-    JOIN streams m ON m.id = o.stream JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series
-    LEFT JOIN details d ON d.stream = p.stream AND d.time = p.time
-    WHERE o.sink = ? AND s.name IS NOT NULL ORDER BY o.seq LIMIT ?"""
 #: The points since a time, ordered by stream and time, after a given stream and time: stream, time, estimated bytes.
 _SINCE = """SELECT p.stream, p.time, 80 + length(n.text) + ifnull(length(b.text), 0) + ifnull(length(w.text), 0)
         + ifnull(length(g.text), 0) + ifnull(length(d.text), 0)
@@ -100,92 +93,13 @@ def _exporter_id(connection: sqlite3.Connection, name: str) -> int:
     return int(found[0])
 
 
-class PendingPoints(Sequence[tuple[int, Point]]):
-    """Points with their sequence numbers, each created from its row on every access.
-
-    The rows are tuples of numbers and texts, which the garbage collector does not track.  Ten thousand Point objects
-    that live for some tenths of a second would make its collections block the reactor for tens of milliseconds.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[tuple[Any, ...]],
-        streams: Mapping[int, Stream],
-        builds: Mapping[int, tuple[Any, ...]],
-        steps: Mapping[int, str],
-        series: frozenset[SeriesInfo],
-    ) -> None:
-        """``rows`` are those of ``_QUEUED``; ``builds`` are number, revision, project and proposal by id.
-
-        ``series`` are the declarations of all series in ``rows``, without counts and times.
-        """
-        self.series = series
-        self._rows = rows
-        self._streams = streams
-        self._builds = builds
-        self._steps = steps
-
-    def raw_rows(self) -> Iterator[tuple[int, Optional[int], Optional[int], Optional[float], int]]:
-        """Stream id, build id, step id, value and time of each point, in their order.
-
-        The value is None when it takes the whole point to serialize it: a text, or the median of several samples.
-        """
-        for _, stream, time, value, _, samples, spread, build, step in self._rows:
-            yield stream, build, step, value if samples is None and spread is None else None, time
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, at: int) -> tuple[int, Point]: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> PendingPoints: ...
-
-    def __getitem__(self, at: Union[int, slice]) -> Union[tuple[int, Point], PendingPoints]:
-        if isinstance(at, slice):
-            return PendingPoints(self._rows[at], self._streams, self._builds, self._steps, self.series)
-        return self._item(self._rows[at])
-
-    def __iter__(self) -> Iterator[tuple[int, Point]]:
-        return map(self._item, self._rows)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    def __repr__(self) -> str:
-        return f"PendingPoints({list(self)!r})"
-
-    __hash__ = None  # type: ignore[assignment]  # equality is by content
-
-    def _item(self, row: tuple[Any, ...]) -> tuple[int, Point]:
-        seq, stream, *point, build, step = row
-        facts = (None, None, None, None) if build is None else self._builds[build]
-        step_name = None if step is None else self._steps[step]
-        return seq, self._streams[stream].point((*point, step or 0, step_name, build, *facts))
-
-
 def pending(connection: sqlite3.Connection, name: str, limit: int) -> PendingPoints:
     """The oldest pending points of an exporter with their sequence numbers, at most ``limit``.
 
     Points deleted since they were queued are left out.  When no other is pending the result is empty although the
     backlog is not; :func:`skip_deleted` then removes their rows.
     """
-    rows = connection.execute(_QUEUED, (_exporter_id(connection, name), limit)).fetchall()
-
-    def by_id(sql: str, column: int) -> dict[int, tuple[Any, ...]]:
-        ids = {row[column] for row in rows} - {None}
-        return {id_: connection.execute(sql, (id_,)).fetchone() for id_ in ids}
-
-    streams = {id_: Stream.of(row) for id_, row in by_id(STREAM, 1).items()}
-    builds = by_id("SELECT number, revision, project, proposal FROM builds WHERE id = ?", 7)
-    steps = {id_: step for id_, (step,) in by_id("SELECT text FROM texts WHERE id = ?", 8).items()}
-    return PendingPoints(rows, streams, builds, steps, frozenset(map(_declaration, streams.values())))
-
-
-def _declaration(stream: Stream) -> SeriesInfo:
-    builders = (stream.builder,) if stream.builder else ()
-    return SeriesInfo(stream.series, stream.kind, stream.unit, stream.better, builders)
+    return pending_points.read(connection, _exporter_id(connection, name), limit)
 
 
 def backlog(connection: sqlite3.Connection, name: str) -> Backlog:
@@ -323,7 +237,7 @@ def _subtract(connection: sqlite3.Connection, exporter: int, count: int, bytes_:
 def skip_deleted(ingest: WriteConnection, name: str) -> None:
     """Remove the rows of points that were deleted, up to the first point that still exists."""
     connection, exporter = ingest.connection, _exporter_id(ingest.connection, name)
-    first = connection.execute(_QUEUED, (exporter, 1)).fetchone()
+    first = connection.execute(pending_points.QUEUED, (exporter, 1)).fetchone()
     if first is None:
         (next_seq,) = connection.execute("SELECT next FROM sinks WHERE id = ?", (exporter,)).fetchone()
         _remove(connection, exporter, next_seq)

@@ -29,6 +29,8 @@ _NAMES = """JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning LE
 #: A stream by its id.
 STREAM = f"""SELECT {_STREAM} FROM streams m JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series {_NAMES}
     WHERE m.id = ?"""
+#: The streams whose ids are in a JSON list.
+STREAMS = STREAM.replace("m.id = ?", "m.id IN (SELECT value FROM json_each(?))")
 #: The streams of a series; conditions follow.
 _OF_SERIES = f"""SELECT {_STREAM} FROM series s CROSS JOIN lines l ON l.series = s.id
     CROSS JOIN streams m ON m.line = l.id {_NAMES} WHERE s.name = ?"""

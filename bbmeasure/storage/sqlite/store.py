@@ -17,7 +17,8 @@ from bbmeasure.storage.sqlite.changes import Write, declaring
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.journal import JournalReader, open_for_judging
 from bbmeasure.storage.sqlite.journal_threads import JournalThreads
-from bbmeasure.storage.sqlite.outbox import Backlog, DeadLetter, PendingPoints
+from bbmeasure.storage.sqlite.outbox import Backlog, DeadLetter
+from bbmeasure.storage.sqlite.pending_points import PendingPoints
 from bbmeasure.storage.sqlite.shared_requests import in_thread
 from bbmeasure.storage.sqlite.spool_file import Declaration
 from bbmeasure.storage.validation import check_point
