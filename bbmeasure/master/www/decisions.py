@@ -12,6 +12,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from twisted.internet import defer
+from twisted.web.error import Error
 
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import QueryError, UnknownSeriesError
@@ -78,15 +79,25 @@ class Decisions:
     @defer.inlineCallbacks
     def _user(self, request: Any) -> Generator[Any, Any, str]:
         """The name of the user; AccessDeniedError for one who is not signed in."""
+        who = self._signed_in(request)
         auth = self.master.config.www.get("auth")
-        if auth is not None:
-            yield auth.maybeAutoLogin(request)
-        info = self.master.www.getUserInfos(request)
-        names = (info.get(field) for field in ("email", "username", "full_name"))
-        who: Optional[str] = next((name for name in names if name), None)
-        if info.get("anonymous", True) and who is None:
+        if who is None and auth is not None:
+            try:
+                yield auth.maybeAutoLogin(request)  # a reverse proxy signs users in at each request
+            except Error as error:
+                raise AccessDeniedError("sign in to decide on alerts") from error
+            who = self._signed_in(request)
+        if who is None:
             raise AccessDeniedError("sign in to decide on alerts")
-        return str(who or "unknown")
+        return who
+
+    def _signed_in(self, request: Any) -> Optional[str]:
+        """The name of the user of the request's session; None for an anonymous one."""
+        info = self.master.www.getUserInfos(request)
+        if info.get("anonymous"):
+            return None
+        names = (info.get(field) for field in ("email", "username", "full_name"))
+        return next((str(name) for name in names if name), None)
 
 
 def _read_body(request: Any) -> tuple[str, str]:

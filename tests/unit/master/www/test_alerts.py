@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from pytest_twisted import inlineCallbacks
 from twisted.internet import defer, reactor, task
+from twisted.web.error import Error
 
 from bbmeasure.capture.gates import Gate, Gates
 from bbmeasure.capture.state import state_of
@@ -193,6 +194,9 @@ def test_who_is_not_signed_in_or_not_allowed(resource, judging):
     resource.master.www.user = {"anonymous": True}
     status, error = yield answer(resource, Post("alerts/1", ACCEPT))
     assert (status, error["message"]) == (403, "sign in to decide on alerts")
+    refuse = SimpleNamespace(maybeAutoLogin=lambda request: defer.fail(Error(403, b"missing header")))
+    resource.master.config.www = {"auth": refuse}
+    assert (yield answer(resource, Post("alerts/1", ACCEPT)))[0] == 403
     resource.master.www.user = {"email": "ann@example.org"}
     resource.master.www.may_decide = False
     status, error = yield answer(resource, Post("alerts/1", ACCEPT))
