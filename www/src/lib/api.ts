@@ -119,6 +119,27 @@ export interface BuildRecord {
   previous: number | string | null;
   change: number | null;
   tags: Tags;
+  /** The verdict is null for texts and where nothing was judged, and missing on masters that do not judge. */
+  verdict?: string | null;
+  usual?: readonly [number, number] | null;
+  baseline?: number | null;
+  since_build?: number | null;
+  reason?: string | null;
+  alert?: number | null;
+}
+
+export interface Suspect {
+  revision: string | null;
+  author: string | null;
+  subject: string | null;
+  url: string | null;
+}
+
+export interface Alert {
+  id: number;
+  build: number;
+  suspects: readonly Suspect[];
+  differs: Readonly<Record<string, unknown>>;
 }
 
 export interface Links {
@@ -255,6 +276,10 @@ export function getStatistics(
 export const getRecords = (buildid: number, signal?: AbortSignal) =>
   apiGet<{records: BuildRecord[]}>("records", encodeQuery({buildid}), signal).then(answer => answer.records);
 
+/** The alerts of a builder that nobody has accepted, ignored or resolved, newest first. */
+export const getOpenAlerts = (builder: string, signal?: AbortSignal) =>
+  apiGet<{alerts: Alert[]}>("alerts", encodeQuery({builder, state: "open"}), signal).then(answer => answer.alerts);
+
 export const getLinks = (parameters: Readonly<Record<string, string | number | null | undefined>>, signal?: AbortSignal) =>
   apiGet<Links>("links", encodeQuery(parameters), signal);
 
@@ -271,6 +296,7 @@ export interface Build {
   builderid: number;
   complete: boolean;
   complete_at: number | null;
+  results?: number | null;
 }
 
 /** A builder by its id or name; routes of Buildbot contain either. */
@@ -301,6 +327,12 @@ export interface Commit {
 /** The commits that a build was the first to have. */
 export const getCommits = (buildid: number, signal?: AbortSignal) =>
   getJson<{changes: Commit[]}>(`api/v2/builds/${buildid}/changes`, signal).then(answer => answer.changes);
+
+/** The newest successful build of a builder before the one with that number. */
+export const getPreviousSuccess = (builderid: number, number: number, signal?: AbortSignal) =>
+  getJson<{builds: Build[]}>(
+    `api/v2/builders/${builderid}/builds?complete=true&results=0&number__lt=${number}&order=-number&limit=1`, signal)
+    .then(answer => answer.builds[0] ?? null);
 
 export const getLastFinished = (signal?: AbortSignal) =>
   getJson<{builds: Build[]}>("api/v2/builds?complete=true&order=-complete_at&limit=1", signal)

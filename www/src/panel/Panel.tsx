@@ -1,111 +1,132 @@
 import * as React from "react";
-import {Link} from "react-router-dom";
-import {Change, ExternalLink, Name, TagList, Value} from "../components/Basics";
-import {Sparkline} from "../components/Sparkline";
+import {ExternalLink} from "../components/Basics";
 import {useQuery} from "../hooks/useQuery";
-import {useInView} from "../hooks/useInView";
 import {useTheme} from "../hooks/useTheme";
-import {seriesRoute} from "../lib/urlState";
-import {getLinks, getPoints, getRecords, type Build, type Builder, type BuildRecord} from "../lib/api";
-import {assessChange, bySeverity} from "../lib/changeAssessment";
+import {
+  ApiError, getLinks, getOpenAlerts, getPreviousSuccess, getRecords, type Build, type Builder, type BuildRecord,
+} from "../lib/api";
 import {truncate} from "../lib/format";
-import {isNumber, tagsKey} from "../lib/lines";
-import {sparklineRequests} from "../lib/concurrencyLimiter";
+import "./panel.css";
+import {countOf, missingRecords, otherCounts, toldRecords} from "./records";
+import {SettledContext} from "./routePanels";
+import {RecordsTable} from "./RecordsTable";
+import {ToldRow} from "./ToldRow";
 
-const INITIAL_ROWS = 6;
-const SPARK_BUILDS = 30;
-/** Points that are requested; a series may have several lines, of which one is drawn. */
-const SPARK_POINTS = 120;
+/** Results of Buildbot whose builds may have stopped before everything was measured. */
+const FAILED = [2, 4, 6];
+const MAX_TOLD = 5;
+const MAX_MISSING = 5;
 
-const RecordRow = ({record, build, builder}: {record: BuildRecord; build: Build; builder: Builder}) => {
-  const [element, inView] = useInView<HTMLTableRowElement>();
-  const until = build.complete_at === null ? null : build.complete_at + 2;
-  const {series, branch, proposal, tags} = record;
-  const key = JSON.stringify([series, tags, builder.name, branch, until]);
-  const isDrawn = inView && typeof record.value === "number" && branch !== null;  // else there is no line to compare with
-  const answer = useQuery(isDrawn ? key : null, build.buildid, signal =>
-    sparklineRequests.run(() =>
-      getPoints(series, {builder: builder.name, branch, until, tags}, SPARK_POINTS, signal), signal));
-  const recordTags = tagsKey(tags);
-  const points = (answer.data ?? []).filter(point => isNumber(point) && tagsKey(point.tags) === recordTags);
-  const line = [...points, ...(proposal && answer.data ? [{value: record.value, buildid: build.buildid}] : [])].slice(-SPARK_BUILDS);
-  const marked = line.map(point => point.buildid).lastIndexOf(build.buildid);
-  const route = seriesRoute(series, {
-    builder: builder.name, ...(branch === null ? {} : {branch}), ...(proposal ? {proposals: "1"} : {}),
-  }, tags);
+interface Props {
+  /** Null while the build is not loaded: its line is reserved. */
+  build: Build | null;
+  builder: Builder | null;
+  title: string;
+  version: number;
+}
+
+/** What the build is compared with. */
+function comparedWith(records: readonly BuildRecord[]): string {
+  const {branch, proposal} = records.find(record => record.proposal) ?? records[0]!;
+  if (branch === null) {
+    return proposal ? "of an unknown target" : "";
+  }
+  const judged = records.some(record => record.usual);
+  return `against ${truncate(branch)}${judged ? ", last 40 builds" : ""}`;
+}
+
+/** The series that the last successful build before this one has measured and this one has not. */
+function useMissing(build: Build | null, records: readonly BuildRecord[] | null): {missing: string[]; isKnown: boolean} {
+  const isAsked = build !== null && build.complete && records !== null && records.length > 0;
+  const {data: before, error} = useQuery(isAsked ? `before ${build.buildid}` : null, 0, async signal => {
+    const previous = await getPreviousSuccess(build!.builderid, build!.number, signal);
+    return previous ? getRecords(previous.buildid, signal) : [];
+  });
+  const missing = React.useMemo(() => before && records ? missingRecords(before, records) : [], [before, records]);
+  return {missing, isKnown: !isAsked || before !== null || error !== null};
+}
+
+const Line = ({records}: {records: readonly BuildRecord[]}) => {
+  const [worse, better] = [countOf(records, "worse"), countOf(records, "better")];
   return (
-    <tr ref={element}>
-      <th scope="row">
-        <Link to={route}><Name text={series} clamp/></Link>
-        <TagList tags={tags}/>
-      </th>
-      <td className="bbm-cell-value"><Value value={record.value} unit={record.unit} kind={record.kind}/></td>
-      <td className="bbm-cell-previous">
-        <span className="bbm-sr">before: </span>
-        <Value value={record.previous} unit={record.unit} kind={record.kind}/>
-      </td>
-      <td className="bbm-cell-change">
-        <Change before={record.previous} after={record.value} change={record.change} better={record.better}
-                unit={record.unit} kind={record.kind}/>
-      </td>
-      <td className="bbm-cell-spark">
-        <Sparkline values={line.map(point => point.value as number)} unit={record.unit} kind={record.kind}
-                   marked={marked < 0 ? undefined : marked}/>
-      </td>
-    </tr>
+    <span className="bbm-panel-counts">
+      <span className={worse ? "bbm-told-worse" : undefined}>▲ {worse} worse</span>
+      <span className={better ? "bbm-told-better" : undefined}>▼ {better} better</span>
+      {otherCounts(records).map(text => <span key={text}>· {text}</span>)}
+      <span className="bbm-compared">· <bdi>{comparedWith(records)}</bdi></span>
+    </span>
   );
 };
 
-/** Panel with the records of a build; nothing if it has none. */
-export const Panel = ({build, builder, title, version}: {build: Build; builder: Builder; title: string; version: number}) => {
+/** One line about what a build measured, what got worse, and the rest behind a click. */
+export const Panel = ({build, builder, title, version}: Props) => {
   const theme = useTheme();
-  const [isExpanded, setExpanded] = React.useState(false);
-  const records = useQuery(`records ${build.buildid}`, version, signal => getRecords(build.buildid, signal)).data;
-  const links = useQuery(records?.length ? `links ${builder.name} ${build.buildid}` : null, 0,
-    signal => getLinks({builder: builder.name, buildid: build.buildid}, signal)).data;
-  if (!records?.length) {
-    return null;
+  const [choice, setChoice] = React.useState<boolean | null>(null);
+  const answer = useQuery(build ? `records ${build.buildid}` : null, version, signal => getRecords(build!.buildid, signal));
+  const records = answer.data;
+  const hasAlerts = records?.some(record => typeof record.alert === "number") ?? false;
+  const alertsAnswer = useQuery(hasAlerts ? `alerts ${builder!.name}` : null, version,
+    signal => getOpenAlerts(builder!.name, signal));
+  const alerts = alertsAnswer.data;
+  const links = useQuery(records?.length ? `links ${builder!.name} ${build!.buildid}` : null, 0,
+    signal => getLinks({builder: builder!.name, buildid: build!.buildid}, signal)).data;
+  const {missing, isKnown} = useMissing(build, records);
+  const settle = React.useContext(SettledContext);
+  const hasAllRows = records !== null && isKnown && (!hasAlerts || alerts !== null || alertsAnswer.error !== null);
+  const isSettled = hasAllRows || answer.error !== null;
+  React.useEffect(() => {
+    if (isSettled) {
+      settle();
+    }
+  }, [isSettled, settle]);
+  if (answer.error && !records) {
+    return answer.error instanceof ApiError && answer.error.status === 404 ? <Reserved theme={theme} title=""/> : null;
   }
-  const rows = records
-    .map((record, index) => ({record, index, change: record.change, assessment: assessChange(record.previous, record.value, record.better)}))
-    .sort(bySeverity);
-  const proposed = records.find(record => record.proposal);
-  const shown = isExpanded ? rows : rows.slice(0, INITIAL_ROWS);
-  const worse = rows.filter(({assessment}) => assessment === "worse").length;
-  const better = rows.filter(({assessment}) => assessment === "better").length;
-  const counts = [worse ? `${worse} worse` : "", better ? `${better} better` : ""].filter(Boolean).join(", ");
+  if (!build || !builder || !records) {
+    return <Reserved theme={theme} title={title}/>;
+  }
+  if (records.length === 0) {
+    return <Reserved theme={theme} title={title} text={build.complete ? "nothing was measured" : "nothing is measured yet"}/>;
+  }
+  const isFolded = FAILED.includes(build.results ?? 0);
+  const told = toldRecords(records);
+  const isExpanded = choice ?? false;
+  const shown = isFolded && !isExpanded ? [] : told.slice(0, isExpanded ? undefined : MAX_TOLD);
   return (
-    <section className="bbm bbm-panel" data-theme={theme} aria-label={title}>
+    <section className="bbm bbm-panel bbm-verdicts" data-theme={theme} aria-label={title}>
       <header className="bbm-panel-head">
         <h2>{title}</h2>
-        {counts && <span className="bbm-note">{counts}</span>}
-        {proposed && <span className="bbm-note bbm-proposal">
-          <bdi>{truncate(proposed.proposal!)}</bdi>{proposed.branch === null
-            ? ", of an unknown target" : <>, compared with <bdi>{truncate(proposed.branch)}</bdi></>}
-        </span>}
+        <Line records={records}/>
         <span className="bbm-panel-links">
+          <button type="button" className="bbm-button" aria-expanded={isExpanded} onClick={() => setChoice(!isExpanded)}>
+            {isExpanded ? "Hide" : "Show"} all {records.length}
+          </button>
           <ExternalLink href={links?.grafana}>Grafana</ExternalLink>
           <ExternalLink href={links?.influxdb}>InfluxDB</ExternalLink>
         </span>
       </header>
-      <table className="bbm-table bbm-records">
-        <caption className="bbm-sr">What this build measured, beside what the build before it did</caption>
-        <thead>
-          <tr>
-            <th scope="col">Series</th><th scope="col" className="bbm-cell-value">Value</th>
-            <th scope="col" className="bbm-cell-previous">Before</th>
-            <th scope="col" className="bbm-cell-change">Change</th><th scope="col" className="bbm-cell-spark">Last 30 builds</th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map(({record, index}) => <RecordRow key={index} record={record} build={build} builder={builder}/>)}
-        </tbody>
-      </table>
-      {rows.length > INITIAL_ROWS && (
-        <button type="button" className="bbm-button" aria-expanded={isExpanded} onClick={() => setExpanded(!isExpanded)}>
-          {isExpanded ? "Show fewer" : `Show all ${rows.length}`}
-        </button>
+      {shown.length > 0 && (
+        <ul className="bbm-told" aria-label="What got worse">
+          {shown.map((record, index) => <ToldRow key={index} record={record} build={build} builder={builder}
+            alert={alerts?.find(({id}) => id === record.alert)}/>)}
+        </ul>
       )}
+      {shown.length > 0 && shown.length < told.length && <p className="bbm-note">and {told.length - shown.length} more</p>}
+      {missing.length > 0 && (
+        <p className="bbm-note bbm-missing">
+          Not measured in this build: {missing.slice(0, MAX_MISSING).map((name, index) =>
+            <React.Fragment key={name}>{index > 0 && ", "}<bdi>{truncate(name)}</bdi></React.Fragment>)}
+          {missing.length > MAX_MISSING && ` and ${missing.length - MAX_MISSING} more`}
+        </p>
+      )}
+      {isExpanded && <RecordsTable records={records} build={build} builder={builder}/>}
     </section>
   );
 };
+
+/** The place of the panel's line while it is loaded, and for a build without measurements. */
+const Reserved = ({theme, title, text = ""}: {theme: string; title: string; text?: string}) => (
+  <section className="bbm bbm-panel bbm-verdicts bbm-reserved" data-theme={theme} aria-label={title || undefined}>
+    <header className="bbm-panel-head">{title && <h2>{title}</h2>}<span className="bbm-note">{text}</span></header>
+  </section>
+);

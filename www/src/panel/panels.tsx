@@ -34,9 +34,7 @@ export const BuildPanel = () => {
   const build = useQuery(builder && number >= 0 ? `build ${builder.builderid}/${number}` : null, version,
     signal => getBuild(builder!.builderid, number, signal)).data;
   React.useEffect(() => setRunning(build !== null && !build.complete), [build]);
-  return builder && build
-    ? <Panel build={build} builder={builder} title="Measurements" version={version}/>
-    : null;
+  return <Panel build={build} builder={builder} title="Measurements" version={version}/>;
 };
 
 /** The panel on Buildbot's page of a builder, with its last finished build. */
@@ -46,7 +44,5 @@ export const BuilderPanel = () => {
   const version = useFinishedBuilds(message => message.builderid === builder?.builderid);
   const build = useQuery(builder ? `last of ${builder.builderid}` : null, version,
     signal => getLastBuild(builder!.builderid, signal)).data;
-  return builder && build
-    ? <Panel build={build} builder={builder} title={`Measurements of build ${build.number}`} version={version}/>
-    : null;
+  return <Panel build={build} builder={builder} title={build ? `Measurements of build ${build.number}` : "Measurements"} version={version}/>;
 };

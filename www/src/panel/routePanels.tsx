@@ -45,6 +45,28 @@ export function registeredRoutes(): Map<string, RouteConfig> {
   return routes;
 }
 
+/** Milliseconds that Buildbot's own page waits for the panel, so that it does not move when the panel appears. */
+const MAX_WAIT_MS = 1_000;
+
+/** Called by a panel when its height will not change any more without a click. */
+export const SettledContext = React.createContext<() => void>(() => undefined);
+
+/** Buildbot's own page below a panel; it loads meanwhile, and is visible as soon as the panel has its height. */
+const Page = ({panel, children}: {panel: React.ReactElement; children: React.ReactNode}) => {
+  const [isSettled, setSettled] = React.useState(false);
+  const settle = React.useCallback(() => setSettled(true), []);
+  React.useEffect(() => {
+    const timer = window.setTimeout(settle, MAX_WAIT_MS);
+    return () => window.clearTimeout(timer);
+  }, [settle]);
+  return (
+    <>
+      <SettledContext.Provider value={settle}><ErrorBoundary>{panel}</ErrorBoundary></SettledContext.Provider>
+      <div style={isSettled ? undefined : {visibility: "hidden"}}>{children}</div>
+    </>
+  );
+};
+
 /** Register Buildbot's own page again at each path, with a panel above it.  Unknown paths are skipped. */
 export function wrapRoutes(
   registration: Registration, routes: ReadonlyMap<string, RouteConfig>,
@@ -53,7 +75,7 @@ export function wrapRoutes(
   for (const [path, panel] of Object.entries(panels)) {
     const stock = routes.get(path);
     if (stock) {
-      registration.registerRoute({...stock, element: () => <><ErrorBoundary>{panel()}</ErrorBoundary>{stock.element()}</>});
+      registration.registerRoute({...stock, element: () => <Page panel={panel()}>{stock.element()}</Page>});
     }
   }
 }

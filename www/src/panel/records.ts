@@ -1,0 +1,73 @@
+/** The records of a build as the panel shows them: counted by verdict, the told ones apart, the rest in groups. */
+
+import type {BuildRecord, Tags} from "../lib/api";
+
+/** Verdicts that are shown without a click, in this order. */
+export const TOLD = ["worse", "broken", "changed"] as const;
+const DURATION_SERIES = new Set(["build_duration", "queue_duration", "lock_duration", "step_duration"]);
+
+export interface Group {
+  /** What the names of its series begin with; empty for a single series. */
+  prefix: string;
+  records: BuildRecord[];
+}
+
+const text = (tags: Tags) => Object.keys(tags).sort().map(key => `${key}=${tags[key]}`).join(" ");
+
+/** What identifies a line among the records of a build. */
+export const recordKey = ({series, tags}: Pick<BuildRecord, "series" | "tags">): string => `${series} ${text(tags)}`;
+
+/** The number of records with a verdict. */
+export const countOf = (records: readonly BuildRecord[], verdict: string): number =>
+  records.filter(record => record.verdict === verdict).length;
+
+/** The counts of the line that the panel is by default, after those of worse and better. */
+export function otherCounts(records: readonly BuildRecord[]): string[] {
+  const words: [string, string][] = [
+    ["broken", "broken"], ["changed", "changed"], ["unconfirmed", "unconfirmed"], ["normal", "normal"],
+    ["no_baseline", "without baseline"],
+  ];
+  const parts = words.map(([verdict, word]) => [countOf(records, verdict), word] as const).filter(([count]) => count);
+  const unjudged = records.filter(record => !record.verdict && typeof record.value === "number").length;
+  return [...parts.map(([count, word]) => `${count} ${word}`), ...(unjudged ? [`${unjudged} not judged`] : [])];
+}
+
+const size = (record: BuildRecord) => Math.abs(record.usual && record.baseline && typeof record.value === "number"
+  ? record.value / record.baseline - 1 : 0);
+
+/** The records that are shown without a click: the worst first. */
+export const toldRecords = (records: readonly BuildRecord[]): BuildRecord[] =>
+  TOLD.flatMap(verdict => records.filter(record => record.verdict === verdict).sort((a, b) => size(b) - size(a)));
+
+/** The change from what is usual, as a fraction; null without a baseline. */
+export function changeOf(record: BuildRecord): number | null {
+  const {value, baseline} = record;
+  return typeof value === "number" && typeof baseline === "number" && baseline !== 0
+    ? (value - baseline) / Math.abs(baseline) : null;
+}
+
+const isDuration = (record: BuildRecord) => record.kind === "duration" || DURATION_SERIES.has(record.series);
+
+/** Groups by the part of the name before a separator, people's own series before durations. */
+export function groupRecords(records: readonly BuildRecord[]): Group[] {
+  const groups = new Map<string, BuildRecord[]>();
+  const names = new Map<string, Set<string>>();
+  const prefixOf = (series: string) => /^[^._:/ -]+(?=[._:/ -])/.exec(series)?.[0] ?? series;
+  records.forEach(({series}) => names.set(prefixOf(series), (names.get(prefixOf(series)) ?? new Set()).add(series)));
+  for (const record of records) {
+    const prefix = prefixOf(record.series);
+    const key = `${isDuration(record) ? 1 : 0} ${names.get(prefix)!.size > 1 ? prefix : ""}`;
+    groups.set(key, [...(groups.get(key) ?? []), record]);
+  }
+  return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([key, members]) => ({
+    prefix: key.slice(2),
+    records: members.sort((a, b) => recordKey(a) < recordKey(b) ? -1 : 1),
+  }));
+}
+
+/** The series of the build before that this one has not measured. */
+export function missingRecords(before: readonly BuildRecord[], now: readonly BuildRecord[]): string[] {
+  const key = ({series, tags: {result: _, ...tags}}: BuildRecord) => recordKey({series, tags});
+  const here = new Set(now.map(key));
+  return [...new Set(before.filter(record => !here.has(key(record))).map(record => record.series))].sort();
+}
