@@ -224,6 +224,11 @@ class BuildBranches:
         """Whether a build has captured anything."""
         return buildid in self._decided
 
+    def is_proposal(self, buildid: int) -> bool:
+        """Whether a build whose branch is decided builds a proposal."""
+        decided = self._decided.get(buildid)
+        return decided is not None and decided[0].is_proposal
+
     def remember(self, buildid: Optional[int], branch: BuildBranch, machine: Optional[str]) -> None:
         """Keep a decision; a build without an id is decided anew each time."""
         if buildid is not None:

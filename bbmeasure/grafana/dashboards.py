@@ -16,6 +16,7 @@ from bbmeasure.grafana.panels import (
     Json,
     Row,
     SeriesGroup,
+    bound_overrides,
     direction_text,
     layout,
     override,
@@ -37,7 +38,9 @@ from bbmeasure.grafana.variables import (
 from bbmeasure.records import Direction
 
 OVERVIEW, BUILDER, SERIES, MASTER = "bbmeasure-overview", "bbmeasure-builder", "bbmeasure-series", "bbmeasure-master"
-_OWN = "/^(?!bbmeasure_(?:series|state)$).+/"
+_OWN = "/^(?!bbmeasure_(?:series|state|alerts|usual)$).+/"
+_ALERTS, _USUAL = '"bbmeasure_alerts"', '"bbmeasure_usual"'
+_OF_SERIES = '"series" =~ /^${series:regex}$/'
 _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
 _OF_MASTER = '"master" =~ /^${master:regex}$/'
@@ -207,8 +210,8 @@ class DashboardBuilder:
         points = self.select(columns, measurement, *chosen, rest=" ORDER BY time DESC LIMIT 500")
         curve = time_series_panel(
             "Values of $series",
-            [query_target(self.curve(measurement, *chosen, by=(grouped,)), "$m: $tag_builder")],
-            overrides=self.unit_overrides(),
+            [query_target(self.curve(measurement, *chosen, by=(grouped,)), "$m: $tag_builder"), *self._bounds()],
+            overrides=[*self.unit_overrides(), *bound_overrides(BOUNDS)],
             links=self.measurements_link("${series:percentencode}", "${__field.labels.builder:percentencode}"),
             width=24,
             label=_LABELS,
@@ -268,7 +271,7 @@ class DashboardBuilder:
             "time": {"from": "now-30d", "to": "now"},
             "timezone": "browser",
             "links": [dashboards_menu()],
-            "annotations": {"list": [self._failed_builds()] if annotated else []},
+            "annotations": {"list": [self._failed_builds(), *self._alerts(uid)] if annotated else []},
             "templating": {"list": [data_source_variable(), *variables]},
             "panels": layout(rows),
         }
@@ -277,30 +280,67 @@ class DashboardBuilder:
         """Return the variable ``branch``: a field, whose values are read from points of the chosen builders."""
         return branch_variable(self.select('DISTINCT("branch")', measurement, _OF_BUILDER))
 
+    def _bounds(self) -> list[Json]:
+        """Return the queries of what is usual for the series, and of its limits."""
+        grouped = (_EACH_INTERVAL, '"builder"', '"machine"', "${group_by:doublequote}")
+        return [
+            query_target(
+                self.select(
+                    f'median("{field}")', _USUAL, _OF_SERIES, _OF_BUILDER, OF_BRANCH, by=grouped, rest=" fill(none)"
+                ),
+                f"{words}: $tag_builder",
+                ref,
+            )
+            for ref, (words, field) in zip("BCDE", BOUNDS.items())
+        ]
+
     def _failed_builds(self) -> Json:
         failed = '"result" =~ /^(failure|error)$/'
         query = self.select('"build", "builder", "result", "value"', '"build_duration"', failed, _OF_BUILDER, OF_BRANCH)
-        target = {
-            "refId": "Anno",
-            "fromAnnotations": True,
-            "query": query,
-            "rawQuery": True,
-            "textColumn": "build",
-            "tagsColumn": "builder,result",
-            "limit": 100,  # required by the schema, as are the next three
-            "matchAny": False,
-            "tags": [],
-            "type": "tags",
-        }
-        return {
-            "name": "Failed builds",
-            "datasource": DATA_SOURCE,
-            "enable": True,
-            "hide": False,
-            "iconColor": "red",
-            "target": target,
-        }
+        return _annotation("Failed builds", query, "red", "build", "builder,result")
 
+    def _alerts(self, uid: str) -> list[Json]:
+        """Return the annotations of alerts by their states, in the dashboard of a series of that series alone."""
+        conditions = (_OF_BUILDER, OF_BRANCH, *([_OF_SERIES] if uid == SERIES else []))
+        columns = '"series", "builder", "outcome", "state", "reason", "by", "why"'
+        return [
+            _annotation(
+                title, self.select(columns, _ALERTS, *conditions, state), colour, "reason", "series,builder,state"
+            )
+            for title, colour, state in (
+                ("Open alerts", "orange", "\"state\" = 'open'"),
+                ("Accepted and ignored changes", "blue", '"state" =~ /^(accepted|ignored)$/'),
+                ("Resolved alerts", "green", "\"state\" = 'resolved'"),
+            )
+        ]
+
+
+def _annotation(name: str, query: str, colour: str, text: str, tags: str) -> Json:
+    """Return an annotation by a query; ``text`` and ``tags`` name its columns."""
+    target = {
+        "refId": "Anno",
+        "fromAnnotations": True,
+        "query": query,
+        "rawQuery": True,
+        "textColumn": text,
+        "tagsColumn": tags,
+        "limit": 100,  # required by the schema, as are the next three
+        "matchAny": False,
+        "tags": [],
+        "type": "tags",
+    }
+    return {
+        "name": name,
+        "datasource": DATA_SOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": colour,
+        "target": target,
+    }
+
+
+#: Fields of what is usual, by the beginning of the names of their curves.
+BOUNDS = {"usual from": "low", "usual to": "high", "limit": "limit", "least allowed": "lower_limit"}
 
 _FIGURES = {
     "average": 'mean("value")',

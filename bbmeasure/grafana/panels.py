@@ -121,6 +121,18 @@ def seconds_override() -> Json:
     return override("byName", "value", {"id": "unit", "value": "s"}, {"id": "displayName", "value": "duration"})
 
 
+def bound_overrides(names: Iterable[str]) -> list[Json]:
+    """Return the override of curves whose names begin with ``names``: dashed, grey, not in the legend."""
+    properties: list[Json] = [
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [6, 4]}},
+        {"id": "custom.fillOpacity", "value": 0},
+        {"id": "custom.showPoints", "value": "never"},
+        {"id": "custom.hideFrom", "value": {"legend": True, "tooltip": False, "viz": False}},
+        {"id": "color", "value": {"mode": "fixed", "fixedColor": "gray"}},
+    ]
+    return [override("byRegexp", f"/^(?:{'|'.join(names)}): /", *properties)]
+
+
 def make_panel(kind: str, title: str, targets: Sequence[Json], size: tuple[int, int], **options: Any) -> Json:
     """Return a panel; ``size`` is its width in columns, of 24, and its height in rows."""
     width, height = size

@@ -1,4 +1,4 @@
-"""Files that provision Grafana with a data source and the dashboards.
+"""Files that provision Grafana with a data source, the dashboards, and rules of alerting.
 
 All files are JSON, which YAML parsers accept.  They contain no password: Grafana substitutes the environment variable
 BBMEASURE_GRAFANA_PASSWORD.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from bbmeasure.grafana.alerting import alert_rules
 from bbmeasure.grafana.dashboards import DashboardBuilder
 from bbmeasure.grafana.panels import PROVISIONED_SOURCE, group_series
 from bbmeasure.model import SeriesInfo
@@ -62,6 +63,7 @@ def write_provisioning(
     files = {
         "datasources/bbmeasure.yaml": {"apiVersion": 1, "datasources": [source]},
         "dashboards/bbmeasure.yaml": {"apiVersion": 1, "providers": [_provider(provisioning)]},
+        "alerting/bbmeasure.yaml": alert_rules(retention_policy),
         **{
             f"dashboards/bbmeasure/{uid}.json": dashboard
             for uid, dashboard in DashboardBuilder(group_series(series), retention_policy, page).all().items()

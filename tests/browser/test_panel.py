@@ -2,33 +2,80 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from bbmeasure.testing.site import Site
-from tests.browser.config import LINUX, WINDOWS, config, get_json, measure, size
+from tests.browser.config import LINUX, WINDOWS, config, measure, size
 from tests.browser.elements import CHART, PANEL, row_of
+
+#: Records of a builder whose sizes and counts never change but where they are changed below.
+STEADY: dict[str, dict[str, Any]] = {
+    "build_size": {"value": 1_048_576, "unit": "bytes", "better": "lower", "tags": {"target": "core"}},
+    "lint_issues": {"value": 10, "kind": "count", "better": "lower"},
+    "coverage": {"value": 0.8, "unit": "ratio", "better": "higher"},
+    "limited": {"value": 5, "kind": "count", "better": "lower"},
+    "compiler": {"value": "gcc 12"},
+}
+JUDGED = """util.SQLiteInstance(), util.MeasurementPolicy(
+    trustedBranches=["main"], gates={"limited": util.Gate(limit=10)})"""
+FAILS = """
+class Fail(buildstep.BuildStep):
+    name = "fail"
+
+    def run(self):
+        return results.FAILURE
+
+
+f.addStep(Fail(doStepIf=lambda step: step.getProperty("begin") == "1"))
+"""
+#: Sums the layout shifts that no click has caused.
+SHIFTS = """window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => {
+    window.shifts += entry.hadRecentInput ? 0 : entry.value;
+})).observe({type: "layout-shift", buffered: true});"""
+
+
+def _records(**changed):
+    """The steady records, with other values for some; None leaves one out."""
+    values = {name: changed.get(name, record["value"]) for name, record in STEADY.items()}
+    return [{**STEADY[name], "name": name, "value": value} for name, value in values.items() if value is not None]
 
 
 @pytest.fixture(scope="module")
-def measured(site):
-    """The second of two builds, with a smaller size, a lower coverage and an unchanged value."""
-    before = [size(2_000_000), _ratio(0.80), {"name": "same", "value": 5, "better": "lower"}]
-    after = [
-        size(1_900_000),
-        _ratio(0.76),
-        {"name": "same", "value": 5, "better": "lower"},
-        {"name": "new", "value": 1},
-    ]
-    requests = [measure(site, WINDOWS, *before), measure(site, WINDOWS, *after)]
-    return [site.wait_for_build(request) for request in requests][-1]
+def judged(built, tmp_path_factory):
+    """A master with judged builds; ``builds`` has some by what they show."""
+    with Site(tmp_path_factory.mktemp("judged"), config(services=JUDGED, more=FAILS), workers=()) as running:
+        requests = [measure(running, LINUX, *_records(), revision=str(number)) for number in range(12)]
+        builds = {"normal": [running.wait_for_build(request) for request in requests][-1]}
+        builds["first"] = running.build(WINDOWS, records=json.dumps(_records()))
+
+        def add(name, revision, records, **more):
+            builds[name] = running.wait_for_build(measure(running, LINUX, *records, revision=revision, **more))
+
+        add("better", "20", _records(lint_issues=7))
+        add("worse", "21", _records(lint_issues=7, build_size=1_190_000))
+        add("later", "22", _records(lint_issues=7, build_size=1_190_000))
+        add("failed", "23", _records(lint_issues=7, build_size=1_190_000, coverage=None), begin="1")
+        add("proposal", "24", _records(lint_issues=7, build_size=1_190_000, limited=12), branch="feature")
+        running.builds = builds  # type: ignore[attr-defined]  # added for the tests
+        yield running
 
 
-def _ratio(value):
-    return {"name": "coverage", "value": value, "unit": "ratio", "better": "higher"}
+@pytest.fixture
+def at_build(open_at, judged):
+    """Open the page of one of the judged builds."""
+
+    def opened(name, **options):
+        visit = open_at(judged, **options)
+        visit.page.add_init_script(SHIFTS)
+        return visit.go(_route(judged.builds[name]))
+
+    return opened
 
 
 def _fulfill(answer, route):
@@ -39,74 +86,142 @@ def _route(build):
     return f"/builders/{build['builderid']}/builds/{build['number']}"
 
 
-def _row(page, series):
-    return row_of(page, series, PANEL)
+def _told(page):
+    return page.locator(f"{PANEL} .bbm-told-row")
 
 
-def test_changes_are_assessed_by_direction(visit, site, measured):
-    """A smaller size is better, a lower coverage worse; a new series has no change."""
-    page = visit.go(_route(measured))
-    expect(_row(page, "build_size")).to_contain_text("1.81 MiB")
-    expect(_row(page, "build_size")).to_contain_text("1.91 MiB")
-    assessments = {"build_size": ("better", "-5.0 %"), "coverage": ("worse", "-5.0 %"), "same": ("same", "+0 %")}
-    for series, (assessment, text) in assessments.items():
-        change = _row(page, series).locator(".bbm-change")
-        expect(change).to_have_class(re.compile(f"bbm-{assessment}"))
-        expect(change).to_contain_text(text)
-    expect(_row(page, "new").locator(".bbm-change")).to_have_attribute("aria-label", "nothing to compare with")
-    expect(page.locator(PANEL)).to_contain_text("1 worse, 1 better")
-    first = page.locator(PANEL).locator("tbody tr").first
-    expect(first.locator("th bdi").first).to_have_text("coverage")
-    change = next(
-        r for r in get_json(site, "records", buildid=measured["buildid"])["records"] if r["series"] == "coverage"
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("normal", ["▲ 0 worse", "▼ 0 better", "· 4 normal", "· against main, last 40 builds"]),
+        ("better", ["▲ 0 worse", "▼ 1 better"]),
+        ("worse", ["▲ 1 worse"]),
+        ("first", ["▲ 0 worse", "without baseline", "· against main"]),
+        ("proposal", ["▲ 1 worse", "· refs/heads/feature, against main, last 40 builds"]),
+    ],
+)
+def test_one_line_with_the_verdicts(at_build, name, texts):
+    """The line counts the verdicts; texts are not judged, and not counted."""
+    page = at_build(name)
+    for text in texts:
+        expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text(text)
+    expect(page.locator(PANEL)).not_to_contain_text("gcc 12")
+    if name in ("normal", "better", "first"):
+        expect(_told(page)).to_have_count(0)
+        assert page.locator(PANEL).bounding_box()["height"] < 60
+
+
+def test_what_got_worse_by_how_much_since_when(at_build, judged):
+    """A worse record has value, what is usual, change, band and mark, and the build where it began."""
+    for name, began in (("worse", "introduced here"), ("later", f"since #{judged.builds['worse']['number']}")):
+        page = at_build(name)
+        expect(_told(page)).to_have_count(1)
+        for text in ("▲ worse", "build_size", "target=core", "1.13 MiB", "+13 %", "usual", began):
+            expect(_told(page)).to_contain_text(text)
+        expect(_told(page).locator(".bbm-spark-mark")).to_have_count(1)
+        expect(_told(page).locator(".bbm-spark-band")).to_have_count(1)
+
+
+def test_the_rest_is_behind_a_click(at_build):
+    """A click shows all records in a table, with what is usual and a change that is grey unless it is significant."""
+    page = at_build("worse")
+    page.get_by_role("button", name="Show all").click()
+    expect(row_of(page, "compiler", PANEL)).to_contain_text("not judged")
+    expect(row_of(page, "coverage", PANEL)).to_contain_text("normal")
+    expect(row_of(page, "coverage", PANEL).locator(".bbm-cell-change")).to_have_class(re.compile("bbm-told-normal"))
+    expect(row_of(page, "build_size", PANEL).locator(".bbm-cell-change")).to_have_class(re.compile("bbm-told-worse"))
+    page.get_by_role("button", name="Hide all").click()
+    expect(page.locator(f"{PANEL} table")).to_have_count(0)
+
+
+def test_a_proposal(at_build):
+    """The table has base, this, change and verdict, and says what one build can tell."""
+    page = at_build("proposal")
+    expect(_told(page)).to_contain_text("introduced here")
+    page.get_by_role("button", name="Show all").click()
+    assert page.locator(f"{PANEL} thead th").all_text_contents() == ["Measurement", "Base", "This", "Change", "Verdict"]
+    assert row_of(page, "limited", PANEL).locator("td").all_text_contents() == ["5", "12", "+140 %", "worse"]
+    expect(page.locator(PANEL)).to_contain_text("A proposal has one build.")
+
+
+def test_a_failed_build_is_folded(at_build):
+    """What got worse is behind the click, and what was not measured is named."""
+    page = at_build("failed")
+    expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
+    expect(_told(page)).to_have_count(0)
+    expect(page.locator(f"{PANEL} .bbm-missing")).to_have_text("Not measured in this build: coverage")
+    page.get_by_role("button", name="Show all").click()
+    expect(_told(page)).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("name", ["normal", "worse", "proposal", "failed"])
+def test_nothing_moves(at_build, name, width):
+    """Buildbot's own page does not move when the panel appears."""
+    page = at_build(name, viewport={"width": width, "height": 900})
+    expect(page.locator(PANEL)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.shifts") <= 0.05
+    assert page.evaluate(
+        "document.querySelector('.bbm-panel').scrollWidth <= document.querySelector('.bbm-panel').clientWidth"
     )
-    assert change["change"] == pytest.approx(-0.05)
 
 
-def test_buildbots_own_page_is_complete(visit, measured):
+def test_buildbots_own_page_is_complete(at_build, judged):
     """Steps, tabs and links to other builds are shown below the panel."""
-    page = visit.go(_route(measured))
+    page = at_build("later")
     expect(page.locator(PANEL)).to_be_visible()
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
     page.get_by_text("Previous").click()
-    page.wait_for_url(re.compile(rf"/builds/{measured['number'] - 1}$"))
-    expect(_row(page, "build_size")).to_contain_text("1.91 MiB")
+    page.wait_for_url(re.compile(rf"/builds/{judged.builds['worse']['number']}$"))
+    expect(_told(page)).to_contain_text("introduced here")
 
 
-def test_sparkline_and_link(visit, measured):
-    """The sparkline marks this build, and the name links to the chart of this builder and branch."""
-    page = visit.go(_route(measured))
-    expect(_row(page, "build_size").locator(".bbm-spark-mark")).to_have_count(1)
-    _row(page, "build_size").get_by_role("link").click()
-    page.wait_for_url(re.compile(rf"#/measurements/build_size\?builder={WINDOWS}&branch=main$"))
+def test_the_link_keeps_the_line(at_build, judged):
+    """The name links to the chart of this builder, branch and tags, and names the build."""
+    page = at_build("worse")
+    _told(page).get_by_role("link").first.click()
+    buildid = judged.builds["worse"]["buildid"]
+    page.wait_for_url(
+        re.compile(rf"#/measurements/build_size\?builder={LINUX}&branch=main&build={buildid}&tag.target=core$")
+    )
     expect(page.locator(CHART)).to_be_visible()
 
 
-def test_builder_page_shows_its_last_build(visit, site, measured):
+def test_builder_page_shows_its_last_build(visit, site):
     """The page of a builder has a panel of its last build, which a newer build replaces without a reload."""
-    page = visit.go(f"/builders/{measured['builderid']}")
-    expect(page.get_by_role("heading", name=f"Measurements of build {measured['number']}")).to_be_visible()
+    build = site.wait_for_build(measure(site, WINDOWS, size(1_900_000)))
+    page = visit.go(f"/builders/{build['builderid']}")
+    expect(page.get_by_role("heading", name=f"Measurements of build {build['number']}")).to_be_visible()
     newer = site.wait_for_build(measure(site, WINDOWS, size(1_800_000)))
     expect(page.get_by_role("heading", name=f"Measurements of build {newer['number']}")).to_be_visible()
-    expect(_row(page, "build_size").locator(".bbm-change")).to_have_class(re.compile("bbm-better"))
+    page.get_by_role("button", name="Show all").click()
+    expect(row_of(page, "build_size", PANEL)).to_contain_text("1.72 MiB")
 
 
-def test_running_build_gets_a_panel(visit, site, measured):
+def test_running_build_gets_a_panel(visit, site):
     """The page of a running build gets its panel without a reload."""
     request = measure(site, LINUX, size(1_234_567))
     build = site.wait_for(lambda: site.build_of(request), "the build to begin", 300)
     page = visit.go(_route(build))
-    expect(_row(page, "build_size")).to_contain_text("1.18 MiB")
+    page.get_by_role("button", name="Show all").click()
+    expect(row_of(page, "build_size", PANEL)).to_contain_text("1.18 MiB")
 
 
 def test_build_without_records_has_no_panel(visit, site):
-    """A build without measurements has no panel."""
+    """A build without measurements has a quiet line in the panel's place."""
     build = site.wait_for_build(measure(site, LINUX))
     page = visit.go(_route(build))
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".bbm-panel-place")).to_contain_text("nothing was measured")
     assert page.locator(PANEL).count() == 0
+
+
+@pytest.fixture(scope="module")
+def measured(site):
+    """A build with a size."""
+    return site.wait_for_build(measure(site, WINDOWS, size(2_000_000)))
 
 
 def test_invalid_answers_do_not_break_buildbots_page(visit, measured):

@@ -20,6 +20,7 @@ from bbmeasure.export.metadata import MetadataExporter
 from bbmeasure.master.services import journals
 from bbmeasure.master.services.base import STOP_TIMEOUT, MeasureInstance
 from bbmeasure.master.services.exporter_arguments import InfluxDBArguments, VictoriaMetricsArguments
+from bbmeasure.master.services.verdict_export import VerdictExporter
 from bbmeasure.model import Health
 from bbmeasure.storage.influxdb.client import InfluxClient, tls_policy
 from bbmeasure.storage.influxdb.server import Server
@@ -66,6 +67,7 @@ class ExporterInstance(MeasureInstance):
         self._server: Optional[Server] = None
         self._exporter: Optional[Exporter] = None
         self._ticker: Optional[Ticker] = None
+        self._verdicts: Optional[VerdictExporter] = None
 
     def checkConfig(self, **kwargs: Any) -> None:
         """Report invalid arguments as configuration errors; secrets are not rendered yet."""
@@ -210,6 +212,9 @@ class ExporterInstance(MeasureInstance):
         self.register_source(arguments, server)
         exporter.start()
         self._ticker.start()
+        if not arguments.numbers_only:
+            self._verdicts = VerdictExporter(self.state, client, exporter.counters, reactor=reactor)
+            self._verdicts.start()
 
     def register_source(self, arguments: Arguments, server: Server) -> None:
         """Register the server as a source of queries; the base class registers none."""
@@ -222,6 +227,9 @@ class ExporterInstance(MeasureInstance):
         self.unregister_source()
         self._arguments = self._server = None
         self.state.exporters.pop(self.name, None)
+        verdicts, self._verdicts = self._verdicts, None
+        if verdicts is not None:
+            verdicts.stop()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop()

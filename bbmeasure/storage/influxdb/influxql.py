@@ -17,6 +17,7 @@ from bbmeasure.model import EVERY_PROPOSAL, Point, Query
 from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.influxdb.line_protocol import (
+    ALERTS,
     EARLIEST,
     FIELDS,
     IS_PROPOSED,
@@ -25,6 +26,7 @@ from bbmeasure.storage.influxdb.line_protocol import (
     OUTSIDE,
     PROPOSED,
     STATE,
+    USUAL,
 )
 
 #: Prefix of the fields' aliases in responses, which distinguishes them from tags.
@@ -369,7 +371,8 @@ def forget(series: str, keys: Sequence[str] = ()) -> Statement:
     """
     bound = _Parameters()
     texts = [f"DROP SERIES FROM {source(series)}"]
-    texts.append(f'DROP SERIES FROM {identifier(METADATA)} WHERE "series" = {bound(canonical_series(series))}')
+    of_series = f'"series" = {bound(canonical_series(series))}'
+    texts += [f"DROP SERIES FROM {identifier(name)} WHERE {of_series}" for name in (METADATA, ALERTS, USUAL)]
     texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(canonical_tag(key))}' for key in keys]
     return Statement("; ".join(texts), bound.params)
 

@@ -25,9 +25,12 @@ from bbmeasure.records import canonical_series, canonical_tag, reserved_tag_erro
 from bbmeasure.storage.validation import check_point, check_stream, declaring_builder
 from bbmeasure.units import excerpt
 
-#: Measurements of the series' metadata and of running totals.
+#: Measurements of the series' metadata, of running totals, of alerts, and of what is usual.
 METADATA = "bbmeasure_series"
 STATE = "bbmeasure_state"
+ALERTS = "bbmeasure_alerts"
+USUAL = "bbmeasure_usual"
+RESERVED = (METADATA, STATE, ALERTS, USUAL)
 #: Fields of a point.  InfluxDB returns a tag with the same name as ``NAME_1``.
 FIELDS = (
     "value",
@@ -80,7 +83,7 @@ class UnsupportedTextError(SkippedPointError):
 def measurement(series: str) -> str:
     """Return the measurement of a series; raises LineError for the measurements that bbmeasure reserves."""
     cleaned = canonical_series(series)
-    if cleaned in (METADATA, STATE):
+    if cleaned in RESERVED:
         raise LineError(f"series {series!r}: expected another name, as bbmeasure reserves this one")
     return cleaned
 

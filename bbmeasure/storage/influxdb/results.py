@@ -12,10 +12,9 @@ from bbmeasure.statistics import Moments, Statistic, Value
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.line_protocol import (
     FIELDS,
-    METADATA,
     OUTSIDE,
     PROPOSED,
-    STATE,
+    RESERVED,
 )
 from bbmeasure.storage.influxdb.server import PARSE_ERRORS
 from bbmeasure.storage.validation import canonical_tags, declaring_builder, group_series
@@ -232,7 +231,7 @@ def read_series(
     found: dict[tuple[str, str], SeriesInfo] = {}
     for series in counts:
         name, builder, count = series["name"], series["tags"]["builder"], total_count([series])
-        if count and name not in (METADATA, STATE):
+        if count and name not in RESERVED:
             kind = Kind.NUMBER if series["values"][0][1] else Kind.TEXT
             info = find_info(metadata, name, builder) or SeriesInfo(name, kind, builders=(builder,) if builder else ())
             found[name, builder] = replace(info, count=count)

@@ -24,6 +24,7 @@ from tests.unit.grafana.examples import HOSTILE, KNOWN, dashboards_of
 def test_the_provisioned_files(written):
     """There are one data source, one provider, and four dashboards under their uids."""
     assert sorted(written) == [
+        "alerting/bbmeasure.yaml",
         "dashboards/bbmeasure.yaml",
         "dashboards/bbmeasure/bbmeasure-builder.json",
         "dashboards/bbmeasure/bbmeasure-master.json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,8 @@ from bbmeasure.grafana.provisioning import write_provisioning
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
+from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_line, usual_line
+from bbmeasure.storage.verdict_store import Alert, Line
 from tests.grafana_model import Board, panels_of
 from tests.servers import Influxd
 from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, dashboards_of
@@ -47,11 +50,30 @@ def seeded_points():
     yield Point("without tags", START + 30 * HOUR, 7.0)
 
 
+def seeded_verdicts():
+    """Alerts of each builder in each state, and what is usual for the values of each."""
+    states = ["open", "accepted", "ignored", "resolved"] * 2
+    for number, (builder, state) in enumerate(zip(HOSTILE, states)):
+        for series in HOSTILE:
+            line = Line(
+                1, series, builder, {"opt": "O2"}, "main", "worker 0", False, Kind.SIZE, "bytes", Direction.LOWER
+            )
+            time = START + (5 + number) * HOUR
+            facts = {"reason": "The value is above the limit."}
+            yield alert_line(
+                Alert(number, line, "shift", state, "worse", 1, 1, time, 1, 900.0, 1000.0, 0.1, facts=facts)
+            )
+            for build in range(1, 4):
+                usual = Usual(line, 1000.0 * build, "normal", 800.0, 1200.0, limit=2500.0)
+                yield usual_line(usual, START + (build * 5 + number) * HOUR)
+
+
 @pytest.fixture(scope="module")
 def database():
     """Function that queries a seeded InfluxDB and fails on errors."""
     writer = LineWriter()
     lines = [writer.line(point) for point in seeded_points()]
+    lines += [line.rstrip("\n") for line in seeded_verdicts()]
     lines.append(f'bbmeasure_series,series=x kind="size" {START}')
     with Influxd() as server:
         server.query("CREATE DATABASE buildbot")
@@ -99,7 +121,7 @@ def test_every_panel_has_data(board, uid):
     shown.choose(**chosen)
     serialize = shown.answers()
     assert len(serialize) >= 3
-    empty = [query for _, query, found in serialize if not found and '"version"' not in query]
+    empty = [query for _, query, found in serialize if not found and '"version"' not in query and "lower_" not in query]
     assert empty == []
 
 
@@ -194,7 +216,7 @@ def test_the_series_dashboard_shows_one_series(board, series):
     shown = board(SERIES)
     shown.choose(series=series)
     for title, query, found in shown.answers():
-        assert {one["name"] for one in found} == {series}, query
+        assert {one["name"] for one in found} <= {series, "bbmeasure_usual"}, query
         if title == "Points":
             assert len(found[0]["rows"]) == 3 * len(HOSTILE)
     several = [HOSTILE[1], HOSTILE[4]]
@@ -216,7 +238,9 @@ def test_no_median_is_over_different_tags(board, uid):
     shown = board(uid)
     shown.choose(**({"series": "plain"} if uid == SERIES else {}))
     queries = [
-        (query, found) for _, query, found in shown.answers() if '"build"' not in query and "result" not in query
+        (query, found)
+        for _, query, found in shown.answers()
+        if '"build"' not in query and "result" not in query and "_usual" not in query
     ]
     assert queries
     for query, found in queries:
@@ -244,7 +268,8 @@ def test_a_series_without_tags(board):
     """A point without builder and tags is in the dashboard of its series."""
     shown = board(SERIES)
     shown.choose(series="without tags")
-    assert all(found for title, _, found in shown.answers() if title in ("Values of $series", "Points"))
+    titles = ("Values of $series", "Points")
+    assert all(found for title, query, found in shown.answers() if title in titles and "_usual" not in query)
 
 
 @pytest.mark.slow
@@ -260,6 +285,66 @@ def test_failed_builds_are_annotated(board, uid):
     raised = set() if uid == BUILDER else {(HOSTILE[2], 3, "error")}
     assert {(row["builder"], row["build"], row["result"]) for row in rows} == failed | raised
     assert {annotation["textColumn"], *annotation["tagsColumn"].split(",")} <= set(rows[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
+def test_alerts_are_annotated(board, uid):
+    """Open, decided and resolved alerts are annotations of their own; of a series' dashboard those of the series."""
+    shown = board(uid)
+    shown.choose(**({"series": "plain", "builder": list(HOSTILE)} if uid == SERIES else {"builder": HOSTILE[1]}))
+    found = {
+        one["name"]: [row for series in shown.ask(one["target"]["query"]) for row in series["rows"]]
+        for one in shown.model["annotations"]["list"]
+    }
+    if uid == SERIES:
+        states = {name: sorted(row["state"] for row in rows) for name, rows in found.items() if "builds" not in name}
+        assert states == {
+            "Open alerts": ["open"] * 2,
+            "Accepted and ignored changes": ["accepted"] * 2 + ["ignored"] * 2,
+            "Resolved alerts": ["resolved"] * 2,
+        }
+        assert {row["series"] for rows in found.values() for row in rows if "series" in row} == {"plain"}
+    else:
+        assert {row["builder"] for row in found["Accepted and ignored changes"]} == {HOSTILE[1]}
+        assert found["Open alerts"] == []
+    for one in shown.model["annotations"]["list"]:
+        columns = {one["target"]["textColumn"], *one["target"]["tagsColumn"].split(",")}
+        assert all(columns <= set(row) for row in found[one["name"]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", [canonical_series(name) for name in HOSTILE])
+def test_what_is_usual_is_drawn(board, series):
+    """The curves of a series have its usual range and its limit, those of the chosen builder."""
+    shown = board(SERIES)
+    shown.choose(series=series, builder=[HOSTILE[2]])
+    queries = [(query, found) for title, query, found in shown.answers() if "bbmeasure_usual" in query]
+    values = [{row["median"] for one in found for row in one["rows"]} for _, found in queries]
+    assert values == [{800.0}, {1200.0}, {2500.0}, set()]
+    panel = next(one for one in shown.panels if one["title"] == "Values of $series")
+    override = panel["fieldConfig"]["overrides"][-1]["matcher"]["options"]
+    assert all(re.search(override[1:-1], one["alias"]) for one in panel["targets"][1:])
+    assert not re.search(override[1:-1], panel["targets"][0]["alias"])
+
+
+@pytest.mark.slow
+def test_the_rules_of_alerting(written, database):
+    """Each rule's query has a series for each builder and series, which the rule fires for if the last is above 0."""
+    (group,) = written["alerting/bbmeasure.yaml"]["groups"]
+    found = {}
+    for rule in group["rules"]:
+        query = rule["data"][0]["model"]["query"].replace("$timeFilter", f"time >= {START}")
+        found[rule["uid"]] = database(query)
+        assert [one["refId"] for one in rule["data"]] == ["A", "B", "C"]
+        assert rule["condition"] == "C"
+        assert rule["data"][0]["datasourceUid"] == "bbmeasure"
+    names = {canonical_series(name) for name in HOSTILE}
+    open_alerts = {(one["tags"]["builder"], one["tags"]["series"]) for one in found["bbmeasure-worse"]}
+    assert open_alerts == {(builder, series) for builder in (HOSTILE[0], HOSTILE[4]) for series in names}
+    beyond = {one["rows"][-1]["last"] for one in found["bbmeasure-limit"]}
+    assert beyond == {500.0}
+    assert len(found["bbmeasure-limit"]) == len(HOSTILE) * len(names)
 
 
 @pytest.mark.slow
@@ -284,7 +369,7 @@ def test_a_retention_policy_is_read(tmp_path, database):
     files = write_provisioning(tmp_path, url="http://x", retention_policy='au"to', series=KNOWN)
     model = json.loads(next(path for path in files if path.stem == SERIES).read_text())
     queries = [target["query"] for panel in panels_of(model) for target in panel["targets"]]
-    assert all('FROM "au\\"to".${series:doublequote}' in query for query in queries)
+    assert all('FROM "au\\"to".' in query for query in queries)
     database('CREATE RETENTION POLICY "au\\"to" ON "buildbot" DURATION INF REPLICATION 1')
     shown = Board(model, database, START, START + 100 * HOUR)
     shown.choose(series="plain", builder=[HOSTILE[0]], tag_key="opt")

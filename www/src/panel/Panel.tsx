@@ -28,11 +28,12 @@ interface Props {
 /** What the build is compared with. */
 function comparedWith(records: readonly BuildRecord[]): string {
   const {branch, proposal} = records.find(record => record.proposal) ?? records[0]!;
+  const name = proposal ? `${truncate(proposal, 40)}, ` : "";
   if (branch === null) {
-    return proposal ? "of an unknown target" : "";
+    return `${name}of an unknown target`;
   }
   const judged = records.some(record => record.usual);
-  return `against ${truncate(branch)}${judged ? ", last 40 builds" : ""}`;
+  return `${name}against ${truncate(branch)}${judged ? ", last 40 builds" : ""}`;
 }
 
 /** The series that the last successful build before this one has measured and this one has not. */
@@ -126,7 +127,7 @@ export const Panel = ({build, builder, title, version}: Props) => {
 
 /** The place of the panel's line while it is loaded, and for a build without measurements. */
 const Reserved = ({theme, title, text = ""}: {theme: string; title: string; text?: string}) => (
-  <section className="bbm bbm-panel bbm-verdicts bbm-reserved" data-theme={theme} aria-label={title || undefined}>
-    <header className="bbm-panel-head">{title && <h2>{title}</h2>}<span className="bbm-note">{text}</span></header>
-  </section>
+  <div className="bbm bbm-panel-place" data-theme={theme}>
+    <div className="bbm-panel-head">{title && <h2>{title}</h2>}<span className="bbm-note">{text}</span></div>
+  </div>
 );

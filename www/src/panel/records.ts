@@ -67,7 +67,8 @@ export function groupRecords(records: readonly BuildRecord[]): Group[] {
 
 /** The series of the build before that this one has not measured. */
 export function missingRecords(before: readonly BuildRecord[], now: readonly BuildRecord[]): string[] {
-  const key = ({series, tags: {result: _, ...tags}}: BuildRecord) => recordKey({series, tags});
+  // durations of a failed build have another tag than those of the build before
+  const key = ({series, tags}: BuildRecord) => recordKey({series, tags: {...tags, result: ""}});
   const here = new Set(now.map(key));
   return [...new Set(before.filter(record => !here.has(key(record))).map(record => record.series))].sort();
 }
