@@ -17,7 +17,7 @@ from bbmeasure.testing.site import Site
 from benchmarks.builds import cpu_of_build
 from benchmarks.targets import Figures
 
-BUILDS = 40
+BUILDS = 20
 #: Builds before the measurement, so that every line has a baseline.
 HISTORY = 12
 VALUES = {"steps": 10, "values": 100}

@@ -239,6 +239,7 @@ class MeasuringStep(ShellMixin, BuildStep):
         result = self.command_result(command)
         records, errors = yield self.collect(collector, sidecar_path, parse=not self.stopped)
         reason = self.failure_reason(result, command, records)
+        collector.discard_text()
         return Measurement(result if reason is None else FAILURE, command, records, errors, reason, seconds)
 
     def _keeps_records(self, result: int, command: Any) -> bool:

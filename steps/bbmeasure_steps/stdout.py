@@ -99,6 +99,10 @@ class StdoutCollector(LogObserver):
         self._pieces = [joined]
         return joined
 
+    def discard_text(self) -> None:
+        """Free the text: the log keeps this observer until the step ends, also where reruns follow."""
+        self._pieces = []
+
     def plain_text(self) -> str:
         """The collected text without marked lines and terminal control sequences."""
         return plain_text(self.text())
