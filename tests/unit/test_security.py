@@ -27,6 +27,14 @@ LIMITS = {
     "Time of a parser": (["steps.base.PARSER_TIMEOUT"], "s"),
     "Time of a regular expression for one output": (["patterns.TIME_LIMIT"], "s"),
     "Time of one file operation on a worker": (["steps.remotefiles.TIMEOUT"], "s"),
+    "Lines of a build that are judged; builds that wait to be judged": (
+        ["reports.build_judge.MAX_LINES", "reports.judge_queue.MAX_QUEUED"],
+        "",
+    ),
+    "Time of judging a build; for which a build waits for verdicts": (
+        ["reports.build_judge.BUDGET", "reports.judge.DEADLINE"],
+        "s",
+    ),
     "Name of a series": (["records.LONGEST_NAME"], "characters"),
     "Tags of one record": (["records.MOST_TAGS"], ""),
     "Key of a tag; value of a tag": (["records.LONGEST_TAG_KEY", "records.LONGEST_TAG_VALUE"], "characters"),
