@@ -9,7 +9,7 @@ from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
 from twisted.internet import defer
 
-from bbmeasure import Gate, captureData
+from bbmeasure import Gate, MeasurementPolicy, captureData
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports.judge import Judge
@@ -113,6 +113,20 @@ class TestVerdicts(LiveCase):
         with JournalReader(path) as reader:
             assert reader.lines_to_learn(0, 9, again=False) == ([], 0)
         assert self.pipeline.counters["lines_to_learn"] == 0
+
+    @defer.inlineCallbacks
+    def test_a_reconfig(self) -> Any:
+        """Lines go on where they were, in the same process; gates of the policy apply to the next build."""
+        builders = [plain(steps=[Captures()])]
+        yield self.start(builders, [sqlite()])
+        for _ in range(10):
+            yield self.judged("plain", 100)
+        process = self.judge._queue._process
+        yield self.reconfigure(builders, [sqlite(), MeasurementPolicy(gates={"size": Gate(minimumChange="5 %")})])
+        assert (yield self.judged("plain", 102)).state == "normal"
+        yield self.reconfigure(builders, [sqlite()])
+        assert (yield self.judged("plain", 110)).worse == ("size",)
+        assert self.judge._queue._process is process
 
     @defer.inlineCallbacks
     def test_suspects(self) -> Any:
