@@ -35,7 +35,7 @@ _NAMES = """INSERT INTO texts(text)
     UNION SELECT worker FROM old.streams UNION SELECT tags FROM old.streams UNION SELECT name FROM old.steps
     EXCEPT SELECT ''"""
 _MEANINGS = """INSERT INTO meanings(name, kind, unit, better, builders)
-    SELECT n.id, s.kind, s.unit, 'none', '[]'
+    SELECT n.id, s.kind, s.unit, 'none', 0
     FROM old.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text"""
 _SERIES = """INSERT INTO series(name, builder, meaning, better, declared)
     SELECT DISTINCT n.id, ifnull(b.id, 0), m.id, s.better, s.declared

@@ -121,6 +121,7 @@ class Ingest(WriteConnection):
         for id_, _ in meanings:
             self.connection.execute("DELETE FROM totals WHERE meaning = ?", (id_,))
             self.connection.execute("DELETE FROM meanings WHERE id = ?", (id_,))
+        self.connection.execute("DELETE FROM builder_sets WHERE id NOT IN (SELECT builders FROM meanings)")
         return sum(int(count) for _, count in meanings)
 
     # points

@@ -27,6 +27,8 @@ _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
     LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
 #: The line of the newest point, and its tags.
 _LINE = "LEFT JOIN streams o ON o.id = t.newest LEFT JOIN lines r ON r.id = o.line LEFT JOIN texts g ON g.id = r.tags"
+#: The names of all sets of builders as JSON, which many meanings share.
+_SETS = "SELECT id, names FROM builder_sets"
 _ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text),
         b.text, g.text
     FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE} {_LINE}
@@ -51,17 +53,38 @@ def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] =
     if builders is not None:
         return _of_builders(connection, builders)
     rows = connection.execute(_ALL).fetchall()
-    rows.sort(key=itemgetter(0, 1, 2))  # in SQL it would copy the builders
-    parsed: dict[str, tuple[str, ...]] = {}
+    rows.sort(key=itemgetter(0, 1, 2))
+    sets = {id_: tuple(json.loads(names)) for id_, names in connection.execute(_SETS)}
+    parsed: dict[Optional[str], dict[str, str]] = {}
     infos = []
-    for name, kind, unit, better, packed, count, first, last, value, owner, tags in rows:
-        names = parsed.get(packed)
-        if names is None:
-            names = parsed[packed] = tuple(json.loads(packed))
-        declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], names)
-        content = (count, first, last, value, owner, _tags(tags)) if count else ()
-        infos.append(SeriesInfo(*declared, *content))
+    for name, kind, unit, better, builders, count, first, last, value, owner, packed in rows:
+        tags = parsed.get(packed)
+        if tags is None:
+            tags = parsed[packed] = _tags(packed)
+        declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], sets.get(builders, ()))
+        content = (count, first, last, value, owner, tags) if count else (0, None, None, None, None, None)
+        infos.append(_info(*declared, *content))
     return infos
+
+
+def _info(*values: Any) -> SeriesInfo:
+    """A SeriesInfo of all its fields, for many of them: its constructor sets each frozen field by a call of its own."""
+    info = object.__new__(SeriesInfo)
+    fields = info.__dict__
+    (
+        fields["name"],
+        fields["kind"],
+        fields["unit"],
+        fields["better"],
+        fields["builders"],
+        fields["count"],
+        fields["first"],
+        fields["last"],
+        fields["last_value"],
+        fields["last_builder"],
+        fields["last_tags"],
+    ) = values
+    return info
 
 
 def _of_builders(connection: sqlite3.Connection, builders: Collection[str]) -> list[SeriesInfo]:
@@ -194,13 +217,14 @@ def meaning_id(connection: sqlite3.Connection, name: int, kind: str, unit: str) 
     key = (name, kind, unit)
     row = connection.execute("SELECT id FROM meanings WHERE name = ? AND kind = ? AND unit = ?", key).fetchone()
     if row is None:
-        sql = "INSERT INTO meanings(name, kind, unit, better, builders) VALUES (?, ?, ?, 'none', '[]')"
+        sql = "INSERT INTO meanings(name, kind, unit, better, builders) VALUES (?, ?, ?, 'none', 0)"
         row = (connection.execute(sql, key).lastrowid,)
     return int(row[0])
 
 
 def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
     """Set builders and direction of a meaning from its series; a meaning without series is deleted."""
+    before = connection.execute("SELECT builders FROM meanings WHERE id = ?", (meaning,)).fetchone() or (0,)
     rows = connection.execute(
         "SELECT s.builder, b.text, s.better FROM meanings m JOIN series s ON s.name = m.name AND s.meaning = m.id "
         "LEFT JOIN texts b ON b.id = s.builder WHERE m.id = ?",
@@ -209,8 +233,26 @@ def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
     if not rows:
         connection.execute("DELETE FROM meanings WHERE id = ?", (meaning,))
         connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
+        connection.execute(_DELETE_SET, before)
         return
     directions = {better for _, _, better in rows} - {Direction.NONE.value}
     better = directions.pop() if len(directions) == 1 else Direction.NONE.value
-    builders = json.dumps(sorted(text for builder, text, _ in rows if builder), ensure_ascii=False)
+    builders = _set_id(connection, sorted(text for builder, text, _ in rows if builder))
     connection.execute("UPDATE meanings SET better = ?, builders = ? WHERE id = ?", (better, builders, meaning))
+    if builders != before[0]:
+        connection.execute(_DELETE_SET, before)
+
+
+#: Deletes a set of builders unless a meaning has it.
+_DELETE_SET = "DELETE FROM builder_sets WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM meanings WHERE builders = ?1)"
+
+
+def _set_id(connection: sqlite3.Connection, builders: list[str]) -> int:
+    """The id of a set of builders, which is inserted if it is missing; 0 for none."""
+    if not builders:
+        return 0
+    names = (json.dumps(builders, ensure_ascii=False),)
+    row = connection.execute("SELECT id FROM builder_sets WHERE names = ?", names).fetchone()
+    if row is None:
+        row = (connection.execute("INSERT INTO builder_sets(names) VALUES (?)", names).lastrowid,)
+    return int(row[0] or 0)

@@ -2,7 +2,8 @@
 
 - ``texts`` gives every name a small id: series, builders, workers, tags (as JSON), branches, machine classes, steps.
   Id 0, which no row has, stands for no name.
-- ``series`` has a row for each name and builder, ``meanings`` one for each name, kind and unit.  A series whose name is
+- ``series`` has a row for each name and builder, ``meanings`` one for each name, kind and unit, whose builders are a
+  row of ``builder_sets`` (as JSON; 0 is none), since many meanings have the same.  A series whose name is
   NULL was forgotten; its points are yet to be deleted.
 - ``lines`` has a row for each series, set of tags, branch and machine class, apart for proposals; ``machine`` is the
   worker's name where it has no class.  ``streams`` divides a line by worker; ``named`` is 1 where the worker has a
@@ -27,7 +28,9 @@ STATEMENTS = (
     "CREATE TABLE texts(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
     """CREATE TABLE meanings(
         id INTEGER PRIMARY KEY, name INTEGER NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL,
-        builders TEXT NOT NULL, UNIQUE(name, kind, unit))""",
+        builders INTEGER NOT NULL, UNIQUE(name, kind, unit))""",
+    "CREATE INDEX meanings_builders ON meanings(builders)",
+    "CREATE TABLE builder_sets(id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE)",
     """CREATE TABLE totals(
         meaning INTEGER PRIMARY KEY, count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
         newest INTEGER NOT NULL)""",

@@ -11,7 +11,7 @@ import sqlite3
 from bbmeasure.storage.sqlite import names_v1, overview, rollup, schema_v2
 
 _TABLES = (
-    *("texts", "meanings", "totals", "series", "lines", "streams", "troubles"),
+    *("builder_sets", "texts", "meanings", "totals", "series", "lines", "streams", "troubles"),
     *("alerts", "mutes", "verdicts", "remarks"),
 )
 _FILL = (
@@ -21,7 +21,7 @@ _FILL = (
         SELECT text FROM names UNION SELECT builder FROM main.streams
         UNION SELECT worker FROM main.streams UNION SELECT tags FROM main.streams EXCEPT SELECT ''""",
     """INSERT INTO meanings(name, kind, unit, better, builders)
-        SELECT n.id, s.kind, s.unit, s.better, '[]'
+        SELECT n.id, s.kind, s.unit, s.better, 0
         FROM main.series s JOIN names c ON c.series = s.id JOIN texts n ON n.text = c.text""",
     """INSERT INTO series(name, builder, meaning, better, declared)
         SELECT DISTINCT n.id, ifnull(b.id, 0), m.id, s.better, s.declared

@@ -79,12 +79,12 @@ def test_a_question_finds_its_series_by_name(journal: Journal) -> None:
         assert not scanned(journal.connection, executed)
 
 
-def test_the_list_of_series_is_one_statement_over_meanings(journal: Journal) -> None:
-    """Its rows are those of meanings, whatever the number of lines and points: every other table is searched."""
+def test_the_list_of_series_is_two_statements_over_meanings(journal: Journal) -> None:
+    """It reads all meanings and sets of builders, whatever the number of lines and points; else tables are searched."""
     with statements(journal.connection) as executed:
         assert len(journal.series()) == SERIES
-    assert [statement.split()[0] for statement in executed] == ["BEGIN", "SELECT", "ROLLBACK"]
-    assert {step.split()[1] for step in scanned(journal.connection, executed)} == {"m"}
+    assert [statement.split()[0] for statement in executed] == ["BEGIN", "SELECT", "SELECT", "ROLLBACK"]
+    assert {step.split()[1] for step in scanned(journal.connection, executed)} == {"m", "builder_sets"}
     journal.write(build_points(0, BUILDS))
     with statements(journal.connection) as again:
         journal.series()
