@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Optional
 
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.logger import Logger
 
 from bbmeasure.capture.gates import Gates
@@ -26,6 +27,9 @@ log = Logger()
 DEADLINE = 5.0
 #: Seconds for which the suspects of an alert are searched.
 EXPLAIN_TIMEOUT = 20.0
+
+#: Verdicts that are decoded in one iteration of the reactor.
+LINES_PER_TURN = 50
 
 Listener = Callable[[BuildVerdicts], Any]
 #: Suspects of an alert: a Deferred of facts to add to it.
@@ -199,4 +203,12 @@ class Judge:
         """The verdicts of a build that has ended; None where none are kept.  StorageError from the store."""
         store = self.store
         kept = None if store is None else (yield store.kept_verdicts(buildid))
-        return None if kept is None else kept_verdicts.decode(buildid, kept)
+        if kept is None:
+            return None
+        values = {line.id: (line, value.value) for line, value in kept.values.values}
+        decoded, made = kept_verdicts.decode_lines(kept.lines, values), []
+        while part := list(islice(decoded, LINES_PER_TURN)):
+            made += [verdict for _, verdict in part]
+            yield task.deferLater(self._pipeline.clock, 0)
+        made.sort(key=lambda verdict: verdict.key)
+        return BuildVerdicts(buildid, tuple(made), kept_verdicts.is_complete(kept.lines))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -74,27 +74,24 @@ def _ordinary(kind: Any, unit: str, verdict: Verdict) -> str:
 
 def decode(buildid: int, kept: KeptBuild) -> BuildVerdicts:
     """The verdicts of a build; a line whose points are deleted is left out."""
-    columns = json.loads(zlib.decompress(kept.lines))
-    values = {line.id: (line, value) for line, value in kept.values.values}
-    made, id_ = [], 0
+    lines = decode_lines(kept.lines, {line.id: (line, value.value) for line, value in kept.values.values})
+    made = sorted((verdict for _, verdict in lines), key=lambda verdict: verdict.key)
+    return BuildVerdicts(buildid, tuple(made), is_complete(kept.lines))
+
+
+def is_complete(kept: bytes) -> bool:
+    """Whether all lines of a build were judged."""
+    return bool(json.loads(zlib.decompress(kept))["complete"])
+
+
+def decode_lines(kept: bytes, values: Mapping[int, tuple[Line, float]]) -> Iterator[tuple[int, LineVerdict]]:
+    """The verdicts of some lines of a build with their ids; ``values`` are the lines by id with their values."""
+    columns = json.loads(zlib.decompress(kept))
+    id_ = 0
     for at, delta in enumerate(columns["lines"]):
         id_ += delta
         if id_ in values:
-            line, value = values[id_]
-            made.append(_decode(columns, at, line, value.value))
-    made.sort(key=lambda line: line.key)
-    return BuildVerdicts(buildid, tuple(made), columns["complete"])
-
-
-def decode_rows(kept: bytes, rows: Mapping[int, tuple[Line, float]]) -> dict[int, LineVerdict]:
-    """The verdicts of some lines of a build, by the ids of the lines, which have these values."""
-    columns = json.loads(zlib.decompress(kept))
-    made, id_ = {}, 0
-    for at, delta in enumerate(columns["lines"]):
-        id_ += delta
-        if id_ in rows:
-            made[id_] = _decode(columns, at, *rows[id_])
-    return made
+            yield id_, _decode(columns, at, *values[id_])
 
 
 def _decode(columns: dict[str, Any], at: int, line: Line, value: float) -> LineVerdict:

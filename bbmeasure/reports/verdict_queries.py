@@ -44,8 +44,7 @@ class VerdictQueries:
         kept = yield store.kept_lines(sorted(by_build, reverse=True)[:MAX_BUILDS])
         found: dict[Optional[int], LineVerdict] = {}
         for buildid, lines in kept.items():
-            for id_, verdict in kept_verdicts.decode_rows(lines, by_build[buildid]).items():
-                found[id_] = verdict
+            found.update(kept_verdicts.decode_lines(lines, by_build[buildid]))
             yield task.deferLater(self._judge.state.pipeline.clock, 0)
         return found
 
