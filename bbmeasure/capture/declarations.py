@@ -13,7 +13,7 @@ from bbmeasure.capture.identity import Value
 from bbmeasure.errors import StorageFullError
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction, Kind
-from bbmeasure.storage.base import Storage
+from bbmeasure.storage.base import CaptureStorage
 
 #: Seconds after which a series is declared again: another process may have deleted it.
 CACHED_FOR = 5.0
@@ -23,18 +23,19 @@ MAX_QUEUED = 100_000
 #: The most series whose direction master.cfg gives that are remembered.
 MAX_FIXED = 20_000
 
-#: A series to declare, and whether its kind and its unit override those that the store holds.
-Declaration = tuple[SeriesInfo, bool, bool]
+#: A series to declare, whether its kind and its unit override those that the store holds, and whether a proposal
+#: declares it.
+Declaration = tuple[SeriesInfo, bool, bool, bool]
 
 
 class SeriesDeclarations:
     """Declares the series of values in all stores; the first store decides whether a value fits its series."""
 
-    def __init__(self, pending: PendingWrites, stores: Callable[[], Sequence[Storage]]) -> None:
+    def __init__(self, pending: PendingWrites, stores: Callable[[], Sequence[CaptureStorage]]) -> None:
         """``stores`` returns the stores that points are written to now."""
         self._pending = pending
         self._stores = stores
-        self._known: dict[tuple[str, str], SeriesInfo] = {}
+        self._known: dict[tuple[str, str, bool], SeriesInfo] = {}
         self._known_since = 0.0
         #: The number of values that wait for their series to be declared.
         self.queued = 0
@@ -52,8 +53,11 @@ class SeriesDeclarations:
             self._known.clear()
             self._known_since = now
         record = value.record
-        held = self._known.get((record.name, _builder_of(value)))
-        if held is None or record.unit != held.unit or self._better_of(value) not in (Direction.NONE, held.better):
+        proposed = _is_proposed(value)
+        held = self._known.get((record.name, _builder_of(value), proposed))
+        if held is None or record.unit != held.unit:
+            return False
+        if not proposed and self._better_of(value) not in (Direction.NONE, held.better):
             return False
         plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
         return record.kind is held.kind or plain
@@ -69,7 +73,7 @@ class SeriesDeclarations:
         builder = _builder_of(value)
         builders = (builder,) if builder else ()
         info = SeriesInfo(record.name, record.kind, record.unit, self._better_of(value), builders)
-        declaration = (info, value.fixed_kind, value.fixed_unit)
+        declaration = (info, value.fixed_kind, value.fixed_unit, _is_proposed(value))
         answer: defer.Deferred[SeriesInfo] = defer.Deferred()
         self.queued += 1
         if declaration in self._waiting:
@@ -90,7 +94,7 @@ class SeriesDeclarations:
 
     def _declare(self, declaration: Declaration) -> None:
         info, *fixed = declaration
-        override = {name: True for name, given in zip(("override", "override_unit"), fixed) if given}
+        override = {name: True for name, given in zip(("override", "override_unit", "proposed"), fixed) if given}
         first, *others = self._stores()
         for other in others:
             other.declare(info, **override).addErrback(
@@ -98,7 +102,7 @@ class SeriesDeclarations:
             )
         first.declare(info, **override).addBoth(self._declared, first, declaration)
 
-    def _declared(self, result: Any, storage: Storage, declaration: Declaration) -> None:
+    def _declared(self, result: Any, storage: CaptureStorage, declaration: Declaration) -> None:
         if storage is not self._stores()[0]:  # it was replaced meanwhile
             self._declare(declaration)
             return
@@ -108,10 +112,16 @@ class SeriesDeclarations:
         if failed:
             self._pending.counters["refused"] += len(waiting)
         else:
-            self._known[result.name, "".join(result.builders)] = result
+            self._known[result.name, "".join(result.builders), declaration[3]] = result
         for answer in waiting:
             (answer.errback if failed else answer.callback)(result)
         self._pending.end()
+
+
+def _is_proposed(value: Value) -> bool:
+    """Whether a proposal says what a value is, and not master.cfg."""
+    is_fixed = value.fixed_kind or value.fixed_unit
+    return bool(value.context and value.context.proposal) and not is_fixed
 
 
 def _builder_of(value: Value) -> str:

@@ -114,6 +114,16 @@ class HeldLine(NamedTuple):
 class CaptureStorage(Storage, Protocol):
     """A store that values are captured into."""
 
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False, proposed: bool = False
+    ) -> Deferred[SeriesInfo]:
+        """:meth:`Storage.declare`, of a proposal with ``proposed``.
+
+        The first declaration of a trusted build replaces one of proposals, whatever that was; a proposal does not
+        change the direction that a trusted build has declared.
+        """
+        ...
+
     def held_lines(self, builder: str) -> Deferred[list[HeldLine]]:
         """The series and tags of all points of a builder, of ``""`` those outside builds; each combination once."""
         ...

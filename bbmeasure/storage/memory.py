@@ -14,7 +14,7 @@ from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
-from bbmeasure.records import Kind
+from bbmeasure.records import Direction, Kind
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.memory_streams import Stream, StreamKey
@@ -60,6 +60,7 @@ class MemoryStorage:
         self._max_points, self._max_series, self._max_streams = max_points, max_series, max_streams
         self._infos: dict[SeriesKey, SeriesInfo] = {}
         self._declared: set[SeriesKey] = set()
+        self._proposed: set[SeriesKey] = set()
         self._streams: dict[StreamKey, Stream] = {}
         self._by_series: dict[str, list[Stream]] = {}
         self._order: deque[tuple[Stream, int]] = deque()
@@ -76,26 +77,31 @@ class MemoryStorage:
         infos = [self._infos[key] for key in sorted(self._declared)]
         points = [stream.points[bisect_left(stream.times, time)] for stream, time in self._order]
         state = dict(self._state)
-        for content in (self._infos, self._declared, self._streams, self._by_series, self._order, self._state):
+        names = (self._infos, self._declared, self._proposed)
+        for content in (*names, self._streams, self._by_series, self._order, self._state):
             content.clear()
         return infos, points, state
 
     def declare(
-        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False, proposed: bool = False
     ) -> defer.Deferred[SeriesInfo]:
-        """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        return _result(lambda: self._declare(info, override, override_unit))
+        """Declare a series, see :meth:`~bbmeasure.storage.base.CaptureStorage.declare`."""
+        return _result(lambda: self._declare(info, override, override_unit, proposed))
 
-    def _declare(self, info: SeriesInfo, override: bool, override_unit: bool) -> SeriesInfo:
+    def _declare(self, info: SeriesInfo, override: bool, override_unit: bool, proposed: bool) -> SeriesInfo:
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         key = (info.name, declaring_builder(info))
-        if key in self._declared:
+        is_trusted = key in self._declared and key not in self._proposed
+        if is_trusted and proposed:
+            declared = replace(declared, better=Direction.NONE)
+        if is_trusted or (proposed and key in self._declared):
             declared = reconcile(self._infos[key], declared, override=override, override_unit=override_unit)
         if key not in self._infos and len(self._infos) >= self._max_series:
             self.counters["refused_series"] += 1
             return declared
         self._infos[key] = declared
         self._declared.add(key)
+        (self._proposed.add if proposed and not is_trusted else self._proposed.discard)(key)
         return declared
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:

@@ -191,11 +191,13 @@ class BrokenStorage(MemoryStorage):
         return None
 
     def declare(
-        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False, proposed: bool = False
     ) -> defer.Deferred[SeriesInfo]:
         """Fail or hang as ``mode`` says, else do as MemoryStorage."""
         broken = self._broken()
-        return super().declare(info, override=override, override_unit=override_unit) if broken is None else broken
+        if broken is not None:
+            return broken
+        return super().declare(info, override=override, override_unit=override_unit, proposed=proposed)
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> defer.Deferred[None]:
         """Fail or hang as ``mode`` says, else do as MemoryStorage."""

@@ -63,9 +63,10 @@ def fire(results: Results) -> None:
 
 def declaring(declaration: Declaration) -> Change:
     """The change that declares a series."""
-    info, override, override_unit = declaration
+    info, override, override_unit, proposed = declaration
     return Change(
-        lambda ingest: ingest.declare(info, override=override, override_unit=override_unit), declaration=declaration
+        lambda ingest: ingest.declare(info, override=override, override_unit=override_unit, proposed=proposed),
+        declaration=declaration,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional
 
 from bbmeasure.model import Point, SeriesInfo
@@ -12,7 +13,7 @@ from bbmeasure.storage.sqlite import outbox, overview, rollup
 from bbmeasure.storage.sqlite.build_rows import BuildRows
 from bbmeasure.storage.sqlite.connection import WriteConnection
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
-from bbmeasure.storage.sqlite.targets import Target, Targets, insert_series
+from bbmeasure.storage.sqlite.targets import PROPOSED, TRUSTED, Target, Targets, insert_series
 from bbmeasure.storage.sqlite.texts import TextIds, text_id
 from bbmeasure.storage.validation import declaring_builder, reconcile, state_series
 
@@ -64,8 +65,10 @@ class Ingest(WriteConnection):
 
     # series
 
-    def declare(self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False) -> SeriesInfo:
-        """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
+    def declare(
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False, proposed: bool = False
+    ) -> SeriesInfo:
+        """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.declare`."""
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         key = (self.texts(info.name), self.texts(declaring_builder(info)))
         row = self.connection.execute(
@@ -75,18 +78,20 @@ class Ingest(WriteConnection):
         ).fetchone()
         if row is None:
             meaning = overview.meaning_id(self.connection, key[0], info.kind.value, info.unit)
-            insert_series(self.connection, *key, meaning, info.better, declared=True)
+            insert_series(self.connection, *key, meaning, info.better, declared=PROPOSED if proposed else TRUSTED)
             return declared
         id_, was_declared, kind, unit, better, old = row
-        if was_declared:
+        if was_declared and (proposed or was_declared == TRUSTED):
+            if proposed and was_declared == TRUSTED:
+                declared = replace(declared, better=Direction.NONE)
             current = SeriesInfo(info.name, Kind(kind), unit, Direction(better), info.builders)
             declared = reconcile(current, declared, override=override, override_unit=override_unit)
             if declared == current:
                 return declared
         meaning = overview.meaning_id(self.connection, key[0], declared.kind.value, declared.unit)
         self.connection.execute(
-            "UPDATE series SET meaning = ?, better = ?, declared = 1 WHERE id = ?",
-            (meaning, declared.better.value, id_),
+            "UPDATE series SET meaning = ?, better = ?, declared = ? WHERE id = ?",
+            (meaning, declared.better.value, was_declared or PROPOSED if proposed else TRUSTED, id_),
         )
         if meaning != old:
             self.clear()

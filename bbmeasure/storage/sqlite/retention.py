@@ -202,7 +202,7 @@ class Cleanup:
         verdicts.delete_line(connection, line)
         meaning, series = streams[0][1:3]
         emptied = connection.execute(
-            "DELETE FROM series WHERE id = ? AND NOT declared AND name IS NOT NULL "
+            "DELETE FROM series WHERE id = ? AND declared != 1 AND name IS NOT NULL "
             "AND NOT EXISTS (SELECT 1 FROM lines WHERE series = ?)",
             (series, series),
         )

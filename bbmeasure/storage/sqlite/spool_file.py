@@ -24,11 +24,12 @@ _MAX_BYTES = 2**31
 
 
 class Declaration(NamedTuple):
-    """A declaration of a series of one builder, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
+    """A declaration of a series of one builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.declare`."""
 
     info: SeriesInfo
     override: bool = False
     override_unit: bool = False
+    proposed: bool = False
 
 
 @dataclass
@@ -45,9 +46,9 @@ class Unwritten:
     def lines(self) -> Iterator[str]:
         """The lines of the file."""
         yield _FORMAT
-        for info, override, override_unit in self.declarations:
+        for info, *overrides in self.declarations:
             fields = (info.name, info.kind.value, info.unit, info.better.value, list(info.builders))
-            yield f"declare {json.dumps([*fields, override, override_unit], ensure_ascii=False)}"
+            yield f"declare {json.dumps([*fields, *overrides], ensure_ascii=False)}"
         for point in self.points:
             yield f"point {encode_point(point)}"
         if self.state:

@@ -75,12 +75,11 @@ class SQLiteStorage(JournalThreads):
         return write.deferred
 
     def declare(
-        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False
+        self, info: SeriesInfo, *, override: bool = False, override_unit: bool = False, proposed: bool = False
     ) -> defer.Deferred[SeriesInfo]:
-        """Declare a series, see :meth:`~bbmeasure.storage.base.Storage.declare`."""
-        return self._put_change(declaring(Declaration(info, override, override_unit))).addCallback(
-            self._restorer.add_declaration
-        )
+        """Declare a series, see :meth:`~bbmeasure.storage.base.CaptureStorage.declare`."""
+        declared = self._put_change(declaring(Declaration(info, override, override_unit, proposed)))
+        return declared if proposed else declared.addCallback(self._restorer.add_declaration)
 
     # verdicts, see bbmeasure.storage.verdict_store
 

@@ -13,6 +13,8 @@ from bbmeasure.storage.sqlite.rollup import Chunk
 from bbmeasure.storage.sqlite.texts import NONE, TextIds
 from bbmeasure.storage.validation import canonical_tags, check_stream
 
+#: Who has declared a series: nobody, a trusted build, or only proposals, whose declaration a trusted build replaces.
+UNDECLARED, TRUSTED, PROPOSED = range(3)
 #: The number of identities whose streams are cached, the last used.
 MAX_CACHED = 20_000
 
@@ -139,7 +141,7 @@ class Targets:
     def _insert_series(self, point: Point, name: int, builder: int) -> tuple[int, int]:
         kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
         meaning = overview.meaning_id(self._connection, name, kind.value, "1")
-        return insert_series(self._connection, name, builder, meaning, Direction.NONE, declared=False), meaning
+        return insert_series(self._connection, name, builder, meaning, Direction.NONE, declared=UNDECLARED), meaning
 
     def _target(self, identity: Identity, point: Point) -> Target:
         build, texts = point.build, self._texts
@@ -172,7 +174,7 @@ class Targets:
 
 
 def insert_series(
-    connection: sqlite3.Connection, name: int, builder: int, meaning: int, better: Direction, *, declared: bool
+    connection: sqlite3.Connection, name: int, builder: int, meaning: int, better: Direction, *, declared: int
 ) -> int:
     """Insert a series of one builder; returns its id."""
     inserted = connection.execute(

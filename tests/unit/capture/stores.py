@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Callable, Optional
 
 from twisted.internet import defer, task
@@ -50,8 +51,9 @@ class SlowStorage(MemoryStorage):
             if not answer.called:
                 answer.errback(error)
 
-    def declare(self, info: SeriesInfo, *, override: bool = False) -> Any:
-        return self._later("declare", lambda: MemoryStorage.declare(self, info, override=override))
+    def declare(self, info: SeriesInfo, *, override: bool = False, proposed: bool = False) -> Any:
+        call = partial(MemoryStorage.declare, self, info, override=override, proposed=proposed)
+        return self._later("declare", call)
 
     def write(self, points: Sequence[Point], state: Optional[Mapping[str, float]] = None) -> Any:
         self.writes.append(len(points))

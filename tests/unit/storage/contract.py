@@ -7,15 +7,16 @@ forget a series, :class:`LocalContract` for those that keep every name unchanged
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytest_twisted import blockon, inlineCallbacks
 from twisted.internet import defer
 
-from bbmeasure.errors import StorageError
+from bbmeasure.errors import SeriesConflictError, StorageError
 from bbmeasure.model import Point, Query, SeriesInfo
-from bbmeasure.records import Kind
+from bbmeasure.records import Direction, Kind
 from tests.unit.storage.examples import HOSTILE_NAMES, START, at, fill, in_build, summarize, values_of
 from tests.unit.storage.overview_contract import OverviewContract
 from tests.unit.storage.points_contract import PointsContract
@@ -105,6 +106,27 @@ class LocalContract(StateContract, OverviewContract):
         assert (yield storage.points(Query("size", tags={"k": ""}), 10)) == [Point("size", at(0), 1.0, {"other": "x"})]
         yield storage.write([Point("size", at(0), 5.0, {"other": "x"})])
         assert (yield summarize(storage, "count,sum")) == {"count": 2.0, "sum": 7.0}
+
+    @inlineCallbacks
+    def test_a_proposal_declares_nothing_for_trusted_builds(self, storage: Any) -> Any:
+        """The declaration of a trusted build replaces that of proposals, and no proposal changes it."""
+        text = SeriesInfo("size", Kind.TEXT, "1", Direction.HIGHER, ("first",))
+        size = SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("first",))
+        assert (yield storage.declare(text, proposed=True)) == text
+        yield storage.write([Point("size", at(0), "x", {}, in_build(branch="main", proposal="refs/pull/1"))])
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(size, proposed=True)
+        assert (yield storage.declare(size)) == size
+        yield storage.write([Point("size", at(1), 5.0, {}, in_build(branch="main"))])
+        with pytest.raises(SeriesConflictError):
+            yield storage.declare(text, proposed=True)
+        higher = replace(size, better=Direction.HIGHER)
+        assert (yield storage.declare(higher, proposed=True)) == size
+        assert (yield storage.declare(higher)) == higher
+        assert values_of((yield storage.points(Query("size"), 10))) == [5.0]
+        assert [(info.kind, info.unit, info.better) for info in (yield storage.series()) if info.count] == [
+            (Kind.SIZE, "bytes", Direction.HIGHER)
+        ]
 
     @inlineCallbacks
     def test_lone_surrogates_are_refused(self, storage: Any) -> Any:

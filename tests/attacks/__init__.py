@@ -1,0 +1,1 @@
+"""Attacks on real masters: reports of untrusted builds, users without rights, slow clients."""
