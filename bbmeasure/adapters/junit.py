@@ -161,6 +161,7 @@ class _Reader:
         elif element.depth == 0:
             suite.attributes = element.attributes
         elif self._case is not None:
+            self._case.is_todo |= element.name == "skipped" and element.attributes.get("type") == "todo"
             self._case.add(_CHILDREN.get(element.name, ""))
         elif element.name in ("failure", "error"):
             suite.own[_CHILDREN[element.name]] = suite.own.get(_CHILDREN[element.name], 0) + 1
@@ -187,6 +188,8 @@ class _Case:
         self.depth = element.depth
         self._suite = suite
         self._outcome = ""
+        #: Whether it may fail, as Node's test runner marks it.
+        self.is_todo = False
         suite.times.append(element.attributes.get("time", ""))
         for key in element.attributes:
             if key not in _OUTCOMES:
@@ -200,7 +203,8 @@ class _Case:
 
     def close(self) -> None:
         """Count it in its suite."""
-        self._suite.cases[self._outcome] = self._suite.cases.get(self._outcome, 0) + 1
+        outcome = "skipped" if self.is_todo else self._outcome
+        self._suite.cases[outcome] = self._suite.cases.get(outcome, 0) + 1
 
 
 def _seconds(text: str) -> float:

@@ -163,6 +163,7 @@ JUNIT = [
     ("<flakyFailure/><rerunFailure/>", "", (0, 0, 0)),
     ("<disabled/>", "", (0, 0, 1)),
     ("<skip/>", "", (0, 0, 1)),
+    ("<skipped type='todo'/><failure/>", "", (0, 0, 1)),
     ("", "status='TIMEOUT'", (0, 1, 0)),
     ("", "skipped='True'", (0, 0, 1)),
     ("", "skipped='false'", (0, 0, 0)),
