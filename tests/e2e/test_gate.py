@@ -88,7 +88,7 @@ class Project:
         return {names[build["builderid"]]: build for build in (first, second)}
 
     def _post(self, payload: Mapping[str, Any], builds: int) -> list[dict[str, Any]]:
-        before = len(self.site.get("builds")["builds"])
+        before = len(self.builds())
         request = urllib.request.Request(
             f"{self.site.url}change_hook/gitlab", json.dumps(payload).encode(), {"Content-Type": "application/json"}
         )
@@ -96,10 +96,15 @@ class Project:
             assert answer.status in (200, 202)
 
         def finished() -> Any:
-            new = self.site.get("builds")["builds"][before:]
+            new = self.builds()[before:]
             return len(new) == builds and all(build["complete"] for build in new) and new
 
-        return list(self.site.wait_for(finished, f"{builds} builds of a change", 60))
+        return list(self.site.wait_for(finished, f"{builds} builds of a change", 120))
+
+    def builds(self) -> list[dict[str, Any]]:
+        """All builds; a busy master may take long to answer."""
+        answer = self.site.wait_for(lambda: self.site.get("builds"), "the list of builds", 60)
+        return list(answer["builds"])
 
     def text(self, build: Mapping[str, Any], step: str = "run") -> str:
         """The summary of a step."""
@@ -107,8 +112,8 @@ class Project:
 
     def alerts(self, *filters: str) -> list[dict[str, Any]]:
         """The alerts, as the command lists them beside the running master, once all builds are judged."""
-        builds = len(self.site.get("builds")["builds"])
-        self.site.wait_for(lambda: _judged(self.site) == builds, "the verdicts of all builds", 20)
+        builds = len(self.builds())
+        self.site.wait_for(lambda: _judged(self.site) == builds, "the verdicts of all builds", 60)
         done = run_command("alerts", "--master", str(self.site.master_dir), "--json", *filters)
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout)["alerts"])

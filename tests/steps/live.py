@@ -13,10 +13,12 @@ from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
 from buildbot.test.util.integration import RunMasterBase
 from twisted.internet import defer, reactor, task
+from twisted.internet.process import reapProcessHandlers
 
 from bbmeasure import MeasuredBuilderConfig, SQLiteInstance
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, Query
+from bbmeasure.reports import judge_queue
 from bbmeasure.storage.sqlite.journal import JournalReader
 
 
@@ -61,6 +63,16 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
     master: Any
     #: For what hangs, as pytest's own; Buildbot's 60 seconds pass on a busy machine.
     timeout = 600
+
+    def setUp(self) -> Any:
+        self.addCleanup(self._judges_ended)
+        return super().setUp()
+
+    @defer.inlineCallbacks
+    def _judges_ended(self) -> Any:
+        """Wait for the ends of the processes that judge, which a stopped master has killed."""
+        while any(isinstance(process.proto, judge_queue._Process) for process in reapProcessHandlers.values()):
+            yield pause(0.01)
 
     def mktemp(self) -> str:
         """A path in a folder that is removed after the test; trial's own stay in the working directory."""
