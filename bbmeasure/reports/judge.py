@@ -123,7 +123,7 @@ class Judge:
         """Judge the past of some lines; fires when their detectors are kept.  MeasureError where it fails."""
         store = self.store
         if store is None:
-            return defer.succeed(Learned(VerdictChanges(), 0, 0, 0))
+            return defer.succeed(Learned(VerdictChanges()))
 
         def keep(learned: Learned) -> Any:
             return store.keep_verdicts(learned.changes).addCallback(lambda _: learned)
@@ -192,9 +192,9 @@ class Judge:
 
         return work.addTimeout(DEADLINE, self._pipeline.clock, timed_out)
 
-    def stop(self) -> None:
-        """End the process that judges; the next request starts another."""
-        self._queue.stop()
+    def stop(self) -> defer.Deferred[None]:
+        """End the process that judges; fires when it has ended.  The next request starts another."""
+        return self._queue.stop()
 
     # kept verdicts
 

@@ -123,18 +123,17 @@ class JudgeQueue:
                 self._reactor.addSystemEventTrigger("before", "shutdown", self.stop)
         return process.ask(request)
 
-    def stop(self) -> None:
-        """Refuse what waits, and end the process; it is started again when needed."""
+    def stop(self) -> defer.Deferred[None]:
+        """Refuse what waits, and end the process; fires when it has ended.  It is started again when needed."""
         waiting, self._waiting, self._queued = self._waiting, OrderedDict(), 0
         for task in (task for tasks in waiting.values() for task in tasks):
             if not task.done.called:
                 task.done.errback(StorageUnavailableError("the master stops"))
-        self._end_process()
+        return self._end_process()
 
-    def _end_process(self) -> None:
+    def _end_process(self) -> defer.Deferred[None]:
         process, self._process = self._process, None
-        if process is not None:
-            process.stop()
+        return defer.succeed(None) if process is None else process.stop()
 
 
 def _answer_here(opener: Opener, request: Request) -> Any:
@@ -184,11 +183,13 @@ class _Process(protocol.ProcessProtocol):
         self._decoding = False
         self._stderr = b""
         self._stopped = False
+        self._has_ended: defer.Deferred[None] = defer.Deferred()
         try:
             reactor.spawnProcess(self, sys.executable, _command(opener), env=_environment())
         except OSError as why:
             self.ended = True
             self._stderr = str(why).encode()
+            self._has_ended.callback(None)
 
     def ask(self, request: Request) -> defer.Deferred[Any]:
         """The answer to a request; StorageUnavailableError where the process ends or takes too long."""
@@ -246,6 +247,7 @@ class _Process(protocol.ProcessProtocol):
             last = self._stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             self._count("judge_crashes", f"the process that judges ended ({reason.value}): {last[:200]}")
         self._fail("the process that judges has ended")
+        self._has_ended.callback(None)
 
     def _timed_out(self) -> None:
         self._kill("judge_timeouts", f"no verdicts after {REQUEST_TIMEOUT:g} s")
@@ -258,11 +260,14 @@ class _Process(protocol.ProcessProtocol):
     def _fail(self, why: str) -> None:
         self._fire(Failure(StorageUnavailableError(why)))  # type: ignore[no-untyped-call]
 
-    def stop(self) -> None:
-        """Kill the process: it changes nothing itself."""
+    def stop(self) -> defer.Deferred[None]:
+        """Kill the process, which changes nothing itself; fires when it has ended."""
         self.ended = self._stopped = True
         with contextlib.suppress(error.ProcessExitedAlready, AttributeError):
             self.transport.signalProcess("KILL")
+        ended: defer.Deferred[None] = defer.Deferred()
+        self._has_ended.addCallback(ended.callback)
+        return ended
 
 
 def _command(opener: Opener) -> list[str]:

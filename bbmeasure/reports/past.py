@@ -34,17 +34,22 @@ class LearnRequest:
 
 @dataclass(frozen=True)
 class Learned:
-    """The detectors of some lines: ``last`` is the id of the last one, ``left`` how many lines come after it."""
+    """The detectors of some lines: ``last`` is the id of the last one, ``more`` whether lines may come after it.
+
+    ``total`` is the number of all lines, in the answer to the first request.
+    """
 
     changes: VerdictChanges
-    last: int
-    lines: int
-    left: int
+    last: int = 0
+    lines: int = 0
+    more: bool = False
+    total: int = 0
 
 
 def learn(reader: JudgingReader, request: LearnRequest) -> Learned:
     """The detectors of the next lines."""
-    lines, left = reader.lines_to_learn(request.after, LINES_PER_REQUEST, again=request.again)
+    total = 0 if request.after else reader.count_lines_to_learn(again=request.again)
+    lines = reader.lines_to_learn(request.after, LINES_PER_REQUEST, again=request.again)
     wanted = [line for line in lines if line.tags.get(RESULT, SUCCESS) == SUCCESS]
     totals = reader.total_lines(wanted)
     kept = reader.detectors([line.id for line in wanted])
@@ -54,7 +59,8 @@ def learn(reader: JudgingReader, request: LearnRequest) -> Learned:
             learned = _learned(reader, line, kept.get(line.id), request)
             detectors += [] if learned is None else [learned]
     changes = VerdictChanges(detectors=detectors, learned=True)
-    return Learned(changes, lines[-1].id if lines else request.after, len(lines), left)
+    last = lines[-1].id if lines else request.after
+    return Learned(changes, last, len(lines), len(lines) == LINES_PER_REQUEST, total)
 
 
 def _learned(
@@ -78,11 +84,10 @@ def _learned(
 def learn_all(
     reader: JudgingReader, keep: Callable[[VerdictChanges], None], gates: Gates, *, again: bool = False
 ) -> Iterator[tuple[int, int]]:
-    """Learn all lines, for a command; yields how many are done and how many are left."""
-    request, done, left = LearnRequest(0, gates, again=again), 0, 1
-    while left:
-        learned = learn(reader, request)
+    """Learn all lines, for a command; yields how many are done, and how many there are."""
+    learned, done, total = Learned(VerdictChanges(), more=True), 0, 0
+    while learned.more:
+        learned = learn(reader, LearnRequest(learned.last, gates, again=again))
         keep(learned.changes)
-        request = LearnRequest(learned.last, gates, again=again)
-        done, left = done + learned.lines, learned.left
-        yield done, left
+        done, total = done + learned.lines, total or learned.total
+        yield done, total

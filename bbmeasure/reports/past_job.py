@@ -13,6 +13,7 @@ from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.reports.judge import Judge
 from bbmeasure.reports.past import Learned, LearnRequest
+from bbmeasure.storage.verdict_store import VerdictChanges
 
 log = Logger()
 
@@ -62,20 +63,14 @@ class PastJob:
 
     @defer.inlineCallbacks
     def _learn(self) -> Generator[Any, Any, None]:
-        pipeline, judge = self._state.pipeline, self._state.component(Judge)
-        after, done = 0, 0
-        gates = Gates(self._state.gates.patterns)
-        while True:
-            learned: Learned = yield judge.learn(LearnRequest(after, gates))
-            after, done = learned.last, done + learned.lines
-            if done:
-                pipeline.counters["lines_learned"] += learned.lines
-                pipeline.counters["lines_to_learn"] = learned.left
-                if not learned.left or done // 1000 != (done - learned.lines) // 1000:
-                    log.info(
-                        "bbmeasure: the past of {done} lines is judged, {left} are left", done=done, left=learned.left
-                    )
-            if not learned.left:
-                break
-            yield task.deferLater(pipeline.clock, 0)
+        counters, judge = self._state.pipeline.counters, self._state.component(Judge)
+        gates, learned, done, total = Gates(self._state.gates.patterns), Learned(VerdictChanges(), more=True), 0, 0
+        while learned.more:
+            learned = yield judge.learn(LearnRequest(learned.last, gates))
+            done, total = done + learned.lines, total or learned.total
+            counters["lines_learned"] += learned.lines
+            counters["lines_to_learn"] = max(0, total - done)
+            if learned.lines and (not learned.more or done // 1000 != (done - learned.lines) // 1000):
+                log.info("bbmeasure: the past of {done} of {total} lines is judged", done=done, total=total)
+            yield task.deferLater(self._state.pipeline.clock, 0)
         self._work = None

@@ -248,6 +248,10 @@ class JudgingReader(Protocol):
         """The id of the next alert."""
         ...
 
-    def lines_to_learn(self, after: int, limit: int, *, again: bool) -> tuple[list[Line], int]:
-        """Lines of builds without a detector, with ``again`` all lines, by id after ``after``; and how many follow."""
+    def lines_to_learn(self, after: int, limit: int, *, again: bool) -> list[Line]:
+        """Lines of builds without a detector, with ``again`` all lines, by id after ``after``."""
+        ...
+
+    def count_lines_to_learn(self, *, again: bool) -> int:
+        """The number of these lines."""
         ...

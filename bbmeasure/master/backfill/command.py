@@ -281,9 +281,10 @@ def _run(options: argparse.Namespace) -> int:
 def _judge_past(journal: Journal, gates: Gates) -> None:
     """Begin the baseline of each line that has none at its last change point."""
     shows = sys.stderr.isatty()
-    for done, left in learn_all(journal, journal.keep_verdicts, gates, again=True):
+    for done, total in learn_all(journal, journal.keep_verdicts, gates, again=True):
         if shows:
-            print(f"\r{done} of {done + left} lines judged", end="" if left else "\n", file=sys.stderr, flush=True)
+            end = "\n" if done >= total else ""
+            print(f"\r{done} of {total} lines judged", end=end, file=sys.stderr, flush=True)
 
 
 def _pattern(expression: Optional[str]) -> Optional[patterns.Pattern]:

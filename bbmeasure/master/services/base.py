@@ -136,8 +136,9 @@ class MeasureInstance(BuildbotService):
             journal.release_declarations()
             self.pipeline.detach(journal)
             self.state.component(PastJob).stop()
-            self.state.component(Judge).stop()
+            ended = self.state.component(Judge).stop()
             yield journal.close()
+            yield ended
 
     @defer.inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:

@@ -176,6 +176,7 @@ class JournalReader:
     history = _query(verdicts.history)
     total_lines = _query(verdicts.total_lines)
     lines_to_learn = _query(verdicts.lines_to_learn)
+    count_lines_to_learn = _query(verdicts.count_lines_to_learn)
     line_alerts = _query(alert_rows.of_lines)
     next_alert = _query(alert_rows.next_id)
     alerts = _query(alert_rows.select)

@@ -150,14 +150,16 @@ def kept_lines(connection: sqlite3.Connection, buildids: Collection[int]) -> dic
     return dict(_select_in(connection, "SELECT build, lines FROM verdicts WHERE build IN", buildids))  # type: ignore[arg-type]
 
 
-def lines_to_learn(connection: sqlite3.Connection, after: int, limit: int, *, again: bool) -> tuple[list[Line], int]:
-    """Lines of builds without a detector, with ``again`` all lines, by id after ``after``; and how many follow."""
-    where = _OF_BUILDS + ("" if again else _WITHOUT_DETECTOR)
-    lines = [
-        alert_rows.line_of(row) for row in connection.execute(f"{_LINE} {where} ORDER BY l.id LIMIT ?", (after, limit))
-    ]
-    (count,) = connection.execute(f"SELECT count(*) FROM ({_LINE} {where})", (after,)).fetchone()
-    return lines, int(count) - len(lines)
+def lines_to_learn(connection: sqlite3.Connection, after: int, limit: int, *, again: bool) -> list[Line]:
+    """Lines of builds without a detector, with ``again`` all lines, by id after ``after``."""
+    select = f"{_LINE} {_OF_BUILDS}{'' if again else _WITHOUT_DETECTOR} ORDER BY l.id LIMIT ?"
+    return [alert_rows.line_of(row) for row in connection.execute(select, (after, limit))]
+
+
+def count_lines_to_learn(connection: sqlite3.Connection, *, again: bool) -> int:
+    """The number of these lines."""
+    select = f"SELECT count(*) FROM ({_LINE} {_OF_BUILDS}{'' if again else _WITHOUT_DETECTOR})"
+    return int(connection.execute(select, (0,)).fetchone()[0])
 
 
 # writing

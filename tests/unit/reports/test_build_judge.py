@@ -197,7 +197,7 @@ def test_the_past_begins_at_the_last_change_point(judging: Judging) -> None:
     values = [*noise(40), *noise(40, 130.0, seed=2)]
     for number, value in enumerate(values, start=1):
         judging.store({"size": value}, number)
-    assert list(learn_all(judging.reader, judging.journal.keep_verdicts, Gates())) == [(1, 0)]
+    assert list(learn_all(judging.reader, judging.journal.keep_verdicts, Gates())) == [(1, 1)]
     assert learn(judging.reader, LearnRequest()).lines == 0
     assert not judging.alerts()
     judging.number = 80
