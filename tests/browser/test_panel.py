@@ -140,7 +140,7 @@ def test_a_proposal(at_build):
     expect(_told(page)).to_contain_text("introduced here")
     page.get_by_role("button", name="Show all").click()
     assert page.locator(f"{PANEL} thead th").all_text_contents() == ["Measurement", "Base", "This", "Change", "Verdict"]
-    assert row_of(page, "limited", PANEL).locator("td").all_text_contents() == ["5", "12", "+140 %", "worse"]
+    assert row_of(page, "limited", PANEL).locator("td").all_text_contents() == ["base 5", "12", "+140 %", "worse"]
     expect(page.locator(PANEL)).to_contain_text("A proposal has one build.")
 
 

@@ -32,8 +32,11 @@ const Row = ({record, build, builder}: {record: BuildRecord; build: Build; build
         <Link to={recordRoute(record, build, builder)}><Name text={record.series} clamp/></Link>
         <TagList tags={record.tags}/>
       </th>
-      <td className="bbm-cell-previous">{record.proposal && typeof record.baseline === "number"
-        ? formatValue(record.baseline, record.unit, record.kind) : usualText(record)}</td>
+      <td className="bbm-cell-previous">
+        <span className="bbm-sr">{record.proposal ? "base " : "usual "}</span>
+        {record.proposal && typeof record.baseline === "number"
+          ? formatValue(record.baseline, record.unit, record.kind) : usualText(record)}
+      </td>
       <td className="bbm-cell-value"><Value value={record.value} unit={record.unit} kind={record.kind}/></td>
       <td className={`bbm-cell-change bbm-told-${verdict}`}>{change === null ? "–" : formatChange(change)}</td>
       <td className="bbm-cell-verdict" title={record.reason ?? undefined}>

@@ -61,7 +61,7 @@ export function groupRecords(records: readonly BuildRecord[]): Group[] {
   }
   return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([key, members]) => ({
     prefix: key.slice(2),
-    records: members.sort((a, b) => recordKey(a) < recordKey(b) ? -1 : 1),
+    records: members.sort((a, b) => recordKey(a).localeCompare(recordKey(b), "en", {numeric: true})),
   }));
 }
 

@@ -46,7 +46,7 @@ export function registeredRoutes(): Map<string, RouteConfig> {
 }
 
 /** Milliseconds that Buildbot's own page waits for the panel, so that it does not move when the panel appears. */
-const MAX_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 2_000;
 
 /** Called by a panel when its height will not change any more without a click. */
 export const SettledContext = React.createContext<() => void>(() => undefined);
