@@ -13,8 +13,9 @@ from bbmeasure.errors import ParseError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.units import excerpt
 
-#: Tests failed: 1 of pytest, Jest, googletest, Maven and most others, 8 of CTest, 100 of cargo-nextest.
-MEASURED_STATUSES = frozenset([1, 8, 100])
+#: Tests failed: 1 of pytest, Jest, googletest, Maven and most others, 8 of CTest, 100 of cargo-nextest, 101 of
+#: ``cargo test``.
+MEASURED_STATUSES = frozenset([1, 8, 100, 101])
 
 _DIRECTIONS: Mapping[str, Direction] = {"tests": HIGHER, "failures": LOWER, "errors": LOWER, "skipped": LOWER}
 #: The outcomes from the least to the worst.
