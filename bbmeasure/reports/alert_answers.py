@@ -19,7 +19,7 @@ MAX_WHY = 1_000
 
 
 def alert_answer(alert: Alert, mutes: Sequence[Mute], now: float) -> dict[str, Any]:
-    """One alert; ``until`` is the end of the mute of its series, in unix seconds."""
+    """One alert; ``bound`` is the limit that it passed, ``until`` the end of its series' mute in unix seconds."""
     line = alert.line
     ends = [mute.until for mute in mutes if mute.covers(line, now)]
     return {
@@ -33,6 +33,7 @@ def alert_answer(alert: Alert, mutes: Sequence[Mute], now: float) -> dict[str, A
         "tags": tags_answer(line.tags),
         "machine_class": line.machine,
         "rule": alert.rule,
+        "bound": alert.facts.get("bound"),
         "outcome": alert.outcome,
         "before": alert.before,
         "after": alert.after,

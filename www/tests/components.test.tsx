@@ -120,7 +120,7 @@ describe("a change of level", () => {
       "builds/103/changes": {changes: [commit(2, "second", "javascript:alert(1)"), commit(1, "first")]},
     });
     const [marked] = changesOf(makeModel([line], view()));
-    render(<MemoryRouter><ChangeDetails marked={marked!} unit="1" kind="number" onClose={nothing}/></MemoryRouter>);
+    render(<MemoryRouter><ChangeDetails marked={marked!} alert={null} unit="1" kind="number" onClose={nothing}/></MemoryRouter>);
     await screen.findByText("second");
     expect(screen.getAllByRole("listitem").map(item => item.textContent)).toEqual(
       [expect.stringContaining("first by Ann"), expect.stringContaining("second by Ann")]);
@@ -134,7 +134,7 @@ describe("the legend", () => {
   const lines = [styled(values(1, 2, 3)), styled(values(9, 9).map(each => ({...each, builder: "windows"})))];
   const known = knownLines([row({}), row({builder: "windows"}), row({builder: "mac", value: 7})]);
   const statistics = new Map(lines.map(line => [line.key, summarize(line.dots.map(dot => dot.value))]));
-  const rows = legendRows(lines, known, statistics);
+  const rows = legendRows(lines, known, known.slice(0, 2), statistics);
 
   test("is a table of all lines, of which those that are not drawn have no statistics", () => {
     render(<Legend rows={rows} unit="1" kind="number" focus={null} onFocus={nothing} onToggle={nothing}/>);

@@ -26,7 +26,7 @@ describe("the state of a page in the URL", () => {
     const state = {
       builders: ["b&1", "b=2"], branch: "release/1 & 2", proposals: true, kind: "size", unit: "{request}", since: "7d", until: "1800000000", tags: {language: "C++", "a.b": "&x"}, versus: "b3",
       versusRange: {since: "60d", until: "30d"}, band: false, fromZero: true,
-      smooth: false, axis: "commit" as const, scale: "log" as const, split: "tag.language", shown: ["a1", "b2"],
+      smooth: false, axis: "commit" as const, scale: "log" as const, split: "tag.language", shown: ["a1", "b2"], build: 17,
     };
     expect(readSeriesState(new URLSearchParams(writeSeriesState(state).toString()))).toEqual(state);
     const list = {search: "size", builder: "b 1", branch: "main", kind: "size", unit: "{request}", sort: "last", view: "builders" as const};

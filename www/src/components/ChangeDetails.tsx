@@ -1,10 +1,11 @@
 import * as React from "react";
 import {Link} from "react-router-dom";
 import {useQuery} from "../hooks/useQuery";
-import {getBuild, getBuilder, getCommits, type Commit, type LevelChange} from "../lib/api";
+import {getBuild, getBuilder, getCommits, type Alert, type Commit, type LevelChange} from "../lib/api";
 import type {MarkedChange} from "../lib/chartModel";
 import {formatChange, formatValue} from "../lib/format";
 import {formatTime} from "../lib/time";
+import {AlertActions, AlertNote} from "./AlertActions";
 import {ExternalLink, Failure, Loading, Name} from "./Basics";
 
 /** Builds between both sides of a change whose commits are requested. */
@@ -50,8 +51,8 @@ const BuildLink = ({builderid, number}: {builderid: number | null; number: numbe
   : builderid === null ? <>#{number}</> : <Link to={`/builders/${builderid}/builds/${number}`}>#{number}</Link>;
 
 /** What is known of a change of level: both levels, the builds on both sides, and the commits between. */
-export const ChangeDetails = ({marked, unit, kind, onClose}: {
-  marked: MarkedChange; unit: string; kind: string; onClose: () => void;
+export const ChangeDetails = ({marked, alert, unit, kind, onClose}: {
+  marked: MarkedChange; alert: Alert | null; unit: string; kind: string; onClose: () => void;
 }) => {
   const {change, line} = marked;
   const heading = React.useRef<HTMLHeadingElement>(null);
@@ -76,6 +77,8 @@ export const ChangeDetails = ({marked, unit, kind, onClose}: {
         <dd>{format(change.after)}, since build <BuildLink builderid={data?.builderid ?? null} number={change.build}/></dd>
         {change.revision && <><dt>Revision</dt><dd><bdi className="bbm-code">{change.revision}</bdi></dd></>}
       </dl>
+      {alert && <AlertNote alert={alert}/>}
+      {alert && <AlertActions alert={alert}/>}
       <h3>Commits between</h3>
       {error && <Failure error={error}/>}
       {loading && !data && <Loading what="commits"/>}

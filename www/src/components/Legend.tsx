@@ -24,9 +24,9 @@ export interface LegendRow {
   statistics: Statistics | null;
 }
 
-/** The rows of all lines that match: those that are drawn first, in the order of the chart. */
+/** The rows of all lines that match: those that are drawn first, in the order of the chart; of `shown` the others follow. */
 export function legendRows(
-  lines: readonly StyledLine[], known: readonly KnownLine[], statistics: ReadonlyMap<string, Statistics | null>,
+  lines: readonly StyledLine[], known: readonly KnownLine[], shown: readonly KnownLine[], statistics: ReadonlyMap<string, Statistics | null>,
 ): LegendRow[] {
   const drawn = new Set(lines.map(line => line.key));
   const names = [...known, ...lines.filter(line => !known.some(({key}) => key === line.key))];
@@ -39,7 +39,7 @@ export function legendRows(
       statistics: statistics.get(line.key) ?? null,
     })),
     ...known.filter(({key}) => !drawn.has(key)).map(line => ({
-      key: line.key, label: lineLabel(line, names), colour: null, dashed: false, shown: false, togglable: true,
+      key: line.key, label: lineLabel(line, names), colour: null, dashed: false, shown: shown.includes(line), togglable: true,
       last: line.row.value, count: line.count, statistics: null,
     })),
   ];

@@ -14,8 +14,10 @@ const PAD = 4;
 const MAX_LINES = 8;
 
 /** A small chart without controls: lines over time, with the extent of both axes. */
-export const MiniChart = ({lines, unit, kind, theme, name}: {
+export const MiniChart = ({lines, unit, kind, theme, name, marked}: {
   lines: readonly Line[]; unit: string; kind: string; theme: Theme; name: string;
+  /** The time at which there is a mark. */
+  marked?: number;
 }) => {
   const drawn = lines.slice(0, MAX_LINES);
   const dots = drawn.flatMap(line => line.dots);
@@ -36,6 +38,9 @@ export const MiniChart = ({lines, unit, kind, theme, name}: {
     <figure className="bbm-mini">
       <figcaption className="bbm-mini-extent"><span>{high}</span></figcaption>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}: from ${low} to ${high}, ${lines.length} lines`}>
+        {marked !== undefined && marked >= first && marked <= last && (
+          <line className="bbm-mini-mark" x1={x(marked)} x2={x(marked)} y1="0" y2={HEIGHT}/>
+        )}
         {drawn.map((line, index) => {
           const {colour, dash} = lineStyle(index, theme);
           return <path key={line.key} d={pathOf(line)} fill="none" stroke={colour} strokeWidth="1.5" strokeDasharray={dash.join(" ")}/>;

@@ -11,6 +11,7 @@ import {splitLines} from "../lib/split";
 import {useQuery} from "./useQuery";
 import type {Theme} from "./useTheme";
 
+const NO_LIMITS: readonly number[] = [];
 const NO_LINES: readonly Line[] = [];
 const NO_KNOWN: readonly KnownLine[] = [];
 const NO_POINTS: readonly Point[] = [];
@@ -112,7 +113,9 @@ function useDrawnLines(all: readonly KnownLine[], shown: readonly KnownLine[]) {
 }
 
 /** The data of the page of one series, for a state of its URL. */
-export function useSeriesView(series: Series, state: SeriesState, theme: Theme, version: number) {
+export function useSeriesView(
+  series: Series, state: SeriesState, theme: Theme, version: number, limits: readonly number[] = NO_LIMITS,
+) {
   const [attempt, setAttempt] = React.useState(0);
   const [focus, setFocus] = React.useState<string | null>(null);
   const {tags, versus, versusRange, proposals, branch} = state;
@@ -146,17 +149,17 @@ export function useSeriesView(series: Series, state: SeriesState, theme: Theme, 
     ...styleLines(first, theme, 0, ""), ...styleLines(second, theme, shift, "compared with: "),
   ], [first, second, theme, shift]);
 
-  const {axis, scale, smooth, band, fromZero, split} = state;
+  const {axis, scale, smooth, band, fromZero, split, build} = state;
   const hasBuckets = lines.some(line => line.buckets.length > 0);
   const {range, now} = ranges;
   const models = React.useMemo(() => {
     const view: ChartView = {
-      unit: series.unit, kind: series.kind, theme, axis: hasBuckets ? "time" : axis, scale, smooth, band, fromZero,
+      unit: series.unit, kind: series.kind, theme, axis: hasBuckets ? "time" : axis, scale, smooth, band, fromZero, build, limits,
       since: range.since, until: range.until ?? (range.since === null ? null : now),
       focus: lines.some(line => line.key === focus) ? focus : null,
     };
     return splitLines(lines, split).map(({name, lines: part}) => ({name, model: makeModel(part, view)}));
-  }, [lines, series.unit, series.kind, theme, axis, scale, smooth, band, fromZero, range, now, focus, split, hasBuckets]);
+  }, [lines, series.unit, series.kind, theme, axis, scale, smooth, band, fromZero, range, now, focus, split, build, limits, hasBuckets]);
 
   const compared = versus !== null || versusRange !== null;
   const groups: (PointGroup & {label?: string})[] = compared

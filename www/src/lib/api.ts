@@ -68,6 +68,46 @@ export interface Overview {
   rows: OverviewRow[];
 }
 
+export interface Suspect {
+  revision?: string | null;
+  author?: string | null;
+  subject?: string | null;
+  url?: string | null;
+}
+
+export type AlertState = "open" | "accepted" | "ignored" | "resolved";
+
+/** A confirmed change of a line, or a passed limit. */
+export interface Alert {
+  id: number;
+  series: string;
+  kind: string;
+  unit: string;
+  better: Better;
+  builder: string | null;
+  branch: string | null;
+  tags: Tags;
+  machine_class: string | null;
+  rule: string;
+  /** The limit that was passed. */
+  bound?: number | null;
+  outcome: string;
+  before: number | null;
+  after: number | null;
+  change: number | null;
+  state: AlertState;
+  build: number | null;
+  buildid: number | null;
+  time: number;
+  reason: string;
+  suspects: Suspect[];
+  differs: Readonly<Record<string, unknown>>;
+  by: string | null;
+  why: string | null;
+  /** The end of the mute of its series. */
+  until: number | null;
+}
+
 export interface Level {
   since: number;
   until: number;
@@ -126,20 +166,6 @@ export interface BuildRecord {
   since_build?: number | null;
   reason?: string | null;
   alert?: number | null;
-}
-
-export interface Suspect {
-  revision: string | null;
-  author: string | null;
-  subject: string | null;
-  url: string | null;
-}
-
-export interface Alert {
-  id: number;
-  build: number;
-  suspects: readonly Suspect[];
-  differs: Readonly<Record<string, unknown>>;
 }
 
 export interface Links {
@@ -276,9 +302,19 @@ export function getStatistics(
 export const getRecords = (buildid: number, signal?: AbortSignal) =>
   apiGet<{records: BuildRecord[]}>("records", encodeQuery({buildid}), signal).then(answer => answer.records);
 
-/** The alerts of a builder that nobody has accepted, ignored or resolved, newest first. */
-export const getOpenAlerts = (builder: string, signal?: AbortSignal) =>
-  apiGet<{alerts: Alert[]}>("alerts", encodeQuery({builder, state: "open"}), signal).then(answer => answer.alerts);
+export const getAlerts = (filters: Readonly<Record<string, string | null>>, signal?: AbortSignal) =>
+  apiGet<{alerts: Alert[]}>("alerts", encodeQuery(filters), signal).then(answer => answer.alerts);
+
+/** Accept or ignore an alert, with a reason. */
+export async function decideAlert(id: number, state: "accepted" | "ignored", why: string): Promise<void> {
+  const response = await fetch(`${ROOT}alerts/${id}`, {
+    method: "POST", credentials: "same-origin", headers: {"Content-Type": "application/json", Accept: "application/json"},
+    body: JSON.stringify({state, why}),
+  });
+  if (!response.ok) {
+    throw new ApiError(response.status, (await errorMessage(response)) || `HTTP status ${response.status}`);
+  }
+}
 
 export const getLinks = (parameters: Readonly<Record<string, string | number | null | undefined>>, signal?: AbortSignal) =>
   apiGet<Links>("links", encodeQuery(parameters), signal);

@@ -45,6 +45,10 @@ export interface ChartView {
   until: number | null;
   /** Key of the highlighted line. */
   focus: string | null;
+  /** The id of the build whose points are marked. */
+  build: number | null;
+  /** Limits that values should not pass. */
+  limits: readonly number[];
 }
 
 export interface ChartModel extends ChartView {
@@ -118,6 +122,17 @@ const numbers = (values: readonly (number | null)[]) => values.filter((value): v
 
 /** The range of the drawn values; outliers are judged by the rolling median also where it is not drawn. */
 function rangeOf(lines: readonly DrawnLine[], view: ChartView): ValueRange | null {
+  const range = valueRangeOf(lines, view);
+  return range && view.scale !== "percent" ? numbers(view.limits.map(limit => scaled(limit, view.scale, null))).reduce(withNear, range) : range;
+}
+
+/** A range that contains a limit, unless that is farther away than the range is high. */
+function withNear({low, high}: ValueRange, limit: number): ValueRange {
+  const reach = high - low || Math.abs(high);
+  return limit < low - reach || limit > high + reach ? {low, high} : {low: Math.min(low, limit), high: Math.max(high, limit)};
+}
+
+function valueRangeOf(lines: readonly DrawnLine[], view: ChartView): ValueRange | null {
   return valueRange(lines.map(line => {
     const values = numbers(line.ys);
     return {

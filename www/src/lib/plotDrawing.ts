@@ -1,6 +1,7 @@
 /** What a chart draws on its canvas besides uPlot's lines: bands, changes, outliers, and the spread of samples. */
 
 import type uPlot from "uplot";
+import {scaled} from "./scale";
 import {changesOf, drawnValue, positionOf, type ChartModel, type DrawnLine} from "./chartModel";
 
 /** With more lines, only the highlighted line has a band. */
@@ -8,6 +9,7 @@ const MAX_BANDS = 4;
 /** Points with samples whose spread is drawn. */
 const MAX_SPREADS = 150;
 const OUTLIER_SIZE = 5;
+const BUILD_SIZE = 7;
 
 function clipped(plot: uPlot, draw: (context: CanvasRenderingContext2D) => void): void {
   const {ctx, bbox} = plot;
@@ -21,8 +23,28 @@ function clipped(plot: uPlot, draw: (context: CanvasRenderingContext2D) => void)
 
 const isShown = (model: ChartModel, line: DrawnLine) => model.focus === null || model.focus === line.key;
 
-/** The band of what is usual at each level, and the level as a dashed line. */
+const LIMIT_COLOURS = {light: "#b3210f", dark: "#ff9384"};
+
+/** A line at each limit. */
+function drawLimits(plot: uPlot, context: CanvasRenderingContext2D, model: ChartModel): void {
+  context.strokeStyle = LIMIT_COLOURS[model.theme];
+  context.lineWidth = 1.5 * devicePixelRatio;
+  context.setLineDash([8 * devicePixelRatio, 4 * devicePixelRatio]);
+  for (const limit of model.scale === "percent" ? [] : model.limits) {
+    const y = scaled(limit, model.scale, null);
+    if (y !== null) {
+      const top = plot.valToPos(y / model.factor, "y", true);
+      context.beginPath();
+      context.moveTo(plot.bbox.left, top);
+      context.lineTo(plot.bbox.left + plot.bbox.width, top);
+      context.stroke();
+    }
+  }
+}
+
+/** Limits, the band of what is usual at each level, and the level as a dashed line. */
 export function drawBands(plot: uPlot, model: ChartModel): void {
+  clipped(plot, context => drawLimits(plot, context, model));
   const isCrowded = model.lines.length > MAX_BANDS && model.focus === null;
   if (!model.band || isCrowded) {
     return;
@@ -74,6 +96,7 @@ export function drawMarks(plot: uPlot, model: ChartModel): void {
       if (isShown(model, line)) {
         drawSpreads(plot, context, model, line);
         drawOutliers(plot, context, model, line);
+        drawBuild(plot, context, model, line);
       }
     }
   });
@@ -100,13 +123,32 @@ function drawSpreads(plot: uPlot, context: CanvasRenderingContext2D, model: Char
   }
 }
 
+/** A ring around each point of the marked build. */
+function drawBuild(plot: uPlot, context: CanvasRenderingContext2D, model: ChartModel, line: DrawnLine): void {
+  if (model.build === null) {
+    return;
+  }
+  const {min, max} = plot.scales.y as {min: number; max: number};
+  context.strokeStyle = line.colour;
+  context.lineWidth = 2 * devicePixelRatio;
+  line.dots.forEach((dot, index) => {
+    const y = line.ys[index] ?? null;
+    if (dot.buildid === model.build && y !== null) {
+      const top = plot.valToPos(Math.min(max, Math.max(min, y / model.factor)), "y", true);
+      context.beginPath();
+      context.arc(plot.valToPos(line.xs[index]!, "x", true), top, BUILD_SIZE * devicePixelRatio, 0, 2 * Math.PI);
+      context.stroke();
+    }
+  });
+}
+
 /** A triangle at the edge of the plot for each value beyond it. */
 function drawOutliers(plot: uPlot, context: CanvasRenderingContext2D, model: ChartModel, line: DrawnLine): void {
   const {min, max} = plot.scales.y as {min: number; max: number};
   const size = OUTLIER_SIZE * devicePixelRatio;
   context.fillStyle = line.colour;
-  line.ys.forEach((scaled, index) => {
-    const y = scaled === null ? null : scaled / model.factor;
+  line.ys.forEach((value, index) => {
+    const y = value === null ? null : value / model.factor;
     if (line.buckets.length || y === null || (y >= min && y <= max)) {
       return;
     }

@@ -33,6 +33,8 @@ export interface SeriesState extends Range {
   split: string | null;
   /** Short names of the lines that are drawn; null for those with the most severe deviations. */
   shown: string[] | null;
+  /** The id of the build whose points are marked. */
+  build: number | null;
 }
 
 export interface ListState {
@@ -110,6 +112,7 @@ export function readSeriesState(query: URLSearchParams): SeriesState {
     axis: oneOf(AXES, query.get("axis")),
     scale: oneOf(SCALES, query.get("scale")),
     split: query.get("split") || null,
+    build: /^\d{1,15}$/.test(query.get("build") ?? "") ? Number(query.get("build")) : null,
     shown: query.has("lines") ? query.get("lines")!.split(",").filter(name => name) : null,
   };
 }
@@ -134,6 +137,7 @@ export function writeSeriesState(state: SeriesState): URLSearchParams {
   put("axis", state.axis === "time" ? null : state.axis);
   put("scale", state.scale === "absolute" ? null : state.scale);
   put("split", state.split);
+  put("build", state.build === null ? null : String(state.build));
   if (state.shown !== null) {
     query.set("lines", state.shown.join(","));
   }

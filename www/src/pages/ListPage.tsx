@@ -1,6 +1,7 @@
 import * as React from "react";
 import {useTopbarItems} from "buildbot-ui";
 import {useSearchParams} from "react-router-dom";
+import {ImprovedLately, NeedsAttention} from "../components/AlertSections";
 import {Empty, ExternalLink, Failure, Loading} from "../components/Basics";
 import {BuilderMatrix} from "../components/BuilderMatrix";
 import {LabelledField, Select} from "../components/Controls";
@@ -120,6 +121,8 @@ export const ListPage = ({all, theme, version}: {all: Series[]; theme: Theme; ve
         </Empty>
       ) : (
         <>
+          <NeedsAttention theme={theme} version={version} now={now}/>
+          <ImprovedLately theme={theme} version={version} now={now}/>
           <Pinned all={all} theme={theme} version={version}/>
           <AllSeries all={all} state={state} version={version} now={now} change={change}/>
         </>

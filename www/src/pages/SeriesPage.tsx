@@ -2,6 +2,7 @@ import * as React from "react";
 import {useTopbarItems} from "buildbot-ui";
 import {Link, useLocation, useSearchParams} from "react-router-dom";
 import {directionLabel, Empty, Failure, Loading, Name, ExternalLink} from "../components/Basics";
+import {AlertTable} from "../components/AlertTable";
 import {Chart} from "../components/Chart";
 import {ChangeDetails} from "../components/ChangeDetails";
 import {ComparisonTable} from "../components/ComparisonTable";
@@ -10,6 +11,7 @@ import {CopyLink, CsvLink} from "../components/PageLinks";
 import {PointsTable} from "../components/PointsTable";
 import {SeriesControls} from "../components/SeriesControls";
 import {TextChanges} from "../components/TextChanges";
+import {useAlerts} from "../hooks/useAlerts";
 import {useBuildLinks} from "../hooks/useBuildLinks";
 import {usePins} from "../hooks/usePins";
 import {useQuery} from "../hooks/useQuery";
@@ -17,7 +19,8 @@ import {useSeriesView} from "../hooks/useSeriesView";
 import type {Theme} from "../hooks/useTheme";
 import {useTitle} from "../hooks/useTitle";
 import {readSeriesState, shortName, writeSeriesState, type SeriesState} from "../lib/urlState";
-import {csvUrl, EVERY_PROPOSAL, getLinks, type Series} from "../lib/api";
+import {alertOfChange, limitsOf} from "../lib/alerts";
+import {csvUrl, EVERY_PROPOSAL, getLinks, type Alert, type Series} from "../lib/api";
 import type {MarkedChange} from "../lib/chartModel";
 import {isolateDirection, truncate, unitName} from "../lib/format";
 import {MAX_LINE_POINTS, MAX_POINTS} from "../lib/chartData";
@@ -81,8 +84,8 @@ const Notes = ({state, view}: {state: SeriesState; view: View}) => (
 );
 
 /** The charts, their legend or comparison, and the details of a chosen change. */
-const Charts = ({series, state, view, change, onOpen}: {
-  series: Series; state: SeriesState; view: View; change: (next: Partial<SeriesState>) => void;
+const Charts = ({series, state, view, alerts, change, onOpen}: {
+  series: Series; state: SeriesState; view: View; alerts: readonly Alert[]; change: (next: Partial<SeriesState>) => void;
   onOpen: React.ComponentProps<typeof Chart>["onOpen"];
 }) => {
   const [marked, setMarked] = React.useState<MarkedChange | null>(null);
@@ -107,7 +110,7 @@ const Charts = ({series, state, view, change, onOpen}: {
           </div>
         ))}
       </section>
-      {marked && <ChangeDetails marked={marked} unit={series.unit} kind={series.kind} onClose={() => setMarked(null)}/>}
+      {marked && <ChangeDetails marked={marked} alert={alertOfChange(alerts, marked.line, marked.change)} unit={series.unit} kind={series.kind} onClose={() => setMarked(null)}/>}
       <Notes state={state} view={view}/>
       <section aria-labelledby="bbm-statistics-title">
         <h2 id="bbm-statistics-title">{view.compared ? "Comparison" : "Statistics of this range"}</h2>
@@ -115,7 +118,7 @@ const Charts = ({series, state, view, change, onOpen}: {
         {view.compared
           ? first && second && <ComparisonTable unit={series.unit} kind={series.kind} better={series.better}
             first={{label: first.label ?? "", statistics: first.statistics}} second={{label: second.label ?? "", statistics: second.statistics}}/>
-          : <Legend rows={legendRows(view.lines, view.known.selected, statistics)} unit={series.unit} kind={series.kind}
+          : <Legend rows={legendRows(view.lines, view.known.selected, view.known.shown, statistics)} unit={series.unit} kind={series.kind}
                     focus={view.focus} onFocus={view.setFocus} onToggle={onToggle}/>}
       </section>
     </>
@@ -132,7 +135,12 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
   const text = query.toString();
   const state = React.useMemo(() => readSeriesState(new URLSearchParams(text)), [text]);
   const change = (next: Partial<SeriesState>) => setQuery(writeSeriesState({...state, ...next}));
-  const view = useSeriesView(series, state, theme, version);
+  const found = useAlerts({series: series.name, branch: state.branch}, version);
+  const alerts = React.useMemo(() => found.alerts?.filter(alert => alert.kind === series.kind && alert.unit === series.unit
+    && (!state.builders.length || state.builders.includes(alert.builder ?? ""))
+    && Object.entries(state.tags).every(([key, value]) => alert.tags[key] === value)) ?? [], [found.alerts, series.kind, series.unit, state]);
+  const limits = React.useMemo(() => limitsOf(alerts), [alerts]);
+  const view = useSeriesView(series, state, theme, version, limits);
   const {routeOf, open} = useBuildLinks();
   const linkFilters = {series: series.name, builder: state.builders.length === 1 ? state.builders[0] : null};
   const links = useQuery(JSON.stringify(["links", linkFilters]), 0, signal => getLinks(linkFilters, signal));
@@ -152,6 +160,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
                       branches={view.branches} change={change}/>
       <Actions series={series} state={state} view={view}/>
       {view.rangeError && <p className="bbm-note bbm-failure" role="alert">{view.rangeError}</p>}
+      {found.error && <Failure error={found.error}/>}
       {view.error && <Failure error={view.error} retry={view.retry}/>}
       {view.loading && !view.lines.length && !view.points.length && <Loading what="points"/>}
       {isEmpty && !view.rangeError && (
@@ -160,7 +169,8 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
           {isNarrowed && <button type="button" className="bbm-button" onClick={() => change(NOTHING_CHOSEN)}>Show all</button>}
         </Empty>
       )}
-      {view.lines.length > 0 && <Charts series={series} state={state} view={view} change={change} onOpen={open}/>}
+      {view.lines.length > 0 && <Charts series={series} state={state} view={view} alerts={alerts} change={change} onOpen={open}/>}
+      <AlertTable alerts={alerts}/>
       {isText && view.points.length > 0 && (
         <TextChanges points={view.points} kind={series.kind} routeOf={routeOf} complete={view.points.length < MAX_POINTS}/>
       )}

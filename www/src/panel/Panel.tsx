@@ -3,7 +3,7 @@ import {ExternalLink} from "../components/Basics";
 import {useQuery} from "../hooks/useQuery";
 import {useTheme} from "../hooks/useTheme";
 import {
-  ApiError, getLinks, getOpenAlerts, getPreviousSuccess, getRecords, type Build, type Builder, type BuildRecord,
+  ApiError, getAlerts, getLinks, getPreviousSuccess, getRecords, type Build, type Builder, type BuildRecord,
 } from "../lib/api";
 import {truncate} from "../lib/format";
 import "./panel.css";
@@ -67,7 +67,7 @@ export const Panel = ({build, builder, title, version}: Props) => {
   const records = answer.data;
   const hasAlerts = records?.some(record => typeof record.alert === "number") ?? false;
   const alertsAnswer = useQuery(hasAlerts ? `alerts ${builder!.name}` : null, version,
-    signal => getOpenAlerts(builder!.name, signal));
+    signal => getAlerts({builder: builder!.name, state: "open"}, signal));
   const alerts = alertsAnswer.data;
   const links = useQuery(records?.length ? `links ${builder!.name} ${build!.buildid}` : null, 0,
     signal => getLinks({builder: builder!.name, buildid: build!.buildid}, signal)).data;

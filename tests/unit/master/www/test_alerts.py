@@ -98,6 +98,7 @@ def test_alerts(resource, judging):
         "machine_class": "w",
         "tags": {},
         "rule": "limit",
+        "bound": 1000.0,
         "state": "open",
         "after": 1100.0,
         "build": 2,

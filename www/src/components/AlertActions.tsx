@@ -1,0 +1,59 @@
+import * as React from "react";
+import {isSignedIn, useDecision} from "../hooks/useAlerts";
+import type {Alert, Suspect} from "../lib/api";
+import {formatTime} from "../lib/time";
+import {ExternalLink, Name} from "./Basics";
+
+/** The form that accepts or ignores an open alert, for users who are signed in. */
+export const AlertActions = ({alert}: {alert: Alert}) => {
+  const {decide, busy, error} = useDecision(alert);
+  const [why, setWhy] = React.useState("");
+  const id = React.useId();
+  if (alert.state !== "open") {
+    return null;
+  }
+  if (!isSignedIn()) {
+    return <p className="bbm-more">Sign in to accept or ignore it.</p>;
+  }
+  const isReady = Boolean(why.trim()) && !busy;
+  return (
+    <form className="bbm-decision" onSubmit={event => event.preventDefault()}>
+      <label htmlFor={id}>Why</label>
+      <input id={id} className="bbm-field" value={why} maxLength={1000} placeholder="e.g. a new compiler" onChange={event => setWhy(event.target.value)}/>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("accepted", why.trim())}
+              title="The new level is expected">Accept</button>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("ignored", why.trim())}
+              title="Both levels are usual">Ignore</button>
+      {error && <p className="bbm-failure" role="alert">{error.message}</p>}
+    </form>
+  );
+};
+
+/** State of an alert, with who decided it and why. */
+export const AlertNote = ({alert}: {alert: Alert}) => (
+  <p className="bbm-more">
+    <span className="bbm-badge">{alert.state}</span>
+    {alert.by && <> by <bdi>{alert.by}</bdi></>}{alert.why && <>: <bdi>{alert.why}</bdi></>}
+    {alert.until !== null && <> muted until {formatTime(alert.until)}</>}
+  </p>
+);
+
+const MAX_SUSPECTS = 5;
+
+/** The commits that may have caused an alert. */
+export const Suspects = ({suspects}: {suspects: readonly Suspect[]}) => suspects.length === 0 ? null : (
+  <>
+    <p className="bbm-more">Suspects</p>
+    <ul className="bbm-commits">
+      {suspects.slice(0, MAX_SUSPECTS).map((suspect, index) => (
+        <li key={index}>
+          <bdi className="bbm-code">{suspect.revision?.slice(0, 12) ?? "\u2013"}</bdi>{" "}
+          <Name text={suspect.subject || "(no message)"}/>
+          {suspect.author && <span className="bbm-more"> by <bdi>{suspect.author}</bdi></span>}{" "}
+          <ExternalLink href={suspect.url}>open</ExternalLink>
+        </li>
+      ))}
+    </ul>
+    {suspects.length > MAX_SUSPECTS && <p className="bbm-more">and {suspects.length - MAX_SUSPECTS} more</p>}
+  </>
+);

@@ -1,0 +1,45 @@
+/** Order and description of alerts. */
+
+import type {Alert, LevelChange} from "./api";
+import type {LineName} from "./lines";
+import {tagsKey} from "./lines";
+import {seriesRoute} from "./urlState";
+
+const RULES: Readonly<Record<string, string>> = {
+  shift: "change of level", exact: "change of level", limit: "above the limit", lower_limit: "below the limit",
+  increase: "larger increase than allowed", decrease: "larger decrease than allowed",
+};
+
+const isMuted = (alert: Alert) => alert.until !== null;
+
+/** Order of alerts: muted ones last, then the largest change, then the newest. */
+export const byUrgency = (a: Alert, b: Alert): number =>
+  Number(isMuted(a)) - Number(isMuted(b)) || Math.abs(b.change ?? Infinity) - Math.abs(a.change ?? Infinity) || b.time - a.time;
+
+const LIMITS = ["limit", "lower_limit"];
+
+/** The limits that alerts have passed, each once. */
+export const limitsOf = (alerts: readonly Alert[]): number[] => [...new Set(
+  alerts.flatMap(alert => LIMITS.includes(alert.rule) && typeof alert.bound === "number" ? [alert.bound] : []))].sort((a, b) => a - b);
+
+export const ruleName = (rule: string): string => RULES[rule] ?? rule;
+
+/** The route of the line of an alert. */
+export const alertRoute = ({series, builder, branch, tags, kind, unit}: Alert): string => seriesRoute(series, {
+  ...(builder === null ? {} : {builder}), ...(branch === null ? {} : {branch}), kind, unit,
+}, tags);
+
+/** What distinguishes the line of an alert: builder, branch and tags. */
+export const alertLine = ({builder, branch, tags}: Alert): string =>
+  [builder ?? "no builder", ...(branch === null ? [] : [branch]), ...Object.keys(tags).sort().map(key => `${key}=${tags[key]}`)].join(" \u00b7 ");
+
+/** Builds by which the first build of an alert and that of a drawn change may differ. */
+const REACH = 8;
+
+/** The alert of a change of level of a line, if there is one. */
+export function alertOfChange(alerts: readonly Alert[], line: LineName, change: LevelChange): Alert | null {
+  const near = alerts.filter(alert => alert.builder === line.builder && alert.branch === line.branch
+    && tagsKey(alert.tags) === tagsKey(line.tags) && alert.build !== null && change.build !== null
+    && Math.abs(alert.build - change.build) <= REACH);
+  return near.sort((a, b) => Math.abs(a.build! - change.build!) - Math.abs(b.build! - change.build!))[0] ?? null;
+}
