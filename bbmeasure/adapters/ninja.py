@@ -69,7 +69,8 @@ def _read(text: str) -> _Steps:
     fields = body.replace("\n", "\t").split("\t")
     if _HEADER.match(header) and body.isascii() and len(fields) == 5 * (body.count("\n") + 1):
         starts, ends, written = (_integers(fields[column::5]) for column in range(3))
-        if starts and ends and written and min(written) >= 0 and not any(map(operator.lt, ends, starts)):
+        is_whole = starts and ends and written and min(min(starts), min(written)) >= 0
+        if is_whole and not any(map(operator.lt, ends, starts)):
             return _Steps([*starts], [*ends], written, fields[3::5], fields[4::5])
     return _read_each(text)
 
@@ -94,8 +95,8 @@ def _read_each(text: str) -> _Steps:
         if len(fields) != 5:
             raise ParseError(_TOOL, line_number, f"{len(fields)} fields: expected 5, separated by tabs")
         start, end = (number(_TOOL, field, line_number) for field in fields[:2])
-        if end < start:
-            raise ParseError(_TOOL, line_number, f"the step ends at {end:g} ms: expected {start:g} or later")
+        if not 0 <= start <= end:
+            raise ParseError(_TOOL, line_number, f"a step from {start:g} to {end:g} ms: expected 0 or later, in order")
         steps.starts.append(start)
         steps.ends.append(end)
         steps.written.append(_written(fields[2]))
@@ -149,7 +150,7 @@ def _begin(steps: _Steps) -> int:
             begin = at
             earliest = low if low > earliest else earliest
             latest = high if high < latest else latest
-    return first if math.isinf(latest) else begin
+    return begin if any(times[first:begin]) else first  # steps without a time before all others are of this build
 
 
 def _clock_of(written: Sequence[int]) -> tuple[float, float]:
