@@ -252,6 +252,18 @@ class Filters(TypedDict, total=False):
     tags: Optional[Mapping[str, Any]]
 
 
+class SeriesFilters(TypedDict):
+    """The keyword arguments that select the points that a list of series describes."""
+
+    branch: Optional[str]
+    proposal: Optional[str]
+
+
+def series_filters(branch: Optional[str] = None, proposal: Optional[str] = None) -> SeriesFilters:
+    """The filters of a list of series; with neither, the points of all branches and proposals count."""
+    return {"branch": branch or None, "proposal": proposal or (None if branch else EVERY_PROPOSAL)}
+
+
 #: The names of the filters with one value each.
 SCALAR_FILTERS = tuple(name for name in Filters.__annotations__ if name != "tags")
 

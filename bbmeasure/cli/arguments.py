@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Optional
 
 from bbmeasure.errors import QueryError
 from bbmeasure.model import EVERY_PROPOSAL, Filters
@@ -27,15 +28,25 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that select points of a series."""
     parser.add_argument("--builder", metavar="NAME")
     parser.add_argument("--worker", metavar="NAME")
-    parser.add_argument("--branch", metavar="NAME", help="only builds judged on it; without it all trusted branches")
-    proposals = parser.add_mutually_exclusive_group()
-    proposals.add_argument("--proposal", metavar="NAME", help="only builds of this proposal, such as refs/pull/12")
-    proposals.add_argument("--proposals", action="store_true", help="builds of proposals too")
+    add_branch(parser)
     parser.add_argument("--kind", help="which kind, where builders give the series several")
     parser.add_argument("--unit", help="which unit, where builders give the series several")
     parser.add_argument("--since", metavar="TIME", help="ISO 8601, unix seconds, or an age such as 7d")
     parser.add_argument("--until", metavar="TIME", help="the end of the range, which does not include it")
     parser.add_argument("--tag", metavar="K=V", action="append", default=[], help="may be given several times")
+
+
+def add_branch(parser: argparse.ArgumentParser) -> None:
+    """Add ``--branch``, ``--proposal`` and ``--proposals``."""
+    parser.add_argument("--branch", metavar="NAME", help="only builds judged on it; without it all trusted branches")
+    proposals = parser.add_mutually_exclusive_group()
+    proposals.add_argument("--proposal", metavar="NAME", help="only builds of this proposal, such as refs/pull/12")
+    proposals.add_argument("--proposals", action="store_true", help="builds of proposals too")
+
+
+def read_proposal(options: argparse.Namespace) -> Optional[str]:
+    """The proposals that a command with :func:`add_branch` selects."""
+    return EVERY_PROPOSAL if options.proposals else options.proposal
 
 
 def read_filters(options: argparse.Namespace) -> Filters:
@@ -44,7 +55,7 @@ def read_filters(options: argparse.Namespace) -> Filters:
         "builder": options.builder,
         "worker": options.worker,
         "branch": options.branch,
-        "proposal": EVERY_PROPOSAL if options.proposals else options.proposal,
+        "proposal": read_proposal(options),
         "kind": options.kind,
         "unit": options.unit,
         "since": options.since,

@@ -11,11 +11,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from bbmeasure.cli import config
 from bbmeasure.errors import MeasureError, QueryError, StorageUnavailableError, UnknownSeriesError
-from bbmeasure.model import Filters, make_query
+from bbmeasure.model import Filters, SeriesFilters, make_query, series_filters
 from bbmeasure.reports import serialize
 from bbmeasure.reports.alert_answers import alert_answer, alert_query
 from bbmeasure.reports.groups import groups_answer, make_groups, of_workers, read_by
@@ -33,8 +33,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 class Source(Protocol):
     """Answers as the JSON API does."""
 
-    def series(self) -> dict[str, Any]:
-        """All series."""
+    def series(self, filters: Optional[SeriesFilters] = None) -> dict[str, Any]:
+        """All series, or those with points that match."""
         ...
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
@@ -67,9 +67,9 @@ class JournalSource:
     def __init__(self, path: Path) -> None:
         self._reader = JournalReader(path)
 
-    def series(self) -> dict[str, Any]:
-        """All series."""
-        return serialize.series_answer(self._reader.series())
+    def series(self, filters: Optional[SeriesFilters] = None) -> dict[str, Any]:
+        """All series, or those with points that match."""
+        return serialize.series_answer(self._reader.series(**(filters or series_filters())))
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
         """Statistics of one series."""
@@ -115,9 +115,10 @@ class UrlSource:
         base = check_url(url, "--url", example="http://localhost:8010/")
         self._base = base + "/plugins/bbmeasure/api/v1/"
 
-    def series(self) -> dict[str, Any]:
-        """All series."""
-        return self._get_with(("series",), "series", {})
+    def series(self, filters: Optional[SeriesFilters] = None) -> dict[str, Any]:
+        """All series, or those with points that match."""
+        given = {name: value for name, value in (filters or {}).items() if value is not None}
+        return self._get_with(("series",), "series", given)
 
     def statistics(self, series: str, names: str, filters: Filters) -> dict[str, Any]:
         """Statistics of one series."""

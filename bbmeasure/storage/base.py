@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, TypeVar, Union
 
-from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
+from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -44,11 +44,18 @@ class Storage(Protocol):
         """The last ``state`` written under each of ``keys`` that has one."""
         ...
 
-    def series(self, builders: Optional[frozenset[str]] = None) -> Deferred[list[SeriesInfo]]:
+    def series(
+        self,
+        builders: Optional[frozenset[str]] = None,
+        *,
+        branch: Optional[str] = None,
+        proposal: Optional[str] = EVERY_PROPOSAL,
+    ) -> Deferred[list[SeriesInfo]]:
         """All series, one for each name, kind and unit, ordered by these, with counts, times and last values.
 
         With ``builders`` only the series that have points of these builders, described by these points alone.  ``""``
-        stands for points outside builds.
+        stands for points outside builds.  ``branch`` and ``proposal`` select points as in a Query, but by default the
+        points of proposals count.
         """
         ...
 

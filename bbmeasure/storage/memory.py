@@ -18,7 +18,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.memory_streams import Stream, StreamKey
-from bbmeasure.storage.overviews import make_overview
+from bbmeasure.storage.overviews import make_overview, series_of_lines
 from bbmeasure.storage.validation import (
     bucket_edges,
     check_buckets,
@@ -179,8 +179,17 @@ class MemoryStorage:
         """The last ``state`` written under each of ``keys`` that has one."""
         return defer.succeed({key: self._state[key] for key in keys if key in self._state})
 
-    def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
+    def series(
+        self,
+        builders: Optional[frozenset[str]] = None,
+        *,
+        branch: Optional[str] = None,
+        proposal: Optional[str] = EVERY_PROPOSAL,
+    ) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
+        if branch is not None or proposal != EVERY_PROPOSAL:
+            queries = [Query(name, builders=builders, branch=branch, proposal=proposal) for name in self._by_series]
+            return defer.succeed(series_of_lines(line for query in queries for line, _ in self._lines(query)))
         infos = [self._info(key) for key in self._infos if builders is None or key[1] in builders]
         infos.sort(key=lambda row: (row[1].last or 0, row[0]), reverse=True)  # group_series takes the first of equals
         return defer.succeed(group_series(info for _, info in infos if info.count or builders is None))

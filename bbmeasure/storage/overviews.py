@@ -7,9 +7,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Optional
 
-from bbmeasure.model import LineInfo, Overview, OverviewQuery, OverviewRow, Point
+from bbmeasure.model import LineInfo, Overview, OverviewQuery, OverviewRow, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.storage.validation import canonical_tags
+from bbmeasure.storage.validation import canonical_tags, group_series
 
 
 def last_of_builds(points: Iterable[tuple[int, float, Optional[int]]], count: int) -> tuple[float, ...]:
@@ -43,6 +43,27 @@ def make_overview(lines: Iterable[tuple[LineInfo, Sequence[Point]]], query: Over
     matching.sort(key=lambda item: _order(item[0]))
     page = matching[query.offset : query.offset + query.limit]
     return Overview(len(matching), [_row(line, points, query.values) for line, points in page])
+
+
+def series_of_lines(lines: Iterable[LineInfo]) -> list[SeriesInfo]:
+    """The series that lines are of, described by these lines alone."""
+    newest_first = sorted(lines, key=lambda line: line.last, reverse=True)
+    return group_series(
+        SeriesInfo(
+            line.series,
+            line.kind,
+            line.unit,
+            line.better,
+            (line.builder,) if line.builder else (),
+            line.count,
+            line.first,
+            line.last,
+            line.last_value,
+            line.builder,
+            dict(line.tags),
+        )
+        for line in newest_first
+    )
 
 
 def _order(line: LineInfo) -> tuple[str, ...]:

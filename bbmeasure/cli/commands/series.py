@@ -11,17 +11,19 @@ from typing import Any
 
 from bbmeasure.cli import arguments, output
 from bbmeasure.cli.sources import open_source
+from bbmeasure.model import series_filters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bbmeasure series``."""
     arguments.add_source(parser)
+    arguments.add_branch(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a table of all series."""
     with contextlib.closing(open_source(options)) as source:
-        answer = source.series()
+        answer = source.series(series_filters(options.branch, arguments.read_proposal(options)))
     if options.json:
         print(json.dumps(answer))
         return 0

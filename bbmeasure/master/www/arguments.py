@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import Optional
 
 from bbmeasure.errors import QueryError
-from bbmeasure.model import MOST_BUCKETS, SCALAR_FILTERS, Filters, OverviewQuery, Query, make_query
+from bbmeasure.model import (
+    MOST_BUCKETS,
+    SCALAR_FILTERS,
+    Filters,
+    OverviewQuery,
+    Query,
+    SeriesFilters,
+    make_query,
+    series_filters,
+)
 from bbmeasure.records import LONGEST_NAME, MOST_TAGS
 from bbmeasure.units import excerpt
 
@@ -117,6 +126,10 @@ class Arguments:
             limit=page.stop - page.start,
             values=DEFAULT_VALUES if values is None else read_integer(values, "values", 0, MAX_VALUES),
         )
+
+    def series_filter(self) -> SeriesFilters:
+        """The filters of the list of series."""
+        return series_filters(self.get("branch"), self.get("proposal"))
 
     def limit(self) -> int:
         """The maximum number of points."""

@@ -57,7 +57,7 @@ class Endpoints:
     """
 
     ARGUMENTS = {
-        "series": ("source", "limit", "page"),
+        "series": ("branch", "proposal", "source", "limit", "page"),
         "statistics": ("series", *FILTERS, "source", "statistics", "by"),
         "points": ("series", *FILTERS, "source", "limit", "buckets", "format", "analysis"),
         "overview": ("series", "search", "builder", "branch", "kind", "unit", "since", "values", "limit", "page"),
@@ -120,7 +120,7 @@ class Endpoints:
         storage = self._storage(arguments)
         page = arguments.page()
         visible = yield viewer.visible()
-        infos = yield storage.series(visible) if visible is not None else storage.series()
+        infos = yield storage.series(visible, **arguments.series_filter())
         if page is not None:
             return _encode_series(infos[page], total=len(infos))
         if visible is not None:

@@ -301,13 +301,13 @@ def join(first: Statement, second: Statement) -> Statement:
     return Statement(f"{first.text}; {second.text}", {**first.params, **second.params})
 
 
-def series_contents(builders: Optional[frozenset[str]] = None, *, policy: Optional[str] = None) -> Statement:
-    """Select the contents of every series by builder, or their part of ``builders``, in five statements.
+def series_contents(query: Query, *, policy: Optional[str] = None) -> Statement:
+    """Select the contents of every series by builder, as far as they match, in five statements.
 
     These are the counts of numbers and texts, first and last number, first and last text.
     """
     bound = _Parameters()
-    origin, conditions, rest = _all_measurements(policy), _of_builders(builders, bound), ' GROUP BY "builder"'
+    origin, conditions, rest = _all_measurements(policy), _matching(query, bound), ' GROUP BY "builder"'
     texts = [_select('count("value"::field), count("text"::field)', origin, conditions, rest)]
     texts += [
         _select(f'{call}("{name}"::field)', origin, conditions, rest)

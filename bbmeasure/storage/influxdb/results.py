@@ -220,12 +220,13 @@ def read_statistics(row: Sequence[Any], statistics: Sequence[Statistic]) -> dict
 def read_series(
     metadata: Mapping[MetadataKey, StoredMetadata],
     contents: Sequence[Result],
-    only: Optional[frozenset[str]] = None,
+    *,
+    with_empty: bool,
 ) -> list[SeriesInfo]:
     """Return all series with their contents, which are the results of :func:`influxql.series_contents`.
 
-    A measurement without metadata is a series of numbers or texts if it has any.  With builders ``only``, series
-    without points of these are omitted.
+    A measurement without metadata is a series of numbers or texts if it has any.  Series without points are omitted
+    unless ``with_empty``.
     """
     counts, *ends = contents
     found: dict[tuple[str, str], SeriesInfo] = {}
@@ -241,7 +242,7 @@ def read_series(
             if key in found:
                 time, value = series["values"][0]
                 found[key] = _with_end(found[key], key[1], time, value, is_last=at % 2 == 1)
-    if only is None:
+    if with_empty:
         _add_empty(found, metadata)
     return group_series(info for _, info in sorted(found.items()))
 

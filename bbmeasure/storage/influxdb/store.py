@@ -165,17 +165,25 @@ class InfluxStorage:
 
     @_checks_response
     @defer.inlineCallbacks
-    def series(self, builders: Optional[frozenset[str]] = None) -> Generator[Any, Any, list[SeriesInfo]]:
+    def series(
+        self,
+        builders: Optional[frozenset[str]] = None,
+        *,
+        branch: Optional[str] = None,
+        proposal: Optional[str] = EVERY_PROPOSAL,
+    ) -> Generator[Any, Any, list[SeriesInfo]]:
         """Return all series that have metadata, a number or a text, one for each name, kind and unit.
 
-        With ``builders``, only series with points of these, and counts and values of these points.
+        With ``builders``, ``branch`` or ``proposal``, only series with such points, and their counts and values.
         """
+        query = Query("*", builders=builders, branch=branch, proposal=proposal)
         metadata, *contents = yield self._query(
             influxql.join(
-                influxql.series_metadata(policy=self._policy), influxql.series_contents(builders, policy=self._policy)
+                influxql.series_metadata(policy=self._policy), influxql.series_contents(query, policy=self._policy)
             )
         )
-        return read_series(read_metadata(metadata), contents, builders)
+        every_point = query == Query("*", proposal=EVERY_PROPOSAL)
+        return read_series(read_metadata(metadata), contents, with_empty=every_point)
 
     @_checks_response
     @defer.inlineCallbacks

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Optional
 
-from bbmeasure.model import SeriesInfo
+from bbmeasure.model import EVERY_PROPOSAL, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
+from bbmeasure.storage.overviews import series_of_lines
+from bbmeasure.storage.sqlite import lines
+from bbmeasure.storage.sqlite.texts import text_id
 from bbmeasure.storage.validation import group_series
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -27,6 +30,10 @@ _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
     LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
 #: The line of the newest point, and its tags.
 _LINE = "LEFT JOIN streams o ON o.id = t.newest LEFT JOIN lines r ON r.id = o.line LEFT JOIN texts g ON g.id = r.tags"
+#: The names of the series of builders that built a proposal.
+_NAMES_OF_PROPOSAL = """SELECT DISTINCT n.text FROM series s JOIN texts n ON n.id = s.name
+    WHERE s.builder IN (SELECT builder FROM builds WHERE proposal = ?)
+    AND EXISTS (SELECT 1 FROM lines l WHERE l.series = s.id AND l.proposed)"""
 #: The names of all sets of builders as JSON, which many meanings share.
 _SETS = "SELECT id, names FROM builder_sets"
 _ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text),
@@ -34,24 +41,36 @@ _ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first
     FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE} {_LINE}
     LEFT JOIN series q ON q.id = r.series LEFT JOIN texts b ON b.id = q.builder"""
 #: The series of some builders, each with the totals of its lines.
-_OF_BUILDERS = f"""WITH shown AS (
-        SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
-        FROM json_each(:builders) j JOIN texts b ON b.text = j.value CROSS JOIN series s ON s.builder = b.id
-        WHERE s.name IS NOT NULL
-        UNION ALL SELECT id, name, meaning, better, '' FROM series WHERE builder = 0 AND name IS NOT NULL AND :outside),
+_OF_BUILDERS = """SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
+    FROM json_each(:builders) j JOIN texts b ON b.text = j.value CROSS JOIN series s ON s.builder = b.id
+    WHERE s.name IS NOT NULL
+    UNION ALL SELECT id, name, meaning, better, '' FROM series WHERE builder = 0 AND name IS NOT NULL AND :outside"""
+_OF_EVERY_BUILDER = """SELECT s.id, s.name, s.meaning, s.better, ifnull(b.text, '') AS builder
+    FROM series s LEFT JOIN texts b ON b.id = s.builder WHERE s.name IS NOT NULL"""
+#: The same of lines that match a condition.
+_OF_LINES = f"""WITH shown AS ({{shown}}),
     t AS (
         SELECT s.*, sum(l.count) AS count, min(l.first) AS first, max(l.last) AS last,
-            (SELECT newest FROM lines WHERE series = s.id ORDER BY last DESC, newest DESC LIMIT 1) AS newest
-        FROM shown s CROSS JOIN lines l ON l.series = s.id GROUP BY s.id HAVING sum(l.count) > 0)
+            (SELECT newest FROM lines WHERE series = s.id AND count {{matching}}
+                ORDER BY last DESC, newest DESC LIMIT 1) AS newest
+        FROM shown s CROSS JOIN lines l ON l.series = s.id AND l.count {{matching}} GROUP BY s.id)
     SELECT n.text, m.kind, m.unit, t.better, t.builder, t.count, t.first, t.last, t.newest, ifnull(p.value, d.text),
         g.text
     FROM t JOIN texts n ON n.id = t.name JOIN meanings m ON m.id = t.meaning {_VALUE} {_LINE}"""
 
 
-def series(connection: sqlite3.Connection, builders: Optional[Collection[str]] = None) -> list[SeriesInfo]:
+def series(
+    connection: sqlite3.Connection,
+    builders: Optional[Collection[str]] = None,
+    *,
+    branch: Optional[str] = None,
+    proposal: Optional[str] = EVERY_PROPOSAL,
+) -> list[SeriesInfo]:
     """All series, one for each name, kind and unit, see :meth:`~bbmeasure.storage.base.Storage.series`."""
-    if builders is not None:
-        return _of_builders(connection, builders)
+    if proposal not in (None, EVERY_PROPOSAL):
+        return _of_proposal(connection, builders, branch, proposal)
+    if builders is not None or branch is not None or proposal is None:
+        return _of_lines(connection, builders, branch, proposal)
     rows = connection.execute(_ALL).fetchall()
     rows.sort(key=itemgetter(0, 1, 2))
     sets = {id_: tuple(json.loads(names)) for id_, names in connection.execute(_SETS)}
@@ -87,8 +106,18 @@ def _info(*values: Any) -> SeriesInfo:
     return info
 
 
-def _of_builders(connection: sqlite3.Connection, builders: Collection[str]) -> list[SeriesInfo]:
-    rows = connection.execute(_OF_BUILDERS, {"builders": json.dumps(sorted(builders)), "outside": "" in builders})
+def _of_lines(
+    connection: sqlite3.Connection,
+    builders: Optional[Collection[str]],
+    branch: Optional[str],
+    proposal: Optional[str],
+) -> list[SeriesInfo]:
+    matching = "" if branch is None else "AND branch = :branch"
+    matching += "" if proposal else " AND NOT proposed"
+    sql = _OF_LINES.format(shown=_OF_EVERY_BUILDER if builders is None else _OF_BUILDERS, matching=matching)
+    names = sorted(builders or ())
+    parameters = {"builders": json.dumps(names), "outside": "" in names, "branch": text_id(connection, branch)}
+    rows = connection.execute(sql, parameters)
     found = [
         (
             newest,
@@ -111,6 +140,16 @@ def _of_builders(connection: sqlite3.Connection, builders: Collection[str]) -> l
     # of points of the same time that of the newest stream counts, as in the totals
     found.sort(key=lambda row: (row[1].last, row[0]), reverse=True)
     return group_series(info for _, info in found)
+
+
+def _of_proposal(
+    connection: sqlite3.Connection, builders: Optional[Collection[str]], branch: Optional[str], proposal: Optional[str]
+) -> list[SeriesInfo]:
+    """The series of the builds of one proposal, which are few."""
+    only = None if builders is None else frozenset(builders)
+    names = connection.execute(_NAMES_OF_PROPOSAL, (proposal,)).fetchall()
+    queries = [Query(name, builders=only, branch=branch, proposal=proposal) for (name,) in names]
+    return series_of_lines(line for query in queries for line in lines.lines(connection, query))
 
 
 def _tags(packed: Optional[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
+from bbmeasure.model import EVERY_PROPOSAL, Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, troubles, verdicts
@@ -130,10 +130,17 @@ class SQLiteStorage(JournalThreads):
         """The last ``state`` written under each of ``keys`` that has one; StorageError for a second master."""
         return self._read_internal(self._recall, keys)
 
-    def series(self, builders: Optional[frozenset[str]] = None) -> defer.Deferred[list[SeriesInfo]]:
+    def series(
+        self,
+        builders: Optional[frozenset[str]] = None,
+        *,
+        branch: Optional[str] = None,
+        proposal: Optional[str] = EVERY_PROPOSAL,
+    ) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
         self._writer.start()
-        return self._overviews.run(builders, JournalReader.series, builders)
+        key = (builders, branch, proposal)
+        return self._overviews.run(key, JournalReader.series, builders, branch=branch, proposal=proposal)
 
     def lines(self, query: Query) -> defer.Deferred[list[LineInfo]]:
         """The lines of the matching points, see :meth:`~bbmeasure.storage.base.Storage.lines`."""

@@ -28,6 +28,44 @@ class SeriesContract:
             yield storage.declare(SeriesInfo("size", Kind.TEXT, builders=("first",)))
 
     @inlineCallbacks
+    def test_the_list_of_a_branch_or_proposal(self, storage: Any) -> Any:
+        """Only series with points of the branch or proposal are listed, described by these points alone."""
+        yield storage.declare(SeriesInfo("empty", Kind.SIZE, "bytes", builders=("a",)))
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", builders=("a",)))
+        builds = [
+            ("size", 0, in_build(1, "a", branch="main")),
+            ("size", 1, in_build(2, "b", branch="main")),
+            ("size", 2, in_build(3, "a", branch="release")),
+            ("size", 3, in_build(4, "a", branch="main", proposal="refs/pull/1")),
+            ("size", 4, in_build(5, "a", branch="main", proposal="refs/pull/2")),
+            ("other", 5, in_build(6, "a", branch="release", proposal="refs/pull/1")),
+        ]
+        yield storage.write([Point(name, at(n), float(n), {}, build) for name, n, build in builds])
+
+        @inlineCallbacks
+        def listed(builders: Any = None, **filters: Any) -> Any:
+            infos = yield storage.series(builders, **filters)
+            return {
+                (info.name, info.unit): (info.count, info.first, info.last, info.last_value, info.builders)
+                for info in infos
+            }
+
+        size, plain = ("size", "bytes"), ("size", "1")
+        second = (1, at(1), at(1), 1.0, ("b",))
+        assert (yield listed(branch="main", proposal=None)) == {size: (1, at(0), at(0), 0.0, ("a",)), plain: second}
+        assert (yield listed(branch="main")) == {size: (3, at(0), at(4), 4.0, ("a",)), plain: second}
+        assert (yield listed(proposal=None)) == {size: (2, at(0), at(2), 2.0, ("a",)), plain: second}
+        assert (yield listed(proposal="refs/pull/1")) == {
+            size: (1, at(3), at(3), 3.0, ("a",)),
+            ("other", "1"): (1, at(5), at(5), 5.0, ("a",)),
+        }
+        assert (yield listed(branch="release", proposal="refs/pull/1")).keys() == {("other", "1")}
+        assert (yield listed(frozenset(["b"]), branch="main", proposal=None)) == {plain: second}
+        assert (yield listed(frozenset(["b"]), proposal="refs/pull/1")) == {}
+        assert (yield listed(branch="unknown")) == {}
+        assert ("empty", "bytes") in (yield listed())
+
+    @inlineCallbacks
     def test_kinds_and_units_are_listed_apart_and_never_mixed(self, storage: Any) -> Any:
         """``series`` returns one row for each kind and unit; a query that would mix them fails and names them."""
         for builder, kind, unit in (("a", Kind.SIZE, "bytes"), ("b", Kind.SIZE, "bytes"), ("c", Kind.DURATION, "s")):

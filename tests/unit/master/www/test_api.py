@@ -65,7 +65,7 @@ def test_the_list_of_series_is_cached_until_a_write(resource, store, monkeypatch
     """The encoded list is reused if the store returns the same list, and only then."""
     same = []
     store.series().addCallback(same.extend)
-    monkeypatch.setattr(store, "series", lambda builders=None: defer.succeed(same))
+    monkeypatch.setattr(store, "series", lambda builders=None, **filters: defer.succeed(same))
     first, again = get(resource, "series"), get(resource, "series")
     assert [one["count"] for one in first.json["series"]] == [9]
     assert (again.json, again.responseHeaders.getRawHeaders("etag")) == (

@@ -105,7 +105,7 @@ def test_equal_lists_of_series_are_read_once(open_storage: Any) -> Any:
     free = threading.Event()
     original = JournalReader.series
 
-    def series(reader: JournalReader, builders: Any = None) -> Any:
+    def series(reader: JournalReader, builders: Any = None, **_: Any) -> Any:
         read.append(builders)
         free.wait()
         return original(reader, builders)
