@@ -343,8 +343,6 @@ def test_ninja_uses_the_last_build():
     }
     assert "line 1: 'ninja: no work to do.': expected # ninja log v5" in refusal("ninja", "ninja: no work to do.\n")
     assert "a step from 5 to 1 ms: expected 0 or later, in order" in refusal("ninja", "# ninja log v5\n5\t1\t1\ta\tb\n")
-        "ninja", "# ninja log v5\n5\t1\t1\ta\tb\n"
-    )
     assert "a step from -5 to 1 ms: expected 0 or later" in refusal("ninja", "# ninja log v5\n-5\t1\t1\ta\tb\n")
     undated = "# ninja log v5\n0\t10\t0\ta\th\n5\t20\t1700000000020000000\tb\ti\n"
     assert values("ninja", undated)["ninja_steps"] == 2
