@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Optional
 
 from bbmeasure.model import EVERY_PROPOSAL, Query
-from bbmeasure.storage.sqlite import overview, rollup, verdicts
+from bbmeasure.storage.sqlite import overview, rollup
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.selection import Stream, find
 from bbmeasure.storage.validation import state_series
@@ -22,8 +22,8 @@ _TIMES = """SELECT p.time FROM points p LEFT JOIN builds b ON b.id = p.build
 def remove(ingest: Ingest, series: str, builder: Optional[str], build: Optional[int]) -> Generator[None, None, int]:
     """Remove the points of a series, of one builder, one build number or both; returns their number.
 
-    The detectors of the lines are dropped, so that these are judged again without the points.  Each step of the
-    generator is one transaction.
+    The next build of each line replays it without the points, from its last decision.  Each step of the generator is
+    one transaction.
     """
     removed = 0
     query = Query(series, builder=builder, proposal=EVERY_PROPOSAL)
@@ -55,7 +55,7 @@ def _remove_from(ingest: Ingest, stream: Stream, build: Optional[int]) -> int:
     for start, last in chunks.items():
         rollup.rebuild(connection, stream.id, start, last)
     overview.recount_meanings(connection, overview.recount_lines(connection, [stream.line]))
-    verdicts.delete_detector(connection, stream.line)
+    ingest.mark_late((stream.line, time) for time in times)
     ingest.clear()
     return len(times)
 

@@ -188,11 +188,6 @@ def delete_build(connection: sqlite3.Connection, buildid: int) -> None:
     connection.execute("DELETE FROM verdicts WHERE build = ?", (buildid,))
 
 
-def delete_detector(connection: sqlite3.Connection, line: int) -> None:
-    """Delete the detector of a line whose points changed, so that the line is judged again."""
-    connection.execute("DELETE FROM detectors WHERE line = ?", (line,))
-
-
 def delete_line(connection: sqlite3.Connection, line: int) -> None:
     """Delete what belongs to a line whose points were deleted, as its id may be used again."""
     for table in ("detectors", "remarks", "alerts"):

@@ -108,6 +108,22 @@ def test_a_point_of_a_judged_build_that_comes_late(
     other.close()
 
 
+def test_a_removed_value(judging: Judging, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The next build replays the line without it, from the last decision."""
+    other = Judging(tmp_path_factory.mktemp("other"))
+    for one in (judging, other):
+        one.runs([*noise(30), *noise(6, 108.0, seed=2)])
+        assert one.journal.decide(one.alerts()[0].id, "ignored", "ann", "two modes")
+        one.runs(noise(5, 108.0, seed=3))
+    judging.run(500.0)
+    assert judging.journal.remove("size", None, judging.number) == 1
+    other.number += 1
+    for one in (judging, other):
+        one.run(108.0)
+    assert state_of(judging) == state_of(other)
+    other.close()
+
+
 def test_a_value_before_the_last_decision_changes_nothing(judging: Judging) -> None:
     """It is judged by itself."""
     judging.runs(noise(30))
