@@ -72,7 +72,7 @@ class FakeService:
 class Site:
     """The state of a master whose journal has the builds of proposals in ``builds`` and ``verdicts``."""
 
-    def __init__(self, monkeypatch, mode="new"):
+    def __init__(self, monkeypatch, mode="new", name="master"):
         self.clock = task.Clock()
         self.builds, self.verdicts, self.listeners = {}, {}, []
         self.service = FakeService()
@@ -80,10 +80,10 @@ class Site:
         judge = SimpleNamespace(subscribe=self._subscribe, verdicts_of=self._verdicts_of)
         storage = SimpleNamespace(builds_of_proposal=self._builds_of)
         pipeline = SimpleNamespace(clock=self.clock, storage=storage, in_background=self.background.append)
-        master = SimpleNamespace(name="master", config=SimpleNamespace(buildbotURL="http://ci/"))
-        self.state = SimpleNamespace(master=master, pipeline=pipeline, component=lambda _: judge)
+        master = SimpleNamespace(name=name, config=SimpleNamespace(buildbotURL="http://ci/"))
+        self.state = SimpleNamespace(master=master, pipeline=pipeline, component=lambda _: judge, builds=self.builds)
         monkeypatch.setattr(comments, "SQLiteStorage", SimpleNamespace)
-        monkeypatch.setattr(comments, "proposed_builds", lambda _, buildid: defer.succeed(self.builds[buildid]))
+        monkeypatch.setattr(comments, "proposed_builds", lambda state, buildid: defer.succeed(state.builds[buildid]))
         monkeypatch.setattr(comments, "random", lambda: 1.0)
         self.commenter = Commenter(self.state, self.service, "comment", mode)
 
@@ -211,6 +211,18 @@ def test_a_comment_from_before_a_restart(site, monkeypatch):
     again.finish(2, normal=1, order=(6, 6))
     assert "order=6.6" in again.texts()[0]
     assert len(again.texts()) == 1
+
+
+def test_two_masters(site, monkeypatch):
+    """Each of two masters has a comment of its own, and edits only that."""
+    other = Site(monkeypatch, name="other master")
+    other.service.comments = site.service.comments
+    site.finish(1, line())
+    other.finish(1, line("lint"))
+    site.finish(2, normal=1, order=(2, 2))
+    first, second = site.texts()
+    assert "Nothing is worse any more" in first
+    assert "lint" in second
 
 
 def test_errors_are_tried_again(site):
