@@ -130,7 +130,7 @@ class TestVerdicts(LiveCase):
 
     @defer.inlineCallbacks
     def test_suspects(self) -> Any:
-        """The suspects are the changes after that of the last build at the old level."""
+        """The suspects are the changes after that of the last build at the old level, without those of requests."""
         builder = measured(steps=[Captures()])
         config = self.configure([builder], [sqlite()])
         filters = util.ChangeFilter(branch="main")
@@ -141,6 +141,8 @@ class TestVerdicts(LiveCase):
         for number in range(1, 13):
             yield self.changed(number, 100.0)
         yield self.changed(13, None)
+        request = {"source_branch": "main", "target_branch": "main", "source_project_id": 2, "target_project_id": 1}
+        yield self.changed(99, None, properties={name: (value, "Change") for name, value in request.items()})
         yield self.changed(14, 101.0, revlink="javascript:alert(1)")
         (alert,) = yield self.alerts()
         assert alert.facts["suspects"] == [
@@ -168,6 +170,7 @@ class TestVerdicts(LiveCase):
                 revlink=change["revlink"],
                 files=[],
                 when_timestamp=None,
+                properties=more.get("properties"),
             )
             return
         Captures.values = [value]

@@ -13,10 +13,13 @@ from typing import Any, Optional
 from buildbot.data.resultspec import Filter
 from twisted.internet import defer
 
+from bbmeasure.capture.branches import BranchPolicy, SourceFacts, branch_of
+from bbmeasure.master.tracking.recorded_sources import change_row_facts
 from bbmeasure.storage.verdict_store import Alert
 
-#: The most suspects of an alert, and the longest text of each field.
+#: The most suspects of an alert, the most changes that are followed, and the longest text of each field.
 MAX_SUSPECTS = 50
+MAX_FOLLOWED = 500
 MAX_TEXT = 200
 
 Change = Mapping[str, Any]
@@ -70,14 +73,24 @@ def _change_of(master: Any, stamp: Mapping[str, Any], revision: Any) -> Generato
 
 @defer.inlineCallbacks
 def _between(master: Any, change: Change, last: Optional[Change]) -> Generator[Any, Any, list[Change]]:
-    """The changes from ``change`` back to ``last``, which is not among them; without it ``change`` alone."""
+    """The changes from ``change`` back to ``last``, which is not among them; without it ``change`` alone.
+
+    Changes of requests, which some hooks give the branch of their target, are left out.
+    """
     found = [change]
-    while last is not None and len(found) < MAX_SUSPECTS and change["parent_changeids"]:
+    for _ in range(MAX_FOLLOWED):
+        if last is None or len(found) >= MAX_SUSPECTS or not change["parent_changeids"]:
+            break
         change = yield master.data.get(("changes", change["parent_changeids"][0]))
         if change is None or change["changeid"] <= last["changeid"]:
             break
-        found.append(change)
+        if not _is_request(change):
+            found.append(change)
     return found
+
+
+def _is_request(change: Change) -> bool:
+    return branch_of([SourceFacts(change["branch"], changes=[change_row_facts(change)])], BranchPolicy()).is_proposal
 
 
 def _suspect(change: Change) -> dict[str, str]:
