@@ -33,8 +33,8 @@ def issues(text: str) -> list[Issue]:
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, sections 3.27 (result) and 3.20 (invocation).
     A notification of level ``error``, such as for a file that the tool cannot parse, is an issue too.  A failed run
-    without any issue, a document without results, and another version of the format are ParseErrors: 1.0.0 and the
-    drafts of 2.0.0 name levels and suppressions in other ways.
+    without any issue, results that are missing or in other files, and another version of the format are ParseErrors:
+    1.0.0 and the drafts of 2.0.0 name levels and suppressions in other ways.
     """
     document = _JSON.mapping(_JSON.load(text), "document")
     version = _JSON.text(document, "version")
@@ -50,6 +50,8 @@ def issues(text: str) -> list[Issue]:
 
 
 def _of_run(run: Fields) -> list[Issue]:
+    if _JSON.inner(run, "externalPropertyFileReferences").get("results"):
+        raise ParseError("sarif", 0, "results are in files of their own: expected them in this file")
     rules = Rules(_JSON, run)
     found = [_issue(result, rules) for result in _JSON.mappings(run.get("results"), "results") if _counts(result)]
     for invocation in _JSON.mappings(run.get("invocations"), "invocations"):

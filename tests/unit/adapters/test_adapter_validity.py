@@ -315,6 +315,9 @@ def test_sarif_without_results_is_refused():
     """Runs without a list of results, as of a tool that could not start, are a ParseError."""
     with pytest.raises(ParseError, match="results: expected a list"):
         levels({"tool": {"driver": {}}})
+    elsewhere = {"results": [{"location": {"uri": "results.json"}, "itemCount": 3}]}
+    with pytest.raises(ParseError, match="results are in files of their own"):
+        levels({"results": [], "externalPropertyFileReferences": elsewhere})
 
 
 @pytest.mark.parametrize(
