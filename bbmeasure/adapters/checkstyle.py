@@ -6,7 +6,9 @@ from bbmeasure.adapters import lint
 from bbmeasure.adapters._text import line_number
 from bbmeasure.adapters._xml import elements
 from bbmeasure.adapters.lint import Issue
+from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
+from bbmeasure.units import excerpt
 
 CATEGORIES = ("error", "warning", "info")
 
@@ -29,6 +31,8 @@ def issues(text: str) -> list[Issue]:
         elif element.name == "error":
             severity = element.attributes.get("severity", "error")
             found.append(Issue(severity, file, line_number(element.attributes.get("line")), severity))
+        elif element.name == "exception":
+            raise ParseError("checkstyle", 0, f"exception in {excerpt(file)}: expected a file that could be checked")
     return found
 
 

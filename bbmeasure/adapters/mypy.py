@@ -56,6 +56,8 @@ def _text_issues(text: str) -> list[Issue]:
     is_open = is_mypy = False
     for number, line in lines(text):
         head, severity, message = _split(line)
+        if (severity and head == "mypy") or message.startswith("INTERNAL ERROR"):
+            raise ParseError("mypy", number, f"{excerpt(line)}: mypy itself failed")
         code = _CODE.search(message if severity else line)
         if severity:
             is_mypy, is_open = True, severity != "note" and code is None

@@ -9,6 +9,7 @@ from bbmeasure.adapters import lint
 from bbmeasure.adapters._json import Json
 from bbmeasure.adapters._text import line_number
 from bbmeasure.adapters.lint import Issue
+from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
 
 CATEGORIES = ("fatal", "error", "warning", "refactor", "convention", "info")
@@ -30,7 +31,10 @@ def issues(text: str) -> list[Issue]:
     messages = (
         document if isinstance(document, list) else _JSON.required(_JSON.mapping(document, "document"), "messages")
     )
-    return [_issue(message) for message in _JSON.mappings(messages, "messages")]
+    found = [_issue(message) for message in _JSON.mappings(messages, "messages")]
+    if not found and isinstance(document, dict) and _JSON.inner(document, "statistics").get("modulesLinted") == 0:
+        raise ParseError("pylint", 0, "modulesLinted is 0: expected a module")
+    return found
 
 
 def _issue(message: Mapping[str, Any]) -> Issue:
