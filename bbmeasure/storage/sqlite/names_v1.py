@@ -10,11 +10,8 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
-from twisted.logger import Logger
 
 from bbmeasure.records import canonical_series
-
-log = Logger()
 
 
 def create(connection: sqlite3.Connection, old: str) -> None:
@@ -38,6 +35,9 @@ def _renamed(rows: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
 
 def log_renamed(connection: sqlite3.Connection) -> None:
     """Log which series get another name; needs :func:`create`."""
+    from twisted.logger import Logger  # commands and the process that judges start faster without it
+
+    log = Logger()
     for name, text in connection.execute("SELECT old, text FROM names WHERE old != text"):
         log.warn("bbmeasure: the series {name} is {text} from now on", name=repr(name), text=repr(text))
 
