@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
-
 from bbmeasure.records import canonical_series
 
 
