@@ -1,16 +1,17 @@
 """Write throughput to influxd, compared with the influxdb client and with prepared requests.
 
-``python -m benchmarks.influx_write``.  Requests of 5,000 points, best of several interleaved rounds.  bbmeasure
-serializes and compresses a batch during the request of the previous one.
+``python -m benchmarks.influx_write``.  Requests of 5,000 points of 10,000 lines, best of several interleaved rounds.
+bbmeasure serializes and compresses rows of the journal, a batch during the request of the previous one.
 """
 
 from __future__ import annotations
 
 import http.client
-import random
 import sys
+import tempfile
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 from influxdb import InfluxDBClient
@@ -18,39 +19,27 @@ from twisted.internet import defer, reactor
 
 from bbmeasure.export.batch import BatchBuilder
 from bbmeasure.export.exporter import MAX_BATCH
-from bbmeasure.export.interfaces import Item
-from bbmeasure.model import BuildContext, Point
+from bbmeasure.model import Point
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
+from bbmeasure.storage.sqlite.journal import JournalReader
+from benchmarks.backlog import fill
+from benchmarks.targets import Figures
 from tests.servers import Influxd
 
 POINTS = 50_000
+LINES = 10_000
 ROUNDS = 4
 DATABASE = "bench"
-#: Minimum ratio to the client, and to prepared requests; the goal for the first is 2.5.
-MIN_OF_CLIENT, MIN_OF_RAW = 2.0, 0.6
 
 
-def make_points() -> list[Item]:
-    """Return points of ten builders and twenty series."""
-    chance = random.Random(1)
-    made = []
-    for number in range(POINTS):
-        build = BuildContext(
-            f"builder{number % 10}",
-            f"bot{number % 3}",
-            number // 10,
-            number // 10,
-            "compile",
-            "a" * 40,
-            "main",
-            "project",
-        )
-        value = chance.random() * 100
-        time_ = 1_700_000_000_000_000_000 + number * 1_000
-        made.append((number, Point(f"series{number % 20}", time_, value, {"platform": "linux"}, build)))
-    return made
+def bodies_of(journal: Path) -> list[bytes]:
+    """The requests of the pending points of a journal."""
+    writer = LineWriter()
+    with JournalReader(journal) as reader:
+        lines = [writer.line(point) + "\n" for _, point in reader.pending("bench", 10_000_000)]
+    return ["".join(lines[at : at + MAX_BATCH]).encode() for at in range(0, len(lines), MAX_BATCH)]
 
 
 def as_dict(point: Point) -> dict[str, Any]:
@@ -89,7 +78,7 @@ def write_dicts(port: int, points: list[dict[str, Any]]) -> None:
 
 
 @defer.inlineCallbacks
-def write_ours(port: int, items: list[Item]) -> Generator[Any, Any, None]:
+def write_ours(port: int, items: Any) -> Generator[Any, Any, None]:
     """Serialize and send the points as the exporter does."""
     client = InfluxClient(reactor, Server(f"http://127.0.0.1:{port}", DATABASE))
     builder = BatchBuilder(LineWriter(), reactor, gzip=True, monotonic=time.monotonic)
@@ -105,12 +94,13 @@ def write_ours(port: int, items: list[Item]) -> Generator[Any, Any, None]:
 @defer.inlineCallbacks
 def run(best: dict[str, float]) -> Generator[Any, Any, None]:
     """Measure the points per second of each way."""
-    items = make_points()
-    writer = LineWriter()
-    lines = [writer.line(point) + "\n" for _, point in items]
-    bodies = ["".join(lines[at : at + MAX_BATCH]).encode() for at in range(0, POINTS, MAX_BATCH)]
-    dicts = [as_dict(point) for _, point in items]
-    with Influxd() as server:
+    with tempfile.TemporaryDirectory() as folder, Influxd() as server:
+        path = Path(folder) / "journal.sqlite"
+        fill(path, POINTS, LINES, "bench")
+        bodies = bodies_of(path)
+        with JournalReader(path) as reader:
+            items = reader.pending("bench", POINTS)
+        dicts = [as_dict(point) for _, point in items]
         server.query(f"CREATE DATABASE {DATABASE}")
         write_raw(server.port, bodies)
         for _ in range(ROUNDS):
@@ -137,12 +127,11 @@ def main() -> int:
     if failures:
         failures[0].printTraceback()
         return 1
-    for name, rate in best.items():
-        print(f"{name:<8} {rate:10,.0f} points/s")
-    over_client, over_raw = best["ours"] / best["client"], best["ours"] / best["raw"]
-    print(f"ours over the client's dicts: {over_client:.2f}, at least {MIN_OF_CLIENT}")
-    print(f"ours over raw bytes:          {over_raw:.2f}, at least {MIN_OF_RAW}")
-    return 0 if over_client >= MIN_OF_CLIENT and over_raw >= MIN_OF_RAW else 1
+    figures = Figures()
+    rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in best.items())
+    figures.show_least("ours over raw bytes", best["ours"] / best["raw"], "times", 0.7, f"points/s: {rates}")
+    figures.show_least("ours over the client's dicts", best["ours"] / best["client"], "times", 2.5)
+    return figures.status
 
 
 if __name__ == "__main__":

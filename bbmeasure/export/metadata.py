@@ -37,7 +37,8 @@ MAX_NAMES = 100
 #: Errors of a server that does not allow or support reading: metadata is written without reading it.
 _UNREADABLE = (ErrorKind.FORBIDDEN, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.REFUSED, ErrorKind.FAILED)
 
-
+#: The series whose metadata is read and written together, which are then queried by name.
+SLICE = MAX_NAMES
 #: A series of one builder: its name and the builder, "" for points outside builds.
 _Key = tuple[str, str]
 
@@ -55,6 +56,7 @@ class MetadataExporter:
         self._clock = clock
         self._monotonic = monotonic
         self._written: dict[_Key, SeriesInfo] = {}
+        self._last: frozenset[SeriesInfo] = frozenset()
         self._conflicts: set[_Key] = set()
         self._max_age = READ_INTERVAL
         self._written_since = monotonic()
@@ -62,6 +64,7 @@ class MetadataExporter:
     def forget(self) -> None:
         """Clear the cache, as the server lost its data."""
         self._written.clear()
+        self._last = frozenset()
         self._written_since = self._monotonic()
 
     @defer.inlineCallbacks
@@ -69,9 +72,13 @@ class MetadataExporter:
         """Write the metadata of those series that are not in the cache or differ from it."""
         if self._monotonic() - self._written_since > self._max_age:
             self.forget()
-        changed = [info for info in infos if self._written.get(_key(info)) != info and is_valid_series(info)]
-        if changed:
-            yield self._write(changed)
+        others = infos - self._last  # a backlog of 10,000 lines has the same series in each batch
+        changed = sorted((info for info in others if self._written.get(_key(info)) != info), key=_key)
+        for at in range(0, len(changed), SLICE):  # ten thousand at once would block the reactor for a second
+            valid = [info for info in changed[at : at + SLICE] if is_valid_series(info)]
+            if valid:
+                yield self._write(valid)
+        self._last = infos
 
     @defer.inlineCallbacks
     def _write(self, infos: Sequence[SeriesInfo]) -> Generator[Any, Any, None]:

@@ -40,6 +40,12 @@ def _queued_stream(row: tuple[Any, ...]) -> QueuedStream:
     return QueuedStream(Stream.of(row))
 
 
+@lru_cache(maxsize=4)
+def _series(streams: frozenset[QueuedStream]) -> frozenset[SeriesInfo]:
+    """The declarations of the series of streams; the same object for the same streams."""
+    return frozenset(queued.info for queued in streams)
+
+
 class PendingPoints(Sequence[tuple[int, Point]]):
     """Points with their sequence numbers, each created from its row on every access.
 
@@ -116,4 +122,4 @@ def read(connection: sqlite3.Connection, exporter: int, limit: int) -> PendingPo
     streams = {id_: _queued_stream(row) for id_, row in by_id(STREAMS, 1).items()}
     builds = {id_: facts for id_, *facts in by_id(_BUILDS, 7).values()}
     steps = dict(by_id(_STEPS, 8).values())
-    return PendingPoints(rows, streams, builds, steps, frozenset(queued.info for queued in streams.values()))
+    return PendingPoints(rows, streams, builds, steps, _series(frozenset(streams.values())))
