@@ -1,4 +1,4 @@
-"""ESLint, ``--format json``: messages by rule, without suppressed ones."""
+"""ESLint, ``--format json`` (or ``json-with-metadata``): messages by rule, without suppressed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def issues(text: str) -> list[Issue]:
     file or an unused directive.
     """
     found = []
-    for result in _JSON.mappings(_JSON.whole(text), "results"):
+    document = _JSON.load(text)
+    with_metadata = isinstance(document, dict) and "metadata" in document
+    results = _JSON.required(document if with_metadata else {"results": document}, "results")
+    for result in _JSON.mappings(results, "results"):
         _JSON.present(result, "filePath")
         file = _JSON.text(result, "filePath")
         found += [_issue(message, file) for message in _JSON.mappings(_JSON.required(result, "messages"), "messages")]
@@ -32,7 +35,8 @@ def issues(text: str) -> list[Issue]:
 
 
 def _issue(message: Mapping[str, Any], file: str) -> Issue:
-    _JSON.present(message, "ruleId")
+    if "message" not in message:  # that of an ignored file has no ruleId before version 9
+        _JSON.present(message, "ruleId")
     without = "fatal" if message.get("fatal") is True else "no-rule"
     return Issue(
         category=_JSON.text(message, "ruleId", without),

@@ -169,7 +169,7 @@ def test_ruff_names_a_syntax_error_of_older_versions():
 
 def test_eslint_messages_without_a_rule():
     """A message without a rule is fatal for a file that cannot be parsed, and no-rule for an ignored one."""
-    messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"ruleId": None, "severity": 1}]
+    messages = [{"ruleId": None, "fatal": True, "severity": 2}, {"message": "File ignored", "severity": 1}]
     assert [issue.category for issue in issues("eslint", json.dumps([{"filePath": "a.js", "messages": messages}]))] == [
         "fatal",
         "no-rule",

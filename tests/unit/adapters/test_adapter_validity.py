@@ -107,6 +107,14 @@ def test_a_linter_that_failed_or_checked_nothing(name, output, why):
         adapters.find(name).parse(output)
 
 
+def test_eslint_with_metadata():
+    """The results of ``json-with-metadata`` are counted; another object with results is refused."""
+    results = [{"filePath": "n.js", "messages": [{"ruleId": "n"}]}]
+    assert values("eslint", {"results": results, "metadata": {"rulesMeta": {}}})["eslint"] == 1
+    with pytest.raises(ParseError, match="results: expected a list, got an object"):
+        adapters.find("eslint").parse(json.dumps({"results": results}))
+
+
 GOOD = {
     "hyperfine": {"command": "good", "median": 2, "times": [2, 2]},
     "pytest-benchmark": {"fullname": "good", "stats": {"median": 2}},
