@@ -15,8 +15,12 @@ import sqlite3
 from collections.abc import Callable
 from urllib.parse import quote
 
+from twisted.logger import Logger
+
 from bbmeasure.errors import StorageUnavailableError
-from bbmeasure.storage.sqlite import copy_v1, schema
+from bbmeasure.storage.sqlite import copy_v1, lock_holders, schema
+
+log = Logger()
 
 #: Called with the number of points that were copied, and that of all.
 Progress = Callable[[int, int], None]
@@ -63,6 +67,7 @@ def migrate(
         _lock(old, name)
         if schema.version(old) != 1:  # another process has migrated it
             return
+        _log_other_processes(name)
         _delete(f"{name}.new")
         _copy(name, progress, stop)
     except BaseException:
@@ -82,6 +87,17 @@ def _lock(old: sqlite3.Connection, name: str) -> None:
             return
         old.execute("ROLLBACK")
     raise StorageUnavailableError(f"journal {name}: cannot be migrated while another process reads or writes it")
+
+
+def _log_other_processes(name: str) -> None:
+    """Log which other processes have the old file open; one of them may be a master of the former version."""
+    for process in lock_holders.processes_using(name):
+        log.warn(
+            "bbmeasure: process {process} has the journal {path} open, which is migrated now; if it is a master of the "
+            "former version, stop it: what it writes from now on is in {path}.v1 at most",
+            process=process,
+            path=name,
+        )
 
 
 def _copy(name: str, progress: Progress, stop: Callable[[], bool]) -> None:

@@ -19,8 +19,8 @@ from bbmeasure.storage.sqlite.build_rows import VARIANTS
 from bbmeasure.storage.sqlite.ingest import Ingest
 
 #: Limits of a slice: points to delete, lines to delete them from, ids of lines or builds to examine.
-_POINTS_PER_SLICE = 250
-_LINES_PER_SLICE = 32
+_POINTS_PER_SLICE = 100
+_LINES_PER_SLICE = 16
 _IDS_PER_SLICE = 20_000
 _BUILDS_PER_SLICE = 2_000
 _MEANINGS_PER_SLICE = 20

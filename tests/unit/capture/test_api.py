@@ -16,6 +16,7 @@ from bbmeasure import captureData
 from bbmeasure.capture.deadlines import WRITE_TIMEOUT
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext
+from bbmeasure.storage.sqlite.store import SQLiteStorage
 from bbmeasure.testing import BrokenStorage, captured_points
 from bbmeasure.times import NANOSECONDS
 from tests.unit.capture.masters import Build, Master, read, stop, values_of, with_journal
@@ -107,6 +108,18 @@ class TestJournal:
             points = read(path, "size")
             assert [point.value for point in points] == list(range(number + 1))
         assert points[0].build == BuildContext("first", "bot1", 7, 107, None, "abc", "main")
+        yield stop(made)
+
+    @inlineCallbacks
+    def test_fires_when_in_memory_before_an_instance(self, tmp_path: Any) -> Any:
+        """Without an instance it fires once the value is in memory, from where the first instance's journal gets it."""
+        made = Master()
+        written = captureData("size", 1, master=made)
+        assert written is not None
+        assert written.called
+        storage = SQLiteStorage(tmp_path / "j.sqlite", reactor=reactor)
+        yield state_of(made).pipeline.attach(storage)
+        assert [point.value for point in read(tmp_path / "j.sqlite", "size")] == [1.0]
         yield stop(made)
 
     @inlineCallbacks

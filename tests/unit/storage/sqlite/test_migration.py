@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_twisted import inlineCallbacks
 from twisted.internet import defer
+from twisted.logger import capturedLogs, formatEvent
 
 from bbmeasure import statistics
 from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableError
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.sqlite import copy_v1, migration, schema
+from bbmeasure.storage.sqlite import copy_v1, lock_holders, migration, schema
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader, open_for_judging
 from bbmeasure.storage.verdict_store import AlertQuery
 from tests.unit.storage.examples import at, in_build
@@ -338,6 +339,30 @@ def test_another_process_that_writes(tmp_path: Path) -> None:
         check(journal, [migrated(point) for point in points])
     assert set(refused) == {"database is locked"}
     other.close()
+
+
+def test_a_process_that_has_the_old_file_open(tmp_path: Path) -> None:
+    """It is logged with its number: what a master of the former version writes later is not migrated."""
+    path, points = tmp_path / "j.sqlite", examples(50)
+    make_version_1(path, points)
+    program = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1])\n"
+        "print(connection.execute('SELECT count(*) FROM points').fetchone()[0], flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) == len(points)
+        assert lock_holders.processes_using(path) == [process.pid]
+        with capturedLogs() as logged, Journal(path, migrate=True) as journal:
+            check(journal, [migrated(point) for point in points])
+        process.communicate("\n")
+    told = [formatEvent(event) for event in logged if "process" in event]
+    assert len(told) == 1
+    assert f"process {process.pid} has the journal" in told[0]
+    assert lock_holders.processes_using(tmp_path / "missing") == []
 
 
 def test_an_old_and_a_new_program_in_turn(tmp_path: Path) -> None:
