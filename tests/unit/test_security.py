@@ -35,6 +35,15 @@ LIMITS = {
         ["reports.build_judge.BUDGET", "reports.judge.DEADLINE"],
         "s",
     ),
+    "Proposals that wait for a comment; attempts for each": (
+        ["master.reporters.comments.MAX_PENDING", "master.reporters.comments.MAX_ATTEMPTS"],
+        "",
+    ),
+    "Time of one comment; for which a message waits for verdicts": (
+        ["master.reporters.comments.UPDATE_TIMEOUT", "master.reporters.waiting.TIMEOUT"],
+        "s",
+    ),
+    "Verdicts that wait in memory while InfluxDB is away": (["master.services.verdict_export.MAX_WAITING"], ""),
     "Name of a series": (["records.LONGEST_NAME"], "characters"),
     "Tags of one record": (["records.MOST_TAGS"], ""),
     "Key of a tag; value of a tag": (["records.LONGEST_TAG_KEY", "records.LONGEST_TAG_VALUE"], "characters"),
