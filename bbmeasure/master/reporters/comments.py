@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from random import random
 from typing import Any, Optional
@@ -53,15 +53,18 @@ class Commenter:
     """Writes and edits the comments of one service, one at a time.
 
     ``mode`` decides when a comment is created: ``new`` and ``worse`` where something is worse, ``all`` always.  A
-    comment that exists is edited in each mode.
+    comment that exists is edited in each mode.  ``builders`` are those whose measurements are shown, None for all.
     """
 
-    def __init__(self, state: MasterState, service: Service, name: str, mode: str) -> None:
+    def __init__(
+        self, state: MasterState, service: Service, name: str, mode: str, builders: Optional[Collection[str]] = None
+    ) -> None:
         self.counters: Counter[str] = Counter(created=0, edited=0, failures=0, dropped=0)
         self._state = state
         self._service = service
         self._name = name
         self._mode = mode
+        self._shown = None if builders is None else frozenset(builders)
         self._identity = hashlib.blake2b(f"{state.master.name} {name}".encode(), digest_size=6).hexdigest()
         self._pending: OrderedDict[Target, _Pending] = OrderedDict()
         self._comments: OrderedDict[Target, Optional[Comment]] = OrderedDict()
@@ -95,7 +98,7 @@ class Commenter:
     @defer.inlineCallbacks
     def _note(self, buildid: int) -> Generator[Any, Any, None]:
         for build in (yield self._proposed(buildid)):
-            if build.host != self._service.host:
+            if build.host != self._service.host or not self._shows(build):
                 continue
             now = float(self._state.pipeline.clock.seconds())
             waiting = self._pending.get(build.target)
@@ -109,6 +112,9 @@ class Commenter:
         if self._pending and self._running is None and not self._stopped:
             self._running = self._run()
             self._running.addBoth(self._ended)
+
+    def _shows(self, build: ProposedBuild) -> bool:
+        return self._shown is None or build.builder in self._shown
 
     def _ended(self, _: Any) -> None:
         self._running = None
@@ -208,7 +214,8 @@ class Commenter:
         newest: dict[str, ProposedBuild] = {}
         for buildid in (yield storage.builds_of_proposal(build.name, MAX_BUILDS)):
             for one in (yield self._proposed(buildid)):
-                if (one.host, one.target, one.stamp) == (build.host, build.target, build.stamp):
+                is_same = (one.host, one.target, one.stamp) == (build.host, build.target, build.stamp)
+                if is_same and self._shows(one):
                     newest.setdefault(one.builder, one)
         results = []
         for _, one in sorted(newest.items()):

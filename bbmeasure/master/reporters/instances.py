@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
 
@@ -32,6 +32,8 @@ class CommentArguments:
         baseURL: URL of the service's API, by default that of the public service.
         mode: ``new`` and ``worse`` create a comment where something is worse, ``all`` on each proposal with
             measurements.  An existing comment is edited in each mode.
+        builders: Names of the builders whose measurements are in the comments, by default all; whoever may see a
+            proposal sees its comments.
         verifyTLS: Whether the server's certificate is verified.
         caFile: PEM file of certificates that are trusted instead of the system's.
         timeout: Seconds until a request fails.
@@ -40,6 +42,7 @@ class CommentArguments:
     token: Optional[str] = None
     baseURL: Optional[str] = None
     mode: str = "new"
+    builders: Optional[Sequence[str]] = None
     verifyTLS: bool = True
     caFile: Optional[str] = None
     timeout: float = 10
@@ -49,6 +52,9 @@ class CommentArguments:
             raise QueryError("token: expected a token, such as util.Secret('token-of-ci')")
         if self.mode not in MODES:
             raise QueryError(f"mode {self.mode!r}: expected one of {', '.join(MODES)}")
+        names = self.builders
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise QueryError(f"builders {names!r}: expected a list of names")
         check_flag("verifyTLS", self.verifyTLS)
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or not 0 < self.timeout <= 60:
             raise QueryError(f"timeout {self.timeout!r}: expected a number of seconds up to 60")
@@ -101,7 +107,7 @@ class MeasurementsComment(MeasureInstance):
         server = arguments.server(self.default_url)
         service = self.service_class(self.master.reactor, server, arguments.token)
         self._arguments = arguments
-        self._commenter = Commenter(self.state, service, self.name, arguments.mode)
+        self._commenter = Commenter(self.state, service, self.name, arguments.mode, arguments.builders)
         self.state.exporters[self.name] = self._commenter
 
     def _stop_commenter(self) -> None:

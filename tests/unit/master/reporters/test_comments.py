@@ -72,7 +72,7 @@ class FakeService:
 class Site:
     """The state of a master whose journal has the builds of proposals in ``builds`` and ``verdicts``."""
 
-    def __init__(self, monkeypatch, mode="new", name="master"):
+    def __init__(self, monkeypatch, mode="new", name="master", builders=None):
         self.clock = task.Clock()
         self.builds, self.verdicts, self.listeners = {}, {}, []
         self.service = FakeService()
@@ -85,7 +85,7 @@ class Site:
         monkeypatch.setattr(comments, "SQLiteStorage", SimpleNamespace)
         monkeypatch.setattr(comments, "proposed_builds", lambda state, buildid: defer.succeed(state.builds[buildid]))
         monkeypatch.setattr(comments, "random", lambda: 1.0)
-        self.commenter = Commenter(self.state, self.service, "comment", mode)
+        self.commenter = Commenter(self.state, self.service, "comment", mode, builders)
 
     def _subscribe(self, listener):
         self.listeners.append(listener)
@@ -211,6 +211,16 @@ def test_a_comment_from_before_a_restart(site, monkeypatch):
     again.finish(2, normal=1, order=(6, 6))
     assert "order=6.6" in again.texts()[0]
     assert len(again.texts()) == 1
+
+
+def test_only_some_builders(monkeypatch):
+    """Of other builders the comment shows nothing, and they cause no request."""
+    site = Site(monkeypatch, builders=["b"])
+    site.finish(1, line("secret_size"), builder="secret")
+    assert site.service.log == []
+    site.finish(2, line(), builder="b")
+    (text,) = site.texts()
+    assert "secret" not in text
 
 
 def test_two_masters(site, monkeypatch):

@@ -16,6 +16,7 @@ from bbmeasure.master.reporters.instances import GitHubMeasurementsComment, GitL
         ({"token": ""}, "token: expected a token"),
         ({"token": "a\nb"}, "token: expected a token"),
         ({"token": "t", "mode": "often"}, "mode 'often': expected one of new, worse, all"),
+        ({"token": "t", "builders": "b"}, "builders 'b': expected a list of names"),
         ({"token": "t", "timeout": 0}, "timeout 0: expected a number of seconds up to 60"),
         ({"token": "t", "baseURL": "github.example.org"}, "baseURL: does not start with http"),
         ({"token": "t", "verifyTLS": "no"}, "verifyTLS 'no': expected True or False"),
