@@ -91,7 +91,7 @@ def main() -> int:
             for kind in KINDS * 3:
                 site.build(kind)
             for kind in order:
-                used[kind].append(cpu_of_build(site, kind))
+                used[kind].append(_cpu_of_build(site, kind))
             with JournalReader(site.journal) as reader:
                 captured = sum(info.count for info in reader.series() if "all" in info.builders)
     a_build = captured / (BUILDS + 3)
@@ -114,18 +114,19 @@ def _make_database(influxd: Influxd, name: str) -> None:
     client.close()
 
 
-def cpu_of_build(site: Site, kind: str, after: float = 0.3) -> float:
-    """Seconds of the master's CPU from the start of a build to ``after`` seconds after it, with few requests to it."""
+def _cpu_of_build(site: Site, kind: str) -> float:
+    """Seconds of the master's CPU from the start of a build to some time after it, with few requests to the page."""
     assert site.master is not None
-    before = _cpu(site.master.popen.pid)
+    before = cpu_of(site.master.popen.pid)
     request = site.force(kind)
     time.sleep(0.8)
     site.wait_for_build(request)
-    time.sleep(after)
-    return _cpu(site.master.popen.pid) - before
+    time.sleep(0.3)
+    return cpu_of(site.master.popen.pid) - before
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU of a process."""
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
