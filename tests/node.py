@@ -28,6 +28,6 @@ def with_package(name: str, version: str) -> Path:
             ]
             (folder / "package.json").write_text("{}")
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == 0, f"npm and Node.js 20 or newer are needed: {done.stderr}"
             ready.touch()
     return folder / "node_modules" / ".bin"
