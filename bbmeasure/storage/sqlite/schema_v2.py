@@ -91,4 +91,5 @@ STATEMENTS = (
     """CREATE TABLE remarks(
         line INTEGER NOT NULL, build INTEGER NOT NULL, samples TEXT NOT NULL, excluded INTEGER NOT NULL,
         PRIMARY KEY(line, build)) WITHOUT ROWID""",
+    "CREATE INDEX remarks_build ON remarks(build)",
 )

@@ -184,8 +184,9 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
 
 
 def delete_build(connection: sqlite3.Connection, buildid: int) -> None:
-    """Delete the verdicts of a build whose points were deleted."""
-    connection.execute("DELETE FROM verdicts WHERE build = ?", (buildid,))
+    """Delete the verdicts and remarks of a build whose points were deleted."""
+    for table in ("verdicts", "remarks"):
+        connection.execute(f"DELETE FROM {table} WHERE build = ?", (buildid,))
 
 
 def delete_line(connection: sqlite3.Connection, line: int) -> None:

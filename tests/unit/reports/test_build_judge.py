@@ -188,12 +188,17 @@ def test_a_forgotten_series_begins_anew(judging: Judging) -> None:
 
 
 def test_retention_deletes_verdicts_and_detectors(judging: Judging) -> None:
-    """With the points of builds and lines go their verdicts, detectors and alerts."""
-    judging.runs(noise(30))
+    """With the points of builds and lines go their verdicts, remarks, detectors and alerts."""
+    judging.runs(noise(29))
+    gates = Gates()
+    gates.measurements["size", ()] = (100.0, 101.0)
+    judging.finish(judging.store({"size": 100.0, "other": 1.0}, 30), gates=gates)
+    judging.store({"other": 1.0}, 31, minute=10**7)
     assert judging.reader.kept_verdicts(101) is not None
     judging.journal.clean(0.0)
     assert judging.reader.kept_verdicts(101) is None
     assert judging.reader.detectors([1]) == {}
+    assert judging.journal.connection.execute("SELECT count(*) FROM remarks").fetchone() == (0,)
 
 
 def test_pending_points_are_judged(judging: Judging) -> None:
