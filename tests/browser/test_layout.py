@@ -6,6 +6,7 @@ it is ``docs/images``, only the screenshots of the documentation are kept, in co
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -18,7 +19,9 @@ from bbmeasure.testing.site import Site
 from tests.browser.config import HOSTILE, LINUX, WINDOWS, config
 from tests.browser.elements import COMPARISON, FOUND, LEGEND, PANEL
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "bbmeasure" / "master" / "www" / "static"
+DOCS = ROOT / "docs"
 IMAGES = DOCS / "images"
 #: Maximum size of a screenshot in the documentation, in bytes.
 MAX_IMAGE_BYTES = 100_000
@@ -169,6 +172,13 @@ def test_master_without_measurements(open_at, keep, built, tmp_path):
         expect(page.get_by_text("Nothing has been measured yet")).to_be_visible()
         expect(page.get_by_role("table")).to_have_count(0)
         keep(page, "empty")
+
+
+def test_the_bundle_is_small(built):
+    """The script of the page is at most 90 KB compressed, and has no elements for tests only."""
+    script = (STATIC / "scripts.js").read_bytes()
+    assert len(gzip.compress(script)) <= 90_000
+    assert b"data-testid" not in script
 
 
 def test_controls_have_accessible_names(open_at):

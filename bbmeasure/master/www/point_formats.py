@@ -85,16 +85,26 @@ class ColumnsFormat:
         self._lines = _Index()
         self._names = {column: _Index() for column in NAMES}
         self._used: set[str] = set()
+        self._last: Optional[tuple[Mapping[str, str], Any, int]] = None
         self._analyse = analyse
         self.histories: dict[int, History] = {}
         self.look_backs: Sequence[Mapping[str, Any]] = ()
 
     def page(self, points: Sequence[Point]) -> Fragments:
         """Encode a page: one fragment a column."""
-        columns: tuple[list[Any], ...] = tuple([] for _ in _COLUMNS)
-        for point in points:
-            for values, value in zip(columns, self._row(point)):
-                values.append(value)
+        builds = [point.build for point in points]
+        columns: tuple[list[Any], ...] = (
+            [self._line(point) for point in points],
+            [times.seconds(point.time) for point in points],
+            [point.value for point in points],
+            [None if build is None else build.build for build in builds],
+            [build.buildid if build is not None and build.buildid > 0 else None for build in builds],
+            [point.samples for point in points],
+            [point.spread for point in points],
+            [None if build is None else self._names["worker"].number(build.worker) for build in builds],
+            [None if build is None else self._names["revision"].number(build.revision) for build in builds],
+            [None if build is None else self._names["proposal"].number(build.proposal or None) for build in builds],
+        )
         for column, values in zip(_COLUMNS, columns):
             if column not in _DEFAULTS or any(value != _DEFAULTS[column] for value in values):
                 self._used.add(column)
@@ -103,19 +113,15 @@ class ColumnsFormat:
             for point, line in zip(reversed(points), reversed(columns[0])):
                 self._keep(point, line)
 
-    def _row(self, point: Point) -> tuple[Any, ...]:
+    def _line(self, point: Point) -> int:
+        """The index of the line of a point; most points are of the same line as the one before."""
         build = point.build
-        tags = json.dumps(serialize.tags_answer(point.tags), sort_keys=True)
-        line: tuple[Any, ...] = (None, None, None, False, tags)
-        numbers: tuple[Any, ...] = (None, None)
-        names: tuple[Any, ...] = (None, None, None)
-        if build is not None:
-            line = (build.builder, build.branch, build.machine_class, bool(build.proposal), tags)
-            numbers = (build.build, build.buildid if build.buildid > 0 else None)
-            names = (build.worker, build.revision, build.proposal or None)
-        indexes = (self._names[column].number(name) for column, name in zip(NAMES, names))
-        value = (self._lines.number(line), times.seconds(point.time), point.value)
-        return (*value, *numbers, point.samples, point.spread, *indexes)
+        facts = build and (build.builder, build.branch, build.machine_class, bool(build.proposal))
+        if self._last is None or self._last[0] is not point.tags or self._last[1] != facts:
+            tags = json.dumps(serialize.tags_answer(point.tags), sort_keys=True)
+            line = (*(facts or (None, None, None, False)), tags)
+            self._last = (point.tags, facts, self._lines.number(line) or 0)
+        return self._last[2]
 
     def _keep(self, point: Point, line: int) -> None:
         """Keep a point for the look-back, unless it is of a proposal, outside builds, or a text."""
