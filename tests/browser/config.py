@@ -22,7 +22,7 @@ BUILDS = 14
 HOSTILE = {
     "script": "<script>window.pwned = 1</script>",
     "quotes": "quote\" apostrophe' & <b>bold</b>",
-    "right to left": "\u202eRTL \u05d0\u05d1\u05d2\u200f mark",
+    "right to left": "RTL \u05d0\u05d1\u05d2 mark",
     "long": "x" * 500,
     "address": "a/b%41?c#d&e=f+g",
 }

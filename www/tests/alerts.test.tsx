@@ -4,7 +4,7 @@ import {MemoryRouter} from "react-router-dom";
 import {describe, expect, test, vi} from "vitest";
 import {ImprovedLately, NeedsAttention} from "../src/components/AlertSections";
 import {AlertTable} from "../src/components/AlertTable";
-import {alertOfChange, alertRoute, byUrgency, limitsOf} from "../src/lib/alerts";
+import {alertOfChange, alertRoute, byUrgency, limitsOf, withAlerts} from "../src/lib/alerts";
 import type {Alert} from "../src/lib/api";
 import {queryClient} from "../src/hooks/useQuery";
 import {makeModel} from "../src/lib/chartModel";
@@ -41,6 +41,15 @@ describe("alerts", () => {
     const all = [alert({id: 1, build: 5}), alert({id: 2, build: 8}), alert({id: 3, build: 9, branch: "next"}), alert({id: 4, build: 90})];
     expect(alertOfChange(all, line, change)?.id).toBe(2);
     expect(alertOfChange([all[2]!, all[3]!], line, change)).toBeNull();
+  });
+
+  test("are changes of their line that the look-back has not found", () => {
+    const line = styled([point(0, 1)]);
+    const [found, other] = [withAlerts(line, [alert({build: 20})]), withAlerts(line, [alert({builder: "windows"})])];
+    expect(found.analysis!.changes).toMatchObject([{at: START, before: 1000, after: 1300, build: 20}]);
+    expect(other.analysis).toBeNull();
+    expect(withAlerts(found, [alert({build: 22})]).analysis!.changes.length).toBe(1);
+    expect(alertOfChange([alert({build: 20})], found, found.analysis!.changes[0]!)?.id).toBe(1);
   });
 
   test("have limits, which the value axis contains if they are near", () => {

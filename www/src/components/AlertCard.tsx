@@ -41,7 +41,7 @@ export const AlertCard = ({alert, theme, now}: {alert: Alert; theme: Theme; now:
       </header>
       <p className="bbm-more"><Name text={alertLine(alert)} clamp/></p>
       <p>
-        {format(alert.before)} → <strong>{format(alert.after)}</strong>
+        <span className="bbm-nowrap">{format(alert.before)} → <strong>{format(alert.after)}</strong></span>
         <span className="bbm-more"> {ruleName(alert.rule)}, {alert.build !== null && <>build #{alert.build}, </>}<RelativeTime time={alert.time} now={now}/></span>
       </p>
       <AlertChart alert={alert} theme={theme}/>

@@ -1,6 +1,7 @@
 import * as React from "react";
 import {resolveRange, shortName, type SeriesState} from "../lib/urlState";
-import {getOverview, meaningOf, type Filters, type Point, type Series} from "../lib/api";
+import {limitsOf, withAlerts} from "../lib/alerts";
+import {getOverview, meaningOf, type Alert, type Filters, type Point, type Series} from "../lib/api";
 import {
   filtersOfLine, loadLines, loadStatistics, MAX_CHOSEN_LINES, MAX_LINES, type ChartData, type PointGroup, type Request,
 } from "../lib/chartData";
@@ -11,7 +12,7 @@ import {splitLines} from "../lib/split";
 import {useQuery} from "./useQuery";
 import type {Theme} from "./useTheme";
 
-const NO_LIMITS: readonly number[] = [];
+const NO_ALERTS: readonly Alert[] = [];
 const NO_LINES: readonly Line[] = [];
 const NO_KNOWN: readonly KnownLine[] = [];
 const NO_POINTS: readonly Point[] = [];
@@ -114,7 +115,7 @@ function useDrawnLines(all: readonly KnownLine[], shown: readonly KnownLine[]) {
 
 /** The data of the page of one series, for a state of its URL. */
 export function useSeriesView(
-  series: Series, state: SeriesState, theme: Theme, version: number, limits: readonly number[] = NO_LIMITS,
+  series: Series, state: SeriesState, theme: Theme, version: number, alerts: readonly Alert[] = NO_ALERTS,
 ) {
   const [attempt, setAttempt] = React.useState(0);
   const [focus, setFocus] = React.useState<string | null>(null);
@@ -142,7 +143,8 @@ export function useSeriesView(
   const other = useQuery(versusRange ? keyOf(versusRange) : null, dataVersion, load(versusFilters, false), true);
 
   const drawn = useDrawnLines(known.all, known.shown);
-  const first = React.useMemo(() => drawn(main.data?.lines), [drawn, main.data]);
+  const first = React.useMemo(() => drawn(main.data?.lines).map(line => withAlerts(line, alerts)), [drawn, main.data, alerts]);
+  const limits = React.useMemo(() => limitsOf(alerts), [alerts]);
   const second = React.useMemo(() => versusRange ? drawn(other.data?.lines) : NO_LINES, [drawn, other.data, versusRange]);
   const shift = versusRange ? shiftOf(ranges.versus?.since ?? null, ranges.range.since, first, second) : 0;
   const lines = React.useMemo(() => [

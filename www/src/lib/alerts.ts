@@ -1,8 +1,7 @@
 /** Order and description of alerts. */
 
 import type {Alert, LevelChange} from "./api";
-import type {LineName} from "./lines";
-import {tagsKey} from "./lines";
+import {tagsKey, type Line, type LineName} from "./lines";
 import {seriesRoute} from "./urlState";
 
 const RULES: Readonly<Record<string, string>> = {
@@ -36,10 +35,27 @@ export const alertLine = ({builder, branch, tags}: Alert): string =>
 /** Builds by which the first build of an alert and that of a drawn change may differ. */
 const REACH = 8;
 
+/** Whether an alert is of that line; of several machine classes it is of the line of all. */
+const isOf = (alert: Alert, line: LineName) => alert.builder === line.builder && alert.branch === line.branch
+  && tagsKey(alert.tags) === tagsKey(line.tags) && (line.machine === null || line.machine === alert.machine_class);
+
+/** A line with the changes of its alerts, which the look-back may not have found yet. */
+export function withAlerts(line: Line, alerts: readonly Alert[]): Line {
+  const known = line.analysis?.changes ?? [];
+  const more = line.proposed ? [] : alerts.flatMap((alert): LevelChange[] => {
+    const isKnown = known.some(change => change.build !== null && alert.build !== null && Math.abs(change.build - alert.build) <= REACH);
+    return !isOf(alert, line) || isKnown || alert.before === null || alert.after === null ? [] : [{
+      at: alert.time, before: alert.before, after: alert.after, change: alert.change, build: alert.build, buildid: alert.buildid, revision: null,
+      previous_build: null, previous_buildid: null, previous_revision: null,
+    }];
+  });
+  const analysis = line.analysis ?? {median: null, low: null, high: null, levels: [], changes: []};
+  return more.length ? {...line, analysis: {...analysis, changes: [...known, ...more].sort((a, b) => a.at - b.at)}} : line;
+}
+
 /** The alert of a change of level of a line, if there is one. */
 export function alertOfChange(alerts: readonly Alert[], line: LineName, change: LevelChange): Alert | null {
-  const near = alerts.filter(alert => alert.builder === line.builder && alert.branch === line.branch
-    && tagsKey(alert.tags) === tagsKey(line.tags) && alert.build !== null && change.build !== null
+  const near = alerts.filter(alert => isOf(alert, line) && alert.build !== null && change.build !== null
     && Math.abs(alert.build - change.build) <= REACH);
   return near.sort((a, b) => Math.abs(a.build! - change.build!) - Math.abs(b.build! - change.build!))[0] ?? null;
 }

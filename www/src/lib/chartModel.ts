@@ -160,12 +160,15 @@ export const drawnValue = (model: ChartModel, line: DrawnLine, value: number | n
   return y === null ? null : y / model.factor;
 };
 
+/** Seconds by which the times of the points of one build may differ. */
+const SAME_TIME = 1e-3;
+
 /** The position of a time on the axis, for a level or a change of a line; null if it has none. */
 export function positionOf(model: ChartModel, line: DrawnLine, time: number): number | null {
   if (model.axis === "time") {
     return time - line.shift;
   }
-  const index = line.dots.findIndex(dot => dot.time === time);
+  const index = line.dots.findIndex(dot => Math.abs(dot.time - time) < SAME_TIME);
   return index < 0 ? null : line.xs[index]!;
 }
 

@@ -19,7 +19,7 @@ import {useSeriesView} from "../hooks/useSeriesView";
 import type {Theme} from "../hooks/useTheme";
 import {useTitle} from "../hooks/useTitle";
 import {readSeriesState, shortName, writeSeriesState, type SeriesState} from "../lib/urlState";
-import {alertOfChange, limitsOf} from "../lib/alerts";
+import {alertOfChange} from "../lib/alerts";
 import {csvUrl, EVERY_PROPOSAL, getLinks, type Alert, type Series} from "../lib/api";
 import type {MarkedChange} from "../lib/chartModel";
 import {isolateDirection, truncate, unitName} from "../lib/format";
@@ -105,7 +105,7 @@ const Charts = ({series, state, view, alerts, change, onOpen}: {
         {view.models.map(({name, model}) => (
           <div key={name ?? ""}>
             {name !== null && <h2><Name text={name} clamp/></h2>}
-            <Chart model={model} name={`${series.name} over time${name === null ? "" : `: ${name}`}`} onZoom={onZoom} onOpen={onOpen}
+            <Chart model={model} name={`${series.name} ${model.axis === "time" ? "over time" : `by ${model.axis}`}${name === null ? "" : `: ${name}`}`} onZoom={onZoom} onOpen={onOpen}
                    onChange={setMarked}/>
           </div>
         ))}
@@ -139,8 +139,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
   const alerts = React.useMemo(() => found.alerts?.filter(alert => alert.kind === series.kind && alert.unit === series.unit
     && (!state.builders.length || state.builders.includes(alert.builder ?? ""))
     && Object.entries(state.tags).every(([key, value]) => alert.tags[key] === value)) ?? [], [found.alerts, series.kind, series.unit, state]);
-  const limits = React.useMemo(() => limitsOf(alerts), [alerts]);
-  const view = useSeriesView(series, state, theme, version, limits);
+  const view = useSeriesView(series, state, theme, version, alerts);
   const {routeOf, open} = useBuildLinks();
   const linkFilters = {series: series.name, builder: state.builders.length === 1 ? state.builders[0] : null};
   const links = useQuery(JSON.stringify(["links", linkFilters]), 0, signal => getLinks(linkFilters, signal));
