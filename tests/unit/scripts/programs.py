@@ -13,6 +13,11 @@ from bbmeasure.records import Record
 
 ROOT = Path(__file__).resolve().parents[3]
 
+PYTHON = sys.executable
+#: The program ``run`` under the name ``x``, and the names of its records.
+RUN = [PYTHON, "-m", "bbmeasure_scripts.run", "--name", "x", "--"]
+NAMES = {"x_wall", "x_cpu", "x_max_rss", "x_tree_rss", "x_read", "x_written", "x_context_switches"}
+
 
 class Done(NamedTuple):
     """Exit status of a program, its records by name (the last of each), all records, and its output."""
