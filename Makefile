@@ -18,7 +18,7 @@ STAGES := sh tests/tools/stages.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-eight check lint unit steps e2e faults browser soak docs www bench clean distclean
+.PHONY: help demo test test-eight check lint unit steps e2e attacks faults browser soak docs www bench clean distclean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -57,16 +57,17 @@ steps: $(READY)-lint,unit
 	@exec $(STAGES) steps
 
 ## make e2e                  real masters, workers, databases and web servers
+## make attacks              hostile builds, users and clients
 ## make faults               servers, masters and disks that fail
 ## make browser              the web page in a browser
-e2e faults browser: $(READY)-test,docs
+e2e attacks faults browser: $(READY)-test,docs
 	@exec $(STAGES) $@
 
 ## make test-eight           the distribution for Buildbot 0.8 in eight/; PYTHON27= names a Python 2.7
 test-eight: $(READY)-test,docs
 	@exec $(STAGES) eight
 
-## make soak                 long faults and fuzzing, by hand
+## make soak [SEED=NUMBER]   long faults, fuzzing, attacks with another seed each time; by hand
 soak: $(READY)-test,docs
 	@exec $(STAGES) soak
 

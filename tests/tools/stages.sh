@@ -47,7 +47,7 @@ run_pytest() {
 options() {
     case $1 in
     tests/steps*) echo '-p no:twisted --dist=loadfile' ;;
-    tests/e2e* | tests/faults* | tests/browser* | tests/eight*) echo '--dist=loadfile' ;;
+    tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*) echo '--dist=loadfile' ;;
     *) echo '--dist=loadgroup' ;;
     esac
 }
@@ -157,7 +157,7 @@ all)
     stage www www
     lint
     stage shellcheck shell_lint
-    for name in unit steps e2e faults browser; do
+    for name in unit steps e2e attacks faults browser; do
         folder "$name"
     done
     eight optional
@@ -168,7 +168,7 @@ unit)
     folder unit
     ;;
 steps) folder steps ;;
-e2e | faults | browser)
+e2e | attacks | faults | browser)
     packages all
     stage www www
     folder "$1"
@@ -195,12 +195,15 @@ soak)
     stage 'adapters, fuzzed' "$BIN/python" -m tests.fuzz.adapters --seconds "${SECONDS_EACH:-60}"
     stage 'kit and wire, fuzzed' "$BIN/python" -m tests.fuzz.programs --seconds "${SECONDS_EACH:-60}"
     stage 'long tests' run_pytest tests -m soak --timeout=3600 --ignore=tests/steps
+    # Each run has a seed of its own, which pytest prints; SEED= repeats one.
+    export BBMEASURE_ATTACK_SEED="${SEED:-$(date +%s)}"
+    stage "attacks, seed $BBMEASURE_ATTACK_SEED" run_pytest tests/attacks --timeout=3600
     ;;
 lint) lint ;;
 docs) stage docs docs ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, check, lint, unit, steps, e2e, faults, browser, eight, only, soak, docs or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs or www, got $1" >&2
     exit 2
     ;;
 esac
