@@ -1,4 +1,4 @@
-"""Remote file commands of a worker that is lost while one runs."""
+"""Remote file commands of a worker that is lost while one runs, or never answers."""
 
 from __future__ import annotations
 
@@ -47,3 +47,16 @@ class TestLostWorker(LiveCase):
         assert (yield ended)["results"] == RETRY
         yield consumer.stopConsuming()
         assert not (yield self.points("size"))
+
+    @defer.inlineCallbacks
+    def test_a_worker_that_never_answers(self) -> Any:
+        """After the timeout of a file operation the step goes on without the file, and the build ends."""
+        self.patch(remotefiles, "TIMEOUT", 0.5)
+        self.patch(registry, "commandRegistry", {**registry.commandRegistry, "stat": NeverCompletes})
+        NeverCompletes.started = defer.Deferred()
+        yield self.start([plain(steps=[MeasureShellCommand(name="size", command=["echo", "3"])])])
+        build = yield self.build("plain")
+        steps = yield self.master.data.get(("builds", build["buildid"], "steps"))
+        log = yield self.master.data.get(("steps", steps[-1]["stepid"], "logs", "measurements", "contents"))
+        assert "the worker did not answer stat within 0.5 s" in log["content"]
+        assert (yield self.values("size")) == [3]

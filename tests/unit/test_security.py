@@ -1,4 +1,4 @@
-"""SECURITY.rst: the documented limits are those of the code."""
+"""SECURITY.rst: the documented limits are those of the code; docs/promises.rst: each promise is the name of a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).resolve().parents[2] / "SECURITY.rst").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "SECURITY.rst").read_text()
+#: A promise or a limit, and the names of its tests.
+ROW = re.compile(r"^ {3}\* - (.+)\n {5}- (``tests/.+(?:\n {7}``.+)*)$", re.MULTILINE)
 
 #: Each row of the table, with the constants that it documents, in order, and their unit.
 LIMITS = {
@@ -119,3 +122,23 @@ def test_a_documented_limit_is_that_of_the_code(row: str) -> None:
     """The cell of a limit has the values of its constants."""
     constants, unit = LIMITS[row]
     assert rows()[row] == "; ".join(formatted(value_of(constant), unit) for constant in constants)
+
+
+def promises() -> dict[str, list[tuple[str, str]]]:
+    """The promises, each with the files and names of its tests."""
+    found = ROW.findall((ROOT / "docs" / "promises.rst").read_text())
+    return {promise: re.findall(r"``(tests/[^:]+)::(\w+)``", tests) for promise, tests in found}
+
+
+def test_every_limit_is_a_promise() -> None:
+    """Each limit of SECURITY.rst has a row with its tests."""
+    assert set(LIMITS) <= set(promises())
+    assert len(promises()) > len(LIMITS) + 15
+
+
+@pytest.mark.parametrize("promise", sorted(promises()))
+def test_a_promise_is_the_name_of_a_test(promise: str) -> None:
+    """The tests of a promise exist."""
+    assert promises()[promise]
+    for file, name in promises()[promise]:
+        assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{name}"
