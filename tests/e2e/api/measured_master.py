@@ -7,7 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from bbmeasure.records import canonical_series
+from bbmeasure.records import Record
 from tests.e2e.masters import BASE_CONFIG
 
 CONFIG = (
@@ -69,7 +69,7 @@ MANY = 60_000
 
 
 #: A name as a Record makes it.
-HOSTILE = canonical_series("<script>alert('x')</script> \"quoted\" \\ %s \u202e\u65e5\u672c")
+HOSTILE = Record("<script>alert('x')</script> \"quoted\" \\ %s \u202e\u65e5\u672c", 1).name
 
 
 class Client:
