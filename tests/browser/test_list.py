@@ -75,7 +75,7 @@ def test_one_request_for_all_rows(visit):
     page.mouse.wheel(0, 5000)
     page.wait_for_load_state("networkidle")
     api = [url.split("/api/v1/")[1].split("?")[0] for url in urls if "/api/v1/" in url]
-    assert sorted(api) == ["health", "links", "overview", "series"]
+    assert (api.count("series"), api.count("overview"), api.count("points")) == (1, 1, 0)
 
 
 def test_the_value_is_of_the_named_line(visit):
