@@ -74,23 +74,31 @@ def parse(text: str) -> list[Record]:
 class _Suite:
     """A suite, or the document as a whole, with its test cases by outcome."""
 
-    def __init__(self, element: Optional[Element]) -> None:
-        self.attributes: Mapping[str, str] = element.attributes if element else {}
+    def __init__(self, element: Optional[Element] = None, around: Optional[_Suite] = None) -> None:
+        self.around = around
+        #: Whether it or a suite within it has a test case; or that, or an attribute that counts them.
+        self.has_cases = self.is_counted = False
+        self.attributes: Mapping[str, str] = {}
         self.depth = element.depth if element else -1
         self.suites: list[_Suite] = []
         self.cases: dict[str, int] = {}
         self.own: dict[str, int] = {}
         self.times: list[str] = []
+        self.describe(element.attributes if element else {})
 
-    @property
-    def has_cases(self) -> bool:
-        """Whether it or a suite within it has a test case."""
-        return bool(self.cases) or any(suite.has_cases for suite in self.suites)
+    def describe(self, attributes: Mapping[str, str]) -> None:
+        """Set the attributes."""
+        self.attributes = attributes
+        if "tests" in attributes:
+            self.note(has_case=False)
 
-    @property
-    def is_counted(self) -> bool:
-        """Whether it or a suite within it has test cases or an attribute that counts them."""
-        return bool(self.cases) or "tests" in self.attributes or any(suite.is_counted for suite in self.suites)
+    def note(self, *, has_case: bool) -> None:
+        """Note a test case, or an attribute that counts them, in the suite and those around it."""
+        suite: Optional[_Suite] = self
+        while suite is not None and not (suite.has_cases if has_case else suite.is_counted):
+            suite.is_counted = True
+            suite.has_cases |= has_case
+            suite = suite.around
 
     @property
     def _is_summary(self) -> bool:
@@ -141,7 +149,7 @@ class _Reader:
     """The open suites and test case while a document is read."""
 
     def __init__(self) -> None:
-        self._root = _Suite(None)
+        self._root = _Suite()
         self._suites = [self._root]
         self._case: Optional[_Case] = None
         self._unknown = ""
@@ -156,11 +164,12 @@ class _Reader:
         if element.name == "testcase":
             self._close_case()
             self._case = _Case(element, suite)
+            suite.note(has_case=True)
         elif element.name == "testsuite":
-            self._suites.append(_Suite(element))
+            self._suites.append(_Suite(element, suite))
             suite.suites.append(self._suites[-1])
         elif element.depth == 0:
-            suite.attributes = element.attributes
+            suite.describe(element.attributes)
         elif self._case is not None:
             self._case.is_todo |= element.name == "skipped" and element.attributes.get("type") == "todo"
             self._case.add(_CHILDREN.get(element.name, ""))
