@@ -192,6 +192,11 @@ class Judge:
 
         return work.addTimeout(DEADLINE, self._pipeline.clock, timed_out)
 
+    @property
+    def pid(self) -> Optional[int]:
+        """The id of the process that judges; None before the first request."""
+        return self._queue.pid
+
     def stop(self) -> defer.Deferred[None]:
         """End the process that judges; fires when it has ended.  The next request starts another."""
         return self._queue.stop()

@@ -123,6 +123,11 @@ class JudgeQueue:
                 self._reactor.addSystemEventTrigger("before", "shutdown", self.stop)
         return process.ask(request)
 
+    @property
+    def pid(self) -> Optional[int]:
+        """The id of the process; None where there is none."""
+        return None if self._process is None or self._process.ended else int(self._process.transport.pid)
+
     def stop(self) -> defer.Deferred[None]:
         """Refuse what waits, and end the process; fires when it has ended.  It is started again when needed."""
         waiting, self._waiting, self._queued = self._waiting, OrderedDict(), 0
