@@ -71,6 +71,7 @@ class Commenter:
         self._builds: OrderedDict[int, list[ProposedBuild]] = OrderedDict()
         self._backoff = Backoff(random)
         self._error: Optional[str] = None
+        self._given_up: Optional[tuple[Target, str]] = None
         self._running: Optional[defer.Deferred[None]] = None
         self._unsubscribe = state.component(Judge).subscribe(self._told)
         self._stopped = False
@@ -84,10 +85,14 @@ class Commenter:
         self._service.close()
 
     def health(self) -> Health:
-        """Return the counters, the proposals that wait, and the error of the last attempt."""
+        """Return the counters, the proposals that wait, and the last error.
+
+        It is that of the last attempt, else that of the proposal that was given up last, until its comment is written.
+        """
+        error = self._error or (self._given_up[1] if self._given_up is not None else None)
         oldest = min((one.since for one in self._pending.values()), default=None)
         waiting = None if oldest is None else int(oldest * NANOSECONDS)
-        return Health(self._name, len(self._pending), waiting, self._error, dict(self.counters))
+        return Health(self._name, len(self._pending), waiting, error, dict(self.counters))
 
     # events
 
@@ -143,6 +148,8 @@ class Commenter:
             else:
                 self._error = None
                 self._backoff.reset()
+                if self._given_up is not None and self._given_up[0] == target:
+                    self._given_up = None
 
     @defer.inlineCallbacks
     def _failed(self, target: Target, pending: _Pending, error: Exception) -> Generator[Any, Any, None]:
@@ -154,6 +161,7 @@ class Commenter:
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
         if pending.attempts >= MAX_ATTEMPTS or (isinstance(error, ServiceError) and error.permanent):
             self.counters["dropped"] += 1
+            self._given_up = (target, self._error)
             log.warn(
                 "bbmeasure: {name}: no comment on {target}: {why}", name=self._name, target=target, why=self._error
             )

@@ -265,7 +265,9 @@ def test_a_refused_comment_does_not_hold_up_others(site):
     site.finish(2, line(), number=13)
     site.clock.pump([1.0] * 5)
     assert (site.texts(12), len(site.texts(13))) == ([], 1)
-    assert site.health.counters["dropped"] == 1
+    assert (site.health.counters["dropped"], site.health.last_error) == (1, "Validation Failed")
+    site.finish(3, line(), number=12)
+    assert (len(site.texts(12)), site.health.last_error) == (1, None)
 
 
 def test_a_service_that_is_away_for_long(site):
