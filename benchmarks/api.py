@@ -114,8 +114,8 @@ def main() -> int:
         site = Site(Path(folder), CONFIG)
         seed(site.journal)
         with site:
+            figures.show("overview of 500 series, after a commit", min(_overview(site) for _ in range(5)), "ms", 100)
             for name, path, target in (
-                ("overview of 500 series", "series", 100.0),
                 ("average, deviation, min, max of 1M", f"{_LARGE}&statistics=average,deviation,minimum,maximum", 50.0),
                 ("median and p95 of 1M", f"{_LARGE}&statistics=median,p95", 1_000.0),
                 ("200 buckets of 1M", "points?series=large&buckets=200", 600.0),
@@ -129,9 +129,7 @@ def main() -> int:
             site.write_config(CONFIG + RULES)
             site.reconfig()
             _check_rules(site)
-            figures.show(
-                "overview of 500, of one builder", min(_request(site, "series") for _ in range(5)), "ms", 100.0
-            )
+            figures.show("overview of 500, of one builder", min(_overview(site) for _ in range(5)), "ms", 100)
     return figures.status
 
 
@@ -145,6 +143,12 @@ def _request(site: Site, path: str) -> float:
     with urllib.request.urlopen(url, timeout=60) as answer:
         json.load(answer)
     return (time.perf_counter() - begun) * 1_000
+
+
+def _overview(site: Site) -> float:
+    """Milliseconds of the list of series after a build, which commits values: the list before is not used again."""
+    site.build("b")
+    return _request(site, "series")
 
 
 def _check_rules(site: Site) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -30,6 +30,8 @@ from benchmarks.targets import Figures
 
 BUILD = BuildContext("builder", "worker", 1, 1, "step", "0123456789abcdef", "main", "project")
 SERIES = [f"series {n}" for n in range(50)]
+#: The series of the measurement of 10,000 lines.
+MANY_SERIES = [f"series {n}" for n in range(10_000)]
 #: The number of values written in one iteration of the reactor.
 AT_ONCE = 100
 TICK = 0.001
@@ -38,6 +40,7 @@ TITLES = {
     "write": "10,000 values in 0.5 s",
     "exporter": "the same with an exporter",
     "many": "100,000 values in 2 s",
+    "lines": "100,000 values of 10,000 lines in 2 s",
     "capture": "10,000 values in 0.5 s by capture",
 }
 
@@ -117,10 +120,11 @@ class Run:
         self.lag.stop()
 
 
-def bare(folder: str, count: int = 10_000) -> float:
-    """Microseconds of CPU per value for the rows alone, a thousand in a transaction."""
+def bare(folder: str, count: int = 10_000, lines: int = 50) -> float:
+    """Microseconds of CPU per value for the rows alone, a thousand in a transaction, each synced."""
     connection = sqlite3.connect(Path(folder) / "bare.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
     connection.execute(
         "CREATE TABLE points(stream INTEGER, time INTEGER, value REAL, build INTEGER, step INTEGER, "
         "PRIMARY KEY(stream, time)) WITHOUT ROWID"
@@ -128,7 +132,7 @@ def bare(folder: str, count: int = 10_000) -> float:
     cpu = time.process_time()
     for first in range(0, count, 1000):
         connection.execute("BEGIN")
-        rows = [(n % 50, n, n * 0.5, 256, 1) for n in range(first, first + 1000)]
+        rows = [(n % lines, n, n * 0.5, 256, 1) for n in range(first, first + 1000)]
         connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute("COMMIT")
     taken = time.process_time() - cpu
@@ -136,10 +140,10 @@ def bare(folder: str, count: int = 10_000) -> float:
     return taken / count * 1e6
 
 
-def writing(storage: SQLiteStorage) -> Callable[[int], defer.Deferred[Any]]:
+def writing(storage: SQLiteStorage, series: Sequence[str]) -> Callable[[int], defer.Deferred[Any]]:
     """A function that writes value ``n`` to a store."""
     start = time.time_ns()
-    return lambda n: storage.write([Point(SERIES[n % 50], start + n, n * 0.5, {"target": "core"}, BUILD)])
+    return lambda n: storage.write([Point(series[n % len(series)], start + n, n * 0.5, {"target": "core"}, BUILD)])
 
 
 def capturing(capture: Pipeline) -> Callable[[int], defer.Deferred[Any]]:
@@ -153,7 +157,7 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
     storage = SQLiteStorage(Path(folder) / "journal.sqlite", reactor=reactor)
     yield storage.series()
     beside = ""
-    write, count, most, pause = writing(storage), 10_000, 30.0, 0.005
+    write, count, most, pause = writing(storage, SERIES), 10_000, 30.0, 0.005
     if what == "write":
         beside = f"bare rows {bare(folder):.1f}"
     elif what == "exporter":
@@ -161,6 +165,9 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
         most = 35.0
     elif what == "many":
         count, most, pause = 100_000, 30.0, 0.002
+    elif what == "lines":
+        write, count, most, pause = writing(storage, MANY_SERIES), 100_000, 60.0, 0.002
+        beside = f"bare rows {bare(folder, count, len(MANY_SERIES)):.1f}"
     elif what == "capture":
         capture = Pipeline(reactor)
         yield capture.attach(storage)

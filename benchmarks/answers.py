@@ -1,0 +1,120 @@
+"""Questions answered by the journal and by InfluxDB (``answers=True``), over the same points.
+
+``python -m benchmarks.answers [POINTS]``, 500,000 by default; of 10,000 lines.  Milliseconds are CPU: the journal's
+that of this process, InfluxDB's that of this process and of influxd.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Callable
+
+import psutil
+from twisted.internet import defer, reactor
+
+from bbmeasure import statistics
+from bbmeasure.model import Query
+from bbmeasure.storage.influxdb.client import InfluxClient
+from bbmeasure.storage.influxdb.server import Server
+from bbmeasure.storage.influxdb.store import InfluxStorage
+from bbmeasure.storage.sqlite.store import SQLiteStorage
+from bbmeasure.testing.influxd import Influxd
+from benchmarks.backlog import fill
+from benchmarks.influx_write import DATABASE, bodies_of, write_raw
+
+POINTS = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+LINES = 10_000
+ROUNDS = 3
+STATISTICS = statistics.find_all(["average", "deviation", "minimum", "maximum", "p95", "count", "last"])
+
+
+def questions(store: Any) -> dict[str, Callable[[], Any]]:
+    """What the page, the API and getters ask a store."""
+    one, every = Query("series1", builder="builder1"), Query("series1")
+    return {
+        "statistics of a series of a builder": lambda: store.summarize(one, STATISTICS),
+        "statistics of a series of all builders": lambda: store.summarize(every, STATISTICS),
+        "200 buckets of a series of all builders": lambda: store.buckets(every, 200),
+        "the newest 1,000 points": lambda: store.points(every, 1_000),
+        "the lines of a series": lambda: store.lines(every),
+        "the points of a build": lambda: store.records(7),
+        "the list of series": lambda: store.series(),
+    }
+
+
+def server_process() -> psutil.Process:
+    """The influxd that this process runs."""
+    return next(child for child in psutil.Process().children(recursive=True) if "influxd" in child.name())
+
+
+def cpu_of(server: psutil.Process) -> float:
+    """Milliseconds of CPU of influxd."""
+    times = server.cpu_times()
+    return (times.user + times.system) * 1e3
+
+
+@defer.inlineCallbacks
+def least(ask: Callable[[], Any], cpu: Callable[[], float]) -> Generator[Any, Any, float]:
+    """The least milliseconds of CPU of several calls."""
+    spent = []
+    for _ in range(ROUNDS):
+        before = cpu()
+        yield ask()
+        spent.append(cpu() - before)
+    return min(spent)
+
+
+@defer.inlineCallbacks
+def run(folder: Path) -> Generator[Any, Any, None]:
+    """Print all figures."""
+    path = folder / "journal.sqlite"
+    begun = time.process_time()
+    fill(path, POINTS, LINES, "bench")
+    writing = (time.process_time() - begun) / POINTS * 1e6
+    bodies = bodies_of(path)
+    size = path.stat().st_size / POINTS
+    with Influxd(folder / "influxdb") as server:
+        process = server_process()
+        journal = SQLiteStorage(path, reactor=reactor)
+        client = InfluxClient(reactor, Server(server.url, DATABASE))
+        yield client.create_database()
+        before = cpu_of(process)
+        write_raw(server.port, bodies)
+        taking = (cpu_of(process) - before) / POINTS * 1e3
+        memory = process.memory_info().rss / 2**20
+        on_disk = sum(file.stat().st_size for file in (folder / "influxdb").rglob("*") if file.is_file())
+        print(f"{POINTS:,} points of {LINES:,} lines")
+        print(f"journal: {size:.0f} bytes a point with its outbox, {writing:.0f} us of CPU to write one")
+        print(f"influxd: {on_disk / POINTS:.0f} bytes a point, {taking:.0f} us of CPU to take one, {memory:.0f} MiB")
+        own = lambda: time.process_time() * 1e3  # noqa: E731
+        both = lambda: time.process_time() * 1e3 + cpu_of(process)  # noqa: E731
+        remote = questions(InfluxStorage("InfluxDBInstance", client, clock=reactor))
+        for name, ask in questions(journal).items():
+            ours = yield least(ask, own)
+            theirs = yield least(remote[name], both)
+            print(f"{name:<44} journal {ours:9.1f} ms  InfluxDB {theirs:9.1f} ms of CPU", flush=True)
+        client.close()
+        yield journal.close()
+
+
+def main() -> int:
+    """Print the figures; they have no target."""
+    failures: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def start() -> None:
+            run(Path(folder)).addErrback(failures.append).addBoth(lambda _: reactor.stop())
+
+        reactor.callWhenRunning(start)
+        reactor.run()
+    for failure in failures:
+        failure.printTraceback()
+    return 2 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
