@@ -177,6 +177,31 @@ def test_the_master_stops_while_the_server_hangs(site: Site, influxd: Influxd, g
     wait_until_shipped(site, influxd)
 
 
+def health_of_the_journal(site: Site) -> Optional[str]:
+    """The exporter's error as ``bbmeasure health --master`` reads it from the journal."""
+    command = [sys.executable, "-m", "bbmeasure", "health", "--master", str(site.master_dir), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    (sink,) = json.loads(done.stdout)["sinks"]
+    error: Optional[str] = sink["last_error"]
+    return error
+
+
+def test_health_shows_the_error_while_the_master_is_down(site: Site, influxd: Influxd, gateway: Gateway) -> None:
+    """The last error of the server is read from the journal, until the export goes on."""
+    gateway.set("refused")
+    build(site)
+    wait_for("an error", lambda: "no answer" in (health(site).get("last_error") or ""))
+    wait_for("the error in the journal", lambda: "no answer" in (health_of_the_journal(site) or ""))
+    assert site.master is not None
+    os.kill(site.master.popen.pid, signal.SIGTERM)
+    assert site.master.popen.wait(300) == 0
+    assert "no answer" in (health_of_the_journal(site) or "")
+    gateway.set("good")
+    site.start_master()
+    wait_until_shipped(site, influxd)
+    wait_for("the end of the error", lambda: health_of_the_journal(site) is None)
+
+
 def test_a_new_url_receives_the_backlog(site: Site, influxd: Influxd, gateway: Gateway) -> None:
     """After a reconfig to another server under the same name, it receives the backlog."""
     gateway.set("refused")
