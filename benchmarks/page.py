@@ -29,6 +29,8 @@ RUNS = 9
 #: The smallest number of points that is drawn as buckets, and the largest that is drawn singly.
 MANY, FEW = 10_000, 9_999
 TIMEOUT_MS = 60_000
+#: The target for points that are drawn singly, in milliseconds: 0.7 of the 1,086 that a first version took under load.
+MOST_SINGLY = 760
 
 #: Script that records in ``window.seen`` when an element first appears, in milliseconds since navigation.
 RECORD_SCRIPT = """
@@ -89,7 +91,7 @@ def visit_twice(browser: Browser, site: Site, series: str) -> list[dict[str, flo
         context.close()
 
 
-def show(figures: Figures, name: str, runs: list[list[dict[str, float]]]) -> None:
+def show(figures: Figures, name: str, runs: list[list[dict[str, float]]], most: float) -> None:
     """Print the medians; only the chart has a target."""
     first, again = ([run[number] for run in runs] for number in (0, 1))
     chart = [seen["chart"] for seen in first]
@@ -98,9 +100,10 @@ def show(figures: Figures, name: str, runs: list[list[dict[str, float]]]) -> Non
         f"chart of {name}",
         statistics.median(chart),
         "ms",
-        1_000,
+        most,
         f"{min(chart):.0f} to {max(chart):.0f}; Buildbot's frame {frame:.0f}, our page {page:.0f}; "
         f"a second visit {statistics.median(seen['chart'] for seen in again):.0f}",
+        why=f"Buildbot's own frame alone took {frame / statistics.median(chart):.0%} of it",
     )
 
 
@@ -118,8 +121,11 @@ def main(runs: int) -> int:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         with site:
             visit_twice(browser, site, "many")  # warm-up
-            for series, name in (("many", f"{MANY:,} points, as averages"), ("few", f"{FEW:,} points, each drawn")):
-                show(figures, name, [visit_twice(browser, site, series) for _ in range(runs)])
+            for series, name, most in (
+                ("many", f"{MANY:,} points, as averages", 1_000),
+                ("few", f"{FEW:,} points, each drawn", MOST_SINGLY),
+            ):
+                show(figures, name, [visit_twice(browser, site, series) for _ in range(runs)], most)
         browser.close()
     return figures.status
 
