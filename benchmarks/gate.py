@@ -78,12 +78,12 @@ def main() -> int:
             cpu_of_build(site, name)
         for name in order:
             used[name].append(cpu_of_build(site, name))
-    means = {name: statistics.fmean(values) * 1_000 for name, values in used.items()}
-    for name, mean in means.items():
-        print(f"{name:<16} {mean:8.1f} ms of master CPU a build")
+    medians = {name: statistics.median(values) * 1_000 for name, values in used.items()}
+    for name, median in medians.items():
+        print(f"{name:<16} {median:8.1f} ms of master CPU a build")
     figures = Figures()
     for kind, values in VALUES.items():
-        added = (means[f"with-{kind}"] - means[f"without-{kind}"]) / values
+        added = (medians[f"with-{kind}"] - medians[f"without-{kind}"]) / values
         figures.show(f"verdicts, a captured value, build of {values} ({kind})", added, "ms", 2)
     return figures.status
 
