@@ -294,6 +294,8 @@ class Pipeline(PendingWrites):
             try:
                 return (yield self._totals.recall(key, storage))  # type: ignore[no-any-return]
             except StorageUnavailableError as error:
+                if storage is not self.storage:
+                    break
                 self.count("totals_wait", f"a running total waits for its store: {error}")
             waited: defer.Deferred[None] = defer.Deferred()
             self.clock.callLater(RECALL_INTERVAL, waited.callback, None)
