@@ -114,5 +114,12 @@ class Viewer:
 
     @defer.inlineCallbacks
     def _read_ids(self) -> Generator[Any, Any, dict[str, int]]:
-        builders = yield self._master.data.get(("builders",))
-        return {builder["name"]: builder["builderid"] for builder in builders}
+        """The ids in the database: the Data API reads tags and masters of all builders too, in ten times the time."""
+        database = self._master.db
+
+        def read(connection: Any) -> dict[str, int]:
+            rows = connection.execute(database.model.builders.select()).fetchall()
+            return {str(row.name): int(row.id) for row in rows}
+
+        ids: dict[str, int] = yield database.pool.do(read)
+        return ids

@@ -44,6 +44,27 @@ class Www:
         self.deny(*denied)
 
 
+class Database:
+    """Buildbot's database, with the builders of a master alone."""
+
+    def __init__(self, builders):
+        self.pool = self
+        self.model = SimpleNamespace(builders=SimpleNamespace(select=lambda: None))
+        self._builders = builders
+
+    def do(self, function):
+        """Call ``function`` with a connection."""
+        return defer.succeed(function(self))
+
+    def execute(self, query):
+        """The result of the only query."""
+        return self
+
+    def fetchall(self):
+        """The rows of the builders."""
+        return [SimpleNamespace(name=name, id=id_) for name, id_ in self._builders.items()]
+
+
 class Master:
     """The attributes of a BuildMaster that the API uses."""
 
@@ -55,6 +76,7 @@ class Master:
         self.data = SimpleNamespace(get=self._get)
         self.botmaster = SimpleNamespace(builders={})
         self.builders = {"a": 1, "b": 2}
+        self.db = Database(self.builders)
         self.botmaster = SimpleNamespace(builders=self.builders)
         self.builds = {}
 
