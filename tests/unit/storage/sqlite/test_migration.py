@@ -1,90 +1,32 @@
-"""The migration of a journal of version 1: complete, broken off, refused, and shown while it runs."""
+"""The migration of a journal of version 1, and how it is shown while it runs."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from pytest_twisted import inlineCallbacks
 from twisted.internet import defer
-from twisted.logger import capturedLogs, formatEvent
 
 from bbmeasure import statistics
-from bbmeasure.errors import StorageError, StorageFullError, StorageUnavailableError
+from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.memory import MemoryStorage
-from bbmeasure.storage.sqlite import copy_v1, lock_holders, migration, schema
+from bbmeasure.storage.sqlite import copy_v1, migration
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader, open_for_judging
 from bbmeasure.storage.verdict_store import AlertQuery
 from tests.unit.storage.examples import at, in_build
 from tests.unit.storage.sqlite.helpers import until
-from tests.unit.storage.sqlite.test_journal_like_memory import STATISTICS, check_chunks, key, same
+from tests.unit.storage.sqlite.migration_examples import POINTS, check, examples, migrated
+from tests.unit.storage.sqlite.test_journal_like_memory import check_chunks, key
 from tests.unit.storage.sqlite.version_1 import make_large_version_1, make_version_1
-
-ROOT = Path(__file__).parents[4]
-#: Old branches with the branch and proposal that they are migrated to.
-BRANCHES: dict[Optional[str], tuple[Optional[str], str]] = {
-    "main": ("main", ""),
-    "refs/heads/release": ("release", ""),
-    None: ("main", ""),
-    "refs/pull/12/merge": (None, "refs/pull/12"),
-    "refs/changes/34/1234/2": (None, "gerrit/1234"),
-}
-
-
-def migrated(point: Point) -> Point:
-    """The point as it is after the migration."""
-    if point.build is None:
-        return point
-    branch, proposal = BRANCHES[point.build.branch]
-    return replace(point, build=replace(point.build, branch=branch, proposal=proposal))
-
-
-def examples(count: int = 3_000) -> list[Point]:
-    """Points of several series, builders, workers and branches, some with a text or with details."""
-    points = []
-    for number in range(count):
-        build = in_build(
-            number // 6, ("first", "second")[number % 2], f"bot{number % 3}", branch=list(BRANCHES)[number // 6 % 5]
-        )
-        tags = {"target": "core"} if number % 5 else {}
-        points.append(Point(f"size{number % 4}", at(number), float(number), tags, build))
-    points += [Point("compiler", at(n), f"gcc {n}", {}, in_build(n, step=None, branch="main")) for n in range(300)]
-    points += [Point("load", at(n), float(n)) for n in range(20)]
-    points.append(Point("median", at(1), 1.5, {}, in_build(7, step="other", branch="main", revision="r"), 5, 0.25))
-    points.append(Point("median", at(10**8), 2.5, {}, in_build(7, branch="main", revision="r")))
-    return points
-
-
-def check(journal: JournalReader, points: list[Point]) -> None:
-    """The journal holds these points as MemoryStorage does, but for declarations."""
-    memory = MemoryStorage(max_points=10**6)
-    memory.write(points)
-    infos = [(info.name, info.count, info.first, info.last, info.last_value) for info in journal.series()]
-    assert infos == [
-        (info.name, info.count, info.first, info.last, info.last_value)
-        for info in memory.series().result  # type: ignore[attr-defined]  # an attribute of this implementation
-    ]
-    for name in {point.series for point in points}:
-        for query in (Query(name, proposal="*"), Query(name, branch="main"), Query(name, proposal="refs/pull/12")):
-            assert key(journal.points(query, 100_000)) == key(memory.points(query, 100_000).result)
-            assert len(journal.lines(query)) == len(memory.lines(query).result)
-    for buildid in {point.build.buildid for point in points if point.build}:
-        assert key(journal.records(buildid)) == key(memory.records(buildid).result)
-    numbers = [Query(name, proposal="*") for name in {point.series for point in points} - {"compiler"}]
-    for query in numbers:
-        assert same(journal.summarize(query, STATISTICS), memory.summarize(query, STATISTICS).result)
 
 
 def test_everything_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,32 +48,6 @@ def test_everything_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert seen[-1] == (len(points), len(points))
     assert len(seen) > 5
     assert sorted(os.listdir(tmp_path)) == ["j.sqlite", "j.sqlite.v1"]
-
-
-POINTS = st.lists(
-    st.builds(
-        Point,
-        st.sampled_from(["size", "other"]),
-        st.integers(0, 400).map(at),
-        st.integers(0, 9).map(float),
-        st.sampled_from([{}, {"k": "a"}]),
-        st.one_of(
-            st.none(),
-            st.builds(
-                in_build,
-                st.integers(1, 3),
-                st.sampled_from(["first", "second"]),
-                st.sampled_from(["bot1", "bot2"]),
-                st.sampled_from([None, "compile", "test"]),
-                branch=st.sampled_from(list(BRANCHES)),
-                revision=st.sampled_from([None, "r1"]),
-            ),
-        ),
-    ),
-    min_size=1,
-    max_size=60,
-    unique_by=lambda point: point.time,
-)
 
 
 @pytest.mark.slow
@@ -229,163 +145,6 @@ def test_a_command_does_not_migrate(tmp_path: Path) -> None:
         Journal(tmp_path / "j.sqlite")
     assert (tmp_path / "j.sqlite").read_bytes() == content
     assert os.listdir(tmp_path) == ["j.sqlite"]
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL at a point of the migration."""
-
-
-@pytest.mark.parametrize("call", ["link", "replace", "rename"])
-def test_a_migration_that_is_killed_while_files_are_renamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """Before and after each change of a name the next start finds the old or the new file complete."""
-    points = examples(50)
-    for after in (False, True):
-        path = tmp_path / f"{call}{after}.sqlite"
-        make_version_1(path, points)
-        with monkeypatch.context() as patch:
-            if call == "rename":
-                patch.setattr(os, "link", _refuse)
-            original = getattr(os, call)
-
-            def kill(*args: Any, original: Any = original, after: bool = after) -> None:
-                if after:
-                    original(*args)
-                raise Killed
-
-            patch.setattr(os, call, kill)
-            with pytest.raises(Killed):
-                Journal(path, migrate=True)
-        with Journal(path, migrate=True) as journal:
-            check(journal, [migrated(point) for point in points])
-        assert not Path(f"{path}.new").exists()
-        assert Path(f"{path}.v1").exists()
-
-
-def _refuse(*_: Any) -> None:
-    raise OSError("no hard links here")
-
-
-@pytest.mark.slow
-def test_a_migration_that_is_killed_in_the_middle(tmp_path: Path) -> None:
-    """After SIGKILL at several moments the next start migrates everything."""
-    path, points = tmp_path / "j.sqlite", examples(4_000)
-    make_version_1(path, points)
-    program = (
-        "import sys, time\n"
-        "from bbmeasure.storage.sqlite import copy_v1\n"
-        "from bbmeasure.storage.sqlite.journal import Journal\n"
-        "copy_v1._SLICE = 300\n"
-        "def progress(done, total):\n"
-        "    print(done, flush=True)\n"
-        "    time.sleep(0.01)\n"
-        "Journal(sys.argv[1], migrate=True, progress=progress)\n"
-    )
-    for lines in (1, 3, 7):
-        with subprocess.Popen(
-            [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-        ) as process:
-            assert process.stdout is not None
-            for _ in range(lines):
-                process.stdout.readline()
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        assert (tmp_path / "j.sqlite.new").exists()
-        with JournalReader(path) as reader:
-            assert schema.version(reader.connection) == 1
-    with Journal(path, migrate=True) as journal:
-        check(journal, [migrated(point) for point in points])
-    assert sorted(os.listdir(tmp_path)) == ["j.sqlite", "j.sqlite.v1"]
-
-
-def test_a_full_disk_during_a_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is a StorageFullError, which the writer retries; the old file stays, and no other is left."""
-    path, points = tmp_path / "j.sqlite", examples(500)
-    make_version_1(path, points)
-    with monkeypatch.context() as patch:
-        original = copy_v1.copy
-
-        def copy(new: sqlite3.Connection, progress: migration.Progress) -> None:
-            new.execute("PRAGMA max_page_count=40")
-            original(new, progress)
-
-        patch.setattr(copy_v1, "copy", copy)
-        with pytest.raises(StorageFullError, match="full"):
-            Journal(path, migrate=True)
-    assert os.listdir(tmp_path) == ["j.sqlite"]
-    with Journal(path, migrate=True) as journal:
-        check(journal, [migrated(point) for point in points])
-
-
-def test_another_process_that_writes(tmp_path: Path) -> None:
-    """A file that another process is writing is not migrated; during a migration others cannot write it."""
-    path, points = tmp_path / "j.sqlite", examples(50)
-    make_version_1(path, points)
-    other = sqlite3.connect(path, timeout=0.01, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageUnavailableError, match="locked|another process"):
-        Journal(path, migrate=True, busy_timeout=0.01)
-    other.execute("ROLLBACK")
-    refused = []
-
-    def write_meanwhile(done: int, total: int) -> None:
-        try:
-            other.execute("INSERT INTO state VALUES ('lost', 1)")
-        except sqlite3.OperationalError as error:
-            refused.append(str(error))
-
-    with Journal(path, migrate=True, progress=write_meanwhile) as journal:
-        check(journal, [migrated(point) for point in points])
-    assert set(refused) == {"database is locked"}
-    other.close()
-
-
-def test_a_process_that_has_the_old_file_open(tmp_path: Path) -> None:
-    """It is logged with its number: what a master of the former version writes later is not migrated."""
-    path, points = tmp_path / "j.sqlite", examples(50)
-    make_version_1(path, points)
-    program = (
-        "import sqlite3, sys\n"
-        "connection = sqlite3.connect(sys.argv[1])\n"
-        "print(connection.execute('SELECT count(*) FROM points').fetchone()[0], flush=True)\n"
-        "sys.stdin.readline()\n"
-    )
-    command = [sys.executable, "-c", program, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert int(process.stdout.readline()) == len(points)
-        assert lock_holders.processes_using(path) == [process.pid]
-        with capturedLogs() as logged, Journal(path, migrate=True) as journal:
-            check(journal, [migrated(point) for point in points])
-        process.communicate("\n")
-    told = [formatEvent(event) for event in logged if "process" in event]
-    assert len(told) == 1
-    assert f"process {process.pid} has the journal" in told[0]
-    assert lock_holders.processes_using(tmp_path / "missing") == []
-
-
-def test_an_old_and_a_new_program_in_turn(tmp_path: Path) -> None:
-    """What the old program wrote after going back is migrated; the old one refuses the new file by its version."""
-    path, points = tmp_path / "j.sqlite", examples(60)
-    make_version_1(path, points[:50])
-    Journal(path, migrate=True).close()
-    connection = sqlite3.connect(path)
-    assert schema.version(connection) == 2
-    connection.close()
-    os.unlink(path)
-    make_version_1(path, points)
-    with Journal(path, migrate=True) as journal:
-        check(journal, [migrated(point) for point in points])
-
-
-def test_a_new_file_beside_a_missing_one(tmp_path: Path) -> None:
-    """An incomplete new file does not take the place of a file that a person removed."""
-    path = tmp_path / "j.sqlite"
-    (tmp_path / "j.sqlite.new").write_bytes(b"")
-    (tmp_path / "j.sqlite.v1").write_bytes(b"")
-    with Journal(path, migrate=True) as journal:
-        assert journal.series() == []
 
 
 @inlineCallbacks
