@@ -15,7 +15,7 @@ from twisted.internet import defer
 from twisted.web.error import Error
 
 from bbmeasure.capture.state import MasterState
-from bbmeasure.errors import QueryError, UnknownSeriesError
+from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.master.www.arguments import read_integer
 from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.reports.alert_answers import alert_answer, check_decision
@@ -26,6 +26,10 @@ from bbmeasure.storage.verdict_store import OPEN, Alert, VerdictStore
 MAX_BODY = 16 * 1024
 #: The largest id of an alert.
 MAX_ID = 2**53
+
+
+class DecidedError(MeasureError):
+    """The alert is not open any more."""
 
 
 class Decisions:
@@ -58,7 +62,7 @@ class Decisions:
         done = yield store.decide(alert.id, state, who, why)
         alert = yield store.alert(alert.id)
         if not done:
-            raise QueryError(f"alert {alert.id}: {alert.state}, expected an {OPEN} one")
+            raise DecidedError(f"alert {alert.id}: {alert.state}, expected an {OPEN} one")
         mutes = yield store.mutes()
         return alert_answer(alert, mutes, float(self.master.reactor.seconds()))
 

@@ -2,8 +2,8 @@
 
 It changes nothing but the state of an alert, on request of a signed-in user.
 
-An answer is cacheable by its client alone and has an ETag.  An error is ``{"message"}`` with status 400, 403, 404, 405
-or 503; that of the badge is an image too, as a browser shows no other.
+An answer is cacheable by its client alone and has an ETag.  An error is ``{"message"}`` with status 400, 403, 404, 405,
+409 or 503; that of the badge is an image too, as a browser shows no other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError
 from bbmeasure.master.www.arguments import Arguments
 from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, SVG, badge
-from bbmeasure.master.www.decisions import Decisions
+from bbmeasure.master.www.decisions import DecidedError, Decisions
 from bbmeasure.master.www.endpoints import Endpoints
 from bbmeasure.master.www.streaming import CHUNK_BYTES, Body, Fragments, JsonWriter, encode, send
 from bbmeasure.reports import serialize
@@ -63,6 +63,7 @@ class OverloadedError(MeasureError):
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (AccessDeniedError, 403),
     (UnknownSeriesError, 404),
+    (DecidedError, 409),
     (QueryError, 400),
     (RecordError, 400),
     (OverloadedError, 503),

@@ -47,5 +47,5 @@ def test_a_decision(admin, guest, alerts):
     assert decide(guest, alerts["open"], {"Cookie": ""})[0] == 403
     status, alert = decide(guest, alerts["open"], {"Origin": guest.site.url.rstrip("/")})
     assert (status, alert["state"], alert["by"], alert["why"]) == (200, "accepted", "guest", "expected")
-    assert decide(admin, alerts["open"])[0] == 400
+    assert decide(admin, alerts["open"])[0] == 409
     assert decide(admin, alerts["secret-builder"], state="ignored")[1]["state"] == "ignored"

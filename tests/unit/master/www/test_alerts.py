@@ -160,7 +160,7 @@ def test_a_decision(resource, judging):
     assert (("builders", "1"), "accept", {}) in resource.master.www.checks
     assert not judging.run(1100.0, builder="a").acts
     status, error = yield answer(resource, Post("alerts/1", {"state": "ignored", "why": "x"}))
-    assert (status, error["message"]) == (400, "alert 1: accepted, expected an open one")
+    assert (status, error["message"]) == (409, "alert 1: accepted, expected an open one")
 
 
 @pytest.mark.parametrize(
