@@ -282,6 +282,8 @@ def test_output_without_json(master: Path, influxd: Influxd, monkeypatch: Any, c
             "instances": [{"name": "InfluxDBInstance", "class": "InfluxDBInstance"}],
             "builders": [],
             "tracked": [],
+            "steps": [],
+            "gates": [],
             "journal": "bbmeasure.sqlite",
             "page": True,
             "problems": [],

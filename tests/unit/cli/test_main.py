@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bbmeasure import __version__
+from bbmeasure.ansi import without_hidden
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Kind, canonical_series
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
@@ -259,7 +260,7 @@ class TestTerminal:
         """Series, builders, texts and units of a journal are cleaned."""
         with Journal(tmp_path / "bbmeasure.sqlite") as journal:
             unit = "{" + self.HOSTILE + "}"
-            name = canonical_series(self.HOSTILE)  # as a Record has it
+            name = canonical_series(without_hidden(self.HOSTILE))  # as a Record has it
             journal.declare(SeriesInfo(name, Kind.NUMBER, unit, builders=(self.HOSTILE,)))
             journal.declare(SeriesInfo("text", Kind.TEXT, builders=("first",)))
             journal.write([point(1, 1.0, name, self.HOSTILE), point(2, self.HOSTILE, "text")])
