@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from twisted.internet import defer
 from bbmeasure.capture.deadlines import PendingWrites
 from bbmeasure.errors import MeasureError, SeriesConflictError
 from bbmeasure.model import Point, SeriesInfo
-from bbmeasure.storage.base import Storage
+from bbmeasure.storage.base import CaptureStorage
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.storage.validation import state_key
 
@@ -22,7 +22,7 @@ BATCH = 1_000
 
 @defer.inlineCallbacks
 def migrate(
-    memory: MemoryStorage, storage: Storage, first_values: Mapping[str, Point], pending: PendingWrites
+    memory: MemoryStorage, storage: CaptureStorage, first_values: Mapping[str, Point], pending: PendingWrites
 ) -> Generator[Any, Any, None]:
     """Write the content of ``memory`` to ``storage``; what cannot be written is counted and lost.
 
@@ -31,11 +31,12 @@ def migrate(
     """
     if memory.is_empty():
         return
+    proposed = memory.proposed_series()
     infos, points, state = memory.drain()
     left = len(points)
     try:
         known = yield storage.recall(list(state))
-        refused = yield _declare(storage, infos, pending)
+        refused = yield _declare(storage, infos, proposed, pending)
         points = [point for point in points if (point.series, point.builder or "") not in refused]
         points, state = continue_totals(points, state, first_values, known)
         for begin in range(0, len(points), BATCH):
@@ -48,15 +49,19 @@ def migrate(
 
 @defer.inlineCallbacks
 def _declare(
-    storage: Storage, infos: Sequence[SeriesInfo], pending: PendingWrites
+    storage: CaptureStorage, infos: Sequence[SeriesInfo], proposed: Collection[tuple[str, str]], pending: PendingWrites
 ) -> Generator[Any, Any, set[tuple[str, str]]]:
-    """Declare each series; returns name and builder of those that the store refuses."""
+    """Declare each series, as a proposal those that are ``proposed``.
+
+    Returns name and builder of those that the store refuses.
+    """
     refused = set()
     for info in infos:
+        key = (info.name, "".join(info.builders))
         try:
-            yield storage.declare(info)
+            yield storage.declare(info, proposed=key in proposed)
         except SeriesConflictError as error:
-            refused.add((info.name, "".join(info.builders)))
+            refused.add(key)
             pending.count("migration_failed", f"points from before the store was open are lost: {error}")
     return refused
 

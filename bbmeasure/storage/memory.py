@@ -72,6 +72,10 @@ class MemoryStorage:
         """Whether it has no point, no declaration and no running total."""
         return not (self._order or self._infos or self._state)
 
+    def proposed_series(self) -> frozenset[SeriesKey]:
+        """Name and builder of the series that only proposals have declared."""
+        return frozenset(self._proposed)
+
     def drain(self) -> tuple[list[SeriesInfo], list[Point], dict[str, float]]:
         """Remove and return all declarations, points (in the order of their arrival) and running totals."""
         infos = [self._infos[key] for key in sorted(self._declared)]

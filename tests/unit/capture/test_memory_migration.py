@@ -6,7 +6,7 @@ from twisted.internet import task
 
 from bbmeasure.capture.memory_migration import BATCH
 from bbmeasure.capture.pipeline import Pipeline
-from bbmeasure.model import SeriesInfo
+from bbmeasure.model import BuildContext, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.memory import MemoryStorage
 from bbmeasure.testing import BrokenStorage
@@ -60,6 +60,19 @@ def test_conflicting_series(capture: Pipeline) -> None:
     assert values_in(storage, "a") == []
     assert values_in(storage, "b") == [1]
     assert capture.counters["migration_failed"] == 1
+
+
+def test_what_a_proposal_declared_stays_a_proposals(capture: Pipeline) -> None:
+    """The first trusted declaration after the migration replaces what a proposal said before the store was open."""
+    build = BuildContext("first", "bot", 1, 1, branch="main", proposal="refs/pull/1")
+    capture.capture(value_of("size", "a text", build=build))
+    storage = MemoryStorage()
+    capture.attach(storage)
+    assert storage.proposed_series() == {("size", "first")}
+    capture.capture(value_of("size", 5, unit="bytes"))
+    info = info_of(storage)
+    assert info is not None
+    assert (info.kind, info.unit) == (Kind.SIZE, "bytes")
 
 
 def test_migration_in_batches(capture: Pipeline) -> None:
