@@ -162,7 +162,8 @@ def _serialize_rows(writer: LineWriter, items: Any, heads: _Heads) -> Iterator[t
                 shared = _shared(point)
                 head, tail = writer.template(point)
                 heads[key] = (head, shared)
-                if "\n" in tail or not isfinite(value):  # the line depends on the head too, see LineWriter.line
+                # a writer without templates, or a line that depends on the head too, see LineWriter.line
+                if not head or "\n" in tail or not isfinite(value):
                     lines.append(writer.line(point))
                     continue
                 tails[build, step, shared] = tail

@@ -14,6 +14,7 @@ from twisted.internet import task
 from bbmeasure.export.batch import Batch, BatchBuilder, serialize
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.storage.influxdb.line_protocol import LineWriter, write_slices
+from bbmeasure.storage.influxdb.statistics_layout import StatisticsLineWriter
 from bbmeasure.storage.sqlite.journal import Journal
 
 NAMES = st.sampled_from(["a", "b", "x value=1.0", "c d,e=f", "bbmeasure_series"])
@@ -99,6 +100,17 @@ def test_rows_of_branches_and_proposals_have_their_own_lines() -> None:
         by_row = b"".join(lines for lines, _ in serialize(writer, rows))
         assert by_row == b"".join(lines for lines, _ in write_slices(LineWriter(**options), points))
         assert by_row.count(b",proposed=yes") == 6
+
+
+def test_rows_for_a_writer_without_templates() -> None:
+    """Points in the layout of buildbot.statistics are serialized one by one."""
+    build = BuildContext("first", "bot1", 1, 1)
+    tags = {"_statistics_field": "duration"}
+    points = [Point("first-build-times.duration", time, float(time), tags, build) for time in range(3)]
+    made = b"".join(lines for lines, _ in serialize(StatisticsLineWriter(), Rows(enumerate(points))))
+    assert made.splitlines() == [
+        f"first-build-times,build_number=1,builder_name=first duration={time}.0 {time}".encode() for time in range(3)
+    ]
 
 
 def test_slices_of_pending_items(tmp_path: Path) -> None:
