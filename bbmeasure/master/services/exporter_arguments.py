@@ -47,7 +47,7 @@ class ExporterArguments:
     outboxMaxBytes: Optional[int] = None
     outboxMaxAge: Union[str, float, None] = None
 
-    #: Whether the server stores numbers only, and whether it gets the metadata of series.
+    #: Whether the server stores numbers only, and whether it gets metadata of series, alerts and what is usual.
     numbers_only: ClassVar[bool] = False
     metadata: ClassVar[bool] = True
     #: HTTP authentication scheme of the token.

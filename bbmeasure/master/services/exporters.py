@@ -212,7 +212,7 @@ class ExporterInstance(MeasureInstance):
         self.register_source(arguments, server)
         exporter.start()
         self._ticker.start()
-        if not arguments.numbers_only:
+        if arguments.metadata:
             self._verdicts = VerdictExporter(self.state, client, exporter.counters, reactor=reactor)
             self._verdicts.start()
 
