@@ -78,10 +78,11 @@ def test_a_pull_request_that_comes_first(site: Site) -> None:
 def test_names_that_become_those_of_the_master(site: Site, name: str) -> None:
     """Names with backslashes are canonical before they are checked: those of the master's own series are refused."""
     before = len([point for point in points_of(site.journal) if "duration" in point.series])
-    tags = {"result\\": "success"}
-    build = report(site, "pr", {"name": name, "value": 0.001, "unit": "s", "tags": tags}, {"name": "ok", "value": 1})
-    step = site.steps(build)["measure"]
-    assert name.rstrip("\\").replace("\\", "_") in site.log_text(step, "measurements")
+    record = {"name": name, "value": 0.001, "unit": "s"}
+    build = report(site, "pr", {**record, "tags": {"result\\": "success"}}, record, {"name": "ok", "value": 1})
+    log = site.log_text(site.steps(build)["measure"], "measurements")
+    assert "refused: line 1: tag 'result'" in log
+    assert name.rstrip("\\").replace("\\", "_") in log
     assert values(site, "ok", "pr")
     site.wait_for(lambda: len(values(site, "build_duration", "pr")) and not pending(site), "all points", 60)
     points = [point for point in points_of(site.journal) if "duration" in point.series]
