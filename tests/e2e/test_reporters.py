@@ -169,11 +169,13 @@ def test_one_comment_has_the_results_of_both_builders(services: Services, host: 
 
 
 def test_it_is_well_again(services: Services, host: CodeHost) -> None:
-    """The next revision edits the comment of the one before."""
+    """The next revision edits the comment of the one before, which both builders do."""
     services.request(host, 2, WORSE)
     services.wait_for_comment(host, 2, "▲ 2 worse")
     services.request(host, 2, WELL, again=True)
-    comment = services.wait_for_comment(host, 2, "Nothing is worse any more", f"<code>{WELL}</code>")
+    comment = services.wait_for_comment(
+        host, 2, "Nothing is worse any more: 2 without baseline", f"<code>{WELL}</code>"
+    )
     assert "▲" not in comment
     writes = [method for method, path in host.requests if "comments" in path or "notes" in path]
     assert {"POST", "PATCH" if isinstance(host, GitHubHost) else "PUT"} <= set(writes)

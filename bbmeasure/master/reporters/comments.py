@@ -103,7 +103,8 @@ class Commenter:
     @defer.inlineCallbacks
     def _note(self, buildid: int) -> Generator[Any, Any, None]:
         for build in (yield self._proposed(buildid)):
-            if build.host != self._service.host or not self._shows(build):
+            is_here = (build.host, build.kind) == (self._service.host, self._service.kind)
+            if not is_here or not self._shows(build):
                 continue
             now = float(self._state.pipeline.clock.seconds())
             waiting = self._pending.get(build.target)
@@ -222,7 +223,7 @@ class Commenter:
         newest: dict[str, ProposedBuild] = {}
         for buildid in (yield storage.builds_of_proposal(build.name, MAX_BUILDS)):
             for one in (yield self._proposed(buildid)):
-                is_same = (one.host, one.target, one.stamp) == (build.host, build.target, build.stamp)
+                is_same = _revision(one) == _revision(build)
                 if is_same and self._shows(one):
                     newest.setdefault(one.builder, one)
         results = []
@@ -232,6 +233,10 @@ class Commenter:
                 url = utils.getURLForBuild(self._state.master, one.builderid, one.number)
                 results.append(BuildResult(one, Digest(verdicts, one.number, proposal=True), url))
         return results
+
+
+def _revision(build: ProposedBuild) -> tuple[Any, ...]:
+    return build.host, build.kind, build.target, build.stamp
 
 
 def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:

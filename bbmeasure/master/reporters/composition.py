@@ -1,7 +1,7 @@
 """Text of the comment on a proposal: the verdicts of one revision, of all builders, in Markdown with HTML tables.
 
 The first line is an HTML comment, the marker.  It identifies the comment of this master, the revision that the comment
-is about, and whether something is worse in it.
+is about, whether something is worse in it, and whether something was in the one before.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ MAX_BUILDERS = 20
 MAX_BODY = 60_000
 
 _MARKER = re.compile(
-    r"<!-- bbmeasure (?P<id>[0-9a-f]+) order=(?P<change>[0-9]+)\.(?P<stamp>[0-9]+) worse=(?P<worse>[01]) -->"
+    r"<!-- bbmeasure (?P<id>[0-9a-f]+) order=(?P<change>[0-9]+)\.(?P<stamp>[0-9]+) worse=(?P<worse>[01]) "
+    r"was=(?P<was>[01]) -->"
 )
 _SIGNS = {State.WORSE: "\u25b2", State.BROKEN: "\u26a0", State.CHANGED: "\u25c6", State.BETTER: "\u25bc"}
 _SINGLE = (
@@ -51,20 +52,29 @@ def marker_of(identity: str) -> str:
 
 @dataclass(frozen=True)
 class Marker:
-    """The marker of a comment: the order of its revision, and whether something is worse."""
+    """The marker of a comment: the order of its revision, whether something is worse, and whether something was before.
+
+    Each builder of a revision edits the comment, so ``was_worse`` keeps what the comment said before the first of them.
+    """
 
     order: tuple[int, int]
     worse: bool
+    was_worse: bool
 
     @classmethod
     def read(cls, body: str) -> Optional[Marker]:
         """Return the marker of a comment; None if it is damaged."""
         match = _MARKER.search(body)
-        return match and cls((int(match["change"]), int(match["stamp"])), match["worse"] == "1")
+        return match and cls((int(match["change"]), int(match["stamp"])), match["worse"] == "1", match["was"] == "1")
 
     def text(self, identity: str) -> str:
         """Return the marker as a line of a comment."""
-        return f"{marker_of(identity)}order={self.order[0]}.{self.order[1]} worse={int(self.worse)} -->"
+        order = f"{self.order[0]}.{self.order[1]}"
+        return f"{marker_of(identity)}order={order} worse={int(self.worse)} was={int(self.was_worse)} -->"
+
+    def next(self, order: tuple[int, int], worse: bool) -> Marker:
+        """Return the marker of the comment that replaces this one."""
+        return Marker(order, worse, self.worse or (self.was_worse and order == self.order))
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,12 @@ def is_worse(results: Sequence[BuildResult]) -> bool:
 def compose(identity: str, results: Sequence[BuildResult], before: Optional[Marker]) -> str:
     """Return the comment for the builds of one revision; ``before`` is the marker of the comment that it replaces."""
     build, worse = results[0].build, is_worse(results)
+    marker = Marker(build.order, worse, False) if before is None else before.next(build.order, worse)
     counts = Counter(line.verdict.state for result in results for line in result.digest.lines if not line.muted)
     counted = " \u00b7 ".join(f"{counts[state]} {word}" for state, word in WORDS.items() if counts[state])
     if worse:
         title = f"\u25b2 {counted}"
-    elif before is not None and before.worse:
+    elif marker.was_worse:
         title = f"\u2714 Nothing is worse any more: {counted}"
     else:
         title = f"\u2714 {counted}"
@@ -97,7 +108,7 @@ def compose(identity: str, results: Sequence[BuildResult], before: Optional[Mark
         f" against {html_code(build.branch)}" if build.branch else ", whose target is unknown: there is no baseline"
     )
     parts = [
-        Marker(build.order, worse).text(identity),
+        marker.text(identity),
         f"**Measurements** of {revision}{against}: {title}",
         _table(results),
         _builders(results),

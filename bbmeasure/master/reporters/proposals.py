@@ -16,8 +16,9 @@ from bbmeasure.capture.state import MasterState
 from bbmeasure.master.reporters.services import Target
 from bbmeasure.master.tracking.recorded_sources import change_row_facts
 
-_PAGE = re.compile(r"/(?P<project>[^?#]+?)/(?:-/)?(?:pull|merge_requests)/(?P<number>[0-9]{1,15})(?:[/?#]|\Z)")
-_NUMBER = re.compile(r"(?:refs/pull/|gitlab!)([0-9]{1,15})\Z")
+_PAGE = re.compile(r"/(?P<project>[^?#]+?)/(?:-/)?(?P<kind>pull|merge_requests)/(?P<number>[0-9]{1,15})(?:[/?#]|\Z)")
+_NUMBER = re.compile(r"(?P<ref>refs/pull/|gitlab!)(?P<number>[0-9]{1,15})\Z")
+_KINDS = {"refs/pull/": "pull", "gitlab!": "merge_requests"}
 #: Characters of a project's path; anything else is no project of GitHub or GitLab.
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+\Z")
 
@@ -26,8 +27,9 @@ _PROJECT = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+\Z")
 class ProposedBuild:
     """A build of a proposal.
 
-    ``name`` is the proposal as the journal names it.  ``stamp`` is the id of the source stamp, which is that of the
-    revision.  ``order`` is greater for a later revision of a proposal: the id of its newest change, and of its stamp.
+    ``host`` and ``kind`` are those of its service.  ``name`` is the proposal as the journal names it.  ``stamp`` is the
+    id of the source stamp, which is that of the revision.  ``order`` is greater for a later revision of a proposal: the
+    id of its newest change, and of its stamp.
     """
 
     buildid: int
@@ -36,6 +38,7 @@ class ProposedBuild:
     builderid: int
     target: Target
     host: str
+    kind: str
     name: str
     branch: Optional[str]
     revision: Optional[str]
@@ -68,14 +71,14 @@ def proposed_builds(state: MasterState, buildid: int) -> Generator[Any, Any, lis
     return [
         ProposedBuild(
             buildid, builder["name"], build["number"], build["builderid"],
-            target, host, name, branch, stamp["revision"], stamp["ssid"], (newest, stamp["ssid"]),
+            target, host, kind, name, branch, stamp["revision"], stamp["ssid"], (newest, stamp["ssid"]),
         )
-        for stamp, branch, newest, host, target in found
+        for stamp, branch, newest, host, kind, target in found
     ]  # fmt: skip
 
 
-def _page(changes: tuple[ChangeFacts, ...]) -> Optional[tuple[str, Target]]:
-    """Return host and target of the page of a request that the newest change names.
+def _page(changes: tuple[ChangeFacts, ...]) -> Optional[tuple[str, str, Target]]:
+    """Return host, kind and target of the page of a request that the newest change names.
 
     For the request of a fork it is the page in the project that it is to be merged into.
     """
@@ -84,19 +87,19 @@ def _page(changes: tuple[ChangeFacts, ...]) -> Optional[tuple[str, Target]]:
             parts = urlsplit(url) if isinstance(url, str) else None
             match = _PAGE.match(parts.path) if parts is not None else None
             if parts is not None and match is not None:
-                return _target(parts.hostname, match["project"], match["number"])
+                return _target(parts.hostname, match["kind"], match["project"], match["number"])
     return None
 
 
-def _repository(url: Optional[str], proposal: str) -> Optional[tuple[str, Target]]:
-    """Return host and target of a ref of a request in a repository, for a build without changes."""
-    number, parsed = _NUMBER.match(proposal), giturlparse(url or "")
-    if number is None or parsed is None or not parsed.owner:
+def _repository(url: Optional[str], proposal: str) -> Optional[tuple[str, str, Target]]:
+    """Return host, kind and target of a ref of a request in a repository, for a build without changes."""
+    match, parsed = _NUMBER.match(proposal), giturlparse(url or "")
+    if match is None or parsed is None or not parsed.owner:
         return None
-    return _target(parsed.domain, f"{parsed.owner}/{parsed.repo}", number[1])
+    return _target(parsed.domain, _KINDS[match["ref"]], f"{parsed.owner}/{parsed.repo}", match["number"])
 
 
-def _target(host: Optional[str], project: str, number: str) -> Optional[tuple[str, Target]]:
+def _target(host: Optional[str], kind: str, project: str, number: str) -> Optional[tuple[str, str, Target]]:
     if not host or not _PROJECT.match(project) or ".." in project:
         return None
-    return host.lower(), Target(project, int(number))
+    return host.lower(), kind, Target(project, int(number))

@@ -39,6 +39,8 @@ class Service(Protocol):
 
     #: Host of the service's pages, in lower case.
     host: str
+    #: The part of the URL of a proposal's page that is before its number.
+    kind: str
 
     def find(self, target: Target, marker: str) -> defer.Deferred[Optional[Comment]]:
         """Return the own comment that holds the marker; None if there is none."""
@@ -96,6 +98,8 @@ class _Comments:
 class GitHub(_Comments):
     """Pull requests of github.com and GitHub Enterprise."""
 
+    kind = "pull"
+
     def __init__(self, reactor: Any, server: Server, token: str, *, agent: Any = None) -> None:
         headers = {
             "Authorization": f"Bearer {token}",
@@ -136,6 +140,8 @@ class GitHub(_Comments):
 
 class GitLab(_Comments):
     """Merge requests of gitlab.com and self-managed GitLab."""
+
+    kind = "merge_requests"
 
     def __init__(self, reactor: Any, server: Server, token: str, *, agent: Any = None) -> None:
         super().__init__(JsonClient(reactor, server, {"PRIVATE-TOKEN": token}, agent=agent))

@@ -20,7 +20,7 @@ HOST = "github.example"
 class FakeService:
     """A service in memory; ``hold`` keeps requests waiting, ``errors`` are raised by the next requests."""
 
-    host = HOST
+    host, kind = HOST, "pull"
 
     def __init__(self):
         self.comments, self.log, self.errors = {}, [], []
@@ -98,7 +98,7 @@ class Site:
         found = [id_ for id_, builds in self.builds.items() if any(one.name == proposal for one in builds)]
         return defer.succeed(sorted(found, reverse=True)[:limit])
 
-    def finish(self, buildid, *lines, builder="b", number=12, order=(1, 1), host=HOST, **more):
+    def finish(self, buildid, *lines, builder="b", number=12, order=(1, 1), host=HOST, kind="pull", **more):
         """A build of a proposal ends."""
         target = Target("o/p", number)
         self.builds[buildid] = [
@@ -109,6 +109,7 @@ class Site:
                 1,
                 target,
                 host,
+                kind,
                 f"refs/pull/{number}",
                 "main",
                 f"rev{order[1]}",
@@ -180,13 +181,16 @@ def test_well_again_in_the_next_revision(site):
     site.finish(1, line(), order=(1, 1))
     site.finish(2, normal=1, order=(2, 2))
     assert "Nothing is worse any more" in site.texts()[0]
-    site.finish(3, line(), order=(1, 1))
+    site.finish(3, normal=2, builder="c", order=(2, 2))
+    assert "Nothing is worse any more: 3 normal" in site.texts()[0]
+    site.finish(4, line(), order=(1, 1))
     assert "Nothing is worse any more" in site.texts()[0]
 
 
 def test_builds_of_others(site):
     """A build that is of no proposal, or of one of another service, causes no request."""
     site.finish(1, line(), host="gitlab.example")
+    site.finish(3, line(), kind="merge_requests")
     site.builds[2] = []
     site.listeners[0](build(line(), buildid=2))
     assert site.service.log == []

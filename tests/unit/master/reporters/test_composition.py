@@ -16,7 +16,7 @@ ID = "0a1b2c"
 def result(verdicts, builder="b", number=5, order=(3, 4), branch="main", revision="0123456789abcdef"):
     target = Target("o/p", 12)
     made = ProposedBuild(
-        number, builder, number, 1, target, "github.example", "refs/pull/12", branch, revision, order[1], order
+        number, builder, number, 1, target, "github.example", "pull", "refs/pull/12", branch, revision, order[1], order
     )
     return BuildResult(made, Digest(verdicts, number, proposal=True), f"http://ci/#/builders/1/builds/{number}")
 
@@ -24,7 +24,7 @@ def result(verdicts, builder="b", number=5, order=(3, 4), branch="main", revisio
 def test_both_builders_are_in_one_comment():
     """The table has what is worse of each builder, the list the counts of each."""
     body = compose(ID, [result(build(line(), normal=1)), result(build(line("lint")), "c", 9)], None)
-    assert body.startswith(f"{marker_of(ID)}order=3.4 worse=1 -->\n")
+    assert body.startswith(f"{marker_of(ID)}order=3.4 worse=1 was=0 -->\n")
     assert "**Measurements** of <code>0123456789ab</code> against <code>main</code>: ▲ 2 worse · 1 normal" in body
     rows = [row for row in body.splitlines() if row.startswith("<tr><td>")]
     assert rows == [
@@ -41,9 +41,12 @@ def test_it_is_well_again():
     well = compose(ID, [result(build(normal=2), order=(5, 6))], Marker.read(first))
     assert "✔ Nothing is worse any more: 2 normal" in well
     assert "<table>" not in well
+    both = [result(build(normal=2), order=(5, 6)), result(build(normal=1), "c", order=(5, 6))]
+    well = compose(ID, both, Marker.read(well))
+    assert "✔ Nothing is worse any more: 3 normal" in well
     later = compose(ID, [result(build(normal=2), order=(7, 8))], Marker.read(well))
     assert "✔ 2 normal" in later
-    assert Marker.read(later) == Marker((7, 8), False)
+    assert Marker.read(later) == Marker((7, 8), False, False)
 
 
 def test_an_unknown_target():

@@ -45,37 +45,37 @@ def proposals(*stamps):
 
 
 @pytest.mark.parametrize(
-    ("given", "host", "target", "branch"),
+    ("given", "host", "kind", "target", "branch"),
     [
         pytest.param(
             stamp("refs/pull/12/merge", changes=[change(branch="refs/pull/12/merge", basename="next",
                                                         pullrequesturl=f"{GITHUB}/o/p/pull/12")]),
-            "github.example", Target("o/p", 12), "next", id="GitHub's hook",
+            "github.example", "pull", Target("o/p", 12), "next", id="GitHub's hook",
         ),
         pytest.param(
             stamp("main", f"{GITHUB}/fork/p", changes=[change(pullrequesturl=f"{GITHUB}/o/p/pull/12")]),
-            "github.example", Target("o/p", 12), None, id="GitHub's poller, for a fork",
+            "github.example", "pull", Target("o/p", 12), None, id="GitHub's poller, for a fork",
         ),
         pytest.param(
             stamp("main", f"{GITLAB}/g/sub/p.git", changes=[change(
                 revlink=f"{GITLAB}/g/sub/p/-/merge_requests/7", source_branch="main", target_branch="main")]),
-            "gitlab.example", Target("g/sub/p", 7), "main", id="GitLab's hook, for a subgroup",
+            "gitlab.example", "merge_requests", Target("g/sub/p", 7), "main", id="GitLab's hook, for a subgroup",
         ),
         pytest.param(
             stamp("main", changes=[change(
                 revlink=f"{GITLAB}/g/p/merge_requests/7", source_branch="x", target_branch="next")]),
-            "gitlab.example", Target("g/p", 7), "next", id="an old GitLab",
+            "gitlab.example", "merge_requests", Target("g/p", 7), "next", id="an old GitLab",
         ),
         pytest.param(
             stamp("refs/pull/3/head", "git@github.example:o/p.git"),
-            "github.example", Target("o/p", 3), None, id="a build without changes",
+            "github.example", "pull", Target("o/p", 3), None, id="a build without changes",
         ),
     ],
 )  # fmt: skip
-def test_where_a_proposal_is(given, host, target, branch):
-    """Host, project and number are those of the request, in the project that it is to be merged into."""
+def test_where_a_proposal_is(given, host, kind, target, branch):
+    """Host, kind, project and number are those of the request, in the project that it is to be merged into."""
     (found,) = proposals(given)
-    assert (found.host, found.target, found.branch) == (host, target, branch)
+    assert (found.host, found.kind, found.target, found.branch) == (host, kind, target, branch)
     assert (found.builder, found.number, found.revision) == ("b", 7, "abc")
 
 
