@@ -21,7 +21,6 @@ from tests.browser.elements import (
     chart,
     counted,
     described,
-    drawn_texts,
     labels,
     line_rows,
     statistics,
@@ -207,7 +206,7 @@ def test_axes(open_at):
     for query, text in (("", "1.3"), ("&axis=build", "Build"), ("&scale=percent", "100 %"), ("&scale=log", "2 MiB")):
         page = visit.go(f"/measurements/build_size?builder={LINUX}&builder={WINDOWS}{query}")
         statistics(page)
-        assert any(text in drawn for drawn in drawn_texts(page)), (query, drawn_texts(page))
+        page.wait_for_function("text => window.drawnTexts.some((drawn) => drawn.includes(text))", arg=text)
 
 
 def test_csv_of_what_is_shown(visit, site):
