@@ -109,6 +109,7 @@ def test_every_scale_has_labels(open_at, aged):
     for scale in history.SCALES:
         page = visit.go(f"/measurements/scale.{scale:.0e}".replace("+", "%2B"))
         counted(page)
+        page.wait_for_function("window.drawnTexts.some((text) => /^[0-9]/.test(text))")
         numbers = {text for text in drawn_texts(page) if re.match(r"^[0-9.\u202f]+(e[+-][0-9]+)?$", text)} - {
             "2025",
             "2026",
