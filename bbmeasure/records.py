@@ -135,7 +135,7 @@ def canonical_tag(text: str) -> str:
 
 
 def reserved_tag_error(key: str) -> str:
-    """What an error states about a reserved tag, with a name to use instead where there is a usual one."""
+    """The message about a reserved tag, with a name to use instead where there is a usual one."""
     suggested = _SUGGESTED_TAGS.get(key)
     expected = "expected a name that is not reserved"
     return f"{expected}, such as {suggested!r}, as the master sets it for each build" if suggested else expected

@@ -272,7 +272,7 @@ class Gates:
             self.set(series, gate)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What the process that judges needs: not what steps have left for the master."""
+        """The state for the process that judges, without what steps have left for the master."""
         return {**vars(self), "states": {}, "captured": set()}
 
     def measured(self, record: Record) -> None:

@@ -33,7 +33,7 @@ MAX_MESSAGE = 2_000
 
 @dataclass(frozen=True)
 class ParserJob:
-    """What a parser process does with its text.
+    """The job of a parser process.
 
     With ``adapter`` it is parsed by that adapter; with ``issues`` as well, by that of a linter whose issues are counted
     under ``name``.  With ``pattern`` the text is searched for that regular expression; ``name`` is its own value.

@@ -1,4 +1,4 @@
-"""What ``accept`` and ``ignore`` share: a decision on an alert, beside a running master."""
+"""Decisions on alerts beside a running master, for ``accept`` and ``ignore``."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def usual(low: Optional[float], high: Optional[float]) -> Optional[list[float]]:
 
 
 def verdict_answer(line: Optional[LineVerdict]) -> dict[str, Any]:
-    """What a record or a row of the overview has of its verdict; each None where it has none."""
+    """The fields of a verdict in a record or a row of the overview; each None where it has none."""
     if line is None:
         return dict.fromkeys(("verdict", "usual", "baseline", "since_build", "reason", "alert"))
     verdict = line.verdict

@@ -102,7 +102,7 @@ class BuildJudge:
         return Judged(verdicts, changes, judging.explained)
 
     def _stored(self, request: JudgeRequest) -> BuildValues:
-        """What the build has stored of the wanted series; nothing where all of them are pending."""
+        """The stored values of the build of the wanted series; none where all of them are pending."""
         if request.series is not None and request.series <= {point.series for point in request.pending}:
             return BuildValues((), {}, request.build.worker)
         return self._reader.build_values(request.build.buildid)
@@ -158,7 +158,7 @@ def _with_pending(reader: JudgingReader, found: BuildValues, request: JudgeReque
 
 
 def _remarks(lines: Sequence[tuple[Line, Optional[Line], LineValue]], request: JudgeRequest) -> list[Remark]:
-    """What a replay of the lines will need of this build."""
+    """The remarks of this build that a replay of its lines needs."""
     return [
         Remark(line.id, request.build.buildid, value.samples, value.excluded)
         for line, _, value in lines
@@ -283,7 +283,7 @@ class _Judging:
         self.changed.update(alerts.changed)
 
     def _differs(self, alert: Alert) -> dict[str, list[Optional[str]]]:
-        """What else differs between the last build of the old level and the first of the new one: worker and texts."""
+        """The differences between the last build of the old level and the first of the new one: worker and texts."""
         last = alert.facts.get("last_buildid")
         if last is None:
             return {}

@@ -48,7 +48,7 @@ def _short(value: Optional[float]) -> Optional[float]:
 
 
 def _more(line: LineVerdict) -> dict[str, Any]:
-    """What few verdicts have."""
+    """Fields that few verdicts have."""
     verdict = line.verdict
     more = {
         "rule": verdict.rule,

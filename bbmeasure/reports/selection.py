@@ -14,7 +14,7 @@ from bbmeasure.units import excerpt
 
 @dataclass(frozen=True)
 class Selection:
-    """What the points of a query have in common, and how many lines and which branches they are of.
+    """Kind and unit that the points of a query share, with the number of their lines and their branches.
 
     ``info`` has the name, kind, unit and direction of the series.  A branch is None for builds whose target is unknown
     and for points outside builds.

@@ -59,7 +59,7 @@ class StatisticsRequest:
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
-        """What the store must compute: the requested statistics and the count."""
+        """The statistics that the store must compute: the requested ones and the count."""
         return (*self.requested, statistics.STATISTICS["count"])
 
     def answer(self, values: Mapping[str, Optional[Value]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bbmeasure.storage.validation import canonical_tags
 
 
 class StreamKey(NamedTuple):
-    """What the points of a stream share."""
+    """The fields that the points of a stream share."""
 
     series: str
     builder: str

@@ -55,7 +55,7 @@ class LineValue(NamedTuple):
 
 
 class BuildValues(NamedTuple):
-    """What a build has measured: its values, its texts by series, and its worker."""
+    """Measurements of a build: its values, its texts by series, and its worker."""
 
     values: Sequence[tuple[Line, LineValue]]
     texts: Mapping[str, str]
@@ -120,7 +120,7 @@ class KeptDetector(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What a replay needs beside the point of a build: its measurements, and whether its command failed."""
+    """Facts that a replay needs beside the point of a build: its measurements, and whether its command failed."""
 
     line: int
     buildid: int
@@ -143,7 +143,7 @@ class AlertQuery:
 
 @dataclass(frozen=True)
 class VerdictChanges:
-    """What judging a build changes, written in one transaction; ``lines`` are the verdicts, encoded.
+    """Changes by the judgement of a build, written in one transaction; ``lines`` are the verdicts, encoded.
 
     A ``learned`` detector does not replace one that has judged another value meanwhile.
     """
@@ -213,7 +213,7 @@ class JudgingReader(Protocol):
         ...
 
     def build_values(self, buildid: int) -> BuildValues:
-        """What a build has measured so far."""
+        """The measurements of a build so far."""
         ...
 
     def kept_verdicts(self, buildid: int) -> Optional[KeptBuild]:

@@ -274,7 +274,7 @@ class MeasuringStep(ShellMixin, BuildStep):
 
     @property
     def plan(self) -> Plan:
-        """What the builder tracks."""
+        """The plan of what the builder tracks."""
         return getattr(self.build, "measurePlan", None) or Plan()
 
     def cleaned(self, text: str) -> str:

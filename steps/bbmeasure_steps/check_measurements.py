@@ -118,7 +118,7 @@ def _ordered(lines: Sequence[LineVerdict]) -> list[LineVerdict]:
 
 
 def _counts(lines: Sequence[LineVerdict]) -> str:
-    """How many values have each state, such as ``12 normal, 1 unconfirmed``."""
+    """The number of values in each state, such as ``12 normal, 1 unconfirmed``."""
     counts = Counter(line.verdict.state for line in lines)
     shown = [f"{counts[state]} {state}" for state in reversed(STATES) if counts[state]]
     return ", ".join(shown) or "nothing was measured"

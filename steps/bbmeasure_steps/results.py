@@ -101,7 +101,7 @@ class StepResults:
 
     @property
     def stored_count(self) -> int:
-        """How many records were stored."""
+        """The number of records that were stored."""
         return sum(captured.is_stored for captured in self.captured)
 
     @property

@@ -65,7 +65,7 @@ class TimedPythonFunction(ProgramStep):
         super().__init__(timeout=None if limit is None else limit + GRACE_WITHOUT_OUTPUT, **step)
 
     def _problems(self) -> Iterator[str]:
-        """What is wrong with the arguments, except for those that are not rendered yet."""
+        """The errors of the arguments, except for those that are not rendered yet."""
         checks = (
             ("function", self.function, _names_function(self.function), "module:function or path.py:function"),
             ("args", self.args, isinstance(self.args, (list, tuple)), "a list"),

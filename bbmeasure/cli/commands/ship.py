@@ -118,7 +118,7 @@ def _queue(journal: Journal, sink: str, since: int, options: argparse.Namespace)
 
 
 def _compare(journal: Journal, sink: str, since: int, options: argparse.Namespace) -> tuple[int, int]:
-    """How many points the server will have twice, as it has them under other tags, and how many of these it deleted."""
+    """Numbers of points that the server will have twice, under other tags too, and of those that it deleted."""
     exporter = _read_exporter(sink, options.master, "to compare points with the server")
     if exporter.numbers_only or exporter.server is None:
         raise QueryError(f"{exporter.class_name or sink} answers no queries")

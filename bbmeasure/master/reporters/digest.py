@@ -110,7 +110,7 @@ class Digest:
 
     @property
     def headline(self) -> str:
-        """How many lines are in which state."""
+        """The number of lines in each state."""
         if self.verdicts is None:
             return _MISSING
         counts = Counter(line.verdict.state for line in self.lines)

@@ -60,7 +60,7 @@ class Service(Protocol):
 
 
 class _Comments:
-    """What the services have in common: comments are items of a list, in pages from the oldest."""
+    """Base of the services: comments are items of a list, in pages from the oldest."""
 
     def __init__(self, client: JsonClient) -> None:
         self._client = client

@@ -16,7 +16,7 @@ from bbmeasure.refs import shortened
 def recorded_branch(
     state: MasterState, buildid: int, request: Optional[Mapping[str, Any]], properties: Mapping[str, Any]
 ) -> Generator[Any, Any, tuple[BuildBranch, Optional[str]]]:
-    """What is decided for a build from the source stamps of its request and the changes of these.
+    """Branch, proposal and machine class of a build, from the source stamps of its request and their changes.
 
     ``properties`` are the build's, each with its source; only the worker's own may name the machine class.
     """

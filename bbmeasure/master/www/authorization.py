@@ -97,7 +97,7 @@ class Viewer:
 
     @defer.inlineCallbacks
     def is_current(self) -> Generator[Any, Any, bool]:
-        """Whether what was decided still holds: the same configuration, and no builder that was not asked about."""
+        """Whether the decisions still hold: the same configuration, and no builder without a decision."""
         if self._master.config is not self._config or self._master.www.authz is not self._authz:
             return False
         if self._builder_ids is None:

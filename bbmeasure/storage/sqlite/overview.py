@@ -158,7 +158,7 @@ def _tags(packed: Optional[str]) -> dict[str, str]:
 
 @dataclass
 class Added:
-    """What a transaction adds to a line or meaning: a number of points, their times, the stream of the newest."""
+    """Points that a transaction adds to a line or meaning: their number, times, and the stream of the newest."""
 
     count: int
     first: int

@@ -19,7 +19,7 @@ MAX_DECLARATIONS = 20_000
 
 
 class Restorer:
-    """What a store attached and declared, to attach and declare it again in another file.
+    """Exporters and declarations of a store, to repeat them in another file.
 
     Points that still wait in memory are then of the same kinds as before, and are queued for the same exporters.
     """

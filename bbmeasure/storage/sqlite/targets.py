@@ -42,7 +42,7 @@ class Target:
 
 
 class Identity:
-    """What identifies a point besides its time: series, builder, worker and tags.
+    """The identity of a point besides its time: series, builder, worker and tags.
 
     Its streams differ in branch, machine class and proposal; ``found`` are those that the file had, by these: ids of
     stream, line and step.  A point is in one of them: ``newest`` is the time after which a point is certainly in none.

@@ -45,7 +45,7 @@ _CHECK_INTERVAL = 2.0
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a store does in the writer's thread.
+    """The work of a store in the writer's thread.
 
     ``check(journal)`` raises LostFileError for a file that was deleted or replaced.  ``clean(journal)`` does one slice
     of the background cleanup and returns false when none is left.  ``close_readers()`` closes all other connections of
