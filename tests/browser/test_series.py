@@ -21,6 +21,7 @@ from tests.browser.elements import (
     chart,
     counted,
     described,
+    drawn_texts,
     labels,
     line_rows,
     statistics,
@@ -203,10 +204,16 @@ def test_axes(open_at):
     """The axis is of times, builds or commits; values are absolute, percent of the baseline, or logarithmic."""
     visit = open_at()
     visit.page.add_init_script(RECORD_TEXTS)
-    for query, text in (("", "1.3"), ("&axis=build", "Build"), ("&scale=percent", "100 %"), ("&scale=log", "2 MiB")):
+    for query, text, missing in (
+        ("", "1.3 MiB", "100 %"),
+        ("&axis=build", "Build", "100 %"),
+        ("&scale=percent", "100 %", "1.3 MiB"),
+        ("&scale=log", "MiB", "1.3 MiB"),  # its ticks are not equidistant
+    ):
         page = visit.go(f"/measurements/build_size?builder={LINUX}&builder={WINDOWS}{query}")
         statistics(page)
         page.wait_for_function("text => window.drawnTexts.some((drawn) => drawn.includes(text))", arg=text)
+        assert missing not in drawn_texts(page)
 
 
 def test_csv_of_what_is_shown(visit, site):
