@@ -33,7 +33,7 @@ STATISTICS = statistics.find_all(["average", "deviation", "minimum", "maximum", 
 
 
 def questions(store: Any) -> dict[str, Callable[[], Any]]:
-    """What the page, the API and getters ask a store."""
+    """The queries of the page, the API and getters."""
     one, every = Query("series1", builder="builder1"), Query("series1")
     return {
         "statistics of a series of a builder": lambda: store.summarize(one, STATISTICS),

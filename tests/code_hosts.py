@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class Failure(NamedTuple):
-    """What the next request gets; ``status`` 0 closes the connection, ``delay`` is in seconds."""
+    """The answer to the next request; ``status`` 0 closes the connection, ``delay`` is in seconds."""
 
     status: int
     headers: Mapping[str, str] = {}

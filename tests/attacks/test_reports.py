@@ -1,4 +1,4 @@
-"""What an untrusted build reports changes, refuses, hides and relabels no value of another build."""
+"""Reports of untrusted builds change, refuse, hide and relabel no value of another build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may not see a builder sees nothing of it, at once."""
+"""A user who may not see a builder sees nothing of it, at once."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _noise(begin: float) -> Iterator[Point]:
 
 
 def _factor(name: str, builder: str, day: int) -> float:
-    """How far a value is from its level besides the noise."""
+    """The distance of a value from its level besides the noise."""
     if name == REGRESSED and builder == REGRESSED_BUILDER and day >= STEP_DAY:
         return 1.3
     return 100.0 if name == SPIKED and day == 200 else 1.0

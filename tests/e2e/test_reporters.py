@@ -118,7 +118,7 @@ class Services:
         return str(comment)
 
     def health(self, name: str = "") -> Any:
-        """What health says of all reporters, or of one."""
+        """The health of all reporters, or of one."""
         with urllib.request.urlopen(f"{self.site.url}plugins/bbmeasure/api/v1/health", timeout=20) as answer:
             sinks = {sink["name"]: sink for sink in json.load(answer)["sinks"]}
         return sinks[name] if name else sinks
