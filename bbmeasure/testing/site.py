@@ -36,6 +36,23 @@ application = service.Application('buildmaster')
 BuildMaster({basedir!r}, "master.cfg").setServiceParent(application)
 """
 
+#: Since version 4.2 Buildbot's REST API writes its answers in a thread.  That damages the reactor's list of descriptors
+#: now and then, and the master accepts no connection any more (https://github.com/twisted/twisted/issues/11625).
+_REST_IN_REACTOR = """
+from twisted.internet import threads
+from buildbot.www.rest import V2RootResource
+
+
+def in_reactor(function):
+    from twisted.internet import reactor
+
+    return staticmethod(lambda *arguments: threads.blockingCallFromThread(reactor, function, *arguments))
+
+
+if hasattr(V2RootResource, "_write_json_data"):
+    V2RootResource._write_json_data = in_reactor(V2RootResource._write_json_data)
+"""
+
 _WORKER_TAC = """\
 from twisted.application import service
 from buildbot_worker.bot import Worker
@@ -140,7 +157,8 @@ class Site:
 
     def _write(self, config: str) -> None:
         self.master_dir.mkdir(parents=True, exist_ok=True)
-        (self.master_dir / "buildbot.tac").write_text(MASTER_TAC.format(basedir=str(self.master_dir)))
+        tac = MASTER_TAC.format(basedir=str(self.master_dir)) + _REST_IN_REACTOR
+        (self.master_dir / "buildbot.tac").write_text(tac)
         self.write_config(config)
 
     def write_config(self, config: str) -> None:
