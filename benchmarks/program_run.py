@@ -55,7 +55,7 @@ def start(figures: Figures) -> None:
             [
                 lambda: run(sys.executable, "-c", "pass"),
                 lambda: run(*program, "true"),
-                lambda: cpu.command(*bundle_command(sys.executable, "run"), text=sent),
+                lambda: cpu.command(*bundle_command([sys.executable], "run"), text=sent),
                 lambda: run("/usr/bin/time", "true"),
                 lambda: run(*BUILD),
                 lambda: run(*program, *BUILD),

@@ -15,8 +15,26 @@ from bbmeasure_scripts.module_source import get_source
 PROGRAMS = ("emit", "run", "size", "sloc", "timefunc")
 
 _PACKAGES = ("bbmeasure", "bbmeasure_scripts")
-#: Reads the whole bundle at once: ``python3 -`` reads line by line, which takes 40 ms longer.
-_READ = "import sys; exec(sys.stdin.buffer.read())"
+#: Reads the whole bundle at once: ``python3 -`` reads line by line, which takes 40 ms longer.  Python 2 has no buffer;
+#: it reads the bundle too, which then names the version that it needs.
+_READ = "import sys; exec(getattr(sys.stdin, 'buffer', sys.stdin).read())"
+#: Executes the first Python of the worker with the arguments of this script.
+_FIND = """\
+for python in python3 python; do command -v $python >/dev/null 2>&1 && exec $python "$@"; done
+echo 'neither python3 nor python was found: expected Python 3.7 or newer, or its path as python=' >&2
+exit 127"""
+#: The same as a batch file of Windows, whose ``python3`` and ``python`` may only open its store.
+_FIND_ON_WINDOWS = """\
+@echo off
+for %%P in (python3 python "py -3") do (
+%%~P -c "import sys; sys.exit(sys.version_info < (3, 7))" <nul >nul 2>nul && (
+%%~P {arguments}
+exit /b
+)
+)
+echo neither python3 nor python nor py -3 is Python 3.7 or newer: expected one, or its path as python= 1>&2
+exit /b 127
+"""
 #: Programs that start without site-packages, whose ``.pth`` files may take longer than all else.
 _WITHOUT_SITE = ("run", "size")
 #: Modules that are empty in a bundle: the ``__init__`` of the library is for the master.
@@ -38,10 +56,23 @@ loader["run"]({program!r}, {argv}, sources)
 """
 
 
-def command(python: str, program: str) -> List[str]:
-    """The command that runs a bundle of ``program`` from standard input."""
-    flags = ["-S"] if program in _WITHOUT_SITE else []
-    return [python, *flags, "-c", _READ]
+def command(python: Sequence[str], program: str) -> List[str]:
+    """The command that runs a bundle of ``program`` from standard input with the interpreter ``python``."""
+    return [*python, *_flags(program), "-c", _READ]
+
+
+def find_command(program: str) -> List[str]:
+    """The command that runs a bundle from standard input with ``python3`` or ``python``, for a POSIX shell."""
+    return command(["/bin/sh", "-c", _FIND, "bbmeasure"], program)
+
+
+def find_batch(program: str) -> str:
+    """The batch file that runs a bundle with the first of ``python3``, ``python`` and ``py -3`` that is new enough."""
+    return _FIND_ON_WINDOWS.format(arguments=" ".join([*_flags(program), f'-c "{_READ}"']))
+
+
+def _flags(program: str) -> List[str]:
+    return ["-S"] if program in _WITHOUT_SITE else []
 
 
 def bundle(program: str, argv: Sequence[str]) -> str:

@@ -60,9 +60,12 @@ def check_keep(step: str, value: Optional[bool]) -> Optional[bool]:
 
 
 def check_python(step: str, value: Any) -> Any:
-    """``value`` where it is a renderable or the name of an interpreter; a configuration error otherwise."""
-    if not IRenderable.providedBy(value) and not (isinstance(value, str) and value):
-        config_error(f"{step}: python {value!r}: expected the name or path of an interpreter")
+    """``value`` where it is a renderable, an interpreter or a list of it and options; else a configuration error."""
+    words = value if isinstance(value, (list, tuple)) else [value]
+    if not words or not all(IRenderable.providedBy(word) or (isinstance(word, str) and word) for word in words):
+        config_error(
+            f"{step}: python {value!r}: expected the name or path of an interpreter, or a list of it and options"
+        )
     return value
 
 

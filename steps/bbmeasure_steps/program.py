@@ -12,34 +12,37 @@ from buildbot.config.errors import error as config_error
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, RETRY, statusToString
 from twisted.internet import defer
 
-from bbmeasure.errors import MeasureError
 from bbmeasure.records import Record
 from bbmeasure_scripts import bundle
-from bbmeasure_steps.arguments import check_python
+from bbmeasure_steps import remotefiles
+from bbmeasure_steps.arguments import check_python, rendered_strings
 from bbmeasure_steps.base import MeasuringStep
 
 #: The longest reason of a failure in a summary, in characters.
 MAX_REASON = 200
-#: The worker's interpreter, 3.7 or newer.
-PYTHON = "python3"
+#: The default of ``python=``: the first Python that the worker has.
+AUTO = "auto"
 
 
 @defer.inlineCallbacks
 def bundled_command(
     step: Any,
-    python: str,
+    python: Any,
     program: str,
     arguments: Sequence[Any],
-    redirect: Callable[[list[Any]], Any] = lambda command: command,
+    redirect: Callable[[Any], Any] = lambda command: command,
 ) -> Generator[Any, Any, Any]:
     """Make the remote command that runs a bundled program; MeasureError where ``python`` is rendered as no string.
 
     ``redirect`` returns the command with its stdout in a file.
     """
-    if not (isinstance(python, str) and python):
-        raise MeasureError(f"python {python!r:.200}: expected the name or path of an interpreter")
     text = bundle.bundle(program, [str(argument) for argument in arguments])
-    command = redirect(bundle.command(python, program))
+    command: Any
+    if python != AUTO:
+        command = bundle.command(rendered_strings("python", python or None), program)
+    else:
+        command = bundle.find_command(program) if remotefiles.has_shell(step) else bundle.find_batch(program)
+    command = redirect(command)
     made = yield step.makeRemoteShellCommand(command=command, initialStdin=text)
     return made
 
@@ -47,7 +50,9 @@ def bundled_command(
 class ProgramStep(MeasuringStep):
     """Runs a bundled program, ``bbmeasure_scripts.PROGRAM``.
 
-    ``python`` is the worker's interpreter, 3.7 or newer.  The step sets ``command`` and ``initialStdin`` itself.
+    ``python`` is the worker's interpreter, 3.7 or newer: a name, a path, or a list such as ``["py", "-3"]``; with
+    ``auto`` the first of ``python3``, ``python`` and, on Windows, ``py -3``.  The step sets ``command`` and
+    ``initialStdin`` itself.
     """
 
     #: The name of the program.
@@ -56,7 +61,7 @@ class ProgramStep(MeasuringStep):
     #: Records named NAME_suffix get the series of NAME with the same suffix.
     bbmeasure_derives = True
 
-    def __init__(self, *, python: Any = PYTHON, **kwargs: Any) -> None:
+    def __init__(self, *, python: Any = AUTO, **kwargs: Any) -> None:
         for argument in ("command", "initialStdin"):
             if argument in kwargs:
                 config_error(f"{type(self).__name__}: unexpected {argument}=, the step sets it itself")

@@ -21,7 +21,7 @@ from bbmeasure_scripts.run import RESOURCES
 from bbmeasure_steps import output, remotefiles, sidecar
 from bbmeasure_steps.arguments import check_boolean, check_python
 from bbmeasure_steps.base import MAX_OUTPUT, MeasuringStep, Parser
-from bbmeasure_steps.program import PYTHON, bundled_command
+from bbmeasure_steps.program import AUTO, bundled_command
 from bbmeasure_steps.results import apply_overrides
 from bbmeasure_steps.stdout import StdoutCollector
 
@@ -52,7 +52,7 @@ class MeasureShellCommand(MeasuringStep):
         parser: Union[str, Parser, None] = None,
         outputFile: Any = None,
         resources: bool = False,
-        python: Any = PYTHON,
+        python: Any = AUTO,
         **kwargs: Any,
     ) -> None:
         if not name or not (isinstance(name, str) or IRenderable.providedBy(name)):
@@ -175,7 +175,8 @@ class MeasureShellCommand(MeasuringStep):
         """Make the command; with ``resources`` it runs under the bundled program ``run``."""
         given = self.command
         if self.resources:
-            arguments = ["/bin/sh", "-c", given] if isinstance(given, str) else flatten(given, (list, tuple))
+            shell = ["/bin/sh", "-c"] if remotefiles.has_shell(self) else ["cmd", "/c"]
+            arguments = [*shell, given] if isinstance(given, str) else flatten(given, (list, tuple))
             command = yield bundled_command(
                 self, self.python, "run", [f"--name={self.name}", "--", *arguments], redirect=self._redirect
             )

@@ -9,15 +9,25 @@ import pytest
 from buildbot.config import ConfigErrors
 from buildbot.plugins import steps, util
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
+from buildbot.test.steps import ExpectShell, ExpectStat
 from twisted.internet import defer
 
 from bbmeasure.capture.spool import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.testing import sidecar_lines
-from bbmeasure_scripts.bundle import bundle, command
-from bbmeasure_steps import LintMetrics, MeasureShellCommand, SizeOf, SLOCCount, TimedPythonFunction, base
+from bbmeasure.testing import kit, sidecar_lines
+from bbmeasure_scripts.bundle import bundle, command, find_batch, find_command
+from bbmeasure_steps import (
+    LintMetrics,
+    MeasureShellCommand,
+    SizeOf,
+    SLOCCount,
+    TimedPythonFunction,
+    base,
+    remotefiles,
+)
+from bbmeasure_steps import sidecar as sidecar_file
 from tests.steps.case import StepTestCase
 
 
@@ -27,21 +37,23 @@ class TestProgramSteps(StepTestCase):
     def run_program(self, step: Any, program: str, argv: list[str], sidecar: bytes | None, **expected: Any) -> Any:
         """Run ``step``, which must send ``program`` with ``argv`` to the worker's Python."""
         self.setup_step(step)
-        python = expected.pop("python", "python3")
+        python = expected.pop("python", None)
         shell = {"initial_stdin": bundle(program, argv), **expected.pop("shell", {})}
-        self.expect_measuring(command(python, program), sidecar=sidecar, exit=expected.pop("exit", 0), **shell)
+        sent = find_command(program) if python is None else command(python, program)
+        self.expect_measuring(sent, sidecar=sidecar, exit=expected.pop("exit", 0), **shell)
         self.expect_outcome(result=expected.pop("result", SUCCESS), state_string=expected.pop("state", None))
         return self.run_step()
 
     @defer.inlineCallbacks
     def test_size(self) -> Any:
         """SizeOf passes paths and patterns on; derived records get the series of the step with their suffix."""
-        step = SizeOf(name="wheel", path=["dist/*.whl"], exclude=["*.pyc"], series="{builder}/size", python="py")
+        python = ["py", "-3"]
+        step = SizeOf(name="wheel", path=["dist/*.whl"], exclude=["*.pyc"], series="{builder}/size", python=python)
         sidecar = sidecar_lines(
             {"name": "wheel", "value": 2048, "unit": "bytes"}, {"name": "wheel_files", "value": 1, "kind": "count"}
         )
         argv = ["--name=wheel", "--exclude=*.pyc", "--", "dist/*.whl"]
-        yield self.run_program(step, "size", argv, sidecar, python="py", state="Builder/size: 2 KiB")
+        yield self.run_program(step, "size", argv, sidecar, python=python, state="Builder/size: 2 KiB")
         assert self.captured_values() == {"Builder/size": 2048, "Builder/size_files": 1}
 
     @defer.inlineCallbacks
@@ -87,10 +99,31 @@ class TestProgramSteps(StepTestCase):
         sidecar = sidecar_lines({"name": "m_wall", "value": 1, "unit": "s"})
         self.setup_step(step)
         text = bundle("run", ["--name=m", "--", "/bin/sh", "-c", "echo 5"])
-        self.expect_measuring(command("python3", "run"), stdout="5\n", sidecar=sidecar, initial_stdin=text)
+        self.expect_measuring(find_command("run"), stdout="5\n", sidecar=sidecar, initial_stdin=text)
         self.expect_outcome(result=SUCCESS, state_string="m: 5")
         yield self.run_step()
         assert self.captured_values() == {"m": 5, "m_wall": 1}
+
+    @defer.inlineCallbacks
+    def test_on_windows(self) -> Any:
+        """A Windows worker gets a batch file that finds its Python; a command line becomes a batch file of ``run``."""
+        self.patch(remotefiles, "has_shell", lambda _step: False)
+        step = MeasureShellCommand(name="m", command="echo 5", resources=True)
+        self.setup_step(step)
+        self.expect_commands(
+            ExpectShell(
+                workdir="wkdir",
+                command=find_batch("run"),
+                env={"BBMEASURE_FILE": self.sidecar_path()},
+                initial_stdin=bundle("run", ["--name=m", "--", "cmd", "/c", "echo 5"]),
+            )
+            .stdout("5\r\n")
+            .exit(0),
+            ExpectStat(file=self.sidecar_path()).exit(1),
+        )
+        self.patch(sidecar_file, "new_token", lambda: kit.TOKEN)
+        self.expect_outcome(result=SUCCESS, state_string="m: 5")
+        yield self.run_step()
 
     @defer.inlineCallbacks
     def test_rendered_lists_and_names(self) -> Any:
@@ -107,7 +140,7 @@ class TestProgramSteps(StepTestCase):
             (SizeOf(path=missing), "path None: expected a string or a list of strings after rendering"),
             (SizeOf(path=["a", missing]), "path ['a', None]: expected a string or a list of strings after rendering"),
             (SLOCCount(path=missing), "path None: expected a string or a list of strings after rendering"),
-            (SizeOf(path="a", python=missing), "python None: expected the name or path of an interpreter"),
+            (SizeOf(path="a", python=missing), "python None: expected a string or a list of strings after rendering"),
             (TimedPythonFunction(function=missing), "function 'None': expected module:function or path.py:function"),
             (TimedPythonFunction(function="a:b", args=text), "args \"'abc'\": expected a list"),
             (TimedPythonFunction(function="a:b", args=[util.Transform(lambda: {1})]), "expected JSON values"),
@@ -207,7 +240,8 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: TimedPythonFunction(function="a:b", timeout="9"), "timeout '9': expected seconds above 0"),
     (lambda: TimedPythonFunction(function="a:b", timeout=float("nan")), "timeout nan: expected seconds above 0"),
     (lambda: TimedPythonFunction(function="a:b", timeout=1e9), "at most 2000000"),
-    (lambda: SizeOf(path="x", python=["py", "-I"]), "SizeOf: python ['py', '-I']: expected the name or path of"),
+    (lambda: SizeOf(path="x", python=["py", 3]), "SizeOf: python ['py', 3]: expected the name or path of"),
+    (lambda: SizeOf(path="x", python=[]), "SizeOf: python []: expected the name or path of"),
     (lambda: MeasureShellCommand(name="m", command="x", python=5), "python 5: expected the name or path of"),
     (lambda: MeasureShellCommand(name="m", command="x", outputFile=["a"]), "outputFile ['a']: expected the path"),
     (lambda: TimedPythonFunction(function="a:b", timeout=-1), "expected seconds above 0"),

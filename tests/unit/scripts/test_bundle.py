@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ EACH_VERSION = [
 def feed(program, arguments, folder, python=sys.executable, **more):
     """Run a bundle with a Python that cannot import this checkout."""
     return programs.execute(
-        bundling.command(python, program), folder, text=bundle(program, arguments), python_path=False, **more
+        bundling.command([python], program), folder, text=bundle(program, arguments), python_path=False, **more
     )
 
 
@@ -131,7 +132,7 @@ def test_an_installed_bbmeasure_is_not_used(tmp_path):
         (other / package).mkdir(parents=True)
         (other / package / "__init__.py").write_text("raise SystemExit('the wrong one')")
     done = programs.execute(
-        bundling.command(sys.executable, "emit"), tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other)
+        bundling.command([sys.executable], "emit"), tmp_path, text=bundle("emit", ["x", "3"]), PYTHONPATH=str(other)
     )
     assert (done.status, done.records["x"].value) == (0, 3.0)
 
@@ -157,7 +158,7 @@ def test_modules_on_pythonpath_do_not_hide_others(path, program, sources):
     for name in ("argparse", "json", "profile", "resource", "statistics"):
         (sources / f"{name}.py").write_text("raise SystemExit('not of the library')\n")
     done = programs.execute(
-        bundling.command(sys.executable, program), sources, text=bundle(program, arguments), PYTHONPATH=path
+        bundling.command([sys.executable], program), sources, text=bundle(program, arguments), PYTHONPATH=path
     )
     assert (done.status, set(expected) - set(done.records)) == (0, set()), done.stderr
 
@@ -172,7 +173,7 @@ def test_the_function_sees_what_is_installed(tmp_path):
 def test_a_traceback_shows_the_bundles_lines(tmp_path):
     """A traceback shows the module and the line of a bundled module."""
     broken = bundle("emit", ["x", "3"]).replace("def make(", "def gone(")
-    done = programs.execute(bundling.command(sys.executable, "emit"), tmp_path, text=broken, python_path=False)
+    done = programs.execute(bundling.command([sys.executable], "emit"), tmp_path, text=broken, python_path=False)
     assert done.status == 1
     assert 'File "<bundle>/bbmeasure_scripts/emit.py"' in done.stderr
     assert "record = make(" in done.stderr
@@ -181,9 +182,36 @@ def test_a_traceback_shows_the_bundles_lines(tmp_path):
 def test_an_old_python_prints_the_required_version(tmp_path):
     """A Python before 3.7 prints the required version."""
     text = bundle("emit", ["x", "3"]).replace("sys.version_info <", "(3, 6) <")
-    done = programs.execute(bundling.command(sys.executable, "emit"), tmp_path, text=text, python_path=False)
+    done = programs.execute(bundling.command([sys.executable], "emit"), tmp_path, text=text, python_path=False)
     assert done.status == 1
     assert "expected 3.7 or newer" in done.stderr
+
+
+def find(program, arguments, folder, pythons):
+    """Run a bundle with a PATH on which only the interpreters ``pythons`` are, by their names."""
+    path = folder.parent / "path"
+    path.mkdir()
+    for name, target in pythons.items():
+        (path / name).write_text(f'#!/bin/sh\necho "as {name}" >&2\nexec {shlex.quote(target)} "$@"\n')
+        (path / name).chmod(0o755)
+    return programs.execute(
+        bundling.find_command(program), folder, text=bundle(program, arguments), python_path=False, PATH=str(path)
+    )
+
+
+@pytest.mark.parametrize("names", [["python3"], ["python"], ["python3", "python"]])
+def test_the_first_python_of_the_worker_is_used(names, sources):
+    """python3 runs the program, python where there is no python3."""
+    done = find("size", ["module.py"], sources, dict.fromkeys(names, sys.executable))
+    assert (done.status, done.records["size"].value) == (0, 54.0)
+    assert done.stderr == f"as {names[0]}\n"
+
+
+def test_a_worker_without_python(sources):
+    """Without an interpreter the exit status is that of a missing command, and the last line names the remedy."""
+    done = find("size", ["module.py"], sources, {})
+    assert (done.status, done.all) == (127, [])
+    assert done.stderr.endswith("expected Python 3.7 or newer, or its path as python=\n")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
