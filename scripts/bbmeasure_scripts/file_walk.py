@@ -23,6 +23,12 @@ _BATCH_SIZE = 1000
 _LINKS = attrgetter("st_nlink")
 _NAME = attrgetter("name")
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
+#: Whether names ignore case and paths have backslashes.
+_WINDOWS = os.sep == "\\"
+#: The reparse tag of a junction, a link to a folder of Windows that is_symlink() does not know.
+_JUNCTION = 0xA0000003
+#: The longest path that Windows finds, unless longer ones are enabled in its registry.
+_LONGEST_WINDOWS_PATH = 259
 _FOLDER = os.O_RDONLY
 for _name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
     _FOLDER |= getattr(os, _name, 0)
@@ -52,7 +58,7 @@ class Excluded:
     """
 
     def __init__(self, patterns: Sequence[str] = ()) -> None:
-        trimmed = [pattern.rstrip("/") for pattern in patterns if pattern.strip("/")]
+        trimmed = [folded.rstrip("/") for folded in map(_folded, patterns) if folded.strip("/")]
         self._names = _any_of(pattern for pattern in trimmed if "/" not in pattern)
         self._paths = _any_of(pattern.lstrip("/") for pattern in trimmed if "/" in pattern)
 
@@ -61,9 +67,14 @@ class Excluded:
 
     def matches(self, name: str, relative: str) -> bool:
         """Whether an entry is left out; ``relative`` is its path relative to the root, with ``/``."""
-        if self._names is not None and self._names.match(name):
+        if self._names is not None and self._names.match(_folded(name)):
             return True
-        return self._paths is not None and bool(self._paths.match(relative))
+        return self._paths is not None and bool(self._paths.match(_folded(relative)))
+
+
+def _folded(path: str) -> str:
+    """A path with ``/`` and without differences of case that the system ignores."""
+    return path.lower().replace("\\", "/") if _WINDOWS else path
 
 
 def _any_of(patterns: Iterator[str]) -> Optional[Pattern[str]]:
@@ -88,7 +99,7 @@ def expand(pattern: str, notes: Notes) -> List[str]:
     if os.path.lexists(pattern) or not _MAGIC.search(pattern):
         return [pattern] if os.path.lexists(pattern) else []
     base, rest = os.path.splitdrive(pattern)
-    parts = re.split(r"[\\/]+" if os.sep == "\\" else "/+", rest)
+    parts = re.split(r"[\\/]+" if _WINDOWS else "/+", rest)
     if not parts[0]:
         base, parts = base + os.sep, parts[1:]
     while parts and not _MAGIC.search(parts[0]):
@@ -142,15 +153,19 @@ def _match_part(folder: str, parts: Sequence[str], index: int, notes: Notes) -> 
 def _entries(folder: str, notes: Notes) -> List[Tuple[str, bool]]:
     try:
         with os.scandir(folder or os.curdir) as entries:
-            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            return [(entry.name, _is_folder(entry)) for entry in entries]
     except OSError as error:
         note_error(error, folder, notes)
         return []
 
 
 def note_error(error: OSError, path: str, notes: Notes) -> None:
-    """Count a path that cannot be read; one that no longer exists is ignored."""
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+    """Count a path that cannot be read; one that no longer exists is ignored.
+
+    A path that is too long for Windows is one that it does not find.
+    """
+    too_long = _WINDOWS and len(os.path.abspath(path)) > _LONGEST_WINDOWS_PATH
+    if too_long or not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         notes.add(f"unreadable ({error.strerror})", path)
 
 
@@ -243,13 +258,22 @@ def _files(folder: str, entries: List[os.DirEntry[str]], notes: Notes, subfolder
         return files
     for entry in set(entries).difference(files):
         try:
-            if entry.is_dir(follow_symlinks=False):
+            if _is_folder(entry):
                 subfolders.append(entry.name)
-            elif not entry.is_symlink():
+            elif not entry.is_symlink() and not _is_junction(entry):
                 notes.add("not a regular file", os.path.join(folder, entry.name))
         except OSError as error:
             note_error(error, os.path.join(folder, entry.name), notes)
     return files
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, not a link to one: a link, or a junction on Windows, may be circular."""
+    return entry.is_dir(follow_symlinks=False) and not _is_junction(entry)
+
+
+def _is_junction(entry: os.DirEntry[str]) -> bool:
+    return _WINDOWS and getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) == _JUNCTION
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -261,14 +285,22 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _statuses(folder: str, files: List[os.DirEntry[str]], notes: Notes) -> Tuple[Iterable[str], List[os.stat_result]]:
-    """The names and statuses of files; those that no longer exist are left out."""
+    """The names and statuses of files; those that no longer exist are left out.
+
+    On Windows the status of an entry has no inode number and no number of links, which that of its path has.
+    """
     try:
-        return map(_NAME, files), list(map(os.DirEntry.stat, files))
+        return map(_NAME, files), list(map(_status_of_path if _WINDOWS else os.DirEntry.stat, files))
     except OSError:
         readable = []
     for entry in files:
         try:
-            readable.append((entry.name, entry.stat(follow_symlinks=False)))
+            status = _status_of_path(entry) if _WINDOWS else entry.stat(follow_symlinks=False)
+            readable.append((entry.name, status))
         except OSError as error:
             note_error(error, os.path.join(folder, entry.name), notes)
     return [name for name, _ in readable], [status for _, status in readable]
+
+
+def _status_of_path(entry: os.DirEntry[str]) -> os.stat_result:
+    return os.lstat(entry.path)

@@ -1,7 +1,8 @@
 """Writes lines to the file named by ``$BBMEASURE_FILE``, else as marked lines to stdout, and lines for people.
 
 Several processes may append to the file concurrently: each line is one ``write`` to a file opened with O_APPEND, which
-local POSIX file systems do not interleave.  Imports little, as the start of ``run`` counts for each command.
+local POSIX file systems do not interleave.  On Windows, where such writes overwrite each other, a byte of the file is
+locked meanwhile.  Imports little, as the start of ``run`` counts for each command.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 
 from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.plain_wire import FILE_VARIABLE
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
 for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"):
     _FLAGS |= getattr(os, _name, 0)
+
+#: The module that locks files on Windows; None elsewhere.
+_MSVCRT = __import__("msvcrt") if os.name == "nt" else None
+#: The offset of the locked byte, beyond any content, and how often and how long to wait for it, in seconds.
+_LOCKED = 2**31 - 2
+_LOCK_TRIES, _LOCK_PAUSE = 2000, 0.005
 
 
 def sidecar() -> str | None:
@@ -37,11 +45,27 @@ def append(line: str, path: str) -> None:
     except (OSError, ValueError) as error:
         raise StorageError(f"{path!r}: cannot be opened for appending ({error})") from None
     try:
+        _lock(descriptor)
         _append(descriptor, (line + "\n").encode("ascii"), path)
     except OSError as error:
         raise StorageError(f"{path!r}: cannot be written ({error})") from None
     finally:
-        os.close(descriptor)
+        os.close(descriptor)  # releases the lock
+
+
+def _lock(descriptor: int) -> None:
+    """On Windows, wait for the lock of a regular file; OSError where other processes keep it for long."""
+    if _MSVCRT is None:
+        return
+    for tries_left in reversed(range(_LOCK_TRIES)):
+        os.lseek(descriptor, _LOCKED, os.SEEK_SET)
+        try:
+            _MSVCRT.locking(descriptor, _MSVCRT.LK_NBLCK, 1)
+            return
+        except OSError:
+            if not tries_left:
+                raise
+            time.sleep(_LOCK_PAUSE)
 
 
 def _append(descriptor: int, line: bytes, path: str) -> None:

@@ -26,7 +26,7 @@ _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 #: Signals that a terminal sends to the command too.
 _FROM_TERMINAL = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
 #: The shortest and longest interval between two samples, in seconds, and the CPU share that sampling may use.
-_INTERVALS = (0.005, 0.1)
+INTERVALS = (0.005, 0.1)
 _SAMPLING_SHARE = 0.02
 
 
@@ -57,7 +57,11 @@ class Usage:
 
 def measure(command: Sequence[str]) -> Usage:
     """Run a command and measure it; NotStartedError where it cannot be started."""
-    return _MeasuredRun().run(command) if hasattr(os, "wait4") else _measure_portable(command)
+    if hasattr(os, "wait4"):
+        return _MeasuredRun().run(command)
+    from bbmeasure_scripts import windows_usage
+
+    return windows_usage.measure(command)
 
 
 def _dropped_variables() -> list[str]:
@@ -158,7 +162,7 @@ class _MeasuredRun:
 
     def _wait(self, wakeups: int) -> int:
         """Sample and forward signals until the command ends; returns its wait status."""
-        pause = _INTERVALS[0]
+        pause = INTERVALS[0]
         while True:
             if select.select([wakeups], [], [], pause)[0]:
                 os.read(wakeups, 4096)
@@ -171,7 +175,7 @@ class _MeasuredRun:
 
     def _sample(self) -> float:
         """Take a sample; returns the interval to the next, which is longer where a sample is expensive."""
-        shortest, longest = _INTERVALS
+        shortest, longest = INTERVALS
         if self._tree is None:
             return longest
         start = time.process_time()
@@ -298,30 +302,3 @@ def _has_terminal() -> bool:
         return False
     finally:
         os.close(terminal)
-
-
-def _measure_portable(command: Sequence[str]) -> Usage:
-    """Measure on a system without ``wait4``: wall time, and memory if psutil is installed."""
-    import subprocess
-
-    start = time.monotonic()
-    try:
-        child = subprocess.Popen(list(command))
-    except OSError as error:
-        raise NotStartedError(command[0], error.errno or 0) from None
-    tree = process_tree.tree()
-    peak = largest = 0
-    while True:
-        try:
-            status = child.wait(_INTERVALS[1] if tree else None)
-            break
-        except subprocess.TimeoutExpired:
-            sample = tree.sample()
-            peak, largest = max(peak, sample.total), max(largest, sample.largest)
-        except KeyboardInterrupt:
-            continue
-    usage = Usage(status if status >= 0 else 128 - status, time.monotonic() - start)
-    usage.max_rss, usage.tree_rss = largest or None, peak or None
-    usage.notes = ["CPU, bytes read and written and context switches are unknown on this system"]
-    usage.notes.append("memory is sampled" if tree else "memory is unknown: psutil is not installed")
-    return usage

@@ -139,11 +139,12 @@ def _cloc(roots: Sequence[str], exclude: Sequence[str]) -> Dict[str, int]:
         return _checked_all("cloc", _read_codes(_json("cloc", ["--json", "--quiet", *roots])))
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", prefix="bbmeasure-", suffix=".txt", errors="surrogateescape") as listed:
-        for folder, names, _ in file_walk.walk(roots, file_walk.Excluded(exclude), file_walk.Notes()):
-            listed.writelines(os.path.join(folder, name) + "\n" for name in names if "\n" not in name)
-        listed.flush()
-        return _checked_all("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={listed.name}"])))
+    with tempfile.TemporaryDirectory(prefix="bbmeasure-") as temporary:
+        path = os.path.join(temporary, "files.txt")
+        with open(path, "wb") as listed:  # closed before cloc opens it, which Windows requires
+            for folder, names, _ in file_walk.walk(roots, file_walk.Excluded(exclude), file_walk.Notes()):
+                listed.writelines(os.fsencode(os.path.join(folder, name)) + b"\n" for name in names if "\n" not in name)
+        return _checked_all("cloc", _read_codes(_json("cloc", ["--json", "--quiet", f"--list-file={path}"])))
 
 
 def _sloccount(roots: Sequence[str], _exclude: Sequence[str]) -> Dict[str, int]:

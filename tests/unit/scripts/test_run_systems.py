@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from bbmeasure_scripts import process_tree, resource_usage, run
+from bbmeasure_scripts import process_tree, resource_usage, run, windows_usage
 from tests.unit.scripts import programs
 from tests.unit.scripts.programs import NAMES, PYTHON, RUN
 
@@ -42,18 +42,16 @@ def test_unknown_resources_are_left_out_and_noted(monkeypatch):
 def test_a_system_without_wait4(monkeypatch):
     """Without wait4 time and sampled memory are reported, with a note about the rest."""
     monkeypatch.setattr(process_tree, "tree", lambda: process_tree.PsutilTree(os.getpid()))
-    usage = resource_usage._measure_portable(
-        [PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"]
-    )
+    usage = windows_usage.measure([PYTHON, "-S", "-c", "import time; x = b'x' * 50_000_000; time.sleep(0.6)"])
     assert usage.status == 0
     assert usage.wall > 0.6
     assert usage.max_rss > 50e6  # type: ignore[operator]  # numbers here
     assert {record.name for record in run.records("x", usage, {})} == {"x_wall", "x_max_rss", "x_tree_rss"}
     monkeypatch.setattr(process_tree, "tree", lambda: None)
-    bare = resource_usage._measure_portable(["sh", "-c", "kill -9 $$"])
+    bare = windows_usage.measure(["sh", "-c", "kill -9 $$"])
     assert (bare.status, bare.max_rss) == (137, None)
     with pytest.raises(resource_usage.NotStartedError, match="No such file"):
-        resource_usage._measure_portable(["nosuch"])
+        windows_usage.measure(["nosuch"])
 
 
 def test_procfs_and_psutil_agree():
