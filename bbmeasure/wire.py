@@ -9,6 +9,7 @@ Runs on a worker's Python 3.7 too.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from typing import Any, Dict, Iterator, List, NamedTuple, NoReturn, Union
@@ -133,22 +134,44 @@ def read(line: str, number: int) -> Union[Record, Refusal]:
         return Refusal(number, str(error), line[:80])
 
 
+def to_utf8(content: bytes) -> bytes:
+    """``content`` in UTF-8 if a byte order mark identifies it as UTF-16, which PowerShell's > writes."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace").encode("utf-8", "replace")
+    return content
+
+
 def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
     """Decode the lines of a sidecar file, also a last line without a line break.
 
     Stops after MOST_REFUSALS invalid lines, so that a megabyte of them takes milliseconds.
     """
     refused = 0
-    for number, raw in enumerate(content.split(b"\n"), start=1):
+    for number, raw in enumerate(to_utf8(content).split(b"\n"), start=1):
         line = raw.decode("utf-8", "replace").strip("\ufeff\r\t \0")
         if not line:
             continue
         if refused >= MOST_REFUSALS:
             yield Refusal(number, f"{refused} invalid lines: the rest was not read", line[:80])
             return
-        item = read(line, number)
+        why = _encoding_error(raw)
+        item = Refusal(number, why, line[:80]) if why else read(line, number)
         refused += isinstance(item, Refusal)
         yield item
+
+
+def _encoding_error(raw: bytes) -> str:
+    """Why a line is not read as UTF-8; empty where it is valid.
+
+    Two names in another code page could become the same name.
+    """
+    if b"\0" in raw.strip(b"\0"):
+        return "NUL character: expected UTF-8 (PowerShell's >> writes UTF-16)"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"byte {raw[error.start]:#04x} at {error.start + 1}: expected UTF-8, or ASCII with \\u escapes"
+    return ""
 
 
 class MarkerScanner:

@@ -17,13 +17,13 @@ class Spool:
     """A temporary file without a name, to which at most ``max_bytes`` of UTF-8 are written.
 
     Bytes or text are decoded and passed through ``clean``, which redacts secrets, piece by piece.  A secret of at most
-    HELD_BACK characters is found across pieces.
+    HELD_BACK characters is found across pieces.  Bytes are UTF-8, or UTF-16 if they begin with its byte order mark.
     """
 
     def __init__(self, clean: Callable[[str], str], max_bytes: int = MAX_BYTES) -> None:
         self._clean = clean
         self.max_bytes = max_bytes
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder: Optional[codecs.IncrementalDecoder] = None
         self._held = ""
         self._file: Optional[IO[bytes]] = None
         #: The length of the text, in bytes.
@@ -35,7 +35,7 @@ class Spool:
 
     def write(self, data: Union[bytes, str]) -> None:
         """Add a piece of the text; never raises, see :attr:`error`."""
-        text = data if isinstance(data, str) else self._decoder.decode(data)
+        text = data if isinstance(data, str) else self._decode(data)
         cleaned = self._clean(self._held + text)
         split = max(0, len(cleaned) - HELD_BACK)
         self._held = cleaned[split:]
@@ -43,12 +43,18 @@ class Spool:
 
     def finish(self) -> None:
         """Write what is held back."""
-        held, self._held = self._held + self._decoder.decode(b"", final=True), ""
+        held, self._held = self._held + self._decode(b"", final=True), ""
         self._append(self._clean(held))
         try:
             self._opened().flush()
         except OSError as error:
             self.error = f"cannot write a temporary file: {error.strerror}"
+
+    def _decode(self, data: bytes, *, final: bool = False) -> str:
+        if self._decoder is None and data:
+            is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            self._decoder = codecs.getincrementaldecoder("utf-16" if is_utf16 else "utf-8")("replace")
+        return "" if self._decoder is None else self._decoder.decode(data, final)
 
     def fileno(self) -> int:
         """The descriptor of the file, at any position; valid after :meth:`finish`."""

@@ -47,11 +47,13 @@ def read(step: Any, path: str) -> Generator[Any, Any, tuple[Decoded, list[str]]]
     except Exception as error:  # noqa: BLE001  (Buildbot ends the build of a lost worker itself; counted)
         step.pipeline.count("sidecar_errors", f"step {step.name}: {type(error).__name__}: {error}")
         return [], [f"sidecar file: {type(error).__name__}"]
+    content = wire.to_utf8(content)
     errors = []
     if size > wire.LARGEST_FILE:
         content = content[: content.rfind(b"\n") + 1]
         errors = [f"sidecar file: {size} bytes, expected at most {wire.LARGEST_FILE}; the rest was not read"]
-    decoded = yield decode(step.cleaned(content.decode("utf-8", "replace")).encode(), step.master.reactor)
+    cleaned = step.cleaned(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    decoded = yield decode(cleaned, step.master.reactor)
     if len(decoded) > MAX_RECORDS:
         errors.append(f"sidecar file: expected at most {MAX_RECORDS} records of one step; the rest was not read")
     return decoded[:MAX_RECORDS], errors

@@ -34,6 +34,18 @@ class TestOutputFile(StepTestCase):
         yield self.run_measuring("noise", outputFile="out", more=self.output_file(content), state="m: 7 s")
 
     @defer.inlineCallbacks
+    def test_output_file_of_powershell(self) -> Any:
+        """A file in UTF-16, as > of PowerShell writes it, is decoded."""
+        content = "7 s\r\n".encode("utf-16")
+        yield self.run_measuring("noise", outputFile="out", more=self.output_file(content), state="m: 7 s")
+
+    @defer.inlineCallbacks
+    def test_sidecar_of_powershell(self) -> Any:
+        """A sidecar file in UTF-16 is decoded."""
+        sidecar = '{"name": "m", "value": 8}\r\n'.encode("utf-16")
+        yield self.run_measuring("noise", sidecar=sidecar, state="m: 8")
+
+    @defer.inlineCallbacks
     def test_output_file_that_cannot_be_read(self) -> Any:
         """A directory, a FIFO, a device or a file of 2 GiB is not read; the log names the reason."""
         cases = [

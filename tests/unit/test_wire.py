@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 
 import pytest
@@ -218,6 +219,33 @@ def test_a_file_is_read_line_by_line():
     found = list(wire.read_file(content))
     assert found[:2] == [RECORD, RECORD]
     assert [refused.line for refused in found[2:]] == [5, 6]  # type: ignore[union-attr]  # of this type here
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig", "ascii"])
+def test_encodings_of_windows(encoding):
+    """Lines that end with CRLF are read in UTF-16 and UTF-8 with a byte order mark, and in ASCII."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    content = f"{mark}{LINE}\r\n{LINE} \r\n".encode(encoding)
+    assert list(wire.read_file(content)) == [RECORD, RECORD]
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("cp1252", "gr\u00f6\u00dfe"), ("cp850", "taille_\u00e9"), ("cp932", "\u8868")]
+)
+def test_a_name_in_a_code_page_is_refused(page, name):
+    """A line in a code page is refused with the byte, whatever its characters; lines in ASCII are read."""
+    content = f'{{"name":"{name}","value":1}}\r\n{LINE}\r\n'.encode(page)
+    refused, record = wire.read_file(content)
+    assert re.match(r"byte 0x[89a-f].? at \d+: expected UTF-8, or ASCII", refused.why)  # type: ignore[union-attr]  # of this type here
+    assert record == RECORD
+
+
+def test_a_file_in_two_encodings():
+    """Lines in UTF-16 after lines in ASCII, as >> of PowerShell leaves them, are refused with a hint."""
+    content = f"{LINE}\r\n".encode() + f"{LINE}\r\n".encode("utf-16-le")
+    record, refused = wire.read_file(content)
+    assert record == RECORD
+    assert "expected UTF-8 (PowerShell's >> writes UTF-16)" in refused.why  # type: ignore[union-attr]  # of this type here
 
 
 def test_a_last_line_without_its_end_counts_where_it_is_whole():

@@ -44,6 +44,15 @@ def test_a_character_across_blocks(filled: Callable[..., Spool]) -> None:
     assert filled(encoded[:2], encoded[2:], b"\xff").read() == "a\u20acb\ufffd"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16(encoding: str, filled: Callable[..., Spool]) -> None:
+    """A file in UTF-16 with a byte order mark is decoded, also across blocks and with an incomplete end."""
+    encoded = "\ufeffa\u20ac\r\n\U0001f600".encode(encoding)
+    assert filled(encoded[:5], encoded[5:]).read() == "a\u20ac\r\n\U0001f600"
+    assert filled(encoded[:-1]).read() == "a\u20ac\r\n\ufffd"
+    assert filled().read() == ""
+
+
 @pytest.mark.parametrize("before", [0, 1, HELD_BACK - 3, HELD_BACK, 3 * HELD_BACK])
 @pytest.mark.parametrize("size", [1, 7, 5_000])
 def test_a_secret_across_pieces(before: int, size: int, filled: Callable[..., Spool]) -> None:
