@@ -6,8 +6,8 @@ entities ("billion laughs", external files), are refused.  Depth and number of e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Callable
 from xml.parsers import expat
 
 from bbmeasure.errors import ParseError
@@ -19,21 +19,18 @@ MAX_ELEMENTS = 4_000_000
 _PIECE_SIZE = 256 * 1024
 
 
-class Element(NamedTuple):
-    """A start tag: the name without a prefix, the attributes, and the depth, 0 for the root."""
-
-    name: str
-    attributes: Mapping[str, str]
-    depth: int
+#: Function for a start tag: the name without a prefix, the attributes, and the depth, 0 for the root.
+Handler = Callable[[str, Mapping[str, str], int], None]
 
 
 class _Reader:
-    """Parser that collects the start tags of a document."""
+    """Parser that calls a handler with each start tag of a document."""
 
-    def __init__(self, tool: str, before: int) -> None:
+    def __init__(self, tool: str, before: int, roots: tuple[str, ...], handler: Handler) -> None:
         self.tool = tool
-        self.seen: list[Element] = []
         self.has_ended = False
+        self._roots = roots
+        self._handler = handler
         self._before = before
         self._fed = 0
         self._depth = 0
@@ -63,12 +60,15 @@ class _Reader:
         return ParseError(self.tool, self._before + self.parser.CurrentLineNumber, why)
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        depth = self._depth
         self._count += 1
-        if self._count > MAX_ELEMENTS or self._depth >= MAX_DEPTH:
+        if self._count > MAX_ELEMENTS or depth >= MAX_DEPTH:
             raise self._error(f"expected at most {MAX_ELEMENTS} elements, nested {MAX_DEPTH} deep")
         local = name.rpartition(":")[2] if ":" in name else name
-        self.seen.append(Element(local, attributes, self._depth))
-        self._depth += 1
+        if not depth and local not in self._roots:
+            raise self._error(f"element {excerpt(local)}: expected {' or '.join(self._roots)}")
+        self._depth = depth + 1
+        self._handler(local, attributes, depth)
 
     def _end(self, _name: str) -> None:
         self._depth -= 1
@@ -81,22 +81,16 @@ class _Reader:
         raise self._error("entity declaration: expected none")
 
 
-def elements(tool: str, text: str, roots: tuple[str, ...]) -> Iterator[Element]:
-    """The elements in document order.
+def read(tool: str, text: str, roots: tuple[str, ...], handler: Handler) -> None:
+    """Call ``handler`` with each start tag in document order.
 
     Text before the XML declaration and after the document is ignored.  ParseError where the document is not
     well-formed, or its root is not one of ``roots``.
     """
     start, before = _start_of(tool, text)
-    reader = _Reader(tool, before)
+    reader = _Reader(tool, before, roots, handler)
     for at in range(start, len(text) + 1, _PIECE_SIZE):
         reader.feed(text[at : at + _PIECE_SIZE], at + _PIECE_SIZE > len(text))
-        for element in reader.seen:
-            if element.depth == 0 and element.name not in roots:
-                got = excerpt(element.name)
-                raise ParseError(tool, before + 1, f"element {got}: expected {' or '.join(roots)}")
-            yield element
-        reader.seen.clear()
         if reader.has_ended:
             return
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bbmeasure.adapters import lint
 from bbmeasure.adapters._text import line_number
-from bbmeasure.adapters._xml import elements
+from bbmeasure.adapters._xml import read
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
@@ -23,16 +25,20 @@ def issues(text: str) -> list[Issue]:
     The format is defined only by its implementation:
     https://github.com/checkstyle/checkstyle/blob/master/src/main/java/com/puppycrawl/tools/checkstyle/XMLLogger.java
     """
-    found = []
+    found: list[Issue] = []
     file = ""
-    for element in elements("checkstyle", text, ("checkstyle",)):
-        if element.name == "file":
-            file = element.attributes.get("name", "")
-        elif element.name == "error":
-            severity = element.attributes.get("severity", "error")
-            found.append(Issue(severity, file, line_number(element.attributes.get("line")), severity))
-        elif element.name == "exception":
+
+    def start(name: str, attributes: Mapping[str, str], _depth: int) -> None:
+        nonlocal file
+        if name == "file":
+            file = attributes.get("name", "")
+        elif name == "error":
+            severity = attributes.get("severity", "error")
+            found.append(Issue(severity, file, line_number(attributes.get("line")), severity))
+        elif name == "exception":
             raise ParseError("checkstyle", 0, f"exception in {excerpt(file)}: expected a file that could be checked")
+
+    read("checkstyle", text, ("checkstyle",), start)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bbmeasure.adapters._records import Records
 from bbmeasure.adapters._text import decimal
-from bbmeasure.adapters._xml import elements
+from bbmeasure.adapters._xml import read
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
@@ -29,17 +29,25 @@ def parse(text: str) -> list[Record]:
     if not text.strip():
         return []
     records = Records()
-    for element in elements(_TOOL, text, ("coverage",)):
-        if element.depth == 0:
-            if "line-rate" not in element.attributes:
-                raise ParseError(_TOOL, 1, "element coverage: expected an attribute line-rate")
-            _add(records, element.attributes, "line", "lines")
-            if element.attributes.get("branches-valid") != "0":
-                _add(records, element.attributes, "branch", "branches")
-            if not records.listed:
-                rate = excerpt(element.attributes["line-rate"])
-                raise ParseError(_TOOL, 1, f"line-rate {rate}: expected one number from 0 to 1")
+
+    def start(_name: str, attributes: Mapping[str, str], depth: int) -> None:
+        if depth == 0:
+            _add_root(records, attributes)
+
+    read(_TOOL, text, ("coverage",), start)
     return records.listed
+
+
+def _add_root(records: Records, attributes: Mapping[str, str]) -> None:
+    """Add the coverage of lines and branches; ParseError where there is none."""
+    if "line-rate" not in attributes:
+        raise ParseError(_TOOL, 1, "element coverage: expected an attribute line-rate")
+    _add(records, attributes, "line", "lines")
+    if attributes.get("branches-valid") != "0":
+        _add(records, attributes, "branch", "branches")
+    if not records.listed:
+        rate = excerpt(attributes["line-rate"])
+        raise ParseError(_TOOL, 1, f"line-rate {rate}: expected one number from 0 to 1")
 
 
 def _add(records: Records, attributes: Mapping[str, str], one: str, many: str) -> None:

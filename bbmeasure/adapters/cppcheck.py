@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bbmeasure.adapters import lint
 from bbmeasure.adapters._text import line_number
-from bbmeasure.adapters._xml import elements
+from bbmeasure.adapters._xml import read
 from bbmeasure.adapters.lint import Issue
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Record
@@ -30,19 +32,23 @@ def issues(text: str) -> list[Issue]:
     """
     found: list[Issue] = []
     is_open = is_cppcheck = False
-    for element in elements("cppcheck", text, ("results",)):
-        is_cppcheck = is_cppcheck or "version" in element.attributes or element.name == "errors"
-        if element.name == "error":
-            severity = element.attributes.get("severity", "")
+
+    def start(name: str, attributes: Mapping[str, str], _depth: int) -> None:
+        nonlocal is_open, is_cppcheck
+        is_cppcheck = is_cppcheck or "version" in attributes or name == "errors"
+        if name == "error":
+            severity = attributes.get("severity", "")
             if not severity:
                 raise ParseError("cppcheck", 0, "element error: expected an attribute severity")
-            is_open = element.attributes.get("id") not in _ABOUT_THE_RUN and severity != "none"
+            is_open = attributes.get("id") not in _ABOUT_THE_RUN and severity != "none"
             if is_open:
                 found.append(Issue(severity, severity=severity))
-        elif element.name == "location" and is_open:
-            file, line = element.attributes.get("file", ""), line_number(element.attributes.get("line"))
+        elif name == "location" and is_open:
+            file, line = attributes.get("file", ""), line_number(attributes.get("line"))
             found[-1] = Issue(found[-1].category, file, line, found[-1].severity)
             is_open = False
+
+    read("cppcheck", text, ("results",), start)
     if not is_cppcheck:
         raise ParseError("cppcheck", 0, "element results: expected an attribute version or an element errors")
     return found

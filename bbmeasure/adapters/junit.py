@@ -8,7 +8,7 @@ from typing import Optional
 
 from bbmeasure.adapters._records import HIGHER, LOWER, Records
 from bbmeasure.adapters._text import decimal
-from bbmeasure.adapters._xml import Element, elements
+from bbmeasure.adapters._xml import read
 from bbmeasure.errors import ParseError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.units import excerpt
@@ -74,17 +74,16 @@ def parse(text: str) -> list[Record]:
 class _Suite:
     """A suite, or the document as a whole, with its test cases by outcome."""
 
-    def __init__(self, element: Optional[Element] = None, around: Optional[_Suite] = None) -> None:
+    def __init__(self, attributes: Mapping[str, str], depth: int = -1, around: Optional[_Suite] = None) -> None:
         self.around = around
         #: Whether it or a suite within it has a test case; or that, or an attribute that counts them.
         self.has_cases = self.is_counted = False
-        self.attributes: Mapping[str, str] = {}
-        self.depth = element.depth if element else -1
+        self.depth = depth
         self.suites: list[_Suite] = []
         self.cases: dict[str, int] = {}
         self.own: dict[str, int] = {}
         self.times: list[str] = []
-        self.describe(element.attributes if element else {})
+        self.describe(attributes)
 
     def describe(self, attributes: Mapping[str, str]) -> None:
         """Set the attributes."""
@@ -140,8 +139,7 @@ class _Suite:
 def _read(text: str) -> _Suite:
     """The suites of a document within an outermost one."""
     reader = _Reader()
-    for element in elements("junit", text, ("testsuites", "testsuite")):
-        reader.start(element)
+    read("junit", text, ("testsuites", "testsuite"), reader.start)
     return reader.end()
 
 
@@ -149,67 +147,63 @@ class _Reader:
     """The open suites and test case while a document is read."""
 
     def __init__(self) -> None:
-        self._root = _Suite()
+        self._root = _Suite({})
         self._suites = [self._root]
         self._case: Optional[_Case] = None
         self._unknown = ""
 
-    def start(self, element: Element) -> None:
+    def start(self, name: str, attributes: Mapping[str, str], depth: int) -> None:
         """Read a start tag."""
-        if self._case is not None and element.depth <= self._case.depth:
-            self._close_case()
-        while self._suites[-1].depth >= element.depth:
+        if self._case is not None and (name == "testcase" or depth <= self._case.depth):
+            self._case.close()
+            self._case = None
+        while self._suites[-1].depth >= depth:
             self._suites.pop()
         suite = self._suites[-1]
-        if element.name == "testcase":
-            self._close_case()
-            self._case = _Case(element, suite)
-            suite.note(has_case=True)
-        elif element.name == "testsuite":
-            self._suites.append(_Suite(element, suite))
+        if name == "testcase":
+            self._case = _Case(attributes, depth, suite)
+            if not suite.has_cases:
+                suite.note(has_case=True)
+        elif name == "testsuite":
+            self._suites.append(_Suite(attributes, depth, suite))
             suite.suites.append(self._suites[-1])
-        elif element.depth == 0:
-            suite.describe(element.attributes)
+        elif depth == 0:
+            suite.describe(attributes)
         elif self._case is not None:
-            self._case.is_todo |= element.name == "skipped" and element.attributes.get("type") == "todo"
-            self._case.add(_CHILDREN.get(element.name, ""))
-        elif element.name in ("failure", "error"):
-            suite.own[_CHILDREN[element.name]] = suite.own.get(_CHILDREN[element.name], 0) + 1
-        elif element.name not in _ABOUT_A_SUITE:
-            self._unknown = self._unknown or element.name
+            self._case.is_todo |= name == "skipped" and attributes.get("type") == "todo"
+            self._case.add(_CHILDREN.get(name, ""))
+        elif name in ("failure", "error"):
+            suite.own[_CHILDREN[name]] = suite.own.get(_CHILDREN[name], 0) + 1
+        elif name not in _ABOUT_A_SUITE:
+            self._unknown = self._unknown or name
 
     def end(self) -> _Suite:
         """The document; ParseError for one whose elements are of another format."""
-        self._close_case()
+        if self._case is not None:
+            self._case.close()
         if self._unknown and not self._root.is_counted:
             raise ParseError("junit", 0, f"element {excerpt(self._unknown)}: expected testsuite or testcase")
         return self._root
-
-    def _close_case(self) -> None:
-        if self._case is not None:
-            self._case.close()
-        self._case = None
 
 
 class _Case:
     """A test case that is being read."""
 
-    def __init__(self, element: Element, suite: _Suite) -> None:
-        self.depth = element.depth
+    def __init__(self, attributes: Mapping[str, str], depth: int, suite: _Suite) -> None:
+        self.depth = depth
         self._suite = suite
         self._outcome = ""
         #: Whether it may fail, as Node's test runner marks it.
         self.is_todo = False
-        suite.times.append(element.attributes.get("time", ""))
-        for key in element.attributes:
-            if key not in _OUTCOMES:
-                continue
-            word = element.attributes[key].lower().translate({32: None, 45: None, 95: None})
+        suite.times.append(attributes.get("time", ""))
+        for key in _OUTCOMES.keys() & attributes:
+            word = attributes[key].lower().translate({32: None, 45: None, 95: None})
             self.add(_OUTCOMES[key].get(word, ""))
 
     def add(self, outcome: str) -> None:
         """Add an outcome; the worst counts."""
-        self._outcome = max(self._outcome, outcome, key=_WORSE.index)
+        if outcome:
+            self._outcome = max(self._outcome, outcome, key=_WORSE.index)
 
     def close(self) -> None:
         """Count it in its suite."""
@@ -220,7 +214,9 @@ class _Case:
 def _seconds(text: str) -> float:
     """A time; 0 where it is negative, NaN where it is not a number."""
     seconds = decimal(text.strip().removesuffix("s"))
-    return math.nan if seconds is None else max(0.0, seconds)
+    if seconds is None:
+        return math.nan
+    return seconds if seconds > 0 else 0.0
 
 
 def _count(text: str) -> float:
