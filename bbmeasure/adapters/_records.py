@@ -10,7 +10,7 @@ from typing import Callable, Optional, TypeVar
 from bbmeasure import units
 from bbmeasure.adapters._text import clean, clean_tags
 from bbmeasure.errors import ParseError
-from bbmeasure.records import LONGEST_NAME, MOST_SAMPLES, NEVER_NEGATIVE, Direction, Kind, Record
+from bbmeasure.records import KINDS, LONGEST_NAME, MOST_SAMPLES, NEVER_NEGATIVE, Direction, Kind, Record
 
 Item = TypeVar("Item")
 
@@ -22,7 +22,7 @@ class Records:
     """The records of one output, in the order of :meth:`add`.
 
     Leaves out values that are not finite (some tools print NaN), and negative counts, durations and sizes.  Of several
-    records with the same name and tags the first is kept, or with ``latest`` the last.
+    records with the same name and tags the first is kept.
     """
 
     def __init__(self) -> None:
@@ -44,21 +44,22 @@ class Records:
         tags: Optional[Mapping[str, str]] = None,
         samples: Sequence[float] = (),
         suffix: str = "",
-        latest: bool = False,
     ) -> None:
         """Add a record named ``name`` plus ``suffix``; a value of None is the median of the samples.
 
         Excess samples are dropped evenly; a single sample is the value, and not a sample.
         """
-        finite = _possible(samples, unit, kind)
-        if value is None:
-            value = statistics.median(finite) if finite else math.nan
-        if not _possible([value], unit, kind):
-            return
         named = clean(name, LONGEST_NAME - len(suffix)) + suffix
         cleaned = clean_tags(tags or {})
         key = named, tuple(sorted(cleaned.items()))
-        if key in self._kept and not latest:
+        if key in self._kept or not units.is_known(unit):
+            return
+        known = units.find(unit)
+        least = 0.0 if (kind or KINDS[known.kind]) in NEVER_NEGATIVE else -math.inf
+        finite = _possible(samples, known, least) if samples else []
+        if value is None:
+            value = statistics.median(finite) if finite else math.nan
+        if not _possible([value], known, least):
             return
         self._kept[key] = Record(
             named,
@@ -115,10 +116,7 @@ def thin(samples: Sequence[float], most: int) -> tuple[float, ...]:
     return tuple(samples[number * len(samples) // most] for number in range(most))
 
 
-def _possible(values: Sequence[float], unit: str, kind: Optional[Kind]) -> list[float]:
-    """The values that a record can have: those that are finite in its base unit, and no negative counts."""
-    if not values or not units.is_known(unit):
-        return []
-    known = units.find(unit)
-    least = 0.0 if (kind or Kind(known.kind)) in NEVER_NEGATIVE else -math.inf
-    return [value for value in values if value >= least and math.isfinite(value * known.multiplier / known.divisor)]
+def _possible(values: Sequence[float], unit: units.Unit, least: float) -> list[float]:
+    """The values that a record can have: at least ``least``, and finite in the base unit of ``unit``."""
+    multiplier, divisor = unit.multiplier, unit.divisor
+    return [value for value in values if value >= least and math.isfinite(value * multiplier / divisor)]

@@ -36,6 +36,8 @@ def is_cut(text: str, number: int) -> bool:
 
 def clean(text: str, longest: int = LONGEST_NAME, empty: str = "unnamed") -> str:
     """``text`` as a valid name: control characters become a space, a name that is too long ends in a hash of it."""
+    if text.isprintable() and len(text) <= longest:
+        return text.strip() or empty
     cleaned = _SURROGATES.sub("\ufffd", _UNFIT.sub(" ", text[: 4 * longest])).strip()
     if not cleaned:
         return empty
@@ -61,6 +63,8 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 def number(tool: str, text: str, line: int = 0) -> float:
     """Parse a finite number; ParseError for any other text."""
+    if _PLAIN.match(text):
+        return float(text)
     try:
         return units.read_number(text)
     except UnitError:

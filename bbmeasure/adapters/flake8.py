@@ -17,7 +17,7 @@ LINE_BASED = True
 
 # The formats are `default` and `pylint` of
 # https://github.com/PyCQA/flake8/blob/main/src/flake8/formatting/default.py
-_ISSUE = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+):(?:[0-9]+:)? \[?(?P<letters>[A-Z]{1,3})[0-9]{0,4}\]? ")
+_ISSUE = re.compile(r"(.+?):([0-9]+):(?:[0-9]+:)? \[?([A-Z]{1,3})[0-9]{0,4}\]? ")
 _CRASH = ("Traceback (most recent call last):", "There was a critical error during execution of Flake8:")
 
 
@@ -32,7 +32,8 @@ def issues(text: str) -> list[Issue]:
     for number, line in lines(text):
         match = _ISSUE.match(line)
         if match is not None:
-            found.append(Issue(match["letters"], match["file"], line_number(match["line"]), match["letters"]))
+            file, line_text, letters = match.groups()
+            found.append(Issue(letters, file, line_number(line_text), letters))
         elif line in _CRASH:
             raise ParseError("flake8", number, f"{excerpt(line)}: Flake8 itself failed")
         else:

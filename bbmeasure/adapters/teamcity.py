@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bbmeasure import units
 from bbmeasure.adapters._records import Records
-from bbmeasure.adapters._text import lines
+from bbmeasure.adapters._text import clean, lines
 from bbmeasure.errors import ParseError, UnitError
 from bbmeasure.records import Record
 from bbmeasure.units import excerpt
@@ -29,7 +29,7 @@ def parse(text: str) -> list[Record]:
     https://www.jetbrains.com/help/teamcity/service-messages.html.  An invalid message, such as one that
     ``set -x`` of a shell repeats with other quotes, is ignored if there is a valid one.
     """
-    records = Records()
+    latest: dict[str, float] = {}
     invalid = (0, "")
     for number, line in lines(text):
         if _START not in line:
@@ -37,11 +37,14 @@ def parse(text: str) -> list[Record]:
         for at in _positions(line):
             fields = _attributes(line, at + len(_START))
             try:
-                records.add(fields["key"], units.read_number(fields["value"]), latest=True)
+                latest[clean(fields["key"])] = units.read_number(fields["value"])
             except (KeyError, UnitError):
                 invalid = invalid if invalid[0] else (number, line[at:])
-    if invalid[0] and not records.listed:
+    if invalid[0] and not latest:
         raise ParseError("teamcity", invalid[0], f"{excerpt(invalid[1])}: expected {_START} key='NAME' value='NUMBER']")
+    records = Records()
+    for key, value in latest.items():
+        records.add(key, value)
     return records.listed
 
 

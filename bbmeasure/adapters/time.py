@@ -74,15 +74,14 @@ def _blocks(text: str) -> list[tuple[str, dict[str, float]]]:
     last = 0
     for last, line in lines(text):
         stripped = line.strip()
-        if stripped.startswith(_COMMAND):
+        key, _colon, value = stripped.rpartition(": ")
+        if is_open and key in _FIELDS:
+            blocks[-1][1][_FIELDS[key].name] = _clock(value, last) if key == _WALL else number(_TOOL, value, last)
+        elif stripped.startswith(_COMMAND):
             blocks.append((stripped[len(_COMMAND) :].strip('"'), {}))
             is_open = True
-        elif is_open and stripped.startswith(_END):
+        elif stripped.startswith(_END):
             is_open = False
-        elif is_open:
-            key, colon, value = stripped.rpartition(": ")
-            if colon and key in _FIELDS:
-                blocks[-1][1][_FIELDS[key].name] = _clock(value, last) if key == _WALL else number(_TOOL, value, last)
     if is_open:
         raise ParseError(_TOOL, last, f"incomplete report: expected a line {_END.strip()!r}")
     return blocks
