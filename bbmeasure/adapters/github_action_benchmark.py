@@ -65,8 +65,8 @@ def parse(text: str) -> list[Record]:
             _JSON.present(bench, "name", "unit", "value")
         _add(records, document, None, {})
         return records.listed
-    newest = {run.suite: run for run in _runs(document)}
-    return [record for run in newest.values() for record in run.records]
+    newest = dict(_runs(document))
+    return [record for suite, run in newest.items() for record in _run(suite, run).records]
 
 
 class Run(NamedTuple):
@@ -81,7 +81,7 @@ class Run(NamedTuple):
 def parse_runs(text: str) -> Iterator[Run]:
     """Every run of a data file, oldest first within a suite."""
     document = _load(text)
-    return iter(()) if document is None else _runs(document)
+    return iter(()) if document is None else (_run(suite, run) for suite, run in _runs(document))
 
 
 def _load(text: str) -> Any:
@@ -90,16 +90,21 @@ def _load(text: str) -> Any:
     return _JSON.load(text[len(_SCRIPT) :] if text.startswith(_SCRIPT) else text) if text else None
 
 
-def _runs(document: Any) -> Iterator[Run]:
+def _runs(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The suite and the object of each run."""
     entries = _JSON.mapping(_JSON.mapping(document, "document").get("entries"), "entries")
     for suite, runs in entries.items():
         for run in _JSON.mappings(runs, "suite"):
-            records = Records()
-            _add(records, _JSON.required(run, "benches"), _direction(_JSON.text(run, "tool")), {"suite": suite})
-            date, commit = run.get("date"), run.get("commit")
-            time = date / 1000 if isinstance(date, float) and math.isfinite(date) else None
-            identifier = commit.get("id") if isinstance(commit, dict) else None
-            yield Run(suite, time, identifier if isinstance(identifier, str) else "", records.listed)
+            yield suite, run
+
+
+def _run(suite: str, run: Mapping[str, Any]) -> Run:
+    records = Records()
+    _add(records, _JSON.required(run, "benches"), _direction(_JSON.text(run, "tool")), {"suite": suite})
+    date, commit = run.get("date"), run.get("commit")
+    time = date / 1000 if isinstance(date, float) and math.isfinite(date) else None
+    identifier = commit.get("id") if isinstance(commit, dict) else None
+    return Run(suite, time, identifier if isinstance(identifier, str) else "", records.listed)
 
 
 def _add(records: Records, benches: list[Any], better: Optional[Direction], tags: Mapping[str, str]) -> None:
