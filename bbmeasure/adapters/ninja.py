@@ -135,7 +135,8 @@ def _begin(steps: _Steps) -> int:
     and its time less the start of the step.
     """
     starts, ends, times = steps.starts, steps.ends, steps.written
-    first = next((at for at in range(len(ends) - 1, 0, -1) if ends[at] < ends[at - 1]), 0)
+    begins = [*map(operator.lt, ends[1:], ends)]
+    first = len(begins) - begins[::-1].index(True) if True in begins else 0
     unit, slack = _clock_of(times)
     begin = len(ends)
     earliest, latest = -math.inf, math.inf
