@@ -181,13 +181,13 @@ class _Nested:
         found = self._scan.syntax.nested.search(self._text, position)
         if found is None:
             return -1
-        if found.lastgroup == "bracket":
+        rule = self._scan.syntax.by_group.get(found.lastindex or 0)
+        if rule is None:
             opens, closes, depth = self._code.pop()
             depth += (found.group() == opens) - (found.group() == closes)
             if depth:
                 self._code.append((opens, closes, depth))
             return found.end()
-        rule = self._scan.syntax.rules[int((found.lastgroup or "r0")[1:])]
         if isinstance(rule, Interpolated):
             self._strings.append(rule)
             return found.end()
@@ -284,23 +284,30 @@ class Syntax:
         #: Whether the code before a token matters.
         self.looks_back = docstrings or any(isinstance(rule, Slash) for rule in rules)
         self.sections = sections
-        self._compiled: Dict[str, Pattern[bytes]] = {}
+        #: The rule of each alternative of the patterns, by the number of the empty group at its end.
+        self.by_group: Dict[int, Rule] = {}
+        group = 0
+        for rule in rules:
+            group += rule.compiled.groups + 1
+            self.by_group[group] = rule
+        self._compiled: Dict[Tuple[bytes, ...], Pattern[bytes]] = {}
 
-    def _pattern(self, name: str, more: bytes) -> Pattern[bytes]:
-        if name not in self._compiled:
-            named = [b"(?P<r%d>%s)" % (at, rule.regex) for at, rule in enumerate(self.rules)]
-            self._compiled[name] = re.compile(b"|".join([*named, *([more] if more else [])]) or b"(?!)", re.DOTALL)
-        return self._compiled[name]
+    def _pattern(self, *more: bytes) -> Pattern[bytes]:
+        """The rules as alternatives without a group around: re finds such by their first bytes, five times as fast."""
+        if more not in self._compiled:
+            alternatives = [b"(?:%s)()" % rule.regex for rule in self.rules]
+            self._compiled[more] = re.compile(b"|".join([*alternatives, *more]) or b"(?!)", re.DOTALL)
+        return self._compiled[more]
 
     @property
     def openers(self) -> Pattern[bytes]:
         """A regex of the openers of all rules; compiled on first use."""
-        return self._pattern("openers", b"")
+        return self._pattern()
 
     @property
     def nested(self) -> Pattern[bytes]:
         """The same with brackets, for code within a string."""
-        return self._pattern("nested", rb"(?P<bracket>[(){}])")
+        return self._pattern(rb"([(){}])")
 
 
 class Sections:
@@ -341,16 +348,14 @@ class Scan:
     def comments(self) -> Iterator[Tuple[int, int]]:
         """The start and end of each comment, and of each docstring."""
         text, syntax = self._text, self.syntax
-        search, rules = syntax.openers.search, syntax.rules
+        search, by_group = syntax.openers.search, syntax.by_group
         position = 0
         while True:
             found = search(text, position)
             if found is None:
                 return
             at = found.start()
-            rule = rules[int((found.lastgroup or "r0")[1:])]
-            before = self.code_before(at) if syntax.looks_back else b""
-            token = rule.token(self, text, at, found.end())
+            token = by_group[found.lastindex or 0].token(self, text, at, found.end())
             end = token.end
             if end <= at:
                 position = at + 1
@@ -358,22 +363,35 @@ class Scan:
             if self.nested_comments:
                 yield from self.nested_comments
                 self.nested_comments = []
-            is_docstring = syntax.docstrings and not token.is_comment and self._is_docstring(before, at, end)
-            if token.is_comment or is_docstring:
+            if token.is_comment:
+                self._before = self.code_before(at) if syntax.looks_back else b""
                 yield at, end
+            else:
+                start = self._docstring(at, end) if syntax.docstrings else -1
+                if start >= 0:
+                    yield start, end
+                self._before = b"\n" if start >= 0 else b'"'
             self._position = position = end
-            self._before = before if token.is_comment else b"\n" if is_docstring else b'"'
 
-    def _is_docstring(self, before: bytes, at: int, end: int) -> bool:
-        """Whether a Python string is a statement: its lines contain nothing else, and the line before is complete."""
+    def _docstring(self, at: int, end: int) -> int:
+        """The start of a Python string with its prefix, if it is a statement; -1 if it is none.
+
+        The lines of a statement contain nothing else, and the line before is complete.
+        """
         text = self._text
-        line = text.rfind(b"\n", 0, at) + 1
-        if text[line:at].strip() or (before and before[-1] in _CONTINUATIONS):
-            return False
+        line = text.rfind(b"\n", self._position, at) + 1
+        opened = _PREFIX.fullmatch(text, line, at) if line or not self._position else None
+        if opened is None:
+            return -1
+        before = self.code_before(opened.start(1))
+        if before and before[-1] in _CONTINUATIONS:
+            return -1
         after = text.find(b"\n", end)
         rest = text[end : after if after >= 0 else len(text)].strip()
-        return not rest or rest.startswith(b"#")
+        return -1 if rest and not rest.startswith(b"#") else opened.start(1)
 
 
+#: What precedes a string that begins a line.
+_PREFIX = re.compile(rb"\s*([rRuUbBfFtT]{0,2})")
 #: The last bytes of a line whose expression continues in the next: a string there is not a statement.
 _CONTINUATIONS = frozenset(b"([{,=+-*/%&|<>.\\\"'@")

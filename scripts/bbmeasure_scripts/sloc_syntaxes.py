@@ -49,14 +49,7 @@ _LONG_DOUBLE = Long(rb'"', b'"', b"\\")
 _LONG_SINGLE = Long(rb"'", b"'", b"\\")
 _QUOTED = rb"(?:'([^'\n]+)'|\"([^\"\n]+)\"|"
 
-PYTHON = Syntax(
-    _HASHES,
-    Long(rb'(?:\b[rRuUbBfFtT]{1,2})?"""', b'"""', b"\\"),
-    Long(rb"(?:\b[rRuUbBfFtT]{1,2})?'''", b"'''", b"\\"),
-    Rule(rb'(?:\b[rRuUbBfFtT]{1,2})?"(?:[^"\\\n]|\\.)*"?'),
-    Rule(rb"(?:\b[rRuUbBfFtT]{1,2})?'(?:[^'\\\n]|\\.)*'?"),
-    docstrings=True,
-)
+PYTHON = Syntax(_HASHES, _TRIPLE, _TRIPLE_SINGLE, _DOUBLE, _SINGLE, docstrings=True)
 HASH = Syntax(_at_start(rb"\#"))
 C = Syntax(_C_SLASHES, _BLOCK, _DOUBLE, _C_SINGLE)
 CPP = Syntax(_C_SLASHES, _BLOCK, Long(rb'R"([^()\\\s]{0,16})\(', b')\\1"'), _DOUBLE, _C_SINGLE)
