@@ -35,21 +35,6 @@ RESOURCES = {
 _PROGRAM = "bbmeasure run"
 
 
-class Number:
-    """A resource that a command used: the value of one series."""
-
-    def __init__(self, name: str, value: float, kind: str, unit: str) -> None:
-        self.name = name
-        self.value = value
-        self.kind = kind
-        self.unit = unit
-
-    def encode(self, marked: bool) -> str:
-        """The line of a plain name, for stdout or a file."""
-        line = plain_wire.encode_number(self.name, self.value, self.kind, self.unit)
-        return plain_wire.MARKER + line if marked else line
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status, 126 or 127 where it cannot be run, 2 for an invalid command line."""
     listed = list(sys.argv[1:] if argv is None else argv)
@@ -61,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.status
     summaries = [describe(name, usage), *(f"{_PROGRAM}: {note}" for note in usage.notes)]
     if plain_wire.is_plain(name) and not tags:
-        line_writer.write(numbers(name, usage), Number.encode, summaries, stdout_is_free=False)
+        line_writer.write(numbers(name, usage), plain_wire.Number.encode, summaries, stdout_is_free=False)
     else:
         from bbmeasure_scripts import record_writer
 
@@ -113,13 +98,13 @@ def default_name(command: list[str]) -> str:
     return os.fsencode(os.path.basename(command[0])).decode("utf-8", "replace")
 
 
-def numbers(name: str, usage: resource_usage.Usage) -> list[Number]:
+def numbers(name: str, usage: resource_usage.Usage) -> list[plain_wire.Number]:
     """The value of each resource that this system accounts for."""
     found = []
     for suffix, (field, kind, unit, _) in RESOURCES.items():
         value = getattr(usage, field)
         if value is not None:
-            found.append(Number(f"{name}_{suffix}", value, kind, unit))
+            found.append(plain_wire.Number(f"{name}_{suffix}", value, kind, unit))
     return found
 
 

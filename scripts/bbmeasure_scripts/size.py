@@ -3,21 +3,36 @@
 The apparent size is the sum of the lengths of regular files, as of ``du -b`` but without folders and symbolic links
 themselves; the allocated size is that of their blocks on the disk.  Hard links of one file count once, and symbolic
 links are not followed.
+
+Most calls have only paths and a plain ``--name``.  They do without argparse and Record, whose imports take half of the
+start.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
 from operator import attrgetter
-from typing import List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence
 
-from bbmeasure.errors import MeasureError
-from bbmeasure.records import Record
-from bbmeasure_scripts import command_line, file_walk, line_writer, record_writer
+from bbmeasure import formatting, plain_wire
+from bbmeasure_scripts import file_walk, line_writer
+
+if TYPE_CHECKING:
+    import argparse
 
 #: The unit of st_blocks in bytes, which does not depend on the block size of the file system.
 BLOCK = 512
+_PROGRAM = "bbmeasure-size"
+
+
+class Arguments(NamedTuple):
+    """What to measure: paths and patterns, the name of the series, and the options."""
+
+    paths: Sequence[str]
+    name: str = "size"
+    exclude: Sequence[str] = ()
+    allocated: bool = False
 
 
 class Sizes(NamedTuple):
@@ -42,33 +57,65 @@ def measure(patterns: Sequence[str], exclude: Sequence[str] = (), allocated: boo
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Report the size; returns 0, 1 without a file or where writing fails, 2 for an invalid command line."""
+    listed = list(sys.argv[1:] if argv is None else argv)
+    arguments = read_plain(listed) or read(listed)
+    sizes = measure(arguments.paths, arguments.exclude, arguments.allocated)
+    for line in sizes.notes:
+        line_writer.print_line(f"{_PROGRAM}: {line}")
+    if not sizes.files:
+        line_writer.print_line(f"{_PROGRAM}: no file found in {', '.join(arguments.paths)} (from {os.getcwd()})")
+        return 1
+    return _write(arguments.name, sizes)
+
+
+def _write(name: str, sizes: Sizes) -> int:
+    """Write the size and the number of files; returns the exit status."""
+    size, files = sizes.size, sizes.files
+    more = f"({size} bytes) in {files} file{'s' * (files != 1)}"
+    if plain_wire.is_plain(name):
+        count = plain_wire.Number(f"{name}_files", files, "count", "1", better="")
+        numbers = [plain_wire.Number(name, size, "size", "bytes"), count]
+        summary = f"{name}: {formatting.format(size, 'bytes')} {more}"
+        return 0 if line_writer.write(numbers, plain_wire.Number.encode, [summary]) else 1
+    from bbmeasure.errors import MeasureError
+    from bbmeasure.records import Record
+    from bbmeasure_scripts import record_writer
+
+    try:
+        records = [Record(name, size, unit="bytes", better="lower"), Record(f"{name}_files", files, kind="count")]
+    except MeasureError as error:
+        line_writer.print_line(f"{_PROGRAM}: {error}")
+        return 2
+    return 0 if record_writer.write(records, [f"{record_writer.summary(records[0])} {more}"]) else 1
+
+
+def read_plain(argv: List[str]) -> Optional[Arguments]:
+    """The arguments of ``[--name NAME] PATH...``; None for any other command line."""
+    named = argv[:1] == ["--name"]
+    paths, name = (argv[2:], "".join(argv[1:2])) if named else (argv, "size")
+    if not paths or any(path.startswith("-") for path in [name, *paths]):
+        return None
+    return Arguments(paths, name)
+
+
+def read(argv: List[str]) -> Arguments:
+    """The arguments of any command line; exits with 2 where it is invalid."""
+    from bbmeasure_scripts import command_line
+
     parser = _parser()
     arguments = command_line.read(parser, argv)
     if arguments.allocated and not hasattr(os.stat_result, "st_blocks"):
         parser.error("--allocated: this system does not report the blocks of a file")
-    sizes = measure(arguments.path, arguments.exclude, arguments.allocated)
-    for line in sizes.notes:
-        line_writer.print_line(f"{parser.prog}: {line}")
-    if not sizes.files:
-        line_writer.print_line(f"{parser.prog}: no file found in {', '.join(arguments.path)} (from {os.getcwd()})")
-        return 1
-    try:
-        records = [
-            Record(arguments.name, sizes.size, unit="bytes", better="lower"),
-            Record(f"{arguments.name}_files", sizes.files, kind="count"),
-        ]
-    except MeasureError as error:
-        line_writer.print_line(f"{parser.prog}: {error}")
-        return 2
-    summary = (
-        f"{record_writer.summary(records[0])} ({sizes.size} bytes) in {sizes.files} file{'s' * (sizes.files != 1)}"
-    )
-    return 0 if record_writer.write(records, [summary]) else 1
+    return Arguments(arguments.path, arguments.name, arguments.exclude, arguments.allocated)
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from bbmeasure_scripts import command_line
+
     parser = argparse.ArgumentParser(
-        prog="bbmeasure-size",
+        prog=_PROGRAM,
         formatter_class=command_line.formatter,
         description="Report the size of files, patterns and folders in bytes, and the number of files.",
         epilog="Hard links of one file count once; symbolic links are not followed. Exit status 1: no file was found.",

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbmeasure_scripts import file_walk, size
+from bbmeasure.records import Record
+from bbmeasure_scripts import file_walk, record_writer, size
 from tests.unit.scripts import programs
 
 
@@ -271,6 +272,52 @@ def test_the_program_reports_size_and_files(tree):
     files = done.records["wheel_files"]
     assert (files.value, files.unit, files.kind.value) == (3.0, "1", "count")
     assert done.stdout == "wheel: 19 bytes (19 bytes) in 3 files\n"
+
+
+@pytest.mark.parametrize("argv", [["a", "b*"], ["--name", "x", "a"], ["--name", "x y", "a"]])
+def test_a_command_line_of_paths_is_read_as_by_argparse(argv):
+    """What is read without argparse is what argparse reads."""
+    plain, parsed = size.read_plain(argv), size.read(argv)
+    assert plain is not None
+    assert [*plain.exclude] == parsed.exclude
+    assert plain._replace(exclude=[]) == parsed
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["--name", "x"], ["--name", "-x", "a"], ["a", "--name", "x"], ["--name=x", "a"], ["-", "a"]],
+)
+def test_any_other_command_line_is_read_by_argparse(argv):
+    """Other options, options behind a path, and wrong use are left to argparse."""
+    assert size.read_plain(argv) is None
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_plain_name_is_encoded_as_by_a_record(tree, marked, capsys, monkeypatch, tmp_path):
+    """The lines of a plain name are those of its records, on stdout and in a file."""
+    written = tmp_path / "records"
+    if not marked:
+        monkeypatch.setenv("BBMEASURE_FILE", str(written))
+    assert size.main(["--name", "wheel", str(tree)]) == 0
+    lines = capsys.readouterr().out.splitlines() if marked else written.read_text().splitlines()
+    records = [Record("wheel", 26, unit="bytes", better="lower"), Record("wheel_files", 4, kind="count")]
+    assert lines == [record_writer.encode(record, marked) for record in records]
+
+
+def test_a_name_that_is_not_plain_is_reported(tree):
+    """A name that JSON escapes has the same summary and its records."""
+    done = programs.program("size", "--name", "gr\u00f6\u00dfe", "a.whl", folder=tree)
+    assert (done.status, {*done.records}) == (0, {"gr\u00f6\u00dfe", "gr\u00f6\u00dfe_files"})
+    assert done.stdout == "gr\u00f6\u00dfe: 3 bytes (3 bytes) in 1 file\n"
+
+
+def test_the_start_imports_little():
+    """Paths are measured without the modules that only other command lines need."""
+    code = "import sys; from bbmeasure_scripts import size; size.main(['.']); print(*sys.modules)"
+    command = [programs.PYTHON, "-S", "-c", code]
+    done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, check=True)
+    heavy = {"argparse", "dataclasses", "json", "bbmeasure.records"}
+    assert not heavy & set(done.stdout.splitlines()[-1].split())
 
 
 def test_the_program_reports_allocated_size(tree):
