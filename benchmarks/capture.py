@@ -123,8 +123,9 @@ def measure(figures: Figures) -> Generator[Any, Any, None]:
         for _ in range(ROUNDS):
             yield busy.during(capture_many(master, VALUES, build=build))
         for name, share, most in (("p99.9", 0.999, 20), ("maximum", 1.0, 100)):
-            beside = f"idle {idle.percentile(share):.2f} ms; longest garbage collection {busy.collection:.1f} ms"
-            figures.show(f"reactor lag meanwhile, {name}", busy.percentile(share), "ms", most, beside)
+            beside = f"idle {idle.percentile(share):.2f} ms"
+            why = f"the longest garbage collection took {busy.collection:.1f} ms"
+            figures.show(f"reactor lag meanwhile, {name}", busy.percentile(share), "ms", most, beside, why=why)
         begun = time.process_time()
         yield capture_many(master, 2_000, build=build, accumulate=True)
         print(

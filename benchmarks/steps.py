@@ -15,7 +15,7 @@ from pathlib import Path
 from bbmeasure.model import Query
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.site import Site
-from benchmarks.targets import Figures
+from benchmarks.targets import Figures, load
 
 STEPS = 10
 ROUNDS = 20
@@ -52,6 +52,13 @@ for name, make in KINDS.items():
 
 KINDS = ("shell", "measure", "shell_sidecar", "measure_sidecar", "shell_size", "program_size")
 
+#: The title of a figure, the kind and its peer, and the most milliseconds.
+COMPARED = (
+    ("MeasureShellCommand over ShellCommand", "measure", "shell", 25),
+    ("the same with a sidecar", "measure_sidecar", "shell_sidecar", 40),
+    ("SizeOf over its program in a ShellCommand", "program_size", "shell_size", 60),
+)
+
 
 def main() -> int:
     """Print each figure with its target."""
@@ -71,9 +78,8 @@ def main() -> int:
         low, _, high = statistics.quantiles(times[kind], n=4)
         print(f"{kind:<16} {median[kind]:6.1f} ms a step (half of the builds {low:.1f} to {high:.1f})")
     figures = Figures()
-    figures.show("MeasureShellCommand over ShellCommand", median["measure"] - median["shell"], "ms", 25)
-    figures.show("the same with a sidecar", median["measure_sidecar"] - median["shell_sidecar"], "ms", 40)
-    figures.show("SizeOf over its program in a ShellCommand", median["program_size"] - median["shell_size"], "ms", 60)
+    for title, ours, peer, most in COMPARED:
+        figures.show(title, median[ours] - median[peer], "ms", most, f"of {median[ours]:.0f} ms", why=load())
     return figures.status
 
 

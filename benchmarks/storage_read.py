@@ -63,7 +63,7 @@ def main() -> int:
             plain = sqlite3.connect(path)
             average = best_of(lambda: plain.execute("SELECT avg(value) FROM points WHERE stream = 1").fetchone())
             ordered = "SELECT value FROM points WHERE stream = 1 ORDER BY value LIMIT 1 OFFSET ?"
-            median = best_of(lambda: plain.execute(ordered, (points // 2,)).fetchone(), 1)
+            median = best_of(lambda: plain.execute(ordered, (points // 2,)).fetchone())
             figures.show(
                 "average, deviation", summarized(whole, "average,deviation"), "ms", 50, f"SQL avg() {average:.0f}"
             )

@@ -120,9 +120,9 @@ class Run:
         self.lag.stop()
 
 
-def bare(folder: str, count: int = 10_000, lines: int = 50) -> float:
-    """Microseconds of CPU per value for the rows alone, a thousand in a transaction, each synced."""
-    connection = sqlite3.connect(Path(folder) / "bare.sqlite", isolation_level=None)
+def bare(folder: str, count: int = 10_000, lines: int = 50, in_commit: int = 1_000) -> float:
+    """Microseconds of CPU per value for the rows alone, ``in_commit`` in a transaction, each synced."""
+    connection = sqlite3.connect(Path(folder) / f"bare{in_commit}.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(
@@ -130,9 +130,9 @@ def bare(folder: str, count: int = 10_000, lines: int = 50) -> float:
         "PRIMARY KEY(stream, time)) WITHOUT ROWID"
     )
     cpu = time.process_time()
-    for first in range(0, count, 1000):
+    for first in range(0, count, in_commit):
         connection.execute("BEGIN")
-        rows = [(n % lines, n, n * 0.5, 256, 1) for n in range(first, first + 1000)]
+        rows = [(n % lines, n, n * 0.5, 256, 1) for n in range(first, first + in_commit)]
         connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute("COMMIT")
     taken = time.process_time() - cpu
@@ -156,7 +156,7 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
     """Run one of the measurements of TITLES, each in a process of its own."""
     storage = SQLiteStorage(Path(folder) / "journal.sqlite", reactor=reactor)
     yield storage.series()
-    beside = ""
+    beside, why = "", f"bare rows with a commit for {AT_ONCE} values take {bare(folder, in_commit=AT_ONCE):.1f} us"
     write, count, most, pause = writing(storage, SERIES), 10_000, 30.0, 0.005
     if what == "write":
         beside = f"bare rows {bare(folder):.1f}"
@@ -183,10 +183,10 @@ def measure(what: str, folder: str, figures: Figures) -> Generator[Any, Any, Non
         yield run.go()
         costs.append(run.cpu)
         memory.append(psutil.Process().memory_info().rss / 2**20)
-    figures.show(f"{TITLES[what]}: CPU a value", min(costs), "us", most, beside)
-    beside = f"idle {idle.percentile(99.9):.1f}"
-    figures.show(f"{TITLES[what]}: lag, p99.9 of {len(lag.delays)}", lag.percentile(99.9), "ms", 20, beside)
-    figures.show(f"{TITLES[what]}: maximum lag", lag.delays[-1], "ms", 100, f"garbage collection {lag.collection:.1f}")
+    figures.show(f"{TITLES[what]}: CPU a value", min(costs), "us", most, beside, why=why)
+    beside, why = f"idle {idle.percentile(99.9):.1f}", f"the longest garbage collection took {lag.collection:.1f} ms"
+    figures.show(f"{TITLES[what]}: lag, p99.9 of {len(lag.delays)}", lag.percentile(99.9), "ms", 20, beside, why=why)
+    figures.show(f"{TITLES[what]}: maximum lag", lag.delays[-1], "ms", 100, why=why)
     if what == "many":
         figures.show("memory growth of 100,000 more values", memory[-1] - memory[0], "MiB", 10)
     yield storage.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from typing import Any, Callable
 
@@ -34,6 +35,11 @@ class Figures:
     def status(self) -> int:
         """The exit status: 1 if a target was missed."""
         return 1 if self.missed else 0
+
+
+def load() -> str:
+    """How busy the machine is, the reason of a miss in wall-clock time."""
+    return f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
 
 
 def best_of(function: Callable[[], Any], times: int = 3) -> float:
