@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from bbmeasure.model import BuildContext, Point
@@ -15,11 +16,17 @@ _START = 1_700_000_000_000_000_000
 
 def fill(path: Path, points: int, lines: int, exporter: str) -> None:
     """Write points of ``lines`` lines, a hundred a build, pending for an exporter."""
-    chance = random.Random(1)
     with Journal(path) as journal:
         journal.attach_exporter(exporter)
-        for first in range(0, points, 1_000):
-            journal.write([_point(number, lines, chance.random()) for number in range(first, first + 1_000)])
+        for batch in batches(points, lines, 1_000):
+            journal.write(batch)
+
+
+def batches(points: int, lines: int, size: int) -> Iterator[list[Point]]:
+    """The same points, ``size`` at a time."""
+    chance = random.Random(1)
+    for first in range(0, points, size):
+        yield [_point(number, lines, chance.random()) for number in range(first, min(points, first + size))]
 
 
 def _point(number: int, lines: int, value: float) -> Point:

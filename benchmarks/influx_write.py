@@ -10,7 +10,7 @@ import http.client
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def as_dict(point: Point) -> dict[str, Any]:
     return {"measurement": point.series, "tags": tags, "time": point.time, "fields": fields}
 
 
-def write_raw(port: int, bodies: list[bytes]) -> None:
+def write_raw(port: int, bodies: Iterable[bytes]) -> None:
     """Send prepared requests, the maximum throughput of the server."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for body in bodies:
@@ -130,7 +130,8 @@ def main() -> int:
     figures = Figures()
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in best.items())
     figures.show_least("ours over raw bytes", best["ours"] / best["raw"], "times", 0.7, f"points/s: {rates}")
-    figures.show_least("ours over the client's dicts", best["ours"] / best["client"], "times", 2.5)
+    why = f"at {LINES:,} lines raw bytes are {best['raw'] / best['client']:.2f} times as fast as the client's dicts"
+    figures.show_least("ours over the client's dicts", best["ours"] / best["client"], "times", 2.5, why=why)
     return figures.status
 
 
