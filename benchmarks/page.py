@@ -39,13 +39,18 @@ RECORD_SCRIPT = """
     const look = () => {
         if (document.querySelector(".sidebar")) { note("frame"); }
         if (document.querySelector("main.bbm")) { note("page"); }
-        if (document.querySelector("[data-testid=chart]")?.plotted?.[0].length) {
-            requestAnimationFrame(() => setTimeout(() => note("chart")));
-        } else {
-            requestAnimationFrame(look);
-        }
+        if (window.seen.chart === undefined) { requestAnimationFrame(look); }
     };
     requestAnimationFrame(look);
+    for (const name of ["stroke", "fill"]) {  // uPlot draws a line of values as a Path2D, its axes without one
+        const draw = CanvasRenderingContext2D.prototype[name];
+        CanvasRenderingContext2D.prototype[name] = function (...path) {
+            draw.apply(this, path);
+            if (path[0] instanceof Path2D && this.canvas.closest(".bbm-chart-plot")) {
+                requestAnimationFrame(() => setTimeout(() => note("chart")));
+            }
+        };
+    }
 """
 
 
