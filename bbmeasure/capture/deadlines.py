@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from twisted.internet import defer
 from twisted.logger import Logger
@@ -23,16 +23,9 @@ SLOW_FOR = 60.0
 MAX_LOGGED = 20_000
 
 
-class _Pending(NamedTuple):
-    """A Deferred's deadline, and the subject that is logged when it passes."""
-
-    deadline: float
-    what: str
-    name: str
-
-    @property
-    def subject(self) -> str:
-        return f"{self.what} {excerpt(self.name)}" if self.name else self.what
+#: A Deferred's deadline, and what and whose write is logged when it passes: a plain tuple of such values is the one
+#: container that the garbage collector stops visiting.
+_Pending = tuple[float, str, str]
 
 
 class PendingWrites:
@@ -102,7 +95,7 @@ class PendingWrites:
         """
         answer: defer.Deferred[None] = defer.Deferred(self._canceller)
         timeout = self.timeout
-        self._pending[answer] = _Pending(self.clock.seconds() + timeout, what, name)
+        self._pending[answer] = (self.clock.seconds() + timeout, what, name)
         if self._timer is None:
             self._timer = self.clock.callLater(timeout, self._expire)
         return answer
@@ -125,7 +118,7 @@ class PendingWrites:
             if pending is None:
                 answer.errback(why)
             else:
-                self._count_failure(why, pending.subject)
+                self._count_failure(why, _subject(pending))
                 answer.callback(None)
         if expired:
             self.count("failed_late", f"failed after its deadline: {why.type.__name__}: {why.value}", expired)
@@ -149,16 +142,16 @@ class PendingWrites:
         now = self.clock.seconds()
         expired = []
         for answer, pending in self._pending.items():
-            if pending.deadline > now:
+            if pending[0] > now:
                 break
             expired.append(answer)
         for answer in expired:
             pending_then = self._pending.pop(answer, None)
             if pending_then is not None:
-                self.count_timeout(pending_then.subject, self.timeout)
+                self.count_timeout(_subject(pending_then), self.timeout)
                 answer.callback(None)
         if self._pending and self._timer is None:
-            deadline = next(iter(self._pending.values())).deadline
+            deadline = next(iter(self._pending.values()))[0]
             self._timer = self.clock.callLater(max(0.0, deadline - now), self._expire)
 
     def _count_failure(self, why: Any, subject: str) -> None:
@@ -196,3 +189,8 @@ class PendingWrites:
         else:
             settled.callback(None)
         return settled
+
+
+def _subject(pending: _Pending) -> str:
+    _, what, name = pending
+    return f"{what} {excerpt(name)}" if name else what
