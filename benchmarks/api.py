@@ -23,7 +23,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.testing.site import Site
 from bbmeasure.times import NANOSECONDS
-from benchmarks.targets import Figures
+from benchmarks.targets import Figures, load
 
 POINTS = 1_000_000
 SERIES = 500
@@ -125,7 +125,8 @@ def main() -> int:
             figures.show("reactor lag, p99.9", lags[int(len(lags) * 0.999)] * 1_000, "ms", 20)
             figures.show("reactor lag, maximum", lags[-1] * 1_000, "ms", 100)
             slower = _builds(site)
-            figures.show("builds slower with 50 clients", slower * 100, "%", 5)
+            why = f"the clients use the master's CPUs; {load()}"
+            figures.show("builds slower with 50 clients", slower * 100, "%", 5, why=why)
             site.write_config(CONFIG + RULES)
             site.reconfig()
             _check_rules(site)
