@@ -28,10 +28,11 @@ from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 
 log = Logger()
 
-#: Points per batch: maximum, and minimum after timeouts.  Points that are read from the outbox at once.
+#: Points per batch: maximum, and minimum after timeouts.
 MAX_BATCH = 5_000
 MIN_BATCH = 50
-READ = 2 * MAX_BATCH
+#: Batches that are read from the outbox at once.  A backlog of many lines has each of them once in a read.
+READ = 4
 #: Seconds between two reads of an empty outbox.
 POLL_INTERVAL = 1.0
 #: Seconds until a stopping exporter gives up waiting for its own loop; it never waits for the server.
@@ -222,7 +223,7 @@ class Exporter:
     @defer.inlineCallbacks
     def _flush(self) -> Generator[Any, Any, int]:
         """Read pending points once and send them; returns their number.  The next batch is built during a request."""
-        items: PendingItems = yield self._outbox.pending(self.name, min(READ, 4 * self._batch_size))
+        items: PendingItems = yield self._outbox.pending(self.name, READ * self._batch_size)
         if not items:
             if isinstance(self._error, ServerError):
                 yield self._database.run(self._prove, b"")
