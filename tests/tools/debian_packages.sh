@@ -26,6 +26,8 @@ nginx                    nginx                  all
 apache2                  apache2                all
 postgres                 postgresql             all
 mariadbd                 mariadb-server         all
+docker-compose           docker-compose         all
+systemd-analyze          systemd                all
 '
 
 case ${1:-all} in

@@ -91,7 +91,7 @@ RST = [*sorted((ROOT / "docs").rglob("*.rst")), *sorted(ROOT.glob("*.rst"))]
 def test_every_path_on_a_page_exists(page: str) -> None:
     """Each path that a page names exists in the repository or among the examples."""
     text = (ROOT / page).read_text()
-    named = set(re.findall(r"``((?:bbmeasure|benchmarks|docs|scripts|steps|tests|www)/[\w/.-]*)``", text))
+    named = set(re.findall(r"``((?:bbmeasure|benchmarks|contrib|docs|scripts|steps|tests|www)/[\w/.-]*)``", text))
     places = (ROOT, ROOT / "docs" / "examples")
     absent = {path for path in named if not any((place / path).exists() for place in places)}
     assert {path for path in absent if not ABSENT.search(path)} == set()
