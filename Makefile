@@ -18,7 +18,7 @@ STAGES := sh tests/tools/stages.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-eight check lint unit steps e2e attacks faults browser soak docs www bench clean distclean
+.PHONY: help demo test test-eight check lint unit steps e2e attacks faults browser soak docs www release bench clean distclean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ docs: $(READY)-test,docs
 ## make www                  the web page, from www/ (needs npm)
 www:
 	@exec $(STAGES) www
+
+## make release              build, check and install the archives of a release, in dist/ (needs npm)
+release: $(READY)-test,docs,release
+	@exec $(STAGES) release
 
 ## make bench [ARGS=...]     this project beside its peers; ARGS=--list lists the benchmarks
 bench: $(READY)-test,docs

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run tests and checks in their order: `all`, `check`, `soak`, one stage by its name, or `only` what $T names.
+# Run tests and checks in their order: `all`, `check`, `soak`, `release`, one stage by its name, or `only` what $T names.
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
 # Tests run in $JOBS processes, by default one for each processor.
@@ -143,6 +143,18 @@ eight() {
     folder eight
 }
 
+# The archives of a release, and the tests of archives with them.
+release() {
+    rm -rf build dist
+    stage archives env BBMEASURE_PAGE=require "$BIN/python" -m build
+    stage twine "$BIN/python" -m twine check --strict dist/*
+    BBMEASURE_DIST=$(pwd)/dist
+    export BBMEASURE_DIST
+    stage content run_pytest tests/unit/test_packaging.py
+    stage installation run_pytest tests/e2e/test_release.py
+    ls -l dist
+}
+
 case $1 in
 check)
     packages check
@@ -201,9 +213,10 @@ soak)
     ;;
 lint) lint ;;
 docs) stage docs docs ;;
+release) release ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs, release or www, got $1" >&2
     exit 2
     ;;
 esac

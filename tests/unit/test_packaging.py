@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,13 +13,13 @@ import venv
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import bbmeasure
+from tests.archives import ROOT, Built, archives
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {
     "bbmeasure": ROOT / "bbmeasure",
     "bbmeasure_steps": ROOT / "steps" / "bbmeasure_steps",
@@ -28,46 +27,10 @@ SOURCES = {
 }
 
 
-class Built(NamedTuple):
-    """The archives that a build of the checkout made, and the names in the wheel."""
-
-    wheel: Path
-    sdist: Path
-    names: frozenset[str]
-
-
-def _copy_checkout(target: Path) -> None:
-    """Copy the files that git tracks or would track, and the page if it is built."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    page = [str(path.relative_to(ROOT)) for path in (ROOT / "bbmeasure" / "master" / "www" / "static").rglob("*")]
-    for name in [*listed, *page]:
-        if name and (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A source distribution of a copy of the checkout, and the wheel made from that."""
-    checkout, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
-    _copy_checkout(checkout)
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)],
-        env={**os.environ, "BBMEASURE_PAGE": "skip"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
-    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    with zipfile.ZipFile(wheel) as archive:
-        return Built(wheel, sdist, frozenset(archive.namelist()))
+    """The source archive and the wheel."""
+    return archives(tmp_path_factory.mktemp("archives"))
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +103,7 @@ def test_the_source_distribution_builds_itself(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.rst", "setup.cfg", "pyproject.toml", "Makefile", "docs/conf.py"} <= names
+    assert {"contrib/docker/.env.example", "contrib/systemd/buildbot-master.service"} <= names
     assert "tests/unit/test_packaging.py" in names
     assert not [name for name in names if "__pycache__" in name or "node_modules" in name]
 

@@ -152,7 +152,7 @@ def test_an_unknown_stage_is_an_error():
     done = run("stages.sh", "nonsense")
     assert done.returncode == 2
     assert (
-        "expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs or www"
+        "expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs, release or www"
         in done.stderr
     )
 
@@ -218,7 +218,7 @@ def requirements():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     wanted = [setup["options"]["install_requires"]]
-    wanted += [setup["options.extras_require"][extra] for extra in ("lint", "unit", "e2e", "docs")]
+    wanted += [setup["options.extras_require"][extra] for extra in ("lint", "unit", "e2e", "docs", "release")]
     lines = [Requirement(line) for text in wanted for line in text.split("\n") if line]
     return {
         canonicalize_name(line.name)
