@@ -34,6 +34,18 @@ def python_with_worker(version: str) -> str:
     return _environment(f"worker-{version}", lambda python: _install(python, f"buildbot-worker=={version}", *_OLDER))
 
 
+def python_without_bbmeasure(version: str, folder: Path) -> str:
+    """Return a Python with that release of Buildbot in a new environment, as after ``pip uninstall bbmeasure``."""
+    measured = python_with_buildbot(version)
+    subprocess.run([measured, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
+    (installed_packages,) = Path(measured).parents[1].glob("lib/python*/site-packages")
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for entry in installed_packages.iterdir():
+        if "bbmeasure" not in entry.name:
+            (packages / entry.name).symlink_to(entry)
+    return str(folder / "bin" / "python")
+
+
 def _environment(name: str, install: Callable[[Path], None]) -> str:
     """The Python of an environment, which is made if it does not exist or is incomplete."""
     folder = ROOT / ".cache" / name
