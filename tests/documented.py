@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 EXAMPLES = DOCS / "examples"
 
 _BLOCK = re.compile(
-    r"^(?P<indent> *)\.\. code-block:: *(?P<language>\S+)\n(?P<options>(?:(?P=indent) +:[^\n]*\n)+)"
+    r"^(?P<indent> *)\.\. code-block:: *(?P<language>\S+)\n(?P<options>(?:(?P=indent) +:[^\n]*\n)*)"
     r"(?P<body>(?:\n|(?P=indent) +[^\n]*\n)+)",
     re.MULTILINE,
 )
@@ -33,13 +33,23 @@ def included() -> set[str]:
     return names
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page that are in one language."""
+    found = _BLOCK.finditer(page.read_text())
+    return [_text(block) for block in found if block["language"] == language]
+
+
+def _text(block: re.Match[str]) -> str:
+    return textwrap.dedent(block["body"]).strip("\n") + "\n"
+
+
 def code_block(name: str) -> str:
     """The text of the one code block that has ``:name: NAME`` on some page."""
     found = []
     for page in sorted(DOCS.rglob("*.rst")):
         for block in _BLOCK.finditer(page.read_text()):
             if re.search(rf"^ *:name: +{re.escape(name)}$", block["options"], re.MULTILINE):
-                found.append(textwrap.dedent(block["body"]).strip("\n") + "\n")
+                found.append(_text(block))
     if len(found) != 1:
         raise LookupError(f"{len(found)} code blocks named {name!r} in docs/: expected one")
     return found[0]
