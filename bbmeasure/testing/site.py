@@ -54,6 +54,7 @@ if hasattr(V2RootResource, "_write_json_data"):
 """
 
 _WORKER_TAC = """\
+{before}
 from twisted.application import service
 from buildbot_worker.bot import Worker
 application = service.Application('buildbot-worker')
@@ -179,13 +180,13 @@ class Site:
         self.master = Process(twistd(self.python), self.master_dir, self.folder / "master.log")
         self.wait_for(lambda: self.get("masters") is not None, "the master to start", START_TIMEOUT)
 
-    def start_worker(self, name: str, python: Optional[str] = None, protocol: str = "pb") -> None:
-        """Start a worker; ``protocol`` is ``pb`` or ``msgpack_experimental_v7``."""
+    def start_worker(self, name: str, python: Optional[str] = None, protocol: str = "pb", *, before: str = "") -> None:
+        """Start a worker; ``protocol`` is ``pb`` or ``msgpack_experimental_v7``, ``before`` precedes its tac file."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         port = self.ports["PB_PORT" if protocol == "pb" else "MSGPACK_PORT"]
         options = {} if protocol == "pb" else {"protocol": protocol}  # workers before version 3 have no other
-        tac = _WORKER_TAC.format(port=port, name=name, basedir=str(folder), options=options)
+        tac = _WORKER_TAC.format(before=before, port=port, name=name, basedir=str(folder), options=options)
         (folder / "buildbot.tac").write_text(tac)
         self.workers[name] = Process(twistd(python or self.python), folder, self.folder / f"{name}.log")
 

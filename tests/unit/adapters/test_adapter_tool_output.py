@@ -22,6 +22,13 @@ def test_a_recorded_output_yields_the_expected_records(case):
     assert cases.outcome(case.adapter, case.text) == json.loads(case.expected.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_line_ends_of_windows(case):
+    """Lines that end with CRLF have the same records, or an error in the same line."""
+    text = case.text.replace("\r\n", "\n")
+    assert cases.outcome(case.adapter, text.replace("\n", "\r\n")) == cases.outcome(case.adapter, text)
+
+
 @pytest.mark.parametrize("name", adapters.names())
 def test_every_adapter_has_its_five_cases(name):
     """Each adapter has a recorded output with none, one and many items, of a failure, and a truncated one."""
