@@ -184,7 +184,7 @@ def kill(process: int, number: int = getattr(signal, "SIGKILL", signal.SIGTERM))
     """Send a signal to a process; ignores one that has ended or belongs to another user."""
     try:
         os.kill(process, number)
-    except (ProcessLookupError, PermissionError):
+    except OSError:  # of a process that has ended Windows reports an invalid parameter
         return
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bbmeasure.testing.site import Site, twistd
+from bbmeasure.testing.site import Site
 from tests import documented
 from tests.containers import Containers, kubernetes
 from tests.e2e.masters import BASE_CONFIG, points_of
@@ -65,8 +66,10 @@ def command(folder: Path) -> list[str]:
     assert '"/work"' in tac
     file = Path(f"{folder}.tac")
     file.write_text(tac.replace('"/work"', repr(str(folder))))
-    words = twistd(sys.executable)
-    return [*words[: words.index("-y")], f"--python={file}"]
+    (line,) = (line for line in documented.example("worker/Dockerfile").splitlines() if line.startswith("CMD "))
+    twistd, *options, script = json.loads(line[len("CMD ") :])
+    assert script == "--python=/etc/buildbot/buildbot.tac"
+    return [str(Path(sys.executable).with_name(twistd)), *options, f"--python={file}"]
 
 
 @pytest.fixture(scope="module")
