@@ -66,7 +66,9 @@ def measure(command: Sequence[str]) -> Usage:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"@echo off\n{command[2]}\n")
-        return _measure([os.environ.get("COMSPEC") or command[0], "/c", path])
+        # a relative path: cmd removes the quotes of one with blanks and brackets
+        batch = os.path.join(os.curdir, os.path.basename(path))
+        return _measure([os.environ.get("COMSPEC") or command[0], "/c", batch])
     finally:
         os.unlink(path)
 
