@@ -30,8 +30,24 @@ def python_with_buildbot(version: str) -> str:
 
 
 def python_with_worker(version: str) -> str:
-    """Return a Python with that release of buildbot-worker, in an environment in ``.cache/``."""
-    return _environment(f"worker-{version}", lambda python: _install(python, f"buildbot-worker=={version}", *_OLDER))
+    """Return a Python with that release of buildbot-worker: this one, or that of an environment in ``.cache/``.
+
+    The environment shares the libraries of the one with the oldest Buildbot, so that it is made in seconds.
+    """
+    if installed("buildbot-worker") == version:
+        return sys.executable
+    oldest = python_with_buildbot(OLDEST)
+    if version == OLDEST:
+        return oldest
+
+    def install(python: Path) -> None:
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        own, shared = (subprocess.check_output([name, "-c", code], text=True).strip() for name in (python, oldest))
+        # releases before 3.1 need future
+        _install(Path(oldest), "--no-deps", f"--target={own}", f"buildbot-worker=={version}", "future")
+        Path(own, "shared.pth").write_text(f"{shared}\n")
+
+    return _environment(f"worker-{version}", install, "--without-pip")
 
 
 def python_without_bbmeasure(version: str, folder: Path) -> str:
@@ -46,7 +62,7 @@ def python_without_bbmeasure(version: str, folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
-def _environment(name: str, install: Callable[[Path], None]) -> str:
+def _environment(name: str, install: Callable[[Path], None], *options: str) -> str:
     """The Python of an environment, which is made if it does not exist or is incomplete."""
     folder = ROOT / ".cache" / name
     python, ready = folder / "bin" / "python", folder / "ready-with-floors"
@@ -54,7 +70,7 @@ def _environment(name: str, install: Callable[[Path], None]) -> str:
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
         if not ready.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", *options, str(folder)], check=True, timeout=300)
             install(python)
             ready.touch()
     return str(python)

@@ -1,24 +1,33 @@
-"""Long reports of tools on workers of older releases, and over MsgPack."""
+"""Workers of older releases, over PB and MsgPack: the steps that send and read files, and long reports of tools."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.buildbots import OLDEST, python_with_buildbot, python_with_worker
+from tests.buildbots import OLDEST, python_with_worker
 from tests.e2e.masters import BASE_CONFIG, points_of
 
-#: The interpreter and the protocol of each worker.
+#: The release of each worker, None for that of this environment, and its protocol.
 WORKERS = {
-    "current": (lambda: sys.executable, "pb"),
-    "msgpack": (lambda: sys.executable, "msgpack_experimental_v7"),
-    "version_3": (lambda: python_with_buildbot(OLDEST), "pb"),
-    "version_2": (lambda: python_with_worker("2.10.5"), "pb"),
+    "current": (None, "pb"),
+    "current_msgpack": (None, "msgpack_experimental_v7"),
+    "version_4_0": ("4.0.4", "pb"),
+    "version_4_0_msgpack": ("4.0.4", "msgpack_experimental_v7"),
+    "version_3_11": ("3.11.9", "pb"),
+    "version_3_11_msgpack": ("3.11.9", "msgpack_experimental_v7"),
+    "version_3_7": (OLDEST, "pb"),
+    "version_3_7_msgpack": (OLDEST, "msgpack_experimental_v7"),
+    "version_3_0": ("3.0.3", "pb"),
+    "version_2_10": ("2.10.5", "pb"),
 }
+#: Those that get a report of 16 MiB: each protocol, and each way of older workers to send a file.
+WITH_LONG_REPORTS = ("current", "current_msgpack", "version_3_7", "version_2_10")
 #: Writes a report of ESLint of 16 MiB on one line, and a marked record, which is in the output as well.
 REPORT = r"""
 import json, sys
@@ -37,21 +46,62 @@ for name in WORKERS:
     c["workers"].append(worker.Worker(name, "demo"))
     lint = steps.LintMetrics(name="lint", tool="eslint", command=[PYTHON, "-c", REPORT], logEnviron=False)
     add(util.BuilderConfig(name=name, workernames=[name], factory=util.BuildFactory([lint])))
+    f = util.BuildFactory()
+    f.addStep(steps.MeasureShellCommand(name="printed", command="echo 2 KiB; echo '7 s' > out", resources=True))
+    f.addStep(steps.MeasureShellCommand(name="sidecar", command=[PYTHON, "-c", SIDECAR]))
+    f.addStep(steps.MeasureShellCommand(name="file", command=["true"], outputFile="out"))
+    f.addStep(steps.SizeOf(name="size", path="out"))
+    f.addStep(steps.SizeOf(name="nothing", path="none", flunkOnFailure=False))
+    add(util.BuilderConfig(name="steps_" + name, workernames=[name], factory=f))
 c["services"] = [util.SQLiteInstance()]
 """
+
+
+#: Writes a sidecar file that a worker sends in more than one piece.
+SIDECAR = """
+import json, os
+with open(os.environ["BBMEASURE_FILE"], "w") as file:
+    print(json.dumps({"name": "told", "value": 3, "samples": list(range(20_000))}), file=file)
+    print(json.dumps({"name": "last", "value": 4}), file=file)
+"""
+#: The captured values.
+VALUES = {"printed": 2048, "file": 7, "size": 4, "size_files": 1, "told": 3, "last": 4}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A master with a worker of each kind."""
-    names = f"WORKERS = {list(WORKERS)}\nPYTHON = {sys.executable!r}\nREPORT = {REPORT!r}\n"
+    names = f"WORKERS = {list(WORKERS)}\nPYTHON = {sys.executable!r}\nREPORT = {REPORT!r}\nSIDECAR = {SIDECAR!r}\n"
     with Site(tmp_path_factory.mktemp("site"), names + BASE_CONFIG + CONFIG, workers=()) as running:
-        for name, (python, protocol) in WORKERS.items():
-            running.start_worker(name, python(), protocol)
+        for name, (release, protocol) in WORKERS.items():
+            running.start_worker(name, python_with_worker(release) if release else sys.executable, protocol)
         yield running
 
 
+@pytest.fixture(scope="module")
+def builds(site: Site) -> dict[str, dict[str, Any]]:
+    """The short build of each worker, which run at the same time."""
+    requests = {name: site.force(f"steps_{name}") for name in WORKERS}
+    return {name: site.wait_for_build(request, 300) for name, request in requests.items()}
+
+
 @pytest.mark.parametrize("name", list(WORKERS))
+def test_every_way_to_measure(site: Site, builds: dict[str, dict[str, Any]], name: str) -> None:
+    """Bundled programs, the sidecar file and an output file give their values, and no file is left on the worker."""
+    steps = site.steps(builds[name])
+    assert {step: one["results"] for step, one in steps.items() if one["results"]} == {"nothing": 2}, [
+        one["state_string"] for one in steps.values()
+    ]
+    assert "no file found in none" in steps["nothing"]["state_string"]
+    points = [point for point in points_of(site.journal) if point.builder == f"steps_{name}"]
+    values = {point.series: point.value for point in points}
+    assert {series: values[series] for series in VALUES} == VALUES
+    assert {"printed_wall", "printed_cpu", "printed_tree_rss"} <= set(values)
+    assert {point.build.worker for point in points if point.build is not None} == {name}
+    assert [path.name for path in Path(site.folder / name).rglob(".bbmeasure-*")] == []
+
+
+@pytest.mark.parametrize("name", WITH_LONG_REPORTS)
 def test_a_report_of_16_mib_on_one_line(site: Site, name: str) -> None:
     """Each issue is counted, the log has the start of the line, and no file is left on the worker."""
     build = site.build(name, 300)
