@@ -23,17 +23,21 @@ _FIND = """\
 for python in python3 python; do command -v $python >/dev/null 2>&1 && exec $python "$@"; done
 echo 'neither python3 nor python was found: expected Python 3.7 or newer, or its path as python=' >&2
 exit 127"""
-#: The same as a batch file of Windows, whose ``python3`` and ``python`` may only open its store.
-_FIND_ON_WINDOWS = """\
-@echo off
-for %%P in (python3 python "py -3") do (
-%%~P -c "import sys; sys.exit(sys.version_info < (3, 7))" <nul >nul 2>nul && (
-%%~P {arguments}
-exit /b
-)
-)
+#: The interpreters of a Windows worker, where ``python3`` and ``python`` may only open a store.
+_ON_WINDOWS = ("python3", "python", "py -3")
+#: The parts of a batch file: ``call`` returns from interpreters that are batch files themselves, as those of pyenv.
+_TRY_ON_WINDOWS = """\
+call {python} -c "import sys; sys.exit(sys.version_info < (3, 7))" <nul >nul 2>nul
+if %errorlevel%==0 goto python{number}
+"""
+_FAIL_ON_WINDOWS = """\
 echo neither python3 nor python nor py -3 is Python 3.7 or newer: expected one, or its path as python= 1>&2
 exit /b 127
+"""
+_RUN_ON_WINDOWS = """\
+:python{number}
+call {python} {arguments}
+exit /b %errorlevel%
 """
 #: Programs that start without site-packages, whose ``.pth`` files may take longer than all else.
 _WITHOUT_SITE = ("run", "size")
@@ -68,7 +72,10 @@ def find_command(program: str) -> List[str]:
 
 def find_batch(program: str) -> str:
     """The batch file that runs a bundle with the first of ``python3``, ``python`` and ``py -3`` that is new enough."""
-    return _FIND_ON_WINDOWS.format(arguments=" ".join([*_flags(program), f'-c "{_READ}"']))
+    arguments = " ".join([*_flags(program), f'-c "{_READ}"'])
+    fields = [{"number": number, "python": name, "arguments": arguments} for number, name in enumerate(_ON_WINDOWS)]
+    tried, run = ("".join(part.format(**each) for each in fields) for part in (_TRY_ON_WINDOWS, _RUN_ON_WINDOWS))
+    return f"@echo off\n{tried}{_FAIL_ON_WINDOWS}{run}"
 
 
 def _flags(program: str) -> List[str]:

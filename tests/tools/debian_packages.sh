@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages whose programs the tests run, where they are missing: `check`, `unit` or `all`.
+# Install the Debian packages whose programs the tests run, where they are missing: `check`, `unit`, `all` or `soak`.
 #
 # As root it installs them; else it prints the one command that does.  A service that such a package brings is not
 # started: the tests start their own, on free ports of 127.0.0.1.
@@ -28,14 +28,16 @@ postgres                 postgresql             all
 mariadbd                 mariadb-server         all
 docker-compose           docker-compose         all
 systemd-analyze          systemd                all
+wine                     wine                   soak
 '
 
 case ${1:-all} in
 check) groups=' check ' ;;
 unit) groups=' check unit ' ;;
 all) groups=' check unit all ' ;;
+soak) groups=' check unit all soak ' ;;
 *)
-    echo "$0: expected check, unit or all, got $1" >&2
+    echo "$0: expected check, unit, all or soak, got $1" >&2
     exit 2
     ;;
 esac

@@ -201,7 +201,7 @@ only)
     only "$T"
     ;;
 soak)
-    packages all
+    packages soak
     stage 'fuzzing' run_pytest tests/unit -m fuzz --hypothesis-profile=soak --timeout=3600
     stage 'atheris' "$BIN/python" -m pip install -qq --disable-pip-version-check --editable '.[soak]'
     stage 'adapters, fuzzed' "$BIN/python" -m tests.fuzz.adapters --seconds "${SECONDS_EACH:-60}"

@@ -90,6 +90,22 @@ def test_the_example_of_a_marked_line():
     assert wire.MarkerScanner().feed(done.stdout) == [Record("link_time", 12.5, unit="s")]
 
 
+def test_the_examples_of_batch_files():
+    """What the batch file echoes are records, in the file of the step and as a marked line; Wine's cmd runs it."""
+    values = {"%%~zF": "12345", "%%~nxF": "project.zip", "%%": "%"}
+    text = re.sub("%%(~zF|~nxF)?", lambda found: values[found[0]], documented.example("windows/report.bat"))
+    lines = re.findall(r"echo (.*\{.*)", text)
+    found = [*wire.read_file("\r\n".join(lines[:2]).encode()), *wire.MarkerScanner().feed(f"{lines[2]}\r\n")]
+    assert found == [
+        Record("link_time", 12.5, unit="s", better="lower"),
+        Record("archive", 12345, unit="bytes", tags={"file": "project.zip"}),
+        Record("coverage", 85, unit="%"),
+    ]
+    redirected = [line.strip() for line in text.splitlines() if ">>" in line]
+    assert all(line.startswith('>>"%BBMEASURE_FILE%" echo ') for line in redirected)
+    assert len(redirected) == 2
+
+
 def test_the_example_of_a_backup(tmp_path):
     """The backup of an open journal, with points in its -wal file, has all points."""
     with Journal(tmp_path / "bbmeasure.sqlite") as journal:
