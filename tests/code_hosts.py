@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.local_server import LocalServer
 
 
 class Failure(NamedTuple):
@@ -28,7 +29,7 @@ class Failure(NamedTuple):
     body: str = '{"message": "failure of the test"}'
 
 
-class CodeHost:
+class CodeHost(LocalServer):
     """A server with comments by (project, number); each is a dict with id, body and author.
 
     ``failures`` are consumed by requests, first those of ``failing``, a pattern of method and path.
@@ -72,31 +73,17 @@ class CodeHost:
 
             do_GET = do_POST = do_PATCH = do_PUT = _handle
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
     @property
     def url(self) -> str:
         """The base URL of the API."""
-        return f"http://127.0.0.1:{self._server.server_port}{self.PREFIX}"
+        return f"{self.pages}{self.PREFIX}"
 
     @property
     def pages(self) -> str:
         """The URL of the pages of people."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Any:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"http://127.0.0.1:{self.port}"
 
     def add(self, project: str, number: int, body: str, author: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
         """Add a comment, by default of the token's user."""

@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
+from tests.local_server import LocalServer
+
 
 class Listener:
     """Server that calls ``talk`` with each connection in a thread."""
@@ -259,30 +261,20 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     """HTTP server of a :class:`Scripted`."""
 
-    daemon_threads = True
-
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.requests: list[Request] = []
 
 
-class Scripted:
+class Scripted(LocalServer):
     """HTTP server that records requests and responds with the results of ``answer``."""
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
-        self._server = _Server(answer)
-        self.requests = self._server.requests
-        self.port: int = self._server.server_address[1]
+        server = _Server(answer)
+        super().__init__(server)
+        self.requests = server.requests
         self.url = f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Scripted:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def forward(url: str, request: Request) -> Reply:

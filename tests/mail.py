@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from types import TracebackType
-from typing import Any, Optional
+
+from tests.local_server import LocalServer
 
 
-class MailServer:
+class MailServer(LocalServer):
     """``mails`` are the mails in the order in which they came."""
 
     def __init__(self) -> None:
@@ -34,30 +33,11 @@ class MailServer:
                         server.mails.append(_parse(b"".join(lines)))
                     self._say("250 mail.example.org")
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    @property
-    def port(self) -> int:
-        """The port."""
-        return int(self._server.server_address[1])
+        super().__init__(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler))
 
     def to(self, recipient: str) -> list[EmailMessage]:
         """The mails to a recipient."""
         return [mail for mail in list(self.mails) if recipient in f"{mail['To']} {mail['CC']}"]
-
-    def __enter__(self) -> Any:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _parse(content: bytes) -> EmailMessage:
