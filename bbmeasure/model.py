@@ -170,6 +170,26 @@ class LineInfo:
     last: int
     last_value: Union[float, str]
 
+    @classmethod
+    def of(cls, newest: Point, info: SeriesInfo, count: int, first: int) -> LineInfo:
+        """The line of ``count`` points of a series, of which the first is at the time ``first``."""
+        build = newest.build
+        return cls(
+            newest.series,
+            newest.builder,
+            newest.tags,
+            build.branch if build else None,
+            build.machine_class if build else None,
+            bool(build and build.proposal),
+            info.kind,
+            info.unit,
+            info.better,
+            count,
+            first,
+            newest.time,
+            newest.value,
+        )
+
 
 @dataclass(frozen=True)
 class OverviewQuery:

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from bbmeasure import times
 from bbmeasure.errors import QueryError
-from bbmeasure.reports.serialize import tags_answer
+from bbmeasure.reports.serialize import line_answer
 from bbmeasure.reports.verdicts import LineVerdict
 from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, STATES, Alert, AlertQuery, Mute
 from bbmeasure.units import excerpt
@@ -24,14 +24,7 @@ def alert_answer(alert: Alert, mutes: Sequence[Mute], now: float) -> dict[str, A
     ends = [mute.until for mute in mutes if mute.covers(line, now)]
     return {
         "id": alert.id,
-        "series": line.series,
-        "kind": line.kind.value,
-        "unit": line.unit,
-        "better": line.better.word,
-        "builder": line.builder,
-        "branch": line.branch,
-        "tags": tags_answer(line.tags),
-        "machine_class": line.machine,
+        **line_answer(line),
         "rule": alert.rule,
         "bound": alert.facts.get("bound"),
         "outcome": alert.outcome,

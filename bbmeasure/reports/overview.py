@@ -6,7 +6,7 @@ from typing import Any
 
 from bbmeasure import times
 from bbmeasure.model import OverviewRow
-from bbmeasure.reports.serialize import change_of, tags_answer
+from bbmeasure.reports.serialize import change_of, line_answer
 
 #: Significant digits of the values for a sparkline.
 DIGITS = 6
@@ -17,14 +17,7 @@ def row_answer(row: OverviewRow) -> dict[str, Any]:
     line = row.line
     previous = row.values[-2] if len(row.values) > 1 else None
     return {
-        "series": line.series,
-        "kind": line.kind.value,
-        "unit": line.unit,
-        "better": line.better.word,
-        "builder": line.builder,
-        "branch": line.branch,
-        "tags": tags_answer(line.tags),
-        "machine_class": line.machine,
+        **line_answer(line),
         "count": line.count,
         "first": times.seconds(line.first),
         "time": times.seconds(line.last),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from bbmeasure import times
-from bbmeasure.model import Bucket, Health, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.reports.selection import Selection
 from bbmeasure.statistics import Value
+from bbmeasure.storage.verdict_store import Line
 from bbmeasure.urls import redact_credentials
 
 Json = dict[str, Any]
@@ -150,6 +151,20 @@ def _health(now: float, health: Health) -> Json:
         "age": None if health.oldest is None else max(0.0, now - times.seconds(health.oldest)),
         "last_error": None if health.last_error is None else redact_credentials(health.last_error),
         "counters": dict(sorted(health.counters.items())),
+    }
+
+
+def line_answer(line: Union[Line, LineInfo]) -> Json:
+    """The fields of a line in an alert and in a row of the overview."""
+    return {
+        "series": line.series,
+        "kind": line.kind.value,
+        "unit": line.unit,
+        "better": line.better.word,
+        "builder": line.builder,
+        "branch": line.branch,
+        "tags": tags_answer(line.tags),
+        "machine_class": line.machine,
     }
 
 

@@ -242,23 +242,9 @@ class MemoryStorage:
 
     def _line(self, points: list[Point]) -> LineInfo:
         points.sort(key=attrgetter("time"))
-        newest, build = points[-1], points[-1].build
+        newest = points[-1]
         info = self._infos[newest.series, newest.builder or ""]
-        return LineInfo(
-            newest.series,
-            newest.builder,
-            newest.tags,
-            build.branch if build else None,
-            build.machine_class if build else None,
-            bool(build and build.proposal),
-            info.kind,
-            info.unit,
-            info.better,
-            len(points),
-            points[0].time,
-            newest.time,
-            newest.value,
-        )
+        return LineInfo.of(newest, info, len(points), points[0].time)
 
     def held_lines(self, builder: str) -> defer.Deferred[list[HeldLine]]:
         """Series and tags of a builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.held_lines`."""

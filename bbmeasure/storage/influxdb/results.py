@@ -172,26 +172,10 @@ class Lines:
 
     def infos(self, builders: Mapping[str, SeriesInfo]) -> list[LineInfo]:
         """Return the lines, with the kind, unit and direction that ``builders`` have."""
-        return [self._line(*line, builders[key[0]]) for key, line in sorted(self._found.items())]
-
-    @staticmethod
-    def _line(count: int, first: int, newest: Point, info: SeriesInfo) -> LineInfo:
-        build = newest.build
-        return LineInfo(
-            newest.series,
-            newest.builder,
-            newest.tags,
-            build.branch if build else None,
-            build.machine_class if build else None,
-            bool(build and build.proposal),
-            info.kind,
-            info.unit,
-            info.better,
-            count,
-            first,
-            newest.time,
-            newest.value,
-        )
+        return [
+            LineInfo.of(newest, builders[key[0]], count, first)
+            for key, (count, first, newest) in sorted(self._found.items())
+        ]
 
 
 def total_count(result: Result) -> int:
