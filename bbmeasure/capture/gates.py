@@ -318,6 +318,10 @@ class BuildGates:
                     self._builds.popitem(last=False)
         return gates
 
+    def known(self, buildid: int) -> Optional[Gates]:
+        """The gates of a build that is not judged yet; None for any other build."""
+        return self._builds.get(buildid)
+
     def ended(self, buildid: int) -> None:
         """Forget the gates of a build that is judged."""
         self._builds.pop(buildid, None)

@@ -38,8 +38,8 @@ from bbmeasure.grafana.variables import (
 from bbmeasure.records import Direction
 
 OVERVIEW, BUILDER, SERIES, MASTER = "bbmeasure-overview", "bbmeasure-builder", "bbmeasure-series", "bbmeasure-master"
-_OWN = "/^(?!bbmeasure_(?:series|state|alerts|usual)$).+/"
-_ALERTS, _USUAL = '"bbmeasure_alerts"', '"bbmeasure_usual"'
+_OWN = "/^(?!bbmeasure_(?:series|state|alerts|decisions|usual)$).+/"
+_ALERTS, _DECISIONS, _USUAL = '"bbmeasure_alerts"', '"bbmeasure_decisions"', '"bbmeasure_usual"'
 _OF_SERIES = '"series" =~ /^${series:regex}$/'
 _OF_BUILDER = '"builder" =~ /^${builder:regex}$/'
 _OF_WORKER = '"worker" =~ /^${worker:regex}$/'
@@ -300,17 +300,21 @@ class DashboardBuilder:
         return _annotation("Failed builds", query, "red", "build", "builder,result")
 
     def _alerts(self, uid: str) -> list[Json]:
-        """Return the annotations of alerts by their states, in the dashboard of a series of that series alone."""
+        """Return the annotations of alerts where they began and where they were decided.
+
+        In the dashboard of a series they are those of that series alone.
+        """
         conditions = (_OF_BUILDER, OF_BRANCH, *([_OF_SERIES] if uid == SERIES else []))
         columns = '"series", "builder", "outcome", "state", "reason", "by", "why"'
         return [
             _annotation(
-                title, self.select(columns, _ALERTS, *conditions, state), colour, "reason", "series,builder,state"
+                title, self.select(columns, measurement, *conditions, state), colour, text, "series,builder,state"
             )
-            for title, colour, state in (
-                ("Open alerts", "orange", "\"state\" = 'open'"),
-                ("Accepted and ignored changes", "blue", '"state" =~ /^(accepted|ignored)$/'),
-                ("Resolved alerts", "green", "\"state\" = 'resolved'"),
+            for title, colour, measurement, text, state in (
+                ("Open alerts", "orange", _ALERTS, "reason", "\"state\" = 'open'"),
+                ("Earlier changes", "purple", _ALERTS, "reason", "\"state\" != 'open'"),
+                ("Accepted and ignored", "blue", _DECISIONS, "why", '"state" =~ /^(accepted|ignored)$/'),
+                ("Resolved", "green", _DECISIONS, "why", "\"state\" = 'resolved'"),
             )
         ]
 

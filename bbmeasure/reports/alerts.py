@@ -72,7 +72,7 @@ class LineAlerts:
         """Resolve what has come back, and open what is new, which the build ``buildid`` then tells."""
         resolved = [alert for alert in self.open if self._came_back(alert, value, verdict, judged.rules, recent)]
         for alert in resolved:
-            self._resolve(alert, judged, verdict)
+            self._resolve(alert, value, judged, verdict)
         broken = verdict.rule in (*_UPPER, *_LOWER) and verdict.state is State.WORSE
         if not (verdict.confirmed or broken) or value.excluded:
             return
@@ -102,8 +102,9 @@ class LineAlerts:
         back = [one for one in newest if not at_new_level(alert, one.value) and one.time > alert.time]
         return len(back) == NEEDED_TO_RESOLVE
 
-    def _resolve(self, alert: Alert, judged: JudgedLine, verdict: Verdict) -> None:
-        self._put(replace(alert, state=RESOLVED, why="it came back"))
+    def _resolve(self, alert: Alert, value: LineValue, judged: JudgedLine, verdict: Verdict) -> None:
+        facts = {**alert.facts, "decided": value.time}
+        self._put(replace(alert, state=RESOLVED, why="it came back", facts=facts))
         if alert.rule in (*_UPPER, *_LOWER):
             judged.detector.withdraw(alert.rule)
         elif not verdict.confirmed:

@@ -50,6 +50,8 @@ class Judge:
         self._queue = JudgeQueue(state.pipeline.clock, state.pipeline.count)
         self._listeners: list[Listener] = []
         self._finishing: set[int] = set()
+        #: Reporters whose untold builds the store keeps: whether they tell builds of proposals, or the others.
+        self.reporters: dict[str, bool] = {}
         #: Finds the suspects of an alert.
         self.explain: Optional[Explain] = None
 
@@ -112,7 +114,9 @@ class Judge:
         def keep(judged: Judged) -> Any:
             if judged.changes is None:
                 return judged
-            return store.keep_verdicts(judged.changes).addCallback(lambda _: judged)
+            is_proposal = bool(request.build.proposal)
+            untold = [name for name, proposals in self.reporters.items() if proposals == is_proposal]
+            return store.keep_verdicts(replace(judged.changes, untold=untold)).addCallback(lambda _: judged)
 
         def make() -> JudgeRequest:
             return replace(request, running=self._running(request.build.buildid))

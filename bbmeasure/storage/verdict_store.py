@@ -71,7 +71,8 @@ class Alert:
     decision, which the line's detector knows where ``applied`` is set.
 
     ``facts`` has ``low`` and ``high`` (what was usual before), ``bound`` (of a broken rule), ``confirmed`` (as a change
-    of level), ``reason``, ``last_buildid`` (the last build of the old level), ``suspects`` and ``differs``.
+    of level), ``reason``, ``last_buildid`` (the last build of the old level), ``suspects``, ``differs``, and
+    ``decided``, the time of :attr:`decided`.
     """
 
     id: int
@@ -90,6 +91,12 @@ class Alert:
     why: str = ""
     applied: bool = True
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> Optional[int]:
+        """The time at which an open alert was decided or came back, in nanoseconds; None if it was not."""
+        time: Optional[int] = self.facts.get("decided")
+        return time
 
 
 class Mute(NamedTuple):
@@ -145,7 +152,8 @@ class AlertQuery:
 class VerdictChanges:
     """Changes by the judgement of a build, written in one transaction; ``lines`` are the verdicts, encoded.
 
-    A ``learned`` detector does not replace one that has judged another value meanwhile.
+    A ``learned`` detector does not replace one that has judged another value meanwhile.  ``untold`` are the reporters
+    that are to tell the verdicts.
     """
 
     buildid: Optional[int] = None
@@ -154,6 +162,7 @@ class VerdictChanges:
     remarks: Sequence[Remark] = ()
     alerts: Sequence[Alert] = ()
     learned: bool = False
+    untold: Sequence[str] = ()
 
 
 class KeptBuild(NamedTuple):
@@ -182,6 +191,14 @@ class VerdictStore(Protocol):
 
     def kept_lines(self, buildids: Sequence[int]) -> Deferred[dict[int, bytes]]:
         """The encoded verdicts of builds, without their values."""
+        ...
+
+    def untold(self, reporter: str, limit: int) -> Deferred[list[int]]:
+        """The oldest builds whose verdicts a reporter has not told."""
+        ...
+
+    def told(self, reporter: str, buildids: Sequence[int]) -> Deferred[None]:
+        """Note that a reporter has told the verdicts of builds."""
         ...
 
     def alert(self, id_: int) -> Deferred[Optional[Alert]]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, run_command
+from tests.e2e.masters import BASE_CONFIG, rows, run_command
 from tests.servers import Influxd
 
 CONFIG = """
@@ -21,7 +21,10 @@ c["services"] = [util.InfluxDBInstance(url=INFLUXDB, database="buildbot")]
 
 
 def test_alerts_and_what_is_usual_are_exported(tmp_path: Any) -> None:
-    """A passed limit is an open alert, which a decision of the command line changes; each value has its limit."""
+    """A passed limit is an open alert, which a decision of the command line changes; each value has its limit.
+
+    Neither a server that is away nor a master that is killed loses a point or makes it two.
+    """
     with (
         Influxd() as influxd,
         Site(tmp_path, f"INFLUXDB = {influxd.url!r}\n{BASE_CONFIG}{CONFIG}") as site,
@@ -45,6 +48,27 @@ def test_alerts_and_what_is_usual_are_exported(tmp_path: Any) -> None:
         assert done.returncode == 0, done.stderr
         (accepted,) = site.wait_for(lambda: alerts("accepted"), "the accepted alert", 120)
         assert (accepted["time"], accepted["why"]) == (row["time"], "expected")
+
+        def decisions() -> Any:
+            return influxd.rows("SELECT * FROM bbmeasure_decisions", "buildbot")
+
+        (decision,) = decisions()
+        assert (decision["id"], decision["state"], decision["why"]) == (row["id"], "accepted", "expected")
+        assert (decision["series"], decision["target"], decision["first_build"]) == ("size", "core", 2)
+        assert decision["time"] > row["time"]
+
+        influxd.stop()
+        assert site.build("b", revision="450")["results"] == 0
+        kept = "SELECT count(*) FROM untold"
+        site.wait_for(lambda: rows(site.journal, kept) == [(1,)], "the verdicts of the build", 60)
+        assert site.master is not None
+        site.master.kill()
+        influxd.start()
+        site.start_master()
+        site.wait_for(lambda: rows(site.journal, kept) == [(0,)], "the export of the build", 120)
+        usual = influxd.rows("SELECT * FROM bbmeasure_usual WHERE \"series\" = 'size'", "buildbot")
+        assert [one["measured"] for one in usual] == [400, 800, 450]
+        assert (decisions(), alerts("accepted")) == ([decision], [accepted])  # which were sent again
 
         listed = run_command("series", "--master", str(site.master_dir), "--json")
         names = [one["name"] for one in json.loads(listed.stdout)["series"]]

@@ -213,7 +213,7 @@ class ExporterInstance(MeasureInstance):
         exporter.start()
         self._ticker.start()
         if arguments.metadata:
-            self._verdicts = VerdictExporter(self.state, client, exporter.counters, reactor=reactor)
+            self._verdicts = VerdictExporter(self.state, self.name, client, exporter.counters, reactor=reactor)
             self._verdicts.start()
 
     def register_source(self, arguments: Arguments, server: Server) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from twisted.internet import defer, task
@@ -12,22 +13,24 @@ from bbmeasure.capture.gates import Gates
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.reports.judge import Judge
+from bbmeasure.reports.kept_verdicts import decode_lines
 from bbmeasure.reports.verdicts import BuildVerdicts, LineVerdict
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
-from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_line, usual_line
-from bbmeasure.storage.verdict_store import Alert, AlertQuery, Line
-from bbmeasure.times import NANOSECONDS
+from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_lines, usual_line
+from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, Line, VerdictStore
 
 Item = TypeVar("Item")
 
 #: Seconds between two looks at the alerts, which another process may have decided, and after an error.
 INTERVAL = 20.0
-#: Alerts that are kept up to date, the newest ones, and lines of one request.
+#: Alerts that are kept up to date, the newest ones, and lines of one request, to which a build is added as a whole.
 MAX_ALERTS = 1_000
 MAX_BATCH = 2_000
-#: Judged values that wait for the server; older ones are dropped.
-MAX_WAITING = 50_000
+#: Builds between two notes that they are sent.
+MAX_BUILDS = 50
+#: Builds whose own gates are remembered; the limits of others are those of the policy.
+MAX_GATES = 500
 #: Lines that are made in one turn of the reactor, at 40 to 80 µs each.
 SLICE = 25
 
@@ -35,17 +38,21 @@ SLICE = 25
 class VerdictExporter:
     """Sends alerts whenever they change, and what is usual once for each judged value.
 
-    Alerts come from the journal, so that none is lost.  Judged values wait in memory: those of a time at which the
-    server was away for long are dropped, and counted in ``counters`` of the server's exporter, as are errors.
+    Both come from the journal, so that neither a restart nor a server that is away for long loses any.  Errors are
+    counted in ``counters`` of the server's exporter, whose name is ``name``.
     """
 
-    def __init__(self, state: MasterState, client: InfluxClient, counters: Counter[str], *, reactor: Any) -> None:
+    def __init__(
+        self, state: MasterState, name: str, client: InfluxClient, counters: Counter[str], *, reactor: Any
+    ) -> None:
         self._state = state
         self._judge = state.component(Judge)
+        self._judge.reporters[name] = False
+        self._name = name
         self._client = client
         self._counters = counters
         self._reactor = reactor
-        self._waiting: deque[tuple[LineVerdict, Gates, int]] = deque()
+        self._gates: OrderedDict[int, Gates] = OrderedDict()
         self._sent: OrderedDict[int, Alert] = OrderedDict()
         self._unsubscribe = self._judge.subscribe(self._told)
         self._sending: Any = None
@@ -57,7 +64,7 @@ class VerdictExporter:
         self._loop.start(INTERVAL)
 
     def stop(self) -> None:
-        """Stop at once; what waits is dropped."""
+        """Stop at once; what waits is sent after the next start."""
         self._unsubscribe()
         if self._loop.running:
             self._loop.stop()
@@ -65,15 +72,12 @@ class VerdictExporter:
             self._sending.cancel()
 
     def _told(self, verdicts: BuildVerdicts) -> None:
-        """Take the verdicts of a build of no proposal that has ended, with the gates of its series."""
+        """Send the verdicts of a build of no proposal that has ended; its gates are known until then."""
         if self._state.pipeline.branches.is_proposal(verdicts.buildid):
             return
-        time = int(self._reactor.seconds() * NANOSECONDS)
-        gates = self._state.gates.of_build(verdicts.buildid)
-        self._waiting.extend((line, gates, time) for line in verdicts.lines)
-        while len(self._waiting) > MAX_WAITING:
-            self._waiting.popleft()
-            self._counters["verdicts_dropped"] += 1
+        self._gates[verdicts.buildid] = self._state.gates.of_build(verdicts.buildid)
+        if len(self._gates) > MAX_GATES:
+            self._gates.popitem(last=False)
         self._start()
 
     def _start(self) -> None:
@@ -87,19 +91,16 @@ class VerdictExporter:
     @defer.inlineCallbacks
     def _send(self) -> Generator[Any, Any, None]:
         """Send what has changed; what could not be sent waits for the next look at the alerts."""
+        store = self._judge.store
+        if store is None:
+            return
         try:
-            changed = yield self._changed_alerts()
-            if changed:
-                yield self._write((yield self._made(alert_line, changed)))
-                self._sent.update((alert.id, alert) for alert in changed)
-                while len(self._sent) > 2 * MAX_ALERTS:
-                    self._sent.popitem(last=False)
-            while self._waiting:
-                batch = [self._waiting[at] for at in range(min(MAX_BATCH, len(self._waiting)))]
-                yield self._write((yield self._made(_usual_line, batch)))
-                for one in batch:
-                    if self._waiting and self._waiting[0] is one:  # what was dropped meanwhile is not there
-                        self._waiting.popleft()
+            yield self._send_alerts(store)
+            while buildids := (yield store.untold(self._name, MAX_BUILDS)):
+                yield self._send_usual(store, buildids)
+                yield store.told(self._name, buildids)
+                for buildid in buildids:
+                    self._gates.pop(buildid, None)
         except defer.CancelledError:
             pass
         except Exception as error:  # noqa: BLE001  (counted and logged; the next look tries again)
@@ -107,22 +108,46 @@ class VerdictExporter:
             self._state.pipeline.count("verdicts_not_exported", f"verdicts are not exported: {error}")
 
     @defer.inlineCallbacks
-    def _changed_alerts(self) -> Generator[Any, Any, list[Alert]]:
-        """Return the alerts that the server does not have, or has otherwise, oldest first."""
-        store = self._judge.store
-        if store is None:
-            return []
+    def _send_alerts(self, store: VerdictStore) -> Generator[Any, Any, None]:
+        """Send the alerts that the server does not have, or has otherwise, oldest first."""
         alerts = yield store.alerts(AlertQuery(limit=MAX_ALERTS))
-        return [alert for alert in reversed(alerts) if self._sent.get(alert.id) != alert]
+        changed = [alert for alert in reversed(alerts) if self._sent.get(alert.id) != alert]
+        yield self._write((yield self._made(alert_lines, changed)))
+        self._sent.update((alert.id, alert) for alert in changed)
+        while len(self._sent) > 2 * MAX_ALERTS:
+            self._sent.popitem(last=False)
 
     @defer.inlineCallbacks
-    def _made(self, make: Callable[[Item], str], items: Sequence[Item]) -> Generator[Any, Any, list[str]]:
+    def _send_usual(self, store: VerdictStore, buildids: Sequence[int]) -> Generator[Any, Any, None]:
+        """Send what is usual for the judged values of builds."""
+        lines: list[str] = []
+        for buildid in buildids:
+            kept = yield store.kept_verdicts(buildid)
+            if kept is not None:
+                lines += yield self._made(_usual_line, self._judged(buildid, kept))
+            if len(lines) >= MAX_BATCH:
+                yield self._write(lines)
+                lines = []
+        yield self._write(lines)
+
+    def _judged(self, buildid: int, kept: KeptBuild) -> Iterator[tuple[LineVerdict, Gates, int]]:
+        """Yield the verdicts of a build with its gates and the times of the values."""
+        known = self._state.gates
+        gates = self._gates.get(buildid) or known.known(buildid) or Gates(known.patterns)
+        values = {line.id: (line, value) for line, value in kept.values.values}
+        lines = {id_: (line, value.value) for id_, (line, value) in values.items()}
+        for id_, verdict in decode_lines(kept.lines, lines):
+            yield verdict, gates, values[id_][1].time
+
+    @defer.inlineCallbacks
+    def _made(self, make: Callable[[Item], str], items: Iterable[Item]) -> Generator[Any, Any, list[str]]:
         """Return the lines of items, made in slices; an item without a line is counted."""
-        lines = []
-        for at in range(0, len(items), SLICE):
-            if at:
+        lines: list[str] = []
+        left = iter(items)
+        while part := list(islice(left, SLICE)):
+            if lines:
                 yield task.deferLater(self._reactor, 0)
-            for item in items[at : at + SLICE]:
+            for item in part:
                 try:
                     lines.append(make(item))
                 except MeasureError as error:

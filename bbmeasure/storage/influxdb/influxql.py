@@ -18,6 +18,7 @@ from bbmeasure.records import canonical_series, canonical_tag
 from bbmeasure.statistics import Statistic
 from bbmeasure.storage.influxdb.line_protocol import (
     ALERTS,
+    DECISIONS,
     EARLIEST,
     FIELDS,
     IS_PROPOSED,
@@ -372,7 +373,7 @@ def forget(series: str, keys: Sequence[str] = ()) -> Statement:
     bound = _Parameters()
     texts = [f"DROP SERIES FROM {source(series)}"]
     of_series = f'"series" = {bound(canonical_series(series))}'
-    texts += [f"DROP SERIES FROM {identifier(name)} WHERE {of_series}" for name in (METADATA, ALERTS, USUAL)]
+    texts += [f"DROP SERIES FROM {identifier(name)} WHERE {of_series}" for name in (METADATA, ALERTS, DECISIONS, USUAL)]
     texts += [f'DROP SERIES FROM {identifier(STATE)} WHERE "key" = {bound(canonical_tag(key))}' for key in keys]
     return Statement("; ".join(texts), bound.params)
 

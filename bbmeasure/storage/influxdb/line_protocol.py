@@ -25,12 +25,13 @@ from bbmeasure.records import canonical_series, canonical_tag, reserved_tag_erro
 from bbmeasure.storage.validation import check_point, check_stream, declaring_builder
 from bbmeasure.units import excerpt
 
-#: Measurements of the series' metadata, of running totals, of alerts, and of what is usual.
+#: Measurements of the series' metadata, of running totals, of alerts and their decisions, and of what is usual.
 METADATA = "bbmeasure_series"
 STATE = "bbmeasure_state"
 ALERTS = "bbmeasure_alerts"
+DECISIONS = "bbmeasure_decisions"
 USUAL = "bbmeasure_usual"
-RESERVED = (METADATA, STATE, ALERTS, USUAL)
+RESERVED = (METADATA, STATE, ALERTS, DECISIONS, USUAL)
 #: Fields of a point.  InfluxDB returns a tag with the same name as ``NAME_1``.
 FIELDS = (
     "value",

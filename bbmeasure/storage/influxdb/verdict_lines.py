@@ -1,8 +1,9 @@
-"""Line protocol of alerts and of what is usual, each a measurement of its own.
+"""Line protocol of alerts, of their decisions, and of what is usual, each a measurement of its own.
 
 ``bbmeasure_alerts`` has one point for each alert, at the time of the first build at the new level.  Its state is a
-field: a decision overwrites it.  ``bbmeasure_usual`` has one point for each judged value, at the end of its build.
-Neither has a field that points have, so that no query for points selects them.
+field: a decision overwrites it.  ``bbmeasure_decisions`` has one point for each alert that is no longer open, at the
+time of its decision.  ``bbmeasure_usual`` has one point for each judged value, at its time.  Sent again, a point
+replaces itself.  None has a field that points have, so that no query for points selects them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from math import isfinite
 from typing import Optional, Union
 
 from bbmeasure.records import canonical_series, canonical_tag
-from bbmeasure.storage.influxdb.line_protocol import ALERTS, USUAL, clean_tags, quote_string, series_key
+from bbmeasure.storage.influxdb.line_protocol import ALERTS, DECISIONS, USUAL, clean_tags, quote_string, series_key
 from bbmeasure.storage.verdict_store import Alert, Line
 
 #: Tags of these measurements that a tag of a user does not replace.
 _OWN_TAGS = ("series", "builder", "machine", "rule", "outcome")
 #: Suspects that are named.
 _MAX_SUSPECTS = 5
+#: Nanoseconds that keep decisions of several alerts of a line in one second apart.
+_APART = 1_000
 
 Field = Union[float, int, str, None]
 
@@ -44,8 +47,24 @@ class Usual:
         return max((part for part in (above, below) if part is not None), default=None)
 
 
-def alert_line(alert: Alert) -> str:
-    """Return the line of an alert, with its newline."""
+def alert_lines(alert: Alert) -> str:
+    """Return the line of an alert and that of its decision, if it has one, each with its newline."""
+    decided = alert.decided
+    if decided is None:
+        return _alert_line(alert)
+    fields: dict[str, Field] = {
+        "id": alert.id,
+        "state": alert.state,
+        "change": alert.change,
+        "first_build": alert.build,
+        "branch": alert.line.branch,
+        "by": alert.who,
+        "why": alert.why,
+    }
+    return _alert_line(alert) + _line(DECISIONS, _alert_tags(alert), fields, decided + alert.id % _APART)
+
+
+def _alert_line(alert: Alert) -> str:
     suspects = [
         " ".join(str(suspect.get(name) or "") for name in ("revision", "author", "subject")).strip()
         for suspect in alert.facts.get("suspects", ())[:_MAX_SUSPECTS]
@@ -63,7 +82,7 @@ def alert_line(alert: Alert) -> str:
         "by": alert.who,
         "why": alert.why,
     }
-    return _line(ALERTS, _tags(alert.line, rule=alert.rule, outcome=alert.outcome), fields, alert.time)
+    return _line(ALERTS, _alert_tags(alert), fields, alert.time)
 
 
 def usual_line(usual: Usual, time: int) -> str:
@@ -79,6 +98,10 @@ def usual_line(usual: Usual, time: int) -> str:
         "branch": usual.line.branch,
     }
     return _line(USUAL, _tags(usual.line), fields, time)
+
+
+def _alert_tags(alert: Alert) -> dict[str, str]:
+    return _tags(alert.line, rule=alert.rule, outcome=alert.outcome)
 
 
 def _tags(line: Line, **more: str) -> dict[str, str]:

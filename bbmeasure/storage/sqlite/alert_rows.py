@@ -14,6 +14,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.texts import NONE, text_id
 from bbmeasure.storage.verdict_store import OPEN, Alert, AlertQuery, Line, Mute
+from bbmeasure.times import NANOSECONDS
 
 _COLUMNS = (
     "id, line, rule, state, outcome, build, buildid, time, opened, before, after, change, who, why, applied, facts"
@@ -107,11 +108,15 @@ def put(connection: sqlite3.Connection, alert: Alert) -> None:
 
 def decide(ingest: Ingest, id_: int, state: str, who: str, why: str) -> bool:
     """Decide an open alert; false where there is no open one of that id."""
-    changed = ingest.connection.execute(
-        "UPDATE alerts SET state = ?, who = ?, why = ?, applied = 0 WHERE id = ? AND state = 'open'",
-        (state, who, why, id_),
+    row = ingest.connection.execute("SELECT facts FROM alerts WHERE id = ? AND state = 'open'", (id_,)).fetchone()
+    if row is None:
+        return False
+    facts = {**json.loads(row[0]), "decided": ingest.now() * NANOSECONDS}
+    ingest.connection.execute(
+        "UPDATE alerts SET state = ?, who = ?, why = ?, applied = 0, facts = ? WHERE id = ?",
+        (state, who, why, json.dumps(facts, separators=(",", ":")), id_),
     )
-    return changed.rowcount > 0
+    return True
 
 
 def mutes(connection: sqlite3.Connection) -> list[Mute]:

@@ -171,6 +171,7 @@ class JournalReader:
     build_values = _query(verdicts.build_values)
     kept_verdicts = _query(verdicts.kept_verdicts)
     kept_lines = _query(verdicts.kept_lines)
+    untold = _query(verdicts.untold)
     find_line = _query(verdicts.find_line)
     detectors = _query(verdicts.detectors)
     history = _query(verdicts.history)
@@ -322,6 +323,7 @@ class Journal(JournalReader):
     remove = _change_in_steps(corrections.remove)
     rename_totals = _change(corrections.rename_totals)
     keep_verdicts = _change(verdicts.keep)
+    told = _change(verdicts.told)
     decide = _change(alert_rows.decide)
     mute = _change(alert_rows.mute)
 

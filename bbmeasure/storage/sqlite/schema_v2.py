@@ -20,7 +20,7 @@
 - ``sinks`` (the exporters), ``outbox`` and ``dead_letters``: see :mod:`bbmeasure.storage.sqlite.outbox`.  An exporter
   whose name is NULL was detached.
 - ``troubles`` has the current error of an exporter, see :mod:`bbmeasure.storage.sqlite.troubles`.
-- ``verdicts`` (by buildid), ``detectors`` (by line), ``remarks``, ``alerts`` and ``mutes``: see
+- ``verdicts`` and ``untold`` (by buildid), ``detectors`` (by line), ``remarks``, ``alerts`` and ``mutes``: see
   :mod:`bbmeasure.storage.sqlite.verdicts`.
 """
 
@@ -88,6 +88,7 @@ STATEMENTS = (
     """CREATE TABLE detectors(
         line INTEGER PRIMARY KEY, time INTEGER NOT NULL, build INTEGER NOT NULL, state BLOB NOT NULL, late INTEGER)""",
     "CREATE TABLE verdicts(build INTEGER PRIMARY KEY, lines BLOB NOT NULL)",
+    "CREATE TABLE untold(build INTEGER NOT NULL, reporter TEXT NOT NULL, PRIMARY KEY(build, reporter)) WITHOUT ROWID",
     """CREATE TABLE remarks(
         line INTEGER NOT NULL, build INTEGER NOT NULL, samples TEXT NOT NULL, excluded INTEGER NOT NULL,
         PRIMARY KEY(line, build)) WITHOUT ROWID""",

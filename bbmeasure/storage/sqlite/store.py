@@ -100,6 +100,14 @@ class SQLiteStorage(JournalThreads):
         """The encoded verdicts of builds, without their values."""
         return self._read(JournalReader.kept_lines, buildids)
 
+    def untold(self, reporter: str, limit: int) -> defer.Deferred[list[int]]:
+        """The oldest builds whose verdicts a reporter has not told."""
+        return self._read_internal(JournalReader.untold, reporter, limit)
+
+    def told(self, reporter: str, buildids: Sequence[int]) -> defer.Deferred[None]:
+        """Note that a reporter has told the verdicts of builds."""
+        return self._change(verdicts.told, reporter, buildids)
+
     def alert(self, id_: int) -> defer.Deferred[Optional[Alert]]:
         """The alert of an id."""
         return self._read(JournalReader.alert, id_)

@@ -4,6 +4,7 @@
   :mod:`bbmeasure.reports.kept_verdicts`, and names lines by their ids.
 - ``detectors`` is a cache: the state of a line's detector up to the value at ``time`` of the build with that number.
   ``late`` is the earliest time of a point that was written or deleted behind it since, see :meth:`.Ingest.mark_late`.
+- ``untold`` has the builds whose verdicts a reporter has yet to tell.
 - ``remarks`` has what few values have beside their point, by line and buildid: the measurements of a step that measured
   several times, and whether the command failed.
 """
@@ -150,6 +151,12 @@ def kept_lines(connection: sqlite3.Connection, buildids: Collection[int]) -> dic
     return dict(_select_in(connection, "SELECT build, lines FROM verdicts WHERE build IN", buildids))  # type: ignore[arg-type]
 
 
+def untold(connection: sqlite3.Connection, reporter: str, limit: int) -> list[int]:
+    """The oldest builds whose verdicts a reporter has not told."""
+    rows = connection.execute("SELECT build FROM untold WHERE reporter = ? ORDER BY build LIMIT ?", (reporter, limit))
+    return [build for (build,) in rows]
+
+
 def lines_to_learn(connection: sqlite3.Connection, after: int, limit: int, *, again: bool) -> list[Line]:
     """Lines of builds without a detector, with ``again`` all lines, by id after ``after``."""
     select = f"{_LINE} {_OF_BUILDS}{'' if again else _WITHOUT_DETECTOR} ORDER BY l.id LIMIT ?"
@@ -170,6 +177,7 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
     connection = ingest.connection
     if changes.buildid is not None and changes.lines:
         connection.execute("REPLACE INTO verdicts VALUES (?, ?)", (changes.buildid, changes.lines))
+        insert_rows(connection, "untold", [(changes.buildid, reporter) for reporter in changes.untold])
     if changes.learned:
         connection.executemany(_LEARN, [row[:4] for row in changes.detectors])
     else:
@@ -183,9 +191,15 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
         alert_rows.put(connection, alert)
 
 
+def told(ingest: Ingest, reporter: str, buildids: Sequence[int]) -> None:
+    """Note that a reporter has told the verdicts of builds."""
+    rows = [(buildid, reporter) for buildid in buildids]
+    ingest.connection.executemany("DELETE FROM untold WHERE build = ? AND reporter = ?", rows)
+
+
 def delete_build(connection: sqlite3.Connection, buildid: int) -> None:
     """Delete the verdicts and remarks of a build whose points were deleted."""
-    for table in ("verdicts", "remarks"):
+    for table in ("verdicts", "untold", "remarks"):
         connection.execute(f"DELETE FROM {table} WHERE build = ?", (buildid,))
 
 

@@ -12,7 +12,7 @@ from bbmeasure.storage.sqlite import names_v1, overview, rollup, schema_v2
 
 _TABLES = (
     *("builder_sets", "texts", "meanings", "totals", "series", "lines", "streams", "troubles"),
-    *("alerts", "mutes", "verdicts", "remarks"),
+    *("alerts", "mutes", "verdicts", "untold", "remarks"),
 )
 _FILL = (
     # steps keep their ids, which the points have

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import requests
+import yaml
 
 from bbmeasure.grafana.dashboards import BUILDER, MASTER, OVERVIEW, SERIES, DashboardBuilder
 from bbmeasure.grafana.panels import group_series
@@ -15,7 +16,7 @@ from bbmeasure.grafana.provisioning import write_provisioning
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Direction, Kind, canonical_series
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
-from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_line, usual_line
+from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_lines, usual_line
 from bbmeasure.storage.verdict_store import Alert, Line
 from tests.grafana_model import Board, panels_of
 from tests.servers import Influxd
@@ -23,6 +24,8 @@ from tests.unit.grafana.examples import HOSTILE, HOUR, KNOWN, MASTERS, START, da
 
 RELEASE = 'release/1.0 (it\'s "new")'
 PROPOSED_VALUE = 9e12
+#: Nanoseconds from the first build at a new level to the decision.
+DECIDED_AFTER = 7 * HOUR
 
 
 def seeded_points():
@@ -59,12 +62,12 @@ def seeded_verdicts():
                 1, series, builder, {"opt": "O2"}, "main", "worker 0", False, Kind.SIZE, "bytes", Direction.LOWER
             )
             time = START + (5 + number) * HOUR
-            facts = {"reason": "The value is above the limit."}
-            yield alert_line(
-                Alert(number, line, "shift", state, "worse", 1, 1, time, 1, 900.0, 1000.0, 0.1, facts=facts)
-            )
+            decided = {} if state == "open" else {"decided": time + DECIDED_AFTER}
+            facts = {"reason": "The value is above the limit.", **decided}
+            alert = Alert(number, line, "shift", state, "worse", 1, 1, time, 1, 900.0, 1000.0, 0.1, facts=facts)
+            yield alert_lines(replace(alert, why="a reason"))
             for build in range(1, 4):
-                usual = Usual(line, 1000.0 * build, "normal", 800.0, 1200.0, limit=2500.0)
+                usual = Usual(line, 1000.0 * build, "normal", 800.0, 1200.0, limit=2500.0, lower_limit=500.0)
                 yield usual_line(usual, START + (build * 5 + number) * HOUR)
 
 
@@ -114,15 +117,19 @@ def test_options_of_variables(board):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES, MASTER])
-def test_every_panel_has_data(board, uid):
-    """With a dashboard's default values every query returns rows."""
+def test_every_query_has_data(board, uid):
+    """With a dashboard's default values each query of a panel, a variable and an annotation returns rows."""
     shown = board(uid)
-    chosen = {"series": "plain"} if uid == SERIES else {}
+    chosen = {"series": "plain"} if uid == SERIES else {"builder": HOSTILE[1]} if uid == BUILDER else {}
     shown.choose(**chosen)
-    serialize = shown.answers()
-    assert len(serialize) >= 3
-    empty = [query for _, query, found in serialize if not found and '"version"' not in query and "lower_" not in query]
-    assert empty == []
+    answers = shown.answers()
+    assert len(answers) >= 3
+    assert [query for _, query, found in answers if not found and '"version"' not in query] == []
+    variables = [one["name"] for one in shown.variables if one["type"] == "query"]
+    assert [name for name in variables if not shown.options(name)] == []
+    annotations = shown.model["annotations"]["list"]
+    empty = {one["name"] for one in annotations if not shown.ask(one["target"]["query"])}
+    assert empty == ({"Open alerts", "Resolved"} if uid == BUILDER else set())  # the builder's alerts are accepted
 
 
 @pytest.mark.slow
@@ -290,7 +297,10 @@ def test_failed_builds_are_annotated(board, uid):
 @pytest.mark.slow
 @pytest.mark.parametrize("uid", [OVERVIEW, BUILDER, SERIES])
 def test_alerts_are_annotated(board, uid):
-    """Open, decided and resolved alerts are annotations of their own; of a series' dashboard those of the series."""
+    """Alerts are annotated where they began and, at its own time, where they were decided.
+
+    In a series' dashboard they are those of the series.
+    """
     shown = board(uid)
     shown.choose(**({"series": "plain", "builder": list(HOSTILE)} if uid == SERIES else {"builder": HOSTILE[1]}))
     found = {
@@ -301,12 +311,16 @@ def test_alerts_are_annotated(board, uid):
         states = {name: sorted(row["state"] for row in rows) for name, rows in found.items() if "builds" not in name}
         assert states == {
             "Open alerts": ["open"] * 2,
-            "Accepted and ignored changes": ["accepted"] * 2 + ["ignored"] * 2,
-            "Resolved alerts": ["resolved"] * 2,
+            "Earlier changes": ["accepted"] * 2 + ["ignored"] * 2 + ["resolved"] * 2,
+            "Accepted and ignored": ["accepted"] * 2 + ["ignored"] * 2,
+            "Resolved": ["resolved"] * 2,
         }
+        began = {row["builder"]: row["time"] for row in found["Earlier changes"]}
+        for row in (*found["Accepted and ignored"], *found["Resolved"]):
+            assert row["time"] - began[row["builder"]] == pytest.approx(DECIDED_AFTER, abs=1_000)
         assert {row["series"] for rows in found.values() for row in rows if "series" in row} == {"plain"}
     else:
-        assert {row["builder"] for row in found["Accepted and ignored changes"]} == {HOSTILE[1]}
+        assert {row["builder"] for row in found["Accepted and ignored"]} == {HOSTILE[1]}
         assert found["Open alerts"] == []
     for one in shown.model["annotations"]["list"]:
         columns = {one["target"]["textColumn"], *one["target"]["tagsColumn"].split(",")}
@@ -321,7 +335,7 @@ def test_what_is_usual_is_drawn(board, series):
     shown.choose(series=series, builder=[HOSTILE[2]])
     queries = [(query, found) for title, query, found in shown.answers() if "bbmeasure_usual" in query]
     values = [{row["median"] for one in found for row in one["rows"]} for _, found in queries]
-    assert values == [{800.0}, {1200.0}, {2500.0}, set()]
+    assert values == [{800.0}, {1200.0}, {2500.0}, {500.0}]
     panel = next(one for one in shown.panels if one["title"] == "Values of $series")
     override = panel["fieldConfig"]["overrides"][-1]["matcher"]["options"]
     assert all(re.search(override[1:-1], one["alias"]) for one in panel["targets"][1:])
@@ -374,3 +388,8 @@ def test_a_retention_policy_is_read(tmp_path, database):
     shown = Board(model, database, START, START + 100 * HOUR)
     shown.choose(series="plain", builder=[HOSTILE[0]], tag_key="opt")
     assert all(not found for _, _, found in shown.answers())
+    (rules,) = (yaml.safe_load(path.read_text()) for path in files if path.parent.name == "alerting")
+    for rule in rules["groups"][0]["rules"]:
+        query = rule["data"][0]["model"]["query"]
+        assert 'FROM "au\\"to".' in query
+        assert database(query.replace("$timeFilter", f"time >= {START}")) == []

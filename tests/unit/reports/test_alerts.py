@@ -10,6 +10,7 @@ from bbmeasure.capture.gates import Gate, Gates
 from bbmeasure.model import Point
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.verdict_store import Mute, VerdictChanges
+from bbmeasure.times import NANOSECONDS
 from tests.unit.reports.judging import START, Judging, noise
 
 
@@ -33,7 +34,11 @@ def test_a_level_acts_until_the_alert_is_accepted(judging: Judging) -> None:
     judging.runs(noise(30))
     assert [one.acts for one in judging.runs(noise(7, 108.0, seed=2))] == [False] * 4 + [True] * 3
     (alert,) = judging.alerts()
+    assert alert.decided is None
     assert judging.journal.decide(alert.id, "accepted", "ann", "new compiler")
+    decided = judging.alerts()[0].decided
+    assert decided is not None
+    assert decided > alert.time
     assert not any(one.acts for one in judging.runs(noise(20, 108.0, seed=3)))
     again = judging.runs(noise(6, 120.0, seed=4))
     assert again[-1].acts
@@ -57,6 +62,7 @@ def test_a_return_to_the_old_range_resolves(judging: Judging) -> None:
     judging.runs(noise(6, 100.0, seed=3))
     (alert,) = judging.alerts()
     assert (alert.state, alert.why) == ("resolved", "it came back")
+    assert alert.decided in {(START + 60 * number) * NANOSECONDS for number in range(41, 47)}
     assert judging.run(100.0).verdict.state == "normal"
 
 

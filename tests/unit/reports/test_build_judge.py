@@ -13,6 +13,7 @@ from bbmeasure.records import Direction, Kind
 from bbmeasure.reports import kept_verdicts
 from bbmeasure.reports.judged_line import JudgedLine
 from bbmeasure.reports.past import LearnRequest, learn, learn_all
+from bbmeasure.storage.verdict_store import VerdictChanges
 from bbmeasure.times import NANOSECONDS
 from tests.unit.reports.judging import START, Judging, noise
 
@@ -188,15 +189,17 @@ def test_a_forgotten_series_begins_anew(judging: Judging) -> None:
 
 
 def test_retention_deletes_verdicts_and_detectors(judging: Judging) -> None:
-    """With the points of builds and lines go their verdicts, remarks, detectors and alerts."""
+    """With the points of builds and lines go their verdicts, told or not, remarks, detectors and alerts."""
     judging.runs(noise(29))
     gates = Gates()
     gates.measurements["size", ()] = (100.0, 101.0)
     judging.finish(judging.store({"size": 100.0, "other": 1.0}, 30), gates=gates)
     judging.store({"other": 1.0}, 31, minute=10**7)
+    judging.journal.keep_verdicts(VerdictChanges(101, b"lines", untold=["reporter"]))
     assert judging.reader.kept_verdicts(101) is not None
     judging.journal.clean(0.0)
     assert judging.reader.kept_verdicts(101) is None
+    assert judging.reader.untold("reporter", 10) == []
     assert judging.reader.detectors([1]) == {}
     assert judging.journal.connection.execute("SELECT count(*) FROM remarks").fetchone() == (0,)
 

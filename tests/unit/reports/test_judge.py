@@ -65,6 +65,26 @@ def test_a_build_is_judged_kept_and_told(judge: Judge, judging: Judging) -> Any:
 
 
 @inlineCallbacks
+def test_what_a_reporter_has_not_told_is_kept(judge: Judge, judging: Judging) -> Any:
+    """The store has the builds that a reporter tells, those of proposals or the others, until it has told them."""
+    store = judge.store
+    assert store is not None
+    judge.reporters = {"comments": True, "influx": False}
+    for number, proposal in ((1, ""), (2, "refs/pull/7"), (3, "")):
+        yield judge.finish(judging.store({"size": 1.0}, number, proposal=proposal), GATES)
+    yield judge.preview(judging.store({"size": 1.0}, 4), GATES)
+    yield judge.finish(judging.build(5), GATES)  # a build without measurements
+    assert (yield store.untold("comments", 10)) == [102]
+    assert (yield store.untold("influx", 10)) == [101, 103]
+    assert (yield store.untold("influx", 1)) == [101]
+    yield store.told("influx", [101, 102])
+    assert (yield store.untold("influx", 10)) == [103]
+    assert (yield store.untold("comments", 10)) == [102]
+    yield judge.finish(judging.build(1), GATES)  # is judged already
+    assert (yield store.untold("influx", 10)) == [103]
+
+
+@inlineCallbacks
 def test_the_process_is_replaced(judge: Judge, judging: Judging) -> Any:
     """A killed process is counted, the build is not hurt, and the next one is judged."""
     first = judging.store({"size": 1.0}, 1)

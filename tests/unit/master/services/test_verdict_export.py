@@ -12,33 +12,52 @@ from bbmeasure.analysis import State
 from bbmeasure.capture.gates import Gate, Gates
 from bbmeasure.master.services import verdict_export
 from bbmeasure.master.services.verdict_export import INTERVAL, VerdictExporter
+from bbmeasure.reports.kept_verdicts import encode
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
-from bbmeasure.storage.verdict_store import ACCEPTED
+from bbmeasure.storage.verdict_store import ACCEPTED, BuildValues, KeptBuild, Line, LineValue
 from tests.unit.master.reporters.verdicts import build, line
 from tests.unit.storage.influxdb.test_verdict_lines import alert
 
 
 class Setting:
-    """A master's state with alerts and a judge, and a server."""
+    """A master's state with alerts and a judge, and a server; ``kept`` and ``untold`` are in its journal."""
 
     def __init__(self):
         self.clock = task.Clock()
         self.alerts, self.listeners, self.sent, self.errors, self.proposals = [], [], [], [], set()
+        self.kept, self.untold, self.running = {}, [], {}
         self.hold = None
         self.problems = Counter()
-        store = SimpleNamespace(alerts=lambda _: defer.succeed(list(self.alerts)))
-        judge = SimpleNamespace(store=store, subscribe=self._subscribe)
-        gates = Gates([("wheel*", Gate(limit="1 MiB"))])
+        store = SimpleNamespace(
+            alerts=lambda _: defer.succeed(list(self.alerts)),
+            kept_verdicts=lambda buildid: defer.succeed(self.kept.get(buildid)),
+            untold=lambda name, limit: defer.succeed(self.untold[:limit]),
+            told=self._note_told,
+        )
+        judge = SimpleNamespace(store=store, subscribe=self._subscribe, reporters={})
+        patterns = [("wheel*", Gate(limit="1 MiB"))]
+        gates = Gates(patterns, own={"own": Gate(limit="1 KiB")})
         pipeline = SimpleNamespace(
             count=lambda name, why: self.problems.update([name]),
             branches=SimpleNamespace(is_proposal=lambda buildid: buildid in self.proposals),
         )
-        state = SimpleNamespace(
-            component=lambda _: judge, pipeline=pipeline, gates=SimpleNamespace(of_build=lambda buildid: gates)
+        self.state = SimpleNamespace(
+            component=lambda _: judge,
+            pipeline=pipeline,
+            gates=SimpleNamespace(of_build=lambda buildid: gates, known=self.running.get, patterns=patterns),
         )
         self.counters = Counter()
-        self.exporter = VerdictExporter(state, SimpleNamespace(write=self._write), self.counters, reactor=self.clock)
+        self.start()
+        assert judge.reporters == {"influx": False}
+
+    def start(self):
+        server = SimpleNamespace(write=self._write)
+        self.exporter = VerdictExporter(self.state, "influx", server, self.counters, reactor=self.clock)
         self.exporter.start()
+
+    def _note_told(self, name, buildids):
+        self.untold = [buildid for buildid in self.untold if buildid not in buildids]
+        return defer.succeed(None)
 
     def _subscribe(self, listener):
         self.listeners.append(listener)
@@ -52,7 +71,20 @@ class Setting:
         self.sent.append(body.decode())
         return defer.succeed(None)
 
+    def keep(self, *lines, buildid=1):
+        """Keep the verdicts of a build in the journal, whose values are of the second of its id."""
+        made = []
+        for at, of in enumerate(lines, start=1):
+            names = (of.series, of.builder, of.tags, of.branch, of.machine)
+            made.append((Line(at, *names, False, of.kind, of.unit, of.better), of))
+        values = [(one, LineValue(buildid * 10**9, buildid, buildid, of.value)) for one, of in made]
+        encoded = encode([(one.id, of) for one, of in made], complete=True)
+        self.kept[buildid] = KeptBuild(encoded, BuildValues(values, {}, "w"))
+        self.untold.append(buildid)
+
     def tell(self, *lines, buildid=1):
+        if buildid not in self.proposals:
+            self.keep(*lines, buildid=buildid)
         for listener in list(self.listeners):
             listener(build(*lines, buildid=buildid))
 
@@ -82,6 +114,8 @@ def test_what_is_usual_is_sent_once(setting):
     (body,) = setting.sent
     wheel, lint = body.splitlines()
     assert wheel.startswith("bbmeasure_usual,builder=b,series=wheel_size ")
+    assert wheel.endswith(" 1000000000")
+    assert setting.untold == []
     assert ",limit=1048576.0," in wheel
     assert "low=" not in lint
     assert 'verdict="no_baseline"' in lint
@@ -104,21 +138,43 @@ def test_a_server_that_refuses(setting):
     """What the server refuses is counted, and does not hold up what comes after it."""
     setting.errors = [ServerError(ErrorKind.REFUSED, "field type conflict")]
     setting.tell(line())
-    setting.tell(line("lint"))
+    setting.tell(line("lint"), buildid=2)
     assert setting.counters["verdicts_refused"] == 1
     assert len(setting.sent) == 1
 
 
 def test_memory_is_bounded(setting, monkeypatch):
-    """While the server does not answer, the oldest values are dropped and counted."""
-    monkeypatch.setattr(verdict_export, "MAX_WAITING", 3)
-    setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")] * 9
+    """While the server does not answer, what waits is in the journal, and only the gates of few builds in memory."""
+    monkeypatch.setattr(verdict_export, "MAX_GATES", 3)
+    monkeypatch.setattr(verdict_export, "MAX_BUILDS", 2)
+    monkeypatch.setattr(verdict_export, "MAX_BATCH", 1)
+    setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")] * 5
     for number in range(5):
-        setting.tell(line(f"wheel{number}"))
-    assert setting.counters["verdicts_dropped"] == 2
-    setting.errors.clear()
+        setting.tell(line("own"), line(f"wheel{number}"), buildid=number)
     setting.clock.advance(INTERVAL)
-    assert [f"wheel{number}" in "".join(setting.sent) for number in range(5)] == [False, False, True, True, True]
+    assert [f"wheel{number}" in "".join(setting.sent) for number in range(5)] == [True] * 5
+    assert ["limit=1024.0" in body for body in setting.sent] == [False, False, True, True, True]
+    assert setting.untold == []
+
+
+def test_a_build_that_is_not_told_yet(setting):
+    """A build whose suspects are searched may be sent before it is told; the limits are those of its own gates."""
+    setting.running[1] = Gates(own={"own": Gate(limit=7)})
+    setting.keep(line("own"))
+    setting.clock.advance(INTERVAL)
+    assert "limit=7.0" in setting.sent[0]
+
+
+def test_a_restart_loses_nothing(setting):
+    """What was not sent before a restart is sent after it, as the same points; limits are those of the policy."""
+    setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")]
+    setting.tell(line())
+    setting.exporter.stop()
+    setting.keep(line("wheel2"), buildid=2)  # the master died before it told that
+    setting.start()
+    (body,) = setting.sent
+    assert [text.rsplit(" ", 1)[1] for text in body.splitlines()] == ["1000000000", "2000000000"]
+    assert body.count("limit=1048576.0") == 2
 
 
 def test_a_stop_is_immediate(setting):
