@@ -13,7 +13,7 @@ import pytest
 from bbmeasure.testing.site import Site
 from tests import documented
 from tests.code_hosts import CodeHost, Failure, GitHubHost, GitLabHost
-from tests.e2e.masters import BASE_CONFIG
+from tests.e2e.masters import BASE_CONFIG, rows
 from tests.e2e.test_branches import AUTHOR, TIME, push
 from tests.mail import MailServer, text_of
 
@@ -217,20 +217,34 @@ def test_trouble_is_tried_again(services: Services, host: CodeHost) -> None:
     assert services.health(name)["backlog"] == 0
 
 
-def test_a_refused_comment(services: Services, host: CodeHost) -> None:
+def test_a_comment_of_another_master(services: Services, host: CodeHost) -> None:
+    """The comment of another master, which the same user wrote, stays beside the own one."""
+    project = "o/p" if isinstance(host, GitHubHost) else "g/sub/p"
+    other = "<!-- bbmeasure 0123456789ab order=1.1 worse=1 was=0 -->\nof another master"
+    host.add(project, 7, other)
+    services.request(host, 7, WORSE)
+    services.site.wait_for(lambda: "▲ 2 worse" in services.comments(host, 7)[-1], "the own comment", 60)
+    services.request(host, 7, WELL, again=True)
+    services.site.wait_for(lambda: "any more" in services.comments(host, 7)[-1], "the edited comment", 60)
+    assert services.comments(host, 7)[0] == other
+    assert len(services.comments(host, 7)) == 2
+
+
+@pytest.mark.parametrize(("status", "number"), [(404, 49), (422, 50)])
+def test_a_refused_comment(services: Services, host: CodeHost, status: int, number: int) -> None:
     """What a service refuses is dropped, and the last error is in health, without the token."""
     name = type(host).__name__.replace("Host", "MeasurementsComment")
     host.failing = re.compile("comments|notes")
     before = services.health(name)["counters"]["dropped"]
-    host.failures.extend([Failure(422)] * 2)
-    services.request(host, 50, WORSE)
+    host.failures.extend([Failure(status)] * 2)
+    services.request(host, number, WORSE)
     services.site.wait_for(lambda: services.health(name)["counters"]["dropped"] > before, "the refusal", 60)
     shown = json.dumps(services.health())
-    assert "422" in shown
+    assert str(status) in shown
     assert CodeHost.TOKEN not in shown
     host.failures.clear()
-    services.request(host, 50, WORSE + 2, again=True)
-    services.wait_for_comment(host, 50, "▲ 2 worse", "802")
+    services.request(host, number, WORSE + 2, again=True)
+    services.wait_for_comment(host, number, "▲ 2 worse", "802")
 
 
 def test_a_service_that_hangs_holds_up_no_build(services: Services, host: CodeHost) -> None:
@@ -242,6 +256,27 @@ def test_a_service_that_hangs_holds_up_no_build(services: Services, host: CodeHo
     assert services.site.build("b", revision="1")["results"] == 0
     host.failures.clear()
     services.wait_for_comment(host, 61, "▲ 2 worse")
+
+
+def test_a_master_that_is_killed_writes_its_comments(services: Services) -> None:
+    """A comment that a killed master has not written is written after its next start, without another build."""
+    host, site = services.github, services.site
+    host.failing = re.compile("comments")
+    host.failures.extend([Failure(500)] * 100)
+    builds = {build["buildid"] for build in services.request(host, 80, WORSE)}
+
+    def untold() -> set[int]:
+        found = rows(site.journal, "SELECT build FROM untold WHERE reporter = 'GitHubMeasurementsComment'")
+        return {build for (build,) in found}
+
+    site.wait_for(lambda: untold() >= builds, "the verdicts of both builds", 60)
+    assert site.master is not None
+    site.master.kill()
+    host.failures.clear()
+    assert services.comments(host, 80) == []
+    site.start_master()
+    services.wait_for_comment(host, 80, "▲ 2 worse", "<code>b</code>", "<code>c</code>")
+    site.wait_for(lambda: not untold(), "the note that it is written", 60)
 
 
 def test_statuses_are_short_enough(services: Services) -> None:

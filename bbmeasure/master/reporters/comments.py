@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import random
 from typing import Any, Optional
 
@@ -38,15 +38,18 @@ MAX_ATTEMPTS = 12
 MAX_BUILDS = 200
 #: Seconds of a proposal's whole update, beside the timeout of each request.
 UPDATE_TIMEOUT = 120.0
+#: Seconds from the start, at which there may be no journal yet, to the comments that were not written before it.
+RESUME_AFTER = 10.0
 
 
 @dataclass
 class _Pending:
-    """A proposal that waits: its newest build, the reactor's second since which it waits, and its attempts."""
+    """A proposal that waits: its newest build, the reactor's second since which it waits, its attempts, its builds."""
 
     build: ProposedBuild
     since: float
     attempts: int = 0
+    builds: set[int] = field(default_factory=set)
 
 
 class Commenter:
@@ -73,13 +76,18 @@ class Commenter:
         self._error: Optional[str] = None
         self._given_up: Optional[tuple[Target, str]] = None
         self._running: Optional[defer.Deferred[None]] = None
-        self._unsubscribe = state.component(Judge).subscribe(self._told)
+        self._judge = state.component(Judge)
+        self._judge.reporters[name] = True
+        self._unsubscribe = self._judge.subscribe(self._told)
+        self._resuming = state.pipeline.clock.callLater(RESUME_AFTER, self._resume)
         self._stopped = False
 
     def stop(self) -> None:
-        """Stop at once; what waits is lost, the next build of a proposal writes its comment."""
+        """Stop at once; what waits is written after the next start."""
         self._stopped = True
         self._unsubscribe()
+        if self._resuming.active():
+            self._resuming.cancel()
         if self._running is not None:
             self._running.cancel()
         self._service.close()
@@ -100,17 +108,27 @@ class Commenter:
         """Take the verdicts of a build that has ended."""
         self._state.pipeline.in_background(self._note(verdicts.buildid))
 
+    def _resume(self) -> None:
+        """Take the verdicts that the journal has and that were not told before the start."""
+        self._state.pipeline.in_background(self._note_untold(), "comments from before the start")
+
+    @defer.inlineCallbacks
+    def _note_untold(self) -> Generator[Any, Any, None]:
+        store = self._judge.store
+        if store is not None:
+            for buildid in (yield store.untold(self._name, MAX_PENDING)):
+                yield self._note(buildid)
+
     @defer.inlineCallbacks
     def _note(self, buildid: int) -> Generator[Any, Any, None]:
-        for build in (yield self._proposed(buildid)):
-            is_here = (build.host, build.kind) == (self._service.host, self._service.kind)
-            if not is_here or not self._shows(build):
-                continue
+        builds = [build for build in (yield self._proposed(buildid)) if self._is_here(build) and self._shows(build)]
+        if not builds:
+            self._note_told({buildid})
+        for build in builds:
             now = float(self._state.pipeline.clock.seconds())
-            waiting = self._pending.get(build.target)
-            if waiting is None:
-                self._pending[build.target] = _Pending(build, now)
-            elif build.order >= waiting.build.order:
+            waiting = self._pending.setdefault(build.target, _Pending(build, now))
+            waiting.builds.add(buildid)
+            if build.order >= waiting.build.order:
                 waiting.build = build
             if len(self._pending) > MAX_PENDING:
                 self._pending.popitem(last=False)
@@ -118,6 +136,16 @@ class Commenter:
         if self._pending and self._running is None and not self._stopped:
             self._running = self._run()
             self._running.addBoth(self._ended)
+
+    def _note_told(self, builds: Collection[int]) -> None:
+        """Note in the journal that builds are told, except for those that also build a proposal that waits."""
+        waiting = {buildid for one in self._pending.values() for buildid in one.builds}
+        told, store = sorted(set(builds) - waiting), self._judge.store
+        if told and store is not None:
+            self._state.pipeline.in_background(store.told(self._name, told), "comments that are written")
+
+    def _is_here(self, build: ProposedBuild) -> bool:
+        return (build.host, build.kind) == (self._service.host, self._service.kind)
 
     def _shows(self, build: ProposedBuild) -> bool:
         return self._shown is None or build.builder in self._shown
@@ -147,6 +175,7 @@ class Commenter:
                 log.failure("bbmeasure: {name}: comment", name=self._name)
                 yield self._failed(target, pending, ServiceError(f"{type(error).__name__}: {error}", 400))
             else:
+                self._note_told(pending.builds)
                 self._error = None
                 self._backoff.reset()
                 if self._given_up is not None and self._given_up[0] == target:
@@ -162,6 +191,7 @@ class Commenter:
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
         if pending.attempts >= MAX_ATTEMPTS or (isinstance(error, ServiceError) and error.permanent):
             self.counters["dropped"] += 1
+            self._note_told(pending.builds)
             self._given_up = (target, self._error)
             log.warn(
                 "bbmeasure: {name}: no comment on {target}: {why}", name=self._name, target=target, why=self._error
@@ -170,6 +200,7 @@ class Commenter:
         newer = self._pending.get(target)
         if newer is not None:
             newer.attempts = pending.attempts
+            newer.builds |= pending.builds
         else:
             self._pending[target] = pending
         delay = self._backoff.next() if retry_after is None else retry_after
@@ -219,7 +250,6 @@ class Commenter:
         storage = self._state.pipeline.storage
         if not isinstance(storage, SQLiteStorage):
             return []
-        judge = self._state.component(Judge)
         newest: dict[str, ProposedBuild] = {}
         for buildid in (yield storage.builds_of_proposal(build.name, MAX_BUILDS)):
             for one in (yield self._proposed(buildid)):
@@ -228,7 +258,7 @@ class Commenter:
                     newest.setdefault(one.builder, one)
         results = []
         for _, one in sorted(newest.items()):
-            verdicts = yield judge.verdicts_of(one.buildid)
+            verdicts = yield self._judge.verdicts_of(one.buildid)
             if verdicts is not None and verdicts.lines:
                 url = utils.getURLForBuild(self._state.master, one.builderid, one.number)
                 results.append(BuildResult(one, Digest(verdicts, one.number, proposal=True), url))

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer, task
 
 from bbmeasure.master.reporters import comments
-from bbmeasure.master.reporters.comments import MAX_ATTEMPTS, MAX_PENDING, Commenter
+from bbmeasure.master.reporters.comments import MAX_ATTEMPTS, MAX_PENDING, RESUME_AFTER, Commenter
 from bbmeasure.master.reporters.http import ServiceError
 from bbmeasure.master.reporters.proposals import ProposedBuild
 from bbmeasure.master.reporters.services import Comment, Target
@@ -70,22 +70,43 @@ class FakeService:
 
 
 class Site:
-    """The state of a master whose journal has the builds of proposals in ``builds`` and ``verdicts``."""
+    """The state of a master whose journal has the builds of proposals in ``builds`` and ``verdicts``.
 
-    def __init__(self, monkeypatch, mode="new", name="master", builders=None):
+    ``untold`` are the builds that the journal has for the comments; ``before`` is the site before a restart.
+    """
+
+    def __init__(self, monkeypatch, mode="new", name="master", builders=None, before=None):
         self.clock = task.Clock()
-        self.builds, self.verdicts, self.listeners = {}, {}, []
+        self.builds, self.verdicts, self.untold = {}, {}, []
         self.service = FakeService()
-        self.background = []
-        judge = SimpleNamespace(subscribe=self._subscribe, verdicts_of=self._verdicts_of)
+        if before is not None:
+            self.builds, self.verdicts, self.untold = before.builds, before.verdicts, before.untold
+            self.service.comments = before.service.comments
+        self.listeners, self.background = [], []
+        self.store = SimpleNamespace(untold=self._untold, told=self._told)
+        judge = SimpleNamespace(
+            subscribe=self._subscribe, verdicts_of=self._verdicts_of, store=self.store, reporters={}
+        )
         storage = SimpleNamespace(builds_of_proposal=self._builds_of)
-        pipeline = SimpleNamespace(clock=self.clock, storage=storage, in_background=self.background.append)
+        pipeline = SimpleNamespace(
+            clock=self.clock, storage=storage, in_background=lambda work, *_: self.background.append(work)
+        )
         master = SimpleNamespace(name=name, config=SimpleNamespace(buildbotURL="http://ci/"))
         self.state = SimpleNamespace(master=master, pipeline=pipeline, component=lambda _: judge, builds=self.builds)
         monkeypatch.setattr(comments, "SQLiteStorage", SimpleNamespace)
         monkeypatch.setattr(comments, "proposed_builds", lambda state, buildid: defer.succeed(state.builds[buildid]))
         monkeypatch.setattr(comments, "random", lambda: 1.0)
         self.commenter = Commenter(self.state, self.service, "comment", mode, builders)
+        assert judge.reporters == {"comment": True}
+
+    def _untold(self, reporter, limit):
+        assert reporter == "comment"
+        return defer.succeed(self.untold[:limit])
+
+    def _told(self, reporter, buildids):
+        assert reporter == "comment"
+        self.untold[:] = [buildid for buildid in self.untold if buildid not in buildids]
+        return defer.succeed(None)
 
     def _subscribe(self, listener):
         self.listeners.append(listener)
@@ -98,16 +119,15 @@ class Site:
         found = [id_ for id_, builds in self.builds.items() if any(one.name == proposal for one in builds)]
         return defer.succeed(sorted(found, reverse=True)[:limit])
 
-    def finish(self, buildid, *lines, builder="b", number=12, order=(1, 1), host=HOST, kind="pull", **more):
-        """A build of a proposal ends."""
-        target = Target("o/p", number)
+    def finish(self, buildid, *lines, builder="b", number=12, also=(), order=(1, 1), host=HOST, kind="pull", **more):
+        """A build of a proposal ends, of several with ``also``."""
         self.builds[buildid] = [
             ProposedBuild(
                 buildid,
                 builder,
                 buildid,
                 1,
-                target,
+                Target("o/p", one),
                 host,
                 kind,
                 f"refs/pull/{number}",
@@ -116,8 +136,10 @@ class Site:
                 order[1],
                 order,
             )
+            for one in (number, *also)
         ]
         self.verdicts[buildid] = build(*lines, buildid=buildid, **more)
+        self.untold.append(buildid)
         for listener in list(self.listeners):
             listener(self.verdicts[buildid])
 
@@ -192,8 +214,9 @@ def test_builds_of_others(site):
     site.finish(1, line(), host="gitlab.example")
     site.finish(3, line(), kind="merge_requests")
     site.builds[2] = []
+    site.untold.append(2)
     site.listeners[0](build(line(), buildid=2))
-    assert site.service.log == []
+    assert (site.service.log, site.untold) == ([], [])
 
 
 def test_a_deleted_comment(site):
@@ -215,6 +238,42 @@ def test_a_comment_from_before_a_restart(site, monkeypatch):
     again.finish(2, normal=1, order=(6, 6))
     assert "order=6.6" in again.texts()[0]
     assert len(again.texts()) == 1
+
+
+def test_what_waits_at_a_restart_is_written(site, monkeypatch):
+    """The comments that were not written when the master died are written after its start, also without a new build."""
+    site.finish(1, normal=1, number=11)
+    assert site.untold == []
+    site.service.hold = True
+    site.finish(2, line(), number=12)
+    site.finish(3, line("lint"), number=13)
+    site.commenter.stop()
+    site.finish(4, line("kept"), number=14)  # the master died before it told that
+    assert site.untold == [2, 3, 4]
+    again = Site(monkeypatch, before=site)
+    again.clock.advance(RESUME_AFTER)
+    assert [len(again.texts(number)) for number in (11, 12, 13, 14)] == [0, 1, 1, 1]
+    assert again.untold == []
+    third = Site(monkeypatch, before=again)
+    third.clock.advance(RESUME_AFTER)
+    assert third.service.log == []
+
+
+def test_a_master_without_a_journal(site):
+    """Without a journal nothing is kept for a restart."""
+    site.commenter._judge.store = None
+    site.clock.advance(RESUME_AFTER)
+    site.finish(1, line())
+    assert len(site.texts()) == 1
+
+
+def test_a_build_of_two_proposals(site):
+    """A build is told when the comments on both of its proposals are written."""
+    site.service.hold = True
+    site.finish(1, line(), number=12, also=[13])
+    for texts, untold in (([0, 0], [1]), ([1, 0], [1]), ([1, 0], [1]), ([1, 1], [])):
+        site.service.held.pop(0).callback(None)
+        assert ([len(site.texts(number)) for number in (12, 13)], site.untold) == (texts, untold)
 
 
 def test_only_some_builders(monkeypatch):
@@ -270,6 +329,7 @@ def test_a_refused_comment_does_not_hold_up_others(site):
     site.clock.pump([1.0] * 5)
     assert (site.texts(12), len(site.texts(13))) == ([], 1)
     assert (site.health.counters["dropped"], site.health.last_error) == (1, "Validation Failed")
+    assert site.untold == []
     site.finish(3, line(), number=12)
     assert (len(site.texts(12)), site.health.last_error) == (1, None)
 
@@ -281,6 +341,7 @@ def test_a_service_that_is_away_for_long(site):
     site.clock.pump([60.0] * MAX_ATTEMPTS)
     assert site.texts() == []
     assert (site.health.backlog, site.health.counters["dropped"], site.health.last_error) == (0, 1, "away")
+    assert site.untold == []
     site.finish(2, line())
     assert len(site.texts()) == 1
 

@@ -8,6 +8,7 @@ import pytest_twisted
 from bbmeasure.master.reporters.http import MAX_ANSWER, ServiceError
 from bbmeasure.master.reporters.services import Target
 from tests.code_hosts import Failure, GitHubHost
+from tests.hostile import Dripping
 from tests.unit.master.reporters.conftest import make_service
 
 inlineCallbacks = pytest_twisted.inlineCallbacks
@@ -117,6 +118,15 @@ def test_no_answer(host):
     host.failures.append(Failure(0))
     error = yield failure_of(make_service(host).create(TARGET, "text"))
     assert (error.status, error.permanent) == (0, False)
+
+
+@inlineCallbacks
+def test_a_slow_answer():
+    """An answer that comes a byte at a time fails the request at its deadline too."""
+    with Dripping(0.01) as slow:
+        error = yield failure_of(make_service(slow, "token", timeout=0.3).create(TARGET, "text"))
+    assert (error.status, error.permanent) == (0, False)
+    assert "0.3 s" in str(error)
 
 
 @pytest.mark.parametrize("body", ["<html>login</html>", "[1, 2]", "null", '{"id": "x"}', "[" * 100_000])
