@@ -17,7 +17,7 @@ from bbmeasure.master.reporters.markup import MAX_STATUS, cut
 from bbmeasure.master.reporters.message import digest_of
 
 MODES = ("new", "worse", "all")
-FORMATS = ("text", "html", "markdown", "status")
+FORMATS = ("text", "html", "markdown", "status", "json")
 #: The format of Buildbot's reporters, by the name of a class; of all others it is text.
 _FORMATS_OF_REPORTERS = {
     "GitHubCommentPush": "markdown",
@@ -27,9 +27,10 @@ _FORMATS_OF_REPORTERS = {
     "BitbucketServerStatusPush": "status",
     "BitbucketServerCoreAPIStatusPush": "status",
     "BitbucketServerPRCommentPush": "markdown",
+    "HttpStatusPush": "json",
 }
 #: The type of a report of Buildbot in each format.
-_TYPES = {"html": "html"}
+_TYPES = {"html": "html", "json": "json"}
 
 
 @implementer(IReportGenerator)
@@ -39,8 +40,8 @@ class MeasurementsGenerator(BuildStatusGeneratorMixin):
     Args:
         mode: ``new`` reports a build with a verdict that was not told before, ``worse`` each build with a worse one,
             ``all`` each build with verdicts.
-        format: ``text``, ``html``, ``markdown`` or ``status`` (at most 140 characters); by default what the reporter
-            takes.
+        format: ``text``, ``html``, ``markdown``, ``status`` (at most 140 characters) or ``json`` (an object with the
+            Markdown as ``text``); by default what the reporter takes.
         tags, builders, schedulers, branches: As of Buildbot's own generators.
 
     A build whose verdicts are not there within 5 seconds is reported in the mode ``all`` only.
@@ -95,12 +96,12 @@ class MeasurementsGenerator(BuildStatusGeneratorMixin):
         return digest.is_new if self.measurements_mode == "new" else bool(digest.worse)
 
     def _report(self, digest: Digest, build: Mapping[str, Any], chosen: str, users: list[str]) -> dict[str, Any]:
-        body = getattr(digest, chosen)
+        body = getattr(digest, "markdown" if chosen == "json" else chosen)
         if chosen != "status":
             link = build["url"]
             body += f'<p><a href="{link}">{link}</a></p>' if chosen == "html" else f"\n{link}\n"
         return {
-            "body": body,
+            "body": {"text": body} if chosen == "json" else body,
             "subject": cut(f"{build['builder']['name']} #{build['number']}: {digest.status}", MAX_STATUS),
             "type": _TYPES.get(chosen, "plain"),
             "results": build["results"],
@@ -109,7 +110,7 @@ class MeasurementsGenerator(BuildStatusGeneratorMixin):
             "users": list(users),
             "patches": [],
             "logs": [],
-            "extra_info": None,
+            "extra_info": {"labels": {}},  # Gerrit's reporter gives no vote, as that on the build has one
         }
 
 

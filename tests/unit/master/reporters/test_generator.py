@@ -86,7 +86,7 @@ def test_the_format_is_that_of_the_reporter(report, name, starts, longest):
     assert made["body"].startswith(starts)
     assert len(made["body"]) <= longest
     assert (len(made["subject"]) <= 140, made["type"], made["users"]) == (True, "plain", ["ann@example.org"])
-    assert made["builds"][0]["number"] == 7
+    assert (made["builds"][0]["number"], made["extra_info"]) == (7, {"labels": {}})
 
 
 def test_html(report):
@@ -94,6 +94,15 @@ def test_html(report):
     made = report(build(line()), format="html")
     assert made["type"] == "html"
     assert '<a href="http://ci/#/builders/1/builds/7">' in made["body"]
+
+
+def test_json(report):
+    """A reporter that posts JSON gets an object, as the webhooks of chats take it."""
+    reporter = object.__new__(type("Own", (Reporter, reporters.HttpStatusPush), {}))
+    made = report(build(line()), reporter=reporter)
+    assert (made["type"], list(made["body"])) == ("json", ["text"])
+    assert made["body"]["text"].startswith("**Measurements**: 1 worse")
+    assert made["body"]["text"].endswith(f"\n{BUILD['url']}\n")
 
 
 def test_only_some_builders(report):
