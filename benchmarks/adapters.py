@@ -152,7 +152,10 @@ def _why(adapter: adapters.Adapter, text: str, form: str) -> str:
     share = 1e6 / len(text)
     what = "issues" if adapter.is_linter else "records"
     why = f"{len(found) * share:,.0f} {what} a MB, {cpu(lambda: _create(found)) * share:.1f} ms to create them"
-    return f"{why}, {cpu(lambda: [*_text.lines(text)]) * share:.1f} ms to read lines" if form == "lines" else why
+    if form != "lines":
+        return why
+    lines, read = text.count("\n") * share, cpu(lambda: [*_text.lines(text)]) * share
+    return f"{lines:,.0f} lines a MB, {read:.1f} ms to read them; {why}"
 
 
 def _create(found: Sequence[object]) -> None:
