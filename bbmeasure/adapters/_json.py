@@ -122,6 +122,8 @@ class Json:
     def numbers(self, fields: Mapping[str, Any], key: str) -> list[float]:
         """The numbers in the list at ``key``, of which a null is NaN; [] where the list is missing or null."""
         listed = self.items(fields.get(key), key)
+        if {*map(type, listed)} == {float}:
+            return listed
         for value in listed:
             if not isinstance(value, float) and value is not None:
                 raise self._unexpected(f"item of {key}", "a number", value)
