@@ -12,6 +12,7 @@ from typing import Any
 
 from bbmeasure.model import EVERY_PROPOSAL, MOST_POINTS, Point, Query
 from bbmeasure.storage.sqlite.journal import JournalReader
+from bbmeasure.testing.site import Site
 
 BASE_CONFIG = """
 from buildbot.plugins import schedulers, steps, util, worker
@@ -58,6 +59,13 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the ``bbmeasure`` command in a process of its own."""
     command = [sys.executable, "-m", "bbmeasure", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def stop_cleanly(site: Site) -> None:
+    """Stop the master alone, which saves what waits, and wait for its end; ``Site.stop`` kills a slow one."""
+    assert site.master is not None
+    site.master.popen.terminate()
+    assert site.master.popen.wait(120) == 0
 
 
 def report(journal: Path, series: str, *more: str) -> dict[str, Any]:

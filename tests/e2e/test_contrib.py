@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from bbmeasure.testing import site as testing_site
 from bbmeasure.testing.site import Process, Site
 from tests import documented
 from tests.contrib import DOCKER, SYSTEMD, command_of, unit
-from tests.e2e.masters import BASE_CONFIG, report, rows
+from tests.e2e.masters import BASE_CONFIG, report, rows, stop_cleanly
 from tests.servers import Influxd, wait_until
 
 BIN = Path(sys.executable).parent
@@ -189,9 +188,7 @@ def test_the_documented_commands_find_the_master(containers: Containers) -> None
 @pytest.mark.usefixtures("build")
 def test_a_stopped_master_starts_again(containers: Containers) -> None:
     """SIGTERM ends the master with exit status 0; the next start upgrades the database and has the build."""
-    assert containers.master is not None
-    containers.master.popen.terminate()
-    assert containers.master.popen.wait(60) == 0
+    stop_cleanly(containers)
     containers.start_master()
     assert containers.get("builds/1")["builds"][0]["results"] == 0
     assert report(containers.journal, "answer")["count"] == 1
@@ -256,9 +253,8 @@ def test_the_units_run_a_master_and_a_worker(tmp_path: Path) -> None:
         site.write_config(BASE_CONFIG + PLAIN.replace('"plain"', '"renamed"'))
         site.reconfig()
         site.wait_for(lambda: "renamed" in str(site.get("builders")), "the reconfigured builder", 60)
+        stop_cleanly(site)
         assert site.master is not None
-        site.master.popen.send_signal(signal.SIGTERM)
-        assert site.master.popen.wait(60) == 0
         assert "BuildMaster is running" in site.master.log.read_text()
         assert "Connected to" in site.workers["worker"].log.read_text()
     assert rows(site.journal, "SELECT count(*) FROM points")

@@ -11,7 +11,7 @@ import requests
 from bbmeasure.storage.sqlite import schema
 from bbmeasure.testing.site import Site
 from tests import documented
-from tests.e2e.masters import BASE_CONFIG, report, run_command
+from tests.e2e.masters import BASE_CONFIG, report, run_command, stop_cleanly
 
 CONFIG = (
     BASE_CONFIG
@@ -34,15 +34,15 @@ def test_going_back_and_forward_again(tmp_path: Path) -> None:
     """The older one refuses the file, builds succeed, commands say why; the newer one has the values of both times."""
     with Site(tmp_path, CONFIG) as site:
         assert site.build("first")["results"] == 0
-        site.stop()
+        stop_cleanly(site)
         set_version(site.journal, schema.VERSION + 1)
         content = site.journal.read_bytes()
-        site.start()
+        site.start_master()
         assert site.build("first")["results"] == 0
         api = requests.get(f"{site.url}plugins/bbmeasure/api/v1/series", timeout=20)
         assert api.status_code == 503
         refused = run_command("series", "--master", str(site.master_dir))
-        site.stop()
+        stop_cleanly(site)
         assert refused.returncode != 0
         message = (
             f"version {schema.VERSION + 1}, expected at most {schema.VERSION}: it was written by a newer bbmeasure"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from bbmeasure.errors import StorageUnavailableError
 from bbmeasure.model import Query
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.testing.site import Site
+from tests.e2e.masters import stop_cleanly
 from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.masters import CONFIG, POINTS, build, bursts, committed, wait_for
 
@@ -62,12 +62,6 @@ def waiting(site: Site) -> int:
     """The number of values that wait in memory."""
     health = api(site, "health").json()
     return int(health["stores"][0]["backlog"] + health["counters"]["waiting"])
-
-
-def stop_cleanly(site: Site) -> None:
-    assert site.master is not None
-    os.kill(site.master.popen.pid, signal.SIGTERM)
-    assert site.master.popen.wait(120) == 0
 
 
 def values(journal: Path, series: str) -> list[Any]:

@@ -76,6 +76,14 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert is_named(name)
 
 
+def test_removal_names_every_plugin() -> None:
+    """The steps of the removal name each plugin that a master.cfg can have."""
+    page = (ROOT / "docs" / "upgrading.rst").read_text().partition("\nRemoving\n")[2].partition("Buildbot's database")[0]
+    plugins = {point.partition(":")[2] for point in entry_points() if point.startswith("buildbot.")}
+    assert plugins
+    assert {name for name in plugins if f"``{name}``" not in page and f'``"{name}"``' not in page} == set()
+
+
 def test_every_make_target_is_documented() -> None:
     """CONTRIBUTING.rst names each target of the Makefile that `make help` lists."""
     targets = set(re.findall(r"^## make ([\w-]+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
