@@ -8,7 +8,7 @@ from typing import Any, Optional
 from bbmeasure import times
 from bbmeasure.errors import QueryError
 from bbmeasure.reports.serialize import line_answer
-from bbmeasure.reports.verdicts import LineVerdict
+from bbmeasure.reports.verdicts import NO_LIMITS, Limits, LineVerdict
 from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, STATES, Alert, AlertQuery, Mute
 from bbmeasure.units import excerpt
 
@@ -50,19 +50,28 @@ def usual(low: Optional[float], high: Optional[float]) -> Optional[list[float]]:
     return None if low is None or high is None else [low, high]
 
 
-def verdict_answer(line: Optional[LineVerdict]) -> dict[str, Any]:
-    """The fields of a verdict in a record or a row of the overview; each None where it has none."""
+def verdict_answer(line: Optional[LineVerdict], limits: Limits = NO_LIMITS) -> dict[str, Any]:
+    """The fields of a verdict in a record or a row of the overview; each None where it has none.
+
+    ``limits`` are those of a value that is not judged yet.
+    """
     if line is None:
-        return dict.fromkeys(("verdict", "usual", "baseline", "since_build", "reason", "alert"))
+        fields = dict.fromkeys(("verdict", "usual", "baseline", "since_build", "reason", "alert"))
+        return {**fields, "limits": _limits(limits)}
     verdict = line.verdict
     return {
         "verdict": verdict.state.value,
         "usual": usual(verdict.low, verdict.high),
+        "limits": _limits(line.limits),
         "baseline": verdict.baseline,
         "since_build": line.since_build,
         "reason": verdict.reason,
         "alert": line.alert,
     }
+
+
+def _limits(limits: Limits) -> Optional[list[Optional[float]]]:
+    return None if limits == NO_LIMITS else list(limits)
 
 
 def alert_query(

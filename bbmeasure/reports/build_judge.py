@@ -195,11 +195,12 @@ class _Judging:
             return verdict_of(line, Verdict(State.NO_BASELINE, value.value, reason=_NO_TARGET), gate.level)
         meaning = base if base.id else line  # what a proposal says of its series does not count
         rules = gate.rules(meaning.kind, meaning.unit, meaning.better)
+        limits = (rules.lower_limit, rules.limit)
         alerts = LineAlerts(base, self._alerts.get(base.id, ()), self._new_id)
         muted = any(mute.covers(base, self._request.now) for mute in self._mutes)
         if self._request.build.proposal:
             verdict = self._propose(base, value, rules, alerts)
-            return replace(verdict_of(line, verdict, gate.level), muted=muted)
+            return replace(verdict_of(line, verdict, gate.level, limits), muted=muted)
         judged, verdict = self._add(line, value, rules, alerts)
         if self._request.finish and alerts.open and not judged.detector.count % LOOK_BACK_EVERY:
             before = [one for one in self._history(line, None, LEARNED) if not one.excluded]
@@ -213,7 +214,7 @@ class _Judging:
             self._keep(alerts)
         is_kept = self._request.finish or alert is None or alert not in alerts.opened
         return replace(
-            verdict_of(line, shown, gate.level),
+            verdict_of(line, shown, gate.level, limits),
             alert=alert.id if alert is not None and is_kept else None,
             since_build=verdict.since if alert is None else alert.build,
             muted=muted,

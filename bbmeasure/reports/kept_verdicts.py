@@ -15,7 +15,7 @@ from typing import Any, Optional
 from bbmeasure.analysis import Rules, State, Verdict
 from bbmeasure.analysis.robust import fraction
 from bbmeasure.capture.gates import Level
-from bbmeasure.reports.verdicts import BuildVerdicts, LineVerdict, verdict_of
+from bbmeasure.reports.verdicts import NO_LIMITS, BuildVerdicts, LineVerdict, verdict_of
 from bbmeasure.storage.verdict_store import KeptBuild, Line
 
 _VERSION = 1
@@ -59,6 +59,7 @@ def _more(line: LineVerdict) -> dict[str, Any]:
         "alert": line.alert,
         "muted": line.muted or None,
         "told": line.told or None,
+        "limits": None if line.limits == NO_LIMITS else line.limits,
         "reason": None if verdict.reason == _ordinary(line.kind, line.unit, verdict) else verdict.reason,
     }
     return {name: value for name, value in more.items() if value is not None}
@@ -104,4 +105,5 @@ def _decode(columns: dict[str, Any], at: int, line: Line, value: float) -> LineV
     if "reason" not in more:
         verdict = Verdict(state, value, **{**of_verdict, "reason": _ordinary(line.kind, line.unit, verdict)})
     of_line = {name: more[name] for name in ("since_build", "alert", "muted", "told") if name in more}
-    return replace(verdict_of(line, verdict, _LEVELS[columns["levels"][at]]), **of_line)
+    limits = tuple(more.get("limits", NO_LIMITS))
+    return replace(verdict_of(line, verdict, _LEVELS[columns["levels"][at]], limits), **of_line)

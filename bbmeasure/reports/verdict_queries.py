@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import islice
 from typing import Any, Optional
 
 from twisted.internet import defer, task
 
 from bbmeasure.capture.gates import LineKey
 from bbmeasure.model import OverviewRow
+from bbmeasure.records import Kind
 from bbmeasure.reports import kept_verdicts
 from bbmeasure.reports.judge import Judge
-from bbmeasure.reports.verdicts import LineVerdict
+from bbmeasure.reports.verdicts import NO_LIMITS, Limits, LineVerdict
 from bbmeasure.storage.verdict_store import Alert, AlertQuery, Line, Mute
 
-#: The most builds whose verdicts are read for one page of the overview.
-MAX_BUILDS = 200
+#: Verdicts that are decoded in one iteration of the reactor; those of a build of 2,000 lines take 1 ms to parse.
+SLICE = 10
 
 
 class VerdictQueries:
@@ -41,12 +43,24 @@ class VerdictQueries:
                 by_build.setdefault(row.buildid, {})[row.line_id] = (_line(row), value)
         if store is None or not by_build:
             return {}
-        kept = yield store.kept_lines(sorted(by_build, reverse=True)[:MAX_BUILDS])
+        kept = yield store.kept_lines(list(by_build))
+        decoded = (
+            pair for buildid, lines in kept.items() for pair in kept_verdicts.decode_lines(lines, by_build[buildid])
+        )
         found: dict[Optional[int], LineVerdict] = {}
-        for buildid, lines in kept.items():
-            found.update(kept_verdicts.decode_lines(lines, by_build[buildid]))
+        while part := list(islice(decoded, SLICE)):
+            found.update(part)
             yield task.deferLater(self._judge.state.pipeline.clock, 0)
         return found
+
+    def limits_of(self, row: OverviewRow) -> Limits:
+        """The limits for the newest value of a line where its build is not judged yet."""
+        line = row.line
+        gates = None if row.buildid is None else self._judge.state.gates.known(row.buildid)
+        if gates is None or line.kind is Kind.TEXT:
+            return NO_LIMITS
+        rules = gates.of(line.series).rules(line.kind, line.unit, line.better)
+        return rules.lower_limit, rules.limit
 
     @defer.inlineCallbacks
     def alerts(self, query: AlertQuery) -> Generator[Any, Any, tuple[list[Alert], list[Mute]]]:

@@ -23,13 +23,19 @@ STATES = (
 )
 
 
+#: The least and the largest value that a gate allows.
+Limits = tuple[Optional[float], Optional[float]]
+NO_LIMITS: Limits = (None, None)
+
+
 @dataclass(frozen=True)
 class LineVerdict:
     """Judgement of the value of one line.
 
     While an alert of the line is open, ``verdict`` of a value at the new level is worse, ``alert`` is its id and
     ``since_build`` the number of the first build at that level.  A ``muted`` verdict is told to nobody, and its
-    ``level`` has no effect.  ``told`` is set where this build has opened an alert that is not muted.
+    ``level`` has no effect.  ``told`` is set where this build has opened an alert that is not muted.  ``limits`` are
+    the least and the largest value that the gate of the line allows, None for none.
     """
 
     series: str
@@ -47,6 +53,7 @@ class LineVerdict:
     level: Level = Level.INFO
     muted: bool = False
     told: bool = False
+    limits: Limits = NO_LIMITS
 
     @property
     def key(self) -> LineKey:
@@ -59,7 +66,7 @@ class LineVerdict:
         return self.verdict.state is State.WORSE and self.level is not Level.INFO and not self.muted
 
 
-def verdict_of(line: Line, verdict: Verdict, level: Level) -> LineVerdict:
+def verdict_of(line: Line, verdict: Verdict, level: Level, limits: Limits = NO_LIMITS) -> LineVerdict:
     """The verdict of the value of a line, without what belongs to alerts and mutes."""
     return LineVerdict(
         line.series,
@@ -73,6 +80,7 @@ def verdict_of(line: Line, verdict: Verdict, level: Level) -> LineVerdict:
         verdict.value,
         verdict,
         level=level,
+        limits=limits,
     )
 
 

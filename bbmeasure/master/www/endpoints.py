@@ -25,7 +25,7 @@ from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
 from bbmeasure.master.www.points import PointReader
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
-from bbmeasure.model import LineInfo, Overview, Point, Query, SeriesInfo, line_query
+from bbmeasure.model import LineInfo, Overview, OverviewRow, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.alert_answers import alert_answer, alert_query, verdict_answer
 from bbmeasure.reports.getters import select_storage
@@ -181,7 +181,11 @@ class Endpoints:
         journal = storage if storage in self.pipeline.stores else self.pipeline.stores[0]
         found: Overview = yield journal.overview(query)
         verdicts = yield self._verdicts.of_rows(found.rows)
-        items = encode_items(found.rows, lambda row: {**row_answer(row), **verdict_answer(verdicts.get(row.line_id))})
+
+        def answer(row: OverviewRow) -> dict[str, Any]:
+            return {**row_answer(row), **verdict_answer(verdicts.get(row.line_id), self._verdicts.limits_of(row))}
+
+        items = encode_items(found.rows, answer)
         return encode_with_list({"total": found.total}, "rows", items)
 
     @defer.inlineCallbacks

@@ -142,6 +142,32 @@ def test_records_and_overview_have_verdicts(resource, judging):
 
 
 @inlineCallbacks
+def test_every_row_of_the_overview_has_its_verdict(resource, judging):
+    """Each of several hundred lines, whose newest builds are all different, has the verdict of its own build."""
+    for number in range(10, 270):
+        judging.finish(judging.store({"size": 2000.0 if number == 10 else 900.0}, number, builder=f"farm-{number}"))
+    _, found = yield answer(resource, Request("overview", series="size", limit=2000))
+    verdicts = {row["builder"]: row["verdict"] for row in found["rows"]}
+    assert (len(verdicts), verdicts["farm-10"]) == (261, "worse")
+    assert {verdict for builder, verdict in verdicts.items() if builder not in ("farm-10", "a")} == {"no_baseline"}
+
+
+@inlineCallbacks
+def test_a_row_has_the_limits_of_its_gate(resource, judging):
+    """Records and rows have the limits that their value was judged by, also where no alert has passed one."""
+    judging.gates["speed"] = Gate(lowerLimit=3)
+    judging.run(5.0, "speed", builder="b")
+    _, found = yield answer(resource, Request("overview"))
+    limits = {row["series"]: row["limits"] for row in found["rows"]}
+    assert limits == {"size": [None, 1000.0], "speed": [3.0, None], "other": None}
+    running = judging.store({"speed": 5.0}, 9)
+    gates = state_of(resource.master).gates.of_build(running.buildid)
+    gates.set("speed", Gate(limit=7))
+    _, found = yield answer(resource, Request("overview", series="speed"))
+    assert (found["rows"][0]["verdict"], found["rows"][0]["limits"]) == (None, [None, 7.0])
+
+
+@inlineCallbacks
 def test_hidden_alerts(resource):
     """Alerts of builders that the user may not see are left out, and 403 by name."""
     resource.master.www.deny(1)
