@@ -4,12 +4,10 @@ import {MemoryRouter} from "react-router-dom";
 import {describe, expect, test, vi} from "vitest";
 import {ImprovedLately, NeedsAttention} from "../src/components/AlertSections";
 import {AlertTable} from "../src/components/AlertTable";
-import {alertOfChange, alertRoute, byUrgency, limitsOf, withAlerts} from "../src/lib/alerts";
+import {alertOfChange, alertRoute, byUrgency, withAlerts} from "../src/lib/alerts";
 import type {Alert} from "../src/lib/api";
 import {queryClient} from "../src/hooks/useQuery";
-import {makeModel} from "../src/lib/chartModel";
-import {valueAxisRange} from "../src/lib/plotOptions";
-import {columns, point, serve, START, styled, view} from "./examples";
+import {columns, point, serve, START, styled} from "./examples";
 
 const alert = (more: Partial<Alert> = {}): Alert => ({
   id: 1, series: "size", kind: "size", unit: "bytes", better: "lower", builder: "linux", branch: "main", tags: {}, machine_class: "bot1",
@@ -50,13 +48,6 @@ describe("alerts", () => {
     expect(other.analysis).toBeNull();
     expect(withAlerts(found, [alert({build: 22})]).analysis!.changes.length).toBe(1);
     expect(alertOfChange([alert({build: 20})], found, found.analysis!.changes[0]!)?.id).toBe(1);
-  });
-
-  test("have limits, which the value axis contains if they are near", () => {
-    expect(limitsOf([alert({rule: "limit", bound: 12}), alert({rule: "limit", bound: 12}), alert({rule: "increase", bound: 3})])).toEqual([12]);
-    const line = styled([point(0, 10), point(1, 11)]);
-    expect(valueAxisRange(makeModel([line], view({limits: [11.5]})))[1]).toBeGreaterThan(11.5);
-    expect(valueAxisRange(makeModel([line], view({limits: [50]})))[1]).toBeLessThan(12);
   });
 });
 

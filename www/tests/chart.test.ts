@@ -1,6 +1,6 @@
 import {describe, expect, test} from "vitest";
 import {tickLabels, niceTicks} from "../src/lib/axis";
-import {makeModel, timesBetween, type DrawnLine} from "../src/lib/chartModel";
+import {isPartlyAnalysed, makeModel, timesBetween, unplacedPoints, type DrawnLine} from "../src/lib/chartModel";
 import {movePosition} from "../src/lib/pointSelection";
 import {plotColumns, structureOf, timeAxisRange, valueAxisRange, valueTicks} from "../src/lib/plotOptions";
 import {ConcurrencyLimiter} from "../src/lib/concurrencyLimiter";
@@ -112,6 +112,38 @@ describe("the model", () => {
     expect(byCommit.commits).toEqual(["a", "b"]);
     expect(byCommit.lines[0]!.xs).toEqual([0, 1, 1.001]);
     expect(timesBetween(byBuild, 8, 10)).toEqual([START + 3, START + 6.001]);
+  });
+
+  test("has the commits of all branches in the order of their first measurements", () => {
+    const main = styled([0, 10, 20, 30].map(time => point(time, time, {revision: `m${time}`})));
+    const branch = {branch: "release"};
+    const release = styled([5, 15, 25, 35].map((time, index) => point(time, 9, {...branch, revision: index ? "r" : "m0"})));
+    const model = makeModel([main, release], view({axis: "commit"}));
+    expect(model.commits).toEqual(["m0", "m10", "r", "m20", "m30"]);
+    expect(model.lines.map(line => line.xs)).toEqual([[0, 1, 3, 4], [0, 2, 2.001, 2.002]]);
+    expect(timesBetween(model, 1.5, 3.2)).toEqual([START + 15, START + 30]);  // not up to the last build of r
+    expect(timesBetween(model, 2.2, 2.8)).toBeNull();
+    expect(timesBetween(model, -0.5, 4.5)).toEqual([START, START + 35.001]);
+  });
+
+  test("has the last commit of a builder that is behind the others", () => {
+    const fast = styled([0, 10, 20].map(time => point(time, 1, {revision: `c${time}`})));
+    const slow = styled([2, 18].map((time, index) => point(time, 1, {builder: "slow", revision: `c${10 * index}`})));
+    expect(timesBetween(makeModel([fast, slow], view({axis: "commit"})), 0, 1)).toEqual([START, START + 20]);
+    const late = styled([2, 28].map((time, index) => point(time, 1, {builder: "slow", revision: `c${10 * index}`})));
+    expect(timesBetween(makeModel([fast, late], view({axis: "commit"})), 0, 1)).toEqual([START, START + 28.001]);
+  });
+
+  test("counts the points without a build or a commit", () => {
+    const lines = [styled([point(0, 1, {revision: "a"}), point(1, 1), point(2, 1, {build: null})])];
+    expect((["time", "build", "commit"] as const).map(axis => unplacedPoints(lines, axis))).toEqual([0, 1, 2]);
+  });
+
+  test("knows whether a line has points before its levels", () => {
+    const analysis = {median: 1, low: 1, high: 1, changes: [], levels: [{since: START + 1, until: START + 2, median: 1, low: 1, high: 1}]};
+    expect(isPartlyAnalysed(styled([point(0, 1), point(1, 1)], {analysis}))).toBe(true);
+    expect(isPartlyAnalysed(styled([point(1, 1), point(2, 1)], {analysis}))).toBe(false);
+    expect(isPartlyAnalysed(styled([point(1, 1)]))).toBe(false);
   });
 
   test("has an equal structure if only its data differs", () => {

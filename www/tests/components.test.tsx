@@ -4,6 +4,7 @@ import {MemoryRouter} from "react-router-dom";
 import {describe, expect, test, vi} from "vitest";
 import {Chart, zoomedRange} from "../src/components/Chart";
 import {ChangeDetails} from "../src/components/ChangeDetails";
+import {ComparisonTable} from "../src/components/ComparisonTable";
 import {Legend, legendRows} from "../src/components/Legend";
 import {BuilderMatrix} from "../src/components/BuilderMatrix";
 import {Sparkline} from "../src/components/Sparkline";
@@ -162,6 +163,20 @@ describe("the legend", () => {
     fireEvent.click(screen.getByRole("button", {name: "windows"}));
     expect(onFocus).toHaveBeenCalledWith(lines[1]!.key);
   });
+});
+
+test("differences of a comparison have no colour, as they are no verdicts", () => {
+  const side = (label: string, ...of: number[]) => ({label, statistics: summarize(of)});
+  const {container} = render(<ComparisonTable first={side("new", 20, 22)} second={side("old", 10, 12)} unit="s" kind="duration"/>);
+  expect(screen.getByRole("row", {name: /^Average/}).textContent).toContain("+91 %");
+  expect(container.querySelectorAll(".bbm-worse, .bbm-better").length).toBe(0);
+  render(<ComparisonTable first={side("new", 1)} second={{label: "old", statistics: null}} unit="s" kind="duration"/>);
+  expect(screen.getAllByLabelText("nothing to compare with").length).toBeGreaterThan(5);
+});
+
+test("a line has the limits of all its machine classes", () => {
+  const [line] = knownLines([row({limits: [null, 9]}), row({machine_class: "bot2", limits: [1, 9]}), row({machine_class: "bot3"})]);
+  expect(line!.limits).toEqual([9, 1]);
 });
 
 test("a series of texts is its changes, newest first", () => {

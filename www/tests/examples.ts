@@ -28,7 +28,7 @@ export const styled = (points: readonly Point[], more: Partial<StyledLine> = {})
 
 export const view = (more: Partial<ChartView> = {}): ChartView => ({
   unit: "1", kind: "number", theme: "light", axis: "time", scale: "absolute", smooth: true, band: true, fromZero: false,
-  since: null, until: null, focus: null, build: null, limits: [], ...more,
+  since: null, until: null, focus: null, build: null, ...more,
 });
 
 /** The answer of the API with columns, from points. */

@@ -1,4 +1,4 @@
-/** What jsdom lacks: a canvas that measures and records texts, and observers. */
+/** What jsdom lacks: a canvas that measures texts and records what is drawn, and observers. */
 
 import {cleanup} from "@testing-library/react";
 import {afterEach, vi} from "vitest";
@@ -7,12 +7,39 @@ import {queryClient} from "../src/hooks/useQuery";
 /** The texts that have been drawn on any canvas since the last clearing. */
 export const drawnTexts: string[] = [];
 
+/** A text with its position, a rectangle, an arc, or the corners of a path, which is stroked or filled. */
+export interface Drawing {
+  kind: "text" | "rectangle" | "arc" | "stroke" | "fill";
+  text?: string;
+  numbers: readonly number[];
+  colour: unknown;
+  dash: readonly number[];
+}
+
+/** What has been drawn since the last clearing, apart from paths that are objects of their own. */
+export const drawings: Drawing[] = [];
+
 function context(canvas: HTMLCanvasElement): unknown {
+  let dash: readonly number[] = [];
+  let path: number[] = [];
+  const add = (kind: Drawing["kind"], numbers: readonly number[], style: string, text?: string) =>
+    drawings.push({kind, numbers, colour: known[style], dash, ...(text === undefined ? {} : {text})});
   const known: Record<string, unknown> = {
     canvas,
     measureText: (text: string) => ({width: 6 * text.length}),
-    fillText: (text: string) => drawnTexts.push(text),
-    clearRect: () => { drawnTexts.length = 0; },
+    fillText: (text: string, x: number, y: number) => {
+      drawnTexts.push(text);
+      add("text", [x, y], "fillStyle", text);
+    },
+    clearRect: () => { drawnTexts.length = drawings.length = 0; },
+    setLineDash: (of: readonly number[]) => { dash = [...of]; },
+    beginPath: () => { path = []; },
+    moveTo: (...at: number[]) => path.push(...at),
+    lineTo: (...at: number[]) => path.push(...at),
+    arc: (...circle: number[]) => add("arc", circle.slice(0, 3), "strokeStyle"),
+    fillRect: (...sides: number[]) => add("rectangle", sides, "fillStyle"),
+    stroke: (of?: unknown) => of === undefined && path.length && add("stroke", path, "strokeStyle"),
+    fill: (of?: unknown) => of === undefined && path.length && add("fill", path, "fillStyle"),
   };
   return new Proxy(known, {get: (target, name: string) => name in target ? target[name] : () => undefined});
 }

@@ -1,5 +1,4 @@
 import {describe, expect, test} from "vitest";
-import {bySeverity, assessChange} from "../src/lib/changeAssessment";
 import {changeOf, deviation, median, percentile, summarize} from "../src/lib/statistics";
 
 describe("statistics", () => {
@@ -42,27 +41,5 @@ describe("a change", () => {
 
   test("from a negative value upwards is positive", () => {
     expect(changeOf(-10, -8)).toBeCloseTo(0.2, 12);
-  });
-
-  test("is assessed by the direction that is better", () => {
-    expect([assessChange(10, 8, "lower"), assessChange(10, 8, "higher"), assessChange(10, 8, null), assessChange(10, 10, "lower"), assessChange(null, 1, "lower")])
-      .toEqual(["better", "worse", "neutral", "same", "unknown"]);
-  });
-
-  test("of negative values is assessed likewise", () => {
-    expect([assessChange(-10, -12, "lower"), assessChange(-10, -8, "lower")]).toEqual(["better", "worse"]);
-  });
-
-  test("for the worse is sorted first, the larger before the smaller", () => {
-    const rows = [
-      {assessment: "better", change: -0.5}, {assessment: "worse", change: 0.1}, {assessment: "unknown", change: null},
-      {assessment: "worse", change: 0.3},
-    ] as const;
-    expect([...rows].sort(bySeverity).map(row => row.change)).toEqual([0.3, 0.1, -0.5, null]);
-  });
-
-  test("from 0 is larger than every other", () => {
-    const rows = [{assessment: "worse", change: 5}, {assessment: "worse", change: null}, {assessment: "same", change: null}] as const;
-    expect([...rows].sort(bySeverity)).toEqual([rows[1], rows[0], rows[2]]);
   });
 });

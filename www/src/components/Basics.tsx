@@ -1,7 +1,6 @@
 import * as React from "react";
 import type {Better, Tags} from "../lib/api";
-import {formatChange, formatValue} from "../lib/format";
-import {assessChange, type Assessment} from "../lib/changeAssessment";
+import {formatValue} from "../lib/format";
 import {formatAgo, formatTime} from "../lib/time";
 
 /** A name from user input, of any length; its writing direction is isolated from the text around it. */
@@ -30,37 +29,6 @@ export const TagList = ({tags}: {tags: Tags}) => {
         </li>
       ))}
     </ul>
-  );
-};
-
-const ASSESSMENT_LABELS: Record<Assessment, string> = {
-  better: "better", worse: "worse", same: "unchanged", neutral: "changed", unknown: "nothing to compare with",
-};
-
-interface ChangeProps {
-  before: number | string | null;
-  after: number | string | null;
-  change: number | null;
-  better: Better;
-  unit: string;
-  kind: string;
-}
-
-/** The change of a value, coloured by its assessment, which screen readers get as text. */
-export const Change = ({before, after, change, better, unit, kind}: ChangeProps) => {
-  const assessment = assessChange(before, after, better);
-  if (assessment === "unknown") {
-    return <span className="bbm-change bbm-unknown" aria-label={ASSESSMENT_LABELS.unknown}>–</span>;
-  }
-  const up = (after as number) > (before as number);
-  const arrow = assessment === "same" ? "=" : up ? "▲" : "▼";
-  const text = before === 0 && after !== 0 ? "from 0" : formatChange(assessment === "same" ? 0 : change);
-  return (
-    <span className={`bbm-change bbm-${assessment}`}
-          title={`before: ${formatValue(before, unit, kind)}`}>
-      <span aria-hidden="true">{arrow} </span>{text}
-      <span className="bbm-sr"> ({ASSESSMENT_LABELS[assessment]})</span>
-    </span>
   );
 };
 

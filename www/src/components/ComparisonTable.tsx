@@ -1,8 +1,7 @@
 import * as React from "react";
-import type {Better, Statistics} from "../lib/api";
-import {formatValue} from "../lib/format";
+import type {Statistics} from "../lib/api";
+import {formatChange, formatValue} from "../lib/format";
 import {changeOf, STATISTICS} from "../lib/statistics";
-import {Change} from "./Basics";
 
 export const STATISTIC_NAMES: Readonly<Record<string, string>> = {
   count: "Points", average: "Average", deviation: "Deviation", minimum: "Minimum", maximum: "Maximum", median: "Median",
@@ -14,10 +13,20 @@ interface Side {
   statistics: Statistics | null;
 }
 
+/** The difference of two statistics; it has no colour, because it is no verdict. */
+const Difference = ({before, after}: {before: number | null; after: number | null}) => {
+  if (before === null || after === null) {
+    return <span className="bbm-change bbm-unknown" aria-label="nothing to compare with">–</span>;
+  }
+  const change = before === after ? 0 : changeOf(before, after);
+  const arrow = after > before ? "▲ " : after < before ? "▼ " : "= ";
+  return (
+    <span className="bbm-change bbm-unknown"><span aria-hidden="true">{arrow}</span>{change === null ? "from 0" : formatChange(change)}</span>
+  );
+};
+
 /** Table of two groups of points: one row a statistic, with the difference of the first from the second. */
-export const ComparisonTable = ({first, second, unit, kind, better}: {
-  first: Side; second: Side; unit: string; kind: string; better: Better;
-}) => {
+export const ComparisonTable = ({first, second, unit, kind}: {first: Side; second: Side; unit: string; kind: string}) => {
   const format = (name: string, value: number | null) => name === "count" ? formatValue(value) : formatValue(value, unit, kind);
   return (
     <div className="bbm-scroll" tabIndex={0} role="region" aria-label="Comparison">
@@ -31,22 +40,19 @@ export const ComparisonTable = ({first, second, unit, kind, better}: {
         </thead>
         <tbody>
           {STATISTICS.map(name => {
-            const [after, before] = [first, second].map(side => side.statistics?.[name] ?? null) as (number | null)[];
+            const [after = null, before = null] = [first, second].map(side => side.statistics?.[name]) as (number | null | undefined)[];
             return (
               <tr key={name}>
                 <th scope="row">{STATISTIC_NAMES[name]}</th>
-                <td>{format(name, after ?? null)}</td>
-                <td>{format(name, before ?? null)}</td>
-                <td>
-                  <Change before={before ?? null} after={after ?? null} change={changeOf(before, after)}
-                          better={name === "count" || name === "deviation" ? null : better}
-                          unit={name === "count" ? "1" : unit} kind={name === "count" ? "" : kind}/>
-                </td>
+                <td>{format(name, after)}</td>
+                <td>{format(name, before)}</td>
+                <td><Difference before={before} after={after}/></td>
               </tr>
             );
           })}
         </tbody>
       </table>
+      <p className="bbm-note">These differences are not judged: verdicts compare each build with the builds before it.</p>
     </div>
   );
 };

@@ -1,11 +1,11 @@
 import * as React from "react";
 import {resolveRange, shortName, type SeriesState} from "../lib/urlState";
-import {limitsOf, withAlerts} from "../lib/alerts";
+import {withAlerts} from "../lib/alerts";
 import {getOverview, meaningOf, type Alert, type Filters, type Point, type Series} from "../lib/api";
 import {
   filtersOfLine, loadLines, loadStatistics, MAX_CHOSEN_LINES, MAX_LINES, type ChartData, type PointGroup, type Request,
 } from "../lib/chartData";
-import {makeModel, type ChartView, type StyledLine} from "../lib/chartModel";
+import {makeModel, unplacedPoints, type ChartView, type StyledLine} from "../lib/chartModel";
 import {bySeverity, knownLines, lineLabel, type KnownLine, type Line} from "../lib/lines";
 import {lineStyle} from "../lib/plotOptions";
 import {splitLines} from "../lib/split";
@@ -143,8 +143,10 @@ export function useSeriesView(
   const other = useQuery(versusRange ? keyOf(versusRange) : null, dataVersion, load(versusFilters, false), true);
 
   const drawn = useDrawnLines(known.all, known.shown);
-  const first = React.useMemo(() => drawn(main.data?.lines).map(line => withAlerts(line, alerts)), [drawn, main.data, alerts]);
-  const limits = React.useMemo(() => limitsOf(alerts), [alerts]);
+  const first = React.useMemo(() => {
+    const limits = new Map(known.all.map(line => [line.key, line.limits]));
+    return drawn(main.data?.lines).map(line => ({...withAlerts(line, alerts), limits: limits.get(line.key) ?? []}));
+  }, [drawn, main.data, alerts, known.all]);
   const second = React.useMemo(() => versusRange ? drawn(other.data?.lines) : NO_LINES, [drawn, other.data, versusRange]);
   const shift = versusRange ? shiftOf(ranges.versus?.since ?? null, ranges.range.since, first, second) : 0;
   const lines = React.useMemo(() => [
@@ -156,12 +158,12 @@ export function useSeriesView(
   const {range, now} = ranges;
   const models = React.useMemo(() => {
     const view: ChartView = {
-      unit: series.unit, kind: series.kind, theme, axis: hasBuckets ? "time" : axis, scale, smooth, band, fromZero, build, limits,
+      unit: series.unit, kind: series.kind, theme, axis: hasBuckets ? "time" : axis, scale, smooth, band, fromZero, build,
       since: range.since, until: range.until ?? (range.since === null ? null : now),
       focus: lines.some(line => line.key === focus) ? focus : null,
     };
     return splitLines(lines, split).map(({name, lines: part}) => ({name, model: makeModel(part, view)}));
-  }, [lines, series.unit, series.kind, theme, axis, scale, smooth, band, fromZero, range, now, focus, split, build, limits, hasBuckets]);
+  }, [lines, series.unit, series.kind, theme, axis, scale, smooth, band, fromZero, range, now, focus, split, build, hasBuckets]);
 
   const compared = versus !== null || versusRange !== null;
   const groups: (PointGroup & {label?: string})[] = compared
@@ -173,7 +175,7 @@ export function useSeriesView(
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
 
   return {
-    now, rangeError: ranges.error, lines, models, known, setFocus, filters, hasBuckets, compared,
+    now, rangeError: ranges.error, lines, models, unplaced: unplacedPoints(lines, hasBuckets ? "time" : axis), known, setFocus, filters, hasBuckets, compared,
     focus: models.some(({model}) => model.focus !== null) ? focus : null,
     groups: groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null})),
     points: main.data?.points ?? NO_POINTS,

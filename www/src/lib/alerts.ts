@@ -15,12 +15,6 @@ const isMuted = (alert: Alert) => alert.until !== null;
 export const byUrgency = (a: Alert, b: Alert): number =>
   Number(isMuted(a)) - Number(isMuted(b)) || Math.abs(b.change ?? Infinity) - Math.abs(a.change ?? Infinity) || b.time - a.time;
 
-const LIMITS = ["limit", "lower_limit"];
-
-/** The limits that alerts have passed, each once. */
-export const limitsOf = (alerts: readonly Alert[]): number[] => [...new Set(
-  alerts.flatMap(alert => LIMITS.includes(alert.rule) && typeof alert.bound === "number" ? [alert.bound] : []))].sort((a, b) => a - b);
-
 export const ruleName = (rule: string): string => RULES[rule] ?? rule;
 
 /** The route of the line of an alert. */

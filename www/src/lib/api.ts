@@ -58,6 +58,8 @@ export interface OverviewRow {
   values: number[];
   verdict?: string | null;
   usual?: readonly [number | null, number | null] | null;
+  /** The least and the largest value that the gate allows. */
+  limits?: readonly [number | null, number | null] | null;
   baseline?: number | null;
   since_build?: number | null;
   reason?: string | null;

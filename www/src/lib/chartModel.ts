@@ -47,8 +47,6 @@ export interface ChartView {
   focus: string | null;
   /** The id of the build whose points are marked. */
   build: number | null;
-  /** Limits that values should not pass. */
-  limits: readonly number[];
 }
 
 export interface ChartModel extends ChartView {
@@ -58,14 +56,27 @@ export interface ChartModel extends ChartView {
   factor: number;
   /** The commits, by their positions on the axis. */
   commits: readonly string[];
+  /** The times of their first measurements. */
+  commitTimes: readonly number[];
 }
 
+/** Seconds by which the times of the points of one build may differ. */
+const SAME_TIME = 1e-3;
 /** Points that a line needs for its rolling median to be drawn, and the points of each median. */
 const LEAST_SMOOTHED = 20;
 export const SMOOTHED_POINTS = 9;
 
-/** The commits of lines in the order of their first measurement. */
-function orderedCommits(lines: readonly StyledLine[]): string[] {
+/** Builds of a line that the look-back analyses, the newest ones of the range. */
+export const ANALYSED_BUILDS = 200;
+
+/** Whether a line has points before those that its levels and changes are of. */
+export function isPartlyAnalysed({analysis, buckets, dots}: StyledLine): boolean {
+  const [level, first] = [analysis?.levels[0], buckets[0] ?? dots[0]];
+  return level !== undefined && first !== undefined && first.time < level.since - SAME_TIME;
+}
+
+/** The commits of lines with the times of their first measurements, in this order. */
+function orderedCommits(lines: readonly StyledLine[]): [string, number][] {
   const first = new Map<string, number>();
   for (const line of lines) {
     for (const {revision, time} of line.dots) {
@@ -74,7 +85,7 @@ function orderedCommits(lines: readonly StyledLine[]): string[] {
       }
     }
   }
-  return [...first].sort((a, b) => a[1] - b[1]).map(([revision]) => revision);
+  return [...first].sort((a, b) => a[1] - b[1]);
 }
 
 /** Increase positions that are not larger than the one before. */
@@ -85,6 +96,10 @@ function unique(positions: number[]): number[] {
     return last;
   });
 }
+
+/** The number of points that have no place on the axis. */
+export const unplacedPoints = (lines: readonly StyledLine[], axis: AxisName): number => axis === "time" ? 0
+  : lines.flatMap(line => line.dots).filter(dot => axis === "build" ? dot.build === null : !dot.revision).length;
 
 /** The dots of a line in the order of the axis, without those that have no place on it. */
 function orderedDots(line: StyledLine, axis: AxisName, commits: ReadonlyMap<string, number>): {dots: Dot[]; xs: number[]} {
@@ -123,7 +138,8 @@ const numbers = (values: readonly (number | null)[]) => values.filter((value): v
 /** The range of the drawn values; outliers are judged by the rolling median also where it is not drawn. */
 function rangeOf(lines: readonly DrawnLine[], view: ChartView): ValueRange | null {
   const range = valueRangeOf(lines, view);
-  return range && view.scale !== "percent" ? numbers(view.limits.map(limit => scaled(limit, view.scale, null))).reduce(withNear, range) : range;
+  const limits = lines.flatMap(line => line.limits.map(limit => scaled(limit, view.scale, line.baseline)));
+  return range && numbers(limits).reduce(withNear, range);
 }
 
 /** A range that contains a limit, unless that is farther away than the range is high. */
@@ -147,11 +163,13 @@ const bandValues = (line: DrawnLine, view: ChartView): number[] => line.shift ||
 
 export function makeModel(lines: readonly StyledLine[], view: ChartView): ChartModel {
   const commits = view.axis === "commit" ? orderedCommits(lines) : [];
-  const places = new Map(commits.map((revision, index) => [revision, index]));
+  const places = new Map(commits.map(([revision], index) => [revision, index]));
   const drawn = lines.map(line => drawLine(line, view, places));
   const range = rangeOf(drawn, view);
   const factor = range ? isMuchLarger(Math.max(Math.abs(range.low), Math.abs(range.high))) : 1;
-  return {...view, lines: drawn, range, factor, commits};
+  return {
+    ...view, lines: drawn, range, factor, commits: commits.map(([revision]) => revision), commitTimes: commits.map(([, time]) => time),
+  };
 }
 
 /** What a value of a line is drawn as. */
@@ -159,9 +177,6 @@ export const drawnValue = (model: ChartModel, line: DrawnLine, value: number | n
   const y = scaled(value, model.scale, line.baseline);
   return y === null ? null : y / model.factor;
 };
-
-/** Seconds by which the times of the points of one build may differ. */
-const SAME_TIME = 1e-3;
 
 /** The position of a time on the axis, for a level or a change of a line; null if it has none. */
 export function positionOf(model: ChartModel, line: DrawnLine, time: number): number | null {
@@ -172,10 +187,30 @@ export function positionOf(model: ChartModel, line: DrawnLine, time: number): nu
   return index < 0 ? null : line.xs[index]!;
 }
 
+/**
+ * The times from the first measurement of the first commit to that of the commit after the last one.
+ *
+ * A line whose builder is behind the others is shown up to the last commit; what later builds of the same commits have
+ * measured is not, since on a branch without new commits they go on for months.
+ */
+function timesOfCommits({lines, commitTimes}: ChartModel, low: number, high: number): [number, number] | null {
+  const [first, last] = [Math.max(0, Math.ceil(low)), Math.min(commitTimes.length - 1, Math.floor(high))];
+  if (first > last) {
+    return null;
+  }
+  const dots = lines.flatMap(line => line.dots.map((dot, index) => ({x: line.xs[index]!, time: dot.time})));
+  const inside = dots.filter(({x}) => Number.isInteger(x) && x >= first && x <= last);
+  const end = commitTimes[last + 1] ?? Math.max(...dots.map(({time}) => time)) + SAME_TIME;
+  return [commitTimes[first]!, Math.max(end, ...inside.map(({time}) => time + SAME_TIME))];
+}
+
 /** The times of the points in a range of the axis. */
 export function timesBetween(model: ChartModel, low: number, high: number): [number, number] | null {
   if (model.axis === "time") {
     return [low, high];
+  }
+  if (model.axis === "commit") {
+    return timesOfCommits(model, low, high);
   }
   const times = model.lines.flatMap(line =>
     line.dots.filter((_, index) => line.xs[index]! >= low && line.xs[index]! <= high).map(dot => dot.time));

@@ -25,6 +25,8 @@ export interface Line extends LineName {
   /** Set instead of `dots` if there are too many points to draw each. */
   buckets: Bucket[];
   analysis: Analysis | null;
+  /** Limits of its gate, which its values should not pass. */
+  limits: readonly number[];
 }
 
 /** The lines of a series before their points are loaded. */
@@ -33,6 +35,7 @@ export interface KnownLine extends LineName {
   count: number;
   last: number;
   row: OverviewRow;
+  limits: readonly number[];
 }
 
 /** A text that is equal for equal tags. */
@@ -60,7 +63,7 @@ export function groupIntoLines(points: readonly Point[], byMachine = false): Lin
     const key = lineKey(name);
     let line = lines.get(key);
     if (!line) {
-      line = {...name, key, dots: [], buckets: [], analysis: null};
+      line = {...name, key, dots: [], buckets: [], analysis: null, limits: []};
       lines.set(key, line);
     }
     line.dots.push({...point, x: point.time});
@@ -85,9 +88,11 @@ export function knownLines(rows: readonly OverviewRow[], byMachine = false): Kno
     };
     const key = lineKey(name);
     const known = lines.get(key);
+    const limits = row.limits?.flatMap(limit => limit ?? []) ?? [];
     if (!known) {
-      lines.set(key, {...name, key, count: row.count, last: row.time, row});
+      lines.set(key, {...name, key, count: row.count, last: row.time, row, limits});
     } else {
+      known.limits = [...new Set([...known.limits, ...limits])];
       known.count += row.count;
       known.row = bySeverity(row, known.row) < 0 ? row : known.row;
       known.last = Math.max(known.last, row.time);

@@ -1,7 +1,7 @@
 /** What a chart draws on its canvas besides uPlot's lines: bands, changes, outliers, and the spread of samples. */
 
 import type uPlot from "uplot";
-import {scaled} from "./scale";
+import {formatValue} from "./format";
 import {changesOf, drawnValue, positionOf, type ChartModel, type DrawnLine} from "./chartModel";
 
 /** With more lines, only the highlighted line has a band. */
@@ -25,20 +25,28 @@ const isShown = (model: ChartModel, line: DrawnLine) => model.focus === null || 
 
 const LIMIT_COLOURS = {light: "#b3210f", dark: "#ff9384"};
 
-/** A line at each limit. */
+/** The limits of the shown lines by where they are drawn. */
+const limitsOf = (model: ChartModel): Map<number, number> => new Map(
+  model.lines.filter(line => isShown(model, line)).flatMap(line => line.limits.flatMap((limit): [number, number][] => {
+    const y = drawnValue(model, line, limit);
+    return y === null ? [] : [[y, limit]];
+  })));
+
+/** A line at each limit, with its value. */
 function drawLimits(plot: uPlot, context: CanvasRenderingContext2D, model: ChartModel): void {
-  context.strokeStyle = LIMIT_COLOURS[model.theme];
+  context.strokeStyle = context.fillStyle = LIMIT_COLOURS[model.theme];
   context.lineWidth = 1.5 * devicePixelRatio;
   context.setLineDash([8 * devicePixelRatio, 4 * devicePixelRatio]);
-  for (const limit of model.scale === "percent" ? [] : model.limits) {
-    const y = scaled(limit, model.scale, null);
-    if (y !== null) {
-      const top = plot.valToPos(y / model.factor, "y", true);
-      context.beginPath();
-      context.moveTo(plot.bbox.left, top);
-      context.lineTo(plot.bbox.left + plot.bbox.width, top);
-      context.stroke();
-    }
+  context.font = `${11 * devicePixelRatio}px sans-serif`;
+  context.textAlign = "left";
+  context.textBaseline = "bottom";
+  for (const [y, limit] of limitsOf(model)) {
+    const top = plot.valToPos(y, "y", true);
+    context.beginPath();
+    context.moveTo(plot.bbox.left, top);
+    context.lineTo(plot.bbox.left + plot.bbox.width, top);
+    context.stroke();
+    context.fillText(`limit ${formatValue(limit, model.unit, model.kind)}`, plot.bbox.left + 4 * devicePixelRatio, top - 2 * devicePixelRatio);
   }
 }
 

@@ -21,7 +21,7 @@ import {useTitle} from "../hooks/useTitle";
 import {readSeriesState, shortName, writeSeriesState, type SeriesState} from "../lib/urlState";
 import {alertOfChange} from "../lib/alerts";
 import {csvUrl, EVERY_PROPOSAL, getLinks, type Alert, type Series} from "../lib/api";
-import type {MarkedChange} from "../lib/chartModel";
+import {ANALYSED_BUILDS, isPartlyAnalysed, type MarkedChange} from "../lib/chartModel";
 import {isolateDirection, truncate, unitName} from "../lib/format";
 import {MAX_LINE_POINTS, MAX_POINTS} from "../lib/chartData";
 import {lineKey, nameOfPoint} from "../lib/lines";
@@ -80,6 +80,12 @@ const Notes = ({state, view}: {state: SeriesState; view: View}) => (
       </p>
     )}
     {view.hasBuckets && state.axis !== "time" && <p className="bbm-note">By {state.axis} each point is needed: zoom in first.</p>}
+    {view.unplaced > 0 && <p className="bbm-note">{view.unplaced.toLocaleString("en")} points have no {state.axis} and are not drawn.</p>}
+    {state.band && view.lines.some(isPartlyAnalysed) && (
+      <p className="bbm-note">
+        Usual ranges and changes are shown for the newest {ANALYSED_BUILDS} builds of a line in this range. Zoom in to see earlier ones.
+      </p>
+    )}
   </>
 );
 
@@ -116,7 +122,7 @@ const Charts = ({series, state, view, alerts, change, onOpen}: {
         <h2 id="bbm-statistics-title">{view.compared ? "Comparison" : "Statistics of this range"}</h2>
         {view.statisticsError && <Failure error={view.statisticsError}/>}
         {view.compared
-          ? first && second && <ComparisonTable unit={series.unit} kind={series.kind} better={series.better}
+          ? first && second && <ComparisonTable unit={series.unit} kind={series.kind}
             first={{label: first.label ?? "", statistics: first.statistics}} second={{label: second.label ?? "", statistics: second.statistics}}/>
           : <Legend rows={legendRows(view.lines, view.known.selected, view.known.shown, statistics)} unit={series.unit} kind={series.kind}
                     focus={view.focus} onFocus={view.setFocus} onToggle={onToggle}/>}
