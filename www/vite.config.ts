@@ -56,6 +56,9 @@ export default defineConfig({
     environment: "jsdom",
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
-    alias: {"buildbot-ui": here("tests/buildbotUi.ts"), "buildbot-data-js": here("tests/buildbotData.ts")},
+    alias: {
+      "buildbot-ui": here("tests/buildbotUi.ts"), "buildbot-data-js": here("tests/buildbotData.ts"),
+      "buildbot-plugin-support": here("tests/buildbotPluginSupport.ts"),
+    },
   },
 } as Parameters<typeof defineConfig>[0]);

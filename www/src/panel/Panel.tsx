@@ -8,7 +8,7 @@ import {
 import {truncate} from "../lib/format";
 import "./panel.css";
 import {countOf, missingRecords, otherCounts, toldRecords} from "./records";
-import {SettledContext} from "./routePanels";
+import {PlaceContext} from "./routePanels";
 import {RecordsTable} from "./RecordsTable";
 import {ToldRow} from "./ToldRow";
 
@@ -47,6 +47,8 @@ function useMissing(build: Build | null, records: readonly BuildRecord[] | null)
   return {missing, isKnown: !isAsked || before !== null || error !== null};
 }
 
+const isAnswered = ({data, error}: {data: unknown; error: Error | null}) => data !== null || error !== null;
+
 const Line = ({records}: {records: readonly BuildRecord[]}) => {
   const [worse, better] = [countOf(records, "worse"), countOf(records, "better")];
   return (
@@ -62,18 +64,19 @@ const Line = ({records}: {records: readonly BuildRecord[]}) => {
 /** One line about what a build measured, what got worse, and the rest behind a click. */
 export const Panel = ({build, builder, title, version}: Props) => {
   const theme = useTheme();
-  const [choice, setChoice] = React.useState<boolean | null>(null);
+  const [isExpanded, setExpanded] = React.useState(false);
   const answer = useQuery(build ? `records ${build.buildid}` : null, version, signal => getRecords(build!.buildid, signal));
   const records = answer.data;
   const hasAlerts = records?.some(record => typeof record.alert === "number") ?? false;
   const alertsAnswer = useQuery(hasAlerts ? `alerts ${builder!.name}` : null, version,
     signal => getAlerts({builder: builder!.name, state: "open"}, signal));
   const alerts = alertsAnswer.data;
-  const links = useQuery(records?.length ? `links ${builder!.name} ${build!.buildid}` : null, 0,
-    signal => getLinks({builder: builder!.name, buildid: build!.buildid}, signal)).data;
+  const linksAnswer = useQuery(records?.length ? `links ${builder!.name} ${build!.buildid}` : null, 0,
+    signal => getLinks({builder: builder!.name, buildid: build!.buildid}, signal));
+  const links = linksAnswer.data;
   const {missing, isKnown} = useMissing(build, records);
-  const settle = React.useContext(SettledContext);
-  const hasAllRows = records !== null && isKnown && (!hasAlerts || alerts !== null || alertsAnswer.error !== null);
+  const {phase, settle, release} = React.useContext(PlaceContext);
+  const hasAllRows = records !== null && isKnown && (!hasAlerts || isAnswered(alertsAnswer)) && (!records.length || isAnswered(linksAnswer));
   const isSettled = hasAllRows || answer.error !== null;
   React.useEffect(() => {
     if (isSettled) {
@@ -83,15 +86,18 @@ export const Panel = ({build, builder, title, version}: Props) => {
   if (answer.error && !records) {
     return answer.error instanceof ApiError && answer.error.status === 404 ? <Reserved theme={theme} title=""/> : null;
   }
-  if (!build || !builder || !records) {
+  if (!build || !builder || !records || (phase === "waiting" && !isSettled)) {
     return <Reserved theme={theme} title={title}/>;
   }
   if (records.length === 0) {
     return <Reserved theme={theme} title={title} text={build.complete ? "nothing was measured" : "nothing is measured yet"}/>;
   }
-  const isFolded = FAILED.includes(build.results ?? 0);
+  const isFolded = phase === "late" || FAILED.includes(build.results ?? 0);
+  const onToggle = () => {
+    setExpanded(!isExpanded);
+    release();
+  };
   const told = toldRecords(records);
-  const isExpanded = choice ?? false;
   const shown = isFolded && !isExpanded ? [] : told.slice(0, isExpanded ? undefined : MAX_TOLD);
   return (
     <section className="bbm bbm-panel bbm-verdicts" data-theme={theme} aria-label={title}>
@@ -99,7 +105,7 @@ export const Panel = ({build, builder, title, version}: Props) => {
         <h2>{title}</h2>
         <Line records={records}/>
         <span className="bbm-panel-links">
-          <button type="button" className="bbm-button" aria-expanded={isExpanded} onClick={() => setChoice(!isExpanded)}>
+          <button type="button" className="bbm-button" aria-expanded={isExpanded} onClick={onToggle}>
             {isExpanded ? "Hide" : "Show"} all {records.length}
           </button>
           <ExternalLink href={links?.grafana}>Grafana</ExternalLink>
@@ -113,7 +119,7 @@ export const Panel = ({build, builder, title, version}: Props) => {
         </ul>
       )}
       {shown.length > 0 && shown.length < told.length && <p className="bbm-note">and {told.length - shown.length} more</p>}
-      {missing.length > 0 && (
+      {missing.length > 0 && phase !== "late" && (
         <p className="bbm-note bbm-missing">
           Not measured in this build: {missing.slice(0, MAX_MISSING).map((name, index) =>
             <React.Fragment key={name}>{index > 0 && ", "}<bdi>{truncate(name)}</bdi></React.Fragment>)}

@@ -1,4 +1,5 @@
 import * as React from "react";
+import {useLocation} from "react-router-dom";
 import {registerPluginRegistrationConsumer, type Registration, type RouteConfig} from "buildbot-plugin-support";
 
 /** Error boundary that renders nothing after an error, so that a panel never breaks Buildbot's own page. */
@@ -48,22 +49,44 @@ export function registeredRoutes(): Map<string, RouteConfig> {
 /** Milliseconds that Buildbot's own page waits for the panel, so that it does not move when the panel appears. */
 const MAX_WAIT_MS = 2_000;
 
-/** Called by a panel when its height will not change any more without a click. */
-export const SettledContext = React.createContext<() => void>(() => undefined);
+/**
+ * The place of a panel above Buildbot's own page.
+ *
+ * While it is `waiting`, Buildbot's page is hidden.  It is `settled` when the panel has its height, and `late` if that
+ * takes longer than MAX_WAIT_MS: then the place keeps the height that it has, until the user clicks.
+ */
+export interface PanelPlace {
+  phase: "waiting" | "settled" | "late";
+  /** Called by a panel when its height will not change any more without a click. */
+  settle: () => void;
+  /** Called on a click, after which the panel may have any height. */
+  release: () => void;
+}
 
-/** Buildbot's own page below a panel; it loads meanwhile, and is visible as soon as the panel has its height. */
+export const PlaceContext = React.createContext<PanelPlace>({phase: "settled", settle: () => undefined, release: () => undefined});
+
+/** Buildbot's own page below a panel; it loads meanwhile, and does not move once it is visible. */
 const Page = ({panel, children}: {panel: React.ReactElement; children: React.ReactNode}) => {
-  const [isSettled, setSettled] = React.useState(false);
-  const settle = React.useCallback(() => setSettled(true), []);
+  const element = React.useRef<HTMLDivElement>(null);
+  const {pathname} = useLocation();
+  const [reached, setReached] = React.useState<{pathname: string; phase: PanelPlace["phase"]; height: number} | null>(null);
+  const {phase, height} = reached?.pathname === pathname ? reached : {phase: "waiting" as const, height: 0};
+  const reach = React.useCallback((next: "settled" | "late") => setReached(old =>
+    old?.pathname === pathname ? old : {pathname, phase: next, height: element.current?.offsetHeight ?? 0}), [pathname]);
   React.useEffect(() => {
-    const timer = window.setTimeout(settle, MAX_WAIT_MS);
+    const timer = window.setTimeout(() => reach("late"), MAX_WAIT_MS);
     return () => window.clearTimeout(timer);
-  }, [settle]);
+  }, [reach]);
+  const place = React.useMemo(() => ({
+    phase, settle: () => reach("settled"), release: () => setReached({pathname, phase: "settled", height: 0}),
+  }), [phase, pathname, reach]);
   return (
-    <>
-      <SettledContext.Provider value={settle}><ErrorBoundary>{panel}</ErrorBoundary></SettledContext.Provider>
-      <div style={isSettled ? undefined : {visibility: "hidden"}}>{children}</div>
-    </>
+    <PlaceContext.Provider value={place}>
+      <div ref={element} className="bbm-place" style={phase === "late" ? {height, overflow: "auto"} : undefined}>
+        <ErrorBoundary>{panel}</ErrorBoundary>
+      </div>
+      <div style={phase === "waiting" ? {visibility: "hidden"} : undefined}>{children}</div>
+    </PlaceContext.Provider>
   );
 };
 

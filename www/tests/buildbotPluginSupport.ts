@@ -1,0 +1,2 @@
+/** Stands for Buildbot's own module. */
+export const registerPluginRegistrationConsumer = (): void => undefined;
