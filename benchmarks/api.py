@@ -1,9 +1,9 @@
 """Latency of the JSON API of a real master, and its effect on the master: ``python -m benchmarks.api``.
 
-The journal has 500 series of two builders and one series of a million points.  A latency is the best of five requests
-over HTTP; the last one is the list of series for a user who may see one of the builders.  The reactor's lag is the
-delay of a call every 10 ms in the master while two clients send requests.  Builds are timed with and without fifty
-clients.
+The journal has 500 series of two builders, five series of 300 builders whose newest builds are judged, and one series
+of a million points.  A latency is the best of five requests over HTTP; the last one is the list of series for a user
+who may see one of the builders.  The reactor's lag is the delay of a call every 10 ms in the master while two clients
+send requests.  Builds are timed with and without fifty clients.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from bbmeasure.capture.gates import Gates
 from bbmeasure.model import BuildContext, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
+from bbmeasure.reports.build_judge import BuildJudge, JudgeRequest
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.testing.site import Site
 from bbmeasure.times import NANOSECONDS
@@ -28,6 +30,11 @@ from benchmarks.targets import Figures, load
 POINTS = 1_000_000
 SERIES = 500
 BUILDS = 12
+#: Builders with a judged build each, and their series.
+FARM = 300
+FARM_SERIES = 5
+#: Lines of one request for the overview.
+LINES = 2_000
 
 CONFIG = """
 import json
@@ -97,6 +104,7 @@ def seed(path: Path) -> None:
             builds = [BuildContext(builder, "worker", number, number) for builder in ("b", "hidden")]
             times = [(now - 60 * n) * NANOSECONDS for n in range(20)]
             journal.write([Point(name, at, chance.random(), {}, builds[n % 2]) for n, at in enumerate(times)])
+        seed_farm(journal, path, now)
         journal.declare(SeriesInfo("large", Kind.DURATION, "s", Direction.LOWER))
         for begin in range(0, POINTS, 10_000):
             journal.write(
@@ -107,6 +115,28 @@ def seed(path: Path) -> None:
             )
 
 
+def seed_farm(journal: Journal, path: Path, now: int) -> None:
+    """Add builds of many builders, and judge the newest of each."""
+    chance = random.Random(2)
+    names = [f"farm_{number}" for number in range(FARM_SERIES)]
+    with JournalReader(path) as reader:
+        for number in range(FARM):
+            builder = f"farm-{number}"
+            for name in names:
+                journal.declare(SeriesInfo(name, Kind.DURATION, "s", Direction.LOWER, (builder,)))
+            builds = [BuildContext(builder, "worker", n, 100_000 + 100 * number + n) for n in range(20)]
+            journal.write(
+                [
+                    Point(name, (now - 3600 * (20 - n)) * NANOSECONDS, chance.gauss(10, 1), {}, build)
+                    for n, build in enumerate(builds)
+                    for name in names
+                ]
+            )
+            judged = BuildJudge(reader).judge(JudgeRequest(builds[-1], Gates(), now, finish=True))
+            if judged.changes is not None:
+                journal.keep_verdicts(judged.changes)
+
+
 def main() -> int:
     """Print each figure beside its target."""
     figures = Figures()
@@ -115,6 +145,9 @@ def main() -> int:
         seed(site.journal)
         with site:
             figures.show("overview of 500 series, after a commit", min(_overview(site) for _ in range(5)), "ms", 100)
+            overview = f"overview?limit={LINES}"
+            lines = min(_request(site, overview) for _ in range(5))
+            figures.show(f"overview of {LINES:,} lines of {FARM} builders, with verdicts", lines, "ms", 1_000)
             for name, path, target in (
                 ("average, deviation, min, max of 1M", f"{_LARGE}&statistics=average,deviation,minimum,maximum", 50.0),
                 ("median and p95 of 1M", f"{_LARGE}&statistics=median,p95", 1_000.0),

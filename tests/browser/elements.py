@@ -77,6 +77,30 @@ def drawn_texts(page: Any) -> list[str]:
     return list(page.evaluate("window.drawnTexts"))
 
 
+#: Records what a page draws on canvases: rectangles, arcs, and lines with their dashes, each with its colour.
+RECORD_DRAWINGS = """
+window.drawings = [];
+for (const [call, style] of [["fillRect", "fillStyle"], ["arc", "strokeStyle"], ["stroke", "strokeStyle"]]) {
+    const original = CanvasRenderingContext2D.prototype[call];
+    CanvasRenderingContext2D.prototype[call] = function (...rest) {
+        if (call !== "stroke" || rest.length === 0) {
+            window.drawings.push({call, colour: String(this[style]), dash: this.getLineDash()});
+        }
+        return original.apply(this, rest);
+    };
+}
+"""
+
+
+def drawings(page: Page, call: str, colour: str, dash: list[float] | None = None) -> Any:
+    """Wait until something is drawn by a call in a colour, a regular expression, with that dash if it is not None."""
+    return page.wait_for_function(
+        """([call, colour, dash]) => window.drawings.some(each => each.call === call
+            && new RegExp(colour).test(each.colour) && (dash === null || String(each.dash) === String(dash)))""",
+        arg=[call, colour, dash],
+    )
+
+
 #: Records the texts that a page draws on canvases.
 RECORD_TEXTS = """
 window.drawnTexts = [];

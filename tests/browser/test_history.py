@@ -11,7 +11,19 @@ from bbmeasure.testing.site import Site
 from tests.browser import history
 from tests.browser.config import LINUX, config
 from tests.browser.conftest import ROOT
-from tests.browser.elements import CHART, RECORD_TEXTS, counted, drawn_texts, labels, line_rows, names, rows, statistics
+from tests.browser.elements import (
+    CHART,
+    RECORD_DRAWINGS,
+    RECORD_TEXTS,
+    counted,
+    drawings,
+    drawn_texts,
+    labels,
+    line_rows,
+    names,
+    rows,
+    statistics,
+)
 
 AXE = ROOT / "www" / "node_modules" / "axe-core" / "axe.min.js"
 MANY = 300
@@ -100,6 +112,51 @@ def test_proposals_and_branches(open_at, aged):
     assert labels(page, 2) == {"main", "release/2"}
     page.get_by_label("Proposals", exact=True).check()
     assert labels(page, 3) == {"main", "release/2", "proposals to main"}
+
+
+def test_commits_of_two_branches(open_at, aged):
+    """By commit, both branches have their points at the commits that they measured."""
+    visit = open_at(aged)
+    visit.page.add_init_script(RECORD_TEXTS)
+    page = visit.go(f"/measurements/{history.REGRESSED}?builder={history.BUILDERS[0]}&axis=commit")
+    assert labels(page, 2) == {"main", "release/2"}
+    chart = page.get_by_role("group", name=f"{history.REGRESSED} by commit")
+    page.wait_for_function("window.drawnTexts.includes('Commit')")
+    assert any(re.match("^[0-9a-f]{8}$", text) for text in drawn_texts(page))
+    chart.focus()
+    page.keyboard.press("End")
+    described = chart.locator("[aria-live=polite]")
+    expect(described).to_contain_text(f"build {history.DAYS},")
+    expect(described).to_contain_text("main")
+    page.keyboard.press("ArrowDown")
+    expect(described).to_contain_text(f"build {history.DAYS},")
+    expect(described).to_contain_text("release/2")
+    page.keyboard.press("+")
+    page.wait_for_url(re.compile("since="))
+    expect(page.get_by_text("are not drawn")).to_have_count(0)
+    assert 0 < counted(page) < history.DAYS
+
+
+def test_what_is_usual_is_of_the_newest_builds(open_at, aged):
+    """The page says of which builds a line of 400 has usual ranges; a shorter range has all."""
+    route = f"/measurements/{history.REGRESSED}?builder={history.BUILDERS[2]}&branch=main"
+    page = open_at(aged).go(route)
+    expect(page.get_by_text("for the newest 200 builds of a line in this range")).to_be_visible()
+    page = open_at(aged).go(f"{route}&since=100d")
+    assert counted(page) > 50
+    expect(page.get_by_text("for the newest 200 builds")).to_have_count(0)
+
+
+def test_spreads_of_samples_are_drawn(open_at, aged):
+    """Each of the last values has a bar as long as the spread of its samples."""
+    visit = open_at(aged)
+    visit.page.add_init_script(RECORD_DRAWINGS)
+    page = visit.go(f"/measurements/{history.SPIKED}?builder={history.BUILDERS[0]}&since=60d")
+    drawings(page, "stroke", "#1f6fb4", [])
+    page = visit.go(f"/measurements/{history.REGRESSED}?builder={history.BUILDERS[0]}&branch=main&since=60d")
+    assert counted(page) > 10
+    drawings(page, "stroke", "#e4e7ec")
+    assert not page.evaluate("drawings.some(each => each.colour === '#1f6fb4' && !each.dash.length)")
 
 
 def test_every_scale_has_labels(open_at, aged):

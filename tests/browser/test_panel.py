@@ -167,6 +167,30 @@ def test_nothing_moves(at_build, name, width):
     )
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_late_panel_moves_nothing(open_at, judged, width):
+    """A panel that comes after Buildbot's page is visible keeps the reserved height until a click."""
+    visit = open_at(judged, viewport={"width": width, "height": 900})
+    held: list[Any] = []
+    visit.page.add_init_script(SHIFTS)
+    visit.page.route("**/api/v1/records*", held.append)
+    page = visit.go(_route(judged.builds["worse"]))
+    tab = page.get_by_role("tab", name="Build steps")
+    expect(tab).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
+    before = tab.bounding_box()
+    page.unroute("**/api/v1/records*")
+    for route in held:
+        route.continue_()
+    expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
+    page.wait_for_load_state("networkidle")
+    assert tab.bounding_box() == before
+    expect(_told(page)).to_have_count(0)
+    page.get_by_role("button", name="Show all").click()
+    expect(_told(page)).to_have_count(1)
+    assert tab.bounding_box()["y"] > before["y"]
+
+
 def test_buildbots_own_page_is_complete(at_build, judged):
     """Steps, tabs and links to other builds are shown below the panel."""
     page = at_build("later")

@@ -14,14 +14,14 @@ const record: BuildRecord = {
 };
 const PATH = "builders/:builderid/builds/:buildnumber";
 
-/** Buildbot's page of a build with the panel; `answer` gives the records. */
-function open(): {answer: () => void} {
+/** Buildbot's page of a build with the panel; `answer` gives the records, `points` are those of the sparkline. */
+function open(points: object | Error = {points: []}): {answer: () => void} {
   let answer: () => void = () => undefined;
   const held = new Promise<void>(done => { answer = done; });
   serve({
     "api/v2/builders/1/builds/7": {builds: [{buildid: 107, number: 7, builderid: 1, complete: true, complete_at: 1, results: 0}]},
     "api/v2/builders/1/builds?": {builds: []}, "api/v2/builders/1": {builders: [{builderid: 1, name: "linux"}]},
-    points: {points: []}, links: {grafana: null, influxdb: null}, records: {records: [record]},
+    points, links: {grafana: null, influxdb: null}, records: {records: [record]},
   });
   const plain = fetch;
   vi.stubGlobal("fetch", async (url: string, ...rest: []) => {
@@ -69,6 +69,12 @@ describe("the panel above Buildbot's page", () => {
     expect(isVisible()).toBe(true);
     expect(screen.getByText("introduced here")).toBeTruthy();
     expect(place().style.height).toBe("");
+  });
+
+  test("says that the values before could not be loaded", async () => {
+    open(new Error("away")).answer();
+    await pass(1_000);
+    expect(screen.getByTitle("away").textContent).toBe("not loaded");
   });
 
   test("keeps its height if it is late, with one line, until a click", async () => {

@@ -1,7 +1,7 @@
 import * as React from "react";
 import {useAlerts} from "../hooks/useAlerts";
 import type {Theme} from "../hooks/useTheme";
-import type {Alert} from "../lib/api";
+import {MAX_ALERTS, type Alert} from "../lib/api";
 import {AlertCard} from "./AlertCard";
 import {Failure} from "./Basics";
 
@@ -33,6 +33,7 @@ export const NeedsAttention = ({theme, version, now}: {theme: Theme; version: nu
       <h2 id="bbm-attention-title">Needs attention {alerts && alerts.length > 0 && <span className="bbm-more">{alerts.length}</span>}</h2>
       {error && <Failure error={error}/>}
       {alerts && alerts.length === 0 && <p className="bbm-note">Nothing: no open alert.</p>}
+      {alerts && alerts.length >= MAX_ALERTS && <p className="bbm-note">There may be more: the newest {MAX_ALERTS.toLocaleString("en")} are read.</p>}
       {alerts && <Cards alerts={alerts} theme={theme} now={now}/>}
     </section>
   );

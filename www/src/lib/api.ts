@@ -259,6 +259,9 @@ export const meaningOf = ({ambiguous, kind, unit}: Series): {kind?: string; unit
 
 export const getSeries = requestSeries;
 
+/** The most alerts that the API answers, the newest ones. */
+export const MAX_ALERTS = 1_000;
+
 /** The most lines of one request for the overview. */
 export const MAX_OVERVIEW_ROWS = 2_000;
 

@@ -76,8 +76,10 @@ export const ToldRow = ({record, build, builder, alert}: Props) => {
         {change !== null && <span className={`bbm-told-change bbm-told-${record.verdict}`}>{formatChange(change)}</span>}
         {usual && <span className="bbm-told-usual">usual {formatValue(usual[0], unit, kind)} to {formatValue(usual[1], unit, kind)}</span>}
       </span>
-      <Sparkline values={line.map(point => point.value as number)} unit={unit} kind={kind}
-                 marked={marked < 0 ? undefined : marked} usual={usual ?? null}/>
+      {answer.error ? <span className="bbm-spark bbm-note" title={answer.error.message}>not loaded</span> : (
+        <Sparkline values={line.map(point => point.value as number)} unit={unit} kind={kind}
+                   marked={marked < 0 ? undefined : marked} usual={usual ?? null}/>
+      )}
       <span className="bbm-told-why">
         {began && <strong>{began}</strong>}
         {!usual && record.reason && <span>{record.reason}</span>}
