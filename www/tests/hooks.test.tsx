@@ -1,5 +1,10 @@
+import * as React from "react";
 import {act, renderHook, waitFor} from "@testing-library/react";
-import {describe, expect, test, vi} from "vitest";
+import {DataClientContext, type DataClient, type Message} from "buildbot-data-js";
+import {MemoryRouter, useLocation} from "react-router-dom";
+import {afterEach, beforeEach, describe, expect, test, vi} from "vitest";
+import {useBuildLinks} from "../src/hooks/useBuildLinks";
+import {useFinishedBuilds} from "../src/hooks/useFinishedBuilds";
 import {useOverview} from "../src/hooks/useOverview";
 import {usePins} from "../src/hooks/usePins";
 import {useQuery} from "../src/hooks/useQuery";
@@ -124,12 +129,13 @@ describe("useSeriesView", () => {
   });
 
   test("has one chart for each value that it is split by", async () => {
-    const rows = ["a", "b"].map(builder => row({builder}));
+    const rows = [row({builder: "a", limits: [null, 9]}), row({builder: "b"})];
     serve({overview: {total: 2, rows}, points: columns([point(1, 1, {builder: "a"}), point(2, 1, {builder: "b"})])});
     const {result, rerender} = view("", {builders: ["a", "b"]});
     await waitFor(() => expect(result.current.models.length).toBe(1));
     rerender({text: "split=builder"});
     await waitFor(() => expect(result.current.models.map(({name}) => name)).toEqual(["a", "b"]));
+    expect(result.current.models.map(({model}) => model.lines[0]!.limits)).toEqual([[9], []]);
   });
 
   test("shows the lines that the address names", async () => {
@@ -147,6 +153,66 @@ describe("useSeriesView", () => {
     expect(result.current.rangeError).toContain("yesterday");
     expect(requested.length).toBe(1);
   });
+});
+
+describe("useFinishedBuilds", () => {
+  beforeEach(() => { vi.useFakeTimers(); });
+  afterEach(() => { vi.useRealTimers(); });
+
+  test("counts builds that have finished, those within three seconds once, and not those of others", () => {
+    let listener: (message: Message) => void = () => undefined;
+    const subscribe = (of: typeof listener) => {
+      listener = of;
+      return () => { listener = () => undefined; };
+    };
+    const socket = {
+      socket: {readyState: WebSocket.OPEN}, eventStream: {subscribe},
+      subscribe: async () => undefined, unsubscribe: async () => undefined,
+    } as unknown as DataClient["webSocketClient"];
+    const wrapper = ({children}: {children: React.ReactNode}) =>
+      <DataClientContext.Provider value={{webSocketClient: socket}}>{children}</DataClientContext.Provider>;
+    const {result, unmount} = renderHook(() => useFinishedBuilds(message => message.builderid === 1), {wrapper});
+    const tell = (key: string, builderid: number) => act(() => listener({k: key, m: {builderid}}));
+    const pass = (milliseconds: number) => act(() => vi.advanceTimersByTime(milliseconds));
+    tell("builds/7/finished", 1);
+    tell("builds/8/finished", 1);
+    expect(result.current).toBe(0);
+    pass(700);
+    expect(result.current).toBe(1);
+    tell("builds/9/finished", 1);
+    pass(700);
+    expect(result.current).toBe(1);
+    pass(3_000);
+    expect(result.current).toBe(2);
+    tell("builds/10/finished", 2);
+    tell("builds/11/started", 1);
+    pass(10_000);
+    expect(result.current).toBe(2);
+    unmount();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("asks every fifteen seconds where there is no open connection", async () => {
+    let buildid = 1;
+    vi.stubGlobal("fetch", async () => ({ok: true, status: 200, json: async () => ({builds: [{buildid, builderid: 1}]})}));
+    const {result} = renderHook(() => useFinishedBuilds());
+    await act(() => vi.advanceTimersByTimeAsync(40_000));
+    expect(result.current).toBe(0);
+    buildid = 2;
+    await act(() => vi.advanceTimersByTimeAsync(20_000));
+    expect(result.current).toBe(1);
+  });
+});
+
+test("useBuildLinks has the routes of builds by the names of their builders, and finds others by their ids", async () => {
+  serve({"builders?": {builders: [{builderid: 4, name: "linux"}]}, "builds/109": {builds: [{builderid: 6, number: 9}]}});
+  const {result} = renderHook(() => ({...useBuildLinks(), at: useLocation().pathname}), {wrapper: MemoryRouter});
+  await waitFor(() => expect(result.current.routeOf({builder: "linux", build: 3})).toBe("/builders/4/builds/3"));
+  expect(result.current.routeOf({builder: "gone", build: 9})).toBeNull();
+  await act(() => result.current.open({builder: "gone", build: 9, buildid: 109}));
+  expect(result.current.at).toBe("/builders/6/builds/9");
+  await act(() => result.current.open({builder: "linux", build: 3, buildid: 103}));
+  expect(result.current.at).toBe("/builders/4/builds/3");
 });
 
 test("usePins keeps pins in the browser, and ignores what is no pin", () => {
