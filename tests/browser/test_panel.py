@@ -172,14 +172,14 @@ def test_a_late_panel_moves_nothing(open_at, judged, width):
     """A panel that comes after Buildbot's page is visible keeps the reserved height until a click."""
     visit = open_at(judged, viewport={"width": width, "height": 900})
     held: list[Any] = []
-    visit.page.add_init_script(SHIFTS)
-    visit.page.route("**/api/v1/records*", held.append)
+    released: list[bool] = []
+    visit.page.route("**/api/v1/records*", lambda route: route.continue_() if released else held.append(route))
     page = visit.go(_route(judged.builds["worse"]))
     tab = page.get_by_role("tab", name="Build steps")
     expect(tab).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
     before = tab.bounding_box()
-    page.unroute("**/api/v1/records*")
+    released.append(True)
     for route in held:
         route.continue_()
     expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
