@@ -260,15 +260,16 @@ def test_wrong_arguments_are_configuration_errors() -> None:
         assert message in "; ".join(caught.value.errors)
 
 
-def test_the_documented_steps_can_be_configured() -> None:
-    """The example of the documentation is a valid configuration."""
+@pytest.mark.parametrize(
+    ("example", "names"),
+    [
+        ("steps.cfg", ["wheel_size", "total_SLOC", "lint", "runtime_of_foo", "count"]),
+        ("windows/steps.cfg", ["build_size", "link", "build_size", "startup", "wheel_size", "lint"]),
+    ],
+)
+def test_the_documented_steps_can_be_configured(example: str, names: list[str]) -> None:
+    """Each example of the documentation is a valid configuration."""
     f = util.BuildFactory()
-    text = (Path(__file__).parents[2] / "docs" / "examples" / "steps.cfg").read_text()
-    exec(compile(text, "steps.cfg", "exec"), {"f": f, "steps": steps})
-    assert [step.buildStep().name for step in f.steps] == [
-        "wheel_size",
-        "total_SLOC",
-        "lint",
-        "runtime_of_foo",
-        "count",
-    ]
+    text = (Path(__file__).parents[2] / "docs" / "examples" / example).read_text()
+    exec(compile(text, example, "exec"), {"f": f, "steps": steps})
+    assert [step.buildStep().name for step in f.steps] == names
