@@ -87,6 +87,11 @@ def tree(root: int | None = None) -> Any:
     return sampler
 
 
+def why_unknown() -> str:
+    """Why :func:`tree` has no information."""
+    return "/proc is that of another PID namespace" if has_foreign_proc() else "there is neither /proc nor psutil"
+
+
 def _read(path: str) -> bytes:
     """A small file of procfs; empty where the process has ended."""
     try:

@@ -240,7 +240,7 @@ class _MeasuredRun:
         if usage.read is None:
             notes.append("bytes read and written are unknown: this system does not count them")
         if self._tree is None:
-            notes.append(f"the memory of the process tree is unknown: {_why_unknown()}")
+            notes.append(f"the memory of the process tree is unknown: {process_tree.why_unknown()}")
         if not self._adopts:
             notes.append("processes that outlived their parent are not counted")
         if remaining:
@@ -272,12 +272,6 @@ def _execute(descriptor: int, dropped: Sequence[str], command: Sequence[str]) ->
     except ValueError:
         os.write(descriptor, b"0\n")
     os._exit(127)
-
-
-def _why_unknown() -> str:
-    if process_tree.has_foreign_proc():
-        return "/proc is that of another PID namespace"
-    return "there is neither /proc nor psutil"
 
 
 def exit_status(status: int) -> int:

@@ -91,6 +91,8 @@ def measure(plan: Plan, calls: bool = False) -> Timing:
     deadline = None if plan.timeout is None else start + plan.timeout
     values: List[float] = []
     notes: List[str] = []
+    if process_tree.tree() is None:
+        notes.append(f"processes that it leaves running are not stopped: {process_tree.why_unknown()}")
     loops = plan.loops
     for _ in range(plan.processes):
         remaining = plan.budget - (time.monotonic() - start)
