@@ -19,13 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 import sys
 from pathlib import Path
-from packaging.version import parse
 from twisted.internet import defer
 import buildbot.worker.docker
 sys.path.insert(0, ROOT)
 from tests.containers import Containers, DockerClient
 
-buildbot.worker.docker.docker_py_version = parse("7")
+buildbot.worker.docker.docker_py_version = type(buildbot.worker.docker.docker_py_version)("7.0")
 docker = DockerClient(Containers(Path(FOLDERS["docker"]), "foreign", COMMANDS["docker"]), "registry.example.org/worker")
 worker.DockerLatentWorker._getDockerClient = lambda self, arguments: docker
 """
