@@ -18,7 +18,7 @@ STAGES := sh tests/tools/stages.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-eight check lint unit steps e2e attacks faults browser soak docs www release bench clean distclean
+.PHONY: help demo test test-eight test-matrix check lint unit steps e2e attacks faults browser soak docs www release bench clean distclean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ e2e attacks faults browser: $(READY)-test,docs
 ## make test-eight           the distribution for Buildbot 0.8 in eight/; PYTHON27= names a Python 2.7
 test-eight: $(READY)-test,docs
 	@exec $(STAGES) eight
+
+## make test-matrix [ARGS=...] each release of Buildbot on each Python, and a table; ARGS="--brief 4.0 4.2-3.13"
+test-matrix: $(READY)-test,docs
+	@exec $(STAGES) matrix $(ARGS)
 
 ## make soak [SEED=NUMBER]   long faults, fuzzing, attacks with another seed each time; by hand
 soak: $(READY)-test,docs

@@ -1,32 +1,85 @@
-"""Environments with other releases of Buildbot and this bbmeasure."""
+"""Environments with other releases of Buildbot and this bbmeasure, as ``tests/releases.cfg`` lists them."""
 
 from __future__ import annotations
 
 import configparser
 import fcntl
+import hashlib
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Optional
 
 ROOT = Path(__file__).resolve().parents[1]
-OLDEST = "3.7.0"
-#: What older releases of Buildbot need.
-_OLDER = ("Twisted<24.10", "setuptools>=78.1,<82")
+CACHE = ROOT / ".cache"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of Buildbot; ``plugins`` is None where its page cannot show Measurements."""
+
+    name: str
+    version: str
+    pythons: tuple[str, ...]
+    packages: tuple[str, ...]
+    plugins: Optional[str]
+    is_brief: bool
+
+    def requirements(self) -> list[str]:
+        """The packages of an environment with this release."""
+        own = [f"{name}=={self.version}" for name in ("buildbot", "buildbot-worker", "buildbot-www")]
+        return [*own, *self.packages]
+
+
+def _releases() -> dict[str, Release]:
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).with_name("releases.cfg"))
+    return {
+        name: Release(
+            name,
+            one["buildbot"],
+            tuple(one["pythons"].split()),
+            tuple(one["packages"].split()),
+            one.get("plugins"),
+            one.getboolean("brief", fallback=False),
+        )
+        for name, one in config.items()
+        if name != config.default_section
+    }
+
+
+RELEASES = _releases()
+OLDEST = next(iter(RELEASES.values())).version
+
+
+def release_of(version: str) -> Release:
+    """The release with that version of Buildbot."""
+    return next(one for one in RELEASES.values() if one.version == version)
+
+
+def installed_release() -> Release:
+    """The release of the Buildbot that runs the tests."""
+    return release_of(installed("buildbot"))
 
 
 def python_with_buildbot(version: str) -> str:
-    """Return a Python with that release of Buildbot: this one, or that of an environment in ``.cache/``."""
-    if installed("buildbot") == version:
+    """Return a Python with that release of Buildbot: this one, or that of an environment in ``.cache/``.
+
+    The environment of the oldest release has the oldest supported release of each library of bbmeasure, the others have
+    the newest.
+    """
+    if version != OLDEST and installed("buildbot") == version:
         return sys.executable
-
-    def install(python: Path) -> None:
-        buildbot = [f"{package}=={version}" for package in ("buildbot", "buildbot-worker", "buildbot-www")]
-        _install(python, *buildbot, *_OLDER, "wheel", *floors())
-        _install(python, "--no-build-isolation", "--editable", str(ROOT))
-
-    return _environment(f"buildbot-{version}", install)
+    release, current = release_of(version), "{}.{}".format(*sys.version_info)
+    pinned = floors() if version == OLDEST else []
+    pythons = [current] if current in release.pythons else release.pythons[::-1]
+    python = next(filter(None, map(find_python, pythons)), sys.executable)
+    return environment(f"buildbot-{version}", python, *release.requirements(), *pinned, "--editable", str(ROOT))
 
 
 def python_with_worker(version: str) -> str:
@@ -47,7 +100,7 @@ def python_with_worker(version: str) -> str:
         _install(Path(oldest), "--no-deps", f"--target={own}", f"buildbot-worker=={version}", "future")
         Path(own, "shared.pth").write_text(f"{shared}\n")
 
-    return _environment(f"worker-{version}", install, "--without-pip")
+    return _made(f"worker-{version}", oldest, oldest, install, "--without-pip")
 
 
 def python_without_bbmeasure(version: str, folder: Path) -> str:
@@ -62,18 +115,42 @@ def python_without_bbmeasure(version: str, folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
-def _environment(name: str, install: Callable[[Path], None], *options: str) -> str:
-    """The Python of an environment, which is made if it does not exist or is incomplete."""
-    folder = ROOT / ".cache" / name
-    python, ready = folder / "bin" / "python", folder / "ready-with-floors"
-    folder.parent.mkdir(exist_ok=True)
+def environment(name: str, interpreter: str, *wanted: str) -> str:
+    """The Python of an environment with those packages, which is made if it does not exist or is incomplete."""
+    described = "\n".join([interpreter, *wanted, (ROOT / "setup.cfg").read_text()])
+    return _made(name, interpreter, described, lambda python: _install(python, *wanted))
+
+
+def _made(name: str, interpreter: str, described: str, install: Callable[[Path], None], *options: str) -> str:
+    folder = CACHE / name
+    python = folder / "bin" / "python"
+    ready = folder / f"ready-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
+    CACHE.mkdir(exist_ok=True)
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
         if not ready.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", *options, str(folder)], check=True, timeout=300)
+            subprocess.run([interpreter, "-m", "venv", "--clear", *options, str(folder)], check=True, timeout=300)
             install(python)
             ready.touch()
     return str(python)
+
+
+def find_python(version: str) -> Optional[str]:
+    """A Python of that version: this one, one on the path, or one of pyenv's; None without one that runs."""
+    return next(filter(lambda python: _runs(python, version), _candidates(version)), None)
+
+
+def _candidates(version: str) -> Iterator[str]:
+    yield sys.executable
+    yield from filter(None, [shutil.which(f"python{version}")])
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from map(str, sorted(root.glob(f"versions/{version}.*/bin/python{version}")))
+
+
+def _runs(python: str, version: str) -> bool:
+    code = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode == 0 and done.stdout.strip() == version
 
 
 def floors() -> list[str]:
@@ -88,5 +165,6 @@ def floors() -> list[str]:
 
 def _install(python: Path, *wanted: str) -> None:
     command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    page = {**os.environ, "BBMEASURE_PAGE": "skip"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=page)
     assert done.returncode == 0, done.stderr

@@ -7,9 +7,11 @@ import inspect
 import os
 import re
 import signal
+from importlib.metadata import version as installed
 
 import pytest
 from hypothesis import HealthCheck, settings
+from packaging.version import Version
 
 # Failed assertions of the stores' contract suite print what was compared.
 pytest.register_assert_rewrite("tests.unit.storage.contract")
@@ -53,8 +55,12 @@ def long_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark Hypothesis tests as ``fuzz`` and tests that start a server as ``server``."""
+    """Mark Hypothesis tests as ``fuzz`` and tests that start a server as ``server``; skip those of newer releases."""
     for item in items:
+        for marker in item.iter_markers("buildbot_since"):
+            since, why = marker.args
+            if Version(installed("buildbot")) < Version(since):
+                item.add_marker(pytest.mark.skip(reason=f"Buildbot before {since}: {why}"))
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("fuzz")
         if _starts_server(item):

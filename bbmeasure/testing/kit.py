@@ -29,7 +29,7 @@ from bbmeasure.model import MOST_POINTS, Health, Point, Query, SeriesInfo
 from bbmeasure.records import Record
 from bbmeasure.storage.memory import MemoryStorage
 
-#: The part of a sidecar file's name that is random outside tests.
+#: The end of a sidecar file's name, which is the step and a random part outside tests.
 TOKEN = "t0ken"  # noqa: S105
 
 
@@ -82,8 +82,8 @@ class MeasuringStepMixin:
         from bbmeasure_steps import output, remotefiles
         from bbmeasure_steps import sidecar as sidecar_file
 
-        self.patch(sidecar_file, "new_token", lambda: TOKEN)  # type: ignore[attr-defined]
         path = self.sidecar_path()
+        self.patch(sidecar_file, "path_of", lambda _step, suffix="": f"{path}{suffix}")  # type: ignore[attr-defined]
         stdout_file = f"{path}-stdout"
         if self.redirects_stdout():
             command = output.redirected(command, stdout_file)
@@ -101,7 +101,8 @@ class MeasuringStepMixin:
 
     def redirects_stdout(self) -> bool:
         """Whether the step writes the stdout of its command to a file on the worker."""
-        step = self.get_nth_step(-1)  # type: ignore[attr-defined]
+        has_steps = hasattr(self, "get_nth_step")  # before 4.1 the kit has one step a test
+        step = self.get_nth_step(-1) if has_steps else self.step  # type: ignore[attr-defined]
         return bool(getattr(step, "redirects_stdout", bool)())
 
     def expect_file(
@@ -133,11 +134,8 @@ class MeasuringStepMixin:
         """The path of the step's sidecar file."""
         build = self.build  # type: ignore[attr-defined]
         folder = build.getProperty("builddir")
-        name = f".bbmeasure-{build.buildid}-{self.sidecar_stepid}-{TOKEN}"
+        name = f".bbmeasure-{build.buildid}-{TOKEN}"
         return str(build.path_module.join(folder, name)) if folder else name
-
-    #: The id of the first step in the kit's database.
-    sidecar_stepid = 1
 
     def captured_points(self) -> list[Point]:
         """All captured points."""

@@ -11,6 +11,7 @@ import urllib.request
 from typing import Any
 
 from bbmeasure.testing.site import Site
+from tests.buildbots import installed_release
 
 LINUX, WINDOWS = "linux", "windows"
 #: The builder whose series have hostile names.
@@ -80,7 +81,7 @@ c["schedulers"] = [
         util.StringParameter(name="begin", default="0"),
     ]) for name in names
 ]
-c["www"] = {{"port": f"tcp:{{WWW_PORT}}:interface=127.0.0.1", "plugins": {plugins}}}
+c["www"] = {{"port": f"tcp:{{WWW_PORT}}:interface=127.0.0.1", "plugins": {{{plugins}}}}}
 c["services"] = [{services}]
 {more}
 """
@@ -89,11 +90,12 @@ c["services"] = [{services}]
 def config(
     *,
     builders: tuple[str, ...] = (LINUX, WINDOWS, ODD),
-    plugins: str = '{"bbmeasure": {}}',
+    plugins: str = '"bbmeasure": {}',
     services: str = "util.SQLiteInstance()",
     more: str = "",
 ) -> str:
     """A master.cfg whose builders capture the records in the property ``records`` of a build."""
+    plugins = (installed_release().plugins or "") + plugins
     return _CONFIG.format(builders=builders, plugins=plugins, services=services, more=more)
 
 

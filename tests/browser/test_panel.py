@@ -261,7 +261,7 @@ def test_invalid_answers_do_not_break_buildbots_page(visit, measured):
 
 def test_without_the_plugin(open_at, built, tmp_path):
     """A master without the plugin has neither a menu entry nor a panel."""
-    with Site(tmp_path, config(plugins="{}"), workers=()) as plain:
+    with Site(tmp_path, config(plugins=""), workers=()) as plain:
         build = plain.wait_for_build(measure(plain, LINUX, size(1)))
         page = open_at(plain).go(_route(build))
         expect(page.get_by_role("tab", name="Build steps")).to_be_visible()

@@ -6,13 +6,13 @@ from typing import Any
 
 from buildbot.process.results import SUCCESS
 from buildbot.test.reactor import TestReactorMixin
-from buildbot.test.steps import TestBuildStepMixin
 from buildbot.test.util.config import ConfigErrorsMixin
 from twisted.internet import defer
 from twisted.trial import unittest
 
 from bbmeasure.testing import MeasuringStepMixin
 from bbmeasure_steps import MeasureShellCommand
+from tests.steps.kit import TestBuildStepMixin
 
 
 class StepTestCase(MeasuringStepMixin, TestBuildStepMixin, TestReactorMixin, ConfigErrorsMixin, unittest.TestCase):

@@ -5,21 +5,24 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
 import pytest
 from buildbot.plugins import schedulers, util
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
-from buildbot.test.util.integration import RunMasterBase
 from twisted.internet import defer, reactor, task
 from twisted.internet.process import reapProcessHandlers
+from twisted.trial import unittest
 
 from bbmeasure import MeasuredBuilderConfig, SQLiteInstance
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import Point, Query
 from bbmeasure.reports import judge_queue
 from bbmeasure.storage.sqlite.journal import JournalReader
+from tests.steps import kit
 
 
 class Leaves(BuildStep):  # type: ignore[misc]
@@ -30,14 +33,14 @@ class Leaves(BuildStep):  # type: ignore[misc]
         self.result = result
         super().__init__(warnOnWarnings=True, **kwargs)
 
-    async def run(self) -> int:
+    def run(self) -> Any:
         for name, value in self.leaves[0].items():
             self.setStatistic(name, value)
         for name, value in self.leaves[1].items():
             self.setProperty(name, value, "test")
         if isinstance(self.result, Exception):
             raise self.result
-        return int(self.result)
+        return defer.succeed(int(self.result))
 
 
 class Waits(BuildStep):  # type: ignore[misc]
@@ -57,16 +60,15 @@ class Waits(BuildStep):  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("long_deadlines")
-class LiveCase(RunMasterBase):  # type: ignore[misc]
+class LiveCase(unittest.TestCase):
     """A test case with a master."""
 
     master: Any
-    #: For what hangs, as pytest's own; Buildbot's 60 seconds pass on a busy machine.
+    #: For what hangs, as pytest's own; trial's 120 seconds pass on a busy machine.
     timeout = 600
 
-    def setUp(self) -> Any:
+    def setUp(self) -> None:
         self.addCleanup(self._judges_ended)
-        return super().setUp()
 
     @defer.inlineCallbacks
     def _judges_ended(self) -> Any:
@@ -91,17 +93,27 @@ class LiveCase(RunMasterBase):  # type: ignore[misc]
             **more,
         }
 
-    def start(self, builders: Sequence[Any], services: Sequence[Any] = (), **more: Any) -> defer.Deferred[None]:
+    def start(
+        self, builders: Sequence[Any], services: Sequence[Any] = (), folder: Optional[str] = None
+    ) -> defer.Deferred[None]:
         """Start the master."""
-        started: defer.Deferred[None] = self.setup_master(self.configure(builders, services), **more)
-        return started
+        return self.setup_master(self.configure(builders, services), folder)
+
+    @defer.inlineCallbacks
+    def setup_master(self, config: dict[str, Any], folder: Optional[str] = None) -> Any:
+        """Start the master with a whole configuration, in a new folder or in that of another master."""
+        stop = mock.create_autospec(reactor.stop)  # type: ignore[attr-defined]
+        self.patch(reactor, "stop", stop)
+        folder = folder or self.mktemp()
+        Path(folder).mkdir(exist_ok=True)
+        self.master = yield kit.start_master(folder, kit.Loader(config))
+        self.addCleanup(kit.stop_master, self.master)
+        assert not stop.called, "the master tried to stop the reactor; see its log"
 
     @defer.inlineCallbacks
     def reconfigure(self, builders: Sequence[Any], services: Sequence[Any] = ()) -> Any:
         """Apply another configuration, as SIGHUP does."""
-        config = self.configure(builders, services)
-        kept = {key: self.master_config_dict[key] for key in ("workers", "protocols", "db_url", "buildbotNetUsageData")}
-        self.master.config_loader.config_dict = {**kept, **config}
+        self.master.config_loader.replace(self.configure(builders, services))
         yield self._distributed()
         yield self.master.doReconfig()
 

@@ -184,29 +184,35 @@ class TestPollers(HooksCase):
     @defer.inlineCallbacks
     def test_bitbucket(self) -> Any:
         """The branch of the change is the bare name of the head."""
-        own = "https://api.bitbucket.org/x"
+        html = {"href": "https://bitbucket.org/x"}
+        link = {
+            name: {"href": f"https://api.bitbucket.org/{name}"} for name in ("pull", "commit", "diff", "repository")
+        }
         pull = {
             "id": 5,
             "title": "Fix it",
             "updated_on": "2024-05-01T09:00:00.000000+00:00",
             "author": {"display_name": "A"},
-            "links": {"self": {"href": own}, "html": {"href": "https://bitbucket.org/o/r/pull-requests/5"}},
+            "links": {"self": link["pull"], "html": {"href": "https://bitbucket.org/o/r/pull-requests/5"}},
             "source": {
                 "branch": {"name": "main"},
-                "commit": {"hash": SHA[:12], "links": {"self": {"href": own}}},
-                "repository": {"links": {"self": {"href": own}}},
+                "commit": {"hash": SHA[:12], "links": {"self": link["commit"]}},
+                "repository": {"links": {"self": link["repository"]}},
             },
             "destination": {"branch": {"name": "release/1"}},
         }
-        commit = {"hash": SHA, "links": {"html": {"href": own}, "diff": {"href": own}}}
+        answers = {
+            "pull": pull,
+            "commit": {"hash": SHA, "links": {"html": html, "diff": link["diff"]}},
+            "repository": {"links": {"html": html}},
+        }
         for whitelist, target in (([], UNKNOWN), (["bitbucket.destination.branch.name"], "release/1")):
             poller = BitbucketPullrequestPoller("o", "r")
             self.patch(BitbucketPullrequestPoller, "master", self.master)
             poller.branch, poller.useTimestamps = None, True
             poller.pullrequest_filter, poller.category, poller.project = lambda _: True, None, ""
             poller.external_property_whitelist = whitelist
-            bodies = iter([pull, commit, None, {"links": {"html": {"href": own}}}])
-            poller._http = SimpleNamespace(get=lambda *_, bodies=bodies, **__: defer.succeed(_Answer(next(bodies))))
+            poller._http = SimpleNamespace(get=lambda url: defer.succeed(_Answer(answers.get(url.rpartition("/")[2]))))
             self.patch(poller, "_getCurrentRev", lambda _: defer.succeed(None))
             self.patch(poller, "_setCurrentRev", lambda *_: defer.succeed(None))
             yield poller._processChanges({"values": [pull]})

@@ -14,7 +14,7 @@ from buildbot.steps.shell import PerlModuleTest
 from buildbot.steps.subunit import SubunitShellCommand
 from buildbot.steps.vstudio import MsBuild141
 from buildbot.test.reactor import TestReactorMixin
-from buildbot.test.steps import ExpectShell, TestBuildStepMixin
+from buildbot.test.steps import ExpectShell
 from twisted.internet import defer
 from twisted.trial import unittest
 
@@ -32,6 +32,7 @@ from bbmeasure.master.tracking.collector import (
 from bbmeasure.model import BuildContext, SeriesInfo
 from bbmeasure.records import Kind
 from bbmeasure.storage.validation import reconcile
+from tests.steps.kit import TestBuildStepMixin
 
 PROVE = """\
 t/a.t .. ok

@@ -95,7 +95,6 @@ class TestLinterThatDidNotRun(StepTestCase):
         """Output that the adapter refuses is FAILURE with that exit status, WARNINGS with 0."""
         yield self.run_lint("ruff", "error: invalid option\n", 1, FAILURE)
         self._steps.clear()
-        self.sidecar_stepid += 1
         yield self.run_lint("ruff", "error: invalid option\n", 0, WARNINGS)
 
     @defer.inlineCallbacks

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from buildbot.process import results as codes
 from buildbot.process.properties import Interpolate
 from buildbot.process.results import EXCEPTION, FAILURE, SKIPPED, SUCCESS, WARNINGS
@@ -277,22 +279,30 @@ class TestBuilds(LiveCase):
         assert len((yield self.values("build_duration"))) == 1
 
     @defer.inlineCallbacks
-    def test_results_of_builds(self) -> Any:
-        """A build that fails, one whose step raises, and one that is skipped have their values of ``result``."""
-        fails = measured("fails", [Leaves(name="a", result=FAILURE)], trackAll=True)
-        raises = measured("raises", [Leaves(name="a", result=ZeroDivisionError("oops"))], trackAll=True)
-        skips = measured("skips", [Leaves(name="a")], trackAll=True, do_build_if=lambda _: False)
-        yield self.start([fails, raises, skips], [sqlite()])
-        for builder, result, word in (
-            ("fails", FAILURE, "failure"),
-            ("skips", SKIPPED, "skip"),
-            ("raises", EXCEPTION, "error"),  # the last: Buildbot gives the worker no build for ten seconds after it
-        ):
+    def check_results(self, builders: Sequence[Any], expected: Sequence[tuple[str, int, str]]) -> Any:
+        """Each builder's build has its result, and the value of the tag ``result``."""
+        yield self.start(builders, [sqlite()])
+        for builder, result, word in expected:
             build = yield self.build(builder)
             assert build["results"] == result
             points = yield self.points("build_duration", JOURNAL)
             assert {(point.builder, point.tags["result"]) for point in points} >= {(builder, word)}
+
+    @defer.inlineCallbacks
+    def test_results_of_builds(self) -> Any:
+        """A build that fails, and one whose step raises, have their values of ``result``."""
+        fails = measured("fails", [Leaves(name="a", result=FAILURE)], trackAll=True)
+        raises = measured("raises", [Leaves(name="a", result=ZeroDivisionError("oops"))], trackAll=True)
+        # The last raises: Buildbot gives the worker no build for ten seconds after it.
+        expected = (("fails", FAILURE, "failure"), ("raises", EXCEPTION, "error"))
+        yield self.check_results([fails, raises], expected)
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    @pytest.mark.buildbot_since("4.3", "a builder has no do_build_if, and no build is skipped")
+    def test_result_of_a_skipped_build(self) -> Any:
+        """A build that is skipped has its value of ``result``."""
+        skips = measured("skips", [Leaves(name="a")], trackAll=True, do_build_if=lambda _: False)
+        return self.check_results([skips], [("skips", SKIPPED, "skip")])
 
     @defer.inlineCallbacks
     def test_missing_property(self) -> Any:

@@ -28,6 +28,7 @@ from bbmeasure.master.tracking.events import BuildTracker
 from bbmeasure.model import Query
 from bbmeasure.storage.sqlite.location import JOURNAL
 from bbmeasure.storage.sqlite.store import SQLiteStorage
+from tests.steps import kit
 from tests.steps.live import Leaves, LiveCase, measured, pause, plain, read, sqlite
 
 DAY = 86_400.0
@@ -161,13 +162,13 @@ class TestReconfig(LiveCase):
         yield self.setup_master(config)
         assert Secretive.calls[0][0] == "the open sesame"
         with mock.patch("twisted.python.log.err", lambda *args, **_: logged.extend(map(str, args))):
-            self.master.config_loader.config_dict["services"] = [Secretive(password="plain sesame", bad=True)]
+            self.master.config_loader.config["services"] = [Secretive(password="plain sesame", bad=True)]
             yield self.master.doReconfig()
         assert any("Got exception while reconfiguring" in line for line in logged)
         assert not any("sesame" in line for line in logged)
         config = self.service("Secretive").getConfigDict()
         assert config["kwargs"] == {"password": "***", "bad": True}
-        self.master.config_loader.config_dict["services"] = [Secretive(password="plain sesame")]
+        self.master.config_loader.config["services"] = [Secretive(password="plain sesame")]
         yield self.master.doReconfig()
         assert Secretive.calls[-1][0] == "plain sesame"
 
@@ -246,12 +247,12 @@ class TestReconfig(LiveCase):
         """Points under way when the master stops are written, and the next master continues the totals."""
         folder = self.mktemp()
         for start in range(2):
-            yield self.start([measured()], [sqlite()], basedir=folder)
+            yield self.start([measured()], [sqlite()], folder)
             for _ in range(3):
                 captureData("n", 1, accumulate=True, master=self.master)
             captureData(f"new{start}", 1, master=self.master)
             threads = writer_threads()
-            yield self.tested_master.shutdown()
+            yield kit.stop_master(self.master)
             while writer_threads() >= threads:
                 yield pause()
             path = str(Path(folder) / JOURNAL)

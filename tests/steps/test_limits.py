@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+from types import SimpleNamespace
 from typing import Any
 
 from buildbot.process.results import SUCCESS
@@ -63,3 +66,11 @@ class TestLimits(StepTestCase):
         collector.finish()
         assert len(collector.marked) == MAX_RECORDS
         assert collector.limit_errors()[0] == f"4000 more records: expected at most {MAX_RECORDS} of one step"
+
+
+def test_each_step_has_a_sidecar_file_of_its_own() -> None:
+    """Its name has the build, the step and a random part, beside the build's directory."""
+    build = SimpleNamespace(buildid=7, path_module=posixpath, getProperty=lambda _: "/worker/builder")
+    paths = {sidecar.path_of(SimpleNamespace(build=build, stepid=stepid), "-x") for stepid in (1, 1, 2)}
+    assert len(paths) == 3
+    assert all(re.fullmatch(r"/worker/builder/\.bbmeasure-7-[12]-[0-9a-f]{8}-x", path) for path in paths)

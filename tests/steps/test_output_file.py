@@ -59,7 +59,6 @@ class TestOutputFile(StepTestCase):
             look = ExpectStat(file="out", workdir="wkdir").stat(mode=mode, size=size).exit(0)
             yield self.run_measuring("1", WARNINGS, outputFile="out", more=[look])
             assert word in self.log()
-            self.sidecar_stepid += 1
 
     @defer.inlineCallbacks
     def test_missing_output_file(self) -> Any:

@@ -16,7 +16,7 @@ from bbmeasure.capture.spool import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind
-from bbmeasure.testing import kit, sidecar_lines
+from bbmeasure.testing import sidecar_lines
 from bbmeasure_scripts.bundle import bundle, command, find_batch, find_command
 from bbmeasure_steps import (
     LintMetrics,
@@ -121,7 +121,7 @@ class TestProgramSteps(StepTestCase):
             .exit(0),
             ExpectStat(file=self.sidecar_path()).exit(1),
         )
-        self.patch(sidecar_file, "new_token", lambda: kit.TOKEN)
+        self.patch(sidecar_file, "path_of", lambda _step: self.sidecar_path())
         self.expect_outcome(result=SUCCESS, state_string="m: 5")
         yield self.run_step()
 

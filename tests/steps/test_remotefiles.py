@@ -11,7 +11,7 @@ from twisted.internet import defer
 
 from bbmeasure_steps import remotefiles
 from bbmeasure_steps.shell import MeasureShellCommand
-from tests.steps.live import LiveCase, plain
+from tests.steps.live import LiveCase, pause, plain
 
 
 class NeverCompletes(Command):  # type: ignore[misc]
@@ -46,6 +46,8 @@ class TestLostWorker(LiveCase):
         build.workerforbuilder.worker.conn.loseConnection()
         assert (yield ended)["results"] == RETRY
         yield consumer.stopConsuming()
+        while self.master.botmaster.builders["plain"].building:
+            yield pause(0.01)
         assert not (yield self.points("size"))
 
     @defer.inlineCallbacks

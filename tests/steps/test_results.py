@@ -80,7 +80,6 @@ class TestReported(StepTestCase):
             self.expect_outcome(result=SUCCESS)
             yield self.run_step()
             assert f"expected a regular file, got {word}" in self.log()
-            self.sidecar_stepid += 1
 
     @defer.inlineCallbacks
     def test_invalid_stat(self) -> Any:
@@ -134,7 +133,6 @@ class TestUntrustedWorker(StepTestCase):
         assert "m: 5 = 5.0 1 (number): not stored: the command did not succeed" in self.log()
         assert self.captured_points() == []
         self._steps.clear()
-        self.sidecar_stepid += 1
         yield self.run_measuring("crash", FAILURE, exit=1)
         assert "not read: 'crash'" in self.log()
         assert state_of(self.master).pipeline.counters["refused"] == 0
@@ -159,7 +157,6 @@ class TestStorageErrors(StepTestCase):
         self.successResultOf(running)
         assert state_of(self.master).pipeline.counters["late"] >= 1
         self._steps.clear()
-        self.sidecar_stepid += 1
         running = self.run_measuring("5", SUCCESS)
         self.reactor.pump([0.06] * 4)
         self.successResultOf(running)

@@ -1,5 +1,8 @@
 #!/bin/sh
-# Run tests and checks in their order: `all`, `check`, `soak`, `release`, one stage by its name, or `only` what $T names.
+# Run tests and checks in their order: `all`, `check`, `soak`, `matrix`, `release`, one stage by its name, or `only` what
+# $T names.  `folder NAME OPTION...` runs the tests in tests/NAME and nothing before them, `matrix ARGUMENT...` is
+# tests/matrix.py.
+#
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
 # Tests run in $JOBS processes, by default one for each processor.
@@ -180,6 +183,16 @@ unit)
     folder unit
     ;;
 steps) folder steps ;;
+folder)
+    shift
+    folder "$@"
+    ;;
+matrix)
+    shift
+    packages all
+    stage www www
+    stage 'matrix' "$BIN/python" -m tests.matrix "$@"
+    ;;
 e2e | attacks | faults | browser)
     packages all
     stage www www
@@ -216,7 +229,8 @@ docs) stage docs docs ;;
 release) release ;;
 www) stage www www ;;
 *)
-    echo "$0: expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, only, soak, docs, release or www, got $1" >&2
+    echo "$0: expected all, check, lint, unit, steps, e2e, attacks, faults, browser, eight, matrix, only, soak, docs," \
+        "release or www, got $1" >&2
     exit 2
     ;;
 esac
