@@ -46,7 +46,8 @@ describe("alerts", () => {
     const [found, other] = [withAlerts(line, [alert({build: 20})]), withAlerts(line, [alert({builder: "windows"})])];
     expect(found.analysis!.changes).toMatchObject([{at: START, before: 1000, after: 1300, build: 20}]);
     expect(other.analysis).toBeNull();
-    expect(withAlerts(found, [alert({build: 22})]).analysis!.changes.length).toBe(1);
+    const [same] = withAlerts(found, [alert({build: 22, after: 1310, change: 0.31})]).analysis!.changes;
+    expect(same).toMatchObject({build: 20, before: 1000, after: 1310, change: 0.31});
     expect(alertOfChange([alert({build: 20})], found, found.analysis!.changes[0]!)?.id).toBe(1);
   });
 });
@@ -64,6 +65,7 @@ describe("the first screen", () => {
     expect(screen.getByRole("link").getAttribute("href")).toContain("/measurements/size?builder=linux");
     const accept = screen.getByRole<HTMLButtonElement>("button", {name: "Accept"});
     expect(accept.disabled).toBe(true);
+    expect(screen.getByLabelText("Why").getAttribute("aria-describedby")).toBe(screen.getByText(/^Say why first/).id);
     fireEvent.change(screen.getByLabelText("Why"), {target: {value: "a new compiler"}});
     fireEvent.click(accept);
     await waitFor(() => expect(requested.some(url => url.endsWith("/alerts/1"))).toBe(true));

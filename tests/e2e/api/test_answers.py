@@ -134,6 +134,7 @@ def test_records_have_the_previous_value(admin, site):
         "tags": {"opt": "O2"},
         "verdict": "no_baseline",
         "usual": None,
+        "limits": None,
         "baseline": None,
         "since_build": None,
         "reason": "A baseline needs 10 values; there were 1 before this one.",

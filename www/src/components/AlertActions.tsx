@@ -19,11 +19,12 @@ export const AlertActions = ({alert}: {alert: Alert}) => {
   return (
     <form className="bbm-decision" onSubmit={event => event.preventDefault()}>
       <label htmlFor={id}>Why</label>
-      <input id={id} className="bbm-field" value={why} maxLength={1000} placeholder="e.g. a new compiler" onChange={event => setWhy(event.target.value)}/>
-      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("accepted", why.trim())}
-              title="The new level is expected">Accept</button>
-      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("ignored", why.trim())}
-              title="Both levels are usual">Ignore</button>
+      <input id={id} className="bbm-field" value={why} aria-describedby={`${id}-help`} maxLength={1000} placeholder="e.g. a new compiler" onChange={event => setWhy(event.target.value)}/>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("accepted", why.trim())}>Accept</button>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("ignored", why.trim())}>Ignore</button>
+      <p id={`${id}-help`} className="bbm-more bbm-decision-help">
+        {!why.trim() && "Say why first. "}Accept: the new level is expected. Ignore: both levels are usual.
+      </p>
       {error && <p className="bbm-failure" role="alert">{error.message}</p>}
     </form>
   );
@@ -50,7 +51,7 @@ export const Suspects = ({suspects}: {suspects: readonly Suspect[]}) => suspects
           <bdi className="bbm-code">{suspect.revision?.slice(0, 12) ?? "\u2013"}</bdi>{" "}
           <Name text={suspect.subject || "(no message)"}/>
           {suspect.author && <span className="bbm-more"> by <bdi>{suspect.author}</bdi></span>}{" "}
-          <ExternalLink href={suspect.url}>open</ExternalLink>
+          <ExternalLink href={suspect.url}>view</ExternalLink>
         </li>
       ))}
     </ul>

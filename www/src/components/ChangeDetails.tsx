@@ -43,7 +43,7 @@ const CommitItem = ({commit}: {commit: Commit}) => (
   <li>
     <bdi className="bbm-code">{commit.revision?.slice(0, 12) ?? "–"}</bdi>{" "}
     <Name text={subjectOf(commit)}/> <span className="bbm-more">by <bdi>{commit.author}</bdi></span>{" "}
-    <ExternalLink href={commit.revlink}>open</ExternalLink>
+    <ExternalLink href={commit.revlink}>view</ExternalLink>
   </li>
 );
 

@@ -3,7 +3,7 @@ import type {Theme} from "../hooks/useTheme";
 import {formatValue} from "../lib/format";
 import type {Line} from "../lib/lines";
 import {lineStyle} from "../lib/plotOptions";
-import {formatDay} from "../lib/time";
+import {formatDay, formatTime} from "../lib/time";
 import {valueRange} from "../lib/valueRange";
 import {rollingMedian} from "../lib/statistics";
 
@@ -33,6 +33,8 @@ export const MiniChart = ({lines, unit, kind, theme, name, marked}: {
   const y = (value: number) => range.high > range.low
     ? Math.min(HEIGHT, Math.max(0, HEIGHT - PAD - (value - range.low) / (range.high - range.low) * (HEIGHT - 2 * PAD))) : HEIGHT / 2;
   const pathOf = (line: Line) => line.dots.map((dot, index) => `${index ? "L" : "M"}${x(dot.time).toFixed(1)} ${y(dot.value).toFixed(1)}`).join("");
+  const format = formatDay(first) === formatDay(last) ? formatTime : formatDay;
+  const [begin, end] = [format(first), format(last)];
   const [low, high] = [range.low, range.high].map(value => formatValue(value, unit, kind));
   return (
     <figure className="bbm-mini">
@@ -47,7 +49,7 @@ export const MiniChart = ({lines, unit, kind, theme, name, marked}: {
         })}
       </svg>
       <p className="bbm-mini-extent"><span>{low}</span></p>
-      <p className="bbm-mini-extent"><span>{formatDay(first)}</span><span>{formatDay(last)}</span></p>
+      <p className="bbm-mini-extent"><span>{begin}</span><span>{end}</span></p>
       {lines.length > MAX_LINES && <p className="bbm-more">{MAX_LINES} of {lines.length} lines</p>}
     </figure>
   );

@@ -33,9 +33,13 @@ const REACH = 8;
 const isOf = (alert: Alert, line: LineName) => alert.builder === line.builder && alert.branch === line.branch
   && tagsKey(alert.tags) === tagsKey(line.tags) && (line.machine === null || line.machine === alert.machine_class);
 
-/** A line with the changes of its alerts, which the look-back may not have found yet. */
+/** A change with the levels of its alert, so that the page has one figure for both. */
+const withLevels = (change: LevelChange, alert: Alert | null): LevelChange => alert === null || alert.before === null || alert.after === null
+  ? change : {...change, before: alert.before, after: alert.after, change: alert.change};
+
+/** A line with the changes of its alerts: their levels, and those that the look-back has not found yet. */
 export function withAlerts(line: Line, alerts: readonly Alert[]): Line {
-  const known = line.analysis?.changes ?? [];
+  const known = (line.analysis?.changes ?? []).map(change => withLevels(change, alertOfChange(alerts, line, change)));
   const more = line.proposed ? [] : alerts.flatMap((alert): LevelChange[] => {
     const isKnown = known.some(change => change.build !== null && alert.build !== null && Math.abs(change.build - alert.build) <= REACH);
     return !isOf(alert, line) || isKnown || alert.before === null || alert.after === null ? [] : [{
@@ -44,7 +48,7 @@ export function withAlerts(line: Line, alerts: readonly Alert[]): Line {
     }];
   });
   const analysis = line.analysis ?? {median: null, low: null, high: null, levels: [], changes: []};
-  return more.length ? {...line, analysis: {...analysis, changes: [...known, ...more].sort((a, b) => a.at - b.at)}} : line;
+  return known.length || more.length ? {...line, analysis: {...analysis, changes: [...known, ...more].sort((a, b) => a.at - b.at)}} : line;
 }
 
 /** The alert of a change of level of a line, if there is one. */
