@@ -117,7 +117,7 @@ def python_without_bbmeasure(version: str, folder: Path) -> str:
 
 def environment(name: str, interpreter: str, *wanted: str) -> str:
     """The Python of an environment with those packages, which is made if it does not exist or is incomplete."""
-    described = "\n".join([interpreter, *wanted, (ROOT / "setup.cfg").read_text()])
+    described = "\n".join([_version(interpreter), *wanted, (ROOT / "setup.cfg").read_text()])
     return _made(name, interpreter, described, lambda python: _install(python, *wanted))
 
 
@@ -137,7 +137,7 @@ def _made(name: str, interpreter: str, described: str, install: Callable[[Path],
 
 def find_python(version: str) -> Optional[str]:
     """A Python of that version: this one, one on the path, or one of pyenv's; None without one that runs."""
-    return next(filter(lambda python: _runs(python, version), _candidates(version)), None)
+    return next(filter(lambda python: _version(python) == version, _candidates(version)), None)
 
 
 def _candidates(version: str) -> Iterator[str]:
@@ -147,10 +147,11 @@ def _candidates(version: str) -> Iterator[str]:
     yield from map(str, sorted(root.glob(f"versions/{version}.*/bin/python{version}")))
 
 
-def _runs(python: str, version: str) -> bool:
+def _version(python: str) -> str:
+    """The version of a Python that can make virtual environments; empty where it does not run."""
     code = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode == 0 and done.stdout.strip() == version
+    return done.stdout.strip()
 
 
 def floors() -> list[str]:
