@@ -296,7 +296,7 @@ def test_macos(monkeypatch):
     monkeypatch.setattr(process_tree, "psutil", lambda: None)
     usage = resource_usage.measure([sys.executable, "-S", "-c", "x = b'x' * 60_000_000"])
     assert usage.status == 0
-    assert 60e6 < usage.max_rss * 1024 < 200e6  # type: ignore[operator]  # KiB of this system, read as bytes
+    assert 60e6 < usage.max_rss * 1024 < 6e9  # type: ignore[operator]  # KiB of this system, read as bytes
     names = {record.name for record in run.records("x", usage, {})}
     assert names == {"x_wall", "x_cpu", "x_max_rss", "x_context_switches"}
     assert usage.notes[:3] == [
