@@ -5,12 +5,13 @@
 #
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
-# Tests run in $JOBS processes, by default one for each processor.
+# Tests run in $JOBS processes, by default one for each processor; those that wait for servers in half as many more.
 set -u
 
 VENV=${VENV:-.venv}
 BIN=$VENV/bin
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
+WAITING_JOBS=$((JOBS + (JOBS + 1) / 2))
 report=''
 begun=$(date +%s)
 
@@ -43,15 +44,17 @@ run_pytest() {
     "$BIN/python" -m pytest "$@"
 }
 
-# The options of pytest for what lies in a folder.
+# The options of pytest for a folder, or for what lies in it.
 #
 # A module of the folders that start masters and servers runs in one process, which shares those among its tests.
 # Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
 options() {
     case $1 in
-    tests/steps*) echo '-p no:twisted --dist=loadfile' ;;
-    tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*) echo '--dist=loadfile' ;;
-    *) echo '--dist=loadgroup' ;;
+    tests/steps*) echo "-n $JOBS -p no:twisted --dist=loadfile" ;;
+    tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
+        echo "-n $WAITING_JOBS --dist=loadfile"
+        ;;
+    *) echo "-n $JOBS --dist=loadgroup" ;;
     esac
 }
 
@@ -60,15 +63,15 @@ folder() {
     name=$1
     shift
     # shellcheck disable=SC2046  # several words
-    stage "tests/$name" run_pytest "tests/$name" -n "$JOBS" $(options "tests/$name") "$@"
+    stage "tests/$name" run_pytest "tests/$name" $(options "tests/$name") "$@"
 }
 
 # A file, a folder or a node id; a folder in several processes.
 only() {
-    jobs=0
-    [ ! -d "$1" ] || jobs=$JOBS
-    # shellcheck disable=SC2046
-    stage "$1" run_pytest "$1" -n "$jobs" $(options "$1")
+    one=''
+    [ -d "$1" ] || one='-n 0'
+    # shellcheck disable=SC2046,SC2086
+    stage "$1" run_pytest "$1" $(options "$1") $one
 }
 
 # Several folders in one process would mix the runners, so that `tests` itself is not one to name.
