@@ -44,17 +44,17 @@ run_pytest() {
     "$BIN/python" -m pytest "$@"
 }
 
-# The options of pytest for a folder, or for what lies in it.
+# The options of pytest for a folder, or for what lies in it, in $2 processes where that is given.
 #
 # A module of the folders that start masters and servers runs in one process, which shares those among its tests.
 # Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
 options() {
     case $1 in
-    tests/steps*) echo "-n $JOBS -p no:twisted --dist=loadfile" ;;
+    tests/steps*) echo "-n ${2:-$JOBS} -p no:twisted --dist=loadfile" ;;
     tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
-        echo "-n $WAITING_JOBS --dist=loadfile"
+        echo "-n ${2:-$WAITING_JOBS} --dist=loadfile"
         ;;
-    *) echo "-n $JOBS --dist=loadgroup" ;;
+    *) echo "-n ${2:-$JOBS} --dist=loadgroup" ;;
     esac
 }
 
@@ -68,10 +68,10 @@ folder() {
 
 # A file, a folder or a node id; a folder in several processes.
 only() {
-    one=''
-    [ -d "$1" ] || one='-n 0'
-    # shellcheck disable=SC2046,SC2086
-    stage "$1" run_pytest "$1" $(options "$1") $one
+    jobs=0
+    [ ! -d "$1" ] || jobs=''
+    # shellcheck disable=SC2046
+    stage "$1" run_pytest "$1" $(options "$1" $jobs)
 }
 
 # Several folders in one process would mix the runners, so that `tests` itself is not one to name.
