@@ -108,10 +108,11 @@ def put(connection: sqlite3.Connection, alert: Alert) -> None:
 
 def decide(ingest: Ingest, id_: int, state: str, who: str, why: str) -> bool:
     """Decide an open alert; false where there is no open one of that id."""
-    row = ingest.connection.execute("SELECT facts FROM alerts WHERE id = ? AND state = 'open'", (id_,)).fetchone()
+    row = ingest.connection.execute("SELECT facts, time FROM alerts WHERE id = ? AND state = 'open'", (id_,)).fetchone()
     if row is None:
         return False
-    facts = {**json.loads(row[0]), "decided": ingest.now() * NANOSECONDS}
+    decided = max(ingest.now() * NANOSECONDS, row[1] + 1)  # not before the value, which may be of the same second
+    facts = {**json.loads(row[0]), "decided": decided}
     ingest.connection.execute(
         "UPDATE alerts SET state = ?, who = ?, why = ?, applied = 0, facts = ? WHERE id = ?",
         (state, who, why, json.dumps(facts, separators=(",", ":")), id_),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -184,3 +185,14 @@ def test_a_decision_made_while_a_build_is_judged_wins(judging: Judging) -> None:
     assert (kept.state, kept.who, kept.applied) == ("accepted", "ann", False)
     assert not judging.journal.decide(alert.id, "ignored", "bob", "")
     assert replace(kept, state="open")
+
+
+def test_a_decision_is_never_earlier_than_its_alert(judging: Judging) -> None:
+    """The time of a decision is in whole seconds; that of the value may be later in the same second."""
+    judging.gates["size"] = Gate(limit=1000)
+    later = (time.time() - START) / 60 + 1
+    judging.run(1100.0, minute=later)
+    (alert,) = judging.alerts()
+    assert judging.journal.decide(alert.id, "accepted", "ann", "fine")
+    (decided,) = judging.alerts()
+    assert decided.decided == alert.time + 1
