@@ -24,6 +24,7 @@ from tests.browser.elements import (
     rows,
     statistics,
 )
+from tests.servers import wait_until
 
 AXE = ROOT / "www" / "node_modules" / "axe-core" / "axe.min.js"
 MANY = 300
@@ -132,7 +133,7 @@ def test_commits_of_two_branches(open_at, aged):
     page.keyboard.press("+")
     page.wait_for_url(re.compile("since="))
     expect(page.get_by_text("are not drawn")).to_have_count(0)
-    assert 0 < counted(page) < history.DAYS
+    wait_until("the points of both branches in the range", lambda: 0 < counted(page) < history.DAYS)
 
 
 def test_what_is_usual_is_of_the_newest_builds(open_at, aged):
