@@ -12,6 +12,8 @@ import pytest
 from bbmeasure import adapters
 from tests.tool_output import cases
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = cases.FOLDER / "examples"
 PYTHON = (sys.executable, "-m")
 

@@ -18,6 +18,8 @@ from bbmeasure_scripts.bundle import PROGRAMS, bundle
 from bbmeasure_scripts.module_source import get_source
 from tests.unit.scripts import programs
 
+pytestmark = pytest.mark.slow
+
 VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -38,12 +40,8 @@ def pythons():
 
 
 PYTHONS = pythons()
-#: The installed versions; make check runs the programs with the first and the last of them.
+#: The installed versions.
 INSTALLED = [version for version in VERSIONS if version in PYTHONS]
-EACH_VERSION = [
-    version if version in (INSTALLED[0], INSTALLED[-1]) else pytest.param(version, marks=pytest.mark.slow)
-    for version in INSTALLED
-]
 
 
 def feed(program, arguments, folder, python=sys.executable, **more):
@@ -72,7 +70,7 @@ RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("version", EACH_VERSION)
+@pytest.mark.parametrize("version", INSTALLED)
 def test_every_program_runs_from_a_bundle(version, program, sources):
     """Each Python runs each program from standard input."""
     arguments, expected = RUNS[program]
@@ -85,7 +83,7 @@ def test_every_program_runs_from_a_bundle(version, program, sources):
     assert set(os.listdir(sources)) <= {"module.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("version", EACH_VERSION)
+@pytest.mark.parametrize("version", INSTALLED)
 def test_every_python_reads_patterns_alike(version, sources):
     """An invalid range in a pattern matches nothing, with each Python."""
     assert feed("size", ["[z-a]*"], sources, PYTHONS[version]).status == 1
@@ -138,7 +136,7 @@ def test_an_installed_bbmeasure_is_not_used(tmp_path):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("version", EACH_VERSION)
+@pytest.mark.parametrize("version", INSTALLED)
 def test_modules_of_the_current_folder_do_not_hide_others(version, program, sources):
     """A json.py, argparse.py or profile.py of the project does not hide the standard library's."""
     arguments, expected = RUNS[program]

@@ -16,6 +16,8 @@ from tests.containers import PROCFS, enter
 from tests.unit.scripts import programs
 from tests.unit.scripts.programs import NAMES
 
+pytestmark = pytest.mark.slow
+
 #: What the programs say of a procfs.
 WHY_UNKNOWN = {
     "own": "",

@@ -13,6 +13,8 @@ from bbmeasure_scripts import record_writer, resource_usage, run
 from tests.unit.scripts import programs
 from tests.unit.scripts.programs import NAMES, PYTHON, RUN
 
+pytestmark = pytest.mark.slow
+
 
 def measured(*command, folder, **more):
     """Run a command under the name ``x``."""

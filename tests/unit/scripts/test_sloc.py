@@ -14,6 +14,8 @@ from bbmeasure.errors import ParseError
 from bbmeasure_scripts import sloc, sloc_tools
 from tests.unit.scripts import programs
 
+pytestmark = pytest.mark.slow
+
 #: What the tools print for the folder of the fixture ``project``; JSON is shortened to what it has for a language.
 PRINTED = {
     "scc": (  # 4.1.0
@@ -170,7 +172,7 @@ def test_cloc_leaves_out_what_is_excluded(project):
 
 
 @pytest.mark.parametrize("pattern", ["sub", "sub/", "*.py", "[am]*", "sub/*.c", "/sub/m.c", "{a,m}.*", "!a.py", "x"])
-@pytest.mark.parametrize("tool", [pytest.param("cloc", marks=pytest.mark.slow), "pytokei"])
+@pytest.mark.parametrize("tool", ["cloc", "pytokei"])
 def test_a_pattern_means_the_same_to_every_tool_that_takes_it(tool, pattern, project):
     """A tool excludes the same files as the bundled counter, or refuses the pattern."""
     expected = run("--tool=builtin", f"--exclude={pattern}", ".", folder=project)
