@@ -7,6 +7,8 @@ import pytest
 from bbmeasure.records import Direction, Kind
 from tests.unit.scripts import programs
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     (["42"], (42.0, Kind.NUMBER, "1")),
     (["1.5 MiB"], (1572864.0, Kind.SIZE, "bytes")),

@@ -17,6 +17,8 @@ from bbmeasure.records import Record
 from bbmeasure_scripts import file_walk, record_writer, size
 from tests.unit.scripts import programs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tree(tmp_path):
