@@ -38,7 +38,7 @@ class Figures:
 
 
 def load() -> str:
-    """How busy the machine is, the reason of a miss in wall-clock time."""
+    """The load of the machine, the reason of a miss in wall-clock time."""
     return f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
 
 

@@ -64,7 +64,7 @@ class Containers:
 
 
 class DockerClient:
-    """What DockerLatentWorker calls of ``docker.APIClient``."""
+    """The methods of ``docker.APIClient`` that DockerLatentWorker calls."""
 
     def __init__(self, containers: Containers, image: str) -> None:
         self._containers = containers

@@ -130,7 +130,7 @@ def run_stage(row: Row, folder: Path, options: Sequence[str]) -> Row:
 
 
 def read_report(path: Path) -> tuple[int, list[str], Counter[str]]:
-    """How many tests passed, the names of those that failed, and the reasons of those that were skipped."""
+    """The number of tests that passed, the names of those that failed, and the reasons of those that were skipped."""
     passed, failed, skipped = 0, [], Counter[str]()
     for case in ElementTree.parse(path).iter("testcase"):
         skip = case.find("skipped")

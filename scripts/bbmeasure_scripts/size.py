@@ -27,7 +27,7 @@ _PROGRAM = "bbmeasure-size"
 
 
 class Arguments(NamedTuple):
-    """What to measure: paths and patterns, the name of the series, and the options."""
+    """Arguments of a measurement: paths and patterns, the name of the series, and the options."""
 
     paths: Sequence[str]
     name: str = "size"

@@ -72,7 +72,7 @@ def install(environment: Path, archive: Path) -> None:
 
 
 def run(python: Path, *command: str) -> str:
-    """What a program of the environment prints."""
+    """The output of a program of the environment."""
     program = [str(python.with_name(command[0])), *command[1:]]
     done = subprocess.run(program, cwd=python.parent, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -65,7 +65,7 @@ def test_it_measures_tracks_and_answers(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted({*BRIEF, installed_release().name}))
 def test_the_documented_table_of_releases(name: str) -> None:
-    """What a release has is what its column in docs/versions.rst says."""
+    """The column of a release in docs/versions.rst lists the features that it has."""
     found = json.loads(
         output_of(python_with_buildbot(RELEASES[name].version), str(ROOT / "tests" / "release_features.py"))
     )

@@ -77,7 +77,7 @@ OTHER_LINES = [
 
 @pytest.mark.parametrize("argv", PLAIN_LINES)
 def test_a_plain_command_line_is_read_as_by_argparse(argv):
-    """What is read without argparse is what argparse reads."""
+    """The quick reader of arguments and argparse read the same."""
     assert run.read_plain(argv) == run.read(argv)
 
 

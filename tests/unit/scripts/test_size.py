@@ -278,7 +278,7 @@ def test_the_program_reports_size_and_files(tree):
 
 @pytest.mark.parametrize("argv", [["a", "b*"], ["--name", "x", "a"], ["--name", "x y", "a"]])
 def test_a_command_line_of_paths_is_read_as_by_argparse(argv):
-    """What is read without argparse is what argparse reads."""
+    """The quick reader of arguments and argparse read the same."""
     plain, parsed = size.read_plain(argv), size.read(argv)
     assert plain is not None
     assert [*plain.exclude] == parsed.exclude

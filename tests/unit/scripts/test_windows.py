@@ -1,4 +1,4 @@
-"""What the programs do on Windows, with its path module, its calls and its file names in their place."""
+"""The programs on Windows, with its path module, its calls and its file names in their place."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_job_object_counts_the_command(monkeypatch):
 
 @pytest.mark.parametrize("failing", ["CreateJobObjectW", "AssignProcessToJobObject", "QueryInformationJobObject"])
 def test_without_a_job_object(failing, monkeypatch):
-    """Where a call fails, the command is run, and CPU and I/O are noted as unknown."""
+    """A command is run although a call fails; CPU and I/O are noted as unknown."""
     usage = measure_here(monkeypatch, ["sh", "-c", "exit 3"], Kernel32(failing))
     assert (usage.status, usage.cpu, usage.read) == (3, None, None)
     assert re.match("CPU and bytes read and written are unknown: the (command|job object) could not be", usage.notes[0])

@@ -166,7 +166,7 @@ def test_a_build_that_is_not_told_yet(setting):
 
 
 def test_a_restart_loses_nothing(setting):
-    """What was not sent before a restart is sent after it, as the same points; limits are those of the policy."""
+    """Points that were not sent before a restart are sent after it; limits are those of the policy."""
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")]
     setting.tell(line())
     setting.exporter.stop()
