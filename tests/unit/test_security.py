@@ -46,10 +46,7 @@ LIMITS = {
         ["master.reporters.comments.UPDATE_TIMEOUT", "master.reporters.waiting.TIMEOUT"],
         "s",
     ),
-    "Builds that wait for InfluxDB whose gates are in memory; whose verdicts are sent at a time": (
-        ["master.services.verdict_export.MAX_GATES", "master.services.verdict_export.MAX_BUILDS"],
-        "",
-    ),
+    "Builds whose verdicts are sent to InfluxDB at a time": (["master.services.verdict_export.MAX_BUILDS"], ""),
     "Name of a series": (["records.LONGEST_NAME"], "characters"),
     "Tags of one record": (["records.MOST_TAGS"], ""),
     "Key of a tag; value of a tag": (["records.LONGEST_TAG_KEY", "records.LONGEST_TAG_VALUE"], "characters"),

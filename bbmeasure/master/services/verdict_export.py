@@ -9,16 +9,15 @@ from typing import Any, TypeVar
 
 from twisted.internet import defer, task
 
-from bbmeasure.capture.gates import Gates
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError
 from bbmeasure.reports.judge import Judge
 from bbmeasure.reports.kept_verdicts import decode_lines
-from bbmeasure.reports.verdicts import BuildVerdicts, LineVerdict
+from bbmeasure.reports.verdicts import BuildVerdicts
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_lines, usual_line
-from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, Line, VerdictStore
+from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, VerdictStore
 
 Item = TypeVar("Item")
 
@@ -29,8 +28,6 @@ MAX_ALERTS = 1_000
 MAX_BATCH = 2_000
 #: Builds between two notes that they are sent.
 MAX_BUILDS = 50
-#: Builds whose own gates are remembered; the limits of others are those of the policy.
-MAX_GATES = 500
 #: Lines that are made in one turn of the reactor, at 40 to 80 µs each.
 SLICE = 25
 
@@ -52,7 +49,6 @@ class VerdictExporter:
         self._client = client
         self._counters = counters
         self._reactor = reactor
-        self._gates: OrderedDict[int, Gates] = OrderedDict()
         self._sent: OrderedDict[int, Alert] = OrderedDict()
         self._unsubscribe = self._judge.subscribe(self._told)
         self._sending: Any = None
@@ -72,13 +68,9 @@ class VerdictExporter:
             self._sending.cancel()
 
     def _told(self, verdicts: BuildVerdicts) -> None:
-        """Send the verdicts of a build of no proposal that has ended; its gates are known until then."""
-        if self._state.pipeline.branches.is_proposal(verdicts.buildid):
-            return
-        self._gates[verdicts.buildid] = self._state.gates.of_build(verdicts.buildid)
-        if len(self._gates) > MAX_GATES:
-            self._gates.popitem(last=False)
-        self._start()
+        """Send the verdicts of a build of no proposal that has ended."""
+        if not self._state.pipeline.branches.is_proposal(verdicts.buildid):
+            self._start()
 
     def _start(self) -> None:
         if self._sending is None:
@@ -99,8 +91,6 @@ class VerdictExporter:
             while buildids := (yield store.untold(self._name, MAX_BUILDS)):
                 yield self._send_usual(store, buildids)
                 yield store.told(self._name, buildids)
-                for buildid in buildids:
-                    self._gates.pop(buildid, None)
         except defer.CancelledError:
             pass
         except Exception as error:  # noqa: BLE001  (counted and logged; the next look tries again)
@@ -124,20 +114,11 @@ class VerdictExporter:
         for buildid in buildids:
             kept = yield store.kept_verdicts(buildid)
             if kept is not None:
-                lines += yield self._made(_usual_line, self._judged(buildid, kept))
+                lines += yield self._made(_usual_line, _usual_of(kept))
             if len(lines) >= MAX_BATCH:
                 yield self._write(lines)
                 lines = []
         yield self._write(lines)
-
-    def _judged(self, buildid: int, kept: KeptBuild) -> Iterator[tuple[LineVerdict, Gates, int]]:
-        """Yield the verdicts of a build with its gates and the times of the values."""
-        known = self._state.gates
-        gates = self._gates.get(buildid) or known.known(buildid) or Gates(known.patterns)
-        values = {line.id: (line, value) for line, value in kept.values.values}
-        lines = {id_: (line, value.value) for id_, (line, value) in values.items()}
-        for id_, verdict in decode_lines(kept.lines, lines):
-            yield verdict, gates, values[id_][1].time
 
     @defer.inlineCallbacks
     def _made(self, make: Callable[[Item], str], items: Iterable[Item]) -> Generator[Any, Any, list[str]]:
@@ -157,13 +138,18 @@ class VerdictExporter:
 
     @defer.inlineCallbacks
     def _write(self, lines: Sequence[str]) -> Generator[Any, Any, None]:
-        """Write lines; what the server refuses for good is counted."""
+        """Write lines, in parts where the request is too large; what the server refuses for good is counted."""
         if not lines:
             return
         try:
             yield self._client.write("".join(lines).encode("utf-8", "replace"))
         except ServerError as error:
-            if error.kind is not ErrorKind.REFUSED:
+            if error.kind is ErrorKind.TOO_LARGE and len(lines) > 1:
+                half = len(lines) // 2
+                yield self._write(lines[:half])
+                yield self._write(lines[half:])
+                return
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.TOO_LARGE):
                 raise
             self._counters["verdicts_refused"] += len(lines)
             self._state.pipeline.count("verdicts_not_exported", f"the server refuses verdicts: {error.message}")
@@ -171,11 +157,16 @@ class VerdictExporter:
             self._counters["verdicts_shipped"] += len(lines)
 
 
-def _usual_line(judged: tuple[LineVerdict, Gates, int]) -> str:
-    line, gates, time = judged
-    of = Line(
-        0, line.series, line.builder, line.tags, line.branch, line.machine, False, line.kind, line.unit, line.better
-    )
-    rules, verdict = gates.of(line.series).rules(line.kind, line.unit, line.better), line.verdict
-    bounds = (verdict.low, verdict.high, rules.limit, rules.lower_limit)
-    return usual_line(Usual(of, line.value, verdict.state.value, *bounds), time)
+def _usual_of(kept: KeptBuild) -> Iterator[tuple[Usual, int]]:
+    """Yield what is usual for each judged value of a build, with the time of the value in nanoseconds."""
+    values = {line.id: (line, value) for line, value in kept.values.values}
+    lines = {id_: (line, value.value) for id_, (line, value) in values.items()}
+    for id_, judged in decode_lines(kept.lines, lines):
+        line, value = values[id_]
+        verdict, (lower_limit, limit) = judged.verdict, judged.limits
+        usual = Usual(line, value.value, verdict.state.value, verdict.low, verdict.high, limit, lower_limit)
+        yield usual, value.time
+
+
+def _usual_line(usual: tuple[Usual, int]) -> str:
+    return usual_line(*usual)

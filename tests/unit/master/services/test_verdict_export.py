@@ -9,7 +9,6 @@ import pytest
 from twisted.internet import defer, task
 
 from bbmeasure.analysis import State
-from bbmeasure.capture.gates import Gate, Gates
 from bbmeasure.master.services import verdict_export
 from bbmeasure.master.services.verdict_export import INTERVAL, VerdictExporter
 from bbmeasure.reports.kept_verdicts import encode
@@ -25,27 +24,21 @@ class Setting:
     def __init__(self):
         self.clock = task.Clock()
         self.alerts, self.listeners, self.sent, self.errors, self.proposals = [], [], [], [], set()
-        self.kept, self.untold, self.running = {}, [], {}
+        self.kept, self.untold, self.limits = {}, [], []
         self.hold = None
         self.problems = Counter()
         store = SimpleNamespace(
             alerts=lambda _: defer.succeed(list(self.alerts)),
             kept_verdicts=lambda buildid: defer.succeed(self.kept.get(buildid)),
-            untold=lambda name, limit: defer.succeed(self.untold[:limit]),
+            untold=self._untold,
             told=self._note_told,
         )
         judge = SimpleNamespace(store=store, subscribe=self._subscribe, reporters={})
-        patterns = [("wheel*", Gate(limit="1 MiB"))]
-        gates = Gates(patterns, own={"own": Gate(limit="1 KiB")})
         pipeline = SimpleNamespace(
             count=lambda name, why: self.problems.update([name]),
             branches=SimpleNamespace(is_proposal=lambda buildid: buildid in self.proposals),
         )
-        self.state = SimpleNamespace(
-            component=lambda _: judge,
-            pipeline=pipeline,
-            gates=SimpleNamespace(of_build=lambda buildid: gates, known=self.running.get, patterns=patterns),
-        )
+        self.state = SimpleNamespace(component=lambda _: judge, pipeline=pipeline)
         self.counters = Counter()
         self.start()
         assert judge.reporters == {"influx": False}
@@ -54,6 +47,10 @@ class Setting:
         server = SimpleNamespace(write=self._write)
         self.exporter = VerdictExporter(self.state, "influx", server, self.counters, reactor=self.clock)
         self.exporter.start()
+
+    def _untold(self, name, limit):
+        self.limits.append(limit)
+        return defer.succeed(self.untold[:limit])
 
     def _note_told(self, name, buildids):
         self.untold = [buildid for buildid in self.untold if buildid not in buildids]
@@ -109,14 +106,14 @@ def test_alerts_are_sent_when_they_change(setting):
 
 
 def test_what_is_usual_is_sent_once(setting):
-    """Each judged value of a build is sent with its range and the limit of its gate; those of proposals are not."""
-    setting.tell(line(), line("lint", State.NO_BASELINE))
+    """Each judged value of a build is sent with its range and its limits; those of proposals are not."""
+    setting.tell(line(limits=(1000.0, 1048576.0)), line("lint", State.NO_BASELINE))
     (body,) = setting.sent
     wheel, lint = body.splitlines()
     assert wheel.startswith("bbmeasure_usual,builder=b,series=wheel_size ")
     assert wheel.endswith(" 1000000000")
     assert setting.untold == []
-    assert ",limit=1048576.0," in wheel
+    assert ",limit=1048576.0,lower_limit=1000.0," in wheel
     assert "low=" not in lint
     assert 'verdict="no_baseline"' in lint
     setting.proposals.add(2)
@@ -144,33 +141,34 @@ def test_a_server_that_refuses(setting):
 
 
 def test_memory_is_bounded(setting, monkeypatch):
-    """While the server does not answer, what waits is in the journal, and only the gates of few builds in memory."""
-    monkeypatch.setattr(verdict_export, "MAX_GATES", 3)
+    """While the server does not answer, what waits is in the journal, of which few builds are read at a time."""
     monkeypatch.setattr(verdict_export, "MAX_BUILDS", 2)
     monkeypatch.setattr(verdict_export, "MAX_BATCH", 1)
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")] * 5
     for number in range(5):
-        setting.tell(line("own"), line(f"wheel{number}"), buildid=number)
+        setting.tell(line("lint"), line(f"wheel{number}"), buildid=number)
+    assert setting.counters["verdicts_failed"] == 5
     setting.clock.advance(INTERVAL)
-    assert [f"wheel{number}" in "".join(setting.sent) for number in range(5)] == [True] * 5
-    assert ["limit=1024.0" in body for body in setting.sent] == [False, False, True, True, True]
+    assert [f"wheel{number}" in body for number, body in enumerate(setting.sent)] == [True] * 5
+    assert set(setting.limits[1:]) == {2}
     assert setting.untold == []
 
 
-def test_a_build_that_is_not_told_yet(setting):
-    """A build whose suspects are searched may be sent before it is told; the limits are those of its own gates."""
-    setting.running[1] = Gates(own={"own": Gate(limit=7)})
-    setting.keep(line("own"))
-    setting.clock.advance(INTERVAL)
-    assert "limit=7.0" in setting.sent[0]
+def test_a_request_that_is_too_large(setting):
+    """A request that a server or proxy refuses for its size is sent in parts; a line that is too large is dropped."""
+    setting.errors = [ServerError(ErrorKind.TOO_LARGE, "1 MB")] * 3
+    setting.tell(line("a"), line("b"), line("c"))
+    assert [body.count("\n") for body in setting.sent] == [1, 1]
+    assert (setting.counters["verdicts_refused"], setting.counters["verdicts_shipped"]) == (1, 2)
+    assert setting.untold == []
 
 
 def test_a_restart_loses_nothing(setting):
-    """Points that were not sent before a restart are sent after it; limits are those of the policy."""
+    """Points that were not sent before a restart are sent after it, with their limits."""
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")]
-    setting.tell(line())
+    setting.tell(line(limits=(None, 1048576.0)))
     setting.exporter.stop()
-    setting.keep(line("wheel2"), buildid=2)  # the master died before it told that
+    setting.keep(line("wheel2", limits=(None, 1048576.0)), buildid=2)  # the master died before it told that
     setting.start()
     (body,) = setting.sent
     assert [text.rsplit(" ", 1)[1] for text in body.splitlines()] == ["1000000000", "2000000000"]
