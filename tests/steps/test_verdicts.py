@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from buildbot.plugins import schedulers, util
@@ -131,13 +132,7 @@ class TestVerdicts(LiveCase):
     @defer.inlineCallbacks
     def test_suspects(self) -> Any:
         """The suspects are the changes after that of the last build at the old level, without those of requests."""
-        builder = measured(steps=[Captures()])
-        config = self.configure([builder], [sqlite()])
-        filters = util.ChangeFilter(branch="main")
-        config["schedulers"].append(
-            schedulers.SingleBranchScheduler("s", change_filter=filters, builderNames=["first"], treeStableTimer=None)
-        )
-        yield self.setup_master(config)
+        yield self.start_with_changes()
         for number in range(1, 13):
             yield self.changed(number, 100.0)
         yield self.changed(13, None)
@@ -149,6 +144,25 @@ class TestVerdicts(LiveCase):
             {"revision": "r14", "author": "ann", "subject": "change 14", "url": ""},
             {"revision": "r13", "author": "ann", "subject": "change 13", "url": "https://example.org/13"},
         ]
+
+    @defer.inlineCallbacks
+    def test_a_commit_that_is_built_again(self) -> Any:
+        """It has no suspects where its value changes: there is no commit between the two builds."""
+        yield self.start_with_changes()
+        for number in range(1, 13):
+            yield self.changed(number, 100.0)
+        yield self.run_build(lambda: self.master.data.control("rebuild", {}, ("builds", 12)), 101.0)
+        (alert,) = yield self.alerts()
+        assert (alert.buildid, alert.facts["last_buildid"], alert.facts["suspects"]) == (13, 12, [])
+
+    def start_with_changes(self) -> Any:
+        """Start a master that builds each change of the branch."""
+        config = self.configure([measured(steps=[Captures()])], [sqlite()])
+        filters = util.ChangeFilter(branch="main")
+        config["schedulers"].append(
+            schedulers.SingleBranchScheduler("s", change_filter=filters, builderNames=["first"], treeStableTimer=None)
+        )
+        return self.setup_master(config)
 
     @defer.inlineCallbacks
     def changed(self, number: int, value: Any, **more: Any) -> Any:
@@ -173,10 +187,15 @@ class TestVerdicts(LiveCase):
                 properties=more.get("properties"),
             )
             return
+        yield self.run_build(lambda: self.master.data.updates.addChange(**change), value)
+
+    @defer.inlineCallbacks
+    def run_build(self, request: Callable[[], Any], value: float) -> Any:
+        """Run the build of that value that ``request`` requests."""
         Captures.values = [value]
         ended: defer.Deferred[Any] = defer.Deferred()
         consumer = yield self.master.mq.startConsuming(lambda _, b: ended.callback(b), ("builds", None, "finished"))
-        yield self.master.data.updates.addChange(**change)
+        yield request()
         yield ended
         yield consumer.stopConsuming()
         while self.master.botmaster.builders["first"].building:

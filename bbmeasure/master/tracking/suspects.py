@@ -75,8 +75,11 @@ def _change_of(master: Any, stamp: Mapping[str, Any], revision: Any) -> Generato
 def _between(master: Any, change: Change, last: Optional[Change]) -> Generator[Any, Any, list[Change]]:
     """The changes from ``change`` back to ``last``, which is not among them; without it ``change`` alone.
 
-    Changes of requests, which some hooks give the branch of their target, are left out.
+    There are none where ``change`` is not newer than ``last``, as for a commit that is built again.  Changes of
+    requests, which some hooks give the branch of their target, are left out.
     """
+    if last is not None and change["changeid"] <= last["changeid"]:
+        return []
     found = [change]
     for _ in range(MAX_FOLLOWED):
         if last is None or len(found) >= MAX_SUSPECTS or not change["parent_changeids"]:
