@@ -26,7 +26,7 @@ from bbmeasure.reports.judge_process import LENGTH, Answers, Failed, Lines, Open
 
 #: The most requests that wait.
 MAX_QUEUED = 1_000
-#: Seconds that the process may take for one request, and a store for its result.
+#: Seconds that the process may take for one request.
 REQUEST_TIMEOUT = 10.0
 #: Seconds of one request after which the queue accepts no other that a build waits for.
 STUCK_AFTER = 5.0

@@ -106,11 +106,19 @@ class Commenter:
 
     def _told(self, verdicts: BuildVerdicts) -> None:
         """Take the verdicts of a build that has ended."""
-        self._state.pipeline.in_background(self._note(verdicts.buildid))
+        self._in_background(self._note(verdicts.buildid), f"build {verdicts.buildid}")
+
+    def _in_background(self, work: defer.Deferred[None], what: str) -> None:
+        """Count an error of ``work``; it may take long, and is no write that others wait for."""
+
+        def failed(why: Any) -> None:
+            self._state.pipeline.count("comments_failed", f"{self._name}: {what}: {why.value!r}")
+
+        work.addErrback(failed)
 
     def _resume(self) -> None:
         """Take the verdicts that the journal has and that were not told before the start."""
-        self._state.pipeline.in_background(self._note_untold(), "comments from before the start")
+        self._in_background(self._note_untold(), "comments from before the start")
 
     @defer.inlineCallbacks
     def _note_untold(self) -> Generator[Any, Any, None]:
@@ -142,7 +150,7 @@ class Commenter:
         waiting = {buildid for one in self._pending.values() for buildid in one.builds}
         told, store = sorted(set(builds) - waiting), self._judge.store
         if told and store is not None:
-            self._state.pipeline.in_background(store.told(self._name, told), "comments that are written")
+            self._in_background(store.told(self._name, told), "comments that are written")
 
     def _is_here(self, build: ProposedBuild) -> bool:
         return (build.host, build.kind) == (self._service.host, self._service.kind)

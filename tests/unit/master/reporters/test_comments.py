@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet import defer, task
 
+from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.master.reporters import comments
 from bbmeasure.master.reporters.comments import MAX_ATTEMPTS, MAX_PENDING, RESUME_AFTER, Commenter
 from bbmeasure.master.reporters.http import ServiceError
@@ -82,15 +83,14 @@ class Site:
         if before is not None:
             self.builds, self.verdicts, self.untold = before.builds, before.verdicts, before.untold
             self.service.comments = before.service.comments
-        self.listeners, self.background = [], []
+        self.listeners = []
         self.store = SimpleNamespace(untold=self._untold, told=self._told)
         judge = SimpleNamespace(
             subscribe=self._subscribe, verdicts_of=self._verdicts_of, store=self.store, reporters={}
         )
         storage = SimpleNamespace(builds_of_proposal=self._builds_of)
-        pipeline = SimpleNamespace(
-            clock=self.clock, storage=storage, in_background=lambda work, *_: self.background.append(work)
-        )
+        pipeline = self.pipeline = Pipeline(self.clock)
+        pipeline.stores = [storage]
         master = SimpleNamespace(name=name, config=SimpleNamespace(buildbotURL="http://ci/"))
         self.state = SimpleNamespace(master=master, pipeline=pipeline, component=lambda _: judge, builds=self.builds)
         monkeypatch.setattr(comments, "SQLiteStorage", SimpleNamespace)
@@ -154,6 +154,18 @@ class Site:
 @pytest.fixture
 def site(monkeypatch):
     return Site(monkeypatch)
+
+
+def test_builds_that_are_found_slowly(site, monkeypatch):
+    """A database that is slow does not shorten the time for which builds wait for the store; an error is counted."""
+    found = defer.Deferred()
+    monkeypatch.setattr(comments, "proposed_builds", lambda state, buildid: found)
+    before = site.pipeline.timeout
+    site.finish(1, line())
+    site.clock.advance(5)
+    assert (site.pipeline.timeout, site.pipeline.counters["late"]) == (before, 0)
+    found.errback(ValueError("no such row"))
+    assert site.pipeline.counters["comments_failed"] == 1
 
 
 def test_silence_while_nothing_is_worse(site):
