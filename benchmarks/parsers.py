@@ -17,9 +17,9 @@ from typing import Any
 from twisted.internet import defer, reactor, task, threads
 
 from bbmeasure import adapters
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_pool import ParserPool
 from bbmeasure.capture.parser_process import ParserJob
-from bbmeasure.capture.spool import Spool
 from benchmarks.targets import Figures
 
 SIZE = 16_000_000

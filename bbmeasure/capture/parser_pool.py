@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from bbmeasure.capture import parser_process
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_process import JOB_DESCRIPTOR, ParserJob, decode_record
-from bbmeasure.capture.spool import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.records import Record
 

@@ -22,7 +22,7 @@ from typing import Any, Optional, Union
 from twisted.internet import defer
 
 from bbmeasure import wire
-from bbmeasure.capture.spool import MAX_BYTES
+from bbmeasure.capture.parser_input import MAX_BYTES
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import StorageError, StorageUnavailableError
 from bbmeasure.model import MOST_POINTS, Health, Point, Query, SeriesInfo

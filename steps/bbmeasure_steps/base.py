@@ -15,10 +15,10 @@ from bbmeasure import wire
 from bbmeasure.ansi import visible
 from bbmeasure.capture.gates import Gate
 from bbmeasure.capture.identity import Value
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.pipeline import Pipeline
 from bbmeasure.capture.plan import Plan, SeriesOverrides
-from bbmeasure.capture.spool import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError
 from bbmeasure.records import Direction, Kind, Record

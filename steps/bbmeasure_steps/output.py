@@ -12,7 +12,7 @@ from typing import Any
 from buildbot.util import flatten
 from twisted.internet import defer
 
-from bbmeasure.capture.spool import Spool
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 from bbmeasure_steps import remotefiles, sidecar

@@ -17,7 +17,7 @@ from buildbot.util import unicode2bytes
 from twisted.internet import defer
 from twisted.internet.error import ConnectionLost
 
-from bbmeasure.capture.spool import Spool
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
 

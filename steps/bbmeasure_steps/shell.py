@@ -12,9 +12,9 @@ from twisted.internet import defer
 
 from bbmeasure import adapters, patterns, units
 from bbmeasure.adapters import Adapter
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_process import ParserJob
 from bbmeasure.capture.plan import SeriesOverrides
-from bbmeasure.capture.spool import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.records import Direction, Kind, Record
 from bbmeasure_scripts.run import RESOURCES

@@ -8,8 +8,8 @@ from buildbot.process.logobserver import LogObserver
 from twisted.logger import Logger
 
 from bbmeasure import wire
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_process import plain_text
-from bbmeasure.capture.spool import Spool
 from bbmeasure.records import Record
 from bbmeasure.wire import MarkerScanner, Refusal
 

@@ -10,9 +10,9 @@ from twisted.internet import defer, reactor
 from twisted.trial import unittest
 
 from bbmeasure.capture import parser_pool
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_pool import MAX_PROCESSES, ParserPool
 from bbmeasure.capture.parser_process import MAX_RECORDS, ParserJob
-from bbmeasure.capture.spool import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from tests.steps.live import pause
 

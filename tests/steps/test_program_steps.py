@@ -12,7 +12,7 @@ from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from buildbot.test.steps import ExpectShell, ExpectStat
 from twisted.internet import defer
 
-from bbmeasure.capture.spool import Spool
+from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.state import state_of
 from bbmeasure.model import BuildContext, Point, SeriesInfo
 from bbmeasure.records import Kind

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bbmeasure.capture.spool import HELD_BACK, Spool
+from bbmeasure.capture.parser_input import HELD_BACK, Spool
 
 
 @pytest.fixture
