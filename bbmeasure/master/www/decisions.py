@@ -111,7 +111,7 @@ def _read_body(request: Any) -> tuple[str, str]:
         raise QueryError(f"body: expected at most {MAX_BODY} bytes")
     try:
         fields = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict) or set(fields) != {"state", "why"}:
         raise QueryError('body: expected JSON such as {"state": "accepted", "why": "a new compiler"}')

@@ -200,6 +200,7 @@ def test_a_decision(resource, judging):
         (lambda: Post("alerts/1", {"state": "accepted"}), 400, "body: expected JSON such as"),
         (lambda: Post("alerts/1", b"[" * 100_000), 400, "body: expected at most 16384 bytes"),
         (lambda: Post("alerts/1", b"\xff"), 400, "body: expected JSON such as"),
+        (lambda: Post("alerts/1", b"[" * 16_000), 400, "body: expected JSON such as"),
         (lambda: Post("alerts/x", ACCEPT), 400, "alert 'x': expected a whole number"),
         (lambda: Post("alerts/7", ACCEPT), 404, "alert 7: no such alert"),
         (lambda: Request("alerts/1"), 405, "expected POST"),
