@@ -6,6 +6,7 @@ GitLab: https://docs.gitlab.com/api/notes/#merge-requests, https://docs.gitlab.c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Protocol
 from urllib.parse import quote, urlsplit
@@ -59,7 +60,7 @@ class Service(Protocol):
         ...
 
 
-class _Comments:
+class _Comments(ABC):
     """Base of the services: comments are items of a list, in pages from the oldest."""
 
     def __init__(self, client: JsonClient) -> None:
@@ -86,9 +87,9 @@ class _Comments:
         answer = yield self._client.request(method, path, body={"body": body})
         return _comment(answer.data)._replace(body=body)
 
+    @abstractmethod
     def _own(self) -> defer.Deferred[Callable[[Mapping[str, Any]], bool]]:
         """Return the function that recognizes the own comments."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close idle connections."""
