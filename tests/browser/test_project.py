@@ -38,6 +38,7 @@ def test_a_newcomer_finds_the_worst_regression_and_accepts_it(open_at, project):
     page.get_by_role("button", name=re.compile(r"^Change of \+4[0-9] %")).click()
     details = page.get_by_role("region", name="Change")
     expect(details.get_by_role("listitem")).to_contain_text(commits.SUBJECTS[commits.WORST_COMMIT])
+    expect(details.get_by_role("link", name="view")).to_have_attribute("href", re.compile(r"/commit/[0-9a-f]{40}$"))
     details.get_by_label("Why").fill("headers are checked now")
     details.get_by_role("button", name="Accept").click()
     expect(details).to_contain_text("accepted by ann: headers are checked now")
@@ -45,6 +46,16 @@ def test_a_newcomer_finds_the_worst_regression_and_accepts_it(open_at, project):
     expect(attention.locator(".bbm-card").first.get_by_role("heading")).not_to_have_text(commits.WORST)
     (alert,) = get_json(project, "alerts", series=commits.WORST)["alerts"]
     assert (alert["state"], alert["by"], alert["why"]) == ("accepted", "ann", "headers are checked now")
+
+
+def test_commits_between_builds(project):
+    """The commits that a build has and an earlier one lacks, newest first; Buildbot's list may begin earlier."""
+    builds = project.get(f"builders/{commits.WORST_BUILDER}/builds")["builds"]
+    ids = {build["number"]: build["buildid"] for build in builds}
+    for number, after in ((15, 14), (15, 12), (24, 1), (15, None)):
+        found = get_json(project, "commits", buildid=ids[number], **({"after": ids[after]} if after else {}))["commits"]
+        expected = commits.SUBJECTS[number - 1 if after is None else after : number]
+        assert [commit["subject"] for commit in found] == list(reversed(expected))
 
 
 def test_a_limit_that_nothing_passes_is_drawn(open_at, project):

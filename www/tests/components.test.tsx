@@ -111,23 +111,22 @@ describe("a change of level", () => {
     expect(onChange.mock.calls[0]![0].change).toBe(change);
   });
 
-  test("has the commits of all builds since the last one at the old level", async () => {
-    const commit = (changeid: number, comments: string, revlink: string | null = null) =>
-      ({changeid, revision: `r${changeid}`, author: "Ann", comments, revlink, when_timestamp: 1});
+  test("has the commits since the last build at the old level", async () => {
     const requested = serve({
       "builders/linux": {builders: [{builderid: 7, name: "linux"}]},
-      "builders/7/builds/2": {builds: [{buildid: 102}]}, "builders/7/builds/3": {builds: [{buildid: 103}]},
-      "builds/102/changes": {changes: [commit(1, "first\n\nbody", "https://example.org/1")]},
-      "builds/103/changes": {changes: [commit(2, "second", "javascript:alert(1)"), commit(1, "first")]},
+      "v1/commits": {commits: [
+        {revision: "r2", author: "Ann", subject: "second", url: "javascript:alert(1)"},
+        {revision: "r1", author: "Ann", subject: "first", url: "https://example.org/1"},
+      ]},
     });
     const [marked] = changesOf(makeModel([line], view()));
     render(<MemoryRouter><ChangeDetails marked={marked!} alert={null} unit="1" kind="number" onClose={nothing}/></MemoryRouter>);
     await screen.findByText("second");
     expect(screen.getAllByRole("listitem").map(item => item.textContent)).toEqual(
-      [expect.stringContaining("first by Ann"), expect.stringContaining("second by Ann")]);
+      [expect.stringContaining("second by Ann"), expect.stringContaining("first by Ann")]);
     expect(screen.getAllByRole("link").map(link => link.getAttribute("href"))).toEqual(
-      ["/builders/7/builds/1", "/builders/7/builds/3"]);
-    expect(requested.some(url => url.includes("builds/1"))).toBe(true);
+      ["/builders/7/builds/1", "/builders/7/builds/3", "https://example.org/1"]);
+    expect(requested.filter(url => url.includes("commits"))).toEqual([expect.stringContaining("buildid=103&after=101")]);
   });
 });
 

@@ -1,6 +1,7 @@
 """Suspects of an alert: the changes between the last build of the old level and the first of the new one.
 
-Buildbot's own list of the changes of a build begins at the last successful build, which says nothing about a level.
+Buildbot's own list of the changes of a build begins at the last successful build, which says nothing about a level;
+of several builds that ended within one second it takes any for the last.
 Buildbot links each change with the one before it of the same branch, repository and codebase; these links are followed
 from the change of the first build back to that of the last one.
 """
@@ -27,15 +28,24 @@ Change = Mapping[str, Any]
 
 @defer.inlineCallbacks
 def find_suspects(master: Any, alert: Alert) -> Generator[Any, Any, Mapping[str, Any]]:
-    """The suspects of an alert, newest first, as its facts hold them."""
-    first = yield _changes_of(master, alert.buildid)
-    last_buildid = alert.facts.get("last_buildid")
+    """The suspects of an alert, as its facts hold them."""
+    return {"suspects": (yield find_commits(master, alert.buildid, alert.facts.get("last_buildid")))}
+
+
+@defer.inlineCallbacks
+def find_commits(master: Any, buildid: int, last_buildid: Optional[int]) -> Generator[Any, Any, list[dict[str, str]]]:
+    """The commits of a build that an earlier build of the branch lacks, newest first, at most MAX_SUSPECTS.
+
+    Without an earlier build, the commit of the build alone.  Each has ``revision``, ``author``, ``subject`` and
+    ``url``, as texts that may be empty.
+    """
+    first = yield _changes_of(master, buildid)
     last: dict[str, Change] = {} if last_buildid is None else (yield _changes_of(master, last_buildid))
-    suspects: list[dict[str, str]] = []
+    commits: list[dict[str, str]] = []
     for codebase, change in sorted(first.items()):
         found = yield _between(master, change, last.get(codebase))
-        suspects += [_suspect(one) for one in found]
-    return {"suspects": suspects[:MAX_SUSPECTS]}
+        commits += [_commit(one) for one in found]
+    return commits[:MAX_SUSPECTS]
 
 
 @defer.inlineCallbacks
@@ -96,7 +106,7 @@ def _is_request(change: Change) -> bool:
     return branch_of([SourceFacts(change["branch"], changes=[change_row_facts(change)])], BranchPolicy()).is_proposal
 
 
-def _suspect(change: Change) -> dict[str, str]:
+def _commit(change: Change) -> dict[str, str]:
     subject = str(change["comments"] or "").strip().partition("\n")[0]
     url = _short(change["revlink"])
     return {

@@ -46,6 +46,7 @@ _MAX_LENGTHS = {
     "limit": 20,
     "buckets": 20,
     "buildid": 20,
+    "after": 20,
     "page": 20,
     "values": 20,
 }
@@ -155,10 +156,10 @@ class Arguments:
         text = self.get(name)
         return text is not None and bool(read_integer(text, name, 0, 1))
 
-    def buildid(self) -> Optional[int]:
+    def buildid(self, name: str = "buildid") -> Optional[int]:
         """The id of a build."""
-        text = self.get("buildid")
-        return None if text is None else read_integer(text, "buildid", 1, MAX_BUILDID)
+        text = self.get(name)
+        return None if text is None else read_integer(text, name, 1, MAX_BUILDID)
 
 
 def read_integer(text: str, name: str, minimum: int, maximum: int) -> int:

@@ -20,6 +20,7 @@ from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.master.services import journals
 from bbmeasure.master.tracking.finished_build import builders_of
+from bbmeasure.master.tracking.suspects import find_commits
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
@@ -62,6 +63,7 @@ class Endpoints:
         "points": ("series", *FILTERS, "source", "limit", "buckets", "format", "analysis"),
         "overview": ("series", "search", "builder", "branch", "kind", "unit", "since", "values", "limit", "page"),
         "records": ("buildid",),
+        "commits": ("buildid", "after"),
         "alerts": ("state", "series", "builder", "branch", "since"),
         "health": (),
         "links": ("builder", "series", "buildid", "since", "until"),
@@ -285,6 +287,17 @@ class Endpoints:
             return defer.succeed(None) if query is None else storage.last(query, before=buildid)
 
         return dict(zip(lines, (yield _map_parallel(last, list(lines.values())))))
+
+    @defer.inlineCallbacks
+    def commits(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+        """The commits of a build that the build ``after`` lacks."""
+        arguments.require("buildid")
+        buildid, after = arguments.buildid(), arguments.buildid("after")
+        for each in (buildid, after):
+            if each is not None and (yield self._find_build(each, viewer)) is None:
+                raise UnknownSeriesError(f"build {each}: no such build")
+        commits = yield find_commits(self.master, buildid or 0, after)
+        return encode({"commits": commits})
 
     @defer.inlineCallbacks
     def health(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:

@@ -49,6 +49,7 @@ _LANES = {
     "statistics": "queries",
     "points": "queries",
     "records": "builds",
+    "commits": "builds",
     "alerts": "builds",
     "health": "builds",
     "links": "builds",

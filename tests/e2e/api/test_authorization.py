@@ -28,7 +28,7 @@ def test_hidden_builders_are_left_out(guest):
 
 def test_hidden_builders_are_forbidden_by_name(guest, site):
     """A hidden builder, its build and its series are 403; so is health, whose errors contain names."""
-    buildid = site.builds["secret-builder"][0]["buildid"]
+    buildid, public = (site.builds[name][0]["buildid"] for name in ("secret-builder", "open"))
     for path, arguments in (
         ("statistics", {"series": "size", "builder": "secret-builder"}),
         ("points", {"series": "size", "builder": "secret-builder"}),
@@ -38,6 +38,8 @@ def test_hidden_builders_are_forbidden_by_name(guest, site):
         ("points", {"series": HOSTILE}),
         ("records", {"buildid": buildid}),
         ("records", {"buildid": 10_004}),
+        ("commits", {"buildid": buildid}),
+        ("commits", {"buildid": public, "after": buildid}),
         ("links", {"builder": "secret-builder"}),
         ("links", {"buildid": buildid}),
         ("health", {}),

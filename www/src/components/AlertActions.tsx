@@ -41,20 +41,24 @@ export const AlertNote = ({alert}: {alert: Alert}) => (
 
 const MAX_SUSPECTS = 5;
 
+export const Commits = ({commits}: {commits: readonly Suspect[]}) => (
+  <ul className="bbm-commits">
+    {commits.map((commit, index) => (
+      <li key={index}>
+        <bdi className="bbm-code">{commit.revision?.slice(0, 12) || "\u2013"}</bdi>{" "}
+        <Name text={commit.subject || "(no message)"}/>
+        {commit.author && <span className="bbm-more"> by <bdi>{commit.author}</bdi></span>}{" "}
+        <ExternalLink href={commit.url}>view</ExternalLink>
+      </li>
+    ))}
+  </ul>
+);
+
 /** The commits that may have caused an alert. */
 export const Suspects = ({suspects}: {suspects: readonly Suspect[]}) => suspects.length === 0 ? null : (
   <>
     <p className="bbm-more">Suspects</p>
-    <ul className="bbm-commits">
-      {suspects.slice(0, MAX_SUSPECTS).map((suspect, index) => (
-        <li key={index}>
-          <bdi className="bbm-code">{suspect.revision?.slice(0, 12) ?? "\u2013"}</bdi>{" "}
-          <Name text={suspect.subject || "(no message)"}/>
-          {suspect.author && <span className="bbm-more"> by <bdi>{suspect.author}</bdi></span>}{" "}
-          <ExternalLink href={suspect.url}>view</ExternalLink>
-        </li>
-      ))}
-    </ul>
+    <Commits commits={suspects.slice(0, MAX_SUSPECTS)}/>
     {suspects.length > MAX_SUSPECTS && <p className="bbm-more">and {suspects.length - MAX_SUSPECTS} more</p>}
   </>
 );

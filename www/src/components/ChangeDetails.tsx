@@ -1,51 +1,20 @@
 import * as React from "react";
 import {Link} from "react-router-dom";
 import {useQuery} from "../hooks/useQuery";
-import {getBuild, getBuilder, getCommits, type Alert, type Commit, type LevelChange} from "../lib/api";
+import {getBuilder, getCommits, MAX_COMMITS, type Alert, type LevelChange} from "../lib/api";
 import type {MarkedChange} from "../lib/chartModel";
 import {formatChange, formatValue} from "../lib/format";
 import {formatTime} from "../lib/time";
-import {AlertActions, AlertNote} from "./AlertActions";
-import {ExternalLink, Failure, Loading, Name} from "./Basics";
+import {AlertActions, AlertNote, Commits} from "./AlertActions";
+import {Failure, Loading} from "./Basics";
 
-/** Builds between both sides of a change whose commits are requested. */
-const MAX_BUILDS = 20;
-/** Commits that are listed. */
-const MAX_COMMITS = 50;
-
-interface Found {
-  builderid: number | null;
-  commits: Commit[];
-  /** Whether there were more builds than are read. */
-  isTruncated: boolean;
+/** The builder's id, and the commits of the first build at the new level that the last one at the old level lacks. */
+async function findCommits(builder: string, {buildid, previous_buildid}: LevelChange, signal?: AbortSignal) {
+  const [found, commits] = await Promise.all([
+    getBuilder(builder, signal), buildid === null ? [] : getCommits(buildid, previous_buildid, signal),
+  ]);
+  return {builderid: found?.builderid ?? null, commits};
 }
-
-/** The commits of the builds after the last one at the old level, up to the first one at the new level. */
-async function findCommits(builder: string, change: LevelChange, signal?: AbortSignal): Promise<Found> {
-  const found = await getBuilder(builder, signal);
-  if (!found || change.build === null) {
-    return {builderid: null, commits: [], isTruncated: false};
-  }
-  const {builderid} = found;
-  const first = Math.max((change.previous_build ?? change.build - 1) + 1, change.build - MAX_BUILDS + 1);
-  const numbers = Array.from({length: Math.max(0, change.build - first + 1)}, (_, index) => first + index);
-  const parts = await Promise.all(numbers.map(async number => {
-    const build = await getBuild(builderid, number, signal).catch(() => null);
-    return build ? getCommits(build.buildid, signal) : [];
-  }));
-  const commits = new Map(parts.flat().map(commit => [commit.changeid, commit]));
-  return {builderid, commits: [...commits.values()], isTruncated: first > (change.previous_build ?? 0) + 1};
-}
-
-const subjectOf = (commit: Commit) => commit.comments.split("\n", 1)[0]!.trim() || "(no message)";
-
-const CommitItem = ({commit}: {commit: Commit}) => (
-  <li>
-    <bdi className="bbm-code">{commit.revision?.slice(0, 12) ?? "–"}</bdi>{" "}
-    <Name text={subjectOf(commit)}/> <span className="bbm-more">by <bdi>{commit.author}</bdi></span>{" "}
-    <ExternalLink href={commit.revlink}>view</ExternalLink>
-  </li>
-);
 
 const BuildLink = ({builderid, number}: {builderid: number | null; number: number | null}) => number === null ? <>–</>
   : builderid === null ? <>#{number}</> : <Link to={`/builders/${builderid}/builds/${number}`}>#{number}</Link>;
@@ -58,7 +27,7 @@ export const ChangeDetails = ({marked, alert, unit, kind, onClose}: {
   const heading = React.useRef<HTMLHeadingElement>(null);
   React.useEffect(() => heading.current?.focus(), [marked]);
   const {data, error, loading} = useQuery(
-    line.builder === null ? null : JSON.stringify(["commits", line.builder, change.previous_build, change.build]), 0,
+    line.builder === null ? null : JSON.stringify(["commits", line.builder, change.previous_buildid, change.buildid]), 0,
     signal => findCommits(line.builder!, change, signal));
   const format = (value: number) => formatValue(value, unit, kind);
   return (
@@ -83,13 +52,8 @@ export const ChangeDetails = ({marked, alert, unit, kind, onClose}: {
       {error && <Failure error={error}/>}
       {loading && !data && <Loading what="commits"/>}
       {data && data.commits.length === 0 && <p>Buildbot knows no commits of these builds.</p>}
-      {data && data.commits.length > 0 && (
-        <ul className="bbm-commits">
-          {data.commits.slice(0, MAX_COMMITS).map(commit => <CommitItem key={commit.changeid} commit={commit}/>)}
-        </ul>
-      )}
-      {data && (data.isTruncated || data.commits.length > MAX_COMMITS) &&
-        <p className="bbm-note">There are more commits than are shown.</p>}
+      {data && <Commits commits={data.commits}/>}
+      {data?.commits.length === MAX_COMMITS && <p className="bbm-note">At most {MAX_COMMITS} commits are shown.</p>}
     </section>
   );
 };

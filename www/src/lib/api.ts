@@ -307,6 +307,13 @@ export function getStatistics(
 export const getRecords = (buildid: number, signal?: AbortSignal) =>
   apiGet<{records: BuildRecord[]}>("records", encodeQuery({buildid}), signal).then(answer => answer.records);
 
+/** The most commits that the API answers, the newest ones. */
+export const MAX_COMMITS = 50;
+
+/** The commits of a build that the earlier build `after` lacks, newest first. */
+export const getCommits = (buildid: number, after: number | null, signal?: AbortSignal) =>
+  apiGet<{commits: Suspect[]}>("commits", encodeQuery({buildid, after}), signal).then(answer => answer.commits);
+
 export const getAlerts = (filters: Readonly<Record<string, string | null>>, signal?: AbortSignal) =>
   apiGet<{alerts: Alert[]}>("alerts", encodeQuery(filters), signal).then(answer => answer.alerts);
 
@@ -355,19 +362,6 @@ export const getBuildById = (buildid: number, signal?: AbortSignal) =>
 export const getLastBuild = (builderid: number, signal?: AbortSignal) =>
   getJson<{builds: Build[]}>(`api/v2/builders/${builderid}/builds?complete=true&order=-number&limit=1`, signal)
     .then(answer => answer.builds[0] ?? null);
-
-export interface Commit {
-  changeid: number;
-  revision: string | null;
-  author: string;
-  comments: string;
-  revlink: string | null;
-  when_timestamp: number;
-}
-
-/** The commits that a build was the first to have. */
-export const getCommits = (buildid: number, signal?: AbortSignal) =>
-  getJson<{changes: Commit[]}>(`api/v2/builds/${buildid}/changes`, signal).then(answer => answer.changes);
 
 /** The newest successful build of a builder before the one with that number. */
 export const getPreviousSuccess = (builderid: number, number: number, signal?: AbortSignal) =>
