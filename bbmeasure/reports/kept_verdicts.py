@@ -1,4 +1,4 @@
-"""Encoding of the verdicts of a build for a store: some twenty bytes a line.
+"""Encoding of the verdicts of a build for a store: some 15 bytes a line.
 
 Columns of numbers compress better than rows.  The value is not kept, as the store has it as a point, and neither is the
 sentence of an ordinary verdict, which is made of the same numbers again.
