@@ -57,7 +57,7 @@ _SUGGESTED_TAGS = {
 
 
 class Kind(enum.Enum):
-    """What a value is.  It does not restrict the statistics of a query."""
+    """Kind of a value.  It does not restrict the statistics of a query."""
 
     COUNT = "count"
     DURATION = "duration"
@@ -68,7 +68,7 @@ class Kind(enum.Enum):
 
 
 class Direction(enum.Enum):
-    """Which direction of a change is an improvement."""
+    """Direction of a change that is an improvement."""
 
     LOWER = "lower"
     HIGHER = "higher"

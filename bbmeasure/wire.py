@@ -161,7 +161,7 @@ def read_file(content: bytes) -> Iterator[Union[Record, Refusal]]:
 
 
 def _encoding_error(raw: bytes) -> str:
-    """Why a line is not read as UTF-8; empty where it is valid.
+    """The reason for which a line is not read as UTF-8; empty where it is valid.
 
     Two names in another code page could become the same name.
     """

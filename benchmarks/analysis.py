@@ -192,7 +192,7 @@ def _real(figures: Figures, methods: Sequence[Method], folder: Path) -> None:
 
 
 def _score(method: Method, lines: Sequence[Any]) -> tuple[int, int]:
-    """How many labels the method found, and how many other marks it made."""
+    """The numbers of labels that the method found, and of its other marks."""
     found = other = 0
     for line in lines:
         marks = method.find(line["values"], line.get("better"))

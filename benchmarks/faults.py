@@ -1,4 +1,4 @@
-"""How long builds, the thread pool and a stop take while InfluxDB misbehaves: ``python -m benchmarks.faults``.
+"""Durations of builds, thread pool and stop while InfluxDB misbehaves: ``python -m benchmarks.faults``.
 
 One real master with a builder that captures 200 values a build, behind a gateway that refuses, never answers, answers a
 byte a second, fails, or loses every second answer.  Targets: an empty call in the reactor's thread pool returns within

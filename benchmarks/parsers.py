@@ -1,4 +1,4 @@
-"""How long parsing a SARIF of 16 MB holds the reactor, in a parser process and in a thread.
+"""Time for which parsing a SARIF of 16 MB holds the reactor, in a parser process and in a thread.
 
 A timer of one millisecond ticks meanwhile.  The figure is the longest CPU time of the reactor between two ticks; beside
 it the timer's longest delay, that of an idle reactor, and that with a thread.  The text arrives in blocks, as from a

@@ -80,7 +80,7 @@ def _confirmed(rules: Rules, value: float, base: Baseline, after: float, rule: s
 
 
 def broken_rule(rules: Rules, rule: str, verdict: Verdict) -> str:
-    """Why a value breaks a rule."""
+    """The sentence about a value that breaks a rule."""
     bound = {"limit": rules.limit, "lower_limit": rules.lower_limit}.get(rule)
     if bound is not None:
         shown, of = _apart(rules, verdict.value, bound)

@@ -88,7 +88,7 @@ def tree(root: int | None = None) -> Any:
 
 
 def why_unknown() -> str:
-    """Why :func:`tree` has no information."""
+    """The reason for which :func:`tree` has no information."""
     return "/proc is that of another PID namespace" if has_foreign_proc() else "there is neither /proc nor psutil"
 
 

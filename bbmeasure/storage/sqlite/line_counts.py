@@ -1,4 +1,4 @@
-"""Which lines the file contains, for the budgets of builders."""
+"""Lines of a builder and of the whole file, for the budgets."""
 
 from __future__ import annotations
 
