@@ -66,6 +66,11 @@ class Judge:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def keep_reporters(self, names: Collection[str]) -> defer.Deferred[None]:
+        """Forget other reporters than these, with the builds that they have not told.  StorageError from the store."""
+        self.reporters = {name: proposals for name, proposals in self.reporters.items() if name in names}
+        return defer.succeed(None) if self.store is None else self.store.keep_reporters(names)
+
     # judging
 
     def preview(

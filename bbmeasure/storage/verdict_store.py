@@ -201,6 +201,10 @@ class VerdictStore(Protocol):
         """Note that a reporter has told the verdicts of builds."""
         ...
 
+    def keep_reporters(self, reporters: Collection[str]) -> Deferred[None]:
+        """Delete the builds that other reporters than these have not told."""
+        ...
+
     def alert(self, id_: int) -> Deferred[Optional[Alert]]:
         """The alert of an id."""
         ...
@@ -210,7 +214,7 @@ class VerdictStore(Protocol):
         ...
 
     def mutes(self) -> Deferred[list[Mute]]:
-        """The mutes that have not ended."""
+        """All mutes, some of which may have ended."""
         ...
 
     def decide(self, alert: int, state: str, who: str, why: str) -> Deferred[bool]:
@@ -254,7 +258,7 @@ class JudgingReader(Protocol):
         ...
 
     def mutes(self) -> list[Mute]:
-        """The mutes that have not ended."""
+        """All mutes, some of which may have ended."""
         ...
 
     def total_lines(self, lines: Collection[Line]) -> set[int]:

@@ -99,6 +99,19 @@ class TestVerdicts(LiveCase):
         ]
 
     @defer.inlineCallbacks
+    def test_a_removed_reporter(self) -> Any:
+        """A reconfig without it forgets it, and the builds that it has not told."""
+        builders = [plain(steps=[Captures()])]
+        yield self.start(builders, [sqlite()])
+        self.judge.reporters["removed"] = False
+        yield self.judged("plain", 7)
+        assert (yield self.pipeline.storage.untold("removed", 9)) == [1]
+        yield self.reconfigure(builders, [sqlite()])
+        while (yield self.pipeline.storage.untold("removed", 9)):
+            yield pause(0.01)
+        assert self.judge.reporters == {}
+
+    @defer.inlineCallbacks
     def test_the_past_is_judged_after_an_upgrade(self) -> Any:
         """Lines of a journal without detectors are learned when the master starts."""
         builders = [plain(steps=[Captures()])]

@@ -105,6 +105,8 @@ class MeasureInstance(BuildbotService):
         self.state.component(MasterMetrics).update()
         yield self.state.component(BuildTracker).subscribe(self.name, tracked)
         resolve_alerts(self.state)
+        names = {instance.name for instance in instances_of(self.master.config.services.values())}
+        self.pipeline.in_background(self.state.component(Judge).keep_reporters(names), "forgetting removed reporters")
 
     @defer.inlineCallbacks
     def use_journal(self, path: Optional[str] = None) -> Generator[Any, Any, SQLiteStorage]:

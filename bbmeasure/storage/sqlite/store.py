@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from twisted.internet import defer
@@ -107,6 +107,10 @@ class SQLiteStorage(JournalThreads):
     def told(self, reporter: str, buildids: Sequence[int]) -> defer.Deferred[None]:
         """Note that a reporter has told the verdicts of builds."""
         return self._change(verdicts.told, reporter, buildids)
+
+    def keep_reporters(self, reporters: Collection[str]) -> defer.Deferred[None]:
+        """Delete the builds that other reporters than these have not told."""
+        return self._change(verdicts.keep_reporters, reporters)
 
     def alert(self, id_: int) -> defer.Deferred[Optional[Alert]]:
         """The alert of an id."""

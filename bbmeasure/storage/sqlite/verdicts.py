@@ -197,6 +197,12 @@ def told(ingest: Ingest, reporter: str, buildids: Sequence[int]) -> None:
     ingest.connection.executemany("DELETE FROM untold WHERE build = ? AND reporter = ?", rows)
 
 
+def keep_reporters(ingest: Ingest, reporters: Collection[str]) -> None:
+    """Delete the builds that other reporters than these have not told."""
+    kept = sorted(reporters)
+    ingest.connection.execute(f"DELETE FROM untold WHERE reporter NOT IN ({', '.join('?' * len(kept))})", kept)
+
+
 def delete_build(connection: sqlite3.Connection, buildid: int) -> None:
     """Delete the verdicts and remarks of a build whose points were deleted."""
     for table in ("verdicts", "untold", "remarks"):

@@ -82,6 +82,10 @@ def test_what_a_reporter_has_not_told_is_kept(judge: Judge, judging: Judging) ->
     assert (yield store.untold("comments", 10)) == [102]
     yield judge.finish(judging.build(1), GATES)  # is judged already
     assert (yield store.untold("influx", 10)) == [103]
+    yield judge.keep_reporters(["comments", "more"])
+    assert judge.reporters == {"comments": True}
+    assert (yield store.untold("influx", 10)) == []
+    assert (yield store.untold("comments", 10)) == [102]
 
 
 @inlineCallbacks
