@@ -1,6 +1,7 @@
 """Command line of ``bbmeasure``: finds the command, parses its arguments and reports its errors.
 
-Exit status: 0 for success; 1 if what was requested does not exist, or a check failed; 2 for wrong use.
+Exit status: 0 for success; 1 if what was requested does not exist, or a check failed; 2 for wrong use; 3 if ``judge``
+finds that the newest value of a series is worse.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from bbmeasure import times
 from bbmeasure.errors import QueryError
+from bbmeasure.records import canonical_series
 from bbmeasure.reports.serialize import line_answer
 from bbmeasure.reports.verdicts import NO_LIMITS, Limits, LineVerdict
 from bbmeasure.storage.verdict_store import ACCEPTED, IGNORED, STATES, Alert, AlertQuery, Mute
@@ -86,13 +87,19 @@ def alert_query(
     """The query of filters that a person wrote; QueryError names an invalid one."""
     if state is not None and state not in STATES:
         raise QueryError(f"state {excerpt(state)}: expected one of {', '.join(STATES)}")
-    return AlertQuery(state, series, builder, branch, times.read(since, now, "since"))
+    name = None if series is None else canonical_series(series)
+    return AlertQuery(state, name, builder, branch, times.read(since, now, "since"))
 
 
 def check_decision(state: Any, why: Any) -> tuple[str, str]:
     """State and reason of a decision; QueryError names an invalid one."""
     if state not in DECISIONS:
         raise QueryError(f"state {excerpt(str(state))}: expected one of {', '.join(DECISIONS)}")
+    return str(state), check_why(why)
+
+
+def check_why(why: Any) -> str:
+    """The reason of a decision or mute; QueryError for one that is empty or too long."""
     if not isinstance(why, str) or not why.strip() or len(why) > MAX_WHY:
         raise QueryError(f"why: expected a text of 1 to {MAX_WHY} characters")
-    return str(state), why.strip()
+    return why.strip()

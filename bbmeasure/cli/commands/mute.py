@@ -10,6 +10,8 @@ from bbmeasure import times
 from bbmeasure.cli import arguments, config, output
 from bbmeasure.cli.decisions import user
 from bbmeasure.errors import QueryError, UnknownSeriesError
+from bbmeasure.records import canonical_series
+from bbmeasure.reports.alert_answers import check_why
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.storage.verdict_store import Mute
 from bbmeasure.units import excerpt
@@ -28,18 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mute a series in the journal, in place of an earlier mute of the same series and builder."""
     path, until = config.existing_journal(options), _until(options.until, time.time())
+    series, why = canonical_series(options.series), check_why(options.why)
     with JournalReader(path) as reader:
-        builders = {builder for info in reader.series() if info.name == options.series for builder in info.builders}
+        builders = {builder for info in reader.series() if info.name == series for builder in info.builders}
     if not builders or (options.builder is not None and options.builder not in builders):
         of = "" if options.builder is None else f" of builder {excerpt(options.builder)}"
         raise UnknownSeriesError(f"series {excerpt(options.series)}{of}: no such series")
     with Journal(path) as journal:
-        journal.mute(Mute(options.series, options.builder or "", until, user(), options.why))
+        journal.mute(Mute(series, options.builder or "", until, user(), why))
     if options.json:
-        print(json.dumps({"series": options.series, "builder": options.builder, "until": until}))
+        print(json.dumps({"series": series, "builder": options.builder, "until": until}))
     else:
         ends = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
-        print(f"{output.clean(options.series)} is muted until {ends}; it holds for the next build")
+        print(f"{output.clean(series)} is muted until {ends}; it holds for the next build")
     return 0
 
 

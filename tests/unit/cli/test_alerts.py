@@ -72,6 +72,7 @@ def test_a_decision_as_json(run: Callable[..., Any]) -> None:
 
 def test_mute(run: Callable[..., Any], judging: Judging) -> None:
     """Until the end of the mute an alert does not act."""
+    assert run("mute", "size", "--until", "2w", "--why", " ") == (2, "why: expected a text of 1 to 1000 characters\n")
     status, printed = run("mute", "size", "--until", "2w", "--why", "known")
     assert status == 0
     assert printed.startswith("size is muted until ")
@@ -82,6 +83,17 @@ def test_mute(run: Callable[..., Any], judging: Judging) -> None:
     status, printed = run("mute", "size", "--builder", "b", "--until", "2100-01-01", "--why", "x", "--json")
     assert json.loads(printed) == {"series": "size", "builder": "b", "until": 4102444800}
     assert len(judging.reader.mutes()) == 2
+
+
+def test_a_name_that_is_written_otherwise(run: Callable[..., Any], judging: Judging) -> None:
+    """A series is found by each name that servers cannot tell apart from its own."""
+    judging.store({"a_b": 1.0, "_size": 1.0}, 3)
+    assert run("mute", "a\\b", "--until", "2w", "--why", "known")[1].startswith("a_b is muted until ")
+    assert [mute.series for mute in judging.reader.mutes()] == ["a_b"]
+    assert run("forget", "#size", "--yes")[1].startswith("1 points removed; the next value starts _size anew")
+    judging.gates["_size"] = judging.gates["size"]
+    judging.run(1100.0, series="_size")
+    assert run("alerts", "--series", "#size")[1].splitlines()[2].split()[2] == "_size"
 
 
 @pytest.mark.parametrize(
