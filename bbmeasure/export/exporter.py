@@ -31,7 +31,7 @@ log = Logger()
 #: Points per batch: maximum, and minimum after timeouts.
 MAX_BATCH = 5_000
 MIN_BATCH = 50
-#: Batches that are read from the outbox at once.  A backlog of many lines has each of them once in a read.
+#: Batches that are read from the outbox at once: the names of a line are looked up once in each read.
 READ = 4
 #: Seconds between two reads of an empty outbox.
 POLL_INTERVAL = 1.0

@@ -105,7 +105,6 @@ PHP = Syntax(
 )
 _MARKUP = Block(rb"<!--", b"-->")
 ZIG = Syntax(_SLASHES, Rule(rb"\\\\[^\n]*"), _DOUBLE, _CHARACTER)
-SLASHES = Syntax(_SLASHES)
 CSS = Syntax(_BLOCK, _DOUBLE, _SINGLE)
 SCSS = Syntax(Rule(rb"url\([^)\n\"']*\)"), _SLASHES, _BLOCK, _DOUBLE, _SINGLE)
 VERILOG = Syntax(_SLASHES, _BLOCK, _DOUBLE)
