@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
@@ -22,7 +21,7 @@ from twisted.internet import defer, error, protocol, task
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from bbmeasure.capture import parser_process
+from bbmeasure.capture import child_process, parser_process
 from bbmeasure.capture.parser_input import Spool
 from bbmeasure.capture.parser_process import JOB_DESCRIPTOR, ParserJob, decode_record
 from bbmeasure.errors import LimitError, MeasureError
@@ -182,7 +181,8 @@ class _ParserProcess(protocol.ProcessProtocol):
     def start(self, reactor: Any) -> None:
         """Start the process and its time limit; OSError where the system refuses."""
         descriptors = {0: self.task.text.fileno(), 1: "r", 2: "r", JOB_DESCRIPTOR: "w"}
-        reactor.spawnProcess(self, sys.executable, command(self.task.seconds), env=_environment(), childFDs=descriptors)
+        environment = child_process.environment()
+        reactor.spawnProcess(self, sys.executable, command(self.task.seconds), env=environment, childFDs=descriptors)
         self._deadline = reactor.callLater(self.task.seconds, self._on_deadline)
 
     def connectionMade(self) -> None:
@@ -252,10 +252,4 @@ def command(seconds: float) -> list[str]:
     spec = find_spec("regex")
     if spec is not None and spec.origin:
         folders.append(str(Path(spec.origin).parents[1]))
-    source = f"import sys; sys.path += {folders!r}; from bbmeasure.capture.parser_process import main; main()"
-    return [sys.executable, "-I", "-S", "-c", source, str(int(seconds) + 5)]
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a parser process: none of the master's secrets."""
-    return {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")}
+    return child_process.command(parser_process.__name__, folders, str(int(seconds) + 5))

@@ -7,7 +7,6 @@ the first request and lives on; it opens the store itself.  One that ends or tak
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
@@ -19,6 +18,7 @@ from twisted.internet import defer, error, protocol
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from bbmeasure.capture import child_process
 from bbmeasure.errors import LimitError, StorageError, StorageUnavailableError
 from bbmeasure.reports import judge_process
 from bbmeasure.reports.build_judge import Judged
@@ -190,7 +190,7 @@ class _Process(protocol.ProcessProtocol):
         self._stopped = False
         self._has_ended: defer.Deferred[None] = defer.Deferred()
         try:
-            reactor.spawnProcess(self, sys.executable, _command(opener), env=_environment())
+            reactor.spawnProcess(self, sys.executable, _command(opener), env=child_process.environment())
         except OSError as why:
             self.ended = True
             self._stderr = str(why).encode()
@@ -276,12 +276,6 @@ class _Process(protocol.ProcessProtocol):
 
 
 def _command(opener: Opener) -> list[str]:
-    """The command of the process: an isolated interpreter that finds the modules of the master."""
+    """The command of the process, which finds the modules of the master."""
     folders = [str(Path(judge_process.__file__).parents[2]), *filter(None, sys.path)]
-    source = f"import sys; sys.path += {folders!r}; from bbmeasure.reports.judge_process import main; main()"
-    return [sys.executable, "-I", "-S", "-c", source, *opener]
-
-
-def _environment() -> dict[str, str]:
-    """The environment of the process: none of the master's secrets."""
-    return {name: os.environ[name] for name in ("PATH", "TZ", "LANG", "LC_ALL", "SYSTEMROOT") if name in os.environ}
+    return child_process.command(judge_process.__name__, folders, *opener)
