@@ -106,7 +106,7 @@ class Digest:
     @property
     def is_new(self) -> bool:
         """Whether a verdict of this build was not told before: it opened an alert, or is that of a proposal."""
-        return any(line.told or (self.proposal and line in self.worse) for line in self.lines)
+        return any(line.told for line in self.lines) or (self.proposal and bool(self.worse))
 
     @property
     def headline(self) -> str:
