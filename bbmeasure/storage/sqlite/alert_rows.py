@@ -8,32 +8,31 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.ingest import Ingest
-from bbmeasure.storage.sqlite.texts import NONE, text_id
+from bbmeasure.storage.sqlite.selection import DIRECTIONS, KINDS, LINE_NAMES
+from bbmeasure.storage.sqlite.texts import NONE, has_names
 from bbmeasure.storage.verdict_store import OPEN, Alert, AlertQuery, Line, Mute
 from bbmeasure.times import NANOSECONDS
 
 _COLUMNS = (
     "id, line, rule, state, outcome, build, buildid, time, opened, before, after, change, who, why, applied, facts"
 )
+#: Columns of a line, for :func:`line_of`.
+LINE = "l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.kind, k.unit, s.better"
 #: Alerts with the names of their lines; those of forgotten series are left out.
-_ALERTS = f"""SELECT {", ".join(f"a.{column}" for column in _COLUMNS.split(", "))},
-        l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.kind, k.unit, s.better
-    FROM alerts a JOIN lines l ON l.id = a.line JOIN series s ON s.id = l.series JOIN texts n ON n.id = s.name
-    JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags
-    LEFT JOIN texts r ON r.id = l.branch LEFT JOIN texts c ON c.id = l.machine"""
+_ALERTS = f"""SELECT {", ".join(f"a.{column}" for column in _COLUMNS.split(", "))}, {LINE}
+    FROM alerts a JOIN lines l ON l.id = a.line JOIN series s ON s.id = l.series {LINE_NAMES}"""
 _MUTES = """SELECT n.text, ifnull(b.text, ''), m.until, m.who, m.why
     FROM mutes m JOIN texts n ON n.id = m.name LEFT JOIN texts b ON b.id = m.builder ORDER BY m.id"""
 
 
 def line_of(row: Sequence[Any]) -> Line:
-    """The line of a row: id, series, builder, tags, branch, machine, proposed, kind, unit, direction."""
+    """The line of a row with the columns LINE."""
     id_, series, builder, tags, branch, machine, proposed, kind, unit, better = row
     names = (series, builder or "", json.loads(tags) if tags else {}, branch, machine)
-    return Line(id_, *names, bool(proposed), Kind(kind), unit, Direction(better))
+    return Line(id_, *names, bool(proposed), KINDS[kind], unit, DIRECTIONS[better])
 
 
 def _alert(row: Sequence[Any]) -> Alert:
@@ -55,18 +54,13 @@ def of_lines(connection: sqlite3.Connection, lines: Collection[int]) -> dict[int
 
 def select(connection: sqlite3.Connection, query: AlertQuery) -> list[Alert]:
     """The alerts of a query, newest first."""
-    conditions, parameters = ["1"], []
-    for column, name in (("s.name", query.series), ("s.builder", query.builder), ("l.branch", query.branch)):
-        if name is not None:
-            conditions.append(f"{column} = ?")
-            parameters.append(text_id(connection, name))
-    if query.state is not None:
-        conditions.append("a.state = ?")
-        parameters.append(query.state)  # type: ignore[arg-type]
-    if query.since is not None:
-        conditions.append("a.time >= ?")
-        parameters.append(query.since)
-    rows = connection.execute(f"{_ALERTS} WHERE {' AND '.join(conditions)} ORDER BY a.id DESC", parameters)
+    conditions, names = has_names(("s.name", query.series), ("s.builder", query.builder), ("l.branch", query.branch))
+    parameters: list[Union[str, int]] = [*names]
+    for condition, value in (("a.state = ?", query.state), ("a.time >= ?", query.since)):
+        if value is not None:
+            conditions += f" AND {condition}"
+            parameters.append(value)
+    rows = connection.execute(f"{_ALERTS} WHERE {conditions} ORDER BY a.id DESC", parameters)
     found = []
     for row in rows:
         alert = _alert(row)

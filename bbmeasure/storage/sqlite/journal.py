@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import sqlite3
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import Point
+from bbmeasure.model import EVERY_PROPOSAL, Point, SeriesInfo
 from bbmeasure.storage.sqlite import (
     alert_rows,
     corrections,
@@ -54,6 +54,8 @@ _TRANSIENT = (
     "out of memory",
     "no such",
 )
+#: The length of the longest list of series that a reader keeps.
+_MAX_SERIES_KEPT = 5_000
 #: What sqlite3 raises: its own errors, and Python's for a value that it cannot bind, such as a lone surrogate.
 _SQLITE_ERRORS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
@@ -117,6 +119,7 @@ class JournalReader:
         with _translated_errors(path):
             self.connection = schema.open_for_reading(path, busy_timeout=busy_timeout)
         self.files = OpenFiles(path)
+        self._kept_series: Optional[tuple[object, list[SeriesInfo]]] = None
         if stop is not None:
             self.connection.set_progress_handler(stop, 100_000)
 
@@ -150,7 +153,31 @@ class JournalReader:
         except _SQLITE_ERRORS as error:
             raise storage_error(error, self.path) from error
 
-    series = _query(overview.series)
+    def series(
+        self,
+        builders: Optional[Collection[str]] = None,
+        *,
+        branch: Optional[str] = None,
+        proposal: Optional[str] = EVERY_PROPOSAL,
+    ) -> list[SeriesInfo]:
+        """All series, see :func:`.overview.series`; a list that is not long is kept until something is written."""
+        return self.read(self._series, builders, branch, proposal)
+
+    def _series(
+        self,
+        connection: sqlite3.Connection,
+        builders: Optional[Collection[str]],
+        branch: Optional[str],
+        proposal: Optional[str],
+    ) -> list[SeriesInfo]:
+        (version,) = connection.execute("PRAGMA data_version").fetchone()  # of what other connections write
+        state = (version, connection.total_changes, builders, branch, proposal)
+        if self._kept_series is not None and self._kept_series[0] == state:
+            return self._kept_series[1]
+        found = overview.series(connection, builders, branch=branch, proposal=proposal)
+        self._kept_series = (state, found) if len(found) <= _MAX_SERIES_KEPT else None
+        return found
+
     workers = _query(lines.workers)
     lines = _query(lines.lines)
     held_lines = _query(line_counts.held_lines)
@@ -262,6 +289,7 @@ class Journal(JournalReader):
                 migration.migrate(path, busy_timeout=busy_timeout, progress=progress, stop=stop)
             self.connection = schema.open_for_writing(path, busy_timeout=busy_timeout)
         self.files = OpenFiles(path)
+        self._kept_series = None
         self.ingest = Ingest(self.connection, clock)
         self._cleanup: Optional[tuple[Optional[float], Cleanup]] = None
 

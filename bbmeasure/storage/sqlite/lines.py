@@ -11,18 +11,24 @@ from typing import Any, Optional
 from bbmeasure.model import EVERY_PROPOSAL, LineInfo, Point, Query
 from bbmeasure.statistics import Value
 from bbmeasure.storage.sqlite import rollup
-from bbmeasure.storage.sqlite.selection import Range, Stream, conditions_of, find, matches, points_of_proposal
+from bbmeasure.storage.sqlite.selection import (
+    LINE_AS_STREAM,
+    LINE_NAMES,
+    Range,
+    Stream,
+    conditions_of,
+    find,
+    matches,
+    points_of_proposal,
+)
 
 #: Count, first and last time, and value of the newest point of a line.
 _Described = tuple[int, int, int, Value]
 #: The lines of a series as one of their streams, with their totals; conditions follow.
-WITH_TOTALS = """SELECT l.newest, l.id, n.text, b.text, '', g.text, r.text, c.text, 0, l.proposed, NULL, k.kind, k.unit,
-        s.better, l.count, l.first, l.last, ifnull(p.value, d.text)
-    FROM series s CROSS JOIN lines l ON l.series = s.id AND l.count JOIN texts n ON n.id = s.name
-    JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags
-    LEFT JOIN texts r ON r.id = l.branch LEFT JOIN texts c ON c.id = l.machine
+_WITH_TOTALS = f"""SELECT {LINE_AS_STREAM}, l.count, l.first, l.last, ifnull(p.value, d.text)
+    FROM series s CROSS JOIN lines l ON l.series = s.id AND l.count {LINE_NAMES}
     LEFT JOIN points p ON p.stream = l.newest AND p.time = l.last
-    LEFT JOIN details d ON p.value IS NULL AND d.stream = l.newest AND d.time = l.last WHERE s.name = ?"""
+    LEFT JOIN details d ON p.value IS NULL AND d.stream = l.newest AND d.time = l.last WHERE"""
 _FIRST = "SELECT time FROM points WHERE stream = ? AND time >= ? AND time < ? ORDER BY time LIMIT 1"
 _LAST = """SELECT p.time, p.stream, ifnull(p.value, d.text) FROM points p
     LEFT JOIN details d ON p.value IS NULL AND d.stream = p.stream AND d.time = p.time
@@ -52,10 +58,11 @@ def lines(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
 
 def _whole(connection: sqlite3.Connection, query: Query) -> list[LineInfo]:
     """The lines of a query without a time range: one row of the file each."""
-    conditions, parameters = conditions_of(connection, query)
-    rows = [(Stream.of(row[:-4]), row[-4:]) for row in connection.execute(WITH_TOTALS + conditions, parameters)]
-    rows.sort(key=lambda row: _key(row[0]))
-    return [_line(stream, totals) for stream, totals in rows if matches(stream, query)]
+    conditions, parameters = conditions_of(query)
+    rows = connection.execute(f"{_WITH_TOTALS} {conditions}", parameters)
+    found = [(Stream.of(row[:-4]), row[-4:]) for row in rows]
+    found.sort(key=lambda row: _key(row[0]))
+    return [_line(stream, totals) for stream, totals in found if matches(stream, query)]
 
 
 def workers(connection: sqlite3.Connection, query: Query) -> list[str]:

@@ -17,14 +17,13 @@ from operator import itemgetter
 from typing import Any, Optional
 
 from bbmeasure.model import EVERY_PROPOSAL, Query, SeriesInfo
-from bbmeasure.records import Direction, Kind
+from bbmeasure.records import Direction
 from bbmeasure.storage.overviews import series_of_lines
 from bbmeasure.storage.sqlite import lines
+from bbmeasure.storage.sqlite.selection import DIRECTIONS, KINDS
 from bbmeasure.storage.sqlite.texts import text_id
 from bbmeasure.storage.validation import group_series
 
-_KINDS = {kind.value: kind for kind in Kind}
-_DIRECTIONS = {direction.value: direction for direction in Direction}
 #: The newest points of totals: their value or text.
 _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
     LEFT JOIN details d ON p.value IS NULL AND d.stream = t.newest AND d.time = t.last"""
@@ -80,7 +79,7 @@ def series(
         tags = parsed.get(packed)
         if tags is None:
             tags = parsed[packed] = _tags(packed)
-        declared = (name, _KINDS[kind], unit, _DIRECTIONS[better], sets.get(builders, ()))
+        declared = (name, KINDS[kind], unit, DIRECTIONS[better], sets.get(builders, ()))
         content = (count, first, last, value, owner, tags) if count else (0, None, None, None, None, None)
         infos.append(_info(*declared, *content))
     return infos
@@ -123,9 +122,9 @@ def _of_lines(
             newest,
             SeriesInfo(
                 name,
-                Kind(kind),
+                KINDS[kind],
                 unit,
-                Direction(better),
+                DIRECTIONS[better],
                 (builder,) if builder else (),
                 count,
                 first,

@@ -11,16 +11,12 @@ from bbmeasure.model import LineInfo, Overview, OverviewQuery, OverviewRow
 from bbmeasure.records import Kind
 from bbmeasure.storage.overviews import last_of_builds
 from bbmeasure.storage.sqlite.build_rows import VARIANTS
-from bbmeasure.storage.sqlite.selection import Stream
+from bbmeasure.storage.sqlite.selection import LINE_AS_STREAM, LINE_NAMES, Stream
 from bbmeasure.storage.sqlite.texts import text_id
 
 #: The lines with points; conditions follow.
-_LINES = """FROM series s CROSS JOIN lines l ON l.series = s.id AND l.count AND NOT l.proposed
-    JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder"""
-_ROWS = f"""SELECT l.newest, l.id, n.text, b.text, '', g.text, r.text, c.text, 0, l.proposed, NULL, k.kind, k.unit,
-        s.better, l.count, l.first, l.last
-    {_LINES} LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch
-    LEFT JOIN texts c ON c.id = l.machine
+_LINES = f"FROM series s CROSS JOIN lines l ON l.series = s.id AND l.count AND NOT l.proposed {LINE_NAMES}"
+_ROWS = f"""SELECT {LINE_AS_STREAM}, l.count, l.first, l.last {_LINES}
     WHERE {{}} ORDER BY n.text, k.kind, k.unit, b.text, g.text, r.text, c.text LIMIT :limit OFFSET :offset"""
 _NEWEST = """SELECT ifnull(p.value, d.text), p.build / :variants, b.number FROM points p
     LEFT JOIN details d ON p.value IS NULL AND d.stream = p.stream AND d.time = p.time

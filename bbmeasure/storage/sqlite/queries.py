@@ -9,8 +9,9 @@ import heapq
 import math
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Optional
 
 from bbmeasure.model import Bucket, Point, Query
@@ -25,7 +26,7 @@ from bbmeasure.storage.sqlite.selection import (
     Stream,
     find,
     find_one_meaning,
-    points_of_build_row,
+    points_of_build,
     points_of_proposal,
 )
 from bbmeasure.storage.validation import bucket_edges, check_buckets, check_limit, check_text_statistics, compute
@@ -34,9 +35,8 @@ from bbmeasure.storage.validation import bucket_edges, check_buckets, check_limi
 SMALL = 2_000
 
 _NEWEST = f"""SELECT {POINT} FROM points p {JOINED}
-    WHERE p.stream = ? AND p.time >= ? AND p.time < ? ORDER BY p.time DESC LIMIT ?"""
-_NEWEST_BEFORE = f"""SELECT {POINT} FROM points p {JOINED}
-    WHERE p.stream = ? AND p.time >= ? AND p.time < ? AND p.build < ? ORDER BY p.time DESC LIMIT ?"""
+    WHERE p.stream = ? AND p.time >= ? AND p.time < ? {{}} ORDER BY p.time DESC LIMIT ?"""
+_NEWEST_OF_ALL, _NEWEST_BEFORE = _NEWEST.format(""), _NEWEST.format("AND p.build < ?")
 #: Streams with the last time of their newest chunk in a range, after which no point of the range can be.
 _ENDS = """SELECT m.value, (SELECT c.last FROM chunks c WHERE c.stream = m.value AND c.start < :until
         ORDER BY c.start DESC LIMIT 1) AS end
@@ -61,34 +61,20 @@ _INTERVAL = """SELECT count(*), count(p.value), total(p.value), min(p.value), ma
     FROM json_each(:streams) m CROSS JOIN points p ON p.stream = m.value AND p.time >= :since AND p.time < :until"""
 
 
-class _StreamCursor:
-    """Iterates over the points of one stream from the newest to the oldest, reading a block at a time."""
-
-    def __init__(self, connection: sqlite3.Connection, stream: Stream, since: int, before: Optional[int]) -> None:
-        self._connection = connection
-        self._stream = stream
-        self._since = since
-        self._before = None if before is None else max(-(2**54), min(before, 2**54)) * VARIANTS
-        self._rows: list[Sequence[Any]] = []
-
-    def read(self, until: int, block: int) -> Optional[int]:
-        """Read the newest points before ``until``, at most ``block``; returns the time of the newest or None."""
-        where = (self._stream.id, self._since, until)
-        if self._before is None:
-            self._rows = self._connection.execute(_NEWEST, (*where, block)).fetchall()
-        else:
-            self._rows = self._connection.execute(_NEWEST_BEFORE, (*where, self._before, block)).fetchall()
-        self._rows.reverse()
-        return self.time
-
-    @property
-    def time(self) -> Optional[int]:
-        """The time of the next point read; None at the end of the block."""
-        return self._rows[-1][0] if self._rows else None
-
-    def take(self) -> Point:
-        """Remove and return the next point read."""
-        return self._stream.point(self._rows.pop())
+def _backwards(
+    connection: sqlite3.Connection, stream: Stream, found: Range, before: Optional[int], block: int
+) -> Iterator[Point]:
+    """The points of one stream from the newest to the oldest, read ``block`` at a time."""
+    until = found.until
+    earlier = () if before is None else (max(-(2**54), min(before, 2**54)) * VARIANTS,)
+    while True:
+        where = (stream.id, found.since, until, *earlier, block)
+        rows = connection.execute(_NEWEST_BEFORE if earlier else _NEWEST_OF_ALL, where).fetchall()
+        for row in rows:
+            yield stream.point(row)
+        if len(rows) < block:
+            return
+        until = rows[-1][0]
 
 
 def newest(connection: sqlite3.Connection, found: Range, limit: int, before: Optional[int] = None) -> list[Point]:
@@ -96,23 +82,26 @@ def newest(connection: sqlite3.Connection, found: Range, limit: int, before: Opt
 
     A merge of the streams from their newest points; a stream whose chunks end earlier is not read.
     """
+    if len(found.streams) == 1:
+        return list(islice(_backwards(connection, found.streams[0], found, before, limit), limit))
     ends = connection.execute(_ENDS, found.where).fetchall()
-    block = min(limit, 2 * limit // max(1, len(ends)) + 1) if len(ends) > 1 else limit
-    streams = {stream.id: stream for stream in found.streams}
-    heap = [(-end, -id_, _StreamCursor(connection, streams[id_], found.since, before)) for id_, end in ends]
+    block = min(limit, 2 * limit // max(1, len(ends)) + 1)
+    streams = {stream.id: _backwards(connection, stream, found, before, block) for stream in found.streams}
+    #: The time of a stream's next point, at first a bound of it, the stream, and the point.
+    heap: list[tuple[int, int, Optional[Point]]] = [(-end, -id_, None) for id_, end in ends]
     heapq.heapify(heap)
     taken: list[Point] = []
-    while heap and len(taken) < limit:
-        bound, id_, cursor = -heap[0][0], heap[0][1], heap[0][2]
-        if cursor.time == bound:
-            taken.append(cursor.take())
-            time = cursor.time if cursor.time is not None else cursor.read(bound, block)
-        else:
-            time = cursor.read(min(found.until, bound + 1), block)
-        if time is None:
+    while heap:
+        _, id_, point = heap[0]
+        if point is not None:
+            taken.append(point)
+            if len(taken) == limit:
+                break
+        point = next(streams[-id_], None)
+        if point is None:
             heapq.heappop(heap)
         else:
-            heapq.heapreplace(heap, (-time, id_, cursor))
+            heapq.heapreplace(heap, (-point.time, id_, point))
     return taken
 
 
@@ -139,15 +128,7 @@ def last(connection: sqlite3.Connection, query: Query, before: Optional[int] = N
 
 def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
     """All points of a build, ordered by time."""
-    if abs(buildid) >= 2**54:
-        return []
-    builds = connection.execute(
-        "SELECT id FROM builds WHERE id BETWEEN ? AND ?", (buildid * VARIANTS, buildid * VARIANTS + VARIANTS - 1)
-    ).fetchall()
-    found = [
-        (point.time, stream.id, point) for (id_,) in builds for stream, point in points_of_build_row(connection, id_)
-    ]
-    return [point for _, _, point in sorted(found, key=lambda row: row[:2])]
+    return [point for _, point in points_of_build(connection, buildid)]
 
 
 def builds_of_proposal(connection: sqlite3.Connection, proposal: str, limit: int) -> list[int]:

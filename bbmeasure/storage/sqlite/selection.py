@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -12,33 +12,56 @@ from bbmeasure.model import EVERY_PROPOSAL, BuildContext, Point, Query
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite import rollup
 from bbmeasure.storage.sqlite.build_rows import VARIANTS
-from bbmeasure.storage.sqlite.texts import text_id
+from bbmeasure.storage.sqlite.texts import has_names
 from bbmeasure.storage.validation import canonical_tags, one_meaning, tags_match
 
+#: Kinds and directions by their values in the file.
+KINDS = {kind.value: kind for kind in Kind}
+DIRECTIONS = {direction.value: direction for direction in Direction}
+
 #: Columns of a point, for :meth:`Stream.point`; ``p`` is the table points, for JOINED.
-POINT = """p.time, p.value, d.text, d.samples, d.spread, d.step, t.text, p.build, b.number, b.revision, b.project,
-    b.proposal"""
-JOINED = """LEFT JOIN details d ON d.stream = p.stream AND d.time = p.time LEFT JOIN texts t ON t.id = d.step
-    LEFT JOIN builds b ON b.id = p.build"""
+POINT = """p.time, p.value, d.text, d.samples, d.spread, d.step, t.text, p.build, x.number, x.revision, x.project,
+    x.proposal"""
+#: The number of these columns.
+_WIDTH = POINT.count(",") + 1
+_DETAILS = "LEFT JOIN details d ON d.stream = p.stream AND d.time = p.time LEFT JOIN texts t ON t.id = d.step"
+JOINED = f"{_DETAILS} LEFT JOIN builds x ON x.id = p.build"
 
 _STREAM = """m.id, l.id, n.text, b.text, w.text, g.text, r.text, c.text, m.named, l.proposed, e.text, k.kind, k.unit,
     s.better"""
-_NAMES = """JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder
-    LEFT JOIN texts w ON w.id = m.worker LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch
-    LEFT JOIN texts c ON c.id = l.machine LEFT JOIN texts e ON e.id = m.step"""
-#: A stream by its id.
-STREAM = f"""SELECT {_STREAM} FROM streams m JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series {_NAMES}
-    WHERE m.id = ?"""
+#: Columns of a line in the place of those of a stream, its newest one.
+LINE_AS_STREAM = """l.newest, l.id, n.text, b.text, '', g.text, r.text, c.text, 0, l.proposed, NULL, k.kind, k.unit,
+    s.better"""
+#: What these columns need besides the tables s, l and m.
+LINE_NAMES = """JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning LEFT JOIN texts b ON b.id = s.builder
+    LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch LEFT JOIN texts c ON c.id = l.machine"""
+_NAMES = f"{LINE_NAMES} LEFT JOIN texts w ON w.id = m.worker LEFT JOIN texts e ON e.id = m.step"
 #: The streams whose ids are in a JSON list.
-STREAMS = STREAM.replace("m.id = ?", "m.id IN (SELECT value FROM json_each(?))")
+STREAMS = f"""SELECT {_STREAM} FROM streams m JOIN lines l ON l.id = m.line JOIN series s ON s.id = l.series {_NAMES}
+    WHERE m.id IN (SELECT value FROM json_each(?))"""
 #: The streams of a series; conditions follow.
 _OF_SERIES = f"""SELECT {_STREAM} FROM series s CROSS JOIN lines l ON l.series = s.id
-    CROSS JOIN streams m ON m.line = l.id {_NAMES} WHERE s.name = ?"""
-#: The streams of a row of builds.
-_OF_BUILD = f"""SELECT {_STREAM} FROM builds x CROSS JOIN series s ON s.builder = x.builder
+    CROSS JOIN streams m ON m.line = l.id {_NAMES} WHERE"""
+#: The points of the rows of a build in the time range of each row, and its strays, which may be among them.
+_OF_BUILD = f"""SELECT {POINT}, {_STREAM} FROM builds x CROSS JOIN series s ON s.builder = x.builder
     CROSS JOIN lines l ON l.series = s.id AND l.branch = x.branch
         AND l.machine = CASE WHEN x.machine THEN x.machine ELSE x.worker END AND l.proposed = (x.proposal != '')
-    CROSS JOIN streams m ON m.line = l.id AND m.worker = x.worker {_NAMES} WHERE x.id = ?"""
+    CROSS JOIN streams m ON m.line = l.id AND m.worker = x.worker
+    CROSS JOIN points p ON p.stream = m.id AND p.time BETWEEN x.first AND x.last AND p.build = x.id
+    {_DETAILS} {_NAMES} WHERE x.id BETWEEN ? AND ?"""
+_STRAYS = f"""SELECT {POINT}, {_STREAM} FROM strays y CROSS JOIN builds x ON x.id = y.build
+    CROSS JOIN points p ON p.stream = y.stream AND p.time = y.time AND p.build = y.build
+    CROSS JOIN streams m ON m.id = p.stream CROSS JOIN lines l ON l.id = m.line CROSS JOIN series s ON s.id = l.series
+    {_DETAILS} {_NAMES} WHERE y.build BETWEEN ? AND ?"""
+#: The points of a proposal in some streams, likewise.
+_OF_PROPOSAL = f"""SELECT {POINT}, p.stream FROM builds x CROSS JOIN json_each(:streams) m
+    CROSS JOIN points p ON p.stream = m.value
+        AND p.time BETWEEN max(x.first, :since) AND min(x.last, :until - 1) AND p.build = x.id
+    {_DETAILS} WHERE x.proposal != '' AND x.proposal = :proposal
+    UNION SELECT {POINT}, p.stream FROM builds x CROSS JOIN strays y ON y.build = x.id
+    CROSS JOIN points p ON p.stream = y.stream AND p.time = y.time AND p.build = y.build
+    {_DETAILS} WHERE x.proposal != '' AND x.proposal = :proposal AND p.time >= :since AND p.time < :until
+        AND p.stream IN (SELECT value FROM json_each(:streams)) ORDER BY p.time, p.stream"""
 
 
 class Stream(NamedTuple):
@@ -68,7 +91,7 @@ class Stream(NamedTuple):
         parsed = json.loads(tags) if tags != "{}" else {}
         names = (series, builder or "", worker or "", parsed, tags, branch, machine)
         flags = (bool(named), bool(proposed), step)
-        return cls(id_, line, *names, *flags, Kind(kind), unit, Direction(better))
+        return cls(id_, line, *names, *flags, KINDS[kind], unit, DIRECTIONS[better])
 
     def point(self, row: Sequence[Any]) -> Point:
         """The point of a row with the columns POINT."""
@@ -105,30 +128,25 @@ class Range:
         return {"streams": json.dumps([stream.id for stream in self.streams]), "since": self.since, "until": self.until}
 
 
-def conditions_of(connection: sqlite3.Connection, query: Query) -> tuple[str, list[int]]:
-    """Further conditions on the tables s, l and m for a query, and the values of ``s.name = ?`` and of these."""
-    conditions, parameters = [], [text_id(connection, query.series)]
-    for column, name in (
+def conditions_of(query: Query) -> tuple[str, list[str]]:
+    """Conditions on the tables s, l and m for a query, and the values of their parameters."""
+    conditions, names = has_names(
+        ("s.name", query.series),
         ("s.builder", query.builder),
         ("m.worker", query.worker),
         ("l.branch", query.branch),
         ("l.machine", query.machine),
-    ):
-        if name is not None:
-            conditions.append(f" AND {column} = ?")
-            parameters.append(text_id(connection, name))
-    if query.exact_tags:
-        conditions.append(" AND l.tags = ?")
-        parameters.append(text_id(connection, canonical_tags(query.tags)))
+        ("l.tags", canonical_tags(query.tags) if query.exact_tags else None),
+    )
     if query.proposal != EVERY_PROPOSAL:
-        conditions.append(f" AND l.proposed = {int(query.proposal is not None)}")
-    return "".join(conditions), parameters
+        conditions += f" AND l.proposed = {int(query.proposal is not None)}"
+    return conditions, names
 
 
 def find(connection: sqlite3.Connection, query: Query) -> Range:
     """The streams and time range of ``query`` in this file."""
-    conditions, parameters = conditions_of(connection, query)
-    rows = connection.execute(f"{_OF_SERIES}{conditions} ORDER BY m.id", parameters)
+    conditions, parameters = conditions_of(query)
+    rows = connection.execute(f"{_OF_SERIES} {conditions}", parameters)
     streams = [stream for stream in map(Stream.of, rows) if matches(stream, query)]
     since = rollup.EARLIEST if query.since is None else max(query.since, rollup.EARLIEST)
     until = rollup.LATEST if query.until is None else min(query.until, rollup.LATEST)
@@ -154,40 +172,25 @@ def matches(stream: Stream, query: Query) -> bool:
 
 
 def points_of_proposal(connection: sqlite3.Connection, found: Range) -> list[Point]:
-    """The points of ``found.proposal``, ordered by time; reads the time range of each of its builds."""
+    """The points of ``found.proposal``, ordered by time."""
     streams = {stream.id: stream for stream in found.streams}
-    builds = connection.execute("SELECT id FROM builds WHERE proposal != '' AND proposal = ?", (found.proposal,))
-    rows = [
-        (point.time, stream.id, point)
-        for (build,) in builds.fetchall()
-        for stream, point in points_of_build_row(connection, build, streams)
-        if found.since <= point.time < found.until
-    ]
-    rows.sort(key=lambda row: row[:2])
-    return [point for _, _, point in rows]
+    rows = connection.execute(_OF_PROPOSAL, {**found.where, "proposal": found.proposal})
+    return [streams[row[-1]].point(row[:-1]) for row in rows]
 
 
-def points_of_build_row(
-    connection: sqlite3.Connection, build: int, streams: Optional[Mapping[int, Stream]] = None
-) -> Iterator[tuple[Stream, Point]]:
-    """The points of a row of ``builds``, in those ``streams`` only or in all."""
-    wanted = streams
-    if streams is None:
-        streams = {row[0]: Stream.of(row) for row in connection.execute(_OF_BUILD, (build,))}
-    first, last = connection.execute("SELECT first, last FROM builds WHERE id = ?", (build,)).fetchone()
-    ranges = [(id_, first, last) for id_ in streams] if first <= last else []
-    strays = connection.execute("SELECT stream, time, time FROM strays WHERE build = ?", (build,)).fetchall()
-    for id_, since, until in ranges + [row for row in strays if row[0] not in streams or not first <= row[1] <= last]:
-        stream = streams.get(id_) or (_stream(connection, id_) if wanted is None else None)
+def points_of_build(connection: sqlite3.Connection, buildid: int) -> list[tuple[Stream, Point]]:
+    """The points of a build with their streams, ordered by time."""
+    if abs(buildid) >= 2**54:
+        return []
+    keys = (buildid * VARIANTS, buildid * VARIANTS + VARIANTS - 1)
+    rows = {
+        (row[0], row[_WIDTH]): row for statement in (_OF_BUILD, _STRAYS) for row in connection.execute(statement, keys)
+    }
+    streams: dict[int, Stream] = {}
+    found = []
+    for (_, id_), row in sorted(rows.items()):
+        stream = streams.get(id_)
         if stream is None:
-            continue
-        for row in connection.execute(
-            f"SELECT {POINT} FROM points p {JOINED} WHERE p.stream = ? AND p.time BETWEEN ? AND ? AND p.build = ?",
-            (id_, since, until, build),
-        ):
-            yield stream, stream.point(row)
-
-
-def _stream(connection: sqlite3.Connection, id_: int) -> Optional[Stream]:
-    row = connection.execute(STREAM, (id_,)).fetchone()
-    return None if row is None else Stream.of(row)
+            stream = streams[id_] = Stream.of(row[_WIDTH:])
+        found.append((stream, stream.point(row[:_WIDTH])))
+    return found

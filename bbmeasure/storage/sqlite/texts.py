@@ -21,6 +21,15 @@ def text_id(connection: sqlite3.Connection, text: Optional[str]) -> int:
     return UNKNOWN if row is None else int(row[0])
 
 
+def has_names(*names: tuple[str, Optional[str]]) -> tuple[str, list[str]]:
+    """The condition that columns have the ids of names, "" of no name, and its parameters; None is any name."""
+    conditions = ["1"]
+    for column, name in names:
+        if name is not None:
+            conditions.append(f"{column} = (SELECT id FROM texts WHERE text = ?)" if name else f"{column} = {NONE}")
+    return " AND ".join(conditions), [name for _, name in names if name]
+
+
 class TextIds:
     """Finds or inserts names in a write transaction; the last used are cached."""
 

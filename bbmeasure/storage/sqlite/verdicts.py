@@ -19,8 +19,8 @@ from typing import Any, Optional, Union
 from bbmeasure.storage.sqlite import alert_rows
 from bbmeasure.storage.sqlite.build_rows import VARIANTS
 from bbmeasure.storage.sqlite.ingest import Ingest, insert_rows
-from bbmeasure.storage.sqlite.selection import Stream, points_of_build_row
-from bbmeasure.storage.sqlite.texts import text_id
+from bbmeasure.storage.sqlite.selection import LINE_NAMES, Stream, points_of_build
+from bbmeasure.storage.sqlite.texts import has_names
 from bbmeasure.storage.validation import canonical_tags, state_key
 from bbmeasure.storage.verdict_store import (
     BuildValues,
@@ -40,10 +40,7 @@ _HISTORY = f"""SELECT p.time, b.number, p.build >> {_SHIFT}, p.value, q.samples,
     FROM streams m CROSS JOIN points p ON p.stream = m.id AND p.time >= ? JOIN builds b ON b.id = p.build
     LEFT JOIN remarks q ON q.line = m.line AND q.build = p.build >> {_SHIFT}
     WHERE m.line = ? AND p.value IS NOT NULL ORDER BY p.time DESC LIMIT ?"""
-_LINE = """SELECT l.id, n.text, b.text, g.text, r.text, c.text, l.proposed, k.kind, k.unit, s.better
-    FROM series s JOIN lines l ON l.series = s.id JOIN texts n ON n.id = s.name JOIN meanings k ON k.id = s.meaning
-    LEFT JOIN texts b ON b.id = s.builder LEFT JOIN texts g ON g.id = l.tags LEFT JOIN texts r ON r.id = l.branch
-    LEFT JOIN texts c ON c.id = l.machine"""
+_LINE = f"SELECT {alert_rows.LINE} FROM series s JOIN lines l ON l.series = s.id {LINE_NAMES}"
 _OF_BUILDS = "WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count"
 _WITHOUT_DETECTOR = " AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id)"
 #: A point that came late after the row was read is still late; the last value is ``late`` as it was read.
@@ -58,22 +55,18 @@ _LEARN = """INSERT INTO detectors VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT(line
 
 def build_values(connection: sqlite3.Connection, buildid: int) -> BuildValues:
     """The last value of each line of a build, its texts by series, and its worker."""
-    rows = connection.execute("SELECT id FROM builds WHERE id BETWEEN ? AND ?", _rows_of(buildid)).fetchall()
     values: dict[int, tuple[Line, LineValue]] = {}
-    texts: dict[str, tuple[int, str]] = {}
+    texts: dict[str, str] = {}
     worker = ""
-    for (row,) in rows:
-        for stream, point in points_of_build_row(connection, row):
-            worker = stream.worker
-            if point.build is None:
-                continue
-            if isinstance(point.value, str):
-                texts[stream.series] = max(texts.get(stream.series, (point.time, "")), (point.time, point.value))
-            elif stream.line not in values or point.time >= values[stream.line][1].time:
-                value = LineValue(point.time, point.build.build, buildid, float(point.value))
-                values[stream.line] = (_line_of(stream), value)
+    for stream, point in points_of_build(connection, buildid):
+        worker = stream.worker
+        if isinstance(point.value, str):
+            texts[stream.series] = point.value
+        elif point.build is not None:
+            value = LineValue(point.time, point.build.build, buildid, float(point.value))
+            values[stream.line] = (_line_of(stream), value)
     _add_remarks(connection, buildid, values)
-    return BuildValues(list(values.values()), {name: text for name, (_, text) in texts.items()}, worker)
+    return BuildValues(list(values.values()), texts, worker)
 
 
 def _add_remarks(connection: sqlite3.Connection, buildid: int, values: dict[int, tuple[Line, LineValue]]) -> None:
@@ -86,12 +79,6 @@ def _add_remarks(connection: sqlite3.Connection, buildid: int, values: dict[int,
             values[id_] = (line, value._replace(samples=json.loads(row[0]), excluded=bool(row[1])))
 
 
-def _rows_of(buildid: int) -> tuple[int, int]:
-    """The range of the keys of a build's rows."""
-    buildid = max(-(2**54), min(buildid, 2**54))
-    return buildid * VARIANTS, buildid * VARIANTS + VARIANTS - 1
-
-
 def _line_of(stream: Stream) -> Line:
     names = (stream.series, stream.builder, stream.tags, stream.branch, stream.machine, stream.proposed)
     return Line(stream.line, *names, stream.kind, stream.unit, stream.better)
@@ -99,10 +86,14 @@ def _line_of(stream: Stream) -> Line:
 
 def find_line(connection: sqlite3.Connection, line: Line) -> Optional[Line]:
     """The line of these names."""
-    names = (line.series, line.builder, canonical_tags(line.tags), line.branch, line.machine)
-    where = "s.name = ? AND s.builder = ? AND l.tags = ? AND l.branch = ? AND l.machine = ? AND l.proposed = ?"
-    parameters = (*(text_id(connection, name) for name in names), int(line.proposed))
-    row = connection.execute(f"{_LINE} WHERE {where}", parameters).fetchone()
+    where, names = has_names(
+        ("s.name", line.series),
+        ("s.builder", line.builder),
+        ("l.tags", canonical_tags(line.tags)),
+        ("l.branch", line.branch or ""),
+        ("l.machine", line.machine or ""),
+    )
+    row = connection.execute(f"{_LINE} WHERE {where} AND l.proposed = ?", (*names, line.proposed)).fetchone()
     return None if row is None else alert_rows.line_of(row)
 
 

@@ -12,7 +12,7 @@ import pytest
 from bbmeasure import statistics
 from bbmeasure.model import Point, Query
 from bbmeasure.storage.sqlite import build_rows, retention, targets
-from bbmeasure.storage.sqlite.journal import Journal
+from bbmeasure.storage.sqlite.journal import Journal, JournalReader
 from bbmeasure.storage.sqlite.retention import Cleanup
 from bbmeasure.times import NANOSECONDS
 from tests.unit.storage.examples import START, at, in_build, values_of
@@ -20,6 +20,8 @@ from tests.unit.storage.examples import START, at, in_build, values_of
 BUILDERS, SERIES, BUILDS = 10, 20, 6
 #: What a query plan calls the queries within a statement, whose own steps are in the plan.
 WITHIN = ("CONSTANT", "edges", "matched", "pieces", "e", "f")
+#: The columns by which a range of points, and a stray, are found.
+OF_RANGE, OF_TIME = "stream=? AND time>? AND time<?", "stream=? AND time=?"
 #: Tables whose size grows with points, lines or builds.
 LARGE = ("points", "details", "chunks", "lines", "streams", "builds", "strays", "series", "texts", "outbox")
 
@@ -50,17 +52,26 @@ def statements(connection: sqlite3.Connection) -> Iterator[list[str]]:
         connection.set_trace_callback(None)
 
 
+def planned(connection: sqlite3.Connection, executed: list[str]) -> list[str]:
+    """The steps of the statements' query plans."""
+    return [
+        step
+        for statement in executed
+        if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE", "INSERT"))
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    ]
+
+
 def scanned(connection: sqlite3.Connection, executed: list[str]) -> set[str]:
     """The steps in which one of the statements reads a table from end to end."""
-    found = set()
-    for statement in executed:
-        if not statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE", "INSERT")):
-            continue
-        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall():
-            words = step.split()
-            if words[0] == "SCAN" and words[1] not in WITHIN and "VIRTUAL TABLE" not in step:
-                found.add(step)
-    return found
+    scans = [step for step in planned(connection, executed) if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+    return {step for step in scans if step.split()[1] not in WITHIN}
+
+
+def reads_of_points(connection: sqlite3.Connection, executed: list[str]) -> list[str]:
+    """The columns by which the statements search in ``points``."""
+    reads = [step for step in planned(connection, executed) if step.startswith("SEARCH p ")]
+    return [step.partition("(")[2].rstrip(")") for step in reads]
 
 
 def test_a_question_finds_its_series_by_name(journal: Journal) -> None:
@@ -83,12 +94,28 @@ def test_the_list_of_series_is_two_statements_over_meanings(journal: Journal) ->
     """It reads all meanings and sets of builders, whatever the number of lines and points; else tables are searched."""
     with statements(journal.connection) as executed:
         assert len(journal.series()) == SERIES
-    assert [statement.split()[0] for statement in executed] == ["BEGIN", "SELECT", "SELECT", "ROLLBACK"]
+    assert [statement.split()[0] for statement in executed] == ["BEGIN", "PRAGMA", "SELECT", "SELECT", "ROLLBACK"]
     assert {step.split()[1] for step in scanned(journal.connection, executed)} == {"m", "builder_sets"}
     journal.write(build_points(0, BUILDS))
     with statements(journal.connection) as again:
         journal.series()
     assert again == executed
+
+
+def test_the_list_of_series_is_read_once_until_something_is_written(journal: Journal) -> None:
+    """It is read again after a write of the same connection or of another one, and for other builders."""
+
+    def reads() -> int:
+        with statements(reader.connection) as executed:
+            assert sum(info.count for info in reader.series()) == sum(info.count for info in journal.series())
+        return len([statement for statement in executed if statement.startswith("SELECT")])
+
+    with JournalReader(journal.path) as reader:
+        assert [reads(), reads()] == [2, 0]
+        journal.write(build_points(0, BUILDS))
+        assert [reads(), reads()] == [2, 0]
+        assert len(reader.series(["builder 1"])) == SERIES
+        assert reader.series(["unknown"]) == []
 
 
 def test_a_write_updates_totals_in_its_own_transaction(journal: Journal) -> None:
@@ -132,7 +159,8 @@ def test_the_points_of_a_build_are_read_from_its_range(journal: Journal) -> None
     with statements(journal.connection) as executed:
         found = journal.records(100 + 2 * BUILDERS + 4)
     assert values_of(found) == [float(n) for n in range(SERIES)]
-    assert len([statement for statement in executed if "FROM points" in statement]) == SERIES
+    assert [statement.split()[0] for statement in executed] == ["BEGIN", "SELECT", "SELECT", "ROLLBACK"]
+    assert reads_of_points(journal.connection, executed) == [OF_RANGE, OF_TIME]
     assert not scanned(journal.connection, executed)
     names = {name for (name,) in journal.connection.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'points'")}
     assert names == {"points"}
@@ -158,7 +186,8 @@ def test_a_proposal_is_read_from_the_ranges_of_its_builds(journal: Journal) -> N
     assert len(journal.lines(Query("size 1", builder="builder 1", proposal="*"))) == 2
     with statements(journal.connection) as executed:
         assert values_of(journal.points(Query("size 1", proposal="refs/pull/7"), 9)) == [7.0]
-    assert len([statement for statement in executed if "FROM points" in statement]) == 1
+    assert reads_of_points(journal.connection, executed) == [OF_RANGE, OF_TIME]
+    assert not scanned(journal.connection, executed)
 
 
 def test_retention_reads_each_line_once(journal: Journal) -> None:
