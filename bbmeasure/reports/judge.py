@@ -25,14 +25,14 @@ log = Logger()
 
 #: Seconds within which a caller gets an answer, complete or not.
 DEADLINE = 5.0
-#: Seconds for which the suspects of an alert are searched.
+#: Seconds for which the suspects of the alerts between two builds are searched.
 EXPLAIN_TIMEOUT = 20.0
 
 #: Verdicts that are decoded in one iteration of the reactor.
 LINES_PER_TURN = 50
 
 Listener = Callable[[BuildVerdicts], Any]
-#: Suspects of an alert: a Deferred of facts to add to it.
+#: Suspects of an alert: a Deferred of facts to add to it, and to all others between the same two builds.
 Explain = Callable[[Alert], "defer.Deferred[Mapping[str, Any]]"]
 
 
@@ -155,23 +155,27 @@ class Judge:
         judged: Judged = yield self._judge(request)
         if store is None or judged.changes is None:
             return judged.verdicts
-        for alert in judged.to_explain:
-            yield self._explain(store, alert)
         if judged.verdicts.lines:
             self._tell(judged.verdicts)
+        by_builds: dict[Any, list[Alert]] = {}
+        for alert in judged.to_explain:
+            by_builds.setdefault((alert.buildid, alert.facts.get("last_buildid")), []).append(alert)
+        for alerts in by_builds.values():
+            yield self._explain(store, alerts)
         return judged.verdicts
 
     @defer.inlineCallbacks
-    def _explain(self, store: VerdictStore, alert: Alert) -> Generator[Any, Any, None]:
-        """Add the suspects to an alert."""
+    def _explain(self, store: VerdictStore, alerts: Sequence[Alert]) -> Generator[Any, Any, None]:
+        """Add the suspects to alerts between the same two builds."""
         if self.explain is None:
             return
         try:
-            facts = yield self.explain(alert).addTimeout(EXPLAIN_TIMEOUT, self._pipeline.clock)
-            explained = replace(alert, facts={**alert.facts, **facts})
-            yield store.keep_verdicts(VerdictChanges(alerts=[explained]))
-        except Exception as error:  # noqa: BLE001  (counted; the alert stays without suspects)
-            self._pipeline.count("suspects_failed", f"alert {alert.id}: suspects: {error!r}")
+            facts = yield self.explain(alerts[0]).addTimeout(EXPLAIN_TIMEOUT, self._pipeline.clock)
+            explained = [replace(alert, facts={**alert.facts, **facts}) for alert in alerts]
+            yield store.keep_verdicts(VerdictChanges(alerts=explained))
+        except Exception as error:  # noqa: BLE001  (counted; the alerts stay without suspects)
+            ids = ", ".join(str(alert.id) for alert in alerts)
+            self._pipeline.count("suspects_failed", f"alerts {ids}: suspects: {error!r}", len(alerts))
 
     def _tell(self, verdicts: BuildVerdicts) -> None:
         for listener in list(self._listeners):

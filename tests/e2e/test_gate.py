@@ -118,6 +118,15 @@ class Project:
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout)["alerts"])
 
+    def explained(self, *filters: str) -> dict[str, Any]:
+        """The only such alert, with its suspects, which are searched after the verdicts are kept."""
+
+        def with_suspects() -> Any:
+            (alert,) = self.alerts(*filters)
+            return alert["suspects"] and alert
+
+        return dict(self.site.wait_for(with_suspects, "the suspects of the alert", 60))
+
 
 def _judged(site: Site) -> int:
     (count,) = rows(site.journal, "SELECT COUNT(*) FROM verdicts")[0]
@@ -172,7 +181,7 @@ def test_a_step_of_a_noisy_line(project: Project) -> None:
     run += [project.push(108) for _ in range(2)]
     assert [build["results"] for _, build in run] == [SUCCESS] * 4 + [FAILURE]
     assert "worse: usual" in project.text(run[-1][1])
-    (alert,) = project.alerts("--builder", "b")
+    alert = project.explained("--builder", "b")
     assert (alert["series"], alert["builder"], alert["branch"], alert["state"]) == ("run", "b", "main", "open")
     assert (alert["build"], alert["rule"]) == (run[0][1]["number"], "shift")
     assert alert["change"] == pytest.approx(0.08, abs=0.02)
@@ -195,5 +204,5 @@ def test_a_step_of_a_noisy_line(project: Project) -> None:
 
     again = [project.push(119) for _ in range(5)]
     assert [build["results"] for _, build in again] == [SUCCESS] * 4 + [FAILURE]
-    (second,) = project.alerts("--builder", "b", "--state", "open")
+    second = project.explained("--builder", "b", "--state", "open")
     assert [one["revision"] for one in second["suspects"]] == [again[0][0]]

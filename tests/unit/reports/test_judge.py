@@ -165,6 +165,24 @@ def test_a_listener_and_a_search_for_suspects_that_fail(judge: Judge, judging: J
 
 
 @inlineCallbacks
+def test_suspects_are_searched_once_for_two_builds(judge: Judge, judging: Judging) -> Any:
+    """Of many alerts between the same two builds; verdicts are told before, as the search may take long."""
+    told: list[BuildVerdicts] = []
+    explained: list[tuple[int, int]] = []
+
+    def explain(alert: Any) -> Any:
+        explained.append((alert.id, len(told)))
+        return defer.succeed({"suspects": [{"revision": "abc"}]})
+
+    judge.subscribe(told.append)
+    judge.explain = explain
+    gates = Gates([("size*", Gate(limit=1000))])
+    yield judge.finish(judging.store({f"size{number}": 1100.0 for number in range(3)}, 1), gates)
+    assert explained == [(1, 1)]
+    assert [alert.facts["suspects"] for alert in judging.alerts()] == [[{"revision": "abc"}]] * 3
+
+
+@inlineCallbacks
 def test_a_missing_journal_is_an_error(judging: Judging, tmp_path: Path) -> Any:
     """Without a file there is no verdict, and the reason is counted."""
     state = MasterState(reactor)
