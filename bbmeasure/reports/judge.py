@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -28,6 +29,8 @@ DEADLINE = 5.0
 #: Seconds for which the suspects of the alerts between two builds are searched.
 EXPLAIN_TIMEOUT = 20.0
 
+#: The newest builds without values that are remembered: the store keeps nothing of them.
+MAX_EMPTY = 1_000
 #: Verdicts that are decoded in one iteration of the reactor.
 LINES_PER_TURN = 50
 
@@ -50,6 +53,7 @@ class Judge:
         self._queue = JudgeQueue(state.pipeline.clock, state.pipeline.count)
         self._listeners: list[Listener] = []
         self._finishing: set[int] = set()
+        self._empty: OrderedDict[int, BuildVerdicts] = OrderedDict()
         #: Reporters whose untold builds the store keeps: whether they tell builds of proposals, or the others.
         self.reporters: dict[str, bool] = {}
         #: Finds the suspects of an alert.
@@ -101,6 +105,13 @@ class Judge:
         work = self._finish(replace(self._request(build, gates), finish=True))
         self._counted(work, build).addCallback(self._finished, answer)
         return self._in_time(answer, build)
+
+    def tell_empty(self, buildid: int) -> None:
+        """Tell that a build has ended without values to judge."""
+        self._empty[buildid] = verdicts = BuildVerdicts(buildid)
+        if len(self._empty) > MAX_EMPTY:
+            self._empty.popitem(last=False)
+        self._tell(verdicts)
 
     def _finished(self, verdicts: BuildVerdicts, answer: defer.Deferred[BuildVerdicts]) -> None:
         self._finishing.discard(verdicts.buildid)
@@ -157,6 +168,8 @@ class Judge:
             return judged.verdicts
         if judged.verdicts.lines:
             self._tell(judged.verdicts)
+        elif judged.verdicts.complete:
+            self.tell_empty(request.build.buildid)
         by_builds: dict[Any, list[Alert]] = {}
         for alert in judged.to_explain:
             by_builds.setdefault((alert.buildid, alert.facts.get("last_buildid")), []).append(alert)
@@ -219,6 +232,8 @@ class Judge:
     @defer.inlineCallbacks
     def verdicts_of(self, buildid: int) -> Generator[Any, Any, Optional[BuildVerdicts]]:
         """The verdicts of a build that has ended; None where none are kept.  StorageError from the store."""
+        if buildid in self._empty:
+            return self._empty[buildid]
         store = self.store
         kept = None if store is None else (yield store.kept_verdicts(buildid))
         if kept is None:

@@ -12,6 +12,7 @@ from twisted.internet import defer
 
 from bbmeasure import Gate, MeasurementPolicy, captureData
 from bbmeasure.capture.state import state_of
+from bbmeasure.master.reporters.waiting import wait_for_verdicts
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports.judge import Judge
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
@@ -74,13 +75,17 @@ class TestVerdicts(LiveCase):
 
     @defer.inlineCallbacks
     def test_a_builder_without_tracking(self) -> Any:
-        """A measured builder that tracks nothing is judged by what its steps capture; an empty build has no verdict."""
+        """A measured builder that tracks nothing is judged by what its steps capture; an empty build has no verdict.
+
+        A reporter does not wait for those of an empty build.
+        """
         yield self.start([measured(steps=[Captures()]), plain()], [sqlite()])
         verdicts = yield self.judged("first", 3)
         assert [line.series for line in verdicts.lines] == ["size"]
         build = yield self.build("plain")
         yield self.settle()
-        assert (yield self.judge.verdicts_of(build["buildid"])) is None
+        assert (yield wait_for_verdicts(state_of(self.master), build["buildid"], 3600)).lines == ()
+        assert self.pipeline.counters["reporters_late"] == 0
 
     @defer.inlineCallbacks
     def test_a_removed_builder(self) -> Any:

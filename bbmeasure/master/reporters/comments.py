@@ -106,7 +106,8 @@ class Commenter:
 
     def _told(self, verdicts: BuildVerdicts) -> None:
         """Take the verdicts of a build that has ended."""
-        self._in_background(self._note(verdicts.buildid), f"build {verdicts.buildid}")
+        if verdicts.lines:
+            self._in_background(self._note(verdicts.buildid), f"build {verdicts.buildid}")
 
     def _in_background(self, work: defer.Deferred[None], what: str) -> None:
         """Count an error of ``work``; it may take long, and is no write that others wait for."""

@@ -26,6 +26,7 @@ from bbmeasure.master.tracking.collector import (
 from bbmeasure.master.tracking.judged_build import judge_build
 from bbmeasure.master.tracking.recorded_sources import recorded_branch
 from bbmeasure.model import BuildContext
+from bbmeasure.reports.judge import Judge
 from bbmeasure.units import excerpt
 
 
@@ -84,6 +85,8 @@ def capture_build(
     if not (switches.of_builds or plan.step_times or plan.properties or plan.statistics):
         if has_captured:
             judge_build(state, context)
+        else:
+            state.component(Judge).tell_empty(build.buildid)
         return
     properties = {name: value for name, (value, _) in build.getProperties().asDict().items()}
     live = {step.stepid: builtin_steps.statistics_of(step) for step in build.executedSteps if step.stepid is not None}

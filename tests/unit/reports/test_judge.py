@@ -74,6 +74,7 @@ def test_what_a_reporter_has_not_told_is_kept(judge: Judge, judging: Judging) ->
         yield judge.finish(judging.store({"size": 1.0}, number, proposal=proposal), GATES)
     yield judge.preview(judging.store({"size": 1.0}, 4), GATES)
     yield judge.finish(judging.build(5), GATES)  # a build without measurements
+    assert (yield judge.verdicts_of(105)) == BuildVerdicts(105)
     assert (yield store.untold("comments", 10)) == [102]
     assert (yield store.untold("influx", 10)) == [101, 103]
     assert (yield store.untold("influx", 1)) == [101]
@@ -86,6 +87,19 @@ def test_what_a_reporter_has_not_told_is_kept(judge: Judge, judging: Judging) ->
     assert judge.reporters == {"comments": True}
     assert (yield store.untold("influx", 10)) == []
     assert (yield store.untold("comments", 10)) == [102]
+
+
+@inlineCallbacks
+def test_builds_without_values(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """They are told; as the store keeps nothing of them, the newest are remembered."""
+    monkeypatch.setattr(judge_module, "MAX_EMPTY", 2)
+    told: list[BuildVerdicts] = []
+    judge.subscribe(told.append)
+    for buildid in (1, 2, 3):
+        judge.tell_empty(buildid)
+    assert told == [BuildVerdicts(1), BuildVerdicts(2), BuildVerdicts(3)]
+    kept = yield defer.gatherResults([judge.verdicts_of(buildid) for buildid in (1, 2, 3)])
+    assert kept == [None, BuildVerdicts(2), BuildVerdicts(3)]
 
 
 @inlineCallbacks
