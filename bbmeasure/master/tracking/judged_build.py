@@ -22,7 +22,12 @@ def judge_build(
     """Have a build judged in the background, after ``captured``, its last values."""
     if context is not None:
         state.pipeline.begin()
-        _judge(state, context, captured).addBoth(lambda _: state.pipeline.end())
+        judged = _judge(state, context, captured).addErrback(_count, state, context)
+        judged.addCallback(lambda _: state.pipeline.end())
+
+
+def _count(why: Any, state: MasterState, context: BuildContext) -> None:
+    state.pipeline.count("verdicts_failed", f"build {context.buildid}: not judged: {why.value!r}")
 
 
 @defer.inlineCallbacks
