@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from bbmeasure.reports.verdicts import BuildVerdicts
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.influxdb.verdict_lines import Usual, alert_lines, usual_line
-from bbmeasure.storage.verdict_store import Alert, AlertQuery, KeptBuild, VerdictStore
+from bbmeasure.storage.verdict_store import OPEN, RESOLVED, Alert, AlertQuery, KeptBuild, VerdictStore
 
 Item = TypeVar("Item")
 
@@ -99,11 +100,21 @@ class VerdictExporter:
 
     @defer.inlineCallbacks
     def _send_alerts(self, store: VerdictStore) -> Generator[Any, Any, None]:
-        """Send the alerts that the server does not have, or has otherwise, oldest first."""
+        """Send the alerts that the server does not have, or has otherwise, oldest first.
+
+        An open one whose series was removed from the journal becomes resolved, as nobody can decide it any more.
+        """
         alerts = yield store.alerts(AlertQuery(limit=MAX_ALERTS))
         changed = [alert for alert in reversed(alerts) if self._sent.get(alert.id) != alert]
-        yield self._write((yield self._made(alert_lines, changed)))
-        self._sent.update((alert.id, alert) for alert in changed)
+        oldest = alerts[-1].id if len(alerts) >= MAX_ALERTS else 0
+        known = {alert.id for alert in alerts}
+        removed = [
+            replace(alert, state=RESOLVED, why="removed from the journal")
+            for alert in self._sent.values()
+            if alert.state == OPEN and alert.id >= oldest and alert.id not in known
+        ]
+        yield self._write((yield self._made(alert_lines, [*removed, *changed])))
+        self._sent.update((alert.id, alert) for alert in (*removed, *changed))
         while len(self._sent) > 2 * MAX_ALERTS:
             self._sent.popitem(last=False)
 

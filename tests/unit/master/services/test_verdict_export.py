@@ -105,6 +105,22 @@ def test_alerts_are_sent_when_they_change(setting):
     assert setting.counters["verdicts_shipped"] == 2
 
 
+def test_alerts_of_a_series_that_is_removed(setting, monkeypatch):
+    """An open one becomes resolved on the server, once; one that is older than those that are read does not."""
+    monkeypatch.setattr(verdict_export, "MAX_ALERTS", 2)
+    setting.alerts = [alert(id=5), alert(id=4)]
+    setting.clock.advance(INTERVAL)
+    setting.alerts = [alert(id=6), alert(id=5)]
+    setting.clock.advance(INTERVAL)
+    assert [body.count('state="open"') for body in setting.sent] == [2, 1]
+    setting.alerts = [alert(id=6)]
+    setting.clock.advance(INTERVAL)
+    setting.clock.advance(INTERVAL)
+    assert len(setting.sent) == 3
+    assert setting.sent[-1].count('state="resolved"') == 2
+    assert "id=4i" in setting.sent[-1]
+
+
 def test_what_is_usual_is_sent_once(setting):
     """Each judged value of a build is sent with its range and its limits; those of proposals are not."""
     setting.tell(line(limits=(1000.0, 1048576.0)), line("lint", State.NO_BASELINE))
