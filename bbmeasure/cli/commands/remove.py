@@ -31,14 +31,14 @@ def run(options: argparse.Namespace) -> int:
         found = corrections.find(reader, series, options.builder, options.build)
     if not found.count:
         raise UnknownSeriesError(f"series {excerpt(options.series)}: no such points")
-    if not confirmation.is_confirmed(options, f"remove {found.count} points of {output.clean(options.series)}"):
+    if not confirmation.is_confirmed(options, f"remove {found.count} points of {output.clean(series)}"):
         print("nothing was removed")
         return 1
     with Journal(path) as journal:
         removed = journal.remove(series, options.builder, options.build)
     servers = corrections.delete_on_servers(options.master, series, found)
     if options.json:
-        print(json.dumps({"series": options.series, "removed": removed, "servers": servers}))
+        print(json.dumps({"series": series, "removed": removed, "servers": servers}))
         return 0
     print(f"{removed} points removed from the journal")
     corrections.print_servers(servers)
