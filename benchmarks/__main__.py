@@ -1,8 +1,9 @@
 """Run all benchmarks, or those named: ``make bench``, ``make bench ARGS="steps program_size"``, ``ARGS=--list``.
 
-Options after a single name are that benchmark's: ``python -m benchmarks analysis --series DIR``.  Each benchmark prints
-its figures with their targets, beside a peer's from the same run where there is a peer; the end lists all figures that
-missed their targets, by how much and why.  The exit status is 1 if a benchmark failed or missed a target.
+Options and numbers after a single name are that benchmark's: ``python -m benchmarks influx_drain 1500000``.  Each
+benchmark prints its figures with their targets, beside a peer's from the same run where there is a peer; the end lists
+all figures that missed their targets, by how much and why.  The exit status is 1 if a benchmark failed or missed a
+target.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def main(arguments: list[str]) -> int:
         for name in known:
             print(f"{name:<16} {_summary(name)}")
         return 0
-    first = next((index for index, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
+    names_end = (index for index, argument in enumerate(arguments) if argument.startswith("-") or argument.isdigit())
+    first = next(names_end, len(arguments))
     wanted, options = arguments[:first], arguments[first:]
     if options and len(wanted) != 1:
         print(f"{' '.join(options)}: expected one benchmark before its options", file=sys.stderr)
@@ -44,7 +46,7 @@ def main(arguments: list[str]) -> int:
         print(f"\n==== {name}: {_summary(name)}", flush=True)
         status, lines = _run(name, options)
         missed.extend(f"{name}: {line}" for line in lines)
-        if status and not lines:
+        if status not in (0, 1) or (status and not lines):
             failed.append(name)
     if missed:
         print(f"\n==== {len(missed)} figures missed their targets", *missed, sep="\n")

@@ -128,7 +128,7 @@ def main() -> int:
         reactor.callWhenRunning(start)
         reactor.run()
     for failure in failures:
-        failure.printTraceback()
+        failure.printTraceback(sys.stderr)
     return 2 if failures else 0
 
 

@@ -130,7 +130,7 @@ def main() -> int:
         work.addBoth(lambda _: reactor.stop())  # type: ignore[attr-defined]
         reactor.run()  # type: ignore[attr-defined]
     for failure in failures:
-        failure.printTraceback()
+        failure.printTraceback(sys.stderr)
     return 1 if failures else figures.status
 
 

@@ -11,17 +11,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from influxdb import InfluxDBClient
 from twisted.internet import defer, reactor
 
-from bbmeasure.export.batch import BatchBuilder
+from bbmeasure.export.batch import BatchBuilder, serialize
 from bbmeasure.export.exporter import MAX_BATCH
 from bbmeasure.model import Point
 from bbmeasure.storage.influxdb.client import InfluxClient
-from bbmeasure.storage.influxdb.line_protocol import LineWriter
+from bbmeasure.storage.influxdb.line_protocol import SLICE, LineWriter
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.sqlite.journal import JournalReader
 from benchmarks.backlog import fill
@@ -36,10 +37,10 @@ DATABASE = "bench"
 
 def bodies_of(journal: Path) -> list[bytes]:
     """The requests of the pending points of a journal."""
-    writer = LineWriter()
     with JournalReader(journal) as reader:
-        lines = [writer.line(point) + "\n" for _, point in reader.pending("bench", 10_000_000)]
-    return ["".join(lines[at : at + MAX_BATCH]).encode() for at in range(0, len(lines), MAX_BATCH)]
+        items = reader.pending("bench", 10_000_000)
+    slices = serialize(LineWriter(), items)
+    return [b"".join(lines for lines, _ in islice(slices, MAX_BATCH // SLICE)) for _ in range(0, len(items), MAX_BATCH)]
 
 
 def as_dict(point: Point) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def main() -> int:
     reactor.callWhenRunning(start)
     reactor.run()
     if failures:
-        failures[0].printTraceback()
+        failures[0].printTraceback(sys.stderr)
         return 1
     figures = Figures()
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in best.items())
