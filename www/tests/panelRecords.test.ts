@@ -30,13 +30,14 @@ describe("records of a build", () => {
     expect(changeOf(record("a", {baseline: 0}))).toBeNull();
   });
 
-  it("groups by prefix, people's own series before durations", () => {
+  it("groups by prefix and tags, people's own series before durations", () => {
     const duration = {kind: "duration", unit: "s"};
     const groups = groupRecords([
       record("build_duration", duration), record("size.b"), record("coverage"), record("size.a", {tags: {os: "linux"}}), record("size.a"),
+      record("lines", {tags: {language: "Shell"}}), record("lines", {tags: {language: "C"}}),
     ]);
     expect(groups.map(({prefix, records}) => [prefix, records.map(({series}) => series)])).toEqual([
-      ["", ["coverage"]], ["size", ["size.a", "size.a", "size.b"]], ["", ["build_duration"]],
+      ["", ["coverage"]], ["lines", ["lines", "lines"]], ["size", ["size.a", "size.a", "size.b"]], ["", ["build_duration"]],
     ]);
   });
 

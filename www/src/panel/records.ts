@@ -7,7 +7,7 @@ export const TOLD = ["worse", "broken", "changed"] as const;
 const DURATION_SERIES = new Set(["build_duration", "queue_duration", "lock_duration", "step_duration"]);
 
 export interface Group {
-  /** What the names of its series begin with; empty for a single series. */
+  /** What the names of its series begin with, or the name of its only one; empty for series with one record each. */
   prefix: string;
   records: BuildRecord[];
 }
@@ -48,15 +48,23 @@ export function changeOf(record: BuildRecord): number | null {
 
 const isDuration = (record: BuildRecord) => record.kind === "duration" || DURATION_SERIES.has(record.series);
 
-/** Groups by the part of the name before a separator, people's own series before durations. */
+/**
+ * Groups by the part of the name before a separator, or by one series with several tags; people's own series are before
+ * durations.
+ */
 export function groupRecords(records: readonly BuildRecord[]): Group[] {
   const groups = new Map<string, BuildRecord[]>();
   const names = new Map<string, Set<string>>();
+  const counts = new Map<string, number>();
   const prefixOf = (series: string) => /^[^._:/ -]+(?=[._:/ -])/.exec(series)?.[0] ?? series;
-  records.forEach(({series}) => names.set(prefixOf(series), (names.get(prefixOf(series)) ?? new Set()).add(series)));
+  for (const {series} of records) {
+    names.set(prefixOf(series), (names.get(prefixOf(series)) ?? new Set()).add(series));
+    counts.set(series, (counts.get(series) ?? 0) + 1);
+  }
   for (const record of records) {
     const prefix = prefixOf(record.series);
-    const key = `${isDuration(record) ? 1 : 0} ${names.get(prefix)!.size > 1 ? prefix : ""}`;
+    const name = names.get(prefix)!.size > 1 ? prefix : counts.get(record.series)! > 1 ? record.series : "";
+    const key = `${isDuration(record) ? 1 : 0} ${name}`;
     groups.set(key, [...(groups.get(key) ?? []), record]);
   }
   return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([key, members]) => ({
