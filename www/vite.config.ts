@@ -10,6 +10,7 @@ const provided = {
   "buildbot-plugin-support": "window.BuildbotPluginSupport",
   "buildbot-ui": "window.BuildbotUi",
   "react": "window.React",
+  "react-dom": "window.ReactDOM",
   "react-router-dom": "window.ReactRouterDOM",
 };
 

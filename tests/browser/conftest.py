@@ -25,6 +25,9 @@ FLAGS = (
 #: Milliseconds until an element must appear; long, as the machine may be loaded.
 TIMEOUT_MS = 40_000
 ROOT = Path(__file__).resolve().parents[2]
+#: Makes the panels wait for a loaded machine: they would wait for 2 seconds (MAX_WAIT_MS of www/src/panel/place.ts).
+PATIENCE = """{ const plain = window.setTimeout;
+    window.setTimeout = (run, delay, ...rest) => plain(run, delay === 2000 ? 60000 : delay, ...rest); }"""
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +87,12 @@ def open_at(chromium: Browser, site: Site) -> Iterator[Any]:
     """Open pages in new browser contexts; after the test, none may have a script error."""
     contexts, visits = [], []
 
-    def opened(on: Site = site, **options: Any) -> Visit:
+    def opened(on: Site = site, patient: bool = True, **options: Any) -> Visit:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, "locale": "en-GB", **options})
         contexts.append(context)
         visits.append(Visit(context.new_page(), on.url))
+        if patient:
+            visits[-1].page.add_init_script(PATIENCE)
         return visits[-1]
 
     yield opened

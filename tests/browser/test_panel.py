@@ -33,6 +33,7 @@ class Fail(buildstep.BuildStep):
 
 
 f.addStep(Fail(doStepIf=lambda step: step.getProperty("begin") == "1"))
+c["builders"][0].description = "Builds everything."
 """
 #: Sums the layout shifts that no click has caused.
 SHIFTS = """window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => {
@@ -82,12 +83,26 @@ def _fulfill(answer, route):
     route.fulfill(**answer)
 
 
+def _replace(route, text, other):
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace(text, other))
+
+
 def _route(build):
     return f"/builders/{build['builderid']}/builds/{build['number']}"
 
 
 def _told(page):
     return page.locator(f"{PANEL} .bbm-told-row")
+
+
+def _top(locator):
+    expect(locator).to_be_visible()
+    return locator.bounding_box()["y"]
+
+
+def _first_step(page):
+    return page.get_by_role("listitem").filter(has_text="capture").first
 
 
 @pytest.mark.parametrize(
@@ -155,11 +170,15 @@ def test_a_failed_build_is_folded(at_build):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("name", ["normal", "worse", "proposal", "failed"])
-def test_nothing_moves(at_build, name, width):
+@pytest.mark.parametrize("name", ["normal", "worse", "proposal", "failed", "builder"])
+def test_nothing_moves(at_build, judged, name, width):
     """Buildbot's own page does not move when the panel appears."""
-    page = at_build(name, viewport={"width": width, "height": 900})
+    page = at_build("proposal" if name == "builder" else name, viewport={"width": width, "height": 900})
     expect(page.locator(PANEL)).to_be_visible()
+    if name == "builder":
+        page.goto("about:blank")
+        page.goto(f"{judged.url}#/builders/{judged.builds['proposal']['builderid']}")
+        expect(page.locator(PANEL)).to_be_visible()
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.shifts") <= 0.05
     assert page.evaluate(
@@ -170,36 +189,57 @@ def test_nothing_moves(at_build, name, width):
 @pytest.mark.parametrize("width", [320, 1280])
 def test_a_late_panel_moves_nothing(open_at, judged, width):
     """A panel that comes after Buildbot's page is visible keeps the reserved height until a click."""
-    visit = open_at(judged, viewport={"width": width, "height": 900})
+    visit = open_at(judged, patient=False, viewport={"width": width, "height": 900})
     held: list[Any] = []
     released: list[bool] = []
     visit.page.route("**/api/v1/records*", lambda route: route.continue_() if released else held.append(route))
     page = visit.go(_route(judged.builds["worse"]))
-    tab = page.get_by_role("tab", name="Build steps")
-    expect(tab).to_be_visible()
-    expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
-    before = tab.bounding_box()
+    before = _top(_first_step(page))
     released.append(True)
     for route in held:
         route.continue_()
     expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
     page.wait_for_load_state("networkidle")
-    assert tab.bounding_box() == before
+    assert _top(_first_step(page)) == before
     expect(_told(page)).to_have_count(0)
     page.get_by_role("button", name="Show all").click()
     expect(_told(page)).to_have_count(1)
-    assert tab.bounding_box()["y"] > before["y"]
+    assert _top(_first_step(page)) > before
 
 
-def test_buildbots_own_page_is_complete(at_build, judged):
-    """Steps, tabs and links to other builds are shown below the panel."""
+def test_it_is_between_the_summary_and_the_steps(at_build, judged):
+    """Tabs and summary are above the panel, steps below, also after links to other builds and other tabs."""
     page = at_build("later")
-    expect(page.locator(PANEL)).to_be_visible()
-    expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
-    expect(page.get_by_role("listitem").filter(has_text="capture").first).to_be_visible()
-    page.get_by_text("Previous").click()
+    for name in ("later", "worse"):
+        summary = page.locator(".card-header", has_text=f"{LINUX}/{judged.builds[name]['number']}")
+        tops = [_top(each) for each in (page.get_by_role("tab").first, summary, page.locator(PANEL), _first_step(page))]
+        assert tops == sorted(tops)
+        page.get_by_role("tab", name="Build Properties").click()
+        expect(page.locator(PANEL)).to_be_hidden()
+        page.get_by_role("tab", name="Build steps").click()
+        if name == "later":
+            page.get_by_text("Previous").click()
     page.wait_for_url(re.compile(rf"/builds/{judged.builds['worse']['number']}$"))
     expect(_told(page)).to_contain_text("introduced here")
+
+
+def test_it_is_below_the_description_of_a_builder(at_build, judged):
+    """The panel is between the description and the builds."""
+    page = at_build("worse")
+    page.goto(f"{judged.url}#/builders/{judged.builds['worse']['builderid']}")
+    places = [page.get_by_text("Builds everything."), page.locator(PANEL), page.get_by_role("tab", name="Builds")]
+    tops = [_top(each) for each in places]
+    assert tops == sorted(tops)
+
+
+def test_without_a_summary_it_is_above_the_page(open_at, judged):
+    """The panel is above the page of a Buildbot whose summary has another class."""
+    visit = open_at(judged, patient=False)
+    visit.page.route("**/assets/*.js", lambda route: _replace(route, "bb-build-summary", "another-summary"))
+    page = visit.go(_route(judged.builds["worse"]))
+    expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
+    tops = [_top(each) for each in (page.locator(PANEL), page.get_by_role("tab").first, _first_step(page))]
+    assert tops == sorted(tops)
 
 
 def test_the_link_keeps_the_line(at_build, judged):

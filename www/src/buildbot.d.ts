@@ -48,6 +48,12 @@ declare module "buildbot-ui" {
   export function useTopbarItems(items: {caption: string; route: string | null}[]): void;
 }
 
+declare module "react-dom" {
+  import type {ReactNode, ReactPortal} from "react";
+
+  export function createPortal(children: ReactNode, container: Element): ReactPortal;
+}
+
 declare module "react-router-dom" {
   import type {AnchorHTMLAttributes, ForwardRefExoticComponent, RefAttributes} from "react";
 

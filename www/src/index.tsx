@@ -4,6 +4,7 @@ import {queryClient} from "./hooks/useQuery";
 import {ApiError, getHealth, getSeries} from "./lib/api";
 import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
+import {BELOW_BUILD_SUMMARY, BELOW_BUILDER_DESCRIPTION} from "./panel/place";
 import {registeredRoutes, wrapRoutes} from "./panel/routePanels";
 import "./styles.css";
 
@@ -24,8 +25,8 @@ buildbotSetupPlugin(registration => {
     registration.registerRoute({route, group: "measurements", element: () => <MeasurementsPage/>});
   }
   wrapRoutes(registration, stockRoutes, {
-    "builders/:builderid": () => <BuilderPanel/>,
-    "builders/:builderid/builds/:buildnumber": () => <BuildPanel/>,
+    "builders/:builderid": {panel: () => <BuilderPanel/>, spot: BELOW_BUILDER_DESCRIPTION},
+    "builders/:builderid/builds/:buildnumber": {panel: () => <BuildPanel/>, spot: BELOW_BUILD_SUMMARY},
   });
   const addToMenu = () => registration.registerMenuGroup(
     {name: "measurements", parentName: null, caption: "Measurements", route: "/measurements", icon: ICON, order: 6});

@@ -5,6 +5,7 @@ import {afterEach, beforeEach, describe, expect, test, vi} from "vitest";
 import type {Registration, RouteConfig} from "buildbot-plugin-support";
 import type {BuildRecord} from "../src/lib/api";
 import {BuildPanel} from "../src/panel/panels";
+import {BELOW_BUILD_SUMMARY} from "../src/panel/place";
 import {wrapRoutes} from "../src/panel/routePanels";
 import {serve} from "./examples";
 
@@ -14,14 +15,39 @@ const record: BuildRecord = {
 };
 const PATH = "builders/:builderid/builds/:buildnumber";
 
-/** Buildbot's page of a build with the panel; `answer` gives the records, `points` are those of the sparkline. */
-function open(points: object | Error = {points: []}): {answer: () => void} {
+/** Buildbot's page of a build as far as the panel needs it: `show` sets whether its summary is there. */
+const buildbot: {show: (isShown: boolean) => void} = {show: () => undefined};
+const BuildView = ({isShown}: {isShown: boolean}) => {
+  const [hasSummary, setSummary] = React.useState(isShown);
+  const [steps, setSteps] = React.useState(["git"]);
+  React.useEffect(() => { buildbot.show = setSummary; }, []);
+  return (
+    <div className="container bb-build-view">
+      <p>Buildbot</p>
+      <div className="tab-pane">
+        {hasSummary && (
+          <div className="bb-build-summary">
+            {steps.length > 1 && <p>added above</p>}
+            <div className="card-header"><button onClick={() => setSteps(["git", "compile"])}>Build 7</button></div>
+            {steps.length > 1 && <p>added below</p>}
+            <ul className="list-group">{steps.map(step => <li key={step}>{step}</li>)}</ul>
+          </div>
+        )}
+      </div>
+    </div>
+  );
+};
+
+/** A page of Buildbot with the panel; `answer` gives the records, `points` are those of the sparkline. */
+function open(
+  points: object | Error = {points: []}, page = <BuildView isShown/>, records: readonly unknown[] = [record],
+): {answer: () => void; unmount: () => void} {
   let answer: () => void = () => undefined;
   const held = new Promise<void>(done => { answer = done; });
   serve({
     "api/v2/builders/1/builds/7": {builds: [{buildid: 107, number: 7, builderid: 1, complete: true, complete_at: 1, results: 0}]},
     "api/v2/builders/1/builds?": {builds: []}, "api/v2/builders/1": {builders: [{builderid: 1, name: "linux"}]},
-    points, links: {grafana: null, influxdb: null}, records: {records: [record]},
+    points, links: {grafana: null, influxdb: null}, records: {records},
   });
   const plain = fetch;
   vi.stubGlobal("fetch", async (url: string, ...rest: []) => {
@@ -34,16 +60,18 @@ function open(points: object | Error = {points: []}): {answer: () => void} {
   const registration: Registration = {
     registerMenuGroup: () => undefined, registerSettingGroup: () => undefined, registerRoute: route => { registered.push(route); },
   };
-  const stock = new Map([[PATH, {route: PATH, group: null, element: () => <p>Buildbot</p>}]]);
-  wrapRoutes(registration, stock, {[PATH]: () => <BuildPanel/>});
-  render(
+  const stock = new Map([[PATH, {route: PATH, group: null, element: () => page}]]);
+  wrapRoutes(registration, stock, {[PATH]: {panel: () => <BuildPanel/>, spot: BELOW_BUILD_SUMMARY}});
+  const {unmount} = render(
     <MemoryRouter initialEntries={["/builders/1/builds/7"]}><Routes>
       <Route path={PATH} element={registered[0]!.element()}/>
     </Routes></MemoryRouter>);
-  return {answer};
+  return {answer, unmount};
 }
 
-const isVisible = () => screen.getByText("Buildbot").parentElement!.style.visibility !== "hidden";
+const isVisible = () => screen.getByText("Buildbot").closest<HTMLElement>("[style*=hidden]") === null;
+/** What is before the panel: of Buildbot's page, or null where the panel is above it. */
+const before = () => place().parentElement!.previousElementSibling?.textContent ?? null;
 const place = () => document.querySelector<HTMLElement>(".bbm-place")!;
 
 /** Let time pass in steps: what an answer schedules belongs to a later step. */
@@ -53,7 +81,7 @@ async function pass(milliseconds: number): Promise<void> {
   }
 }
 
-describe("the panel above Buildbot's page", () => {
+describe("the panel on Buildbot's page", () => {
   beforeEach(() => {
     vi.useFakeTimers();
     Object.defineProperty(HTMLElement.prototype, "offsetHeight", {configurable: true, get: () => 70});
@@ -92,5 +120,67 @@ describe("the panel above Buildbot's page", () => {
     expect(place().style.height).toBe("");
     fireEvent.click(screen.getByRole("button", {name: /Hide all/}));
     expect(screen.getByText("introduced here")).toBeTruthy();
+  });
+
+  test("is below the summary, and Buildbot's page changes around it", async () => {
+    open().answer();
+    await pass(1_000);
+    expect(before()).toBe("Build 7");
+    fireEvent.click(screen.getByText("Build 7"));
+    expect(screen.getAllByRole("listitem").map(each => each.textContent)).toContain("compile");
+    expect(place().closest(".bb-build-summary")!.textContent).toMatch(/^added aboveBuild 7.*introduced here.*added below/);
+  });
+
+  test("is there when the summary appears, with what it has shown before", async () => {
+    open(undefined, <BuildView isShown={false}/>).answer();
+    await pass(1_000);
+    expect(isVisible()).toBe(false);
+    await act(async () => buildbot.show(true));
+    expect(isVisible()).toBe(true);
+    expect(before()).toBe("Build 7");
+    fireEvent.click(screen.getByRole("button", {name: /Show all/}));
+    await act(async () => buildbot.show(false));
+    expect(place()).toBeNull();
+    await act(async () => buildbot.show(true));
+    expect(before()).toBe("Build 7");
+    expect(screen.getByRole("button", {name: /Hide all/})).toBeTruthy();
+    await pass(3_000);
+    expect(before()).toBe("Build 7");
+  });
+
+  test("is above the page of a Buildbot without such a summary, and stays there", async () => {
+    open(undefined, <BuildView isShown={false}/>).answer();
+    await pass(2_100);
+    expect(isVisible()).toBe(true);
+    expect(before()).toBeNull();
+    expect(screen.getByText("introduced here")).toBeTruthy();
+    await act(async () => buildbot.show(true));
+    expect(before()).toBeNull();
+  });
+
+  test("moves above the page if the summary does not come back", async () => {
+    open().answer();
+    await pass(3_000);
+    await act(async () => buildbot.show(false));
+    await pass(2_100);
+    expect(before()).toBeNull();
+    expect(screen.getByText("introduced here")).toBeTruthy();
+  });
+
+  test("leaves with the page", async () => {
+    const {unmount} = open();
+    await pass(500);
+    unmount();
+    await pass(3_000);
+    expect(document.querySelector(".bbm-place")).toBeNull();
+  });
+
+  test("that fails is not shown, and the page is", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    open(undefined, undefined, [{series: null}]).answer();
+    await pass(1_000);
+    expect(isVisible()).toBe(true);
+    expect(screen.getByText("git")).toBeTruthy();
+    expect(place().textContent).toBe("");
   });
 });

@@ -7,8 +7,8 @@ import {
 } from "../lib/api";
 import {truncate} from "../lib/format";
 import "./panel.css";
+import {PlaceContext} from "./place";
 import {countOf, missingRecords, otherCounts, toldRecords} from "./records";
-import {PlaceContext} from "./routePanels";
 import {RecordsTable} from "./RecordsTable";
 import {ToldRow} from "./ToldRow";
 

@@ -1,9 +1,13 @@
 import * as React from "react";
+import {createPortal} from "react-dom";
 import {useLocation} from "react-router-dom";
 import {registerPluginRegistrationConsumer, type Registration, type RouteConfig} from "buildbot-plugin-support";
+import {PlaceContext, usePlace, type Spot} from "./place";
 
 /** Error boundary that renders nothing after an error, so that a panel never breaks Buildbot's own page. */
 class ErrorBoundary extends React.Component<{children: React.ReactNode}, {failed: boolean}> {
+  static contextType = PlaceContext;
+  declare context: React.ContextType<typeof PlaceContext>;
   state = {failed: false};
 
   static getDerivedStateFromError() {
@@ -12,6 +16,7 @@ class ErrorBoundary extends React.Component<{children: React.ReactNode}, {failed
 
   componentDidCatch(error: Error) {
     console.error("bbmeasure: the panel failed and is not shown", error);
+    this.context.settle();
   }
 
   render() {
@@ -46,59 +51,36 @@ export function registeredRoutes(): Map<string, RouteConfig> {
   return routes;
 }
 
-/** Milliseconds that Buildbot's own page waits for the panel, so that it does not move when the panel appears. */
-const MAX_WAIT_MS = 2_000;
-
-/**
- * The place of a panel above Buildbot's own page.
- *
- * While it is `waiting`, Buildbot's page is hidden.  It is `settled` when the panel has its height, and `late` if that
- * takes longer than MAX_WAIT_MS: then the place keeps the height that it has, until the user clicks.
- */
-export interface PanelPlace {
-  phase: "waiting" | "settled" | "late";
-  /** Called by a panel when its height will not change any more without a click. */
-  settle: () => void;
-  /** Called on a click, after which the panel may have any height. */
-  release: () => void;
+/** A panel of one of Buildbot's pages, and its spot there. */
+export interface RoutePanel {
+  panel: () => React.ReactElement;
+  spot: Spot;
 }
 
-export const PlaceContext = React.createContext<PanelPlace>({phase: "settled", settle: () => undefined, release: () => undefined});
-
-/** Buildbot's own page below a panel; it loads meanwhile, and does not move once it is visible. */
-const Page = ({panel, children}: {panel: React.ReactElement; children: React.ReactNode}) => {
-  const element = React.useRef<HTMLDivElement>(null);
+/** Buildbot's own page with a panel; it loads meanwhile, and does not move once it is visible. */
+const Page = ({panel, spot, children}: {panel: React.ReactElement; spot: Spot; children: React.ReactNode}) => {
   const {pathname} = useLocation();
-  const [reached, setReached] = React.useState<{pathname: string; phase: PanelPlace["phase"]; height: number} | null>(null);
-  const {phase, height} = reached?.pathname === pathname ? reached : {phase: "waiting" as const, height: 0};
-  const reach = React.useCallback((next: "settled" | "late") => setReached(old =>
-    old?.pathname === pathname ? old : {pathname, phase: next, height: element.current?.offsetHeight ?? 0}), [pathname]);
-  React.useEffect(() => {
-    const timer = window.setTimeout(() => reach("late"), MAX_WAIT_MS);
-    return () => window.clearTimeout(timer);
-  }, [reach]);
-  const place = React.useMemo(() => ({
-    phase, settle: () => reach("settled"), release: () => setReached({pathname, phase: "settled", height: 0}),
-  }), [phase, pathname, reach]);
+  const {place, container, height, above, page} = usePlace(spot, pathname);
   return (
     <PlaceContext.Provider value={place}>
-      <div ref={element} className="bbm-place" style={phase === "late" ? {height, overflow: "auto"} : undefined}>
-        <ErrorBoundary>{panel}</ErrorBoundary>
-      </div>
-      <div style={phase === "waiting" ? {visibility: "hidden"} : undefined}>{children}</div>
+      <div ref={above}/>
+      <div ref={page} style={place.phase === "waiting" ? {visibility: "hidden"} : undefined}>{children}</div>
+      {createPortal(
+        <div className="bbm-place" style={height === null ? undefined : {height, overflow: "auto"}}>
+          <ErrorBoundary>{panel}</ErrorBoundary>
+        </div>, container)}
     </PlaceContext.Provider>
   );
 };
 
-/** Register Buildbot's own page again at each path, with a panel above it.  Unknown paths are skipped. */
+/** Register Buildbot's own page again at each path, with its panel.  Unknown paths are skipped. */
 export function wrapRoutes(
-  registration: Registration, routes: ReadonlyMap<string, RouteConfig>,
-  panels: Readonly<Record<string, () => React.ReactElement>>,
+  registration: Registration, routes: ReadonlyMap<string, RouteConfig>, panels: Readonly<Record<string, RoutePanel>>,
 ): void {
-  for (const [path, panel] of Object.entries(panels)) {
+  for (const [path, {panel, spot}] of Object.entries(panels)) {
     const stock = routes.get(path);
     if (stock) {
-      registration.registerRoute({...stock, element: () => <Page panel={panel()}>{stock.element()}</Page>});
+      registration.registerRoute({...stock, element: () => <Page panel={panel()} spot={spot}>{stock.element()}</Page>});
     }
   }
 }
