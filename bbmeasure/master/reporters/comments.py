@@ -44,12 +44,16 @@ RESUME_AFTER = 10.0
 
 @dataclass
 class _Pending:
-    """A proposal that waits: its newest build, the reactor's second since which it waits, its attempts, its builds."""
+    """A proposal that waits: its newest build, the reactor's second since which it waits, its attempts, its builds.
+
+    ``error`` is that of the last attempt.
+    """
 
     build: ProposedBuild
     since: float
     attempts: int = 0
     builds: set[int] = field(default_factory=set)
+    error: Optional[str] = None
 
 
 class Commenter:
@@ -73,7 +77,7 @@ class Commenter:
         self._comments: OrderedDict[Target, Optional[Comment]] = OrderedDict()
         self._builds: OrderedDict[int, list[ProposedBuild]] = OrderedDict()
         self._backoff = Backoff(random)
-        self._error: Optional[str] = None
+        self._updating: Optional[_Pending] = None
         self._given_up: Optional[tuple[Target, str]] = None
         self._running: Optional[defer.Deferred[None]] = None
         self._judge = state.component(Judge)
@@ -95,12 +99,14 @@ class Commenter:
     def health(self) -> Health:
         """Return the counters, the proposals that wait, and the last error.
 
-        It is that of the last attempt, else that of the proposal that was given up last, until its comment is written.
+        It is that of a proposal that waits, else that of the one that was given up last, until its comment is written.
         """
-        error = self._error or (self._given_up[1] if self._given_up is not None else None)
-        oldest = min((one.since for one in self._pending.values()), default=None)
-        waiting = None if oldest is None else int(oldest * NANOSECONDS)
-        return Health(self._name, len(self._pending), waiting, error, dict(self.counters))
+        waiting = [*self._pending.values(), *([] if self._updating is None else [self._updating])]
+        errors = [one.error for one in waiting if one.error is not None]
+        error = errors[-1] if errors else self._given_up and self._given_up[1]
+        oldest = min((one.since for one in waiting), default=None)
+        since = None if oldest is None else int(oldest * NANOSECONDS)
+        return Health(self._name, len(waiting), since, error, dict(self.counters))
 
     # events
 
@@ -174,6 +180,7 @@ class Commenter:
     def _run(self) -> Generator[Any, Any, None]:
         while self._pending and not self._stopped:
             target, pending = self._pending.popitem(last=False)
+            self._updating = pending
             try:
                 yield self._update(pending.build).addTimeout(UPDATE_TIMEOUT, self._state.pipeline.clock)
             except defer.CancelledError:
@@ -184,8 +191,8 @@ class Commenter:
                 log.failure("bbmeasure: {name}: comment", name=self._name)
                 yield self._failed(target, pending, ServiceError(f"{type(error).__name__}: {error}", 400))
             else:
+                self._updating = None
                 self._note_told(pending.builds)
-                self._error = None
                 self._backoff.reset()
                 if self._given_up is not None and self._given_up[0] == target:
                     self._given_up = None
@@ -193,22 +200,23 @@ class Commenter:
     @defer.inlineCallbacks
     def _failed(self, target: Target, pending: _Pending, error: Exception) -> Generator[Any, Any, None]:
         """Count a failure; try again later what may succeed then."""
+        self._updating = None
         self.counters["failures"] += 1
-        self._error = str(error) or type(error).__name__
+        pending.error = str(error) or type(error).__name__
         self._comments.pop(target, None)
         pending.attempts += 1
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
         if pending.attempts >= MAX_ATTEMPTS or (isinstance(error, ServiceError) and error.permanent):
             self.counters["dropped"] += 1
             self._note_told(pending.builds)
-            self._given_up = (target, self._error)
+            self._given_up = (target, pending.error)
             log.warn(
-                "bbmeasure: {name}: no comment on {target}: {why}", name=self._name, target=target, why=self._error
+                "bbmeasure: {name}: no comment on {target}: {why}", name=self._name, target=target, why=pending.error
             )
             return
         newer = self._pending.get(target)
         if newer is not None:
-            newer.attempts = pending.attempts
+            newer.attempts, newer.error = pending.attempts, pending.error
             newer.builds |= pending.builds
         else:
             self._pending[target] = pending

@@ -323,6 +323,21 @@ def test_errors_are_tried_again(site):
     assert (site.health.last_error, site.health.backlog, site.health.counters["failures"]) == (None, 0, 2)
 
 
+def test_a_comment_that_is_written_hides_no_error_of_another(site):
+    """The health has the error of a proposal while it waits, also after the comment on another was written."""
+    site.service.errors = [ServiceError("busy", 503)]
+    site.service.hold = True
+    site.finish(1, line(), number=12)
+    site.finish(2, line(), number=13)
+    site.service.held.pop(0).callback(None)
+    site.clock.advance(1.0)
+    for health in (("busy", 2), ("busy", 2), ("busy", 1), ("busy", 1), (None, 0)):
+        assert (site.health.last_error, site.health.backlog) == health
+        if site.service.held:
+            site.service.held.pop(0).callback(None)
+    assert (len(site.texts(12)), len(site.texts(13))) == (1, 1)
+
+
 def test_the_service_says_when(site):
     """A service that limits rates is not asked before its time."""
     site.service.errors = [ServiceError("rate limit", 403, retry_after=1000.0)]
@@ -363,7 +378,7 @@ def test_a_service_that_never_answers(site):
     site.service.hold = True
     for number in range(1, MAX_PENDING + 12):
         site.finish(number, line(), number=number)
-    assert (site.health.backlog, site.health.counters["dropped"]) == (MAX_PENDING, 10)
+    assert (site.health.backlog, site.health.counters["dropped"]) == (MAX_PENDING + 1, 10)
     assert site.health.oldest == 0
     site.clock.advance(comments.UPDATE_TIMEOUT)
     assert site.health.counters["failures"] == 1
