@@ -21,9 +21,12 @@ from tests.local_server import LocalServer
 
 
 class Failure(NamedTuple):
-    """The answer to the next request; ``status`` 0 closes the connection, ``delay`` is in seconds."""
+    """The answer to the next request, after ``delay`` seconds.
 
-    status: int
+    A ``status`` of 0 closes the connection, None is the usual answer.
+    """
+
+    status: Optional[int]
     headers: Mapping[str, str] = {}
     delay: float = 0.0
     body: str = '{"message": "failure of the test"}'
@@ -109,12 +112,12 @@ class CodeHost(LocalServer):
         failure = self._failure(f"{handler.command} {parts.path}")
         if failure is not None:
             time.sleep(failure.delay)
+        if failure is not None and failure.status is not None:
             if failure.status == 0:
                 handler.close_connection = True
             else:
                 self._send(handler, failure.status, failure.body, failure.headers)
-            return
-        if not self.is_authorized(handler.headers):
+        elif not self.is_authorized(handler.headers):
             self._send(handler, 401, '{"message": "Bad credentials"}')
         elif not handler.headers.get("User-Agent"):
             self._send(handler, 403, '{"message": "Request forbidden by administrative rules."}')

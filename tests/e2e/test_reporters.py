@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,17 @@ c["services"] = [util.SQLiteInstance()]
 """
 #: The argument of a limit is 500 bytes: a revision above is worse.
 WELL, WORSE = 300, 800
+#: More requests than a test makes.
+MANY = 1000
+#: Answers after which a request is tried again, with what health says meanwhile.
+TROUBLES = {
+    "unauthorized": (Failure(401), ": 401 failure of the test"),
+    "forbidden": (Failure(403), ": 403 failure of the test"),
+    "rate limit": (Failure(429, {"Retry-After": "5"}), ": 429 failure of the test"),
+    "down": (Failure(503, body="<html>down</html>"), ": 503"),
+    "closed": (Failure(0), "GET: Connection"),
+    "not JSON": (Failure(200, body="<html>log in</html>"), "the answer is not JSON"),
+}
 
 
 def pull_request(host: CodeHost, number: int, revision: int, action: str = "opened") -> dict[str, Any]:
@@ -70,6 +83,13 @@ def merge_request(host: CodeHost, number: int, revision: int, action: str = "ope
     return {"object_kind": "merge_request", "object_attributes": attributes}
 
 
+def proposed(host: CodeHost, number: int, revision: int, again: bool) -> tuple[str, dict[str, Any]]:
+    """The dialect and the payload of a new request, or of a later revision of one."""
+    if isinstance(host, GitHubHost):
+        return "github", pull_request(host, number, revision, "synchronize" if again else "opened")
+    return "gitlab", merge_request(host, number, revision, "update" if again else "open")
+
+
 class Services:
     """The running servers, and a master that reports to them."""
 
@@ -79,6 +99,15 @@ class Services:
     def post(self, dialect: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Post a payload to a change hook, and wait for the two builds that it causes."""
         before = len(self.site.wait_for(lambda: self.site.get("builds"), "the builds", 60)["builds"])
+        self._post(dialect, payload)
+
+        def finished() -> Any:
+            builds = (self.site.get("builds") or {"builds": []})["builds"][before:]
+            return builds if len(builds) == 2 and all(build["complete"] for build in builds) else None
+
+        return list(self.site.wait_for(finished, f"builds of {dialect}'s change", 60))
+
+    def _post(self, dialect: str, payload: Mapping[str, Any]) -> None:
         request = urllib.request.Request(
             f"{self.site.url}change_hook/{dialect}",
             json.dumps(payload).encode(),
@@ -87,17 +116,13 @@ class Services:
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert answer.status in (200, 202)
 
-        def finished() -> Any:
-            builds = (self.site.get("builds") or {"builds": []})["builds"][before:]
-            return builds if len(builds) == 2 and all(build["complete"] for build in builds) else None
-
-        return list(self.site.wait_for(finished, f"builds of {dialect}'s change", 60))
-
     def request(self, host: CodeHost, number: int, revision: int, again: bool = False) -> list[dict[str, Any]]:
         """Build a revision of a proposal of a service."""
-        if isinstance(host, GitHubHost):
-            return self.post("github", pull_request(host, number, revision, "synchronize" if again else "opened"))
-        return self.post("gitlab", merge_request(host, number, revision, "update" if again else "open"))
+        return self.post(*proposed(host, number, revision, again))
+
+    def send(self, host: CodeHost, number: int, revision: int, again: bool = False) -> None:
+        """Request the builds of a revision of a proposal, without waiting for them."""
+        self._post(*proposed(host, number, revision, again))
 
     def comments(self, host: CodeHost, number: int) -> list[str]:
         """The comments on a proposal."""
@@ -113,40 +138,65 @@ class Services:
         try:
             comment = self.site.wait_for(found, f"a comment with {texts}", 60)
         except Exception as error:
-            raise AssertionError(f"{error}: {self.comments(host, number)} {self.health()}") from error
+            raise AssertionError(f"{error}: {self.comments(host, number)} {self.health(host)}") from error
         assert len(self.comments(host, number)) == 1
         return str(comment)
 
-    def health(self, name: str = "") -> Any:
-        """The health of all reporters, or of one."""
+    def health(self, host: CodeHost) -> Any:
+        """The health of the reporter to a service."""
+        name = type(host).__name__.replace("Host", "MeasurementsComment")
         with urllib.request.urlopen(f"{self.site.url}plugins/bbmeasure/api/v1/health", timeout=20) as answer:
-            sinks = {sink["name"]: sink for sink in json.load(answer)["sinks"]}
-        return sinks[name] if name else sinks
+            return next(sink for sink in json.load(answer)["sinks"] if sink["name"] == name)
+
+    def wait_for_health(self, host: CodeHost, satisfied: Callable[[Any], bool]) -> None:
+        """Wait until the health of the reporter satisfies a condition."""
+        try:
+            self.site.wait_for(lambda: satisfied(self.health(host)), "the health", 60)
+        except Exception as error:
+            raise AssertionError(f"{error}: {self.health(host)}") from error
+
+
+@contextlib.contextmanager
+def reporting(folder: Path, github: GitHubHost, gitlab: GitLabHost, mail: MailServer) -> Iterator[Services]:
+    """A master with the documented configuration of reporters, with the addresses of the tests' servers."""
+    config = documented.example("reporters.cfg")
+    for documented_text, here in {
+        "https://github.example.org/api/v3": github.url,
+        "https://gitlab.example.org": gitlab.url,
+        "mail.example.org": "127.0.0.1",
+        "smtpPort=25,": f"smtpPort={mail.port},",
+    }.items():
+        assert documented_text in config
+        config = config.replace(documented_text, here)
+    site = Site(folder, BASE_CONFIG + CONFIG + config, workers=["worker", "other"])
+    secrets = site.master_dir / "secrets"
+    secrets.mkdir()
+    for name in ("github", "gitlab"):
+        (secrets / name).write_text(CodeHost.TOKEN)
+        (secrets / name).chmod(0o600)
+    secrets.chmod(0o700)
+    with site as running:
+        yield Services(running, github, gitlab, mail)
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """The documented configuration of reporters, with the addresses of the tests' servers."""
+    """The servers, and a master that reports to them."""
     folder = tmp_path_factory.mktemp("site")
-    with GitHubHost() as github, GitLabHost() as gitlab, MailServer() as mail:
-        config = documented.example("reporters.cfg")
-        for documented_text, here in {
-            "https://github.example.org/api/v3": github.url,
-            "https://gitlab.example.org": gitlab.url,
-            "mail.example.org": "127.0.0.1",
-            "smtpPort=25,": f"smtpPort={mail.port},",
-        }.items():
-            assert documented_text in config
-            config = config.replace(documented_text, here)
-        site = Site(folder, BASE_CONFIG + CONFIG + config, workers=["worker", "other"])
-        secrets = site.master_dir / "secrets"
-        secrets.mkdir()
-        for name in ("github", "gitlab"):
-            (secrets / name).write_text(CodeHost.TOKEN)
-            (secrets / name).chmod(0o600)
-        secrets.chmod(0o700)
-        with site as running:
-            yield Services(running, github, gitlab, mail)
+    with (
+        GitHubHost() as github,
+        GitLabHost() as gitlab,
+        MailServer() as mail,
+        reporting(folder, github, gitlab, mail) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def other(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Another master that reports to the same servers."""
+    with reporting(tmp_path_factory.mktemp("other"), services.github, services.gitlab, services.mail) as running:
+        yield running
 
 
 @pytest.fixture(params=["github", "gitlab"])
@@ -202,60 +252,77 @@ def test_a_comment_of_somebody_else(services: Services, host: CodeHost) -> None:
     assert len(services.comments(host, 5)) == 2
 
 
-def test_trouble_is_tried_again(services: Services, host: CodeHost) -> None:
-    """A service in trouble gets the comment later, and the trouble is counted."""
-    name = type(host).__name__.replace("Host", "MeasurementsComment")
-    number = 40
-    failures = [Failure(500), Failure(429, {"Retry-After": "1"}), Failure(0), Failure(200, body="<html>"), Failure(401)]
+@pytest.mark.parametrize(("number", "name"), enumerate(TROUBLES, 400))
+def test_trouble_is_tried_again(services: Services, host: CodeHost, number: int, name: str) -> None:
+    """A service in trouble gets the comment later; until then the trouble is counted and in the health."""
+    failure, text = TROUBLES[name]
+    before = services.health(host)["counters"]["failures"]
     host.failing = re.compile("comments|notes")
-    before = services.health(name)["counters"]["failures"]
-    host.failures.extend(failures)
-    services.request(host, number, WORSE)
+    host.failures.extend([failure] * MANY)
+    builds = services.request(host, number, WORSE)
+    assert [build["results"] for build in builds] == [0, 0]
+    services.wait_for_health(host, lambda health: text in (health["last_error"] or ""))
+    assert services.health(host)["counters"]["failures"] > before
+    assert services.health(host)["backlog"] == 1
+    assert services.comments(host, number) == []
+    host.failures.clear()
     services.wait_for_comment(host, number, "▲ 2 worse", "<code>b</code>", "<code>c</code>")
-    services.site.wait_for(lambda: services.health(name)["last_error"] is None, "the end of the trouble", 60)
-    assert services.health(name)["counters"]["failures"] >= before + len(failures)
-    assert services.health(name)["backlog"] == 0
+    services.wait_for_health(host, lambda health: health["last_error"] is None and health["backlog"] == 0)
 
 
-def test_a_comment_of_another_master(services: Services, host: CodeHost) -> None:
-    """The comment of another master, which the same user wrote, stays beside the own one."""
-    project = "o/p" if isinstance(host, GitHubHost) else "g/sub/p"
-    other = "<!-- bbmeasure 0123456789ab order=1.1 worse=1 was=0 -->\nof another master"
-    host.add(project, 7, other)
-    services.request(host, 7, WORSE)
-    services.site.wait_for(lambda: "▲ 2 worse" in services.comments(host, 7)[-1], "the own comment", 60)
-    services.request(host, 7, WELL, again=True)
-    services.site.wait_for(lambda: "any more" in services.comments(host, 7)[-1], "the edited comment", 60)
-    assert services.comments(host, 7)[0] == other
-    assert len(services.comments(host, 7)) == 2
+def test_a_slow_service(services: Services, host: CodeHost) -> None:
+    """A service that is slow, but answers in time, gets one comment."""
+    host.failing = re.compile("comments|notes")
+    host.failures.extend([Failure(None, delay=1.0)] * 2)
+    services.request(host, 450, WORSE)
+    services.wait_for_comment(host, 450, "▲ 2 worse", "<code>b</code>", "<code>c</code>")
+    assert host.failures == []
+
+
+def test_two_masters(services: Services, other: Services, host: CodeHost) -> None:
+    """Of two masters that build a proposal at the same time each has one comment, which it edits."""
+    revisions = {WORSE: "▲ 2 worse", WELL: "Nothing is worse any more: 2 without baseline"}
+    for revision, title in revisions.items():
+        for one in (services, other):
+            one.send(host, 90, revision, again=revision == WELL)
+
+        def written(title: str = title) -> bool:
+            texts = (title, "<code>b #", "<code>c #")
+            comments = services.comments(host, 90)
+            return len(comments) > 1 and all(text in comment for comment in comments for text in texts)
+
+        services.site.wait_for(written, f"comments with {title}", 60)
+    links = [set(re.findall(r'href="(http://127\.0\.0\.1:\d+/)', comment)) for comment in services.comments(host, 90)]
+    assert sorted(map(sorted, links)) == sorted([[services.site.url], [other.site.url]])
 
 
 @pytest.mark.parametrize(("status", "number"), [(404, 49), (422, 50)])
 def test_a_refused_comment(services: Services, host: CodeHost, status: int, number: int) -> None:
     """What a service refuses is dropped, and the last error is in health, without the token."""
-    name = type(host).__name__.replace("Host", "MeasurementsComment")
+    before = services.health(host)["counters"]["dropped"]
     host.failing = re.compile("comments|notes")
-    before = services.health(name)["counters"]["dropped"]
-    host.failures.extend([Failure(status)] * 2)
+    host.failures.extend([Failure(status)] * MANY)
     services.request(host, number, WORSE)
-    services.site.wait_for(lambda: services.health(name)["counters"]["dropped"] > before, "the refusal", 60)
-    shown = json.dumps(services.health())
-    assert str(status) in shown
-    assert CodeHost.TOKEN not in shown
+    services.wait_for_health(host, lambda health: health["counters"]["dropped"] > before)
+    shown = services.health(host)
+    assert str(status) in shown["last_error"]
+    assert CodeHost.TOKEN not in json.dumps(shown)
     host.failures.clear()
     services.request(host, number, WORSE + 2, again=True)
     services.wait_for_comment(host, number, "▲ 2 worse", "802")
+    services.wait_for_health(host, lambda health: health["last_error"] is None)
 
 
 def test_a_service_that_hangs_holds_up_no_build(services: Services, host: CodeHost) -> None:
-    """Builds end while a service does not answer."""
-    host.failing = re.compile("comments|notes")
-    host.failures.append(Failure(200, delay=30.0))
+    """While a service does not answer, builds end, other comments are written, and the health has the timeout."""
+    host.failing = re.compile("(issues|merge_requests)/60/")
+    host.failures.extend([Failure(200, delay=11.0)] * MANY)
     services.request(host, 60, WORSE)
     services.request(host, 61, WORSE)  # ends although the comment on the other is not written
     assert services.site.build("b", revision="1")["results"] == 0
-    host.failures.clear()
     services.wait_for_comment(host, 61, "▲ 2 worse")
+    services.wait_for_health(host, lambda health: "no complete answer within 10 s" in (health["last_error"] or ""))
+    host.failures.clear()
 
 
 def test_a_master_that_is_killed_writes_its_comments(services: Services) -> None:
