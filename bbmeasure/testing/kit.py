@@ -95,8 +95,8 @@ class MeasuringStepMixin:
         commands = [expected.exit(exit), ExpectStat(file=path).exit(1)]
         if sidecar is not None:
             stat = ExpectStat(file=path).stat_file(size=len(sidecar)).exit(0)
-            blocks = str(wire.LARGEST_FILE // remotefiles.CHILD_BLOCK_SIZE + 1)
-            commands[1:] = [stat, expect_script(remotefiles.DUMP, path, blocks, stdout=hexadecimal(sidecar))]
+            most = str(wire.LARGEST_FILE)
+            commands[1:] = [stat, expect_script(remotefiles.DUMP, path, most, stdout=hexadecimal(sidecar))]
         self.expect_commands(*commands, *more)  # type: ignore[attr-defined]
 
     def redirects_stdout(self) -> bool:

@@ -27,13 +27,13 @@ TIMEOUT = 60
 CHILD_TIMEOUT = 30
 #: The size of the blocks in which a worker sends a file, in bytes.
 BLOCK_SIZE = 256 * 1024
-#: The size of the blocks in which a child process of the worker reads a file, in bytes.
+#: The size of the blocks in which a child process of the worker copies a file, in bytes.
 CHILD_BLOCK_SIZE = 65_536
 
 #: Copies at most $3 blocks of the file $1 to $2.
 COPY = '[ -f "$1" ] && exec dd if="$1" of="$2" bs=65536 count="$3" 2>/dev/null'
-#: Prints at most $2 blocks of the file $1 in hexadecimal, and removes it.  Encoded, because a worker cuts lines.
-DUMP = '[ -f "$1" ] && [ ! -h "$1" ] && dd if="$1" bs=65536 count="$2" 2>/dev/null | od -An -v -tx1 && rm -f "$1"'
+#: Prints at most $2 bytes of the file $1 in hexadecimal, and removes it.  Encoded, because a worker cuts lines.
+DUMP = '[ -f "$1" ] && [ ! -h "$1" ] && od -An -v -tx1 -N "$2" "$1" && exec rm -f "$1"'
 
 
 class BytesWriter(StringFileWriter):
@@ -179,11 +179,11 @@ def read_small(step: Any, path: str, max_size: int) -> Generator[Any, Any, bytes
         yield _upload(step, path, None, writer, max_size)
         yield remove(step, path)
         return bytes(writer.content)
-    command = yield run_script(step, DUMP, path, str(max_size // CHILD_BLOCK_SIZE + 1))
+    command = yield run_script(step, DUMP, path, str(max_size))
     if command.didFail():
         raise MeasureError(f"{excerpt(path)}: the worker cannot read the file")
     try:
-        return bytes.fromhex(command.stdout)[:max_size]
+        return bytes.fromhex(command.stdout)
     except ValueError:
         raise MeasureError(f"{excerpt(path)}: got {excerpt(command.stdout)}, expected hexadecimal digits") from None
 
