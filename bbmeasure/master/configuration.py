@@ -19,7 +19,7 @@ from buildbot.config.master import FileLoader
 from buildbot.scripts.base import getConfigFileFromTac
 
 from bbmeasure.capture.plan import Plan, Switches, read_switches, series_name, split_arguments
-from bbmeasure.master.gate_settings import GivenGate, given_gates, ineffective_gates, measuring_steps
+from bbmeasure.master.configured_gates import GivenGate, given_gates, ineffective_gates, measuring_steps
 from bbmeasure.master.ineffective_settings import ineffective_settings
 from bbmeasure.master.services.base import instances_of
 from bbmeasure.master.services.journals import configured_path
