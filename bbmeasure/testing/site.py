@@ -25,7 +25,7 @@ from typing import Any, Optional
 from bbmeasure.errors import MeasureError
 from bbmeasure.storage.sqlite.location import JOURNAL
 
-#: Seconds that a process may take to start and to stop.
+#: Seconds that a process may take to start and to answer, and those to stop before it is killed.
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
 
@@ -61,6 +61,10 @@ application = service.Application('buildbot-worker')
 Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, delete_leftover_dirs=False, umask=None, maxdelay=1,
        numcpus=None, allow_shutdown=None, **{options!r}).setServiceParent(application)
 """
+
+
+#: Content of Buildbot's empty database by interpreter: making it takes longer than the start of a master.
+_databases: dict[str, bytes] = {}
 
 
 def free_port() -> int:
@@ -169,11 +173,22 @@ class Site:
 
     def start(self) -> None:
         """Create a missing database, start the master and its workers, and wait until the page answers."""
-        if not (self.master_dir / "state.sqlite").exists():
-            self._run_buildbot("upgrade-master", "--quiet", str(self.master_dir))
+        self._make_database()
         self.start_master()
         for name in self.worker_names:
             self.start_worker(name)
+
+    def _make_database(self) -> None:
+        database = self.master_dir / "state.sqlite"
+        if database.exists():
+            return
+        is_default = "db_url" not in (self.master_dir / "master.cfg").read_text()
+        if is_default and self.python in _databases:
+            database.write_bytes(_databases[self.python])
+            return
+        self._run_buildbot("upgrade-master", "--quiet", str(self.master_dir))
+        if is_default:
+            _databases[self.python] = database.read_bytes()
 
     def start_master(self) -> None:
         """Start only the master and wait until its page answers; MeasureError with its log where it does not."""
@@ -239,7 +254,9 @@ class Site:
     def get(self, path: str) -> Any:
         """The JSON of ``api/v2/PATH``; None where the master does not answer."""
         try:
-            with urllib.request.urlopen(f"{self.url}api/v2/{path}", timeout=10) as answer:  # noqa: S310 (loopback)
+            with urllib.request.urlopen(  # noqa: S310 (loopback)
+                f"{self.url}api/v2/{path}", timeout=START_TIMEOUT
+            ) as answer:
                 return json.load(answer)
         except (OSError, ValueError, http.client.HTTPException):
             return None
@@ -253,7 +270,7 @@ class Site:
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (loopback)
+            with urllib.request.urlopen(request, timeout=START_TIMEOUT) as answer:  # noqa: S310 (loopback)
                 _, by_builder = json.load(answer)["result"]
         except urllib.error.HTTPError as error:
             raise MeasureError(f"force {builder}: {error.read(2000).decode('utf-8', 'replace')}") from None
@@ -286,7 +303,7 @@ class Site:
     def log_text(self, step: Mapping[str, Any], name: str) -> str:
         """The text of a step's log."""
         with urllib.request.urlopen(  # noqa: S310 (loopback)
-            f"{self.url}api/v2/steps/{step['stepid']}/logs/{name}/raw", timeout=20
+            f"{self.url}api/v2/steps/{step['stepid']}/logs/{name}/raw", timeout=START_TIMEOUT
         ) as answer:
             return str(answer.read().decode("utf-8", "replace"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bbmeasure.testing import site as testing_site
 from bbmeasure.testing.site import Site
 
 _WRITE_IN_A_THREAD = """
@@ -44,3 +45,27 @@ def test_the_rest_api_writes_in_the_reactor(tmp_path: Path, mended: bool, in_the
     command = [sys.executable, "-c", tac + _WRITE_IN_A_THREAD]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.split(), done.returncode) == ([in_the_reactor], 0), done.stderr
+
+
+@pytest.mark.parametrize(("config", "upgrades"), [("", 1), ('c["db"] = {"db_url": "postgresql://h/b"}', 2)])
+def test_an_empty_database_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, upgrades: int
+) -> None:
+    """The second site gets a copy, unless master.cfg names another database, and a database of its own is kept."""
+    upgraded = []
+
+    def upgrade(site: Site, *arguments: str) -> None:
+        upgraded.append(arguments[0])
+        (site.master_dir / "state.sqlite").write_bytes(b"empty")
+
+    monkeypatch.setattr(testing_site, "_databases", {})
+    monkeypatch.setattr(Site, "_run_buildbot", upgrade)
+    monkeypatch.setattr(Site, "start_master", lambda _: None)
+    sites = [Site(tmp_path / name, config, workers=()) for name in ("first", "second")]
+    for site in sites:
+        site.start()
+        assert (site.master_dir / "state.sqlite").read_bytes() == b"empty"
+        (site.master_dir / "state.sqlite").write_bytes(b"used")
+        site.start()
+        assert (site.master_dir / "state.sqlite").read_bytes() == b"used"
+    assert upgraded == ["upgrade-master"] * upgrades
