@@ -8,6 +8,9 @@
 # Tests run in $JOBS processes, by default one for each processor; those that wait for servers in half as many more.
 set -u
 
+# Without bytecode each process of pytest rewrites every test module, and each master compiles bbmeasure.
+unset PYTHONDONTWRITEBYTECODE
+
 VENV=${VENV:-.venv}
 BIN=$VENV/bin
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
