@@ -281,7 +281,7 @@ def forward(url: str, request: Request) -> Reply:
     """Forward a request to the server at ``url`` and return its response."""
     headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
     answer = requests.request(
-        request.method, url + request.path, params=request.query, data=request.body, headers=headers, timeout=20
+        request.method, url + request.path, params=request.query, data=request.body, headers=headers, timeout=60
     )
     return Reply(answer.status_code, answer.content, {"Content-Type": answer.headers.get("Content-Type", "")})
 

@@ -22,7 +22,7 @@ import requests
 from bbmeasure.testing.site import free_port
 
 #: Seconds that starting a server or answering a request may take.
-_TIMEOUT = 20.0
+_TIMEOUT = 60.0
 _INFLUXD_CONFIG = """\
 reporting-disabled = true
 bind-address = "127.0.0.1:0"

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from bbmeasure.errors import MeasureError
-from bbmeasure.testing.site import Process, free_port
+from bbmeasure.testing.site import START_TIMEOUT, Process, free_port
 
 _CONFIG = """\
 reporting-disabled = true
@@ -47,7 +47,7 @@ class Influxd:
         config = self.folder / "influxdb.conf"
         config.write_text(_CONFIG.format(folder=self.folder, http=self.port, rpc=free_port()))
         self._process = Process([program, "-config", str(config)], self.folder, self.folder / "influxd.log")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
             if not self._process.running or time.monotonic() > deadline:
                 self._process.stop()

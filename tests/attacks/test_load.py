@@ -148,7 +148,7 @@ def test_a_series_with_very_many_lines(site: Site) -> None:
 
 def test_requests_that_are_never_complete(site: Site) -> None:
     """Clients that send their request a byte at a time hold no slot of the API."""
-    clients = [socket.create_connection(("127.0.0.1", site.ports["WWW_PORT"]), timeout=20) for _ in range(100)]
+    clients = [socket.create_connection(("127.0.0.1", site.ports["WWW_PORT"]), timeout=60) for _ in range(100)]
     for client in clients:
         client.sendall(f"GET /{API}health HTTP/1.1\r\nHost:".encode())
     status, answer = get(site, "health")

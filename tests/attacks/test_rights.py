@@ -85,7 +85,7 @@ def durations(site: Site) -> list[Any]:
 
 def cookie(site: Site, user: dict[str, str]) -> dict[str, str]:
     """The session of a user."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=60)
     connection.request("GET", "/", headers=user)
     cookies = connection.getresponse().headers.get_all("Set-Cookie") or [""]
     session = cookies[-1].split(";")[0]
@@ -147,7 +147,7 @@ def test_a_builder_that_a_reconfiguration_adds_or_hides(site: Site) -> None:
 )
 def test_paths_that_are_no_files(site: Site, path: str) -> None:
     """No folder is listed, and no path is an internal error."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=60)
     connection.request("GET", "/" + path)
     answer = connection.getresponse()
     content = answer.read()

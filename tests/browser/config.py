@@ -158,5 +158,5 @@ def _records(chance: random.Random, number: int, factor: float, at: float) -> li
 def get_json(site: Site, path: str, **arguments: Any) -> Any:
     """The answer of the JSON API."""
     query = urllib.parse.urlencode(arguments)
-    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}?{query}", timeout=20) as answer:
+    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}?{query}", timeout=60) as answer:
         return json.load(answer)

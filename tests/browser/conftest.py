@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-sync",
 )
 #: Milliseconds until an element must appear; long, as the machine may be loaded.
-TIMEOUT_MS = 40_000
+TIMEOUT_MS = 60_000
 ROOT = Path(__file__).resolve().parents[2]
 #: Makes the panels wait for a loaded machine: they would wait for 2 seconds (MAX_WAIT_MS of www/src/panel/place.ts).
 PATIENCE = """{ const plain = window.setTimeout;

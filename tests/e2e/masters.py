@@ -37,7 +37,7 @@ def add(builder):
 
 def rows(journal: Path, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
     """What SQLite says, read beside the running master."""
-    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=5)
+    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=60)
     try:
         return connection.execute(statement, arguments).fetchall()
     finally:

@@ -82,7 +82,7 @@ def post(site: Site, dialect: str, payload: Mapping[str, Any]) -> dict[str, Any]
         json.dumps(payload).encode(),
         {"Content-Type": "application/json", "X-GitHub-Event": "pull_request"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 202 or answer.status == 200
 
     def finished() -> Any:
@@ -97,7 +97,7 @@ def post(site: Site, dialect: str, payload: Mapping[str, Any]) -> dict[str, Any]
 def get(site: Site, path: str, **arguments: Any) -> Any:
     """The answer of the JSON API."""
     query = urllib.parse.urlencode(arguments)
-    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}?{query}", timeout=20) as answer:
+    with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}?{query}", timeout=60) as answer:
         return json.load(answer)
 
 

@@ -72,7 +72,7 @@ EXPECTED = {
 def change(site: Site) -> None:
     """Send a change, which starts a build."""
     body = urllib.parse.urlencode({"author": "x", "comments": "c", "project": ""}).encode()
-    with urllib.request.urlopen(f"{site.url}change_hook/base", data=body, timeout=20) as answer:
+    with urllib.request.urlopen(f"{site.url}change_hook/base", data=body, timeout=60) as answer:
         answer.read()
 
 

@@ -135,9 +135,9 @@ def test_the_build_is_measured_and_the_page_is_served(containers: Containers, bu
     assert build["results"] == 0, {name: step["state_string"] for name, step in steps.items()}
     assert report(containers.journal, "package_size", "--statistics", "last")["statistics"] == {"last": 100_000}
     api = f"{containers.url}plugins/bbmeasure"
-    answer = requests.get(f"{api}/api/v1/statistics", {"series": "answer"}, timeout=20)
+    answer = requests.get(f"{api}/api/v1/statistics", {"series": "answer"}, timeout=60)
     assert answer.json()["statistics"]["average"] == 42
-    assert requests.get(f"{api}/scripts.js", timeout=20).status_code == 200
+    assert requests.get(f"{api}/scripts.js", timeout=60).status_code == 200
 
 
 def test_a_build_does_not_inherit_the_password(containers: Containers, build: Any) -> None:
@@ -154,9 +154,9 @@ def test_grafanas_user_reads_what_the_master_exports(influxd: Influxd, services:
     assert influxd.rows('SELECT "value" FROM package_size', "buildbot")[0]["value"] == 100_000
     who = ("grafana", services["grafana"]["environment"]["BBMEASURE_GRAFANA_PASSWORD"])
     query = {"db": "buildbot", "q": "SELECT * FROM package_size"}
-    answer = requests.get(f"{influxd.url}/query", query, auth=who, timeout=20)
+    answer = requests.get(f"{influxd.url}/query", query, auth=who, timeout=60)
     assert answer.json()["results"][0]["series"][0]["values"]
-    refused = requests.post(f"{influxd.url}/write?db=buildbot", "a value=1", auth=who, timeout=20)
+    refused = requests.post(f"{influxd.url}/write?db=buildbot", "a value=1", auth=who, timeout=60)
     assert refused.status_code == 403
 
 

@@ -92,7 +92,7 @@ class Project:
         request = urllib.request.Request(
             f"{self.site.url}change_hook/gitlab", json.dumps(payload).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status in (200, 202)
 
         def finished() -> Any:

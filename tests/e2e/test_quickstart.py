@@ -60,7 +60,7 @@ def test_the_quick_start_on_a_master(tmp_path: Path) -> None:
         first, second = (site.build("first") for _ in range(2))
         assert (first["results"], second["results"]) == (0, 0)
         assert site.steps(second)["build_size"]["state_string"].startswith("build_size: 2 KiB (")
-        page = requests.get(f"{site.url}plugins/bbmeasure/scripts.js", timeout=20)
+        page = requests.get(f"{site.url}plugins/bbmeasure/scripts.js", timeout=60)
         assert page.status_code == 200
         check, printed = (
             run_command(*command, "--master", str(site.master_dir)) for command in (["check"], ["report", "build_size"])

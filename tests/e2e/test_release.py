@@ -102,10 +102,10 @@ def test_a_master_measures_and_serves_the_page(python: Path, tmp_path: Path) -> 
         steps = site.steps(build)
         assert build["results"] == 0, {name: step["state_string"] for name, step in steps.items()}
         plugin = f"{site.url}plugins/bbmeasure"
-        served = requests.get(f"{plugin}/scripts.js", timeout=20)
+        served = requests.get(f"{plugin}/scripts.js", timeout=60)
         assert served.content == (PAGE / "scripts.js").read_bytes()
         for series in ("size", "made"):
-            answer = requests.get(f"{plugin}/api/v1/statistics", {"series": series}, timeout=20).json()
+            answer = requests.get(f"{plugin}/api/v1/statistics", {"series": series}, timeout=60).json()
             assert answer["statistics"]["last"] in (5120, 6)
         assert "SQLiteInstance" in run(python, "bbmeasure", "check", "--master", str(site.master_dir))
         assert "5 KiB" in run(python, "bbmeasure", "report", "size", "--master", str(site.master_dir))

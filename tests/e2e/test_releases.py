@@ -110,7 +110,7 @@ def check(site: Site, mail: MailServer) -> None:
     """Build, and look at what the API and the mails have of it."""
 
     def api(path: str) -> Any:
-        with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/{path}", timeout=60) as answer:
             return json.load(answer)
 
     for builder in ("measured", "plain"):

@@ -52,7 +52,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         measured.write_config(PLAIN)
         measured.reconfig()
         assert measured.build("first")["results"] == 0
-        api = requests.get(f"{measured.url}plugins/bbmeasure/api/v1/series", timeout=20)
+        api = requests.get(f"{measured.url}plugins/bbmeasure/api/v1/series", timeout=60)
         assert api.status_code == 404
     measured.python = python_without_bbmeasure(request.param, folder / "bare")
     try:

@@ -113,7 +113,7 @@ class Services:
             json.dumps(payload).encode(),
             {"Content-Type": "application/json", "X-GitHub-Event": "pull_request"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status in (200, 202)
 
     def request(self, host: CodeHost, number: int, revision: int, again: bool = False) -> list[dict[str, Any]]:
@@ -145,7 +145,7 @@ class Services:
     def health(self, host: CodeHost) -> Any:
         """The health of the reporter to a service."""
         name = type(host).__name__.replace("Host", "MeasurementsComment")
-        with urllib.request.urlopen(f"{self.site.url}plugins/bbmeasure/api/v1/health", timeout=20) as answer:
+        with urllib.request.urlopen(f"{self.site.url}plugins/bbmeasure/api/v1/health", timeout=60) as answer:
             return next(sink for sink in json.load(answer)["sinks"] if sink["name"] == name)
 
     def wait_for_health(self, host: CodeHost, satisfied: Callable[[Any], bool]) -> None:

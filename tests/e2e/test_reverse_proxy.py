@@ -170,14 +170,14 @@ def proxy(request, site, influxd, grafana, tmp_path_factory):
     }
     port = free_port()
     command = request.param(folder, replaced(documented.example(f"{name}.conf"), here), port)
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=60)
     assert checked.returncode == 0, checked.stderr
     assert "warn" not in checked.stderr.lower()
     process = Process(command, folder, folder / "log")
     context = ssl.create_default_context(cafile=str(certificate))
     try:
         wait_until(f"{name} to answer", lambda: _answers(port, context))
-        yield lambda: http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+        yield lambda: http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
     finally:
         end(process)
 

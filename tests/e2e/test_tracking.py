@@ -169,7 +169,7 @@ def add_change(site: Site, revision: str) -> None:
     """Add a change to the master, as a hook does."""
     change = {"revision": revision, "author": "me", "comments": "a change", "branch": "main", "project": "p"}
     data = urllib.parse.urlencode(change).encode()
-    with urllib.request.urlopen(f"{site.url}change_hook/base", data, timeout=20) as answer:
+    with urllib.request.urlopen(f"{site.url}change_hook/base", data, timeout=60) as answer:
         assert answer.status < 300
 
 

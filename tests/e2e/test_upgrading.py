@@ -39,7 +39,7 @@ def test_going_back_and_forward_again(tmp_path: Path) -> None:
         content = site.journal.read_bytes()
         site.start_master()
         assert site.build("first")["results"] == 0
-        api = requests.get(f"{site.url}plugins/bbmeasure/api/v1/series", timeout=20)
+        api = requests.get(f"{site.url}plugins/bbmeasure/api/v1/series", timeout=60)
         assert api.status_code == 503
         refused = run_command("series", "--master", str(site.master_dir))
         stop_cleanly(site)

@@ -138,7 +138,7 @@ def shipped(server: Influxd, database: str = "t") -> Points:
 
 def health(site: Site, sink: str = "InfluxDBInstance") -> dict[str, Any]:
     """The health of an exporter as the master's API returns it."""
-    answer = requests.get(site.url + "plugins/bbmeasure/api/v1/health", timeout=20).json()
+    answer = requests.get(site.url + "plugins/bbmeasure/api/v1/health", timeout=60).json()
     found: dict[str, Any] = next((part for part in answer.get("sinks", []) if part["name"] == sink), {})
     return found
 

@@ -144,7 +144,7 @@ def test_a_killed_master_with_a_backlog(site: Site, influxd: Influxd, gateway: G
 
 
 def get(site: Site, path: str) -> Any:
-    return requests.get(f"{site.url}plugins/bbmeasure/api/v1/{path}", timeout=20).json()
+    return requests.get(f"{site.url}plugins/bbmeasure/api/v1/{path}", timeout=60).json()
 
 
 def test_the_server_returns_the_same_statistics_as_the_journal(site: Site, influxd: Influxd, gateway: Gateway) -> None:
@@ -208,7 +208,7 @@ def test_a_journal_that_is_configured_and_removed(site: Site, influxd: Influxd, 
 def test_no_secret_is_shown_or_stored(site: Site) -> None:
     """Neither password is in the master's log, in the API's responses, or in files that the master wrote."""
     shown = [(site.folder / "master.log").read_text(errors="replace"), json.dumps(get(site, "health"))]
-    shown += [requests.get(site.url + path, timeout=20).text for path in ("", "api/v2/masters", "api/v2/builders")]
+    shown += [requests.get(site.url + path, timeout=60).text for path in ("", "api/v2/masters", "api/v2/builders")]
     for text in shown:
         assert SECRET not in text
         assert WRONG not in text

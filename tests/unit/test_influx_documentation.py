@@ -28,7 +28,7 @@ def influxd() -> Iterator[Influxd]:
 
 def ask(server: Influxd, user: str, password: str, text: str, method: str = "GET") -> requests.Response:
     return requests.request(
-        method, server.url + "/query", params={"q": text, "db": "buildbot"}, auth=(user, password), timeout=20
+        method, server.url + "/query", params={"q": text, "db": "buildbot"}, auth=(user, password), timeout=60
     )
 
 
@@ -41,7 +41,7 @@ def test_users_have_the_rights_they_need_and_no_others(influxd: Influxd) -> None
     def write(who: tuple[str, str]) -> int:
         body = b"size value=1"
         return requests.post(
-            influxd.url + "/write", params={"db": "buildbot"}, data=body, auth=who, timeout=20
+            influxd.url + "/write", params={"db": "buildbot"}, data=body, auth=who, timeout=60
         ).status_code
 
     assert write(master) == 204
@@ -70,7 +70,7 @@ def test_old_points_become_daily_averages(influxd: Influxd) -> None:
     def write(line: str) -> None:
         params = {"db": "buildbot", "rp": "recent"}
         requests.post(
-            influxd.url + "/write", params=params, data=line, auth=("admin", "secret"), timeout=20
+            influxd.url + "/write", params=params, data=line, auth=("admin", "secret"), timeout=60
         ).raise_for_status()
 
     for second in range(10):

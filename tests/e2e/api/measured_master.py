@@ -80,7 +80,7 @@ class Client:
         self.base = site.url + "plugins/bbmeasure/api/v1/"
         self.headers = {}
         request = urllib.request.Request(site.url, headers={"X-User": user})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             self.headers["Cookie"] = answer.headers.get_all("Set-Cookie")[-1].split(";")[0]
 
     def __call__(self, path, method="GET", headers=None, **arguments):
@@ -89,7 +89,7 @@ class Client:
         for key, value in {**self.headers, **(headers or {})}.items():
             request.add_header(key, value)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read(), error.headers

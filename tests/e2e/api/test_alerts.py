@@ -31,7 +31,7 @@ def decide(client, alert, headers=None, **body):
     content = json.dumps({"state": "accepted", "why": "expected", **body}).encode()
     request = urllib.request.Request(f"{client.base}alerts/{alert}", content, headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

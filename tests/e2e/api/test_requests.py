@@ -137,7 +137,7 @@ def test_head(admin):
 
 def test_a_persistent_connection(admin, site):
     """Small and large answers follow each other on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", site.ports["WWW_PORT"], timeout=60)
     for path in ("series", "points?series=many&limit=20000", "nothing", "points?series=many&limit=1"):
         connection.request("GET", "/plugins/bbmeasure/api/v1/" + path, headers=admin.headers)
         answer = connection.getresponse()

@@ -98,7 +98,7 @@ class Bench:
 
 def landed(server: Influxd, series: str = "size", database: str = "t") -> list[dict[str, Any]]:
     """Return the points of a series, read by the influxdb client."""
-    client = influxdb.InfluxDBClient("127.0.0.1", server.port, database=database, timeout=20, retries=1)
+    client = influxdb.InfluxDBClient("127.0.0.1", server.port, database=database, timeout=60, retries=1)
     try:
         found = client.query(f'SELECT * FROM "{series}"', epoch="ns")
         return list(found.get_points())

@@ -105,7 +105,7 @@ def test_points_with_a_field_type_conflict_are_dead_letters(bench: Bench, influx
     """Only the points with the conflict become dead letters, with the server's message."""
     influxd.query("CREATE DATABASE t")
     alien = f'taken value="text" {NOW}\n'.encode()
-    requests.post(influxd.url + "/write", params={"db": "t"}, data=alien, timeout=20).raise_for_status()
+    requests.post(influxd.url + "/write", params={"db": "t"}, data=alien, timeout=60).raise_for_status()
     yield bench.journal.write([*points(50), *points(2, "taken"), *points(50, start=50)])
     exporter = bench.ship(influxd.url)
     yield bench.shipped()

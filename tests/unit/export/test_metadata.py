@@ -125,7 +125,7 @@ def test_each_builder_has_metadata_of_its_own(influxd: Influxd) -> Any:
     """Builders and points outside builds keep different units; metadata of version 0.1 is not replaced."""
     influxd.query("CREATE DATABASE t")
     line = 'bbmeasure_series,series=size kind="count",unit="1",better="none",name="size",master="other" 5'
-    requests.post(f"{influxd.url}/write", params={"db": "t"}, data=line, timeout=20).raise_for_status()
+    requests.post(f"{influxd.url}/write", params={"db": "t"}, data=line, timeout=60).raise_for_status()
     infos = frozenset(
         [
             SeriesInfo("size", Kind.SIZE, "bytes", builders=("first",)),

@@ -81,7 +81,7 @@ def database():
     with Influxd() as server:
         server.query("CREATE DATABASE buildbot")
         body = "\n".join(lines).encode()
-        requests.post(f"{server.url}/write", params={"db": "buildbot"}, data=body, timeout=20).raise_for_status()
+        requests.post(f"{server.url}/write", params={"db": "buildbot"}, data=body, timeout=60).raise_for_status()
         yield lambda text: server.query(text, "buildbot")
 
 

@@ -77,7 +77,7 @@ def influxd() -> Iterator[Influxd]:
 
 def write(server: Influxd, *lines: str) -> requests.Response:
     body = "\n".join(lines).encode("utf-8", "replace")
-    return requests.post(server.url + "/write", params={"db": "t"}, data=body, timeout=20)
+    return requests.post(server.url + "/write", params={"db": "t"}, data=body, timeout=60)
 
 
 def empty(server: Influxd) -> None:

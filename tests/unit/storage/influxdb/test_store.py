@@ -184,7 +184,7 @@ def test_any_name_makes_a_valid_query(influxd: Influxd) -> None:
             influxql.forget(series, [value]),
         ):
             form = {"q": made.text, "params": json.dumps(made.params)}
-            answer = requests.post(influxd.url + "/query", params={"db": "questions"}, data=form, timeout=20).json()
+            answer = requests.post(influxd.url + "/query", params={"db": "questions"}, data=form, timeout=60).json()
             errors = [result.get("error") for result in answer["results"]]
             assert all(error is None or error.startswith("retention policy not found") for error in errors), errors
             assert not any(result.get("series") for result in answer["results"])
@@ -254,7 +254,7 @@ def test_unchanged_metadata_is_written_once_a_day(make: Any, influxd: Influxd, d
 def test_points_of_another_program(make: Any, influxd: Influxd, database: str) -> Any:
     """A measurement without metadata and with a field ``value`` is a series of numbers."""
     lines = b'by_hand,builder=b,host=h value=3i 7\nalien temperature=1 8\nbbmeasure_series,series=odd kind="odd" 1\n'
-    requests.post(influxd.url + "/write", params={"db": database}, data=lines, timeout=20).raise_for_status()
+    requests.post(influxd.url + "/write", params={"db": database}, data=lines, timeout=60).raise_for_status()
     storage = make()
     assert [(info.name, info.kind, info.count) for info in (yield storage.series())] == [("by_hand", Kind.NUMBER, 1)]
     expected = Point("by_hand", 7, 3.0, {"host": "h"}, BuildContext("b", "", 0, 0))

@@ -37,7 +37,7 @@ def influxd():
 def write(influxd, *lines):
     for text in lines:
         body = text.encode()
-        requests.post(f"{influxd.url}/write", params={"db": "t"}, data=body, timeout=20).raise_for_status()
+        requests.post(f"{influxd.url}/write", params={"db": "t"}, data=body, timeout=60).raise_for_status()
 
 
 @pytest.mark.parametrize("series", ["size", HOSTILE])

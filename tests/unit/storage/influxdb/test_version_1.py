@@ -30,7 +30,7 @@ size,builder=first,worker=bot1,machine=mine,proposal=mine value=4,build=3i,build
 def test_a_database_of_version_0_1(make: Any, influxd: Influxd, database: str) -> Any:
     """Its metadata is valid for each builder that has none of its own; its points are of no proposal."""
     requests.post(
-        influxd.url + "/write", params={"db": database}, data=VERSION_1.strip().encode(), timeout=20
+        influxd.url + "/write", params={"db": database}, data=VERSION_1.strip().encode(), timeout=60
     ).raise_for_status()
     storage = make()
     idle = SeriesInfo("idle", Kind.COUNT)
@@ -62,7 +62,7 @@ def test_a_database_of_version_0_1(make: Any, influxd: Influxd, database: str) -
 def test_metadata_outside_builds_is_not_that_of_builders(make: Any, influxd: Influxd, database: str) -> Any:
     """Points outside builds have metadata of their own, which does not replace that of version 0.1."""
     requests.post(
-        influxd.url + "/write", params={"db": database}, data=VERSION_1.strip().encode(), timeout=20
+        influxd.url + "/write", params={"db": database}, data=VERSION_1.strip().encode(), timeout=60
     ).raise_for_status()
     storage = make()
     yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.HIGHER))
