@@ -133,7 +133,7 @@ class Ingest(WriteConnection):
 
     def write(self, points: Iterable[Point], state: Mapping[str, float]) -> None:
         """Write checked points and running totals, and queue the points for every exporter."""
-        touched: dict[int, Target] = {}
+        touched: dict[Target, list[Row]] = {}
         queued: list[tuple[int, int, int]] = []
         strays: list[tuple[int, int, int]] = []
         of_classes: list[tuple[int, int]] = []
@@ -144,7 +144,7 @@ class Ingest(WriteConnection):
                 if pending is not None:  # the order of writes to two streams of an identity decides
                     self._write_rows(touched)
                 target.identity.pending = target
-                touched[target.id] = target
+                touched[target] = []
             build = None
             if point.build is not None:
                 found, covered = self.builds.find(point.build, point.time)
@@ -154,7 +154,7 @@ class Ingest(WriteConnection):
                 if point.build.machine is not None:  # another worker of the class may have a newer point
                     of_classes.append((target.line, point.time))
             row = self._row(point, build, target.step)
-            target.rows.append(row)
+            touched[target].append(row)
             queued.append((target.id, row[0], target.bytes + (len(row[3][3] or "") if row[3] else 0)))
         self._write_rows(touched)
         insert_rows(self.connection, "strays", strays)
@@ -182,23 +182,23 @@ class Ingest(WriteConnection):
 
     # points and chunks
 
-    def _write_rows(self, touched: dict[int, Target]) -> None:
+    def _write_rows(self, touched: dict[Target, list[Row]]) -> None:
         """Write the pending rows of streams, and clear ``touched``."""
-        late = self._append(touched.values())
+        late = self._append(touched)
         if late:
             self._insert_late(late)
         touched.clear()
 
-    def _append(self, targets: Iterable[Target]) -> list[tuple[Target, Row]]:
+    def _append(self, touched: Mapping[Target, Sequence[Row]]) -> list[tuple[Target, Row]]:
         """Insert the points that are newer than all others of their identity; returns the other points."""
         fresh: list[Sequence[Any]] = []
         details: list[Sequence[Any]] = []
         chunks: list[Sequence[Any]] = []
         late: list[tuple[Target, Row]] = []
-        for target in targets:
+        for target, rows in touched.items():
             newest = target.identity.newest
             times, values = [], []
-            for row in target.rows:
+            for row in rows:
                 if row[0] > newest:
                     newest = row[0]
                     times.append(newest)
@@ -208,7 +208,6 @@ class Ingest(WriteConnection):
                         details.append((target.id, newest, *row[3]))
                 else:
                     late.append((target, row))
-            target.rows = []
             target.identity.pending = None
             if times:
                 target.identity.newest = newest

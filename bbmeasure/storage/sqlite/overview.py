@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Optional
 
@@ -155,50 +154,34 @@ def _tags(packed: Optional[str]) -> dict[str, str]:
     return dict(json.loads(packed)) if packed else {}
 
 
-@dataclass
-class Added:
-    """Points that a transaction adds to a line or meaning: their number, times, and the stream of the newest."""
-
-    count: int
-    first: int
-    last: int
-    newest: int
-
-    def add(self, count: int, first: int, last: int, newest: int) -> None:
-        """Add further points."""
-        self.count += count
-        self.first = min(self.first, first)
-        self.last, self.newest = max((self.last, self.newest), (last, newest))
-
-
-_ADD = """count = count + {0}count, first = min(first, {0}first),
-    newest = CASE WHEN {0}last > last OR ({0}last = last AND {0}newest > newest) THEN {0}newest ELSE newest END,
-    last = max(last, {0}last)"""
-_ADD_TO_LINE = f"UPDATE lines SET {_ADD.format(':')} WHERE id = :id"
-_ADD_TO_MEANING = f"""INSERT INTO totals(meaning, count, first, last, newest)
-    VALUES (:id, :count, :first, :last, :newest) ON CONFLICT(meaning) DO UPDATE SET {_ADD.format("excluded.")}"""
+#: Adds a number of points (?1) from a first (?2) to a last time (?3), the newest of the stream ?4.
+_ADD = """count = count + ?1, first = min(first, ?2),
+    newest = CASE WHEN ?3 > last OR (?3 = last AND ?4 > newest) THEN ?4 ELSE newest END, last = max(last, ?3)"""
+_ADD_TO_LINE = f"UPDATE lines SET {_ADD} WHERE id = ?5"
+_ADD_TO_MEANING = f"""INSERT INTO totals(count, first, last, newest, meaning) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT(meaning) DO UPDATE SET {_ADD}"""
 
 
 class Additions:
     """The points that a transaction adds, by line and by meaning, until :meth:`store`."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, Added] = {}
-        self._meanings: dict[int, Added] = {}
+        self._lines: dict[int, tuple[int, int, int, int]] = {}
+        self._meanings: dict[int, tuple[int, int, int, int]] = {}
 
     def add(self, line: int, meaning: int, count: int, first: int, last: int, newest: int) -> None:
         """Add points of one stream, whose newest is at ``last``."""
         for sums, key in ((self._lines, line), (self._meanings, meaning)):
             found = sums.get(key)
             if found is None:
-                sums[key] = Added(count, first, last, newest)
+                sums[key] = (count, first, last, newest)
             else:
-                found.add(count, first, last, newest)
+                sums[key] = (found[0] + count, min(found[1], first), *max(found[2:], (last, newest)))
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Update the totals."""
         for sql, sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
-            connection.executemany(sql, [{"id": key, **vars(added)} for key, added in sums.items()])
+            connection.executemany(sql, [(*added, key) for key, added in sums.items()])
             sums.clear()
 
 

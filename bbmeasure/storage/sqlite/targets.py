@@ -26,9 +26,9 @@ FIND_STREAMS = """SELECT s.id, s.meaning, m.id, l.id, l.last, m.step, l.branch, 
 
 
 class Target:
-    """A stream that points are written to: ids, its newest chunk, the length of its names, its pending rows."""
+    """A stream that points are written to: ids, its newest chunk, the length of its names."""
 
-    __slots__ = ("bytes", "chunk", "id", "identity", "line", "meaning", "rows", "step")
+    __slots__ = ("bytes", "chunk", "id", "identity", "line", "meaning", "step")
 
     def __init__(self, identity: Identity, id_: int, line: int, step: int, chunk: Optional[Chunk]) -> None:
         self.identity = identity
@@ -38,7 +38,6 @@ class Target:
         self.step = step
         self.chunk = chunk
         self.bytes = identity.bytes
-        self.rows: list[Any] = []
 
 
 class Identity:
@@ -70,14 +69,18 @@ class Identity:
         self.bytes = bytes_
         self.stale = False
         self.newest = rollup.EARLIEST
-        self.streams: list[int] = []
+        self.streams: tuple[int, ...] = ()
         self.found: dict[tuple[int, ...], tuple[int, int, int]] = {}
         self.targets: dict[tuple[Any, ...], Target] = {}
         self.pending: Optional[Target] = None
 
 
 class Targets:
-    """Finds or inserts the streams of points in a write transaction; those of the last used identities are cached."""
+    """Finds or inserts the streams of points in a write transaction; those of the last used identities are cached.
+
+    There may be many thousands: what they consist of is mostly tuples of numbers and texts, which the garbage collector
+    does not track.
+    """
 
     def __init__(self, connection: sqlite3.Connection, texts: TextIds) -> None:
         self._connection = connection
@@ -104,12 +107,12 @@ class Targets:
 
     def find(self, point: Point) -> Target:
         """The stream of a point."""
-        tags, build = point.tags, point.build
+        tags, build = tuple(point.tags.items()), point.build
         if build is None:
-            key: tuple[Any, ...] = (point.series, None, None, frozenset(tags.items()) if tags else None)
+            key: tuple[Any, ...] = (point.series, None, None, tags)
             inner: tuple[Any, ...] = (None, None, False)
         else:
-            key = (point.series, build.builder, build.worker, frozenset(tags.items()) if tags else None)
+            key = (point.series, build.builder, build.worker, tags)
             inner = (build.branch, build.machine, bool(build.proposal))
         identity = self._identities.get(key)
         if identity is None or identity.stale:
@@ -125,7 +128,7 @@ class Targets:
     def _identity(self, point: Point) -> Identity:
         texts, tags = self._texts, canonical_tags(point.tags)
         names = (texts(point.series), texts(point.builder), texts(tags), texts(point.worker))
-        identity = self._by_names.get(names)  # cached under another key where tags have empty values
+        identity = self._by_names.get(names)  # cached under another key: tags in another order, or with empty values
         if identity is None:
             length = 80 + len(point.series) + len(point.builder or "") + len(point.worker or "") + len(tags)
             rows = self._connection.execute(FIND_STREAMS, (names[2], names[3], names[0], names[1])).fetchall()
@@ -133,7 +136,7 @@ class Targets:
             identity = self._by_names[names] = Identity(series, meaning, names, length)
             for _, _, stream, line, last, step, *key in rows:
                 if stream is not None:
-                    identity.streams.append(stream)
+                    identity.streams += (stream,)
                     identity.found[tuple(key)] = (stream, line, step)
                     identity.newest = max(identity.newest, last)
         return identity
@@ -155,7 +158,7 @@ class Targets:
             line = self._line(identity, of_line)
             insert = "INSERT INTO streams(line, worker, named, step) VALUES (?, ?, ?, ?)"
             stream = self._connection.execute(insert, (line, identity.names[3], named, step)).lastrowid or 0
-            identity.streams.append(stream)
+            identity.streams += (stream,)
             return Target(identity, stream, line, step, None)
         return Target(identity, *found, rollup.last_chunk(self._connection, found[0]))
 
