@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -53,7 +53,7 @@ class Ingest(WriteConnection):
         self.targets = Targets(connection, self.texts)
         self.builds = BuildRows(connection, self.texts)
         self._additions = overview.Additions()
-        self._exporters: Optional[list[outbox.Exporter]] = None
+        self._exporters: Optional[Collection[int]] = None
 
     def clear(self) -> None:
         """Drop what is cached of the file."""
@@ -164,7 +164,7 @@ class Ingest(WriteConnection):
         self.targets.shrink()
         if queued:
             if self._exporters is None:
-                self._exporters = outbox.attached(self.connection)
+                self._exporters = outbox.attached(self.connection).values()
             outbox.enqueue(self.connection, self._exporters, queued, self.now())
         if state:
             rows = [(key, float(value)) for key, value in state.items()]

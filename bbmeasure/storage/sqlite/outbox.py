@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -62,35 +62,24 @@ class DeadLetter:
     reason: str
 
 
-@dataclass(frozen=True)
-class Exporter:
-    """An attached exporter and its id in the file."""
-
-    id: int
-    name: str
-
-
 # reading
 
 
-def attached(connection: sqlite3.Connection) -> list[Exporter]:
-    """All attached exporters, in the order of their attachment."""
-    return [
-        Exporter(*row) for row in connection.execute("SELECT id, name FROM sinks WHERE name IS NOT NULL ORDER BY id")
-    ]
+def attached(connection: sqlite3.Connection) -> dict[str, int]:
+    """The ids of all attached exporters by name, in the order of their attachment."""
+    return dict(connection.execute("SELECT name, id FROM sinks WHERE name IS NOT NULL ORDER BY id").fetchall())
 
 
 def exporters(connection: sqlite3.Connection) -> list[str]:
     """The names of all attached exporters."""
-    return [exporter.name for exporter in attached(connection)]
+    return list(attached(connection))
 
 
 def _exporter_id(connection: sqlite3.Connection, name: str) -> int:
-    found = connection.execute("SELECT id FROM sinks WHERE name = ?", (name,)).fetchone()
-    if found is None:
-        known = ", ".join(exporters(connection)) or "none"
-        raise StorageError(f"exporter {excerpt(name)}: expected one of {known}")
-    return int(found[0])
+    ids = attached(connection)
+    if name not in ids:
+        raise StorageError(f"exporter {excerpt(name)}: expected one of {', '.join(ids) or 'none'}")
+    return ids[name]
 
 
 def pending(connection: sqlite3.Connection, name: str, limit: int) -> PendingPoints:
@@ -158,9 +147,12 @@ def delete_detached(connection: sqlite3.Connection) -> bool:
 
 
 def enqueue(
-    connection: sqlite3.Connection, to: Sequence[Exporter], rows: Sequence[tuple[int, int, int]], now: int
+    connection: sqlite3.Connection, to: Collection[int], rows: Sequence[tuple[int, int, int]], now: int
 ) -> None:
-    """Queue points for exporters, each as (stream id, time, estimated bytes); ``now`` in seconds is their arrival."""
+    """Queue points for exporters, by their ids, each point as (stream id, time, estimated bytes).
+
+    ``now`` in seconds is their arrival.
+    """
     if not to or not rows:
         return
     packed = json.dumps(rows)
@@ -169,11 +161,11 @@ def enqueue(
             "INSERT INTO outbox SELECT s.id, s.next + r.key, json_extract(r.value, '$[0]'), "
             "json_extract(r.value, '$[1]'), ?, json_extract(r.value, '$[2]') "
             "FROM json_each(?) r CROSS JOIN sinks s WHERE s.id = ?",
-            (now, packed, exporter.id),
+            (now, packed, exporter),
         )
         connection.execute(
             "UPDATE sinks SET next = next + ?1, count = count + ?1, bytes = bytes + ?2 WHERE id = ?3",
-            (len(rows), sum(bytes_ for _, _, bytes_ in rows), exporter.id),
+            (len(rows), sum(bytes_ for _, _, bytes_ in rows), exporter),
         )
 
 
@@ -183,7 +175,7 @@ def reship(ingest: WriteConnection, name: str, since: int) -> Generator[None, No
     A generator that yields after every 2,000 points.  The caller commits there, so that other writes wait for one
     slice at most.
     """
-    exporter = Exporter(_exporter_id(ingest.connection, name), name)
+    exporter = _exporter_id(ingest.connection, name)
     count, stream, time = 0, -1, since - 1
     while True:
         rows = ingest.connection.execute(

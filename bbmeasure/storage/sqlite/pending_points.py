@@ -61,7 +61,7 @@ class PendingPoints(Sequence[tuple[int, Point]]):
         steps: Mapping[int, str],
         series: frozenset[SeriesInfo],
     ) -> None:
-        """``rows`` are those of ``_QUEUED``; ``builds`` are number, revision, project and proposal by id.
+        """``rows`` are those of ``QUEUED``; ``builds`` are number, revision, project and proposal by id.
 
         ``series`` are the declarations of all series in ``rows``, without counts and times.
         """

@@ -118,9 +118,9 @@ class Cleanup:
         The first pass examines the whole queue, later calls the rows queued since, in the same transaction in which
         points are deleted.
         """
-        for exporter in outbox.attached(self._connection):
-            after = self._examined.get(exporter.id, 0)
-            self._examined[exporter.id], more = outbox.drop_expired(self._connection, exporter.id, after, until)
+        for exporter in outbox.attached(self._connection).values():
+            after = self._examined.get(exporter, 0)
+            self._examined[exporter], more = outbox.drop_expired(self._connection, exporter, after, until)
             if more:
                 return True
         return False

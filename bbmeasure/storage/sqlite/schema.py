@@ -25,12 +25,8 @@ STATEMENTS: Mapping[int, Sequence[str]] = {1: schema_v1.STATEMENTS, 2: schema_v2
 Path = Union[str, "os.PathLike[str]"]
 
 
-def open_for_writing(
-    path: Path,
-    *,
-    busy_timeout: float = 1.0,
-) -> sqlite3.Connection:
-    """A writing connection to a file, which is created or migrated if needed; ``busy_timeout`` in seconds.
+def open_for_writing(path: Path, *, busy_timeout: float = 1.0) -> sqlite3.Connection:
+    """A writing connection to a file, which is created if it is missing; ``busy_timeout`` in seconds.
 
     Every commit is synced (``synchronous=FULL``), so that neither a killed process nor a power cut loses acknowledged
     points.  That takes about 3 ms in the writer's thread, once for all points that arrived meanwhile.

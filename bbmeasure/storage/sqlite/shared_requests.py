@@ -84,5 +84,5 @@ def in_thread(
         except BaseException as error:  # noqa: BLE001  (reported to the caller)
             call(result.errback, StorageError(f"journal: {error!r}"))
 
-    threading.Thread(target=run, name="bbmeasure backup", daemon=True).start()
+    threading.Thread(target=run, name="bbmeasure file", daemon=True).start()
     return result
