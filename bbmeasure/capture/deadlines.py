@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from twisted.internet import defer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from bbmeasure.errors import MeasureError, StorageUnavailableError
 from bbmeasure.units import excerpt
@@ -166,9 +167,25 @@ class PendingWrites:
     # background work
 
     def in_background(self, work: defer.Deferred[Any], what: str = "tracking a build") -> None:
-        """Have :meth:`settle` wait for ``work``; its errors are counted and logged."""
+        """Have :meth:`settle` wait for ``work``, at most WRITE_TIMEOUT seconds; its errors are counted and logged.
+
+        What is late may be Buildbot's database: the next callers wait for the store as long as before.
+        """
         self.begin()
-        self.suppress_errors(work, what).addBoth(lambda _: self.end())
+        timer = self.clock.callLater(WRITE_TIMEOUT, self._background_late, what)
+
+        def ended(result: Any) -> None:
+            if isinstance(result, Failure):
+                self._count_failure(result, what)
+            if timer.active():
+                timer.cancel()
+                self.end()
+
+        work.addBoth(ended)
+
+    def _background_late(self, what: str) -> None:
+        self.count("background_late", f"{what}: not done after {WRITE_TIMEOUT:g} s, still under way")
+        self.end()
 
     def begin(self) -> None:
         """Have :meth:`settle` wait until :meth:`end` is called."""

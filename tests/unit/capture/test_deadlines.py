@@ -149,6 +149,20 @@ def test_settle_waits_for_background_work(capture: Pipeline) -> None:
     assert capture.counters["errors"] == 1
 
 
+def test_background_work_that_is_late(capture: Pipeline, clock: task.Clock) -> None:
+    """settle() waits a second for it; it is counted, and values have as much time as before."""
+    before = capture.timeout
+    work: defer.Deferred[None] = defer.Deferred()
+    capture.in_background(work, "reading Buildbot's database")
+    settled = capture.settle()
+    clock.advance(WRITE_TIMEOUT)
+    assert result_of(settled) is None
+    assert (capture.timeout, capture.counters["background_late"]) == (before, 1)
+    work.errback(ValueError("a mistake"))
+    assert capture.counters["errors"] == 1
+    assert result_of(capture.settle()) is None
+
+
 def test_settle_waits_for_declarations(capture: Pipeline, slow: SlowStorage) -> None:
     """settle() waits for values whose series is being declared."""
     capture.capture(value_of())
