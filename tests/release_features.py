@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 from buildbot.db.model import Model
+from buildbot.reporters.gerrit import GerritStatusPush
 from buildbot.test.steps import TestBuildStepMixin
 from buildbot.www.rest import V2RootResource
 
@@ -31,6 +33,7 @@ def features() -> dict[str, Any]:
         "page": page(),
         "lock_duration": "locks_duration_s" in Model.builds.c,
         "locks_of_steps": "locks_acquired_at" in Model.steps.c,
+        "generators_of_gerrit": "generators" in inspect.signature(GerritStatusPush.reconfigService).parameters,
         "msgpack": importlib.util.find_spec("buildbot.worker.protocols.msgpack") is not None,
         "several_steps": hasattr(TestBuildStepMixin, "get_nth_step"),
         "rest_in_reactor": not hasattr(V2RootResource, "_write_json_data"),

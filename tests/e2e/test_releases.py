@@ -47,6 +47,7 @@ ROWS = {
     "*Measurements* page and panel": "page",
     "``lock_duration``": "lock_duration",
     "``step_duration`` without the wait for locks on any builder": "locks_of_steps",
+    "``MeasurementsGenerator`` in ``GerritStatusPush``": "generators_of_gerrit",
     "Workers over MsgPack": "msgpack",
     "Buildbot's test kit: several steps in a test": "several_steps",
     "Buildbot's REST API writes in the reactor": "rest_in_reactor",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buildbot.db.model import Model
 
 from bbmeasure.testing.site import Site
 from tests.e2e.masters import BASE_CONFIG, points_of, report, run_command, series_names
@@ -129,9 +130,13 @@ def test_virtual_builder(site: Site, tmp_path: Path) -> None:
     with urllib.request.urlopen(f"{site.url}plugins/bbmeasure/api/v1/records?buildid={build['buildid']}") as answer:
         assert "step_duration" in [record["series"] for record in json.load(answer)["records"]]
     other = tmp_path / "j.sqlite"
-    for journal, written in ((site.journal, 0), (other, 4)):
+    series = {"build_duration", "queue_duration", "step_duration"}
+    if "locks_duration_s" in Model.builds.c:  # since Buildbot 4.0
+        series.add("lock_duration")
+    for journal, written in ((site.journal, 0), (other, len(series))):
         chosen = ("--master", str(site.master_dir), "--journal", str(journal), "--builder", "virtual")
         assert f"1 builds read, {written} points written" in run_command("backfill", *chosen).stdout
+    assert {point.series for point in points_of(other)} == series
     assert {point.builder for point in points_of(other)} == {"virtual"}
 
 
