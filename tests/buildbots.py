@@ -103,6 +103,13 @@ def python_with_worker(version: str) -> str:
     return _made(f"worker-{version}", oldest, oldest, install, "--without-pip")
 
 
+def worker_on(python: str, version: str) -> str:
+    """Return a Python of that version, which is installed, with that release of buildbot-worker and new libraries."""
+    interpreter = find_python(python)
+    assert interpreter is not None, f"no Python {python} was found"
+    return environment(f"worker-{version}-python-{python}", interpreter, f"buildbot-worker=={version}")
+
+
 def python_without_bbmeasure(version: str, folder: Path) -> str:
     """Return a Python with that release of Buildbot in a new environment, as after ``pip uninstall bbmeasure``."""
     measured = python_with_buildbot(version)

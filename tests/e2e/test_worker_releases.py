@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buildbot.process.results import EXCEPTION
 
 from bbmeasure.testing.site import Site
-from tests.buildbots import OLDEST, python_with_worker
+from tests.buildbots import OLDEST, find_python, python_with_worker, worker_on
 from tests.e2e.masters import BASE_CONFIG, points_of
 
 #: The release of each worker, None for that of this environment, and its protocol.
@@ -26,6 +27,18 @@ WORKERS = {
     "version_3_0": ("3.0.3", "pb"),
     "version_2_10": ("2.10.5", "pb"),
 }
+#: Old releases on newer Pythons that are installed, over PB.  On Python 3.13 they run no command.
+ON_NEWER_PYTHONS = {
+    name: (release, python)
+    for name, release, python in (
+        ("version_3_0_python_3_12", "3.0.3", "3.12"),
+        ("version_2_10_python_3_12", "2.10.5", "3.12"),
+        ("version_3_0_python_3_13", "3.0.3", "3.13"),
+    )
+    if find_python(python)
+}
+NAMES = [*WORKERS, *ON_NEWER_PYTHONS]
+FAILING = [name for name in NAMES if name.endswith("python_3_13")]
 #: Those that get a report of 16 MiB: each protocol, and each way of older workers to send a file.
 WITH_LONG_REPORTS = ("current", "current_msgpack", "version_3_7", "version_2_10")
 #: Writes a report of ESLint of 16 MiB on one line, and a marked record, which is in the output as well.
@@ -71,21 +84,23 @@ VALUES = {"printed": 2048, "file": 7, "size": 4, "size_files": 1, "told": 3, "la
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A master with a worker of each kind."""
-    names = f"WORKERS = {list(WORKERS)}\nPYTHON = {sys.executable!r}\nREPORT = {REPORT!r}\nSIDECAR = {SIDECAR!r}\n"
+    names = f"WORKERS = {NAMES}\nPYTHON = {sys.executable!r}\nREPORT = {REPORT!r}\nSIDECAR = {SIDECAR!r}\n"
     with Site(tmp_path_factory.mktemp("site"), names + BASE_CONFIG + CONFIG, workers=()) as running:
         for name, (release, protocol) in WORKERS.items():
             running.start_worker(name, python_with_worker(release) if release else sys.executable, protocol)
+        for name, (release, python) in ON_NEWER_PYTHONS.items():
+            running.start_worker(name, worker_on(python, release))
         yield running
 
 
 @pytest.fixture(scope="module")
 def builds(site: Site) -> dict[str, dict[str, Any]]:
     """The short build of each worker, which run at the same time."""
-    requests = {name: site.force(f"steps_{name}") for name in WORKERS}
+    requests = {name: site.force(f"steps_{name}") for name in NAMES}
     return {name: site.wait_for_build(request, 300) for name, request in requests.items()}
 
 
-@pytest.mark.parametrize("name", list(WORKERS))
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FAILING])
 def test_every_way_to_measure(site: Site, builds: dict[str, dict[str, Any]], name: str) -> None:
     """Bundled programs, the sidecar file and an output file give their values, and no file is left on the worker."""
     steps = site.steps(builds[name])
@@ -99,6 +114,14 @@ def test_every_way_to_measure(site: Site, builds: dict[str, dict[str, Any]], nam
     assert {"printed_wall", "printed_cpu", "printed_tree_rss"} <= set(values)
     assert {point.build.worker for point in points if point.build is not None} == {name}
     assert [path.name for path in Path(site.folder / name).rglob(".bbmeasure-*")] == []
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_python_without_pipes(site: Site, builds: dict[str, dict[str, Any]], name: str) -> None:
+    """Releases up to 3.7 import the module pipes to run a command, which Python 3.13 does not have."""
+    printed = site.steps(builds[name])["printed"]
+    assert printed["results"] == EXCEPTION
+    assert "No module named 'pipes'" in site.log_text(printed, "stdio")
 
 
 @pytest.mark.parametrize("name", WITH_LONG_REPORTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from buildbot.data.changes import ChangesEndpoint
 from buildbot.plugins import schedulers, util
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
@@ -13,6 +14,7 @@ from twisted.internet import defer
 from bbmeasure import Gate, MeasurementPolicy, captureData
 from bbmeasure.capture.state import state_of
 from bbmeasure.master.reporters.waiting import wait_for_verdicts
+from bbmeasure.master.tracking import suspects
 from bbmeasure.model import BuildContext, Point
 from bbmeasure.reports.judge import Judge
 from bbmeasure.storage.sqlite.journal import Journal, JournalReader
@@ -172,6 +174,56 @@ class TestVerdicts(LiveCase):
         yield self.run_build(lambda: self.master.data.control("rebuild", {}, ("builds", 12)), 101.0)
         (alert,) = yield self.alerts()
         assert (alert.buildid, alert.facts["last_buildid"], alert.facts["suspects"]) == (13, 12, [])
+
+    @defer.inlineCallbacks
+    def test_a_revision_that_the_build_found(self) -> Any:
+        """The change of ``got_revision`` is the suspect where the source stamp has no revision."""
+        yield self.start_with_changes()
+        for number in range(1, 13):
+            yield self.changed(number, 100.0)
+        yield self.changed(13, None)
+        yield self.run_build(lambda: self.newest("r13"), 101.0)
+        (alert,) = yield self.alerts()
+        assert [one["revision"] for one in alert.facts["suspects"]] == ["r13"]
+
+    @defer.inlineCallbacks
+    def test_a_database_that_does_not_search_revisions(self) -> Any:
+        """Buildbot 3.7 would load all changes; only the newest ones are searched."""
+        self.patch(ChangesEndpoint, "fieldMapping", {"changeid": "changes.changeid"})
+        self.patch(suspects, "MAX_LOADED", 2)
+        loaded = []
+        yield self.start_with_changes()
+        for number in range(1, 13):
+            yield self.changed(number, 100.0)
+        yield self.changed(13, None)
+        get_changes = self.master.db.changes.getChanges
+
+        @defer.inlineCallbacks
+        def recorded(resultSpec: Any = None) -> Any:
+            changes = yield get_changes(resultSpec=resultSpec)
+            changes = list(changes)
+            loaded.append(len(changes))
+            return changes
+
+        self.patch(self.master.db.changes, "getChanges", recorded)
+        yield self.run_build(lambda: self.newest("r13"), 101.0)
+        (alert,) = yield self.alerts()
+        assert [one["revision"] for one in alert.facts["suspects"]] == ["r13"]
+        assert loaded == [2]
+
+    @defer.inlineCallbacks
+    def newest(self, revision: str) -> Any:
+        """Request a build of the newest revision of the branch, which the build finds to be ``revision``."""
+        builderid = yield self.master.botmaster.builders["first"].getBuilderId()
+        stamp = {"branch": "main", "revision": None, "codebase": "", "repository": "", "project": ""}
+        yield self.master.data.updates.addBuildset(
+            waited_for=False,
+            scheduler="s",
+            sourcestamps=[stamp],
+            reason="nightly",
+            properties={"got_revision": (revision, "Git")},
+            builderids=[builderid],
+        )
 
     def start_with_changes(self) -> Any:
         """Start a master that builds each change of the branch."""

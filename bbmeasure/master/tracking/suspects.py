@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any, Optional
 
+from buildbot.data.changes import ChangesEndpoint
 from buildbot.data.resultspec import Filter
 from twisted.internet import defer
 
@@ -22,6 +23,8 @@ from bbmeasure.storage.verdict_store import Alert
 MAX_SUSPECTS = 50
 MAX_FOLLOWED = 500
 MAX_TEXT = 200
+#: The most changes that are loaded to find a revision with Buildbot 3.7, which filters them by their id only.
+MAX_LOADED = 1_000
 
 Change = Mapping[str, Any]
 
@@ -71,14 +74,18 @@ def _changes_of(master: Any, buildid: int) -> Generator[Any, Any, dict[str, Chan
 @defer.inlineCallbacks
 def _change_of(master: Any, stamp: Mapping[str, Any], revision: Any) -> Generator[Any, Any, Optional[Change]]:
     """The change of the revision that was built, else that of its source stamp."""
-    if isinstance(revision, str) and revision:
-        filters = [Filter("revision", "eq", [revision]), Filter("codebase", "eq", [stamp["codebase"]])]
-        changes = yield master.data.get(("changes",), filters=filters)
-        same = [change for change in changes if change["branch"] == stamp["branch"]] or changes
-        if same:
-            return max(same, key=lambda change: change["changeid"])  # type: ignore[no-any-return]
-    changes = yield master.data.get(("sourcestamps", stamp["ssid"], "changes"))
-    return changes[-1] if changes else None
+    own = yield master.data.get(("sourcestamps", stamp["ssid"], "changes"))
+    if not (isinstance(revision, str) and revision) or any(change["revision"] == revision for change in own):
+        return own[-1] if own else None
+    filters = [Filter("revision", "eq", [revision]), Filter("codebase", "eq", [stamp["codebase"]])]
+    if (
+        "revision" not in ChangesEndpoint.fieldMapping
+    ):  # Buildbot 3.7 loads the changes, each by itself, and filters them
+        latest = yield master.db.changes.getLatestChangeid()
+        filters.append(Filter("changeid", "gt", [(latest or 0) - MAX_LOADED]))
+    changes = yield master.data.get(("changes",), filters=filters)
+    same = [change for change in changes if change["branch"] == stamp["branch"]] or changes or own[-1:]
+    return max(same, key=lambda change: change["changeid"], default=None)
 
 
 @defer.inlineCallbacks
