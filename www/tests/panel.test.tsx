@@ -13,6 +13,9 @@ const record: BuildRecord = {
   series: "build_size", step: null, branch: "main", proposal: null, value: 130, unit: "bytes", kind: "size", better: "lower", previous: 100,
   change: 0.3, tags: {}, verdict: "worse", usual: [98, 102], baseline: 100, since_build: 7,
 };
+const BUILD = {buildid: 107, number: 7, builderid: 1, complete: true, complete_at: 1, results: 0};
+/** The API's answer for the records of the build. */
+const answered: {records: readonly unknown[]} = {records: []};
 const PATH = "builders/:builderid/builds/:buildnumber";
 
 /** Buildbot's page of a build as far as the panel needs it: `show` sets whether its summary is there. */
@@ -41,13 +44,15 @@ const BuildView = ({isShown}: {isShown: boolean}) => {
 /** A page of Buildbot with the panel; `answer` gives the records, `points` are those of the sparkline. */
 function open(
   points: object | Error = {points: []}, page = <BuildView isShown/>, records: readonly unknown[] = [record],
+  build: object = BUILD,
 ): {answer: () => void; unmount: () => void} {
   let answer: () => void = () => undefined;
   const held = new Promise<void>(done => { answer = done; });
+  answered.records = records;
   serve({
-    "api/v2/builders/1/builds/7": {builds: [{buildid: 107, number: 7, builderid: 1, complete: true, complete_at: 1, results: 0}]},
+    "api/v2/builders/1/builds/7": {builds: [build]},
     "api/v2/builders/1/builds?": {builds: []}, "api/v2/builders/1": {builders: [{builderid: 1, name: "linux"}]},
-    points, links: {grafana: null, influxdb: null}, records: {records},
+    points, links: {grafana: null, influxdb: null}, records: answered,
   });
   const plain = fetch;
   vi.stubGlobal("fetch", async (url: string, ...rest: []) => {
@@ -118,6 +123,21 @@ describe("the panel on Buildbot's page", () => {
     fireEvent.click(screen.getByRole("button", {name: /Show all/}));
     expect(screen.getByText("introduced here")).toBeTruthy();
     expect(place().style.height).toBe("");
+    fireEvent.click(screen.getByRole("button", {name: /Hide all/}));
+    expect(screen.getByText("introduced here")).toBeTruthy();
+  });
+
+  test("of a build that ends while it is visible keeps its height until a click", async () => {
+    const build = {...BUILD, complete: false, complete_at: null as number | null};
+    open(undefined, undefined, [{...record, verdict: null}], build).answer();
+    await pass(1_000);
+    expect(screen.getByText("· 1 not judged")).toBeTruthy();
+    Object.assign(build, {complete: true, complete_at: 1});
+    answered.records = [record];
+    await pass(6_000);
+    expect(screen.getByText("▲ 1 worse")).toBeTruthy();
+    expect(screen.queryByText("introduced here")).toBeNull();
+    fireEvent.click(screen.getByRole("button", {name: /Show all/}));
     fireEvent.click(screen.getByRole("button", {name: /Hide all/}));
     expect(screen.getByText("introduced here")).toBeTruthy();
   });

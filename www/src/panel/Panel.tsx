@@ -83,6 +83,13 @@ export const Panel = ({build, builder, title, version}: Props) => {
       settle();
     }
   }, [isSettled, settle]);
+  // what comes once the page is visible must not change the height
+  const told = React.useMemo(() => toldRecords(records ?? []), [records]);
+  const content = build ? `${build.buildid} ${build.complete} ${told.length}` : "";
+  const [settledWith, setSettledWith] = React.useState(content);
+  if (phase !== "settled" && settledWith !== content) {
+    setSettledWith(content);
+  }
   if (answer.error && !records) {
     return answer.error instanceof ApiError && answer.error.status === 404 ? <Reserved theme={theme} title=""/> : null;
   }
@@ -92,12 +99,13 @@ export const Panel = ({build, builder, title, version}: Props) => {
   if (records.length === 0) {
     return <Reserved theme={theme} title={title} text={build.complete ? "nothing was measured" : "nothing is measured yet"}/>;
   }
-  const isFolded = phase === "late" || FAILED.includes(build.results ?? 0);
+  const isFixed = phase === "late" || (phase === "settled" && settledWith !== content);
+  const isFolded = isFixed || FAILED.includes(build.results ?? 0);
   const onToggle = () => {
     setExpanded(!isExpanded);
+    setSettledWith(content);
     release();
   };
-  const told = toldRecords(records);
   const shown = isFolded && !isExpanded ? [] : told.slice(0, isExpanded ? undefined : MAX_TOLD);
   return (
     <section className="bbm bbm-panel bbm-verdicts" data-theme={theme} aria-label={title}>
@@ -119,7 +127,7 @@ export const Panel = ({build, builder, title, version}: Props) => {
         </ul>
       )}
       {shown.length > 0 && shown.length < told.length && <p className="bbm-note">and {told.length - shown.length} more</p>}
-      {missing.length > 0 && phase !== "late" && (
+      {missing.length > 0 && !isFixed && (
         <p className="bbm-note bbm-missing">
           Not measured in this build: {missing.slice(0, MAX_MISSING).map((name, index) =>
             <React.Fragment key={name}>{index > 0 && ", "}<bdi>{truncate(name)}</bdi></React.Fragment>)}

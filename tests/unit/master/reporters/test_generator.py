@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -198,3 +199,8 @@ def test_any_formatter_gets_the_verdicts(monkeypatch):
     several: dict[str, Any] = {"builds": [{**BUILD, "buildid": 2}, BUILD]}
     formatter.render_message_dict(None, several)
     assert several["measurements_by_build"][1].state == "worse"
+
+
+def test_zulips_reporter_takes_no_generators():
+    """Zulip is reached by mail, as the documentation says, because its reporter makes its own reports."""
+    assert "generators" not in signature(reporters.ZulipStatusPush.checkConfig).parameters
