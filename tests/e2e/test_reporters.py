@@ -194,8 +194,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def other(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Another master that reports to the same servers."""
-    with reporting(tmp_path_factory.mktemp("other"), services.github, services.gitlab, services.mail) as running:
+    """Another master that reports to the same code hosts, and has a mail server of its own."""
+    folder = tmp_path_factory.mktemp("other")
+    with MailServer() as mail, reporting(folder, services.github, services.gitlab, mail) as running:
         yield running
 
 
