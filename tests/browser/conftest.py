@@ -27,7 +27,7 @@ TIMEOUT_MS = 60_000
 ROOT = Path(__file__).resolve().parents[2]
 #: Makes the panels wait for a loaded machine: they would wait for 2 seconds (MAX_WAIT_MS of www/src/panel/place.ts).
 PATIENCE = """{ const plain = window.setTimeout;
-    window.setTimeout = (run, delay, ...rest) => plain(run, delay === 2000 ? 60000 : delay, ...rest); }"""
+    window.setTimeout = (run, delay, ...rest) => plain(run, delay === 2000 ? 600000 : delay, ...rest); }"""
 
 
 @pytest.fixture(scope="session")
