@@ -9,13 +9,17 @@ target.
 from __future__ import annotations
 
 import ast
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from benchmarks.targets import MISSED
 
 HERE = Path(__file__).resolve().parent
+#: Seconds after which a benchmark without options is ended: as by a person's Ctrl-C, then killed.
+LIMIT = 2 * 3600.0
 
 
 def names() -> list[str]:
@@ -61,11 +65,17 @@ def _run(name: str, options: list[str]) -> tuple[int, list[str]]:
     missed = []
     with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
+        timers = [threading.Timer(LIMIT, child.send_signal, [signal.SIGINT]), threading.Timer(LIMIT + 60, child.kill)]
+        for timer in timers if not options else ():
+            timer.start()
         for line in child.stdout:
             print(line, end="", flush=True)
             if f" {MISSED} " in line:
                 missed.append(line.strip())
-    return child.returncode, missed
+        status = child.wait()
+        for timer in timers:
+            timer.cancel()
+    return status, missed
 
 
 def _summary(name: str) -> str:

@@ -25,7 +25,7 @@ OUTPUTS = Path(__file__).resolve().parent.parent / "tests" / "tool_output"
 SIZE = 2_000_000
 ROUNDS = 3
 MOST_TIMES, MOST_MS_OF_LINES = 3.0, 20.0
-#: The commands that a build log has between the diagnostics of one and the next.
+#: The commands that a build log has between the diagnostics, or the reports of GNU time, of one and the next.
 COMMANDS = "".join(
     f"[{n}/900] /usr/bin/c++ -DNDEBUG -Isrc/include -O2 -Wall -std=c++17 -c ../src/module{n}.cc -o CMakeFiles/{n}.o\n"
     for n in range(100)
@@ -46,7 +46,7 @@ def document(name: str) -> tuple[str, str]:
         return _json(json.loads(text)), "json"
     if text[0] == "<":
         return _xml(text, REPEATED[name]), "xml"
-    return _lines(COMMANDS + text if name in ("clang", "gcc") else text), "lines"
+    return _lines(COMMANDS + text if name in ("clang", "gcc", "time") else text), "lines"
 
 
 def _ninja() -> str:
@@ -99,9 +99,9 @@ def _xml(text: str, element: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """The lines again and again, with another file name each time."""
+    """The lines again and again, with another file name or command each time."""
     times = range(SIZE // len(text) + 1)
-    return "".join(re.sub(r"(\w+)(\.\w+:\d+)", rf"\g<1>{n}\g<2>", text) for n in times)
+    return "".join(re.sub(r"(Command being timed: \".|\w+(?=\.\w+:\d+))", rf"\g<1>{n}", text) for n in times)
 
 
 def peer_of(text: str, form: str) -> Callable[[], object]:

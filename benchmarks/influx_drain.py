@@ -141,7 +141,9 @@ def run(figures: Figures) -> Generator[Any, Any, None]:
     rate = max(each for each, _ in drained)
     beside = f"{rate:,.0f} points/s, raw {max(raw):,.0f}"
     why = f"the server waits while points are read, {reading:.1f} us each; {load()}"
-    figures.show_least("throughput beside raw bytes", rate / max(raw), "times", 0.6, beside, why=why)
+    figures.show_least(
+        f"a backlog of {POINTS:,} points, throughput beside raw bytes", rate / max(raw), "times", 0.6, beside, why=why
+    )
     why = f"reading it from the journal takes {reading:.1f} us"
     figures.show("draining a point, CPU", min(cpu for _, cpu in drained), "us", 12, why=why)
     for name, most in (("p99.9", 20.0), ("maximum", 100.0)):

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from operator import attrgetter
 from typing import Callable
 
 from bbmeasure_scripts import size
@@ -23,6 +24,7 @@ from benchmarks.targets import Figures
 PROGRAM = ("-S", "-c", "import sys; from bbmeasure_scripts.size import main; sys.exit(main())")
 TARGET = 1.5
 RUNS = 9
+_SIZE = attrgetter("st_size")
 
 
 def main() -> int:
@@ -51,7 +53,7 @@ def main() -> int:
         )
     figures = Figures()
     beside = f"du -sb {peer * 1e3:.0f} ms"
-    why = f"os.scandir and DirEntry.stat alone take {least / peer:.2f} times"
+    why = f"Python's scandir and stat alone take {least / peer:.2f} times"
     figures.show(f"size of {files} files, the walk, CPU", walk / peer, "times", TARGET, beside, why=why)
     for python, taken, start in ((system, of_system, of_system_start), (sys.executable, here, here_start)):
         more = f"the start of the program takes {start * 1e3:.0f} ms, {start / peer:.2f} times; {why}"
@@ -60,15 +62,18 @@ def main() -> int:
 
 
 def bare_walk(folder: str) -> int:
-    """The sum of the sizes of files and folders, with what Python's library needs for it alone."""
+    """The sum of the sizes of files, with the fewest and fastest calls of Python's library that find them."""
     total, folders = 0, [folder]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
+        path = folders.pop()
+        descriptor = os.open(path, os.O_RDONLY)
+        with os.scandir(descriptor) as entries:
+            listed = list(entries)
+        files = [entry for entry in listed if entry.is_file(follow_symlinks=False)]
+        if len(files) < len(listed):
+            folders += [os.path.join(path, entry.name) for entry in listed if entry.is_dir(follow_symlinks=False)]
+        total += sum(map(_SIZE, map(os.DirEntry.stat, files)))
+        os.close(descriptor)
     return total
 
 

@@ -50,8 +50,8 @@ class Records:
         Excess samples are dropped evenly; a single sample is the value, and not a sample.
         """
         named = clean(name, LONGEST_NAME - len(suffix)) + suffix
-        cleaned = clean_tags(tags or {})
-        key = named, tuple(sorted(cleaned.items()))
+        cleaned = clean_tags(tags) if tags else {}
+        key = named, tuple(sorted(cleaned.items())) if cleaned else ()
         if key in self._kept or not units.is_known(unit):
             return
         known = units.find(unit)
@@ -59,7 +59,7 @@ class Records:
         finite = _possible(samples, known, least) if samples else []
         if value is None:
             value = statistics.median(finite) if finite else math.nan
-        if not _possible([value], known, least):
+        if not (value >= least and math.isfinite(value * known.multiplier / known.divisor)):
             return
         self._kept[key] = Record(
             named,

@@ -94,7 +94,8 @@ def decimal(text: str) -> Optional[float]:
 def line_number(value: object) -> int:
     """A line number from a string or a number; 0 where it is invalid."""
     if isinstance(value, str):
-        value = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
+        number = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
+        return number if number < _LARGEST_LINE_NUMBER else 0
     return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST_LINE_NUMBER else 0
 
 
