@@ -87,7 +87,7 @@ def open_at(chromium: Browser, site: Site) -> Iterator[Any]:
     """Open pages in new browser contexts; after the test, none may have a script error."""
     contexts, visits = [], []
 
-    def opened(on: Site = site, patient: bool = True, **options: Any) -> Visit:
+    def opened(on: Site = site, patient: bool = False, **options: Any) -> Visit:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, "locale": "en-GB", **options})
         contexts.append(context)
         visits.append(Visit(context.new_page(), on.url))

@@ -110,7 +110,7 @@ def _set_scheme(page, scheme):
 def test_fits_every_width_in_light_and_dark(open_at, keep, route):
     """No page needs horizontal scrolling from 320 pixels to 4K."""
     address, ready = ROUTES[route]
-    visit = open_at()
+    visit = open_at(patient=True)
     for name, (width, height) in WIDTHS.items():
         if route in TWO_WIDTHS and name not in ("telephone", "desk"):
             continue

@@ -72,7 +72,7 @@ def at_build(open_at, judged):
     """Open the page of one of the judged builds."""
 
     def opened(name, **options):
-        visit = open_at(judged, **options)
+        visit = open_at(judged, patient=True, **options)
         visit.page.add_init_script(SHIFTS)
         return visit.go(_route(judged.builds[name]))
 
@@ -189,7 +189,7 @@ def test_nothing_moves(at_build, judged, name, width):
 @pytest.mark.parametrize("width", [320, 1280])
 def test_a_late_panel_moves_nothing(open_at, judged, width):
     """A panel that comes after Buildbot's page is visible keeps the reserved height until a click."""
-    visit = open_at(judged, patient=False, viewport={"width": width, "height": 900})
+    visit = open_at(judged, viewport={"width": width, "height": 900})
     held: list[Any] = []
     released: list[bool] = []
     visit.page.route("**/api/v1/records*", lambda route: route.continue_() if released else held.append(route))
@@ -234,7 +234,7 @@ def test_it_is_below_the_description_of_a_builder(at_build, judged):
 
 def test_without_a_summary_it_is_above_the_page(open_at, judged):
     """The panel is above the page of a Buildbot whose summary has another class."""
-    visit = open_at(judged, patient=False)
+    visit = open_at(judged)
     visit.page.route("**/assets/*.js", lambda route: _replace(route, "bb-build-summary", "another-summary"))
     page = visit.go(_route(judged.builds["worse"]))
     expect(page.locator(f"{PANEL} .bbm-panel-counts")).to_contain_text("▲ 1 worse")
