@@ -19,8 +19,8 @@ NAMES = adapters.names()
 JSON = [name for name in NAMES if hostile.documents(name)]
 XML = ("checkstyle", "cobertura", "cppcheck", "junit")
 ROOTS = {"checkstyle": "checkstyle", "cobertura": "coverage", "cppcheck": "results", "junit": "testsuites"}
-#: A quarter of the limit: time and memory grow linearly.
-LONGEST = adapters.LONGEST_TEXT // 4
+#: A sixteenth of the limit: time and memory grow linearly.
+LONGEST = adapters.LONGEST_TEXT // 16
 #: Examples of each adapter.
 MORE = settings().max_examples * 3 // 20
 
@@ -149,7 +149,7 @@ ENDLESS = {
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "piece"), [(name, piece) for name, pieces in ENDLESS.items() for piece in pieces])
 def test_the_longest_text_is_read_to_its_end(name, piece):
-    """16 Mi characters of the piece that a slow parser would be slowest on end well before the test's time limit."""
+    """4 Mi characters of the piece that a slow parser would be slowest on end well before the test's time limit."""
     try:
         read = adapters.find(name).parse(fill("", piece))
     except ParseError as error:
@@ -159,13 +159,13 @@ def test_the_longest_text_is_read_to_its_end(name, piece):
 
 @pytest.mark.slow
 def test_blanks_behind_a_document_are_read_once():
-    """16 Mi blanks between a JSON document and a line break are looked at once, and not once for each of them."""
+    """4 Mi blanks between a JSON document and a line break are looked at once, and not once for each of them."""
     assert adapters.find("ruff").parse(fill("[]", " ", "\n")) == adapters.find("ruff").parse("[]\n")
 
 
 @pytest.mark.slow
 def test_the_longest_outputs_are_read_in_full():
-    """Nothing of 16 Mi characters that are well-formed is lost."""
+    """Nothing of 4 Mi characters that are well-formed is lost."""
     junit = fill("<testsuite>", "<testcase name='a' time='0.5'/>", "</testsuite>")
     tests, *_, time = adapters.find("junit").parse(junit)
     assert tests.value == junit.count("<testcase") == 2 * time.value

@@ -154,8 +154,8 @@ def test_sliding_medians(values, width):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["noise", "alternating", "ramp", "constant"])
 def test_many_points(shape):
-    """A hundred thousand points are judged one by one and looked back over, of any shape."""
-    count = 100_000
+    """Fifty thousand points are judged one by one and looked back over, of any shape."""
+    count = 50_000
     line = {
         "noise": lambda index: float((index * 7_919) % 1_009),
         "alternating": lambda index: (-1.0) ** index * 1e308,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 import time
@@ -142,6 +143,7 @@ def test_a_configured_sink_is_detached_after_a_confirmation(
 ) -> None:
     """Without --yes or an answer of yes nothing is dropped; --json never asks."""
     configure(master, 'InfluxDBInstance(url="http://127.0.0.1:1", database="t")')
+    monkeypatch.setattr(config, "read_exporters", functools.cache(config.read_exporters))  # starts a process
     detach = ["ship", argument, str(master if argument == "--master" else master / "bbmeasure.sqlite"), "--detach"]
     status, error = run_json(capsys, *detach)
     assert (status, error["message"][:50]) == (2, "drop 10 waiting points of InfluxDBInstance (it is ")

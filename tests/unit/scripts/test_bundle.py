@@ -32,10 +32,10 @@ def pythons():
     for folder in (root, os.environ.get("PYENV_ROOT", ""), os.path.expanduser("~/.pyenv")):
         for path in sorted(Path(folder, "versions").glob("*/bin/python")) if folder else ():
             found.setdefault(".".join(path.parts[-3].split(".")[:2]), str(path))
-    for version in VERSIONS:
+    for version in {*VERSIONS}.difference(found):
         program = shutil.which(f"python{version}")
         if program and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
-            found.setdefault(version, program)
+            found[version] = program
     return {version: path for version, path in found.items() if version in VERSIONS}
 
 
