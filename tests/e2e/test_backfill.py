@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from bbmeasure import patterns
-from bbmeasure.errors import StorageError
 from bbmeasure.master.backfill import command
 from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Kind
@@ -247,20 +246,25 @@ def test_impossible_time(tmp_path: Path) -> None:
     assert steps == [(8, "compile"), (9, "compile"), (9, "test")]  # one that never had its locks did no work
 
 
+#: Builds in the databases, several chunks, and those of them that have ended.
+BUILDS = 1_000
+COMPLETE = BUILDS - BUILDS // 97
+
+
 @pytest.fixture(scope="module", params=["3.7.0", "4.3.0"])
 def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A master's folder with 5,000 builds of a release of Buildbot, back-filled."""
+    """A master's folder with builds of a release of Buildbot, back-filled."""
     folder = tmp_path_factory.mktemp("past") / "master"
     script = folder.parent / "fill.py"
     script.write_text(FILL)
     python = python_with_buildbot(request.param)
-    command = [python, str(script), str(folder), "5000", str(int(time.time()))]
+    command = [python, str(script), str(folder), str(BUILDS), str(int(time.time()))]
     filled = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert filled.returncode == 0, filled.stdout + filled.stderr
     (folder / "master.cfg").write_text(MASTER_CFG)
     done = run_command("backfill", "--master", str(folder), "--since", "365d")
     assert done.returncode == 0, done.stderr
-    assert "4949 builds read" in done.stdout
+    assert f"{COMPLETE} builds read" in done.stdout
     return folder
 
 
@@ -273,7 +277,7 @@ def test_report_equals_plain_sql(past: Path) -> None:
     """Average and deviation of the build duration are those of the database."""
     expected = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL")
     answer = report(past / "bbmeasure.sqlite", "build_duration", "--proposals", "--since", "365d")
-    assert answer["count"] == len(expected) == 4949
+    assert answer["count"] == len(expected) == COMPLETE
     assert answer["statistics"]["average"] == pytest.approx(statistics.mean(expected))
     assert answer["statistics"]["deviation"] == pytest.approx(statistics.stdev(expected))
     failed = seconds(past, "SELECT complete_at - started_at FROM builds WHERE complete_at IS NOT NULL AND results = 2")
@@ -350,28 +354,42 @@ def test_queue_steps_and_properties(past: Path) -> None:
     assert answer["statistics"]["average"] == pytest.approx(statistics.mean(compiled))
     assert run_command("report", "step_duration", "--tag", "step=renamed", "--journal", str(journal)).returncode == 1
     assert report(journal, "warnings-count")["statistics"]["maximum"] == 6
-    assert report(journal, "build_duration", "--proposals", "--builder", "b 'quoted\"")["count"] > 1_000
+    assert report(journal, "build_duration", "--proposals", "--builder", "b 'quoted\"")["count"] > BUILDS / 5
+
+
+#: A backfill that is killed when its second chunk is written.
+KILLED = """
+import os
+import signal
+import sys
+
+from bbmeasure.master.backfill import command
+from bbmeasure.storage.sqlite.journal import Journal
+
+write, chunks = Journal.write, []
+
+
+def write_and_die(journal, *arguments):
+    write(journal, *arguments)
+    chunks.append(arguments)
+    if len(chunks) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+Journal.write = write_and_die
+sys.exit(command.main(sys.argv[1:]))
+"""
 
 
 def test_interrupted_run(past: Path) -> None:
     """A run that is killed continues where it stopped, with the same result."""
     whole = everything(past / "bbmeasure.sqlite")
     other = past.parent / "other.sqlite"
-    command = [sys.executable, "-m", "bbmeasure", "backfill", "--master", str(past), "--journal", str(other)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (other.exists() and _begun(other)):
-        time.sleep(0.02)
-    os.killpg(process.pid, 9)
-    process.wait()
-    assert len(everything(other)) < len(whole)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    arguments = ["--master", str(past), "--journal", str(other)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    assert 0 < len(everything(other)) < len(whole)
+    done = run_command("backfill", *arguments)
     assert done.returncode == 0, done.stderr
+    assert f"{COMPLETE} builds read" not in done.stdout
     assert everything(other) == whole
-
-
-def _begun(journal: Path) -> bool:
-    try:
-        return bool(points_of(journal))
-    except StorageError:  # the tables are not there yet
-        return False

@@ -179,7 +179,7 @@ def test_the_openapi_description(admin, tmp_path):
     (tmp_path / "openapi.json").write_text(json.dumps(described))
     (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS)
     address = ["openapi.json", "--url", admin.base.rstrip("/"), "--header", f"Cookie: {admin.headers['Cookie']}"]
-    options = ["--max-examples=25", "--seed=1", "--generation-database=none", "--generation-codec=ascii"]
+    options = ["--max-examples=10", "--seed=1", "--generation-database=none", "--generation-codec=ascii"]
     done = subprocess.run(
         [str(Path(sys.executable).with_name("schemathesis")), "run", *address, *options],
         cwd=tmp_path,
