@@ -23,7 +23,7 @@ from tests.buildbots import CACHE, RELEASES, ROOT, Release, environment, find_py
 STAGES: dict[str, tuple[str, ...]] = {
     "unit": ("-m", "not soak and not slow and not server", "--hypothesis-profile=quick"),
     "steps": (),
-    "e2e": ("-k", "test_build or test_reporters or test_tracking or test_gate"),
+    "e2e": ("-k", "test_build or test_reporters or test_tracking or test_gate or documented_table"),
     "browser": ("-k", "test_panel or test_list"),
 }
 
