@@ -24,6 +24,8 @@ from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import LineWriter
 from bbmeasure.storage.influxdb.server import Server
 from bbmeasure.storage.influxdb.store import InfluxStorage
+from bbmeasure.storage.sqlite import overview
+from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.storage.sqlite.store import SQLiteStorage
 from bbmeasure.testing.influxd import Influxd
 from benchmarks.backlog import batches, fill
@@ -106,7 +108,10 @@ def run(folder: Path) -> Generator[Any, Any, None]:
         own = lambda: time.process_time() * 1e3  # noqa: E731
         both = lambda: time.process_time() * 1e3 + cpu_of(process)  # noqa: E731
         remote = questions(InfluxStorage("InfluxDBInstance", client, clock=reactor))
-        for name, ask in questions(journal).items():
+        local = questions(journal)
+        reader = JournalReader(path)
+        local["the list of series"] = lambda: reader.read(overview.series)  # without the list that a reader keeps
+        for name, ask in local.items():
             ours = yield least(ask, own)
             try:
                 theirs = yield least(remote[name], both)
@@ -114,6 +119,7 @@ def run(folder: Path) -> Generator[Any, Any, None]:
             except StorageError as error:
                 print(f"{name:<44} journal {ours:9.1f} ms  InfluxDB failed: {error}", flush=True)
         client.close()
+        reader.close()
         yield journal.close()
 
 
