@@ -16,6 +16,7 @@ from tests.e2e.masters import BASE_CONFIG, report, run_command, stop_cleanly
 CONFIG = (
     BASE_CONFIG
     + """
+deadlines.WRITE_TIMEOUT = 1.0  # the refused journal does not answer
 f = util.BuildFactory([steps.MeasureShellCommand(name="size", command=["echo", "5"])])
 add(util.BuilderConfig(name="first", workernames=["worker"], factory=f))
 c["services"] = [util.SQLiteInstance()]

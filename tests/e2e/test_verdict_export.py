@@ -41,8 +41,13 @@ def test_alerts_and_what_is_usual_are_exported(tmp_path: Any) -> None:
         (row,) = site.wait_for(lambda: alerts("open"), "the open alert", 120)
         assert (row["series"], row["builder"], row["target"], row["machine"]) == ("size", "b", "core", "worker")
         assert (row["rule"], row["outcome"], row["after"], row["first_build"]) == ("limit", "worse", 800, 2)
-        usual = influxd.rows("SELECT * FROM bbmeasure_usual WHERE \"series\" = 'size'", "buildbot")
-        assert [(row["measured"], row["limit"], row["beyond"]) for row in usual] == [(400, 500, -100), (800, 500, 300)]
+
+        def usual() -> Any:
+            return influxd.rows("SELECT * FROM bbmeasure_usual WHERE \"series\" = 'size'", "buildbot")
+
+        site.wait_for(lambda: len(usual()) == 2, "what was usual for both builds", 120)
+        ranges = [(one["measured"], one["limit"], one["beyond"]) for one in usual()]
+        assert ranges == [(400, 500, -100), (800, 500, 300)]
 
         done = run_command("accept", str(row["id"]), "--why", "expected", "--master", str(site.master_dir))
         assert done.returncode == 0, done.stderr
@@ -52,7 +57,7 @@ def test_alerts_and_what_is_usual_are_exported(tmp_path: Any) -> None:
         def decisions() -> Any:
             return influxd.rows("SELECT * FROM bbmeasure_decisions", "buildbot")
 
-        (decision,) = decisions()
+        (decision,) = site.wait_for(decisions, "the decision", 120)
         assert (decision["id"], decision["state"], decision["why"]) == (row["id"], "accepted", "expected")
         assert (decision["series"], decision["target"], decision["first_build"]) == ("size", "core", 2)
         assert decision["time"] > row["time"]
@@ -66,8 +71,7 @@ def test_alerts_and_what_is_usual_are_exported(tmp_path: Any) -> None:
         influxd.start()
         site.start_master()
         site.wait_for(lambda: rows(site.journal, kept) == [(0,)], "the export of the build", 120)
-        usual = influxd.rows("SELECT * FROM bbmeasure_usual WHERE \"series\" = 'size'", "buildbot")
-        assert [one["measured"] for one in usual] == [400, 800, 450]
+        assert [one["measured"] for one in usual()] == [400, 800, 450]
         assert (decisions(), alerts("accepted")) == ([decision], [accepted])  # which were sent again
 
         listed = run_command("series", "--master", str(site.master_dir), "--json")

@@ -215,4 +215,5 @@ def wait_for(what: str, condition: Callable[[], Any], timeout: float = 300.0) ->
 
 def shipping_site(folder: Path, gateway: Gateway, more: Iterable[str] = (), **options: Any) -> Site:
     """A master that ships through ``gateway``."""
-    return Site(folder, CONFIG + influx(gateway.url, **options) + "".join(more), workers=())
+    patient = "from bbmeasure.capture import deadlines\ndeadlines.WRITE_TIMEOUT = deadlines.SLOW_WRITE_TIMEOUT = 60.0\n"
+    return Site(folder, CONFIG + patient + influx(gateway.url, **options) + "".join(more), workers=())
