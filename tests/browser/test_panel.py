@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bbmeasure.testing.site import Site
-from tests.browser.config import LINUX, WINDOWS, config, measure, size
+from tests.browser.config import LINUX, ODD, WINDOWS, config, measure, size
 from tests.browser.elements import CHART, PANEL, row_of
 
 #: Records of a builder whose sizes and counts never change but where they are changed below.
@@ -275,7 +275,7 @@ def test_running_build_gets_a_panel(visit, site):
 
 def test_build_without_records_has_no_panel(visit, site):
     """A build without measurements has a quiet line in the panel's place."""
-    build = site.wait_for_build(measure(site, LINUX))
+    build = site.wait_for_build(measure(site, ODD))
     page = visit.go(_route(build))
     expect(page.get_by_role("tab", name="Build steps")).to_be_visible()
     expect(page.locator(".bbm-panel-place")).to_contain_text("nothing was measured")
