@@ -99,7 +99,7 @@ def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
         site.wait_for(lambda: site.journal.exists() and expected <= set(series_names(site.journal)), "all series", 300)
         for series, value in EXPECTED.items():
             site.wait_for(
-                lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 20
+                lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 60
             )
             points = [
                 (point.builder, point.worker, point.build.build, point.value)

@@ -296,6 +296,7 @@ def test_output_without_json(master: Path, influxd: Influxd, monkeypatch: Any, c
     assert "InfluxDBInstance: write: PROBLEM 401" in output
 
 
+@pytest.mark.slow
 def test_an_invalid_configuration(master: Path) -> None:
     """The message is Buildbot's error."""
     configure(master, 'InfluxDBInstance(url="nonsense", database="t")')

@@ -125,6 +125,7 @@ def test_a_missing_database_is_created(master: Path, influxd: Influxd, ships_to:
     assert "created by drain" in influxd.databases()
 
 
+@pytest.mark.slow
 def test_detach_drops_the_queue(master: Path, capsys: Any) -> None:
     """The queue of a sink that is not configured is dropped, and its points are counted."""
     configure(master, "SQLiteInstance()")

@@ -36,6 +36,7 @@ reactor.run()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.buildbot_since("4.2", "its REST API writes in the reactor")
 @pytest.mark.parametrize(("mended", "in_the_reactor"), [(False, "False"), (True, "True")])
 def test_the_rest_api_writes_in_the_reactor(tmp_path: Path, mended: bool, in_the_reactor: str) -> None:
