@@ -97,10 +97,16 @@ describe("the model", () => {
 
   test("has the points of every line in the columns of the chart", () => {
     const lines = [styled([point(0, 1), point(2, 3)]), styled([point(1, 5, {builder: "b"})])];
-    const [xs, , first, , , second] = plotColumns(makeModel(lines, view()));
+    const [xs, , first, , second] = plotColumns(makeModel(lines, view()));
     expect(xs).toEqual([START, START + 1, START + 2]);
     expect(first).toEqual([1, null, 3]);
     expect(second).toEqual([null, 5, null]);
+  });
+
+  test("has a place of its own for each of several points of the same time", () => {
+    const [line] = makeModel([styled([point(0, 1), point(0, 2), point(0, 3), point(9, 4)])], view()).lines;
+    expect(line!.xs.map(x => Number((x - START).toFixed(3)))).toEqual([0, 0.001, 0.002, 9]);
+    expect(line!.dots.map(dot => dot.time - START)).toEqual([0, 0, 0, 9]);
   });
 
   test("places points by build and by commit", () => {

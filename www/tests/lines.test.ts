@@ -14,10 +14,15 @@ describe("groupIntoLines", () => {
     expect(lines.map(line => [line.builder, line.dots.length])).toEqual([["b1", 2], ["b2", 1], [null, 1]]);
   });
 
-  test("separates points of a line with the same time by x, and keeps their time", () => {
-    const [line] = groupIntoLines([point({value: 1}), point({value: 2}), point({value: 3})]);
-    expect(new Set(line!.dots.map(dot => dot.x)).size).toBe(3);
-    expect(line!.dots.map(dot => dot.time)).toEqual([1, 1, 1]);
+  test("orders the points of a line by time", () => {
+    const [line] = groupIntoLines([point({time: 3}), point({time: 1}), point({builder: "b2"}), point({time: 2})]);
+    expect(line!.dots.map(dot => dot.time)).toEqual([1, 2, 3]);
+  });
+
+  test("separates machine classes only if they are apart", () => {
+    const points = [point({machine: "a"}), point({machine: "b"}), point({machine: "a"})];
+    expect(groupIntoLines(points).map(line => line.dots.length)).toEqual([3]);
+    expect(groupIntoLines(points, true).map(line => [line.machine, line.dots.length])).toEqual([["a", 2], ["b", 1]]);
   });
 
   test("skips texts", () => {
@@ -78,6 +83,8 @@ describe("known lines", () => {
 });
 
 test("alignColumns has null where a line has no point", () => {
-  expect(alignColumns([[{x: 1, y: 10}, {x: 3, y: 30}], [{x: 2, y: 20}, {x: 3, y: 31}]]))
-    .toEqual([[1, 2, 3], [10, null, 30], [null, 20, 31]]);
+  expect(alignColumns([{xs: [1, 3], columns: [[10, 30], [1, null]]}, {xs: [2, 3], columns: [[20, 31]]}]))
+    .toEqual([[1, 2, 3], [10, null, 30], [1, null, null], [null, 20, 31]]);
+  expect(alignColumns([{xs: [1, 3], columns: [[10, 30]]}])).toEqual([[1, 3], [10, 30]]);
+  expect(alignColumns([])).toEqual([[]]);
 });

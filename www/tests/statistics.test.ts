@@ -1,5 +1,5 @@
 import {describe, expect, test} from "vitest";
-import {changeOf, deviation, median, percentile, summarize} from "../src/lib/statistics";
+import {changeOf, deviation, median, medianOf, percentile, rollingMedian, summarize} from "../src/lib/statistics";
 
 describe("statistics", () => {
   test("of no values are null, except the count", () => {
@@ -31,6 +31,23 @@ describe("statistics", () => {
 
   test("do not depend on the order of the values", () => {
     expect(summarize([3, 1, 2])).toEqual(summarize([1, 2, 3]));
+  });
+});
+
+describe("a rolling median", () => {
+  test("is the median of each value and its neighbours, fewer at both ends", () => {
+    const values = Array.from({length: 60}, (_, index) => index * 37 % 11 - 5);
+    const expected = values.map((_, index) => {
+      const reach = Math.min(4, index, values.length - 1 - index);
+      return medianOf(values.slice(index - reach, index + reach + 1));
+    });
+    expect(rollingMedian(values, 9)).toEqual(expected);
+  });
+
+  test("of fewer values than it is wide has those of both ends", () => {
+    expect(rollingMedian([5, 1, 3], 9)).toEqual([5, 3, 3]);
+    expect(rollingMedian([7, 7], 9)).toEqual([7, 7]);
+    expect(rollingMedian([], 9)).toEqual([]);
   });
 });
 

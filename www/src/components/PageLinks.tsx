@@ -2,12 +2,14 @@ import * as React from "react";
 import type {Point} from "../lib/api";
 import {csvOf} from "../lib/csv";
 
-/** A link that saves the points that are shown as CSV; `url` is that of all points if not all are loaded. */
-export const CsvLink = ({points, unit, url, name}: {points: readonly Point[]; unit: string; url: string | null; name: string}) => {
+/** A link that saves the result of `points` as CSV; `url` is that of all points if not all are loaded. */
+export const CsvLink = ({points, unit, url, name}: {
+  points: () => readonly Point[]; unit: string; url: string | null; name: string;
+}) => {
   const fileName = `${name.replace(/[^\w.-]+/g, "_").slice(0, 80)}.csv`;
   const save = (event: React.MouseEvent<HTMLAnchorElement>) => {
     if (url === null) {
-      const blob = URL.createObjectURL(new Blob([csvOf(points, unit)], {type: "text/csv"}));
+      const blob = URL.createObjectURL(new Blob([csvOf(points(), unit)], {type: "text/csv"}));
       event.currentTarget.href = blob;
       window.setTimeout(() => URL.revokeObjectURL(blob), 60_000);
     }

@@ -68,6 +68,7 @@ export function usePlot(holder: React.RefObject<HTMLElement>, model: ChartModel,
   const [plot, setPlot] = React.useState<{chart: uPlot; structure: string} | null>(null);
   const [, setDrawings] = React.useState(0);
   const latest = React.useRef({model, events});
+  const plotted = React.useRef<ChartModel | null>(null);
   React.useLayoutEffect(() => { latest.current = {model, events}; });
   const structure = structureOf(model);
 
@@ -82,9 +83,15 @@ export function usePlot(holder: React.RefObject<HTMLElement>, model: ChartModel,
     const hooks = hooksOf(current, () => latest.current.events, () => setDrawings(count => count + 1));
     const chart = new uPlot(
       plotOptions(current, width, height, hooks), plotColumns(current()) as uPlot.AlignedData, element);
+    plotted.current = current();
     listen(chart, current, () => latest.current.events);
     setPlot({chart, structure});
-    const observer = new ResizeObserver(() => chart.setSize(size()));
+    const observer = new ResizeObserver(() => {
+      const now = size();
+      if (now.width !== chart.width || now.height !== chart.height) {  // it reports the first size too
+        chart.setSize(now);
+      }
+    });
     observer.observe(element);
     return () => {
       observer.disconnect();
@@ -94,7 +101,8 @@ export function usePlot(holder: React.RefObject<HTMLElement>, model: ChartModel,
   }, [holder, structure]);
 
   React.useEffect(() => {
-    if (plot?.structure === structure) {  // else it is destroyed
+    if (plot?.structure === structure && plotted.current !== model) {  // of another structure it is destroyed
+      plotted.current = model;
       plot.chart.setData(plotColumns(model) as uPlot.AlignedData);
     }
   }, [plot, structure, model]);

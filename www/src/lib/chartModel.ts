@@ -104,7 +104,7 @@ export const unplacedPoints = (lines: readonly StyledLine[], axis: AxisName): nu
 /** The dots of a line in the order of the axis, without those that have no place on it. */
 function orderedDots(line: StyledLine, axis: AxisName, commits: ReadonlyMap<string, number>): {dots: Dot[]; xs: number[]} {
   if (axis === "time") {
-    return {dots: line.dots, xs: line.dots.map(dot => dot.x - line.shift)};
+    return {dots: line.dots, xs: unique(line.dots.map(dot => dot.time - line.shift))};
   }
   const place = (dot: Dot) => axis === "build" ? dot.build : commits.get(dot.revision ?? "") ?? null;
   const placed = line.dots.flatMap(dot => {

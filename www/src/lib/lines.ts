@@ -3,11 +3,8 @@
 import type {Analysis, Bucket, OverviewRow, Point, Tags} from "./api";
 import {medianOf} from "./statistics";
 
-/** A point with a numeric value; `x` is its position on the axis, unique within its line. */
-export interface Dot extends Point {
-  value: number;
-  x: number;
-}
+/** A point with a numeric value. */
+export type Dot = Point & {value: number};
 
 /** What distinguishes a line; `machine` is null where lines contain several machine classes. */
 export interface LineName {
@@ -50,31 +47,31 @@ export const nameOfPoint = (point: Point, byMachine: boolean): LineName => ({
   proposed: Boolean(point.proposal), tags: point.tags,
 });
 
-export const isNumber = (point: Point): point is Point & {value: number} => typeof point.value === "number";
+export const isNumber = (point: Point): point is Dot => typeof point.value === "number";
 
-/** The lines of `points`, those with the most points first.  Points of a line with the same time get `x` a ms apart. */
+/** Whether two points are of the same line; points of one answer share their tags. */
+const isSameLine = (a: Point, b: Point) => a.tags === b.tags && a.builder === b.builder && a.branch === b.branch
+  && a.machine === b.machine && a.worker === b.worker && Boolean(a.proposal) === Boolean(b.proposal);
+
+/** The lines of `points`, each ordered by time, those with the most points first. */
 export function groupIntoLines(points: readonly Point[], byMachine = false): Line[] {
   const lines = new Map<string, Line>();
+  let last: {point: Point; line: Line} | null = null;
   for (const point of points) {
     if (!isNumber(point)) {
       continue;
     }
-    const name = nameOfPoint(point, byMachine);
-    const key = lineKey(name);
-    let line = lines.get(key);
-    if (!line) {
-      line = {...name, key, dots: [], buckets: [], analysis: null, limits: []};
+    if (!last || !isSameLine(last.point, point)) {
+      const name = nameOfPoint(point, byMachine);
+      const key = lineKey(name);
+      const line: Line = lines.get(key) ?? {...name, key, dots: [], buckets: [], analysis: null, limits: []};
       lines.set(key, line);
+      last = {point, line};
     }
-    line.dots.push({...point, x: point.time});
+    last.line.dots.push(point);
   }
   for (const line of lines.values()) {
     line.dots.sort((a, b) => a.time - b.time);
-    let last = -Infinity;
-    for (const dot of line.dots) {
-      dot.x = Math.max(dot.x, last + (dot.x <= last ? 1e-3 : 0));
-      last = dot.x;
-    }
   }
   return [...lines.values()].sort((a, b) => b.dots.length - a.dots.length || (a.key < b.key ? -1 : 1));
 }
@@ -152,16 +149,27 @@ export const lineLabel = (line: LineName, all: readonly LineName[]): string =>
 
 export type Columns = (number | null)[];
 
-/** Lines on a common axis, as uPlot expects: the positions, then one column a line, null where it has no point. */
-export function alignColumns(lines: readonly {x: number; y: number | null}[][]): [number[], ...Columns[]] {
-  const positions = [...new Set(lines.flatMap(line => line.map(dot => dot.x)))].sort((a, b) => a - b);
+/** Columns of a line at its positions, which increase. */
+export interface LineColumns {
+  xs: number[];
+  columns: readonly Columns[];
+}
+
+/** Lines on a common axis, as uPlot expects: the positions, then the columns of each line, null where it has no point. */
+export function alignColumns(lines: readonly LineColumns[]): [number[], ...Columns[]] {
+  const [first] = lines;
+  if (first && lines.length === 1) {
+    return [first.xs, ...first.columns];
+  }
+  const positions = [...new Set(lines.flatMap(line => line.xs))].sort((a, b) => a - b);
   const indexOf = new Map(positions.map((position, index) => [position, index]));
-  const columns = lines.map(line => {
-    const column: Columns = new Array(positions.length).fill(null);
-    for (const dot of line) {
-      column[indexOf.get(dot.x)!] = dot.y;
-    }
-    return column;
+  const aligned = lines.flatMap(({xs, columns}) => {
+    const places = xs.map(x => indexOf.get(x)!);
+    return columns.map(column => {
+      const cells: Columns = new Array(positions.length).fill(null);
+      column.forEach((value, index) => { cells[places[index]!] = value; });
+      return cells;
+    });
   });
-  return [positions, ...columns];
+  return [positions, ...aligned];
 }

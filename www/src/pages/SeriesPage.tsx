@@ -53,8 +53,10 @@ const Actions = ({series, state, view}: {series: Series; state: SeriesState; vie
     ...view.filters, builder: state.builders.length === 1 ? state.builders[0] : null, branch: state.branch,
     proposal: state.proposals ? EVERY_PROPOSAL : null,
   });
-  const hidden = new Set(view.known.selected.filter(line => !view.known.shown.includes(line)).map(line => line.key));
-  const shownPoints = view.points.filter(point => !hidden.has(lineKey(nameOfPoint(point, view.known.byMachine))));
+  const shownPoints = () => {
+    const hidden = new Set(view.known.selected.filter(line => !view.known.shown.includes(line)).map(line => line.key));
+    return view.points.filter(point => !hidden.has(lineKey(nameOfPoint(point, view.known.byMachine))));
+  };
   return (
     <p className="bbm-actions">
       <CopyLink/>
