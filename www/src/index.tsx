@@ -1,11 +1,11 @@
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
-import {queryClient} from "./hooks/useQuery";
-import {ApiError, getHealth, getSeries} from "./lib/api";
+import {ApiError, getHealth} from "./lib/api";
 import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
 import {BELOW_BUILD_SUMMARY, BELOW_BUILDER_DESCRIPTION} from "./panel/place";
 import {registeredRoutes, wrapRoutes} from "./panel/routePanels";
+import {prefetch} from "./prefetch";
 import "./styles.css";
 
 const ICON = (
@@ -15,9 +15,7 @@ const ICON = (
   </svg>
 );
 
-if (/^#\/measurements\b/.test(window.location.hash)) {
-  void queryClient.prefetchQuery({queryKey: ["series"], queryFn: ({signal}) => getSeries(signal)});
-}
+void prefetch(window.location.hash);
 const stockRoutes = registeredRoutes();
 
 buildbotSetupPlugin(registration => {

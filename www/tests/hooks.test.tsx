@@ -12,6 +12,7 @@ import {useSeriesView} from "../src/hooks/useSeriesView";
 import {useTheme} from "../src/hooks/useTheme";
 import {useTitle} from "../src/hooks/useTitle";
 import {readListState, readSeriesState} from "../src/lib/urlState";
+import {prefetch} from "../src/prefetch";
 import {columns, point, row, series, serve, START} from "./examples";
 
 describe("useQuery", () => {
@@ -146,12 +147,54 @@ describe("useSeriesView", () => {
     expect(result.current.lines).toEqual([]);
   });
 
+  test("has the lines of its own kind and unit, where several series have its name", async () => {
+    const rows = [row(), row({builder: "windows", unit: "s", kind: "duration"})];
+    serve({overview: {total: 2, rows}, points: columns([point(1, 1)])});
+    const {result} = view("", {ambiguous: true});
+    await waitFor(() => expect(result.current.lines.length).toBe(1));
+    expect(result.current.known.all.map(({builder}) => builder)).toEqual(["linux"]);
+  });
+
   test("says what is wrong with a range, and requests nothing for it", async () => {
     const requested = serve({overview: {total: 1, rows: [row()]}});
     const {result} = view("since=yesterday");
     await waitFor(() => expect(result.current.known.selected.length).toBe(1));
     expect(result.current.rangeError).toContain("yesterday");
     expect(requested.length).toBe(1);
+  });
+});
+
+describe("prefetch", () => {
+  const answers = {series: {series: [series(), series({name: "other"})]}, overview: {total: 1, rows: [row()]}, points: columns([point(1, 1)])};
+  const paths = (requested: readonly string[]) => requested.map(url => /v1\/(\w+)/.exec(url)![1]);
+
+  test("requests the points of a series before it is rendered, and the page requests them no more", async () => {
+    const requested = serve({"overview?": answers.overview, "points?": answers.points, "v1/series": answers.series});
+    await prefetch("#/measurements/size?since=2026-01-01&tag.part=a&axis=build");
+    expect(paths(requested)).toEqual(["series", "overview", "points"]);
+    expect(requested[2]).toMatch(/series=size&since=\d+&.*tag\.part=a/);
+    const state = readSeriesState(new URLSearchParams("since=2026-01-01&tag.part=a&axis=build"));
+    const one = series();
+    const {result} = renderHook(() => useSeriesView(one, state, "light", 1));
+    expect(result.current.points.length).toBe(1);
+    expect(requested.length).toBe(3);
+  });
+
+  test("requests the lines of the list, and nothing for other pages or a wrong range", async () => {
+    const requested = serve({"overview?": answers.overview, "v1/series": answers.series});
+    await prefetch("#/measurements?q=x");
+    expect(paths(requested)).toEqual(["series", "overview"]);
+    const {result} = renderHook(() => useOverview(readListState(new URLSearchParams("q=x")), 1));
+    expect(result.current.rows.length).toBe(1);
+    for (const fragment of ["", "#/builders/1", "#/measurementsx", "#/measurements/size?since=x", "#/measurements/gone"]) {
+      await prefetch(fragment);
+    }
+    expect(paths(requested)).not.toContain("points");
+  });
+
+  test("leaves an error to the page", async () => {
+    serve({"v1/series": new Error("away"), overview: new Error("away")});
+    await expect(prefetch("#/measurements/size")).resolves.toBeUndefined();
   });
 });
 

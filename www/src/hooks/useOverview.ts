@@ -1,5 +1,6 @@
 import * as React from "react";
-import {getOverview, MAX_OVERVIEW_ROWS, type OverviewFilters, type OverviewRow} from "../lib/api";
+import {MAX_OVERVIEW_ROWS, type OverviewFilters, type OverviewRow} from "../lib/api";
+import {pagesRequest} from "../lib/requests";
 import type {ListState} from "../lib/urlState";
 import {useQuery} from "./useQuery";
 
@@ -15,14 +16,11 @@ export function useOverview(state: ListState, version: number) {
   const [attempt, setAttempt] = React.useState(0);
   const {search, builder, branch, kind, unit} = state;
   const filters: OverviewFilters = isLarge ? {search: search || null, builder, branch, kind, unit} : {};
-  const key = JSON.stringify(["overview", filters]);
-  const [pages, setPages] = React.useState({key, count: 1});
-  const pageCount = pages.key === key ? pages.count : 1;
-  const {data, error, loading} = useQuery(JSON.stringify([key, pageCount]), version + attempt, async signal => {
-    const answers = await Promise.all(Array.from({length: pageCount}, (_, index) =>
-      getOverview({...filters, ...(index ? {page: index + 1} : {})}, signal)));
-    return {total: answers[0]!.total, rows: answers.flatMap(answer => answer.rows)};
-  }, true);
+  const key = JSON.stringify(filters);
+  const [loaded, setLoaded] = React.useState({key, count: 1});
+  const pageCount = loaded.key === key ? loaded.count : 1;
+  const pages = pagesRequest(filters, pageCount);
+  const {data, error, loading} = useQuery(pages.key, version + attempt, pages.request, true);
   const total = data?.total ?? 0;
   React.useEffect(() => {
     if (total > MAX_OVERVIEW_ROWS) {
@@ -31,7 +29,7 @@ export function useOverview(state: ListState, version: number) {
   }, [total]);
   return {
     rows: data?.rows ?? NO_ROWS, total, error, loading,
-    more: () => setPages({key, count: pageCount + 1}),
+    more: () => setLoaded({key, count: pageCount + 1}),
     retry: () => setAttempt(attempt + 1),
   };
 }

@@ -1,20 +1,18 @@
 import * as React from "react";
-import {resolveRange, shortName, type SeriesState} from "../lib/urlState";
+import {resolveRange, type SeriesState} from "../lib/urlState";
 import {withAlerts} from "../lib/alerts";
-import {getOverview, meaningOf, type Alert, type Filters, type Point, type Series} from "../lib/api";
-import {
-  filtersOfLine, loadLines, loadStatistics, MAX_CHOSEN_LINES, MAX_LINES, type ChartData, type PointGroup, type Request,
-} from "../lib/chartData";
+import type {Alert, Filters, Point, Series} from "../lib/api";
+import {filtersOfLine, loadStatistics, type PointGroup} from "../lib/chartData";
 import {makeModel, unplacedPoints, type ChartView, type StyledLine} from "../lib/chartModel";
-import {bySeverity, knownLines, lineLabel, type KnownLine, type Line} from "../lib/lines";
+import {lineLabel, type KnownLine, type Line} from "../lib/lines";
 import {lineStyle} from "../lib/plotOptions";
+import {filtersOf, linesRequest, pointsRequest, selectLines} from "../lib/requests";
 import {splitLines} from "../lib/split";
 import {useQuery} from "./useQuery";
 import type {Theme} from "./useTheme";
 
 const NO_ALERTS: readonly Alert[] = [];
 const NO_LINES: readonly Line[] = [];
-const NO_KNOWN: readonly KnownLine[] = [];
 const NO_POINTS: readonly Point[] = [];
 const MAX_TAG_VALUES = 200;
 
@@ -30,11 +28,6 @@ function useChangeCount(first: unknown, second: unknown): number {
   }, [first, second]);
   return count;
 }
-
-const matches = (line: KnownLine, builders: readonly string[], {branch, tags}: SeriesState) =>
-  (!builders.length || builders.includes(line.builder ?? ""))
-  && (branch === null || line.branch === branch)
-  && Object.entries(tags).every(([key, value]) => (line.tags[key] ?? "") === value);
 
 /** The values of each tag that has several values or is selected. */
 function tagValues(known: readonly KnownLine[], state: SeriesState): Record<string, string[]> {
@@ -84,23 +77,14 @@ function useRanges(state: SeriesState, stamp: unknown) {
   return {now, range, versus, error: range.error ?? versus?.error ?? null};
 }
 
-/** The lines of the series, the ones that are selected, and of these the ones that are drawn. */
-function useKnownLines(series: Series, state: SeriesState, version: number, builders: readonly string[]) {
-  const meaning = meaningOf(series);
-  const overview = useQuery(JSON.stringify(["lines", series.name, meaning]), version,
-    signal => getOverview({series: series.name, ...meaning}, signal), true);
-  const byMachine = state.split === "machine";
-  const all = React.useMemo(
-    () => overview.data ? knownLines(overview.data.rows, byMachine) : NO_KNOWN, [overview.data, byMachine]);
-  const selected = React.useMemo(
-    () => all.filter(line => matches(line, builders, state)).sort((a, b) => bySeverity(a.row, b.row)), [all, builders, state]);
-  const shown = React.useMemo(() => {
-    const chosen = state.shown;
-    return chosen === null ? selected.slice(0, MAX_LINES)
-      : selected.filter(line => chosen.includes(shortName(line.key))).slice(0, MAX_CHOSEN_LINES);
-  }, [selected, state.shown]);
-  const total = overview.data?.total ?? 0;
-  return {overview, all, selected, shown, byMachine, unlisted: Math.max(0, total - (overview.data?.rows.length ?? 0))};
+/** The lines of the series in the state of the query for them. */
+function useKnownLines(series: Series, state: SeriesState, version: number) {
+  const {key, request} = linesRequest(series.name);
+  const overview = useQuery(key, version, request, true);
+  const {kind, unit, ambiguous} = series;
+  const known = React.useMemo(
+    () => selectLines({kind, unit, ambiguous}, state, overview.data), [kind, unit, ambiguous, state, overview.data]);
+  return {...known, overview};
 }
 
 /** A function that selects the lines to draw in the order of `shown`; lines that are not known are drawn after them. */
@@ -119,28 +103,18 @@ export function useSeriesView(
 ) {
   const [attempt, setAttempt] = React.useState(0);
   const [focus, setFocus] = React.useState<string | null>(null);
-  const {tags, versus, versusRange, proposals, branch} = state;
+  const {versus, versusRange} = state;
   const dataVersion = version + attempt;
   const ranges = useRanges(state, dataVersion);
-  const builders = React.useMemo(
-    () => versus === null ? state.builders : [...new Set([...state.builders, versus])], [state.builders, versus]);
-  const known = useKnownLines(series, state, dataVersion, builders);
+  const known = useKnownLines(series, state, dataVersion);
 
-  const meaning = meaningOf(series);
-  const filters: Filters = {...meaning, since: ranges.range.since, until: ranges.range.until, tags};
-  const versusFilters: Filters = {...meaning, since: ranges.versus?.since, until: ranges.versus?.until, tags};
-  const isText = series.kind === "text";
-  const request = (of: Filters, analyse: boolean): Request => ({
-    series: series.name, filters: of, builders, branch, proposals, byMachine: known.byMachine, analyse: analyse && !isText,
-  });
-  const isKnown = Boolean(known.overview.data) || Boolean(known.overview.error);
-  const keyOf = (range: {since: string | null; until: string | null}) => ranges.error || !isKnown ? null : JSON.stringify([
-    series.name, builders, range, tags, branch, proposals, known.byMachine, meaning, known.shown.map(line => line.key),
-  ]);
-  const load = (of: Filters, analyse: boolean) => (signal: AbortSignal): Promise<ChartData> =>
-    loadLines(request(of, analyse), isText ? NO_KNOWN : known.selected, known.shown, signal);
-  const main = useQuery(keyOf({since: state.since, until: state.until}), dataVersion, load(filters, true), true);
-  const other = useQuery(versusRange ? keyOf(versusRange) : null, dataVersion, load(versusFilters, false), true);
+  const filters = filtersOf(series, state, ranges.range);
+  const versusFilters = filtersOf(series, state, ranges.versus);
+  const canLoad = !ranges.error && Boolean(known.overview.data ?? known.overview.error);
+  const request = pointsRequest(series, state, known, state, filters, true);
+  const versusRequest = pointsRequest(series, state, known, versusRange ?? state, versusFilters, false);
+  const main = useQuery(canLoad ? request.key : null, dataVersion, request.request, true);
+  const other = useQuery(canLoad && versusRange ? versusRequest.key : null, dataVersion, versusRequest.request, true);
 
   const drawn = useDrawnLines(known.all, known.shown);
   const first = React.useMemo(() => {
@@ -170,7 +144,7 @@ export function useSeriesView(
     ? comparedGroups(state, first, second, filters, versusFilters)
     : lines.map(line => ({key: line.key, lines: [line], filters: filtersOfLine(line, known.all, filters)}));
   const statistics = useQuery(
-    lines.length ? JSON.stringify(["statistics", series.name, keyOf({since: state.since, until: state.until}), versusRange, groups.map(group => group.key)]) : null,
+    lines.length ? JSON.stringify(["statistics", request.key, versusRange, groups.map(group => group.key)]) : null,
     useChangeCount(first, second),
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
 
