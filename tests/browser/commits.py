@@ -45,10 +45,12 @@ SERIES = {
 }  # fmt: skip
 #: The worst regression: its series, its builder and its commit.
 WORST, WORST_BUILDER, WORST_COMMIT = "perf.parse_time", BUILDERS[2], SUBJECTS.index("Parse headers twice")
+#: A regression of every builder: its series and its commit.
+SHARED, SHARED_COMMIT = "size.wheel", SUBJECTS.index("Bundle the fonts")
 #: Factors by series and builder (None for all) from a commit on.
 STEPS = {
     (WORST, WORST_BUILDER): (WORST_COMMIT, 1.45),
-    ("size.wheel", None): (SUBJECTS.index("Bundle the fonts"), 1.08),
+    (SHARED, None): (SHARED_COMMIT, 1.08),
     ("perf.search", None): (SUBJECTS.index("Cache parsed headers"), 0.8),
     ("cov.branches", BUILDERS[1]): (SUBJECTS.index("Add French"), 0.93),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -14,6 +15,15 @@ PANEL = ".bbm-panel"
 FOUND = ".bbm-found"
 CHART = ".bbm-chart-plot canvas"
 TIP = ".bbm-tip"
+_AXE = Path(__file__).resolve().parents[2] / "www" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def violations(page: Page) -> list[str]:
+    """The violations of the rules of axe on the page."""
+    page.evaluate(_AXE.read_text())
+    found: list[str] = page.evaluate("""async () => (await axe.run("main.bbm")).violations.map(
+        each => `${each.id}: ${each.nodes.map(node => node.html.slice(0, 200)).join(" | ")}`)""")
+    return found
 
 
 def rows(page: Page) -> Locator:

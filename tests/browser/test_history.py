@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from bbmeasure.testing.site import Site
 from tests.browser import history
 from tests.browser.config import LINUX, config
-from tests.browser.conftest import ROOT
 from tests.browser.elements import (
     CHART,
     RECORD_DRAWINGS,
@@ -23,10 +22,10 @@ from tests.browser.elements import (
     names,
     rows,
     statistics,
+    violations,
 )
 from tests.servers import wait_until
 
-AXE = ROOT / "www" / "node_modules" / "axe-core" / "axe.min.js"
 MANY = 300
 #: A pinned chart; the blank page before the first one has no storage.
 _PINS = """if (location.protocol === "http:") {
@@ -60,12 +59,6 @@ def crowded(built, tmp_path_factory):
         yield running
 
 
-def _violations(page):
-    page.evaluate(AXE.read_text())
-    return page.evaluate("""async () => (await axe.run("main.bbm")).violations.map(
-        each => `${each.id}: ${each.nodes.map(node => node.html.slice(0, 200)).join(" | ")}`)""")
-
-
 @pytest.mark.parametrize("theme", ["light", "dark", "forced"])
 @pytest.mark.parametrize("route", PAGES)
 def test_no_violation(open_at, aged, route, theme):
@@ -77,7 +70,7 @@ def test_no_violation(open_at, aged, route, theme):
         page.evaluate("document.documentElement.style.setProperty('--bb-background-color', '#1e1e2e')")
         expect(page.locator("main.bbm")).to_have_attribute("data-theme", "dark")
     page.wait_for_load_state("networkidle")
-    assert _violations(page) == []
+    assert violations(page) == []
 
 
 def test_no_average_over_tags(open_at, aged):

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from bbmeasure.testing.site import Site
 from tests.browser import commits
 from tests.browser.config import config, get_json
-from tests.browser.elements import RECORD_DRAWINGS, RECORD_TEXTS, counted, drawings
+from tests.browser.elements import RECORD_DRAWINGS, RECORD_TEXTS, counted, drawings, violations
 
 LIMIT_COLOUR = "#b3210f"
 
@@ -56,6 +56,36 @@ def test_commits_between_builds(project):
         found = get_json(project, "commits", buildid=ids[number], **({"after": ids[after]} if after else {}))["commits"]
         expected = commits.SUBJECTS[number - 1 if after is None else after : number]
         assert [commit["subject"] for commit in found] == list(reversed(expected))
+
+
+def test_one_commit_that_made_all_builders_worse_is_one_card(open_at, project):
+    """The card names the builders with their levels and fits 320 pixels; its form accepts the alert of each."""
+    visit = open_at(project, extra_http_headers={"X-User": "ann"}, viewport={"width": 320, "height": 900})
+    page = visit.go("/measurements")
+    card = page.locator(".bbm-card", has=page.get_by_role("heading", name=commits.SHARED))
+    expect(card).to_have_count(1)
+    lines = card.locator(".bbm-alert-lines li").get_by_role("link")
+    expect(lines).to_have_count(4)
+    assert sorted(lines.all_text_contents()) == sorted(commits.BUILDERS)
+    expect(card.locator(".bbm-commits li")).to_contain_text(commits.SUBJECTS[commits.SHARED_COMMIT])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert violations(page) == []
+    card.get_by_label("Why").focus()
+    page.keyboard.type("the fonts are needed")
+    page.keyboard.press("Tab")
+    expect(card.get_by_role("button", name="Accept all 4")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(card).to_have_count(0)
+    found = get_json(project, "alerts", series=commits.SHARED)["alerts"]
+    assert sorted(alert["builder"] for alert in found) == sorted(commits.BUILDERS)
+    assert {(alert["state"], alert["by"], alert["why"]) for alert in found} == {
+        ("accepted", "ann", "the fonts are needed")
+    }
+    page = visit.go(f"/measurements/{commits.SHARED}")
+    table = page.get_by_role("region", name="Table of alerts")
+    expect(table.locator("tbody tr")).to_have_count(4)
+    assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert violations(page) == []
 
 
 def test_a_limit_that_nothing_passes_is_drawn(open_at, project):

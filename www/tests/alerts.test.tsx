@@ -4,7 +4,7 @@ import {MemoryRouter} from "react-router-dom";
 import {describe, expect, test, vi} from "vitest";
 import {ImprovedLately, NeedsAttention} from "../src/components/AlertSections";
 import {AlertTable} from "../src/components/AlertTable";
-import {alertOfChange, alertRoute, byUrgency, withAlerts} from "../src/lib/alerts";
+import {alertLabels, alertOfChange, alertRoute, byUrgency, groupAlerts, seriesOfAlerts, withAlerts} from "../src/lib/alerts";
 import type {Alert} from "../src/lib/api";
 import {queryClient} from "../src/hooks/useQuery";
 import {columns, point, serve, START, styled} from "./examples";
@@ -29,6 +29,26 @@ describe("alerts", () => {
 
   test("lead to their line alone", () => {
     expect(alertRoute(alert({tags: {part: "x"}}))).toBe("/measurements/size?builder=linux&branch=main&kind=size&unit=bytes&tag.part=x");
+  });
+
+  test("of one series are a group if their suspects are the same commits", () => {
+    const suspects = [{revision: "b"}, {revision: "a"}];
+    const groups = groupAlerts([
+      alert({id: 1, suspects}), alert({id: 2}), alert({id: 3, suspects: [...suspects].reverse(), builder: "mac"}), alert({id: 4}),
+      alert({id: 5, suspects: [{revision: "a"}]}), alert({id: 6, suspects, series: "time"}), alert({id: 7, suspects, outcome: "changed"}),
+      alert({id: 8, suspects, until: START}),
+    ]);
+    expect(groups.map(({alerts}) => alerts.map(({id}) => id))).toEqual([[1, 3], [2], [4], [5], [6], [7], [8]]);
+    expect(new Set(groups.map(({key}) => key)).size).toBe(7);
+  });
+
+  test("of a group are named by what differs, and lead to what they have in common", () => {
+    const [linux, mac, next] = [alert(), alert({builder: "mac"}), alert({branch: "next"})];
+    expect(alertLabels([linux, mac])).toEqual(["linux", "mac"]);
+    expect(alertLabels([linux, next])).toEqual(["main", "next"]);
+    expect(alertLabels([linux, alert({machine_class: "bot2"})])).toEqual(["bot1", "bot2"]);
+    expect(seriesOfAlerts([linux, mac])).toBe("/measurements/size?branch=main&kind=size&unit=bytes");
+    expect(seriesOfAlerts([linux, next])).toBe("/measurements/size?kind=size&unit=bytes");
   });
 
   test("belong to a drawn change of the same line that is at most eight builds away", () => {
@@ -70,6 +90,39 @@ describe("the first screen", () => {
     fireEvent.click(accept);
     await waitFor(() => expect(requested.some(url => url.endsWith("/alerts/1"))).toBe(true));
     await waitFor(() => expect(requested.filter(url => url.includes("state=open")).length).toBe(2));
+  });
+
+  const ofOneCommit = [1, 2, 3].map(id => alert({id, builder: `b${id}`, change: 0.3 + id / 100, suspects: [{revision: "abc", subject: "Speed up"}]}));
+
+  test("has the alerts of one commit as one card, which decides each of them", async () => {
+    signIn();
+    let open = ofOneCommit;
+    const posted: string[] = [];
+    vi.stubGlobal("fetch", async (url: string, options: RequestInit = {}) => {
+      if (options.method === "POST") {
+        posted.push(`${url.slice(-8)} ${String(options.body)}`);
+        const isAllowed = !url.endsWith("/2");
+        open = isAllowed ? open.filter(({id}) => !url.endsWith(`/${id}`)) : open;
+        return {ok: isAllowed, status: isAllowed ? 200 : 403, json: async () => ({message: "you may not decide"})};
+      }
+      return {ok: true, status: 200, json: async () => url.includes("points") ? columns([point(0, 1000), point(1, 1300)]) : {alerts: open}};
+    });
+    page(<NeedsAttention theme="light" version={1} now={START + 60}/>);
+    await screen.findByText("+33 %");
+    expect(screen.getByRole("heading", {level: 2}).textContent).toBe("Needs attention 1");
+    expect(screen.getByText("+31 % to +33 %")).toBeTruthy();
+    expect(screen.getAllByText("Speed up").length).toBe(1);
+    const links = screen.getAllByRole("link").map(link => [link.textContent, link.getAttribute("href")]);
+    expect(links).toEqual([
+      ["size", "/measurements/size?branch=main&kind=size&unit=bytes"],
+      ...[3, 2, 1].map(id => [`b${id}`, `/measurements/size?builder=b${id}&branch=main&kind=size&unit=bytes`]),
+    ]);
+    fireEvent.change(screen.getByLabelText("Why"), {target: {value: "fonts"}});
+    fireEvent.click(screen.getByRole("button", {name: "Accept all 3"}));
+    await screen.findByText("b2: you may not decide");
+    expect(posted).toEqual([3, 2, 1].map(id => `alerts/${id} {"state":"accepted","why":"fonts"}`));
+    await screen.findByRole("button", {name: "Accept"});
+    expect(screen.getByText("b2: you may not decide")).toBeTruthy();
   });
 
   test("says that nothing needs attention, and that alerts could not be loaded", async () => {

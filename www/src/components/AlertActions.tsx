@@ -4,24 +4,27 @@ import type {Alert, Suspect} from "../lib/api";
 import {formatTime} from "../lib/time";
 import {ExternalLink, Name} from "./Basics";
 
-/** The form that accepts or ignores an open alert, for users who are signed in. */
-export const AlertActions = ({alert}: {alert: Alert}) => {
-  const {decide, busy, error} = useDecision(alert);
+const NO_OTHERS: readonly Alert[] = [];
+
+/** The form that accepts or ignores an open alert, and `others` with it, for users who are signed in. */
+export const AlertActions = ({alert, others = NO_OTHERS}: {alert: Alert; others?: readonly Alert[]}) => {
+  const {decide, busy, error} = useDecision([alert, ...others]);
   const [why, setWhy] = React.useState("");
   const id = React.useId();
   if (alert.state !== "open") {
     return null;
   }
   if (!isSignedIn()) {
-    return <p className="bbm-more">Sign in to accept or ignore it.</p>;
+    return <p className="bbm-more">Sign in to accept or ignore {others.length ? "them" : "it"}.</p>;
   }
   const isReady = Boolean(why.trim()) && !busy;
+  const which = others.length ? ` all ${others.length + 1}` : "";
   return (
     <form className="bbm-decision" onSubmit={event => event.preventDefault()}>
       <label htmlFor={id}>Why</label>
       <input id={id} className="bbm-field" value={why} aria-describedby={`${id}-help`} maxLength={1000} placeholder="e.g. a new compiler" onChange={event => setWhy(event.target.value)}/>
-      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("accepted", why.trim())}>Accept</button>
-      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("ignored", why.trim())}>Ignore</button>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("accepted", why.trim())}>Accept{which}</button>
+      <button type="button" className="bbm-button" disabled={!isReady} onClick={() => void decide("ignored", why.trim())}>Ignore{which}</button>
       <p id={`${id}-help`} className="bbm-more bbm-decision-help">
         {!why.trim() && "Say why first. "}Accept: the new level is expected. Ignore: both levels are usual.
       </p>

@@ -3,7 +3,7 @@ import {Link} from "react-router-dom";
 import {useQuery} from "../hooks/useQuery";
 import {useInView} from "../hooks/useInView";
 import type {Theme} from "../hooks/useTheme";
-import {alertLine, alertRoute, ruleName} from "../lib/alerts";
+import {alertLabels, alertLine, alertRoute, ruleName, seriesOfAlerts} from "../lib/alerts";
 import {getColumns, type Alert} from "../lib/api";
 import {formatChange, formatValue} from "../lib/format";
 import {groupIntoLines, tagsKey} from "../lib/lines";
@@ -28,26 +28,62 @@ const AlertChart = ({alert, theme}: {alert: Alert; theme: Theme}) => {
   );
 };
 
-/** An alert: what changed, since when, a small chart, suspects, and its decision. */
-export const AlertCard = ({alert, theme, now}: {alert: Alert; theme: Theme; now: number}) => {
-  const format = (value: number | null) => formatValue(value, alert.unit, alert.kind);
-  const change = alert.change === null ? null : formatChange(alert.change);
-  const route = alertRoute(alert);
+const Levels = ({alert}: {alert: Alert}) => {
+  const [before, after] = [alert.before, alert.after].map(value => formatValue(value, alert.unit, alert.kind));
+  return <span className="bbm-nowrap">{before} → <strong>{after}</strong></span>;
+};
+
+/** When and by which rule a line changed. */
+const Since = ({alert, now}: {alert: Alert; now: number}) => (
+  <span className="bbm-more">
+    {" "}{ruleName(alert.rule)}, {alert.build !== null && <>build #{alert.build}, </>}<RelativeTime time={alert.time} now={now}/>
+  </span>
+);
+
+/** The lines of several alerts, each with its levels. */
+const AlertLines = ({alerts, now}: {alerts: readonly Alert[]; now: number}) => {
+  const labels = alertLabels(alerts);
+  return (
+    <ul className="bbm-alert-lines">
+      {alerts.map((alert, index) => (
+        <li key={alert.id}>
+          <Link to={alertRoute(alert)}><Name text={labels[index]!} clamp/></Link>
+          {" "}<span className={`bbm-verdict bbm-${alert.outcome}`}>{changeText(alert)}</span>{" "}
+          <Levels alert={alert}/><Since alert={alert} now={now}/>
+        </li>
+      ))}
+    </ul>
+  );
+};
+
+const changeText = (alert: Alert) => alert.change === null ? alert.outcome : formatChange(alert.change);
+
+/** The changes of all alerts, from the smallest to the largest one. */
+function changesText(alerts: readonly Alert[]): string {
+  const ordered = [...alerts].sort((a, b) => Math.abs(a.change ?? Infinity) - Math.abs(b.change ?? Infinity)).map(changeText);
+  return [...new Set([ordered[0]!, ordered[ordered.length - 1]!])].join(" to ");
+}
+
+/** One change: its lines, since when, a small chart of the first one, suspects, and its decision. */
+export const AlertCard = ({alerts, theme, now}: {alerts: readonly Alert[]; theme: Theme; now: number}) => {
+  const [alert, ...others] = alerts as [Alert, ...Alert[]];
+  const route = others.length ? seriesOfAlerts(alerts) : alertRoute(alert);
   return (
     <li className="bbm-card">
       <header className="bbm-card-head">
         <h3><Link to={route}><Name text={alert.series} clamp/></Link></h3>
-        <span className={`bbm-verdict bbm-${alert.outcome}`}>{change ?? alert.outcome}</span>
+        <span className={`bbm-verdict bbm-${alert.outcome}`}>{changesText(alerts)}</span>
       </header>
-      <p className="bbm-more"><Name text={alertLine(alert)} clamp/></p>
-      <p>
-        <span className="bbm-nowrap">{format(alert.before)} → <strong>{format(alert.after)}</strong></span>
-        <span className="bbm-more"> {ruleName(alert.rule)}, {alert.build !== null && <>build #{alert.build}, </>}<RelativeTime time={alert.time} now={now}/></span>
-      </p>
+      {others.length ? <AlertLines alerts={alerts} now={now}/> : (
+        <>
+          <p className="bbm-more"><Name text={alertLine(alert)} clamp/></p>
+          <p><Levels alert={alert}/><Since alert={alert} now={now}/></p>
+        </>
+      )}
       <AlertChart alert={alert} theme={theme}/>
       <Suspects suspects={alert.suspects}/>
       {(alert.state !== "open" || alert.until !== null) && <AlertNote alert={alert}/>}
-      <AlertActions alert={alert}/>
+      <AlertActions alert={alert} others={others}/>
     </li>
   );
 };

@@ -18,22 +18,32 @@ export interface Decision {
   error: Error | null;
 }
 
-/** A function that decides an alert, after which all alerts and values are requested again. */
-export function useDecision({id}: Pick<Alert, "id">): Decision {
+/**
+ * A function that decides alerts, after which all alerts and values are requested again.
+ *
+ * Each is decided by a request of its own, since a user may be allowed to decide those of some builders only.
+ */
+export function useDecision(alerts: readonly Pick<Alert, "id" | "builder">[]): Decision {
   const [busy, setBusy] = React.useState(false);
   const [error, setError] = React.useState<Error | null>(null);
-  const decide = React.useCallback(async (state: "accepted" | "ignored", why: string) => {
+  const decide = async (state: "accepted" | "ignored", why: string) => {
     setBusy(true);
     setError(null);
-    try {
-      await decideAlert(id, state, why);
-      await queryClient.invalidateQueries();
-    } catch (failure) {
-      setError(failure as Error);
-    } finally {
-      setBusy(false);
+    const failures: string[] = [];
+    for (const {id, builder} of alerts) {
+      try {
+        await decideAlert(id, state, why);
+      } catch (failure) {
+        const {message} = failure as Error;
+        failures.push(alerts.length > 1 ? `${builder ?? "no builder"}: ${message}` : message);
+      }
     }
-  }, [id]);
+    setError(failures.length ? new Error(failures.join("; ")) : null);
+    if (failures.length < alerts.length) {
+      await queryClient.invalidateQueries();
+    }
+    setBusy(false);
+  };
   return {decide, busy, error};
 }
 

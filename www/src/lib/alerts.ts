@@ -1,7 +1,7 @@
 /** Order and description of alerts. */
 
 import type {Alert, LevelChange} from "./api";
-import {tagsKey, type Line, type LineName} from "./lines";
+import {lineLabel, tagsKey, type Line, type LineName} from "./lines";
 import {seriesRoute} from "./urlState";
 
 const RULES: Readonly<Record<string, string>> = {
@@ -25,6 +25,37 @@ export const alertRoute = ({series, builder, branch, tags, kind, unit}: Alert): 
 /** What distinguishes the line of an alert: builder, branch and tags. */
 export const alertLine = ({builder, branch, tags}: Alert): string =>
   [builder ?? "no builder", ...(branch === null ? [] : [branch]), ...Object.keys(tags).sort().map(key => `${key}=${tags[key]}`)].join(" \u00b7 ");
+
+/** Alerts of one series that the same commits may have caused; `key` is equal as long as one of them remains. */
+export interface AlertGroup {
+  key: string;
+  alerts: Alert[];
+}
+
+/** Alerts in groups, in the order of their first ones; an alert without suspects is a group of its own. */
+export function groupAlerts(alerts: readonly Alert[]): AlertGroup[] {
+  const groups = new Map<string, Alert[]>();
+  for (const alert of alerts) {
+    const revisions = alert.suspects.flatMap(({revision}) => revision ?? []).sort();
+    const {series, kind, unit, outcome} = alert;
+    const key = JSON.stringify(revisions.length ? [series, kind, unit, outcome, isMuted(alert), revisions] : alert.id);
+    groups.set(key, [...groups.get(key) ?? [], alert]);
+  }
+  return [...groups].map(([key, members]) => ({key, alerts: members}));
+}
+
+/** What distinguishes the line of each alert from those of the others. */
+export function alertLabels(alerts: readonly Alert[]): string[] {
+  const names = alerts.map(({builder, branch, tags, machine_class: machine}): LineName => ({builder, branch, tags, machine, proposed: false}));
+  return names.map(name => lineLabel(name, names));
+}
+
+/** The route of the series of alerts, with what they have in common. */
+export function seriesOfAlerts(alerts: readonly Alert[]): string {
+  const [{series, branch, kind, unit}] = alerts as [Alert];
+  const isSame = branch !== null && alerts.every(alert => alert.branch === branch);
+  return seriesRoute(series, {...(isSame ? {branch} : {}), kind, unit});
+}
 
 /** Builds by which the first build of an alert and that of a drawn change may differ. */
 const REACH = 8;
