@@ -29,10 +29,15 @@ class History:
     values: list[float] = field(default_factory=list)
     builds: list[tuple[Optional[int], Optional[int], Optional[str]]] = field(default_factory=list)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has MAX_BUILDS builds."""
+        return len(self.values) >= MAX_BUILDS
+
     def add(self, time: float, value: float, build: tuple[Optional[int], Optional[int], Optional[str]]) -> None:
         """Add an older point, with the number, id and revision of its build."""
         repeated = bool(self.builds) and build[1] is not None and self.builds[-1][1] == build[1]
-        if len(self.values) < MAX_BUILDS and not repeated:
+        if not self.is_complete and not repeated:
             self.times.append(time)
             self.values.append(value)
             self.builds.append(build)

@@ -65,9 +65,10 @@ class _Index:
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
 
-    def number(self, key: Any) -> Optional[int]:
-        """The number of a value; None for None."""
-        return None if key is None else self._numbers.setdefault(key, len(self._numbers))
+    def numbers(self, values: Iterable[Any]) -> list[Optional[int]]:
+        """The number of each value; None for None."""
+        known = self._numbers
+        return [None if value is None else known.setdefault(value, len(known)) for value in values]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._numbers)
@@ -95,23 +96,22 @@ class ColumnsFormat:
         builds = [point.build for point in points]
         columns: tuple[list[Any], ...] = (
             [self._line(point) for point in points],
-            [times.seconds(point.time) for point in points],
+            [point.time / times.NANOSECONDS for point in points],
             [point.value for point in points],
             [None if build is None else build.build for build in builds],
             [build.buildid if build is not None and build.buildid > 0 else None for build in builds],
             [point.samples for point in points],
             [point.spread for point in points],
-            [None if build is None else self._names["worker"].number(build.worker) for build in builds],
-            [None if build is None else self._names["revision"].number(build.revision) for build in builds],
-            [None if build is None else self._names["proposal"].number(build.proposal or None) for build in builds],
+            self._names["worker"].numbers(None if build is None else build.worker for build in builds),
+            self._names["revision"].numbers(None if build is None else build.revision for build in builds),
+            self._names["proposal"].numbers(None if build is None else build.proposal or None for build in builds),
         )
         for column, values in zip(_COLUMNS, columns):
-            if column not in _DEFAULTS or any(value != _DEFAULTS[column] for value in values):
+            if column not in _DEFAULTS or values.count(_DEFAULTS[column]) < len(values):
                 self._used.add(column)
             yield json.dumps(values, allow_nan=False, separators=(",", ":"))[1:-1].encode()
         if self._analyse:
-            for point, line in zip(reversed(points), reversed(columns[0])):
-                self._keep(point, line)
+            self._keep(points, columns[0])
 
     def _line(self, point: Point) -> int:
         """The index of the line of a point; most points are of the same line as the one before."""
@@ -120,17 +120,23 @@ class ColumnsFormat:
         if self._last is None or self._last[0] is not point.tags or self._last[1] != facts:
             tags = json.dumps(serialize.tags_answer(point.tags), sort_keys=True)
             line = (*(facts or (None, None, None, False)), tags)
-            self._last = (point.tags, facts, self._lines.number(line) or 0)
+            self._last = (point.tags, facts, self._lines.numbers([line])[0] or 0)
         return self._last[2]
 
-    def _keep(self, point: Point, line: int) -> None:
-        """Keep a point for the look-back, unless it is of a proposal, outside builds, or a text."""
-        build = point.build
-        if build is None or build.proposal or isinstance(point.value, str):
-            return
-        if line in self.histories or len(self.histories) < MAX_LINES:
-            facts = (build.build, build.buildid if build.buildid > 0 else None, build.revision)
-            self.histories.setdefault(line, History()).add(times.seconds(point.time), point.value, facts)
+    def _keep(self, points: Sequence[Point], lines: Sequence[int]) -> None:
+        """Keep the points that a look-back needs: not of proposals, outside builds, or texts."""
+        for point, line in zip(reversed(points), reversed(lines)):
+            history = self.histories.get(line)
+            if history is not None and history.is_complete:
+                continue
+            build = point.build
+            if build is None or build.proposal or isinstance(point.value, str):
+                continue
+            if history is None and len(self.histories) < MAX_LINES:
+                history = self.histories[line] = History()
+            if history is not None:
+                facts = (build.build, build.buildid if build.buildid > 0 else None, build.revision)
+                history.add(point.time / times.NANOSECONDS, point.value, facts)
 
     def body(self, pages: Sequence[Sequence[bytes]]) -> Fragments:
         """Join the encoded pages, column by column."""
