@@ -33,26 +33,26 @@ const Levels = ({alert}: {alert: Alert}) => {
   return <span className="bbm-nowrap">{before} → <strong>{after}</strong></span>;
 };
 
-/** When and by which rule a line changed. */
-const Since = ({alert, now}: {alert: Alert; now: number}) => (
-  <span className="bbm-more">
-    {" "}{ruleName(alert.rule)}, {alert.build !== null && <>build #{alert.build}, </>}<RelativeTime time={alert.time} now={now}/>
-  </span>
-);
-
-/** The lines of several alerts, each with its levels. */
+/** The lines of several alerts, each with its levels, then what they have in common. */
 const AlertLines = ({alerts, now}: {alerts: readonly Alert[]; now: number}) => {
   const labels = alertLabels(alerts);
   return (
-    <ul className="bbm-alert-lines">
-      {alerts.map((alert, index) => (
-        <li key={alert.id}>
-          <Link to={alertRoute(alert)}><Name text={labels[index]!} clamp/></Link>
-          {" "}<span className={`bbm-verdict bbm-${alert.outcome}`}>{changeText(alert)}</span>{" "}
-          <Levels alert={alert}/><Since alert={alert} now={now}/>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className="bbm-alert-lines">
+        {alerts.map((alert, index) => (
+          <li key={alert.id}>
+            <Link to={alertRoute(alert)}><Name text={labels[index]!} clamp/></Link>
+            <span className={`bbm-verdict bbm-${alert.outcome}`}>{changeText(alert)}</span>
+            <Levels alert={alert}/>
+            {alert.build !== null && <span className="bbm-more">#{alert.build}</span>}
+          </li>
+        ))}
+      </ul>
+      <p className="bbm-more">
+        {[...new Set(alerts.map(alert => ruleName(alert.rule)))].join(", ")}
+        , <RelativeTime time={Math.min(...alerts.map(alert => alert.time))} now={now}/>
+      </p>
+    </>
   );
 };
 
@@ -77,7 +77,10 @@ export const AlertCard = ({alerts, theme, now}: {alerts: readonly Alert[]; theme
       {others.length ? <AlertLines alerts={alerts} now={now}/> : (
         <>
           <p className="bbm-more"><Name text={alertLine(alert)} clamp/></p>
-          <p><Levels alert={alert}/><Since alert={alert} now={now}/></p>
+          <p>
+            <Levels alert={alert}/>
+            <span className="bbm-more"> {ruleName(alert.rule)}, {alert.build !== null && <>build #{alert.build}, </>}<RelativeTime time={alert.time} now={now}/></span>
+          </p>
         </>
       )}
       <AlertChart alert={alert} theme={theme}/>
