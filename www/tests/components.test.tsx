@@ -9,6 +9,7 @@ import {Legend, legendRows} from "../src/components/Legend";
 import {BuilderMatrix} from "../src/components/BuilderMatrix";
 import {Sparkline} from "../src/components/Sparkline";
 import {TextChanges} from "../src/components/TextChanges";
+import {ApiError} from "../src/lib/api";
 import {changesOf, makeModel, type ChartView, type StyledLine} from "../src/lib/chartModel";
 import {csvOf} from "../src/lib/csv";
 import {knownLines} from "../src/lib/lines";
@@ -127,6 +128,17 @@ describe("a change of level", () => {
     expect(screen.getAllByRole("link").map(link => link.getAttribute("href"))).toEqual(
       ["/builders/7/builds/1", "/builders/7/builds/3", "https://example.org/1"]);
     expect(requested.filter(url => url.includes("commits"))).toEqual([expect.stringContaining("buildid=103&after=101")]);
+  });
+
+  test("has its builds where Buildbot has deleted them", async () => {
+    serve({
+      "builders/linux": {builders: [{builderid: 7, name: "linux"}]},
+      "v1/commits": new ApiError(404, "build 103: no such build"),
+    });
+    const [marked] = changesOf(makeModel([line], view()));
+    render(<MemoryRouter><ChangeDetails marked={marked!} alert={null} unit="1" kind="number" onClose={nothing}/></MemoryRouter>);
+    await screen.findByText("Buildbot knows no commits of these builds.");
+    expect(screen.getAllByRole("link").map(link => link.textContent)).toEqual(["#1", "#3"]);
   });
 });
 

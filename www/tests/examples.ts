@@ -1,7 +1,7 @@
 /** Points, lines and answers that tests share. */
 
 import {vi} from "vitest";
-import type {OverviewRow, Point, Series} from "../src/lib/api";
+import {ApiError, type OverviewRow, type Point, type Series} from "../src/lib/api";
 import type {ChartView, StyledLine} from "../src/lib/chartModel";
 import {groupIntoLines} from "../src/lib/lines";
 
@@ -52,7 +52,7 @@ export function serve(answers: Readonly<Record<string, unknown>>): string[] {
     const found = Object.entries(answers).find(([part]) => url.includes(part));
     const answer = found?.[1];
     if (answer instanceof Error || !found) {
-      return {ok: false, status: 500, statusText: "", json: async () => ({message: (answer as Error)?.message ?? "no answer"})};
+      return {ok: false, status: answer instanceof ApiError ? answer.status : 500, statusText: "", json: async () => ({message: (answer as Error)?.message ?? "no answer"})};
     }
     return {ok: true, status: 200, json: async () => answer};
   });

@@ -1,17 +1,26 @@
 import * as React from "react";
 import {Link} from "react-router-dom";
 import {useQuery} from "../hooks/useQuery";
-import {getBuilder, getCommits, MAX_COMMITS, type Alert, type LevelChange} from "../lib/api";
+import {ApiError, getBuilder, getCommits, MAX_COMMITS, type Alert, type LevelChange, type Suspect} from "../lib/api";
 import type {MarkedChange} from "../lib/chartModel";
 import {formatChange, formatValue} from "../lib/format";
 import {formatTime} from "../lib/time";
 import {AlertActions, AlertNote, Commits} from "./AlertActions";
 import {Failure, Loading} from "./Basics";
 
+/** No commits where Buildbot has a build no longer. */
+const noneOfDeleted = (error: unknown): Suspect[] => {
+  if (error instanceof ApiError && error.status === 404) {
+    return [];
+  }
+  throw error;
+};
+
 /** The builder's id, and the commits of the first build at the new level that the last one at the old level lacks. */
 async function findCommits(builder: string, {buildid, previous_buildid}: LevelChange, signal?: AbortSignal) {
   const [found, commits] = await Promise.all([
-    getBuilder(builder, signal), buildid === null ? [] : getCommits(buildid, previous_buildid, signal),
+    getBuilder(builder, signal),
+    buildid === null ? [] : getCommits(buildid, previous_buildid, signal).catch(noneOfDeleted),
   ]);
   return {builderid: found?.builderid ?? null, commits};
 }
@@ -52,7 +61,7 @@ export const ChangeDetails = ({marked, alert, unit, kind, onClose}: {
       {error && <Failure error={error}/>}
       {loading && !data && <Loading what="commits"/>}
       {data && data.commits.length === 0 && <p>Buildbot knows no commits of these builds.</p>}
-      {data && <Commits commits={data.commits}/>}
+      {data && data.commits.length > 0 && <Commits commits={data.commits}/>}
       {data?.commits.length === MAX_COMMITS && <p className="bbm-note">At most {MAX_COMMITS} commits are shown.</p>}
     </section>
   );
