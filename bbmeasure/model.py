@@ -280,8 +280,8 @@ class SeriesFilters(TypedDict):
 
 
 def series_filters(branch: Optional[str] = None, proposal: Optional[str] = None) -> SeriesFilters:
-    """The filters of a list of series; with neither, the points of all branches and proposals count."""
-    return {"branch": branch or None, "proposal": proposal or (None if branch else EVERY_PROPOSAL)}
+    """The filters of a list of series; as in a Query, points of proposals count only if ``proposal`` selects them."""
+    return {"branch": branch or None, "proposal": proposal or None}
 
 
 #: The names of the filters with one value each.

@@ -27,7 +27,7 @@ def queries(journal: JournalReader, series: str, builder: Optional[str] = None) 
     """The queries of all points of a series, one for each kind and unit; none for an unknown series."""
     return [
         Query(series, builder=builder, proposal=EVERY_PROPOSAL, kind=info.kind, unit=info.unit)
-        for info in journal.series()
+        for info in journal.series(proposal=EVERY_PROPOSAL)
         if info.name == series and (builder is None or builder in info.builders)
     ]
 
@@ -147,7 +147,7 @@ def rename(journal: Journal, old: str, new: str, times: RenamedTimes) -> int:
 
     Broken off, it can be run again: each point has one time under the new name.
     """
-    for info in [info for info in journal.series() if info.name == old]:
+    for info in [info for info in journal.series(proposal=EVERY_PROPOSAL) if info.name == old]:
         for builder in info.builders or ("",):
             journal.declare(replace(info, name=new, builders=(builder,) if builder else ()))
     written = 0

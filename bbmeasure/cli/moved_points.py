@@ -50,7 +50,7 @@ def delete(client: BlockingClient, series: str, rows: Sequence[Row]) -> None:
 
 
 def _names(journal: JournalReader) -> list[str]:
-    return sorted({info.name for info in journal.series()})
+    return sorted({info.name for info in journal.series(proposal="*")})
 
 
 def _lines(journal: JournalReader, series: str, since: int) -> Sequence[LineInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, TypeVar, Union
 
-from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -49,13 +49,14 @@ class Storage(Protocol):
         builders: Optional[frozenset[str]] = None,
         *,
         branch: Optional[str] = None,
-        proposal: Optional[str] = EVERY_PROPOSAL,
+        proposal: Optional[str] = None,
     ) -> Deferred[list[SeriesInfo]]:
         """All series, one for each name, kind and unit, ordered by these, with counts, times and last values.
 
         With ``builders`` only the series that have points of these builders, described by these points alone.  ``""``
-        stands for points outside builds.  ``branch`` and ``proposal`` select points as in a Query, but by default the
-        points of proposals count.
+        stands for points outside builds.  ``branch`` and ``proposal`` select points as in a Query.  A series without
+        points is listed without these filters if a trusted build or master.cfg declared it, and with ``"*"`` for
+        ``proposal`` alone if a proposal did.
         """
         ...
 

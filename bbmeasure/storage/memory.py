@@ -188,19 +188,25 @@ class MemoryStorage:
         builders: Optional[frozenset[str]] = None,
         *,
         branch: Optional[str] = None,
-        proposal: Optional[str] = EVERY_PROPOSAL,
+        proposal: Optional[str] = None,
     ) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
-        if branch is not None or proposal != EVERY_PROPOSAL:
+        if branch is not None or proposal not in (None, EVERY_PROPOSAL):
             queries = [Query(name, builders=builders, branch=branch, proposal=proposal) for name in self._by_series]
             return defer.succeed(series_of_lines(line for query in queries for line, _ in self._lines(query)))
-        infos = [self._info(key) for key in self._infos if builders is None or key[1] in builders]
-        infos.sort(key=lambda row: (row[1].last or 0, row[0]), reverse=True)  # group_series takes the first of equals
-        return defer.succeed(group_series(info for _, info in infos if info.count or builders is None))
+        keys = [key for key in self._infos if builders is None or key[1] in builders]
+        rows = [(*self._info(key, proposal), key) for key in keys]
+        rows.sort(key=lambda row: (row[1].last or 0, row[0]), reverse=True)  # group_series takes the first of equals
+        declared = (self._declared if proposal else self._declared - self._proposed) if builders is None else ()
+        return defer.succeed(group_series(info for _, info, key in rows if info.count or key in declared))
 
-    def _info(self, key: SeriesKey) -> tuple[int, SeriesInfo]:
+    def _info(self, key: SeriesKey, proposal: Optional[str]) -> tuple[int, SeriesInfo]:
         """The series of one builder, with the number of the stream of its newest point."""
-        streams = [stream for stream in self._by_series.get(key[0], ()) if stream.key.builder == key[1]]
+        streams = [
+            stream
+            for stream in self._by_series.get(key[0], ())
+            if stream.key.builder == key[1] and (proposal or not stream.key.proposed)
+        ]
         if not streams:
             return 0, self._infos[key]
         last = max(streams, key=lambda stream: (stream.times[-1], stream.number))

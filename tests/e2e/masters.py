@@ -60,7 +60,7 @@ def points_of(journal: Path) -> list[Point]:
     with JournalReader(journal) as reader:
         selected = [
             Query(info.name, proposal=EVERY_PROPOSAL, kind=info.kind, unit=info.unit)
-            for info in reader.series()
+            for info in reader.series(proposal=EVERY_PROPOSAL)
             if info.count
         ]
         return [point for query in selected for point in reader.points(query, MOST_POINTS)]

@@ -133,6 +133,20 @@ def test_points_of_main(site: Site) -> None:
     assert (buckets[0]["count"], buckets[0]["maximum"]) == (3, 102)
 
 
+def test_the_list_of_series_leaves_requests_out(site: Site) -> None:
+    """What requests measured changes neither count nor last value; ``*`` counts their points."""
+
+    def listed(**filters: Any) -> tuple[int, float, list[str]]:
+        (size,) = [one for one in get(site, "series", **filters)["series"] if one["name"] == "size"]
+        return size["count"], size["last_value"], size["builders"]
+
+    (builder,) = listed()[2]
+    assert listed() == (4, 102, [builder])
+    assert listed(branch="main") == (3, 102, [builder])
+    assert listed(proposal="*") == (7, 102, [builder])
+    assert listed(proposal="refs/pull/12") == (1, 800, [builder])
+
+
 def test_the_point_of_a_request(site: Site) -> None:
     """It has the branch that the request is to be merged into, and the request's name."""
     (point,) = get(site, "points", series="size", proposal="refs/pull/12")["points"]

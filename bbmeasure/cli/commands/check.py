@@ -90,7 +90,7 @@ def _check_servers(master: Path, found: Mapping[str, Any]) -> list[dict[str, Any
     types: Mapping[str, str] = {}
     if (master / found["journal"]).exists():
         with JournalReader(master / found["journal"]) as reader:
-            types = captured_types(reader.series())
+            types = captured_types(reader.series(proposal="*"))
     return check_servers(config.read_exporters(master), types)
 
 
@@ -109,7 +109,7 @@ def _check_journal(master: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {"path": str(path), "series": 0, "problems": list(gate_problems(found["gates"], (), configured))}
     with JournalReader(path) as reader:
-        series = reader.series()
+        series = reader.series(proposal="*")
         known = {info.name: info for info in series}
         names = {instance["name"] for instance in found["instances"]}
         problems = [*_abandoned_sinks(reader, names), *_refusing_sinks(reader, names, time.time())]

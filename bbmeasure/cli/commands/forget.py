@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Remove a series from the journal, after a confirmation unless ``--yes`` is given."""
     path, series = config.existing_journal(options), canonical_series(options.series)
     with JournalReader(path) as reader:
-        counts = [info.count for info in reader.series() if info.name == series]
+        counts = [info.count for info in reader.series(proposal="*") if info.name == series]
     if not counts:
         raise UnknownSeriesError(f"series {excerpt(options.series)}: no such series")
     if not confirmation.is_confirmed(options, f"remove {sum(counts)} points of {output.clean(series)}"):

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     path, until = config.existing_journal(options), _until(options.until, time.time())
     series, why = canonical_series(options.series), check_why(options.why)
     with JournalReader(path) as reader:
-        builders = {builder for info in reader.series() if info.name == series for builder in info.builders}
+        builders = {builder for info in reader.series(proposal="*") if info.name == series for builder in info.builders}
     if not builders or (options.builder is not None and options.builder not in builders):
         of = "" if options.builder is None else f" of builder {excerpt(options.builder)}"
         raise UnknownSeriesError(f"series {excerpt(options.series)}{of}: no such series")

@@ -364,7 +364,7 @@ def _infos_of(
 ) -> Generator[Any, Any, dict[tuple[str, Optional[str]], SeriesInfo]]:
     """The series of the points by name and builder."""
     builders = frozenset(point.builder or "" for point in points)
-    infos: list[SeriesInfo] = (yield storage.series(builders)) if builders else []
+    infos: list[SeriesInfo] = (yield storage.series(builders, proposal="*")) if builders else []
     return {(info.name, builder): info for info in infos for builder in info.builders or (None,)}
 
 

@@ -305,16 +305,20 @@ def join(first: Statement, second: Statement) -> Statement:
 def series_contents(query: Query, *, policy: Optional[str] = None) -> Statement:
     """Select the contents of every series by builder, as far as they match, in five statements.
 
-    These are the counts of numbers and texts, first and last number, first and last text.
+    These are the counts of numbers and texts, first and last number, first and last text.  Without filters a sixth
+    selects the counts of proposals.
     """
     bound = _Parameters()
     origin, conditions, rest = _all_measurements(policy), _matching(query, bound), ' GROUP BY "builder"'
-    texts = [_select('count("value"::field), count("text"::field)', origin, conditions, rest)]
+    counts = 'count("value"::field), count("text"::field)'
+    texts = [_select(counts, origin, conditions, rest)]
     texts += [
         _select(f'{call}("{name}"::field)', origin, conditions, rest)
         for name in ("value", "text")
         for call in ("first", "last")
     ]
+    if query == Query("*"):
+        texts.append(_select(counts, origin, [_is_proposed(proposed=True)], rest))
     return Statement("; ".join(texts), bound.params)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -210,9 +210,9 @@ def read_series(
     """Return all series with their contents, which are the results of :func:`influxql.series_contents`.
 
     A measurement without metadata is a series of numbers or texts if it has any.  Series without points are omitted
-    unless ``with_empty``.
+    unless ``with_empty``; those that only proposals have measured are no such series.
     """
-    counts, *ends = contents
+    counts, *ends = contents[:5]
     found: dict[tuple[str, str], SeriesInfo] = {}
     for series in counts:
         name, builder, count = series["name"], series["tags"]["builder"], total_count([series])
@@ -227,16 +227,21 @@ def read_series(
                 time, value = series["values"][0]
                 found[key] = _with_end(found[key], key[1], time, value, is_last=at % 2 == 1)
     if with_empty:
-        _add_empty(found, metadata)
+        proposed = {(one["name"], one["tags"]["builder"]) for result in contents[5:] for one in result}
+        _add_empty(found, metadata, proposed)
     return group_series(info for _, info in sorted(found.items()))
 
 
-def _add_empty(found: dict[tuple[str, str], SeriesInfo], metadata: Mapping[MetadataKey, StoredMetadata]) -> None:
-    """Add the series that have metadata and no points."""
+def _add_empty(
+    found: dict[tuple[str, str], SeriesInfo],
+    metadata: Mapping[MetadataKey, StoredMetadata],
+    proposed: Set[tuple[str, str]],
+) -> None:
+    """Add the series that have metadata and no points, except those of ``proposed``."""
     for (name, builder), stored in metadata.items():
-        if builder is not None:
+        if builder is not None and (name, builder) not in proposed:
             found.setdefault((name, builder), stored.info)
-    with_builders = {name for name, _ in found}
+    with_builders = {name for name, _ in (*found, *proposed)}
     for (name, builder), stored in metadata.items():
         if builder is None and name not in with_builders:
             found[name, ""] = stored.info

@@ -170,11 +170,11 @@ class InfluxStorage:
         builders: Optional[frozenset[str]] = None,
         *,
         branch: Optional[str] = None,
-        proposal: Optional[str] = EVERY_PROPOSAL,
+        proposal: Optional[str] = None,
     ) -> Generator[Any, Any, list[SeriesInfo]]:
         """Return all series that have metadata, a number or a text, one for each name, kind and unit.
 
-        With ``builders``, ``branch`` or ``proposal``, only series with such points, and their counts and values.
+        With ``builders``, ``branch`` or a proposal, only series with such points, and their counts and values.
         """
         query = Query("*", builders=builders, branch=branch, proposal=proposal)
         metadata, *contents = yield self._query(
@@ -182,8 +182,8 @@ class InfluxStorage:
                 influxql.series_metadata(policy=self._policy), influxql.series_contents(query, policy=self._policy)
             )
         )
-        every_point = query == Query("*", proposal=EVERY_PROPOSAL)
-        return read_series(read_metadata(metadata), contents, with_empty=every_point)
+        is_whole = query in (Query("*"), Query("*", proposal=EVERY_PROPOSAL))
+        return read_series(read_metadata(metadata), contents, with_empty=is_whole)
 
     @_checks_response
     @defer.inlineCallbacks

@@ -44,6 +44,10 @@ _SERIES = """INSERT INTO series(name, builder, meaning, better, declared)
 _FACTS = (
     """INSERT INTO facts SELECT b.id, r.branch, r.proposal FROM old.builds b JOIN branches r ON r.old IS b.branch"""
 )
+#: Version 1 does not say who declared a series: if it has points of proposals alone, only proposals did.
+_PROPOSED = f"""UPDATE series SET declared = {overview.PROPOSED} WHERE declared
+    AND EXISTS (SELECT 1 FROM lines l WHERE l.series = series.id)
+    AND NOT EXISTS (SELECT 1 FROM lines l WHERE l.series = series.id AND NOT l.proposed)"""
 #: Joins of the points of some streams with their new stream.
 _PARTED = """old.points p LEFT JOIN facts f ON f.build = p.build
     CROSS JOIN parts x ON x.stream = p.stream AND x.branch = ifnull(f.branch, 0)
@@ -150,9 +154,8 @@ def copy(new: sqlite3.Connection, progress: Callable[[int, int], None]) -> None:
     _in_transaction(new, _REST)
     new.execute("BEGIN")
     new.executemany("REPLACE INTO state VALUES (?, ?)", names_v1.renamed_state(new, "old"))
+    new.execute(_PROPOSED)
     meanings = [id_ for (id_,) in new.execute("SELECT id FROM meanings").fetchall()]
-    for meaning in meanings:
-        overview.refresh_meaning(new, meaning)
     overview.recount_meanings(new, meanings)
     new.execute("COMMIT")
     progress(total, total)

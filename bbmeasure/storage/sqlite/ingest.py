@@ -13,7 +13,7 @@ from bbmeasure.storage.sqlite import outbox, overview, rollup
 from bbmeasure.storage.sqlite.build_rows import BuildRows
 from bbmeasure.storage.sqlite.connection import WriteConnection
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
-from bbmeasure.storage.sqlite.targets import PROPOSED, TRUSTED, Target, Targets, insert_series
+from bbmeasure.storage.sqlite.targets import Target, Targets, insert_series
 from bbmeasure.storage.sqlite.texts import TextIds, text_id
 from bbmeasure.storage.validation import declaring_builder, reconcile, state_series
 
@@ -23,6 +23,7 @@ Row = tuple[int, Optional[float], Optional[int], Optional[Details]]
 #: The number of bound values in a statement (SQLite before 3.32 allows 999).  A statement of many rows releases the
 #: GIL once, not once a row.
 _VALUES_PER_STATEMENT = 900
+_COUNT = "SELECT ifnull(sum(l.count), 0) FROM series s CROSS JOIN lines l ON l.series = s.id WHERE s.name = ?"
 _MARK_LATE = "UPDATE detectors SET late = min(ifnull(late, ?2), ?2) WHERE line = ?1 AND time >= ?2"
 
 
@@ -52,7 +53,7 @@ class Ingest(WriteConnection):
         self.texts = TextIds(connection)
         self.targets = Targets(connection, self.texts)
         self.builds = BuildRows(connection, self.texts)
-        self._additions = overview.Additions()
+        self._additions = overview.Additions(self.targets.empty_lines)
         self._exporters: Optional[Collection[int]] = None
 
     def clear(self) -> None:
@@ -60,7 +61,7 @@ class Ingest(WriteConnection):
         self.texts.clear()
         self.targets.clear()
         self.builds.clear()
-        self._additions = overview.Additions()
+        self._additions = overview.Additions(self.targets.empty_lines)
         self._exporters = None
 
     # series
@@ -71,6 +72,7 @@ class Ingest(WriteConnection):
         """Declare a series of one builder, see :meth:`~bbmeasure.storage.base.CaptureStorage.declare`."""
         declared = SeriesInfo(info.name, info.kind, info.unit, info.better, info.builders)
         key = (self.texts(info.name), self.texts(declaring_builder(info)))
+        declarer = overview.PROPOSED if proposed else overview.TRUSTED
         row = self.connection.execute(
             "SELECT s.id, s.declared, m.kind, m.unit, s.better, m.id FROM series s JOIN meanings m ON m.id = s.meaning "
             "WHERE s.name = ? AND s.builder = ?",
@@ -78,11 +80,11 @@ class Ingest(WriteConnection):
         ).fetchone()
         if row is None:
             meaning = overview.meaning_id(self.connection, key[0], info.kind.value, info.unit)
-            insert_series(self.connection, *key, meaning, info.better, declared=PROPOSED if proposed else TRUSTED)
+            insert_series(self.connection, *key, meaning, info.better, declared=declarer)
             return declared
         id_, was_declared, kind, unit, better, old = row
-        if was_declared and (proposed or was_declared == TRUSTED):
-            if proposed and was_declared == TRUSTED:
+        if was_declared and (proposed or was_declared == overview.TRUSTED):
+            if proposed and was_declared == overview.TRUSTED:
                 declared = replace(declared, better=Direction.NONE)
             current = SeriesInfo(info.name, Kind(kind), unit, Direction(better), info.builders)
             declared = reconcile(current, declared, override=override, override_unit=override_unit)
@@ -91,13 +93,13 @@ class Ingest(WriteConnection):
         meaning = overview.meaning_id(self.connection, key[0], declared.kind.value, declared.unit)
         self.connection.execute(
             "UPDATE series SET meaning = ?, better = ?, declared = ? WHERE id = ?",
-            (meaning, declared.better.value, was_declared or PROPOSED if proposed else TRUSTED, id_),
+            (meaning, declared.better.value, was_declared or declarer if proposed else declarer, id_),
         )
         if meaning != old:
             self.clear()
             overview.recount_meanings(self.connection, (old, meaning))
-            overview.refresh_meaning(self.connection, old)
-        overview.refresh_meaning(self.connection, meaning)
+        else:
+            overview.refresh_meaning(self.connection, meaning)
         return declared
 
     def is_declared(self, info: SeriesInfo) -> bool:
@@ -115,19 +117,16 @@ class Ingest(WriteConnection):
             if state_series(key) == series:
                 self.connection.execute("DELETE FROM state WHERE key = ?", (key,))
         name = self.texts(series)
-        meanings = self.connection.execute(
-            "SELECT m.id, ifnull(t.count, 0) FROM meanings m LEFT JOIN totals t ON t.meaning = m.id WHERE m.name = ?",
-            (name,),
-        ).fetchall()
+        meanings = self.connection.execute("SELECT id FROM meanings WHERE name = ?", (name,)).fetchall()
         if not meanings:
             return 0
+        (count,) = self.connection.execute(_COUNT, (name,)).fetchone()
         self.clear()
         self.connection.execute("UPDATE series SET name = NULL WHERE name = ?", (name,))
-        for id_, _ in meanings:
-            self.connection.execute("DELETE FROM totals WHERE meaning = ?", (id_,))
-            self.connection.execute("DELETE FROM meanings WHERE id = ?", (id_,))
+        self.connection.executemany("DELETE FROM totals WHERE meaning = ?", meanings)
+        self.connection.executemany("DELETE FROM meanings WHERE id = ?", meanings)
         self.connection.execute("DELETE FROM builder_sets WHERE id NOT IN (SELECT builders FROM meanings)")
-        return sum(int(count) for _, count in meanings)
+        return int(count)
 
     # points
 
@@ -211,7 +210,7 @@ class Ingest(WriteConnection):
             target.identity.pending = None
             if times:
                 target.identity.newest = newest
-                self._additions.add(target.line, target.meaning, len(times), times[0], newest, target.id)
+                self._additions.add(target, len(times), times[0], newest)
                 chunks += [chunk.row(target.id) for chunk in _extend(target, times, values)]
         insert_rows(self.connection, "points", fresh)
         insert_rows(self.connection, "details", details)
@@ -266,11 +265,10 @@ class Ingest(WriteConnection):
             if chunk is not None:
                 rollup.rebuild(self.connection, stream, chunk.start, chunk.last)
             self._additions.store(self.connection)
-            lines = self.connection.execute("SELECT line FROM streams WHERE id = ?", (stream,)).fetchall()
-            self.mark_late((line, time) for (line,) in lines)
-            overview.recount_meanings(
-                self.connection, overview.recount_lines(self.connection, [line for (line,) in lines])
-            )
+            lines = [id_ for (id_,) in self.connection.execute("SELECT line FROM streams WHERE id = ?", (stream,))]
+            self.mark_late((line, time) for line in lines)
+            overview.recount_meanings(self.connection, overview.recount_lines(self.connection, lines))
+            self.targets.empty_lines.update(lines)
             for sibling in target.identity.targets.values():
                 if sibling.id == stream:
                     sibling.chunk = rollup.last_chunk(self.connection, stream)
@@ -289,7 +287,7 @@ class Ingest(WriteConnection):
             self.connection.execute("DELETE FROM chunks WHERE stream = ? AND start = ?", (target.id, chunk.start))
         chunk.add([row[0]], [row[1]])
         insert_rows(self.connection, "chunks", [chunk.row(target.id)])
-        self._additions.add(target.line, target.meaning, 1, row[0], row[0], target.id)
+        self._additions.add(target, 1, row[0], row[0])
 
 
 def _extend(target: Target, times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from bbmeasure.errors import MeasureError, StorageError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import EVERY_PROPOSAL, Point, SeriesInfo
+from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.storage.sqlite import (
     alert_rows,
     corrections,
@@ -158,7 +158,7 @@ class JournalReader:
         builders: Optional[Collection[str]] = None,
         *,
         branch: Optional[str] = None,
-        proposal: Optional[str] = EVERY_PROPOSAL,
+        proposal: Optional[str] = None,
     ) -> list[SeriesInfo]:
         """All series, see :func:`.overview.series`; a list that is not long is kept until something is written."""
         return self.read(self._series, builders, branch, proposal)

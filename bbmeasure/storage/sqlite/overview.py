@@ -2,7 +2,8 @@
 
 ``meanings`` has a row for each name, kind and unit, with its builders and direction; ``totals`` the number of its
 points, the first and last time, and the stream of the newest point.  So the list costs one row for each meaning,
-however many lines and points there are.
+however many lines and points there are.  Both leave proposals out: what only proposals have declared or measured is
+not ``listed``, and is found by its lines.
 
 Functions that change are called inside a write transaction.
 """
@@ -13,7 +14,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from operator import itemgetter
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from bbmeasure.model import EVERY_PROPOSAL, Query, SeriesInfo
 from bbmeasure.records import Direction
@@ -22,6 +23,12 @@ from bbmeasure.storage.sqlite import lines
 from bbmeasure.storage.sqlite.selection import DIRECTIONS, KINDS
 from bbmeasure.storage.sqlite.texts import text_id
 from bbmeasure.storage.validation import group_series
+
+if TYPE_CHECKING:
+    from bbmeasure.storage.sqlite.targets import Target
+
+#: Who has declared a series: nobody, a trusted build, or only proposals, whose declaration a trusted build replaces.
+UNDECLARED, TRUSTED, PROPOSED = range(3)
 
 #: The newest points of totals: their value or text.
 _VALUE = """LEFT JOIN points p ON p.stream = t.newest AND p.time = t.last
@@ -37,13 +44,14 @@ _SETS = "SELECT id, names FROM builder_sets"
 _ALL = f"""SELECT n.text, m.kind, m.unit, m.better, m.builders, t.count, t.first, t.last, ifnull(p.value, d.text),
         b.text, g.text
     FROM meanings m JOIN texts n ON n.id = m.name LEFT JOIN totals t ON t.meaning = m.id {_VALUE} {_LINE}
-    LEFT JOIN series q ON q.id = r.series LEFT JOIN texts b ON b.id = q.builder"""
+    LEFT JOIN series q ON q.id = r.series LEFT JOIN texts b ON b.id = q.builder WHERE m.listed"""
 #: The series of some builders, each with the totals of its lines.
-_OF_BUILDERS = """SELECT s.id, s.name, s.meaning, s.better, b.text AS builder
+_OF_BUILDERS = """SELECT s.id, s.name, s.meaning, s.better, s.declared, b.text AS builder
     FROM json_each(:builders) j JOIN texts b ON b.text = j.value CROSS JOIN series s ON s.builder = b.id
     WHERE s.name IS NOT NULL
-    UNION ALL SELECT id, name, meaning, better, '' FROM series WHERE builder = 0 AND name IS NOT NULL AND :outside"""
-_OF_EVERY_BUILDER = """SELECT s.id, s.name, s.meaning, s.better, ifnull(b.text, '') AS builder
+    UNION ALL SELECT id, name, meaning, better, declared, '' FROM series
+        WHERE builder = 0 AND name IS NOT NULL AND :outside"""
+_OF_EVERY_BUILDER = """SELECT s.id, s.name, s.meaning, s.better, s.declared, ifnull(b.text, '') AS builder
     FROM series s LEFT JOIN texts b ON b.id = s.builder WHERE s.name IS NOT NULL"""
 #: The same of lines that match a condition.
 _OF_LINES = f"""WITH shown AS ({{shown}}),
@@ -51,7 +59,8 @@ _OF_LINES = f"""WITH shown AS ({{shown}}),
         SELECT s.*, sum(l.count) AS count, min(l.first) AS first, max(l.last) AS last,
             (SELECT newest FROM lines WHERE series = s.id AND count {{matching}}
                 ORDER BY last DESC, newest DESC LIMIT 1) AS newest
-        FROM shown s CROSS JOIN lines l ON l.series = s.id AND l.count {{matching}} GROUP BY s.id)
+        FROM shown s {{join}} JOIN lines l ON l.series = s.id AND l.count {{matching}}
+        GROUP BY s.id HAVING count(l.id) OR s.declared)
     SELECT n.text, m.kind, m.unit, t.better, t.builder, t.count, t.first, t.last, t.newest, ifnull(p.value, d.text),
         g.text
     FROM t JOIN texts n ON n.id = t.name JOIN meanings m ON m.id = t.meaning {_VALUE} {_LINE}"""
@@ -62,12 +71,12 @@ def series(
     builders: Optional[Collection[str]] = None,
     *,
     branch: Optional[str] = None,
-    proposal: Optional[str] = EVERY_PROPOSAL,
+    proposal: Optional[str] = None,
 ) -> list[SeriesInfo]:
     """All series, one for each name, kind and unit, see :meth:`~bbmeasure.storage.base.Storage.series`."""
     if proposal not in (None, EVERY_PROPOSAL):
         return _of_proposal(connection, builders, branch, proposal)
-    if builders is not None or branch is not None or proposal is None:
+    if builders is not None or branch is not None or proposal is not None:
         return _of_lines(connection, builders, branch, proposal)
     rows = connection.execute(_ALL).fetchall()
     rows.sort(key=itemgetter(0, 1, 2))
@@ -112,7 +121,9 @@ def _of_lines(
 ) -> list[SeriesInfo]:
     matching = "" if branch is None else "AND branch = :branch"
     matching += "" if proposal else " AND NOT proposed"
-    sql = _OF_LINES.format(shown=_OF_EVERY_BUILDER if builders is None else _OF_BUILDERS, matching=matching)
+    shown = _OF_EVERY_BUILDER if builders is None else _OF_BUILDERS
+    join = "LEFT" if builders is None and branch is None else "CROSS"  # declared series without points too
+    sql = _OF_LINES.format(shown=shown, join=join, matching=matching)
     names = sorted(builders or ())
     parameters = {"builders": json.dumps(names), "outside": "" in names, "branch": text_id(connection, branch)}
     rows = connection.execute(sql, parameters)
@@ -125,18 +136,13 @@ def _of_lines(
                 unit,
                 DIRECTIONS[better],
                 (builder,) if builder else (),
-                count,
-                first,
-                last,
-                value,
-                builder or None,
-                _tags(tags),
+                *((count, first, last, value, builder or None, _tags(tags)) if count else ()),
             ),
         )
         for name, kind, unit, better, builder, count, first, last, newest, value, tags in rows
     ]
     # of points of the same time that of the newest stream counts, as in the totals
-    found.sort(key=lambda row: (row[1].last, row[0]), reverse=True)
+    found.sort(key=lambda row: (row[1].last or 0, row[0] or 0), reverse=True)
     return group_series(info for _, info in found)
 
 
@@ -162,27 +168,48 @@ _ADD_TO_MEANING = f"""INSERT INTO totals(count, first, last, newest, meaning) VA
     ON CONFLICT(meaning) DO UPDATE SET {_ADD}"""
 
 
-class Additions:
-    """The points that a transaction adds, by line and by meaning, until :meth:`store`."""
+#: The meaning of a line if no trusted build has measured or declared the line's series.
+_UNMEASURED = f"""SELECT s.meaning FROM lines o JOIN series s ON s.id = o.series
+    WHERE o.id = ? AND s.name IS NOT NULL AND s.declared != {TRUSTED}
+    AND NOT EXISTS (SELECT 1 FROM lines l WHERE l.series = s.id AND NOT l.proposed AND l.count)"""
 
-    def __init__(self) -> None:
+
+class Additions:
+    """The points that a transaction adds, by line and by meaning, until :meth:`store`.
+
+    ``empty`` are the lines of no proposal that have no points yet.
+    """
+
+    def __init__(self, empty: set[int]) -> None:
+        self._empty = empty
         self._lines: dict[int, tuple[int, int, int, int]] = {}
         self._meanings: dict[int, tuple[int, int, int, int]] = {}
+        self._begun: set[int] = set()
 
-    def add(self, line: int, meaning: int, count: int, first: int, last: int, newest: int) -> None:
+    def add(self, target: Target, count: int, first: int, last: int) -> None:
         """Add points of one stream, whose newest is at ``last``."""
-        for sums, key in ((self._lines, line), (self._meanings, meaning)):
+        line, newest = target.line, target.id
+        if line in self._empty:
+            self._empty.discard(line)
+            self._begun.add(line)
+        for sums, key in ((self._lines, line), (self._meanings, target.meaning)):
             found = sums.get(key)
             if found is None:
                 sums[key] = (count, first, last, newest)
             else:
                 sums[key] = (found[0] + count, min(found[1], first), *max(found[2:], (last, newest)))
+            if target.proposed:
+                break
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Update the totals."""
+        rows = [connection.execute(_UNMEASURED, (line,)).fetchone() for line in self._begun]
+        self._begun.clear()
         for sql, sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
             connection.executemany(sql, [(*added, key) for key, added in sums.items()])
             sums.clear()
+        for meaning in {row[0] for row in rows if row is not None}:
+            refresh_meaning(connection, meaning)
 
 
 def recount_lines(connection: sqlite3.Connection, lines: Iterable[int]) -> set[int]:
@@ -218,11 +245,11 @@ def _count_line(connection: sqlite3.Connection, line: int) -> tuple[Any, ...]:
 
 
 def recount_meanings(connection: sqlite3.Connection, meanings: Iterable[int]) -> None:
-    """Compute the totals of meanings again from those of their lines."""
+    """Compute totals, builders and direction of meanings again from their lines."""
     for meaning in meanings:
         of_meaning = (
             "FROM meanings m CROSS JOIN series s ON s.name = m.name AND s.meaning = m.id "
-            "CROSS JOIN lines l ON l.series = s.id AND l.count WHERE m.id = ?"
+            "CROSS JOIN lines l ON l.series = s.id AND l.count AND NOT l.proposed WHERE m.id = ?"
         )
         connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
         count, first = connection.execute(f"SELECT sum(l.count), min(l.first) {of_meaning}", (meaning,)).fetchone()
@@ -231,6 +258,7 @@ def recount_meanings(connection: sqlite3.Connection, meanings: Iterable[int]) ->
                 f"SELECT l.last, l.newest {of_meaning} ORDER BY l.last DESC, l.newest DESC LIMIT 1", (meaning,)
             ).fetchone()
             connection.execute("INSERT INTO totals VALUES (?, ?, ?, ?, ?)", (meaning, count, first, *newest))
+        refresh_meaning(connection, meaning)
 
 
 def meaning_id(connection: sqlite3.Connection, name: int, kind: str, unit: str) -> int:
@@ -244,26 +272,34 @@ def meaning_id(connection: sqlite3.Connection, name: int, kind: str, unit: str) 
 
 
 def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
-    """Set builders and direction of a meaning from its series; a meaning without series is deleted."""
+    """Set builders and direction of a meaning, and whether it is listed, from the series of trusted builds.
+
+    A meaning without series is deleted.
+    """
     before = connection.execute("SELECT builders FROM meanings WHERE id = ?", (meaning,)).fetchone() or (0,)
-    rows = connection.execute(
-        "SELECT s.builder, b.text, s.better FROM meanings m JOIN series s ON s.name = m.name AND s.meaning = m.id "
-        "LEFT JOIN texts b ON b.id = s.builder WHERE m.id = ?",
-        (meaning,),
-    ).fetchall()
+    rows = connection.execute(_SERIES_OF, (meaning,)).fetchall()
     if not rows:
         connection.execute("DELETE FROM meanings WHERE id = ?", (meaning,))
         connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
         connection.execute(_DELETE_SET, before)
         return
-    directions = {better for _, _, better in rows} - {Direction.NONE.value}
+    trusted = [row for row in rows if row[3]]
+    directions = {better for _, _, better, _ in trusted} - {Direction.NONE.value}
     better = directions.pop() if len(directions) == 1 else Direction.NONE.value
-    builders = _set_id(connection, sorted(text for builder, text, _ in rows if builder))
-    connection.execute("UPDATE meanings SET better = ?, builders = ? WHERE id = ?", (better, builders, meaning))
+    builders = _set_id(connection, sorted(text for builder, text, _, _ in trusted if builder))
+    connection.execute(
+        "UPDATE meanings SET better = ?, builders = ?, listed = ? WHERE id = ?",
+        (better, builders, bool(trusted), meaning),
+    )
     if builders != before[0]:
         connection.execute(_DELETE_SET, before)
 
 
+#: The series of a meaning, and whether a trusted build has declared or measured each.
+_SERIES_OF = f"""SELECT s.builder, b.text, s.better, s.declared = {TRUSTED} OR EXISTS (
+        SELECT 1 FROM lines l WHERE l.series = s.id AND NOT l.proposed AND l.count)
+    FROM meanings m JOIN series s ON s.name = m.name AND s.meaning = m.id LEFT JOIN texts b ON b.id = s.builder
+    WHERE m.id = ?"""
 #: Deletes a set of builders unless a meaning has it.
 _DELETE_SET = "DELETE FROM builder_sets WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM meanings WHERE builders = ?1)"
 

@@ -29,8 +29,8 @@ _CHUNKS_PER_DELETE = 8
 EXPIRED_LINES = "SELECT id FROM lines WHERE id > ? AND id <= ? AND first < ? ORDER BY id LIMIT ?"
 
 
-#: The streams of a line: meaning and id of its series, names of series, builder, tags and worker.
-_STREAMS = """SELECT m.id, s.meaning, s.id, s.name, s.builder, l.tags, m.worker
+#: The streams of a line: meaning and id of its series, names of series, builder, tags and worker, whether of proposals.
+_STREAMS = """SELECT m.id, s.meaning, s.id, s.name, s.builder, l.tags, m.worker, l.proposed
     FROM lines l JOIN series s ON s.id = l.series LEFT JOIN streams m ON m.line = l.id WHERE l.id = ?"""
 _FIRST = "SELECT start FROM chunks WHERE stream = ? ORDER BY start LIMIT 1"
 
@@ -134,7 +134,8 @@ class Cleanup:
             before = self.deleted
             streams = self._connection.execute(_STREAMS, (line,)).fetchall()
             finished = self._delete_from_streams(streams, until, limit)
-            if streams[0][3] is not None:  # the meaning of a forgotten series is gone, and its id may be another's
+            # totals leave proposals out; the meaning of a forgotten series is gone, and its id may be another's
+            if streams[0][3] is not None and not streams[0][-1]:
                 meanings[streams[0][1]] += self.deleted - before
             self._update_line(line, streams, self.deleted - before)
             if not finished:
@@ -150,7 +151,7 @@ class Cleanup:
 
     def _delete_from_streams(self, streams: list[tuple[Any, ...]], until: int, limit: int) -> bool:
         """Delete points of the streams of a line; returns false when the limit was reached before their end."""
-        for stream, _, _, *names in streams:
+        for stream, _, _, *names, _ in streams:
             if stream is None:
                 continue
             self._ingest.targets.invalidate(tuple(names))

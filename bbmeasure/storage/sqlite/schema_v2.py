@@ -3,13 +3,13 @@
 - ``texts`` gives every name a small id: series, builders, workers, tags (as JSON), branches, machine classes, steps.
   Id 0, which no row has, stands for no name.
 - ``series`` has a row for each name and builder, ``meanings`` one for each name, kind and unit, whose builders are a
-  row of ``builder_sets`` (as JSON; 0 is none), since many meanings have the same.  A series whose name is
-  NULL was forgotten; its points are yet to be deleted.
+  row of ``builder_sets`` (as JSON; 0 is none), since many meanings have the same.  ``listed`` is 0 where only proposals
+  have declared or measured a meaning.  A series whose name is NULL was forgotten; its points are yet to be deleted.
 - ``lines`` has a row for each series, set of tags, branch and machine class, apart for proposals; ``machine`` is the
   worker's name where it has no class.  ``streams`` divides a line by worker; ``named`` is 1 where the worker has a
   class, ``step`` the step of most of its points.  Thousands of proposals share a line.
-- ``count``, ``first``, ``last`` and ``newest`` of ``lines``, and of ``totals`` (those of a meaning), are updated with
-  every point.  ``newest`` is the stream of the newest point.
+- ``count``, ``first``, ``last`` and ``newest`` of ``lines``, and of ``totals`` (those of a meaning, without proposals),
+  are updated with every point.  ``newest`` is the stream of the newest point.
 - ``builds`` has one row for each build and variant of its facts (the revision may become known during the build).  Its
   key is ``buildid * 256 + variant``, so that earlier builds have smaller keys and are found without a join.  The points
   of a row are in the streams of its line and worker from ``first`` to ``last``, or listed in ``strays``.
@@ -28,7 +28,7 @@ STATEMENTS = (
     "CREATE TABLE texts(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
     """CREATE TABLE meanings(
         id INTEGER PRIMARY KEY, name INTEGER NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL,
-        builders INTEGER NOT NULL, UNIQUE(name, kind, unit))""",
+        builders INTEGER NOT NULL, listed INTEGER NOT NULL DEFAULT 0, UNIQUE(name, kind, unit))""",
     "CREATE INDEX meanings_builders ON meanings(builders)",
     "CREATE TABLE builder_sets(id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE)",
     """CREATE TABLE totals(

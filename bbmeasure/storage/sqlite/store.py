@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 from twisted.internet import defer
 
 from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableError
-from bbmeasure.model import EVERY_PROPOSAL, Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
+from bbmeasure.model import Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, troubles, verdicts
@@ -147,7 +147,7 @@ class SQLiteStorage(JournalThreads):
         builders: Optional[frozenset[str]] = None,
         *,
         branch: Optional[str] = None,
-        proposal: Optional[str] = EVERY_PROPOSAL,
+        proposal: Optional[str] = None,
     ) -> defer.Deferred[list[SeriesInfo]]:
         """All series by name, see :meth:`~bbmeasure.storage.base.Storage.series`."""
         self._writer.start()

@@ -13,14 +13,12 @@ from bbmeasure.storage.sqlite.rollup import Chunk
 from bbmeasure.storage.sqlite.texts import NONE, TextIds
 from bbmeasure.storage.validation import canonical_tags, check_stream
 
-#: Who has declared a series: nobody, a trusted build, or only proposals, whose declaration a trusted build replaces.
-UNDECLARED, TRUSTED, PROPOSED = range(3)
 #: The number of identities whose streams are cached, the last used.
 MAX_CACHED = 20_000
 
 
 #: The streams of a series of one builder with these tags and this worker; one row without a stream if it has none.
-FIND_STREAMS = """SELECT s.id, s.meaning, m.id, l.id, l.last, m.step, l.branch, l.machine, l.proposed, m.named
+FIND_STREAMS = """SELECT s.id, s.meaning, m.id, l.id, l.last, m.step, l.count, l.branch, l.machine, l.proposed, m.named
     FROM series s LEFT JOIN lines l ON l.series = s.id AND l.tags = ?
     LEFT JOIN streams m ON m.line = l.id AND m.worker = ? WHERE s.name = ? AND s.builder = ? ORDER BY m.id"""
 
@@ -28,15 +26,18 @@ FIND_STREAMS = """SELECT s.id, s.meaning, m.id, l.id, l.last, m.step, l.branch, 
 class Target:
     """A stream that points are written to: ids, its newest chunk, the length of its names."""
 
-    __slots__ = ("bytes", "chunk", "id", "identity", "line", "meaning", "step")
+    __slots__ = ("bytes", "chunk", "id", "identity", "line", "meaning", "proposed", "step")
 
-    def __init__(self, identity: Identity, id_: int, line: int, step: int, chunk: Optional[Chunk]) -> None:
+    def __init__(
+        self, identity: Identity, id_: int, line: int, step: int, chunk: Optional[Chunk], *, proposed: bool
+    ) -> None:
         self.identity = identity
         self.id = id_
         self.line = line
         self.meaning = identity.meaning
         self.step = step
         self.chunk = chunk
+        self.proposed = proposed
         self.bytes = identity.bytes
 
 
@@ -78,6 +79,8 @@ class Identity:
 class Targets:
     """Finds or inserts the streams of points in a write transaction; those of the last used identities are cached.
 
+    ``empty_lines`` are the lines of no proposal that have no points yet.
+
     There may be many thousands: what they consist of is mostly tuples of numbers and texts, which the garbage collector
     does not track.
     """
@@ -87,11 +90,13 @@ class Targets:
         self._texts = texts
         self._identities: OrderedDict[tuple[Any, ...], Identity] = OrderedDict()
         self._by_names: dict[tuple[int, int, int, int], Identity] = {}
+        self.empty_lines: set[int] = set()
 
     def clear(self) -> None:
         """Drop the cache."""
         self._identities.clear()
         self._by_names.clear()
+        self.empty_lines.clear()
 
     def shrink(self) -> None:
         """Drop what was not used for longest; no stream may have pending rows."""
@@ -134,8 +139,10 @@ class Targets:
             rows = self._connection.execute(FIND_STREAMS, (names[2], names[3], names[0], names[1])).fetchall()
             series, meaning = rows[0][:2] if rows else self._insert_series(point, names[0], names[1])
             identity = self._by_names[names] = Identity(series, meaning, names, length)
-            for _, _, stream, line, last, step, *key in rows:
+            for _, _, stream, line, last, step, count, *key in rows:
                 if stream is not None:
+                    if not count and not key[2]:
+                        self.empty_lines.add(line)
                     identity.streams += (stream,)
                     identity.found[tuple(key)] = (stream, line, step)
                     identity.newest = max(identity.newest, last)
@@ -144,7 +151,7 @@ class Targets:
     def _insert_series(self, point: Point, name: int, builder: int) -> tuple[int, int]:
         kind = Kind.TEXT if isinstance(point.value, str) else Kind.NUMBER
         meaning = overview.meaning_id(self._connection, name, kind.value, "1")
-        return insert_series(self._connection, name, builder, meaning, Direction.NONE, declared=UNDECLARED), meaning
+        return insert_series(self._connection, name, builder, meaning, Direction.NONE), meaning
 
     def _target(self, identity: Identity, point: Point) -> Target:
         build, texts = point.build, self._texts
@@ -159,30 +166,40 @@ class Targets:
             insert = "INSERT INTO streams(line, worker, named, step) VALUES (?, ?, ?, ?)"
             stream = self._connection.execute(insert, (line, identity.names[3], named, step)).lastrowid or 0
             identity.streams += (stream,)
-            return Target(identity, stream, line, step, None)
-        return Target(identity, *found, rollup.last_chunk(self._connection, found[0]))
+            return Target(identity, stream, line, step, None, proposed=bool(proposed))
+        return Target(identity, *found, rollup.last_chunk(self._connection, found[0]), proposed=bool(proposed))
 
     def _line(self, identity: Identity, of_line: tuple[int, int, int]) -> int:
         """The id of a line, which may have streams of other workers."""
         key = (identity.series, identity.names[2], *of_line)
         where = "series = ? AND tags = ? AND branch = ? AND machine = ? AND proposed = ?"
-        row = self._connection.execute(f"SELECT id FROM lines WHERE {where}", key).fetchone()
+        row = self._connection.execute(f"SELECT id, count FROM lines WHERE {where}", key).fetchone()
         if row is None:
             insert = (
                 "INSERT INTO lines(series, tags, branch, machine, proposed, count, first, last, newest) "
                 "VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0)"
             )
-            row = (self._connection.execute(insert, (*key, rollup.LATEST, rollup.EARLIEST)).lastrowid,)
-        return int(row[0] or 0)
+            row = (self._connection.execute(insert, (*key, rollup.LATEST, rollup.EARLIEST)).lastrowid, 0)
+        line = int(row[0] or 0)
+        if not row[1] and not of_line[2]:
+            self.empty_lines.add(line)
+        return line
 
 
 def insert_series(
-    connection: sqlite3.Connection, name: int, builder: int, meaning: int, better: Direction, *, declared: int
+    connection: sqlite3.Connection,
+    name: int,
+    builder: int,
+    meaning: int,
+    better: Direction,
+    *,
+    declared: int = overview.UNDECLARED,
 ) -> int:
     """Insert a series of one builder; returns its id."""
     inserted = connection.execute(
         "INSERT INTO series(name, builder, meaning, better, declared) VALUES (?, ?, ?, ?, ?)",
         (name or NONE, builder, meaning, better.value, declared),
     ).lastrowid
-    overview.refresh_meaning(connection, meaning)
+    if declared == overview.TRUSTED:
+        overview.refresh_meaning(connection, meaning)
     return int(inserted or 0)

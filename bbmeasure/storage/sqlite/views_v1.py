@@ -59,7 +59,5 @@ def create(connection: sqlite3.Connection) -> None:
     for statement in _FILL:
         connection.execute(statement)
     meanings = [id_ for (id_,) in connection.execute("SELECT id FROM meanings").fetchall()]
-    for meaning in meanings:
-        overview.refresh_meaning(connection, meaning)
     overview.recount_meanings(connection, meanings)
     connection.execute("COMMIT")

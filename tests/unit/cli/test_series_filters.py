@@ -18,7 +18,7 @@ MAIN = BuildContext("first", "bot1", 1, 101, branch="main")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), {"size": 3, "next_size": 1}),
+        ((), {"size": 1, "next_size": 1}),
         (("--proposals",), {"size": 3, "next_size": 1}),
         (("--branch", "main"), {"size": 1}),
         (("--branch", "main", "--proposals"), {"size": 3}),
@@ -30,7 +30,7 @@ MAIN = BuildContext("first", "bot1", 1, 101, branch="main")
 def test_the_series_of_a_branch_or_proposal(
     run: Run, tmp_path: Path, options: tuple[str, ...], expected: dict[str, int]
 ) -> None:
-    """Without options the points of all branches and proposals count, with a branch those of proposals do not."""
+    """Without options the points of all branches count; those of proposals do only if they are selected."""
     path = tmp_path / "bbmeasure.sqlite"
     builds = [MAIN, *(replace(MAIN, buildid=101 + n, proposal=f"refs/pull/{n}") for n in (1, 2))]
     with Journal(path) as journal:
@@ -43,7 +43,7 @@ def test_the_series_of_a_branch_or_proposal(
 @pytest.mark.parametrize(
     ("given", "branch", "proposal"),
     [
-        ({}, None, EVERY_PROPOSAL),
+        ({}, None, None),
         ({"branch": "main"}, "main", None),
         ({"branch": "main", "proposal": "*"}, "main", EVERY_PROPOSAL),
         ({"proposal": "refs/pull/1"}, None, "refs/pull/1"),

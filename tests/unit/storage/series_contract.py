@@ -52,18 +52,52 @@ class SeriesContract:
 
         size, plain = ("size", "bytes"), ("size", "1")
         second = (1, at(1), at(1), 1.0, ("b",))
-        assert (yield listed(branch="main", proposal=None)) == {size: (1, at(0), at(0), 0.0, ("a",)), plain: second}
-        assert (yield listed(branch="main")) == {size: (3, at(0), at(4), 4.0, ("a",)), plain: second}
-        assert (yield listed(proposal=None)) == {size: (2, at(0), at(2), 2.0, ("a",)), plain: second}
+        other, empty = ("other", "1"), {("empty", "bytes"): (0, None, None, None, ("a",))}
+        assert (yield listed(branch="main")) == {size: (1, at(0), at(0), 0.0, ("a",)), plain: second}
+        of_main = {size: (3, at(0), at(4), 4.0, ("a",)), plain: second}
+        assert (yield listed(branch="main", proposal="*")) == of_main
+        assert (yield listed()) == {size: (2, at(0), at(2), 2.0, ("a",)), plain: second, **empty}
+        assert (yield listed(proposal="*")) == {
+            size: (4, at(0), at(4), 4.0, ("a",)),
+            plain: second,
+            other: (1, at(5), at(5), 5.0, ("a",)),
+            **empty,
+        }
         assert (yield listed(proposal="refs/pull/1")) == {
             size: (1, at(3), at(3), 3.0, ("a",)),
-            ("other", "1"): (1, at(5), at(5), 5.0, ("a",)),
+            other: (1, at(5), at(5), 5.0, ("a",)),
         }
-        assert (yield listed(branch="release", proposal="refs/pull/1")).keys() == {("other", "1")}
-        assert (yield listed(frozenset(["b"]), branch="main", proposal=None)) == {plain: second}
+        assert (yield listed(branch="release", proposal="refs/pull/1")).keys() == {other}
+        assert (yield listed(frozenset(["a"]))) == {size: (2, at(0), at(2), 2.0, ("a",))}
+        assert (yield listed(frozenset(["a"]), proposal="*")).keys() == {size, other}
+        assert (yield listed(frozenset(["b"]), branch="main")) == {plain: second}
         assert (yield listed(frozenset(["b"]), proposal="refs/pull/1")) == {}
         assert (yield listed(branch="unknown")) == {}
-        assert ("empty", "bytes") in (yield listed())
+
+    @inlineCallbacks
+    def test_proposals_change_nothing_in_the_list(self, storage: Any) -> Any:
+        """Count, times, last value, builders and direction of a series are those of trusted builds alone."""
+        yield storage.declare(SeriesInfo("size", Kind.SIZE, "bytes", Direction.LOWER, ("a",)))
+        yield storage.write([Point("size", at(5), 5.0, {}, in_build(1, "a")), Point("size", at(6), 6.0)])
+        before = yield storage.series()
+        of_some = yield storage.series(frozenset(["a", "b", "try"]))
+        proposed = [
+            Point(name, at(second), 99.0, {"k": "v"}, in_build(n, builder, proposal="refs/pull/1"))
+            for n, (name, builder) in enumerate((("size", "a"), ("size", "try"), ("odd", "a"), ("odd", "try")), 2)
+            for second in (0, 9)
+        ]
+        yield storage.write(proposed)
+        assert (yield storage.series()) == before
+        assert (yield storage.series(frozenset(["a", "b", "try"]))) == of_some
+        everything = yield storage.series(proposal="*")
+        assert {(info.name, info.unit): (info.count, info.builders) for info in everything} == {
+            ("odd", "1"): (4, ("a", "try")),
+            ("size", "1"): (3, ("try",)),
+            ("size", "bytes"): (3, ("a",)),
+        }
+        yield storage.write([Point("odd", at(7), 7.0, {}, in_build(9, "a"))])
+        (odd, *_) = yield storage.series()
+        assert (odd.name, odd.count, odd.first, odd.last_value, odd.builders) == ("odd", 1, at(7), 7.0, ("a",))
 
     @inlineCallbacks
     def test_kinds_and_units_are_listed_apart_and_never_mixed(self, storage: Any) -> Any:

@@ -244,8 +244,8 @@ export async function getJson<Answer>(path: string, signal?: AbortSignal): Promi
 const apiGet = <Answer>(path: string, query: string, signal?: AbortSignal) =>
   getJson<Answer>(`${ROOT}${path}${query && "?"}${query}`, signal);
 
-const requestSeries = (signal?: AbortSignal) =>
-  apiGet<{series: Series[]}>("series", "", signal).then(answer => markAmbiguous(answer.series));
+const requestSeries = (query: string, signal?: AbortSignal) =>
+  apiGet<{series: Series[]}>("series", query, signal).then(answer => markAmbiguous(answer.series));
 
 /** Set `ambiguous` of the series whose name occurs more than once. */
 export function markAmbiguous(all: readonly Series[]): Series[] {
@@ -257,7 +257,11 @@ export function markAmbiguous(all: readonly Series[]): Series[] {
 /** The filters that select one of several series of the same name. */
 export const meaningOf = ({ambiguous, kind, unit}: Series): {kind?: string; unit?: string} => ambiguous ? {kind, unit} : {};
 
-export const getSeries = requestSeries;
+/** All series, as trusted builds measured them. */
+export const getSeries = (signal?: AbortSignal) => requestSeries("", signal);
+
+/** All series with the points of proposals, and those that only proposals have measured. */
+export const getEverySeries = (signal?: AbortSignal) => requestSeries(`proposal=${EVERY_PROPOSAL}`, signal);
 
 /** The most alerts that the API answers, the newest ones. */
 export const MAX_ALERTS = 1_000;

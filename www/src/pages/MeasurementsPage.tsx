@@ -6,7 +6,7 @@ import {useFinishedBuilds} from "../hooks/useFinishedBuilds";
 import {useTheme} from "../hooks/useTheme";
 import {findSeries} from "../lib/seriesList";
 import {readSeriesState, seriesOfPath} from "../lib/urlState";
-import {ApiError, getSeries} from "../lib/api";
+import {ApiError, getEverySeries, getSeries} from "../lib/api";
 import {ListPage} from "./ListPage";
 import {SeriesPage} from "./SeriesPage";
 
@@ -19,7 +19,11 @@ export const MeasurementsPage = () => {
   const {pathname, search} = useLocation();
   const name = seriesOfPath(pathname);
   const {data, error} = useQuery("series", version, getSeries);
-  const series = name === null || !data ? null : findSeries(data, name, readSeriesState(new URLSearchParams(search)));
+  const state = readSeriesState(new URLSearchParams(search));
+  const listed = name === null || !data ? null : findSeries(data, name, state);
+  const needsProposals = name !== null && data !== null && (state.proposals || !listed);
+  const every = useQuery(needsProposals ? "series of proposals too" : null, version, getEverySeries);
+  const series = name !== null && every.data ? findSeries(every.data, name, state) : listed;
 
   let body: React.ReactNode;
   if (error && !data) {
@@ -27,7 +31,7 @@ export const MeasurementsPage = () => {
     body = missing
       ? <Empty><p>This Buildbot keeps no measurements.</p></Empty>
       : <Failure error={error} retry={() => setAttempt(attempt + 1)}/>;
-  } else if (!data) {
+  } else if (!data || (needsProposals && !every.data && !every.error)) {
     body = <Loading what="measurements"/>;
   } else if (name === null) {
     body = <ListPage all={data} theme={theme} version={version}/>;

@@ -51,11 +51,13 @@ def check(journal: JournalReader, points: list[Point]) -> None:
     """The journal holds these points as MemoryStorage does, but for declarations."""
     memory = MemoryStorage(max_points=10**6)
     memory.write(points)
-    infos = [(info.name, info.count, info.first, info.last, info.last_value) for info in journal.series()]
-    assert infos == [
-        (info.name, info.count, info.first, info.last, info.last_value)
-        for info in memory.series().result  # type: ignore[attr-defined]  # an attribute of this implementation
-    ]
+    for proposal in (None, "*"):
+        listed = journal.series(proposal=proposal)
+        infos = [(info.name, info.count, info.first, info.last, info.last_value) for info in listed]
+        assert infos == [
+            (info.name, info.count, info.first, info.last, info.last_value)
+            for info in memory.series(proposal=proposal).result  # type: ignore[attr-defined]  # of this implementation
+        ]
     for name in {point.series for point in points}:
         for query in (Query(name, proposal="*"), Query(name, branch="main"), Query(name, proposal="refs/pull/12")):
             assert key(journal.points(query, 100_000)) == key(memory.points(query, 100_000).result)

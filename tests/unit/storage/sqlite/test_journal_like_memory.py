@@ -104,9 +104,10 @@ def test_the_journal_and_memory_return_the_same(events: list[Any], requests: lis
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         memory = MemoryStorage()
         apply(events, journal, memory)
-        assert journal.series() == memory.series().result
-        for builders in (frozenset(), frozenset({""}), frozenset({"first"}), frozenset({"", "second"})):
-            assert journal.series(builders) == memory.series(builders).result
+        for builders in (None, frozenset(), frozenset({""}), frozenset({"first"}), frozenset({"", "second"})):
+            for proposal in (None, "*"):
+                listed = memory.series(builders, proposal=proposal).result
+                assert journal.series(builders, proposal=proposal) == listed
         for buildid in range(100, 106):
             assert key(journal.records(buildid)) == key(memory.records(buildid).result)
         for query in requests:
