@@ -55,15 +55,15 @@ def test_a_system_without_wait4(monkeypatch):
 
 
 def test_procfs_and_psutil_agree():
-    """procfs and psutil report the same processes and similar memory."""
-    code = "import subprocess, sys; subprocess.run(['cat'])"
+    """procfs and psutil report the same processes below one process, and similar memory."""
+    code = "import subprocess; subprocess.run(['sh', '-c', 'cat; :'])"
     with subprocess.Popen([PYTHON, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdin.write(b"started\n")
         child.stdin.flush()
         assert child.stdout.readline() == b"started\n"  # cat runs and waits, and so does its parent
-        trees = process_tree.ProcTree(os.getpid()), process_tree.PsutilTree(os.getpid())
+        trees = process_tree.ProcTree(child.pid), process_tree.PsutilTree(child.pid)
         assert set(trees[0].members()) == set(trees[1].members())
         samples = [tree.sample() for tree in trees]
         child.communicate(b"")
