@@ -90,7 +90,7 @@ def series_names(journal: Path) -> Sequence[str]:
 
 
 def _printed(*arguments: str) -> dict[str, Any]:
-    """What a command prints as JSON, run in this process: tests repeat it until they find what they wait for."""
+    """The JSON that a command prints, run in this process: tests repeat it until they find what they wait for."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         main.main([*arguments, "--json"])
     return dict(json.loads(output.getvalue()))

@@ -134,7 +134,7 @@ def test_points_of_main(site: Site) -> None:
 
 
 def test_the_list_of_series_leaves_requests_out(site: Site) -> None:
-    """What requests measured changes neither count nor last value; ``*`` counts their points."""
+    """Points of requests change neither count nor last value of a series; ``*`` includes them."""
 
     def listed(**filters: Any) -> tuple[int, float, list[str]]:
         (size,) = [one for one in get(site, "series", **filters)["series"] if one["name"] == "size"]

@@ -154,7 +154,8 @@ def wait_until_shipped(site: Site, server: Influxd, database: str = "t", timeout
 
     end = time.monotonic() + timeout
     while difference():
-        assert time.monotonic() < end, f"{difference()}; {health(site)}; {site.master.tail() if site.master else ''}"
+        if time.monotonic() > end:
+            raise TimeoutError(f"{difference()}; {health(site)}; {site.master.tail() if site.master else ''}")
         time.sleep(0.1)
     return committed(site.journal)
 
@@ -209,7 +210,8 @@ def wait_for(what: str, condition: Callable[[], Any], timeout: float = 300.0) ->
         result = condition()
         if result:
             return result
-        assert time.monotonic() < end, f"timeout: {what}"
+        if time.monotonic() > end:
+            raise TimeoutError(what)
         time.sleep(0.05)
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -304,7 +305,7 @@ RECIPES = (
 )
 
 BLANKED = (
-    (re.compile(r"/tmp/(cc\w{6})"), r"/build/\1"),
+    (re.compile(rf"{re.escape(tempfile.gettempdir())}/(cc\w{{6}})"), r"/build/\1"),
     (re.compile(r"/[^\s()'\"]*/node_modules/"), "node_modules/"),
     (re.compile(r'"(node|host_name)": "[^"]*"'), r'"\1": "worker"'),
     (re.compile(r'\bhostname="[^"]*"'), 'hostname="worker"'),

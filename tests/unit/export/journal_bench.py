@@ -74,7 +74,8 @@ class Bench:
             answer = yield defer.maybeDeferred(true)
             if answer:
                 return
-            assert time.monotonic() < end, f"timeout: {what}; {[one.health() for one in self.exporters]}"
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}; {[one.health() for one in self.exporters]}")
             yield task.deferLater(reactor, 0.02)
 
     def shipped(self, name: str = "sink") -> Any:
