@@ -190,11 +190,15 @@ class TestReconfig(LiveCase):
 
     @defer.inlineCallbacks
     def test_path_in_a_missing_folder(self) -> Any:
-        """The error is logged when the master starts, and the master starts."""
+        """The master starts and says the error; the journal opens when the folder is there."""
         yield self.start([plain()], [sqlite(path="nowhere/journal.sqlite")])
-        while not self.pipeline.counters["failed"]:
+        captureData("n", 1, master=self.master)
+        while not self.pipeline.storage.health().last_error:
             yield pause()
         assert "nowhere/journal.sqlite" in str(self.pipeline.storage.health().last_error)
+        Path(self.master.basedir, "nowhere").mkdir()
+        yield self.settle()
+        assert (yield self.values("n", "nowhere/journal.sqlite")) == [1]
 
     @defer.inlineCallbacks
     def test_instance_removed_and_added(self) -> Any:
