@@ -6,6 +6,7 @@ Crossbar requires other releases of packages in bbmeasure's environment.  It is 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import socket
@@ -27,17 +28,20 @@ _EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": Tru
 def crossbar_program() -> Path:
     """Return the path of the program, after installing it if necessary."""
     ready = _CACHE / f"ready-{CROSSBAR}-{sys.version_info[0]}.{sys.version_info[1]}"
-    if not ready.exists():
-        shutil.rmtree(_CACHE, ignore_errors=True)
-        venv.create(_CACHE, with_pip=True)
-        subprocess.run(
-            [_CACHE / "bin" / "python", "-m", "pip", "install", "--quiet", CROSSBAR],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            timeout=540,
-        )
-        ready.touch()
+    _CACHE.parent.mkdir(exist_ok=True)
+    with Path(f"{_CACHE}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want it
+        if not ready.exists():
+            _install()
+            ready.touch()
     return _CACHE / "bin" / "crossbar"
+
+
+def _install() -> None:
+    shutil.rmtree(_CACHE, ignore_errors=True)
+    venv.create(_CACHE, with_pip=True)
+    pip = [_CACHE / "bin" / "python", "-m", "pip", "install", "--quiet", CROSSBAR]
+    subprocess.run(pip, check=True, stdin=subprocess.DEVNULL, timeout=540)
 
 
 class Crossbar(Server):

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
+from bbmeasure.testing.site import free_port
 from tests.local_server import LocalServer
 
 
@@ -108,7 +109,7 @@ class Gateway:
 
     def __init__(self, target: int) -> None:
         self.target = target
-        self.port = 0
+        self.port = free_port()
         self.mode = "refused"
         self.connections = 0
         self._listener: Optional[socket.socket] = None
@@ -134,7 +135,6 @@ class Gateway:
         self._open.clear()
         if mode != "refused" and self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
-            self.port = self._listener.getsockname()[1]
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def __enter__(self) -> Gateway:

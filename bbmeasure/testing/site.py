@@ -5,7 +5,6 @@ Processes run in sessions of their own and are ended by their ids; leaving the c
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
@@ -14,10 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
@@ -63,17 +63,50 @@ Worker("127.0.0.1", {port}, {name!r}, "demo", {basedir!r}, 60, delete_leftover_d
 """
 
 
+#: The ports of :func:`free_port`: a process holds the first port of a block while it gives the others away.
+_FIRST_PORT, _BLOCKS, _BLOCK_SIZE = 10_000, 200, 100
+
 #: Content of Buildbot's empty database by interpreter: making it takes longer than the start of a master.
 _databases: dict[str, bytes] = {}
 
 
+def _bind(port: int) -> Optional[socket.socket]:
+    bound = socket.socket()
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        return None
+    return bound
+
+
+def _free_ports() -> Iterator[int]:
+    first = secrets.randbelow(_BLOCKS)
+    for number in range(first, first + _BLOCKS):
+        start = _FIRST_PORT + number % _BLOCKS * _BLOCK_SIZE
+        held = _bind(start)
+        if held is None:
+            continue
+        held.detach()  # bound until the process ends
+        for port in range(start + 1, start + _BLOCK_SIZE):
+            probe = _bind(port)
+            if probe is not None:
+                probe.close()
+                yield port
+    raise MeasureError("every block of loopback ports is in use")
+
+
+_ports = _free_ports()
+_ports_lock = threading.Lock()
+
+
 def free_port() -> int:
-    """A free loopback port below those that systems choose for outgoing connections, which would race with its user."""
-    while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    """A free loopback port that neither this process nor another one gets here a second time, for a server to bind.
+
+    It is below those that systems choose for outgoing connections, which would race with the server.
+    """
+    with _ports_lock:
+        return next(_ports)
 
 
 def twistd(python: str, *options: str) -> list[str]:

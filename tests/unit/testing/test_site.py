@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,20 @@ def test_an_empty_database_is_made_once(
         site.start()
         assert (site.master_dir / "state.sqlite").read_bytes() == b"used"
     assert upgraded == ["upgrade-master"] * upgrades
+
+
+def test_free_ports_of_several_processes_differ() -> None:
+    """Processes that run at the same time get different ports, each of which a server can bind."""
+    code = (
+        "import socket; from bbmeasure.testing.site import free_port\n"
+        "for port in [free_port() for _ in range(250)]:\n"
+        "    socket.create_server(('127.0.0.1', port)).close(); print(port)\n"
+        "print(flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(subprocess.Popen([sys.executable, "-c", code], **pipes)) for _ in range(2)]
+        ports = [list(iter(process.stdout.readline, "\n")) for process in running]
+        for process in running:
+            process.communicate("\n", timeout=60)
+    assert len({port for found in ports for port in found}) == 500
