@@ -8,7 +8,8 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,19 @@ def points_of(journal: Path) -> list[Point]:
             if info.count
         ]
         return [point for query in selected for point in reader.points(query, MOST_POINTS)]
+
+
+def wait_for_points(site: Site, counts: Mapping[str, int]) -> None:
+    """Wait until the journal holds so many points of each of these series.
+
+    The values of a build's end are written after it; those of a series that was not known before, one after another.
+    """
+
+    def found() -> bool:
+        stored = Counter(point.series for point in points_of(site.journal)) if site.journal.exists() else Counter()
+        return all(stored[name] >= count for name, count in counts.items())
+
+    site.wait_for(found, f"the points {counts}", 300)
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ from bbmeasure.records import Kind
 from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
 from tests.buildbots import python_with_buildbot
-from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names, wait_for_points
 
 CONFIG = """
 f = util.BuildFactory()
@@ -31,6 +31,8 @@ f.addStep(steps.SetProperty(property="warnings-count", value=7))
 f.addStep(steps.SetProperty(property="note", value="no number"))
 add(util.MeasuredBuilderConfig(name="b", workernames=["worker"], factory=f, measureTags={"of": "demo"}))
 """ % ("a" * 60)
+#: The number of points of each series of a build that is captured when it ends.
+LIVE_POINTS = {"build_duration": 1, "queue_duration": 1, "step_duration": 3}
 LIVE = 'c["services"] = [util.SQLiteInstance(trackBuildTimes=True, trackStepTimes=True)]\n'
 
 
@@ -59,7 +61,7 @@ def test_repeated_run_and_live_points(
         site.write_config(BASE_CONFIG + CONFIG + LIVE)
         site.reconfig()
         assert site.build("b")["results"] == 0
-        site.wait_for(lambda: "build_duration" in series_names(site.journal), "the live build", 300)
+        wait_for_points(site, LIVE_POINTS)
         live = {row[:5]: row for row in everything(site.journal)}
         arguments = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
         done = run_command(*arguments)
@@ -93,7 +95,7 @@ def test_changed_tags(tmp_path: Path) -> None:
     track = 'b.trackStepTimes("work", series="work_time", tags={"of": "live"})\n'
     with Site(tmp_path, config + track + LIVE) as site:
         site.build("b")
-        site.wait_for(lambda: "work_time" in series_names(site.journal), "the live build", 300)
+        wait_for_points(site, {**LIVE_POINTS, "work_time": 1})
         before = everything(site.journal)
         changed = config.replace("demo", "other") + track.replace("live", "later") + track.replace("live", "second")
         site.write_config(changed + LIVE)

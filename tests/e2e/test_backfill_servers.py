@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,8 +19,8 @@ from bbmeasure.master.backfill.builds import History
 from bbmeasure.master.backfill.database import Database
 from bbmeasure.testing.site import Site, free_port
 from tests.databases import PASSWORD, QUOTED, MariaDB, PostgreSQL, SQLServer
-from tests.e2e.masters import BASE_CONFIG, report, run_command
-from tests.e2e.test_backfill import CONFIG, FILL, LIVE, MASTER_CFG, everything
+from tests.e2e.masters import BASE_CONFIG, report, run_command, wait_for_points
+from tests.e2e.test_backfill import CONFIG, FILL, LIVE, LIVE_POINTS, MASTER_CFG, everything
 
 BUILDS = 400
 #: The builds of FILL that are of a proposal, which a report leaves out by default.
@@ -218,7 +217,7 @@ def test_running_master(server: SQLServer, tmp_path: Path) -> None:
         site.write_config(BASE_CONFIG + CONFIG + database + LIVE)
         site.reconfig()
         assert site.build("b")["results"] == 0
-        site.wait_for(lambda: site.journal.exists() and captured(site.journal), "the live build", 300)
+        wait_for_points(site, LIVE_POINTS)
         live = everything(site.journal)
         command = ["backfill", "--master", str(site.master_dir), "--pattern", r"took (?P<took>[\d.]+ ms)"]
         done = run_command(*command)
@@ -230,7 +229,3 @@ def test_running_master(server: SQLServer, tmp_path: Path) -> None:
             assert report(site.journal, series)["count"] == 2, series
         assert site.build("b")["results"] == 0
         assert "1 builds read" in run_command(*command).stdout
-
-
-def captured(journal: Path) -> list[Any]:
-    return [row for row in everything(journal) if row[0] == "build_duration"]

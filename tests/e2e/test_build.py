@@ -16,8 +16,22 @@ import psutil
 import pytest
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names
+from tests.e2e.masters import BASE_CONFIG, points_of, report, rows, run_command, series_names, wait_for_points
 from tests.servers import wait_until
+
+#: The number of points of each series after the builds of :func:`builds`.
+EXPECTED = {
+    "build_size": 3,
+    "lines": 2,
+    "total_SLOC": 1,
+    "fetch": 2,
+    "compile": 2,
+    "first_builder.compile_time": 2,
+    "compile_warnings": 2,
+    "warnings": 2,
+    "build_duration": 3,
+    "queue_duration": 3,
+}
 
 CONTRACT = """
 f = util.BuildFactory()
@@ -66,7 +80,7 @@ def builds(site: Site) -> list[dict[str, Any]]:
     """Two builds of the measured builder and one of the plain one."""
     done = [site.build("first_builder"), site.build("first_builder"), site.build("plain")]
     assert [build["results"] for build in done] == [0, 0, 0], [build["state_string"] for build in done]
-    site.wait_for(lambda: count(site, "build_duration") == 3, "the durations", 300)
+    wait_for_points(site, EXPECTED)
     return done
 
 
@@ -77,20 +91,7 @@ def count(site: Site, series: str) -> int:
 
 def test_all_tracked_values_are_stored(site: Site, builds: list[dict[str, Any]]) -> None:
     """Each tracked value of both builds is in the journal of the running master."""
-    expected = {
-        "build_size": 3,
-        "lines": 2,
-        "total_SLOC": 1,
-        "fetch": 2,
-        "compile": 2,
-        "first_builder.compile_time": 2,
-        "compile_warnings": 2,
-        "warnings": 2,
-        "build_duration": 3,
-        "queue_duration": 3,
-    }
-    assert {name: count(site, name) for name in expected} == expected
-    assert set(expected) <= set(series_names(site.journal))
+    assert {name: count(site, name) for name in EXPECTED} == EXPECTED
     assert "never-set" not in series_names(site.journal)
 
 
