@@ -23,11 +23,13 @@ from buildbot.plugins import schedulers, steps, util, worker
 
 try:
     from bbmeasure.capture import deadlines
+    from bbmeasure.reports import judge, judge_queue
 except ImportError:  # removed
     pass
 else:
-    # When a build ends its values are in the journal, however busy the machine is.
+    # When a build ends its values are in the journal and judged, however busy the machine is.
     deadlines.WRITE_TIMEOUT = deadlines.SLOW_WRITE_TIMEOUT = 60.0
+    judge.DEADLINE = judge_queue.REQUEST_TIMEOUT = 60.0
 
 c = BuildmasterConfig = {}
 c["workers"] = [worker.Worker("worker", "demo"), worker.Worker("other", "demo")]
