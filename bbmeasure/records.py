@@ -91,13 +91,11 @@ Choice = TypeVar("Choice", Kind, Direction)
 
 def choose(choices: Type[Choice], value: Any, what: str) -> Choice:
     """The member of an enumeration from itself or its value; RecordError for any other value."""
-    if isinstance(value, choices):
-        return value
-    for member in choices:
-        if member.value == value:
-            return member
-    known = ", ".join(member.value for member in choices)
-    raise RecordError(f"{what} {units.excerpt(str(value))}: expected one of {known}")
+    try:
+        return choices(value)
+    except ValueError:
+        known = ", ".join(member.value for member in choices)
+        raise RecordError(f"{what} {units.excerpt(str(value))}: expected one of {known}") from None
 
 
 def direction(value: Any) -> Direction:

@@ -21,6 +21,9 @@ from bbmeasure.units import excerpt
 #: The most characters of a revision, branch or project that are kept.
 MAX_FIELD_LENGTH = 200
 
+#: json.dumps with separators creates an encoder for each call.
+_IDENTITY = json.JSONEncoder(separators=(",", ":"))
+
 #: The fields of a BuildContext, in their order.
 BuildFields = Tuple[str, str, int, int, Optional[str], Optional[str], Optional[str], Optional[str], str, Optional[str]]
 
@@ -38,7 +41,7 @@ def identity_time(
     It is the completion second plus a hash of the value's identity, so that live and back-filled points are equal.
     ``build`` is the buildid; a build of Buildbot 0.8, which has none, is its builder and number.
     """
-    identity = json.dumps([master, build, step, series, sorted(tags.items())], separators=(",", ":"))
+    identity = _IDENTITY.encode([master, build, step, series, sorted(tags.items())])
     digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int(second) * NANOSECONDS + int.from_bytes(digest, "big") % NANOSECONDS
 

@@ -96,9 +96,9 @@ class SeriesOverrides:
 def fixed_by(value: Value, overrides: SeriesOverrides) -> Value:
     """The value, which wins over what a worker reports in what master.cfg gives: kind, unit and direction."""
     return value._replace(
-        fixed_kind=overrides.kind is not None,
-        fixed_unit=overrides.unit is not None,
-        fixed_better=overrides.better is not None,
+        fixed_kind=value.fixed_kind or overrides.kind is not None,
+        fixed_unit=value.fixed_unit or overrides.unit is not None,
+        fixed_better=value.fixed_better or overrides.better is not None,
     )
 
 

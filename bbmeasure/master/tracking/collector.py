@@ -92,7 +92,7 @@ class Collector:
         master_tags: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Add a value to its series; one that makes no valid Record is added to ``refused``."""
-        context = replace(self.build.context, step=step.name if step else None)
+        context = replace(self.build.context, step=step.name) if step else self.build.context
         try:
             name = series_name(
                 overrides.series, default, builder=context.builder, step=context.step, project=context.project
@@ -113,9 +113,10 @@ class Collector:
         second = step.second if step else self.build.second
         number = step.number if step else None
         time = identity_time(second, self.build.master, context.buildid, number, record.name, tags)
-        captured = fixed_by(Value(record, context, time, master_tags=master_tags), overrides)
-        if unit == "s":  # a duration is one whatever a worker reported by that name
-            captured = captured._replace(fixed_kind=True, fixed_unit=True)
+        fixed = unit == "s"  # a duration is one whatever a worker reported by that name
+        captured = Value(record, context, time, fixed_kind=fixed, fixed_unit=fixed, master_tags=master_tags)
+        if overrides is not _NO_OVERRIDES:
+            captured = fixed_by(captured, overrides)
         self.values.append(captured)
         self._register(captured, overrides, step)
 
