@@ -19,6 +19,9 @@ from bbmeasure.storage.validation import canonical_tags, one_meaning, tags_match
 KINDS = {kind.value: kind for kind in Kind}
 DIRECTIONS = {direction.value: direction for direction in Direction}
 
+#: Canonical tags have no blanks around them, which json.loads looks for.
+_decode = json.JSONDecoder().raw_decode
+
 #: Columns of a point, for :meth:`Stream.point`; ``p`` is the table points, for JOINED.
 POINT = """p.time, p.value, d.text, d.samples, d.spread, d.step, t.text, p.build, x.number, x.revision, x.project,
     x.proposal"""
@@ -88,8 +91,7 @@ class Stream(NamedTuple):
         """The stream of a row of the file."""
         id_, line, series, builder, worker, tags, branch, machine, named, proposed, step, kind, unit, better = row
         tags = tags or "{}"
-        parsed = json.loads(tags) if tags != "{}" else {}
-        names = (series, builder or "", worker or "", parsed, tags, branch, machine)
+        names = (series, builder or "", worker or "", _decode(tags)[0], tags, branch, machine)
         flags = (bool(named), bool(proposed), step)
         return cls(id_, line, *names, *flags, KINDS[kind], unit, DIRECTIONS[better])
 
