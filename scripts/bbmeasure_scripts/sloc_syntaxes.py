@@ -96,7 +96,7 @@ DART = Syntax(
 )
 #: What is outside of ``<?php`` and ``?>`` is HTML.
 PHP = Syntax(
-    Outside(rb"\A(?!<\?)|\?>", rb"<\?(?:php\b|=|(?!xml))"),
+    Outside(rb"\A(?!<\?|\Z)|\?>", rb"<\?(?:php\b|=|(?!xml))"),
     Rule(rb"(?://|\#(?!\[))(?:(?!\?>)[^\n])*", True),
     _BLOCK,
     HereDocument(rb"(<<<)[ \t]*" + _QUOTED + rb"([A-Za-z_]\w*))(?=[ \t]*\n)", b""),

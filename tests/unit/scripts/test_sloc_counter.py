@@ -44,6 +44,7 @@ CASES = [
     ("Dart", 3, "var a = '''\n// text\n''';\n/// doc\n"),
     ("C#", 1, "/// <summary>\nint a;\n"),
     ("PHP", 3, "<?php\n# a\n// b\n/* c\n */ $d = '#'; // e\n?>\n"),
+    ("PHP", 0, ""),
     ("CSS", 2, "a { /* b\n */ }\n"),
     ("SQL", 2, "-- a\nSELECT '--' /* b\n */ FROM c;\n"),
     ("Lua", 4, "-- a\n--[[ b\n c ]] d = 1\n--[==[ e ]]\n ]==]\nf = [[\n-- text\n]]\n"),
