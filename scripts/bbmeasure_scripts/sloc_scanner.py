@@ -342,8 +342,7 @@ class Scan:
 
     def code_before(self, at: int) -> bytes:
         """The last bytes of code before ``at``, without blanks and comments."""
-        region = self._text[max(self._position, at - 400) : at].rstrip()[-16:]
-        return region if region.strip() else self._before
+        return self._text[max(self._position, at - 400) : at].rstrip()[-16:] or self._before
 
     def comments(self) -> Iterator[Tuple[int, int]]:
         """The start and end of each comment, and of each docstring."""
@@ -354,17 +353,20 @@ class Scan:
             found = search(text, position)
             if found is None:
                 return
-            at = found.start()
-            token = by_group[found.lastindex or 0].token(self, text, at, found.end())
-            end = token.end
-            if end <= at:
-                position = at + 1
-                continue
-            if self.nested_comments:
-                yield from self.nested_comments
-                self.nested_comments = []
-            if token.is_comment:
-                self._before = self.code_before(at) if syntax.looks_back else b""
+            at, end = found.span()
+            rule = by_group[found.lastindex or 0]
+            is_comment = rule.is_comment
+            if type(rule) is not Rule:  # its regex matches the opener only
+                end, is_comment = rule.token(self, text, at, end)
+                if end <= at:
+                    position = at + 1
+                    continue
+                if self.nested_comments:
+                    yield from self.nested_comments
+                    self.nested_comments = []
+            if is_comment:
+                if syntax.looks_back:
+                    self._before = self.code_before(at)
                 yield at, end
             else:
                 start = self._docstring(at, end) if syntax.docstrings else -1

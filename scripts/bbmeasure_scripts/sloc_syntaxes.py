@@ -26,18 +26,18 @@ def _at_start(words: bytes) -> Rule:
 
 
 #: A string within a line; an unclosed one extends to the end of the line, so that a search never backtracks.
-_DOUBLE = Rule(rb'"(?:[^"\\\n]|\\.)*"?')
-_SINGLE = Rule(rb"'(?:[^'\\\n]|\\.)*'?")
+_DOUBLE = Rule(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?')
+_SINGLE = Rule(rb"'[^'\\\n]*(?:\\.[^'\\\n]*)*'?")
 _CHARACTER = Rule(rb"(?<![\w'])'(?:[^'\\\n]|\\[^\n]{1,9})'")
 #: A doubled quote is two strings beside each other.
 _PLAIN_DOUBLE = Rule(rb'"[^"\n]*"?')
 _PLAIN_SINGLE = Rule(rb"'[^'\n]*'?")
 #: C++ separates digits with a quote.
-_C_SINGLE = Rule(rb"(?<!\d)'(?:[^'\\\n]|\\.)*'?")
+_C_SINGLE = Rule(rb"(?<!\d)'[^'\\\n]*(?:\\.[^'\\\n]*)*'?")
 
 _SLASHES = _line(rb"//")
 #: A comment of C goes on behind a backslash.
-_C_SLASHES = Rule(rb"//(?:[^\\\n]|\\.)*", True)
+_C_SLASHES = Rule(rb"//[^\\\n]*(?:\\.[^\\\n]*)*", True)
 _HASHES = _line(rb"\#")
 _DASHES = _line(rb"--")
 _BLOCK = Block(rb"/\*", b"*/")
