@@ -1,3 +1,4 @@
+import "./prefetch";  // first: its requests are under way while the other modules are evaluated
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
 import {ApiError, getHealth} from "./lib/api";
@@ -5,7 +6,6 @@ import {MeasurementsPage} from "./pages/MeasurementsPage";
 import {BuilderPanel, BuildPanel} from "./panel/panels";
 import {BELOW_BUILD_SUMMARY, BELOW_BUILDER_DESCRIPTION} from "./panel/place";
 import {registeredRoutes, wrapRoutes} from "./panel/routePanels";
-import {prefetch} from "./prefetch";
 import "./styles.css";
 
 const ICON = (
@@ -15,7 +15,6 @@ const ICON = (
   </svg>
 );
 
-void prefetch(window.location.hash);
 const stockRoutes = registeredRoutes();
 
 buildbotSetupPlugin(registration => {

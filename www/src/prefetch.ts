@@ -1,4 +1,4 @@
-/** Requests that are made before Buildbot renders the page. */
+/** Requests that are made when this module is evaluated, before Buildbot renders the page. */
 
 import {queryClient} from "./hooks/useQuery";
 import {getSeries} from "./lib/api";
@@ -35,3 +35,5 @@ export async function prefetch(fragment: string): Promise<void> {
     // the page shows the error of its own request
   }
 }
+
+void prefetch(window.location.hash);
