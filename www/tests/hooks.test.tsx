@@ -29,7 +29,7 @@ describe("useQuery", () => {
     expect(result.current.data).toBeNull();
     await waitFor(() => expect(result.current.data).toBe("b2"));
     rerender({key: null, version: 2});
-    expect(result.current).toEqual({data: null, error: null, loading: false});
+    expect(result.current).toEqual({data: null, error: null, loading: false, updatedAt: 0});
     expect(request).toHaveBeenCalledTimes(3);
   });
 
@@ -114,6 +114,8 @@ describe("useSeriesView", () => {
     expect(buckets.length).toBe(5);
     expect(buckets.every(url => /tag\.part=[a-e](&|$)/.test(url) && url.includes("builder=linux"))).toBe(true);
     expect(result.current.complete).toBe(false);
+    await waitFor(() => expect(result.current.groups.every(({statistics}) => statistics?.count === 4000)).toBe(true));
+    expect(requested.filter(url => url.includes("v1/statistics")).length).toBe(5);
   });
 
   test("draws the twelve lines that are farthest from their own level, and lists the others", async () => {

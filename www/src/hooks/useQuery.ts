@@ -6,6 +6,8 @@ export interface QueryResult<Data> {
   data: Data | null;
   error: Error | null;
   loading: boolean;
+  /** When `data` was received, in milliseconds; 0 for none. */
+  updatedAt: number;
 }
 
 /** Milliseconds for which an answer is used again without a request, such as the one that is prefetched. */
@@ -54,5 +56,6 @@ export function useQuery<Data>(
     data: key === null ? null : result.data ?? null,
     error: key === null ? null : result.error,
     loading: key !== null && result.isFetching,
+    updatedAt: key === null ? 0 : result.dataUpdatedAt,
   };
 }

@@ -16,19 +16,6 @@ const NO_LINES: readonly Line[] = [];
 const NO_POINTS: readonly Point[] = [];
 const MAX_TAG_VALUES = 200;
 
-/** The number of times that one of two values has changed. */
-function useChangeCount(first: unknown, second: unknown): number {
-  const [count, setCount] = React.useState(0);
-  const seen = React.useRef({first, second});
-  React.useEffect(() => {
-    if (seen.current.first !== first || seen.current.second !== second) {
-      seen.current = {first, second};
-      setCount(value => value + 1);
-    }
-  }, [first, second]);
-  return count;
-}
-
 /** The values of each tag that has several values or is selected. */
 function tagValues(known: readonly KnownLine[], state: SeriesState): Record<string, string[]> {
   const choices: Record<string, string[]> = {};
@@ -145,7 +132,7 @@ export function useSeriesView(
     : lines.map(line => ({key: line.key, lines: [line], filters: filtersOfLine(line, known.all, filters)}));
   const statistics = useQuery(
     lines.length ? JSON.stringify(["statistics", request.key, versusRange, groups.map(group => group.key)]) : null,
-    useChangeCount(first, second),
+    main.updatedAt + other.updatedAt,
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
 
   return {

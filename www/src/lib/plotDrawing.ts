@@ -112,8 +112,10 @@ export function drawMarks(plot: uPlot, model: ChartModel): void {
 
 function drawSpreads(plot: uPlot, context: CanvasRenderingContext2D, model: ChartModel, line: DrawnLine): void {
   const {min, max} = plot.scales.x as {min: number; max: number};
-  const spread = line.dots.map((dot, index) => ({dot, x: line.xs[index]!}))
-    .filter(({dot, x}) => dot.spread && x >= min && x <= max);
+  const spread = line.dots.flatMap((dot, index) => {
+    const x = line.xs[index]!;
+    return dot.spread && x >= min && x <= max ? [{dot, x}] : [];
+  });
   if (spread.length > MAX_SPREADS) {
     return;
   }

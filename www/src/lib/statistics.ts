@@ -21,7 +21,7 @@ export function deviation(values: readonly number[]): number | null {
 }
 
 /** The values in ascending order; a typed array sorts much faster than a list. */
-const sorted = (values: readonly number[]) => Float64Array.from(values).sort();
+const sorted = (values: readonly number[]) => new Float64Array(values).sort();
 
 /** The median of sorted values. */
 export function median(ordered: ArrayLike<number>): number | null {

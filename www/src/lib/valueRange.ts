@@ -22,30 +22,31 @@ export interface DrawnLine {
   required: readonly number[];
 }
 
-function rangeOf(values: Iterable<number>): ValueRange | null {
+/** The range of the values of several lists; null without values. */
+function rangeOf(lists: readonly (readonly number[])[]): ValueRange | null {
   let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+  for (const values of lists) {
+    for (const value of values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
   }
   return low <= high ? {low, high} : null;
 }
 
 /** The values of a line that rule the axis: its smoothed course, and what is near to it. */
-function inside({values, smooth, required}: DrawnLine): number[] {
+function inside({values, smooth, required}: DrawnLine): (readonly number[])[] {
   if (values.length < LEAST_POINTS) {
-    return [...values, ...required];
+    return [values, required];
   }
-  const spread = 1.4826 * medianOf(values.map((value, index) => Math.abs(value - smooth[index]!)))!;
-  return [
-    ...values.filter((value, index) => Math.abs(value - smooth[index]!) <= REACH * spread || spread === 0 && value === smooth[index]),
-    ...smooth, ...required,
-  ];
+  const distances = values.map((value, index) => Math.abs(value - smooth[index]!));
+  const spread = 1.4826 * medianOf(distances)!;
+  return [values.filter((_, index) => distances[index]! <= REACH * spread), smooth, required];
 }
 
 /** The range of the axis for lines; null without values. */
 export function valueRange(lines: readonly DrawnLine[]): ValueRange | null {
-  const whole = rangeOf(lines.flatMap(line => [...line.values, ...line.required]));
+  const whole = rangeOf(lines.flatMap(line => [line.values, line.required]));
   const robust = rangeOf(lines.flatMap(inside));
   if (!whole || !robust) {
     return whole;

@@ -48,6 +48,7 @@ type View = ReturnType<typeof useSeriesView>;
 const Actions = ({series, state, view}: {series: Series; state: SeriesState; view: View}) => {
   const {pathname, search} = useLocation();
   const {pins, toggle, failed} = usePins();
+  const zone = React.useMemo(() => timeZone(view.now), [view.now]);
   const route = pathname + search;
   const csv = csvUrl(series.name, {
     ...view.filters, builder: state.builders.length === 1 ? state.builders[0] : null, branch: state.branch,
@@ -65,7 +66,7 @@ const Actions = ({series, state, view}: {series: Series; state: SeriesState; vie
         <button type="button" className="bbm-button" aria-pressed={pins.includes(route)} onClick={() => toggle(route)}>Pin</button>
       )}
       {failed && <span className="bbm-more" role="alert">The browser does not store it.</span>}
-      <span className="bbm-more">Times: {timeZone(view.now)}</span>
+      <span className="bbm-more">Times: {zone}</span>
     </p>
   );
 };
