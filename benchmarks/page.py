@@ -22,7 +22,7 @@ from bbmeasure.storage.sqlite.journal import Journal
 from bbmeasure.testing.site import Site
 from bbmeasure.times import NANOSECONDS
 from benchmarks.api import CONFIG, seed
-from benchmarks.targets import Figures
+from benchmarks.targets import Figures, load
 from tests.browser.conftest import FLAGS
 
 RUNS = 9
@@ -108,7 +108,7 @@ def show(figures: Figures, name: str, runs: list[list[dict[str, float]]], most: 
         most,
         f"{min(chart):.0f} to {max(chart):.0f}; Buildbot's frame {frame:.0f}, our page {page:.0f}; "
         f"a second visit {statistics.median(seen['chart'] for seen in again):.0f}",
-        why=f"Buildbot's own frame alone took {frame / statistics.median(chart):.0%} of it",
+        why=f"Buildbot's own frame alone took {frame / statistics.median(chart):.0%} of it, {load()}",
     )
 
 
