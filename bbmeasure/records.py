@@ -91,6 +91,8 @@ Choice = TypeVar("Choice", Kind, Direction)
 
 def choose(choices: Type[Choice], value: Any, what: str) -> Choice:
     """The member of an enumeration from itself or its value; RecordError for any other value."""
+    if isinstance(value, choices):
+        return value
     try:
         return choices(value)
     except ValueError:
