@@ -17,7 +17,7 @@ LINE_BASED = True
 
 # The formats are `default` and `pylint` of
 # https://github.com/PyCQA/flake8/blob/main/src/flake8/formatting/default.py
-_ISSUE = re.compile(r"(.+?):([0-9]+):(?:[0-9]+:)? \[?([A-Z]{1,3})[0-9]{0,4}\]? ")
+_ISSUE = re.compile(r"(.[^:]*(?::[^:]*)*?):([0-9]+):(?:[0-9]+:)? \[?([A-Z]{1,3})[0-9]{0,4}\]? ")
 _CRASH = ("Traceback (most recent call last):", "There was a critical error during execution of Flake8:")
 
 

@@ -74,9 +74,10 @@ def _blocks(text: str) -> list[tuple[str, dict[str, float]]]:
     last = 0
     for last, line in lines(text):
         stripped = line.strip()
-        key, _colon, value = stripped.rpartition(": ")
-        if is_open and key in _FIELDS:
-            blocks[-1][1][_FIELDS[key].name] = _clock(value, last) if key == _WALL else number(_TOOL, value, last)
+        key, _colon, value = stripped.rpartition(": ") if is_open else ("", "", "")
+        field = _FIELDS.get(key)
+        if field is not None:
+            blocks[-1][1][field.name] = _clock(value, last) if key == _WALL else number(_TOOL, value, last)
         elif stripped.startswith(_COMMAND):
             blocks.append((stripped[len(_COMMAND) :].strip('"'), {}))
             is_open = True
