@@ -77,6 +77,7 @@ def test_no_average_over_tags(open_at, aged):
     """Of 16,000 points of five sections no line mixes two; all 40 lines are listed, 12 are drawn."""
     page = open_at(aged).go(f"/measurements/{history.TAGGED}")
     expect(page.get_by_text("12 of 40 lines shown")).to_be_visible()
+    expect(page.get_by_text("usual ranges are drawn only for a line")).to_be_visible()
     for label, row in statistics(page).items():
         level = history.SECTIONS[label.split("section=")[1]]
         shown = page.locator(".bbm-statistics").get_by_role("row", name=label)

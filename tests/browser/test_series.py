@@ -305,6 +305,7 @@ def test_unknown_series(visit):
     """The page of an unknown series has a message and a link to the list."""
     page = visit.go("/measurements/no_such_series")
     expect(page.get_by_text("There is no series named")).to_be_visible()
+    expect(page).to_have_title(re.compile("^no_such_series · "))
     page.get_by_role("link", name="All measurements").click()
     expect(page.get_by_role("heading", name="Measurements", exact=True)).to_be_visible()
 

@@ -50,11 +50,13 @@ function drawLimits(plot: uPlot, context: CanvasRenderingContext2D, model: Chart
   }
 }
 
+/** Whether a chart has too many lines for bands. */
+export const isCrowded = ({lines, focus}: ChartModel) => lines.length > MAX_BANDS && focus === null;
+
 /** Limits, the band of what is usual at each level, and the level as a dashed line. */
 export function drawBands(plot: uPlot, model: ChartModel): void {
   clipped(plot, context => drawLimits(plot, context, model));
-  const isCrowded = model.lines.length > MAX_BANDS && model.focus === null;
-  if (!model.band || isCrowded) {
+  if (!model.band || isCrowded(model)) {
     return;
   }
   clipped(plot, context => model.lines.filter(line => isShown(model, line) && !line.shift)

@@ -4,11 +4,23 @@ import {Empty, Failure, Loading, Name} from "../components/Basics";
 import {useQuery} from "../hooks/useQuery";
 import {useFinishedBuilds} from "../hooks/useFinishedBuilds";
 import {useTheme} from "../hooks/useTheme";
+import {useTitle} from "../hooks/useTitle";
+import {truncate} from "../lib/format";
 import {findSeries} from "../lib/seriesList";
 import {readSeriesState, seriesOfPath} from "../lib/urlState";
 import {ApiError, getEverySeries, getSeries} from "../lib/api";
 import {ListPage} from "./ListPage";
 import {SeriesPage} from "./SeriesPage";
+
+const UnknownSeries = ({name}: {name: string}) => {
+  useTitle(truncate(name, 80));
+  return (
+    <Empty>
+      <p>There is no series named <strong><Name text={name}/></strong>, or none of it may be shown to you.</p>
+      <p><Link to="/measurements">All measurements</Link></p>
+    </Empty>
+  );
+};
 
 /** The Measurements page: the list of series, or one series. */
 export const MeasurementsPage = () => {
@@ -39,12 +51,7 @@ export const MeasurementsPage = () => {
     const dataVersion = series.count + (series.last ?? 0);  // reload only if this series has new points
     body = <SeriesPage key={JSON.stringify([series.name, series.kind, series.unit])} series={series} theme={theme} version={dataVersion + attempt}/>;
   } else {
-    body = (
-      <Empty>
-        <p>There is no series named <strong><Name text={name}/></strong>, or none of it may be shown to you.</p>
-        <p><Link to="/measurements">All measurements</Link></p>
-      </Empty>
-    );
+    body = <UnknownSeries name={name}/>;
   }
   return (
     <main className="bbm bbm-page" data-theme={theme}>

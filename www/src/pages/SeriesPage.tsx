@@ -25,6 +25,7 @@ import {ANALYSED_BUILDS, isPartlyAnalysed, type MarkedChange} from "../lib/chart
 import {isolateDirection, truncate, unitName} from "../lib/format";
 import {MAX_LINE_POINTS, MAX_POINTS} from "../lib/chartData";
 import {lineKey, nameOfPoint} from "../lib/lines";
+import {isCrowded} from "../lib/plotDrawing";
 import {timeZone, urlTime} from "../lib/time";
 
 const Title = ({series, links}: {series: Series; links: {grafana: string | null; influxdb: string | null} | null}) => {
@@ -84,6 +85,9 @@ const Notes = ({state, view}: {state: SeriesState; view: View}) => (
     )}
     {view.hasBuckets && state.axis !== "time" && <p className="bbm-note">By {state.axis} each point is needed: zoom in first.</p>}
     {view.unplaced > 0 && <p className="bbm-note">{view.unplaced.toLocaleString("en")} points have no {state.axis} and are not drawn.</p>}
+    {state.band && view.models.some(({model}) => isCrowded(model)) && (
+      <p className="bbm-note">With this many lines, usual ranges are drawn only for a line whose name is clicked in the table.</p>
+    )}
     {state.band && view.lines.some(isPartlyAnalysed) && (
       <p className="bbm-note">
         Usual ranges and changes are shown for the newest {ANALYSED_BUILDS} builds of a line in this range. Zoom in to see earlier ones.
