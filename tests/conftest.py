@@ -8,10 +8,12 @@ import os
 import re
 import signal
 from importlib.metadata import version as installed
+from typing import Any, Optional
 
 import pytest
 from hypothesis import HealthCheck, settings
 from packaging.version import Version
+from xdist.scheduler import LoadFileScheduling
 
 # Failed assertions of the stores' contract suite print what was compared.
 pytest.register_assert_rewrite("tests.unit.storage.contract")
@@ -29,6 +31,32 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+
+#: The folder whose modules share a master, and so run in one process.
+_ONE_MASTER = "tests/e2e/api/"
+
+#: The modules that take longest, in this order: each begins before the others of its folder, not alone at the end.
+_LONGEST = (
+    "tests/e2e/test_reporters.py",
+    "tests/e2e/test_build.py",
+    "tests/e2e/test_gate.py",
+    "tests/e2e/test_collection.py",
+    "tests/e2e/api/",
+    "tests/e2e/test_backfill.py",
+    "tests/e2e/test_worker_releases.py",
+    "tests/e2e/test_backfill_servers.py",
+    "tests/e2e/test_releases.py",
+    "tests/e2e/test_release.py",
+    "tests/e2e/test_removal.py",
+    "tests/e2e/test_lost_worker.py",
+    "tests/e2e/test_tracking.py",
+    "tests/attacks/test_load.py",
+    "tests/browser/test_panel.py",
+    "tests/browser/test_history.py",
+    "tests/browser/test_layout.py",
+    "tests/browser/test_project.py",
+    "tests/browser/test_series.py",
+)
 
 #: Classes of :mod:`tests.servers` that start a database server.
 _SERVERS = {"Influxd", "VictoriaMetrics"}
@@ -54,8 +82,25 @@ def long_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, constant, 60.0)
 
 
+class _SharedMasters(LoadFileScheduling):
+    """The distribution of ``--dist=loadfile``, with one process for all modules that share a master."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _ONE_MASTER if nodeid.startswith(_ONE_MASTER) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Optional[LoadFileScheduling]:
+    """The scheduler of ``--dist=loadfile``."""
+    return _SharedMasters(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark Hypothesis tests as ``fuzz`` and tests that start a server as ``server``; skip those of newer releases."""
+    """Mark Hypothesis tests as ``fuzz`` and tests that start a server as ``server``; skip those of newer releases.
+
+    The longest modules come first.
+    """
+    items.sort(key=_place)
     for item in items:
         for marker in item.iter_markers("buildbot_since"):
             since, why = marker.args
@@ -65,6 +110,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("fuzz")
         if _starts_server(item):
             item.add_marker("server")
+
+
+def _place(item: pytest.Item) -> int:
+    """The place of a test's module among the longest."""
+    places = (place for place, module in enumerate(_LONGEST) if item.nodeid.startswith(module))
+    return next(places, len(_LONGEST))
 
 
 def _starts_server(item: pytest.Item) -> bool:

@@ -5,7 +5,7 @@
 #
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
-# Tests run in $JOBS processes, by default one for each processor; those that wait for servers in half as many more.
+# Tests run in $JOBS processes, by default one for each processor; those that wait for servers in twice as many.
 set -u
 
 # Without bytecode each process of pytest rewrites every test module, and each master compiles bbmeasure.
@@ -14,7 +14,7 @@ unset PYTHONDONTWRITEBYTECODE
 VENV=${VENV:-.venv}
 BIN=$VENV/bin
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
-WAITING_JOBS=$((JOBS + (JOBS + 1) / 2))
+WAITING_JOBS=$((JOBS * 2))
 report=''
 begun=$(date +%s)
 
@@ -55,7 +55,8 @@ options() {
     case $1 in
     tests/steps*) echo "-n ${2:-$JOBS} -p no:twisted --dist=loadfile" ;;
     tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
-        echo "-n ${2:-$WAITING_JOBS} --dist=loadfile"
+        # in the order of tests/conftest.py
+        echo "-n ${2:-$WAITING_JOBS} --dist=loadfile --no-loadscope-reorder"
         ;;
     *) echo "-n ${2:-$JOBS} --dist=loadgroup" ;;
     esac
