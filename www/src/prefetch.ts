@@ -2,7 +2,8 @@
 
 import {queryClient} from "./hooks/useQuery";
 import {getSeries} from "./lib/api";
-import {filtersOf, linesRequest, pagesRequest, pointsRequest, selectLines, type Requested} from "./lib/requests";
+import type {Requested} from "./lib/chartData";
+import {filtersOf, linesRequest, pagesRequest, pointsRequest, selectLines} from "./lib/requests";
 import {findSeries} from "./lib/seriesList";
 import {readSeriesState, resolveRange, seriesOfPath} from "./lib/urlState";
 

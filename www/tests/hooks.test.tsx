@@ -118,6 +118,34 @@ describe("useSeriesView", () => {
     expect(requested.filter(url => url.includes("v1/statistics")).length).toBe(5);
   });
 
+  describe("of a line with too many points to draw each", () => {
+    const many = {
+      overview: {total: 1, rows: [row({count: 20_000})]}, "statistics?": {statistics: {count: 20_000}},
+      "buckets=": {buckets: [{time: START, count: 9, average: 1, minimum: 0, maximum: 2}]},
+    };
+    const analysis = {line: 0, median: 1, low: 0, high: 2, levels: [], changes: []};
+
+    test("draws averages, then adds the look-back over its newest points", async () => {
+      let answer: (value: unknown) => void = () => undefined;
+      serve({...many, "format=columns": new Promise(resolve => { answer = resolve; })});
+      const {result} = view("");
+      await waitFor(() => expect(result.current.lines.map(line => line.buckets.length)).toEqual([1]));
+      expect(result.current).toMatchObject({points: [], complete: false, loading: true});
+      expect(result.current.lines[0]!.analysis).toBeNull();
+      answer(columns([point(1, 1)], {analysis: [analysis]}));
+      await waitFor(() => expect(result.current.loading).toBe(false));
+      expect(result.current.lines[0]!.analysis).toMatchObject({median: 1, high: 2});
+      expect(result.current.points.map(({value}) => value)).toEqual([1]);
+    });
+
+    test("draws averages where its newest points are not answered, and says so", async () => {
+      serve({...many, "format=columns": new Error("away")});
+      const {result} = view("");
+      await waitFor(() => expect(result.current.error?.message).toBe("away"));
+      expect(result.current.lines.map(line => line.buckets.length)).toEqual([1]);
+    });
+  });
+
   test("draws the twelve lines that are farthest from their own level, and lists the others", async () => {
     const calm = [10, 11, 10, 9, 10, 11, 10];
     const rows = Array.from({length: 300}, (_, index) => row({

@@ -1,7 +1,7 @@
 import * as React from "react";
 import {resolveRange, type SeriesState} from "../lib/urlState";
 import {withAlerts} from "../lib/alerts";
-import type {Alert, Filters, Point, Series} from "../lib/api";
+import type {Alert, Filters, Series} from "../lib/api";
 import {filtersOfLine, loadStatistics, type PointGroup} from "../lib/chartData";
 import {makeModel, unplacedPoints, type ChartView, type StyledLine} from "../lib/chartModel";
 import {lineLabel, type KnownLine, type Line} from "../lib/lines";
@@ -13,7 +13,6 @@ import type {Theme} from "./useTheme";
 
 const NO_ALERTS: readonly Alert[] = [];
 const NO_LINES: readonly Line[] = [];
-const NO_POINTS: readonly Point[] = [];
 const MAX_TAG_VALUES = 200;
 
 /** The values of each tag that has several values or is selected. */
@@ -102,12 +101,16 @@ export function useSeriesView(
   const versusRequest = pointsRequest(series, state, known, versusRange ?? state, versusFilters, false);
   const main = useQuery(canLoad ? request.key : null, dataVersion, request.request, true);
   const other = useQuery(canLoad && versusRange ? versusRequest.key : null, dataVersion, versusRequest.request, true);
+  const newest = useQuery(main.data?.newest?.key ?? null, dataVersion, signal => main.data!.newest!.request(signal), true);
 
   const drawn = useDrawnLines(known.all, known.shown);
   const first = React.useMemo(() => {
     const limits = new Map(known.all.map(line => [line.key, line.limits]));
-    return drawn(main.data?.lines).map(line => ({...withAlerts(line, alerts), limits: limits.get(line.key) ?? []}));
-  }, [drawn, main.data, alerts, known.all]);
+    const analyses = new Map(newest.data?.lines.map(line => [line.key, line.analysis]));
+    return drawn(main.data?.lines).map(line => ({
+      ...withAlerts({...line, analysis: line.analysis ?? analyses.get(line.key) ?? null}, alerts), limits: limits.get(line.key) ?? [],
+    }));
+  }, [drawn, main.data, newest.data, alerts, known.all]);
   const second = React.useMemo(() => versusRange ? drawn(other.data?.lines) : NO_LINES, [drawn, other.data, versusRange]);
   const shift = versusRange ? shiftOf(ranges.versus?.since ?? null, ranges.range.since, first, second) : 0;
   const lines = React.useMemo(() => [
@@ -135,15 +138,18 @@ export function useSeriesView(
     main.updatedAt + other.updatedAt,
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
 
+  const points = React.useMemo(
+    () => [...main.data?.points ?? [], ...newest.data?.points ?? []], [main.data, newest.data]);
+
   return {
     now, rangeError: ranges.error, lines, models, unplaced: unplacedPoints(lines, hasBuckets ? "time" : axis), known, setFocus, filters, hasBuckets, compared,
     focus: models.some(({model}) => model.focus !== null) ? focus : null,
     groups: groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null})),
-    points: main.data?.points ?? NO_POINTS,
-    loading: known.overview.loading || main.loading || (versusRange !== null && other.loading),
-    error: known.overview.error ?? main.error ?? (versusRange ? other.error : null),
+    points,
+    loading: known.overview.loading || main.loading || newest.loading || (versusRange !== null && other.loading),
+    error: known.overview.error ?? main.error ?? newest.error ?? (versusRange ? other.error : null),
     statisticsError: statistics.error,
-    complete: (main.data?.complete ?? true) && (!versusRange || (other.data?.complete ?? true)),
+    complete: !main.data?.newest && (!versusRange || !other.data?.newest),
     tagChoices: tagValues(known.all, state),
     branches: [...new Set(known.all.flatMap(line => line.branch ?? []))].sort(),
     retry: () => setAttempt(attempt + 1),

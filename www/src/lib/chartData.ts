@@ -18,11 +18,21 @@ export const MAX_CHOSEN_LINES = 24;
 export const MAX_NEWEST_POINTS = 1_000;
 const BUCKETS = 400;
 
-export interface ChartData {
+/** A request with the key of its answer. */
+export interface Requested<Data> {
+  key: string;
+  request: (signal: AbortSignal) => Promise<Data>;
+}
+
+/** Points with the lines that they make. */
+export interface LoadedLines {
   points: Point[];
   lines: Line[];
-  /** Whether every point is in `points`; points that are drawn as buckets are not. */
-  complete: boolean;
+}
+
+export interface ChartData extends LoadedLines {
+  /** Loads the newest points, with the look-back over them, of the lines that are drawn as buckets; null without such. */
+  newest: Requested<LoadedLines> | null;
 }
 
 /** What is loaded: a series in a range. */
@@ -62,50 +72,80 @@ function withAnalyses(lines: Line[], {analyses}: Columns, byMachine: boolean): L
   });
 }
 
-async function loadTogether(request: Request, signal?: AbortSignal): Promise<ChartData> {
+const combined = (parts: readonly LoadedLines[]): LoadedLines =>
+  ({points: parts.flatMap(part => part.points), lines: parts.flatMap(part => part.lines)});
+
+async function loadTogether(request: Request, signal?: AbortSignal): Promise<LoadedLines> {
   const {series, filters, branch, proposals, byMachine, analyse} = request;
   const selected: (string | null)[] = request.builders.length ? [...request.builders] : [null];
   const parts = await Promise.all(selected.map(builder => getColumns(
     series, {...filters, branch, proposal: proposals ? EVERY_PROPOSAL : null, builder}, MAX_POINTS, analyse, signal)));
   const columns = {points: parts.flatMap(part => part.points), analyses: parts.flatMap(part => part.analyses)};
-  return {
-    points: columns.points, complete: true,
-    lines: withAnalyses(groupIntoLines(columns.points, byMachine), columns, byMachine),
-  };
+  return {points: columns.points, lines: withAnalyses(groupIntoLines(columns.points, byMachine), columns, byMachine)};
 }
 
-/** One line: its points, or buckets and the look-back over its newest points. */
-async function loadLine(
-  request: Request, line: KnownLine, all: readonly KnownLine[], signal?: AbortSignal,
-): Promise<{lines: Line[]; points: Point[]; complete: boolean}> {
-  const {series, byMachine, analyse} = request;
-  const filters = filtersOfLine(line, all, request.filters);
-  const isRange = request.filters.since != null || request.filters.until != null;
-  const count = line.count < MAX_LINE_POINTS || !filters ? 0
-    : isRange ? Number((await getStatistics(series, filters, ["count"], signal)).count) : line.count;
-  const isMany = count >= MAX_LINE_POINTS;
-  const limit = isMany ? MAX_NEWEST_POINTS : MAX_POINTS;
-  const [buckets, columns] = await Promise.all([
-    isMany ? getBuckets(series, filters!, BUCKETS, signal) : [],
-    getColumns(series, filters ?? request.filters, limit, analyse, signal),
-  ]);
-  const own = columns.points.filter(point => lineKey(nameOfPoint(point, byMachine)) === line.key);
-  const [found] = withAnalyses(groupIntoLines(own, byMachine), {...columns, points: own}, byMachine);
-  if (!found) {
-    return {lines: [], points: [], complete: true};
+/** A line with the filters that select its points; null for filters that select those of others too. */
+interface FilteredLine {
+  line: KnownLine;
+  filters: Filters | null;
+}
+
+/** Whether a line has too many points to draw each. */
+async function hasManyPoints({series, filters: {since, until}}: Request, {line, filters}: FilteredLine, signal?: AbortSignal) {
+  if (line.count < MAX_LINE_POINTS || !filters) {
+    return false;
   }
-  const drawn = isMany ? {...found, dots: [], buckets: buckets.filter(bucket => bucket.count > 0)} : found;
-  return {lines: [drawn], points: own, complete: !isMany};
+  const isWhole = since == null && until == null;
+  return isWhole || Number((await getStatistics(series, filters, ["count"], signal)).count) >= MAX_LINE_POINTS;
+}
+
+/** The newest points of a line, with the look-back over them. */
+async function loadPoints(
+  {series, byMachine, analyse, ...request}: Request, {line, filters}: FilteredLine, limit: number, signal?: AbortSignal,
+): Promise<LoadedLines> {
+  const columns = await getColumns(series, filters ?? request.filters, limit, analyse, signal);
+  const points = columns.points.filter(point => lineKey(nameOfPoint(point, byMachine)) === line.key);
+  return {points, lines: withAnalyses(groupIntoLines(points, byMachine), columns, byMachine)};
+}
+
+async function loadBuckets(request: Request, {line, filters}: FilteredLine, signal?: AbortSignal): Promise<LoadedLines> {
+  const buckets = (await getBuckets(request.series, filters!, BUCKETS, signal)).filter(bucket => bucket.count > 0);
+  const {key, builder, branch, machine, proposed, tags} = line;
+  const drawn = {key, builder, branch, machine, proposed, tags, dots: [], buckets, analysis: null, limits: []};
+  return {points: [], lines: buckets.length ? [drawn] : []};
+}
+
+/** Lines that are loaded one by one: those with many points as buckets. */
+async function loadEach(
+  request: Request, known: readonly KnownLine[], shown: readonly KnownLine[], signal?: AbortSignal,
+): Promise<ChartData> {
+  const each = shown.map(line => ({line, filters: filtersOfLine(line, known, request.filters)}));
+  const many: FilteredLine[] = [];
+  const parts = await Promise.all([
+    ...each.map(async filtered => {
+      if (!await hasManyPoints(request, filtered, signal)) {
+        return loadPoints(request, filtered, MAX_POINTS, signal);
+      }
+      many.push(filtered);
+      return loadBuckets(request, filtered, signal);
+    }),
+    ...(request.proposals ? [loadProposals(request, signal)] : []),
+  ]);
+  return {...combined(parts), newest: many.length ? {
+    key: JSON.stringify(["newest", request, many.map(({line}) => line.key).sort()]),
+    request: async later => combined(await Promise.all(many.map(
+      filtered => loadPoints(request, filtered, MAX_NEWEST_POINTS, later)))),
+  } : null};
 }
 
 /** The newest points of proposals, as lines of their own. */
-async function loadProposals(request: Request, signal?: AbortSignal): Promise<ChartData> {
+async function loadProposals(request: Request, signal?: AbortSignal): Promise<LoadedLines> {
   const {series, filters, branch} = request;
   const selected: (string | null)[] = request.builders.length ? [...request.builders] : [null];
   const parts = await Promise.all(selected.map(builder => getColumns(
     series, {...filters, branch, builder, proposal: EVERY_PROPOSAL}, MAX_NEWEST_POINTS, false, signal)));
   const points = parts.flatMap(part => part.points).filter(point => point.proposal);
-  return {points, lines: groupIntoLines(points, request.byMachine), complete: true};
+  return {points, lines: groupIntoLines(points, request.byMachine)};
 }
 
 /**
@@ -117,17 +157,7 @@ export async function loadLines(
   request: Request, known: readonly KnownLine[], shown: readonly KnownLine[], signal?: AbortSignal,
 ): Promise<ChartData> {
   const total = known.reduce((sum, line) => sum + line.count, 0);
-  if (total < MAX_POINTS) {
-    return loadTogether(request, signal);
-  }
-  const parts = await Promise.all([
-    ...shown.map(line => loadLine(request, line, known, signal)),
-    ...(request.proposals ? [loadProposals(request, signal)] : []),
-  ]);
-  return {
-    points: parts.flatMap(part => part.points), lines: parts.flatMap(part => part.lines),
-    complete: parts.every(part => part.complete),
-  };
+  return total < MAX_POINTS ? {...await loadTogether(request, signal), newest: null} : loadEach(request, known, shown, signal);
 }
 
 /** The points of one row or column of a table of statistics. */

@@ -1,15 +1,9 @@
 /** What the pages request: the lines of all series or of one, then the points of these. */
 
 import {getOverview, meaningOf, type Filters, type Overview, type OverviewFilters, type Series} from "./api";
-import {loadLines, MAX_CHOSEN_LINES, MAX_LINES, type ChartData} from "./chartData";
+import {loadLines, MAX_CHOSEN_LINES, MAX_LINES, type ChartData, type Requested} from "./chartData";
 import {bySeverity, knownLines, type KnownLine} from "./lines";
 import {shortName, type Range, type SeriesState} from "./urlState";
-
-/** A request with the key of its answer. */
-export interface Requested<Data> {
-  key: string;
-  request: (signal: AbortSignal) => Promise<Data>;
-}
 
 /** The lines of a series, the ones that are selected, and of these the ones that are drawn. */
 export interface KnownLines {
