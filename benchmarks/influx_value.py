@@ -85,7 +85,7 @@ def main() -> int:
     beside = f"peer {peers:.2f} ms"
     why = "its parts are those of storage_write with an exporter, and of influx_drain"
     figures.show("a value, from captureData to acknowledged", ours, "ms", MAX_MILLISECONDS, beside, why=why)
-    figures.show("its share of the peer's", ours / peers, "", 1 / MIN_RATIO, f"1/{peers / ours:.0f}")
+    figures.show("its share of the peer's", ours / peers, "", 1 / MIN_RATIO, f"1/{peers / ours:.0f}", why=why)
     return figures.status
 
 
