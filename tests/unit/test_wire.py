@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bbmeasure import wire
 from bbmeasure.ansi import without_hidden
 from bbmeasure.errors import MeasureError, WireError
-from bbmeasure.records import RESERVED_TAGS, Direction, Kind, Record
+from bbmeasure.records import RESERVED_TAGS, Direction, Kind, Record, canonical_tag
 from bbmeasure.wire import MARKER, MarkerScanner, Refusal
 
 LINE = '{"v":1,"name":"link_time","value":12.5,"unit":"s","better":"lower","tags":{"target":"core"}}'
@@ -34,7 +34,9 @@ def scan(text, size=None):
 
 _LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 _NAMES = st.text(_LETTERS, min_size=1, max_size=40).filter(str.strip)
-_KEYS = _NAMES.map(without_hidden).filter(lambda key: key not in RESERVED_TAGS and not key.startswith("_"))
+_KEYS = _NAMES.map(lambda name: canonical_tag(without_hidden(name))).filter(
+    lambda key: key.strip() and key not in RESERVED_TAGS and not key.startswith("_")
+)
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 _AMOUNTS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 #: Kinds with their units and possible values: counts, durations and sizes are not negative.
