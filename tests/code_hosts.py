@@ -12,6 +12,7 @@ import json
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Optional
@@ -32,7 +33,7 @@ class Failure(NamedTuple):
     body: str = '{"message": "failure of the test"}'
 
 
-class CodeHost(LocalServer):
+class CodeHost(LocalServer, ABC):
     """A server with comments by (project, number); each is a dict with id, body and author.
 
     ``failures`` are consumed by requests, first those of ``failing``, a pattern of method and path.
@@ -144,13 +145,13 @@ class CodeHost(LocalServer):
         handler.end_headers()
         handler.wfile.write(encoded)
 
+    @abstractmethod
     def is_authorized(self, headers: Any) -> bool:
         """Whether the request has the token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any]) -> tuple[int, Any]:
         """Status and data for an authorized request."""
-        raise NotImplementedError
 
     def _page(self, key: tuple[str, int], query: Mapping[str, str]) -> list[dict[str, Any]]:
         size, page = int(query.get("per_page", self.DEFAULT_PAGE)), int(query.get("page", 1))

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ class SQLServer(Server):
         """Return SQLAlchemy's URL of a database."""
         return f"{self.scheme}://{user}:{QUOTED}@127.0.0.1:{self.port}/{database}"
 
+    @abstractmethod
     def prepare(self) -> None:
         """Create files before the first start."""
-        raise NotImplementedError
 
     def execute(self, database: str, *statements: str) -> list[tuple[Any, ...]]:
         """Execute statements as the administrator, in autocommit mode; returns the rows of the last."""
@@ -45,13 +46,13 @@ class SQLServer(Server):
                 rows = [tuple(row) for row in result] if result.returns_rows else []
         return rows
 
+    @abstractmethod
     def create(self, database: str) -> None:
         """Create an empty database."""
-        raise NotImplementedError
 
+    @abstractmethod
     def let_read(self, database: str) -> None:
         """Grant ``reader`` SELECT on all existing tables of a database."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the server; the first start creates its files and users."""

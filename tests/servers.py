@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,7 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-class Server:
+class Server(ABC):
     """Server process with its own directory; can be started again after ``stop`` or ``kill``."""
 
     def __init__(self) -> None:
@@ -82,13 +83,13 @@ class Server:
         """URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Return the command line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Return whether the server accepts requests."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the process and wait until the server is ready."""

@@ -104,7 +104,7 @@ class WindowsOs:
 @pytest.fixture
 def drive(tmp_path, monkeypatch):
     """Drive C: with a few files, and the module file_walk on it."""
-    for name, length in {"Src/a.WHL": 3, "Src/sub/b.whl": 5, "Src/build/tmp/c.obj": 7}.items():
+    for name, length in {"Src/a.WHL": 3, "Src/sub/b.whl": 5, "Src/build/cache/c.obj": 7}.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * length)
@@ -130,7 +130,7 @@ def test_paths_and_patterns(drive, pattern, expected):
     assert size.measure([pattern])[:2] == expected
 
 
-@pytest.mark.parametrize("exclude", ["build/tmp", r"build\tmp", r"BUILD\Tmp\\", "*.OBJ", "Tmp"])
+@pytest.mark.parametrize("exclude", ["build/cache", r"build\cache", r"BUILD\Cache\\", "*.OBJ", "Cache"])
 def test_excluded(drive, exclude):
     """Exclude patterns may have either slash, and ignore case."""
     assert size.measure([r"C:\Src"], [exclude])[:2] == (8, 2)

@@ -7,6 +7,7 @@ forget a series, :class:`LocalContract` for those that keep every name unchanged
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -25,16 +26,16 @@ from tests.unit.storage.series_contract import SeriesContract
 from tests.unit.storage.statistics_contract import StatisticsContract
 
 
-class StorageContract(PointsContract, QueryContract, StatisticsContract, SeriesContract):
+class StorageContract(PointsContract, QueryContract, StatisticsContract, SeriesContract, ABC):
     """Every store."""
 
     #: The length of a tag value that the store must keep.
     longest_tag_value = 60_000
     hostile_names: tuple[str, ...] = HOSTILE_NAMES
 
+    @abstractmethod
     def make_storage(self, folder: Any) -> Any:
         """A new, empty store, or its Deferred; it may use ``folder``."""
-        raise NotImplementedError
 
     @pytest.fixture
     def storage(self, tmp_path: Any) -> Any:
