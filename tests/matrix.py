@@ -1,7 +1,7 @@
 """``make test-matrix``: the tests with each release of Buildbot on each Python, and a table of what ran and passed.
 
-``python -m tests.matrix [--brief] [--stages unit,steps] [NAME ...]``, with names such as ``4.0`` and ``4.0-3.12``.
-``tests/releases.cfg`` lists the environments, which are made in ``.cache/``.
+``python -m tests.matrix [--brief] [--jobs 3] [--stages unit,steps] [NAME ...]``, with names such as ``4.0`` and
+``4.0-3.12``.  ``tests/releases.cfg`` lists the environments, which are made in ``.cache/``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -61,20 +63,28 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="RELEASE[-PYTHON]")
     parser.add_argument("--brief", action="store_true", help="leave out slow tests")
+    parser.add_argument("--jobs", type=int, default=1, help="environments at a time, which share the processors")
     parser.add_argument("--list", action="store_true", help="list the environments")
     parser.add_argument("--stages", default=",".join(STAGES), help="default: %(default)s")
     options = parser.parse_args(arguments)
     chosen, stages = environments(options.names), options.stages.split(",")
-    if not chosen or not set(stages) <= set(STAGES):
-        parser.error(f"expected names of --list, and stages of {', '.join(STAGES)}")
+    if not chosen or not set(stages) <= set(STAGES) or options.jobs < 1:
+        parser.error(f"expected names of --list, stages of {', '.join(STAGES)}, and 1 job or more")
     if options.list:
         print("\n".join(f"{release.name}-{python}" for release, python in chosen))
         return 0
-    rows = []
-    for release, python in chosen:
-        for row in run(release, python, stages, brief=options.brief):
+    # see tests/tools/stages.sh
+    os.environ.setdefault("JOBS", str(max(1, (os.cpu_count() or 1) // options.jobs)))
+
+    def rows_of(one: tuple[Release, str]) -> list[Row]:
+        rows = []
+        for row in run(*one, stages, brief=options.brief):
             rows.append(row)
-            print(row, *(f"    FAILED {name}" for name in row.failed), sep="\n", flush=True)
+            print("\n".join([str(row), *(f"    FAILED {name}" for name in row.failed)]), flush=True)
+        return rows
+
+    with ThreadPoolExecutor(options.jobs) as executor:
+        rows = list(chain.from_iterable(executor.map(rows_of, chosen)))
     print(table(rows))
     return 0 if all(row.is_good for row in rows) else 1
 

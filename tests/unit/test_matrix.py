@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import pytest
@@ -34,11 +35,11 @@ def test_names_select_environments(names, found):
 
 def test_a_wrong_name_or_folder_is_wrong_use(capsys):
     """Exit status 2, with what is expected."""
-    for arguments in (["nonsense"], ["--stages=nonsense"]):
+    for arguments in (["nonsense"], ["--stages=nonsense"], ["--jobs=0"]):
         with pytest.raises(SystemExit) as caught:
             matrix.main(arguments)
         assert caught.value.code == 2
-        assert "expected names of --list, and stages of unit, steps, e2e, browser" in capsys.readouterr().err
+        assert "expected names of --list, stages of unit, steps, e2e, browser, and 1 job or more" in capsys.readouterr().err
 
 
 def test_the_table_has_what_ran_and_why_something_did_not(tmp_path):
@@ -60,6 +61,23 @@ def test_the_table_has_what_ran_and_why_something_did_not(tmp_path):
     assert lines[3].endswith("no Python 3.10 was found")
     assert "    FAILED 3.7-3.9 tests.a::test_bad" in lines
     assert "    skipped 3.7-3.9 1 x: needs Buildbot 4.1" in lines
+
+
+def test_environments_run_side_by_side_and_are_listed_in_their_order(monkeypatch, capsys):
+    """Two jobs run two environments at a time; the first waits here for the second."""
+    second = threading.Event()
+
+    def run(release, python, stages, *, brief):
+        if python == "3.9":
+            assert second.wait(60)
+        second.set()
+        yield matrix.Row(release, python, stages[0], passed=1)
+
+    monkeypatch.setattr(matrix, "run", run)
+    monkeypatch.setenv("JOBS", "1")
+    assert matrix.main(["--jobs=2", "--stages=unit", "3.7-3.9", "3.7-3.10"]) == 0
+    listed = capsys.readouterr().out.partition(matrix.HEADER)[2].splitlines()[1:]
+    assert [line.split()[1] for line in listed] == ["3.9", "3.10"]
 
 
 def test_a_python_that_does_not_exist_is_reported(monkeypatch):
