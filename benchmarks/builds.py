@@ -7,7 +7,6 @@ influxd.  The cost of a kind is its CPU above that of builds without tracking, d
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from bbmeasure.storage.sqlite.journal import JournalReader
 from bbmeasure.testing.influxd import Influxd
 from bbmeasure.testing.site import Site
+from benchmarks.cpu import of_process
 from benchmarks.targets import Figures
 
 BUILDS = 60
@@ -117,19 +117,12 @@ def _make_database(influxd: Influxd, name: str) -> None:
 def _cpu_of_build(site: Site, kind: str) -> float:
     """Seconds of the master's CPU from the start of a build to some time after it, with few requests to the page."""
     assert site.master is not None
-    before = cpu_of(site.master.popen.pid)
+    before = of_process(site.master.popen.pid)
     request = site.force(kind)
     time.sleep(0.8)
     site.wait_for_build(request)
     time.sleep(0.3)
-    return cpu_of(site.master.popen.pid) - before
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU of a process."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return of_process(site.master.popen.pid) - before
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Master CPU that verdicts add to a captured value: ``python -m benchmarks.gate``.
 
-One real master runs builds with and without verdicts in random order: of ten measuring steps with a value each, and of
-one step with a hundred values.  The cost is the CPU of the master above that of the same build without verdicts,
-divided by the number of values; the process that judges is not part of it.  The end of a build is read from the
-database: a master that answers requests meanwhile would use more CPU for a build that lasts longer.
+One real master runs pairs of builds, with and without verdicts: of ten measuring steps with a value each, and of one
+step with a hundred values.  The cost is the median of the pairs' differences in CPU of the master, divided by the
+number of values; the process that judges is not part of it.  The end of a build is read from the database: a master
+that answers requests meanwhile would use more CPU for a build that lasts longer.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 
 from bbmeasure.testing.site import Site
-from benchmarks.builds import cpu_of
+from benchmarks.cpu import of_process
 from benchmarks.targets import Figures, load
 
-BUILDS = 20
-#: Builds before the measurement, so that every line has a baseline.
+PAIRS = 30
+#: Pairs of builds before the measurement, so that every line has a baseline.
 HISTORY = 11
 #: Seconds after a build, within which it is judged.
 AFTER = 1.0
@@ -70,30 +70,31 @@ for kind, given in KINDS.items():
 
 def main() -> int:
     """Print each figure with its target."""
-    used: dict[str, list[float]] = {f"{verdicts}-{kind}": [] for kind in VALUES for verdicts in ("with", "without")}
-    order = [name for name in used for _ in range(BUILDS)]
-    random.Random(1).shuffle(order)
+    differences: dict[str, list[float]] = {kind: [] for kind in VALUES}
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), CONFIG) as site:
-        for name in list(used) * HISTORY:
-            cpu_of_build(site, name)
-        for name in order:
-            used[name].append(cpu_of_build(site, name))
-    medians = {name: statistics.median(values) * 1_000 for name, values in used.items()}
-    for name, median in medians.items():
-        print(f"{name:<16} {median:8.1f} ms of master CPU a build")
+        for kind in list(VALUES) * HISTORY:
+            pair_of_builds(site, kind)
+        for kind in list(VALUES) * PAIRS:
+            differences[kind].append(pair_of_builds(site, kind))
     figures = Figures()
     for kind, values in VALUES.items():
-        added = (medians[f"with-{kind}"] - medians[f"without-{kind}"]) / values
-        low, _, high = statistics.quantiles(used[f"with-{kind}"], n=4)
-        why = f"half of the builds took {low * 1_000:.0f} to {high * 1_000:.0f} ms, {load()}"
-        figures.show(f"verdicts, a captured value, build of {values} ({kind})", added, "ms", 2, why=why)
+        low, added, high = (value * 1_000 / values for value in statistics.quantiles(differences[kind], n=4))
+        spread = f"half of the pairs {low:.2f} to {high:.2f} ms"
+        figures.show(f"verdicts, a captured value, build of {values} ({kind})", added, "ms", 2, spread, why=load())
     return figures.status
+
+
+def pair_of_builds(site: Site, kind: str) -> float:
+    """Seconds of the master's CPU that a build with verdicts uses above one without, in random order."""
+    names = [f"with-{kind}", f"without-{kind}"]
+    used = {name: cpu_of_build(site, name) for name in random.sample(names, 2)}
+    return used[names[0]] - used[names[1]]
 
 
 def cpu_of_build(site: Site, builder: str) -> float:
     """Seconds of the master's CPU for a build and its verdicts."""
     assert site.master is not None
-    before = cpu_of(site.master.popen.pid)
+    before = of_process(site.master.popen.pid)
     request = site.force(builder)
     database = sqlite3.connect(f"file:{site.master_dir / 'state.sqlite'}?mode=ro", uri=True, timeout=30)
     statement = "SELECT results FROM builds WHERE buildrequestid = ? AND complete_at IS NOT NULL"
@@ -102,7 +103,7 @@ def cpu_of_build(site: Site, builder: str) -> float:
     database.close()
     assert found == [(0,)]
     time.sleep(AFTER)
-    return cpu_of(site.master.popen.pid) - before
+    return of_process(site.master.popen.pid) - before
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bbmeasure.testing.site import Site
+from benchmarks.cpu import of_process
 from benchmarks.targets import Figures
 from tests.servers import Influxd
 
@@ -108,7 +109,7 @@ def cost(folder: Path, kind: str, values: int) -> float:
 def _used(site: Site, name: str, arrived: Callable[[], int]) -> float:
     """Return the seconds of CPU for a build, until no more values arrive."""
     assert site.master is not None
-    began, cpu = time.monotonic(), cpu_of(site.master.popen.pid)
+    began, cpu = time.monotonic(), of_process(site.master.popen.pid)
     request = site.force(name)
     time.sleep(2.0)  # polling costs CPU: the same number of polls for both kinds
     done = site.wait_for_build(request)
@@ -118,13 +119,7 @@ def _used(site: Site, name: str, arrived: Callable[[], int]) -> float:
     while arrived() != last or time.monotonic() - began < 3.0:
         last = arrived()
         time.sleep(0.5)
-    return cpu_of(site.master.popen.pid) - cpu
-
-
-def cpu_of(pid: int) -> float:
-    """Return the seconds of CPU of all threads of a process."""
-    spent = [(thread / "schedstat").read_text().split()[0] for thread in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(map(int, spent)) / 1e9
+    return of_process(site.master.popen.pid) - cpu
 
 
 def landed(server: Influxd) -> int:
