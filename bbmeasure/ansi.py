@@ -33,6 +33,8 @@ def without_hidden(text: str) -> str:
 #: Categories of characters that change how others are shown, or are not shown at all: controls (C0 and C1), formats
 #: (directions, zero width), line and paragraph separators, surrogates, private use.
 _INVISIBLE = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs", "Co"])
+#: Text without such characters.
+_PLAIN = re.compile(r"[\t\n\x20-\x7e]*")
 
 
 def visible(text: str) -> str:
@@ -40,7 +42,7 @@ def visible(text: str) -> str:
 
     Text from a worker must not reorder or hide the rest of a summary, a log or a page.
     """
-    if text.isascii() and text.isprintable():
+    if _PLAIN.fullmatch(text):
         return text
     return "".join(_escaped(char) if _is_invisible(char) else char for char in text)
 

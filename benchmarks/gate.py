@@ -20,7 +20,7 @@ from bbmeasure.testing.site import Site
 from benchmarks.cpu import of_process
 from benchmarks.targets import Figures, load
 
-PAIRS = 30
+PAIRS = 40
 #: Pairs of builds before the measurement, so that every line has a baseline.
 HISTORY = 11
 #: Seconds after a build, within which it is judged.
@@ -28,11 +28,13 @@ AFTER = 1.0
 VALUES = {"steps": 10, "values": 100}
 
 CONFIG = """
+import gc
 from buildbot.plugins import schedulers, steps, util, worker
-from twisted.internet import defer
+from twisted.internet import defer, reactor
 from bbmeasure.reports.judge import Judge
 from bbmeasure.reports.verdicts import BuildVerdicts
 
+reactor.callLater(20, gc.freeze)  # a collection of all that a master holds takes longer than its verdicts
 c = BuildmasterConfig = {}
 c["workers"] = [worker.Worker("worker", "demo", max_builds=1)]
 c["protocols"] = {"pb": {"port": f"tcp:{PB_PORT}:interface=127.0.0.1"}}

@@ -51,6 +51,8 @@ class Judge:
         self.state = state
         self._pipeline = state.pipeline
         self._queue = JudgeQueue(state.pipeline.clock, state.pipeline.count)
+        self._storage: object = None
+        self._store: Optional[VerdictStore] = None
         self._listeners: list[Listener] = []
         self._finishing: set[int] = set()
         self._empty: OrderedDict[int, BuildVerdicts] = OrderedDict()
@@ -63,7 +65,10 @@ class Judge:
     def store(self) -> Optional[VerdictStore]:
         """The store that keeps verdicts; None where the master has none."""
         storage = self._pipeline.storage
-        return storage if isinstance(storage, VerdictStore) else None
+        if storage is not self._storage:
+            self._storage = storage
+            self._store = storage if isinstance(storage, VerdictStore) else None  # a check of each of its attributes
+        return self._store
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with the verdicts of each build that has ended; returns what ends that."""
