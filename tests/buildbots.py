@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -79,7 +80,8 @@ def python_with_buildbot(version: str) -> str:
     pinned = floors() if version == OLDEST else []
     pythons = [current] if current in release.pythons else release.pythons[::-1]
     python = next(filter(None, map(find_python, pythons)), sys.executable)
-    return environment(f"buildbot-{version}", python, *release.requirements(), *pinned, "--editable", str(ROOT))
+    name = f"buildbot-{version}-python-{_version(python)}"
+    return environment(name, python, *release.requirements(), *pinned, "--editable", str(ROOT))
 
 
 def python_with_worker(version: str) -> str:
@@ -100,7 +102,7 @@ def python_with_worker(version: str) -> str:
         _install(Path(oldest), "--no-deps", f"--target={own}", f"buildbot-worker=={version}", "future")
         Path(own, "shared.pth").write_text(f"{shared}\n")
 
-    return _made(f"worker-{version}", oldest, oldest, install, "--without-pip")
+    return _made(f"worker-{version}-shares-{Path(oldest).parents[1].name}", oldest, oldest, install, "--without-pip")
 
 
 def worker_on(python: str, version: str) -> str:
@@ -133,13 +135,20 @@ def _made(name: str, interpreter: str, described: str, install: Callable[[Path],
     python = folder / "bin" / "python"
     ready = folder / f"ready-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
     CACHE.mkdir(exist_ok=True)
-    with Path(f"{folder}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes may want the same one
+    with _locked(name):  # tests of two processes may want the same one
         if not ready.exists():
             subprocess.run([interpreter, "-m", "venv", "--clear", *options, str(folder)], check=True, timeout=300)
             install(python)
             ready.touch()
     return str(python)
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """Hold a lock of this clone."""
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def find_python(version: str) -> Optional[str]:
@@ -174,5 +183,6 @@ def floors() -> list[str]:
 def _install(python: Path, *wanted: str) -> None:
     command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
     page = {**os.environ, "BBMEASURE_PAGE": "skip"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=page)
+    with _locked("install"):  # each editable installation writes bbmeasure.egg-info
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=page)
     assert done.returncode == 0, done.stderr
