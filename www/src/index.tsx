@@ -1,4 +1,4 @@
-import "./prefetch";  // first: its requests are under way while the other modules are evaluated
+import {prefetched} from "./prefetch";  // first: its requests are under way while the other modules are evaluated
 import * as React from "react";
 import {buildbotSetupPlugin} from "buildbot-plugin-support";
 import {ApiError, getHealth} from "./lib/api";
@@ -28,7 +28,7 @@ buildbotSetupPlugin(registration => {
   const addToMenu = () => registration.registerMenuGroup(
     {name: "measurements", parentName: null, caption: "Measurements", route: "/measurements", icon: ICON, order: 6});
   // A master without an instance answers 404 and gets no menu entry.
-  getHealth().then(addToMenu, error => {
+  (prefetched ?? getHealth()).then(addToMenu, error => {
     if (!(error instanceof ApiError && error.status === 404)) {
       addToMenu();
     }

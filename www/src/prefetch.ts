@@ -1,7 +1,7 @@
 /** Requests that are made when this module is evaluated, before Buildbot renders the page. */
 
 import {queryClient} from "./hooks/useQuery";
-import {getSeries} from "./lib/api";
+import {getSeries, type Series} from "./lib/api";
 import type {Requested} from "./lib/chartData";
 import {filtersOf, linesRequest, pagesRequest, pointsRequest, selectLines} from "./lib/requests";
 import {findSeries} from "./lib/seriesList";
@@ -10,31 +10,38 @@ import {readSeriesState, resolveRange, seriesOfPath} from "./lib/urlState";
 const fetched = <Data>({key, request}: Requested<Data>): Promise<Data> =>
   queryClient.fetchQuery({queryKey: [key], queryFn: ({signal}) => request(signal)});
 
-/** Request the list of series with the lines of one, then the points of that. */
-async function prefetchSeries(name: string, search: string): Promise<void> {
+/** Fetch what may be missing: the page makes its own request and shows its error. */
+const fetchedIfPossible = <Data>(requested: Requested<Data>): Promise<Data | null> => fetched(requested).catch(() => null);
+
+/** Request the lines of a series with the list of all; the page gets the list when the points are requested. */
+function prefetchSeries(name: string, search: string): Promise<Series[]> {
   const state = readSeriesState(new URLSearchParams(search));
   const range = resolveRange(state, Date.now() / 1000);
-  const [all, overview] = await Promise.all([fetched({key: "series", request: getSeries}), fetched(linesRequest(name))]);
-  const series = findSeries(all, name, state);
-  if (series && range.error === null) {
-    const known = selectLines(series, state, overview);
-    await fetched(pointsRequest(series, state, known, state, filtersOf(series, state, range), true));
-  }
+  const lines = fetchedIfPossible(linesRequest(name));
+  const request = async (signal: AbortSignal) => {
+    const [all, overview] = await Promise.all([getSeries(signal), lines]);
+    const series = findSeries(all, name, state);
+    if (series && overview && range.error === null) {
+      const known = selectLines(series, state, overview);
+      void fetchedIfPossible(pointsRequest(series, state, known, state, filtersOf(series, state, range), true));
+    }
+    return all;  // the page renders now, while the server reads the points
+  };
+  return fetched({key: "series", request});
 }
 
-/** Request what the page at the fragment of an address shows, if that is one of ours. */
-export async function prefetch(fragment: string): Promise<void> {
+/** The list of series, requested with all else that the page at the fragment of an address shows; null if it is not ours. */
+export function prefetch(fragment: string): Promise<Series[]> | null {
   const [path, search = ""] = fragment.slice(1).split("?") as [string, string?];
   if (!/^\/measurements(\/|$)/.test(path)) {
-    return;
+    return null;
   }
   const name = seriesOfPath(path);
-  try {
-    await (name === null ? Promise.all([fetched({key: "series", request: getSeries}), fetched(pagesRequest({}, 1))])
-      : prefetchSeries(name, search));
-  } catch {
-    // the page shows the error of its own request
+  if (name !== null) {
+    return prefetchSeries(name, search);
   }
+  void fetchedIfPossible(pagesRequest({}, 1));
+  return fetched({key: "series", request: getSeries});
 }
 
-void prefetch(window.location.hash);
+export const prefetched = prefetch(window.location.hash);

@@ -7,7 +7,7 @@ import {useBuildLinks} from "../src/hooks/useBuildLinks";
 import {useFinishedBuilds} from "../src/hooks/useFinishedBuilds";
 import {useOverview} from "../src/hooks/useOverview";
 import {usePins} from "../src/hooks/usePins";
-import {useQuery} from "../src/hooks/useQuery";
+import {queryClient, useQuery} from "../src/hooks/useQuery";
 import {useSeriesView} from "../src/hooks/useSeriesView";
 import {useTheme} from "../src/hooks/useTheme";
 import {useTitle} from "../src/hooks/useTitle";
@@ -201,30 +201,34 @@ describe("prefetch", () => {
   test("requests the points of a series before it is rendered, and the page requests them no more", async () => {
     const requested = serve({"overview?": answers.overview, "points?": answers.points, "v1/series": answers.series});
     await prefetch("#/measurements/size?since=2026-01-01&tag.part=a&axis=build");
-    expect(paths(requested)).toEqual(["series", "overview", "points"]);
+    expect(paths(requested)).toEqual(["overview", "series", "points"]);
     expect(requested[2]).toMatch(/series=size&since=\d+&.*tag\.part=a/);
     const state = readSeriesState(new URLSearchParams("since=2026-01-01&tag.part=a&axis=build"));
     const one = series();
     const {result} = renderHook(() => useSeriesView(one, state, "light", 1));
-    expect(result.current.points.length).toBe(1);
+    await waitFor(() => expect(result.current.points.length).toBe(1));
     expect(requested.length).toBe(3);
   });
 
   test("requests the lines of the list, and nothing for other pages or a wrong range", async () => {
     const requested = serve({"overview?": answers.overview, "v1/series": answers.series});
     await prefetch("#/measurements?q=x");
-    expect(paths(requested)).toEqual(["series", "overview"]);
+    expect(paths(requested)).toEqual(["overview", "series"]);
     const {result} = renderHook(() => useOverview(readListState(new URLSearchParams("q=x")), 1));
-    expect(result.current.rows.length).toBe(1);
+    await waitFor(() => expect(result.current.rows.length).toBe(1));
     for (const fragment of ["", "#/builders/1", "#/measurementsx", "#/measurements/size?since=x", "#/measurements/gone"]) {
       await prefetch(fragment);
     }
     expect(paths(requested)).not.toContain("points");
   });
 
-  test("leaves an error to the page", async () => {
-    serve({"v1/series": new Error("away"), overview: new Error("away")});
-    await expect(prefetch("#/measurements/size")).resolves.toBeUndefined();
+  test("has the list where lines and points cannot be requested, and the error of the list", async () => {
+    serve({"v1/series": answers.series, overview: new Error("away")});
+    await expect(prefetch("#/measurements/size")).resolves.toEqual(answers.series.series);
+    queryClient.clear();
+    serve({"v1/series": new Error("away"), overview: answers.overview});
+    await expect(prefetch("#/measurements/size")).rejects.toThrow("away");
+    expect(prefetch("#/builders/1")).toBeNull();
   });
 });
 
