@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import json
@@ -186,7 +187,8 @@ def end(process):
     """End it: Apache itself would wait ten seconds for an event stream that it has not seen closed."""
     process.popen.terminate()
     for child in Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(int(child), signal.SIGKILL)
     process.stop()
 
 

@@ -17,7 +17,7 @@ from hyperlink import EncodedURL
 from OpenSSL import SSL
 from OpenSSL.crypto import Error as OpenSSLError
 from treq.client import HTTPClient
-from twisted.internet import defer, error, protocol, ssl
+from twisted.internet import defer, protocol, ssl
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
@@ -126,7 +126,7 @@ class InfluxClient:
     def _request(self, name: str, **options: Any) -> Generator[Any, Any, Any]:
         headers = {**self.server.headers(), "User-Agent": "bbmeasure", **options.pop("headers", {})}
         try:
-            response = yield self._http.request(
+            request = self._http.request(
                 "POST",
                 _Url.from_text(self.server.endpoint(name)),
                 headers=headers,
@@ -135,9 +135,10 @@ class InfluxClient:
                 reactor=self.reactor,
                 **options,
             )
+            response = yield _cancellable(request)
+        except defer.CancelledError:
+            raise
         except Exception as failed:
-            if _is_cancelled(failed):
-                raise defer.CancelledError from None
             raise ServerError(ErrorKind.UNREACHABLE, self.server.redact(_reason(failed))) from failed
         return response
 
@@ -178,11 +179,23 @@ class _Url(EncodedURL):
         return self.replace(host="address").to_uri().replace(host=self.host)
 
 
-def _is_cancelled(failed: BaseException) -> bool:
-    """Return whether the request failed because the caller cancelled it."""
-    reasons = [reason.value for reason in getattr(failed, "reasons", None) or () if isinstance(reason, Failure)]
-    cancelled = (defer.CancelledError, error.ConnectingCancelledError)
-    return any(isinstance(one, cancelled) for one in [failed, *reasons])
+def _cancellable(work: defer.Deferred[Any]) -> defer.Deferred[Any]:
+    """The result of ``work``, or a CancelledError at once when it is cancelled.
+
+    Twisted's own error depends on what is under way: a lookup that is cancelled is one that found no address.
+    """
+
+    def cancel(result: defer.Deferred[Any]) -> None:
+        result.errback(defer.CancelledError())
+        work.cancel()
+
+    def ended(outcome: Any) -> None:
+        if not result.called:
+            result.callback(outcome)
+
+    result: defer.Deferred[Any] = defer.Deferred(cancel)
+    work.addBoth(ended)
+    return result
 
 
 def _reason(failed: Any) -> str:

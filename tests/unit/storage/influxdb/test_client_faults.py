@@ -72,13 +72,17 @@ def test_a_slow_body_times_out_and_its_connection_is_closed(clients: Any) -> TES
 
 @pytest_twisted.inlineCallbacks
 def test_cancelling_does_not_wait_for_the_server(clients: Any) -> TEST:
-    """A cancelled request fails at once."""
+    """A cancelled request fails at once, while its server is looked up and while the server is silent."""
     with Silent() as hostile:
-        work = clients(hostile.url).query(Statement("SELECT 1"))
-        yield run_turns()
-        work.cancel()
-        with pytest.raises(defer.CancelledError):
-            yield work
+        looked_up, sent = (clients(hostile.url).query(Statement("SELECT 1")) for _ in range(2))
+        looked_up.cancel()
+        end = time.monotonic() + 60
+        while not hostile.connections and time.monotonic() < end:
+            yield run_turns()
+        sent.cancel()
+        for work in (looked_up, sent):
+            with pytest.raises(defer.CancelledError):
+                yield work
         yield run_turns()
         assert hostile.connections == 1
 
