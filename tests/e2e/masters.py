@@ -100,8 +100,13 @@ def report(journal: Path, series: str, *more: str) -> dict[str, Any]:
     return _printed("report", series, "--journal", str(journal), *more)
 
 
+def count_of(journal: Path, series: str, *more: str) -> int:
+    """The number of points that ``bbmeasure report`` counts; 0 of a series without any, declared or not."""
+    return int(report(journal, series, *more).get("count", 0))
+
+
 def series_names(journal: Path) -> Sequence[str]:
-    """The names of all series."""
+    """The names of all series, those that are declared and have no points yet too."""
     return [one["name"] for one in _printed("series", "--journal", str(journal))["series"]]
 
 

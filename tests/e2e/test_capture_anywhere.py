@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from bbmeasure.testing.site import Site
-from tests.e2e.masters import BASE_CONFIG, points_of, report, series_names
+from tests.e2e.masters import BASE_CONFIG, count_of, points_of, report, series_names
 
 CONFIG = r"""
 from buildbot.process.buildstep import BuildStep
@@ -98,9 +98,7 @@ def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
         expected = {*EXPECTED, "from_master_cfg", "from_a_thread", "from_a_scheduler"}
         site.wait_for(lambda: site.journal.exists() and expected <= set(series_names(site.journal)), "all series", 300)
         for series, value in EXPECTED.items():
-            site.wait_for(
-                lambda series=series: report(site.journal, series)["count"] == 2, f"both values of {series}", 60
-            )
+            site.wait_for(lambda series=series: count_of(site.journal, series) == 2, f"both values of {series}", 60)
             points = [
                 (point.builder, point.worker, point.build.build, point.value)
                 for point in points_of(site.journal)
@@ -108,6 +106,7 @@ def test_capture_before_and_after_an_instance(tmp_path: Path) -> None:
             ]
             assert points == [("b", "worker", 1, value), ("b", "worker", 2, value)]
         for series in expected - set(EXPECTED):
+            site.wait_for(lambda series=series: count_of(site.journal, series) == 2, f"both values of {series}", 60)
             answer = report(site.journal, series)
             assert (answer["count"], answer["statistics"]["last"]) == (2, 2)
         outside = {point.series for point in points_of(site.journal) if point.build is None}

@@ -14,7 +14,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.testing.site import Site
 from tests import documented
 from tests.buildbots import OLDEST, python_with_buildbot, python_without_bbmeasure
-from tests.e2e.masters import BASE_CONFIG, report
+from tests.e2e.masters import BASE_CONFIG, count_of, report
 
 MEASURED = (
     BASE_CONFIG
@@ -108,7 +108,7 @@ def test_a_new_installation_continues_the_journal(site: Site, monkeypatch: pytes
     site.write_config(MEASURED)
     site.start()
     assert site.build("first")["results"] == 0
-    site.wait_for(lambda: report(site.journal, "size")["count"] == count + 1, "the value", 60)
+    site.wait_for(lambda: count_of(site.journal, "size") == count + 1, "the value", 60)
     site.stop()
 
 

@@ -11,7 +11,7 @@ import requests
 from bbmeasure.storage.sqlite import schema
 from bbmeasure.testing.site import Site
 from tests import documented
-from tests.e2e.masters import BASE_CONFIG, report, run_command, stop_cleanly
+from tests.e2e.masters import BASE_CONFIG, count_of, run_command, stop_cleanly
 
 CONFIG = (
     BASE_CONFIG
@@ -55,5 +55,5 @@ def test_going_back_and_forward_again(tmp_path: Path) -> None:
         assert Path(f"{site.journal}.spool").exists()
         set_version(site.journal, schema.VERSION)
         site.start_master()
-        site.wait_for(lambda: report(site.journal, "size")["count"] == 2, "both values", 60)
+        site.wait_for(lambda: count_of(site.journal, "size") == 2, "both values", 60)
         site.wait_for(lambda: not Path(f"{site.journal}.spool").exists(), "the end of the spool file", 60)
