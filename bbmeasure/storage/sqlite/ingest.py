@@ -24,7 +24,7 @@ Row = tuple[int, Optional[float], Optional[int], Optional[Details]]
 #: GIL once, not once a row.
 _VALUES_PER_STATEMENT = 900
 _COUNT = "SELECT ifnull(sum(l.count), 0) FROM series s CROSS JOIN lines l ON l.series = s.id WHERE s.name = ?"
-_MARK_LATE = "UPDATE detectors SET late = min(ifnull(late, ?2), ?2) WHERE line = ?1 AND time >= ?2"
+_MARK_LATE = "UPDATE detectors SET late = min(ifnull(late, :time), :time) WHERE line = :line AND time >= :time"
 
 
 def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -219,7 +219,7 @@ class Ingest(WriteConnection):
 
     def mark_late(self, points: Iterable[tuple[int, int]]) -> None:
         """Have detectors of lines replay points (line and time) that are written or deleted behind their last one."""
-        self.connection.executemany(_MARK_LATE, points)
+        self.connection.executemany(_MARK_LATE, ({"line": line, "time": time} for line, time in points))
 
     def _insert_late(self, late: Sequence[tuple[Target, Row]]) -> None:
         """Insert points that are out of order, or replace those of the same identity."""

@@ -164,8 +164,8 @@ def enqueue(
             (now, packed, exporter),
         )
         connection.execute(
-            "UPDATE sinks SET next = next + ?1, count = count + ?1, bytes = bytes + ?2 WHERE id = ?3",
-            (len(rows), sum(bytes_ for _, _, bytes_ in rows), exporter),
+            "UPDATE sinks SET next = next + ?, count = count + ?, bytes = bytes + ? WHERE id = ?",
+            (len(rows), len(rows), sum(bytes_ for _, _, bytes_ in rows), exporter),
         )
 
 
@@ -203,9 +203,9 @@ def acknowledge(ingest: WriteConnection, name: str, seq: int, refused: Sequence[
         )
     if refused:
         connection.execute(
-            "DELETE FROM dead_letters WHERE sink = ?1 AND id <= "
-            "(SELECT id FROM dead_letters WHERE sink = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            (exporter, MAX_DEAD_LETTERS),
+            "DELETE FROM dead_letters WHERE sink = ? AND id <= "
+            "(SELECT id FROM dead_letters WHERE sink = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (exporter, exporter, MAX_DEAD_LETTERS),
         )
 
 

@@ -160,12 +160,12 @@ def _tags(packed: Optional[str]) -> dict[str, str]:
     return dict(json.loads(packed)) if packed else {}
 
 
-#: Adds a number of points (?1) from a first (?2) to a last time (?3), the newest of the stream ?4.
-_ADD = """count = count + ?1, first = min(first, ?2),
-    newest = CASE WHEN ?3 > last OR (?3 = last AND ?4 > newest) THEN ?4 ELSE newest END, last = max(last, ?3)"""
-_ADD_TO_LINE = f"UPDATE lines SET {_ADD} WHERE id = ?5"
-_ADD_TO_MEANING = f"""INSERT INTO totals(count, first, last, newest, meaning) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT(meaning) DO UPDATE SET {_ADD}"""
+#: Adds a number of points from a first to a last time, the newest of the stream ``newest``.
+_ADD = """count = count + :count, first = min(first, :first), last = max(last, :last),
+    newest = CASE WHEN :last > last OR (:last = last AND :newest > newest) THEN :newest ELSE newest END"""
+_ADD_TO_LINE = f"UPDATE lines SET {_ADD} WHERE id = :id"
+_ADD_TO_MEANING = f"""INSERT INTO totals(meaning, count, first, last, newest)
+    VALUES (:id, :count, :first, :last, :newest) ON CONFLICT(meaning) DO UPDATE SET {_ADD}"""
 
 
 #: The meaning of a line if no trusted build has measured or declared the line's series.
@@ -203,12 +203,16 @@ class Additions:
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Update the totals."""
-        rows = [connection.execute(_UNMEASURED, (line,)).fetchone() for line in self._begun]
+        unmeasured = [connection.execute(_UNMEASURED, (line,)).fetchone() for line in self._begun]
         self._begun.clear()
         for sql, sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
-            connection.executemany(sql, [(*added, key) for key, added in sums.items()])
+            rows = [
+                {"id": key, "count": count, "first": first, "last": last, "newest": newest}
+                for key, (count, first, last, newest) in sums.items()
+            ]
+            connection.executemany(sql, rows)
             sums.clear()
-        for meaning in {row[0] for row in rows if row is not None}:
+        for meaning in {row[0] for row in unmeasured if row is not None}:
             refresh_meaning(connection, meaning)
 
 
@@ -281,7 +285,7 @@ def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
     if not rows:
         connection.execute("DELETE FROM meanings WHERE id = ?", (meaning,))
         connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
-        connection.execute(_DELETE_SET, before)
+        connection.execute(_DELETE_SET, before * 2)
         return
     trusted = [row for row in rows if row[3]]
     directions = {better for _, _, better, _ in trusted} - {Direction.NONE.value}
@@ -292,7 +296,7 @@ def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
         (better, builders, bool(trusted), meaning),
     )
     if builders != before[0]:
-        connection.execute(_DELETE_SET, before)
+        connection.execute(_DELETE_SET, before * 2)
 
 
 #: The series of a meaning, and whether a trusted build has declared or measured each.
@@ -301,7 +305,7 @@ _SERIES_OF = f"""SELECT s.builder, b.text, s.better, s.declared = {TRUSTED} OR E
     FROM meanings m JOIN series s ON s.name = m.name AND s.meaning = m.id LEFT JOIN texts b ON b.id = s.builder
     WHERE m.id = ?"""
 #: Deletes a set of builders unless a meaning has it.
-_DELETE_SET = "DELETE FROM builder_sets WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM meanings WHERE builders = ?1)"
+_DELETE_SET = "DELETE FROM builder_sets WHERE id = ? AND NOT EXISTS (SELECT 1 FROM meanings WHERE builders = ?)"
 
 
 def _set_id(connection: sqlite3.Connection, builders: list[str]) -> int:

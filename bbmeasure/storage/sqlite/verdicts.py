@@ -44,9 +44,9 @@ _LINE = f"SELECT {alert_rows.LINE} FROM series s JOIN lines l ON l.series = s.id
 _OF_BUILDS = "WHERE l.id > ? AND NOT l.proposed AND s.builder != 0 AND k.kind != 'text' AND l.count"
 _WITHOUT_DETECTOR = " AND NOT EXISTS (SELECT 1 FROM detectors d WHERE d.line = l.id)"
 #: A point that came late after the row was read is still late; the last value is ``late`` as it was read.
-_KEEP = """INSERT INTO detectors VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT(line) DO UPDATE SET
-    time = ?2, build = ?3, state = ?4, late = CASE WHEN late IS ?5 THEN NULL ELSE late END"""
-_LEARN = """INSERT INTO detectors VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT(line) DO UPDATE SET state = excluded.state
+_KEEP = """INSERT INTO detectors VALUES (?, ?, ?, ?, NULL) ON CONFLICT(line) DO UPDATE SET time = excluded.time,
+    build = excluded.build, state = excluded.state, late = CASE WHEN late IS ? THEN NULL ELSE late END"""
+_LEARN = """INSERT INTO detectors VALUES (?, ?, ?, ?, NULL) ON CONFLICT(line) DO UPDATE SET state = excluded.state
     WHERE time = excluded.time AND build = excluded.build"""
 
 
