@@ -33,7 +33,7 @@ def without_hidden(text: str) -> str:
 #: Categories of characters that change how others are shown, or are not shown at all: controls (C0 and C1), formats
 #: (directions, zero width), line and paragraph separators, surrogates, private use.
 _INVISIBLE = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs", "Co"])
-#: Text without such characters.
+#: ASCII text without such characters, for which the check of each is not needed.
 _PLAIN = re.compile(r"[\t\n\x20-\x7e]*")
 
 
