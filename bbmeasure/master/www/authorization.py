@@ -29,17 +29,44 @@ class AccessDeniedError(MeasureError):
     """A request for something that the user may not see or change."""
 
 
-class Viewer:
-    """The user who made one request, with the decisions of ``authz`` for that request."""
+class BuilderIds:
+    """The ids of the builders in the master's database by name."""
 
-    def __init__(self, master: Any, request: Any) -> None:
+    def __init__(self, master: Any) -> None:
+        self._database = master.db
+        #: The ids that were read last; None before.
+        self.last: Optional[dict[str, int]] = None
+
+    @defer.inlineCallbacks
+    def read(self) -> Generator[Any, Any, dict[str, int]]:
+        """Read the ids: the Data API reads tags and masters of all builders too, in ten times the time."""
+
+        def query(connection: Any) -> dict[str, int]:
+            rows = connection.execute(self._database.model.builders.select()).fetchall()
+            return {str(row.name): int(row.id) for row in rows}
+
+        ids: dict[str, int] = yield self._database.pool.do(query)
+        self.last = ids
+        return ids
+
+
+class Viewer:
+    """The user who made one request, with the decisions of ``authz`` for that request.
+
+    They are made for the builders that were read last, if there are any: an answer is right if :meth:`is_current` says
+    so after it was computed.
+    """
+
+    def __init__(self, master: Any, request: Any, builder_ids: BuilderIds) -> None:
         self._master = master
         self._request = request
         self._config, self._authz = master.config, master.www.authz
-        self._builder_ids: Optional[dict[str, int]] = None
+        self._read_ids = builder_ids.read
+        self._builder_ids = builder_ids.last
         self._decisions: dict[int, bool] = {}
         self._visible: Optional[frozenset[str]] = None
         self._has_visible = False
+        self._has_used_ids = False
 
     @defer.inlineCallbacks
     def may_see_id(self, builderid: int) -> Generator[Any, Any, bool]:
@@ -97,10 +124,10 @@ class Viewer:
 
     @defer.inlineCallbacks
     def is_current(self) -> Generator[Any, Any, bool]:
-        """Whether the decisions still hold: the same configuration, and no builder without a decision."""
+        """Whether the decisions hold: the same configuration, and the builders that the database has now."""
         if self._master.config is not self._config or self._master.www.authz is not self._authz:
             return False
-        if self._builder_ids is None:
+        if not self._has_used_ids:
             return True
         builder_ids = yield self._read_ids()
         return bool(builder_ids == self._builder_ids)
@@ -108,18 +135,7 @@ class Viewer:
     @defer.inlineCallbacks
     def _ids(self) -> Generator[Any, Any, dict[str, int]]:
         """The ids of the master's builders by name."""
+        self._has_used_ids = True
         if self._builder_ids is None:
             self._builder_ids = yield self._read_ids()
         return self._builder_ids
-
-    @defer.inlineCallbacks
-    def _read_ids(self) -> Generator[Any, Any, dict[str, int]]:
-        """The ids in the database: the Data API reads tags and masters of all builders too, in ten times the time."""
-        database = self._master.db
-
-        def read(connection: Any) -> dict[str, int]:
-            rows = connection.execute(database.model.builders.select()).fetchall()
-            return {str(row.name): int(row.id) for row in rows}
-
-        ids: dict[str, int] = yield database.pool.do(read)
-        return ids

@@ -17,7 +17,7 @@ from twisted.web.error import Error
 from bbmeasure.capture.state import MasterState
 from bbmeasure.errors import MeasureError, QueryError, UnknownSeriesError
 from bbmeasure.master.www.arguments import read_integer
-from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
+from bbmeasure.master.www.authorization import AccessDeniedError, BuilderIds, Viewer
 from bbmeasure.reports.alert_answers import alert_answer, check_decision
 from bbmeasure.reports.judge import Judge
 from bbmeasure.storage.verdict_store import OPEN, Alert, VerdictStore
@@ -50,7 +50,8 @@ class Decisions:
         alert = None if store is None else (yield store.alert(alert_id))
         if store is None or alert is None:
             raise UnknownSeriesError(f"alert {alert_id}: no such alert")
-        if not (yield Viewer(self.master, request).may_decide(alert.line.builder)):
+        viewer = Viewer(self.master, request, BuilderIds(self.master))
+        if not (yield viewer.may_decide(alert.line.builder)):
             raise AccessDeniedError(f"alert {alert_id}: you may not decide on it")
         decided = yield self._decide(store, alert, state, who, why)
         return decided  # type: ignore[no-any-return]

@@ -125,8 +125,6 @@ class Endpoints:
         infos = yield storage.series(visible, **arguments.series_filter())
         if page is not None:
             return _encode_series(infos[page], total=len(infos))
-        if visible is not None:
-            return _encode_series(infos)
         for cached, fragments in self._encoded_lists:
             if cached is infos:  # a store returns the same list until something is written
                 return iter(fragments)

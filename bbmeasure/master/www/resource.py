@@ -21,7 +21,7 @@ from twisted.web.server import NOT_DONE_YET
 from bbmeasure.capture.state import state_of
 from bbmeasure.errors import MeasureError, QueryError, RecordError, StorageError, UnknownSeriesError
 from bbmeasure.master.www.arguments import Arguments
-from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
+from bbmeasure.master.www.authorization import AccessDeniedError, BuilderIds, Viewer
 from bbmeasure.master.www.badge import BADGE, SVG, badge
 from bbmeasure.master.www.decisions import DecidedError, Decisions
 from bbmeasure.master.www.endpoints import Endpoints
@@ -83,6 +83,7 @@ class ApiResource(Resource):
         self._pipeline = state.pipeline
         self._json_writer = JsonWriter(master.reactor)
         self._endpoints = Endpoints(master, state, self._json_writer)
+        self._builder_ids = BuilderIds(master)
         self._decisions = Decisions(master, state)
         self._lanes = {lane: defer.DeferredSemaphore(MAX_PARALLEL) for lane in set(_LANES.values())}
         self._sending_bytes = 0
@@ -147,7 +148,7 @@ class ApiResource(Resource):
     def _compute(self, name: str, arguments: Arguments, request: Any) -> Generator[Any, Any, Body]:
         """The body of an answer, computed when one of the MAX_PARALLEL slots of its lane is free.
 
-        It is computed again if the configuration or the builders changed meanwhile: the user may see less now.
+        It is computed again if the configuration or the builders changed: the user may see less now, or more.
         """
         endpoint: Callable[[Arguments, Viewer], defer.Deferred[Fragments]] = getattr(
             self._endpoints, name.partition(".")[0]
@@ -158,9 +159,14 @@ class ApiResource(Resource):
         yield slots.acquire()
         try:
             while True:
-                viewer = Viewer(self.master, request)
-                fragments = yield endpoint(arguments, viewer)
-                body: Body = yield self._json_writer.write(fragments)
+                viewer = Viewer(self.master, request, self._builder_ids)
+                try:
+                    fragments = yield endpoint(arguments, viewer)
+                    body: Body = yield self._json_writer.write(fragments)
+                except (AccessDeniedError, UnknownSeriesError):
+                    if (yield viewer.is_current()):
+                        raise
+                    continue
                 if (yield viewer.is_current()):
                     return body
         finally:

@@ -51,6 +51,17 @@ def test_a_new_builder_is_asked_about_at_once(resource, store, master):
     assert get(resource, "points", series="size", builder="c").responseCode == 403
 
 
+def test_a_new_builder_is_shown_at_once(resource, store, master):
+    """A user who may not see all builders sees one that was added after the last request."""
+    store.write([Point("size", 1, 1.0, {}, BuildContext("c", "w", 1, 1))])
+    master.www.deny(1, 2)
+    assert get(resource, "points", series="size", builder="c").responseCode == 403
+    assert get(resource, "points", series="size").responseCode == 403
+    master.builders["c"] = 3
+    for filters in ({}, {"builder": "c"}):
+        assert [point["builder"] for point in get(resource, "points", series="size", **filters).json["points"]] == ["c"]
+
+
 def test_a_change_while_the_answer_is_computed(resource, store, master):
     """An answer is computed again if the rules or the builders changed meanwhile."""
     answer = {**dict.fromkeys(DEFAULT_STATISTICS), "count": 0.0}
