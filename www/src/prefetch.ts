@@ -3,7 +3,7 @@
 import {queryClient} from "./hooks/useQuery";
 import {getSeries, type Series} from "./lib/api";
 import type {Requested} from "./lib/chartData";
-import {filtersOf, linesRequest, pagesRequest, pointsRequest, selectLines} from "./lib/requests";
+import {filtersOf, linesRequest, onlySeries, pagesRequest, pointsRequest, selectLines} from "./lib/requests";
 import {findSeries} from "./lib/seriesList";
 import {readSeriesState, resolveRange, seriesOfPath} from "./lib/urlState";
 
@@ -18,13 +18,17 @@ function prefetchSeries(name: string, search: string): Promise<Series[]> {
   const state = readSeriesState(new URLSearchParams(search));
   const range = resolveRange(state, Date.now() / 1000);
   const lines = fetchedIfPossible(linesRequest(name));
-  const request = async (signal: AbortSignal) => {
-    const [all, overview] = await Promise.all([getSeries(signal), lines]);
-    const series = findSeries(all, name, state);
-    if (series && overview && range.error === null) {
+  const requestPoints = async (all: Promise<Series[]>) => {
+    const overview = await lines;
+    const series = overview && (onlySeries(overview) ?? findSeries(await all, name, state));
+    if (series && range.error === null) {
       const known = selectLines(series, state, overview);
       void fetchedIfPossible(pointsRequest(series, state, known, state, filtersOf(series, state, range), true));
     }
+  };
+  const request = async (signal: AbortSignal) => {
+    const all = getSeries(signal);
+    await Promise.all([all, requestPoints(all)]);
     return all;  // the page renders now, while the server reads the points
   };
   return fetched({key: "series", request});

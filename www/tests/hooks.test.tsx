@@ -138,6 +138,20 @@ describe("useSeriesView", () => {
       expect(result.current.points.map(({value}) => value)).toEqual([1]);
     });
 
+    test("requests the alerts, the newest points and the statistics after the averages are drawn", async () => {
+      let answer: (value: unknown) => void = () => undefined;
+      const requested = serve({
+        ...many, "buckets=": new Promise(resolve => { answer = resolve; }), "format=columns": columns([point(1, 1)]), "v1/alerts": {alerts: []},
+      });
+      const {result} = view("");
+      await waitFor(() => expect(requested.length).toBe(2));
+      expect(result.current.painted).toBe(false);
+      answer(many["buckets="]);
+      await waitFor(() => expect(requested.length).toBe(5));
+      expect(requested.map(url => /v1\/(\w+)/.exec(url)![1]).sort()).toEqual(["alerts", "overview", "points", "points", "statistics"]);
+      expect(result.current).toMatchObject({painted: true, complete: false});
+    });
+
     test("draws averages where its newest points are not answered, and says so", async () => {
       serve({...many, "format=columns": new Error("away")});
       const {result} = view("");
@@ -185,12 +199,13 @@ describe("useSeriesView", () => {
     expect(result.current.known.all.map(({builder}) => builder)).toEqual(["linux"]);
   });
 
-  test("says what is wrong with a range, and requests nothing for it", async () => {
+  test("says what is wrong with a range, and requests no points for it", async () => {
     const requested = serve({overview: {total: 1, rows: [row()]}});
     const {result} = view("since=yesterday");
     await waitFor(() => expect(result.current.known.selected.length).toBe(1));
     expect(result.current.rangeError).toContain("yesterday");
-    expect(requested.length).toBe(1);
+    await waitFor(() => expect(result.current.painted).toBe(true));
+    expect(requested.filter(url => !url.includes("v1/alerts") && !url.includes("v1/overview"))).toEqual([]);
   });
 });
 
@@ -207,7 +222,23 @@ describe("prefetch", () => {
     const one = series();
     const {result} = renderHook(() => useSeriesView(one, state, "light", 1));
     await waitFor(() => expect(result.current.points.length).toBe(1));
-    expect(requested.length).toBe(3);
+    expect(requested.filter(url => url.includes("points?")).length).toBe(1);
+  });
+
+  test("requests the points of the only series of its name without the list, which names the series of others", async () => {
+    let answer: (value: unknown) => void = () => undefined;
+    const list = new Promise(resolve => { answer = resolve; });
+    const requested = serve({"overview?": answers.overview, "points?": answers.points, "v1/series": list});
+    const prefetched = prefetch("#/measurements/size");
+    await waitFor(() => expect(paths(requested)).toEqual(["overview", "series", "points"]));
+    answer(answers.series);
+    await expect(prefetched).resolves.toEqual(answers.series.series);
+    queryClient.clear();
+    const rows = [row(), row({builder: "windows", unit: "s", kind: "duration"})];
+    const both = [series(), series({unit: "s", kind: "duration"})];
+    const others = serve({"overview?": {total: 2, rows}, "points?": answers.points, "v1/series": {series: both}});
+    await prefetch("#/measurements/size?unit=s");
+    expect(others[2]).toMatch(/points.*kind=duration&unit=s/);
   });
 
   test("requests the lines of the list, and nothing for other pages or a wrong range", async () => {
@@ -283,7 +314,7 @@ describe("useFinishedBuilds", () => {
 
 test("useBuildLinks has the routes of builds by the names of their builders, and finds others by their ids", async () => {
   serve({"builders?": {builders: [{builderid: 4, name: "linux"}]}, "builds/109": {builds: [{builderid: 6, number: 9}]}});
-  const {result} = renderHook(() => ({...useBuildLinks(), at: useLocation().pathname}), {wrapper: MemoryRouter});
+  const {result} = renderHook(() => ({...useBuildLinks(true), at: useLocation().pathname}), {wrapper: MemoryRouter});
   await waitFor(() => expect(result.current.routeOf({builder: "linux", build: 3})).toBe("/builders/4/builds/3"));
   expect(result.current.routeOf({builder: "gone", build: 9})).toBeNull();
   await act(() => result.current.open({builder: "gone", build: 9, buildid: 109}));

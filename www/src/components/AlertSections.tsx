@@ -2,6 +2,7 @@ import * as React from "react";
 import {useAlerts} from "../hooks/useAlerts";
 import type {Theme} from "../hooks/useTheme";
 import {groupAlerts, type AlertGroup} from "../lib/alerts";
+import {digits} from "../lib/format";
 import {MAX_ALERTS} from "../lib/api";
 import {AlertCard} from "./AlertCard";
 import {Failure} from "./Basics";
@@ -35,7 +36,7 @@ export const NeedsAttention = ({theme, version, now}: {theme: Theme; version: nu
       <h2 id="bbm-attention-title">Needs attention {groups.length > 0 && <span className="bbm-more">{groups.length}</span>}</h2>
       {error && <Failure error={error}/>}
       {alerts && alerts.length === 0 && <p className="bbm-note">Nothing: no open alert.</p>}
-      {alerts && alerts.length >= MAX_ALERTS && <p className="bbm-note">There may be more: the newest {MAX_ALERTS.toLocaleString("en")} are read.</p>}
+      {alerts && alerts.length >= MAX_ALERTS && <p className="bbm-note">There may be more: the newest {digits(MAX_ALERTS)} are read.</p>}
       <Cards groups={groups} theme={theme} now={now}/>
     </section>
   );

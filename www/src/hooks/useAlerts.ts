@@ -5,10 +5,10 @@ import {queryClient, useQuery} from "./useQuery";
 
 const KEY = "alerts";
 
-/** The alerts of some filters, the most urgent first. */
-export function useAlerts(filters: Readonly<Record<string, string | null>>, version: number) {
-  const key = `${KEY} ${JSON.stringify(filters)}`;
-  const {data, error, loading} = useQuery(key, version, signal => getAlerts(filters, signal));
+/** The alerts of some filters, the most urgent first; nothing is requested without filters. */
+export function useAlerts(filters: Readonly<Record<string, string | null>> | null, version: number) {
+  const key = filters && `${KEY} ${JSON.stringify(filters)}`;
+  const {data, error, loading} = useQuery(key, version, signal => getAlerts(filters!, signal));
   return {alerts: React.useMemo(() => data ? [...data].sort(byUrgency) : null, [data]), error, loading};
 }
 

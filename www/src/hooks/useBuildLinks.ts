@@ -5,10 +5,14 @@ import {useQuery} from "./useQuery";
 
 const PATH = "api/v2/builders?field=builderid&field=name";
 
-/** Links from points to their builds: `routeOf` is null until the builders are loaded, `open` always navigates. */
-export function useBuildLinks() {
+/**
+ * Links from points to their builds: `routeOf` is null until the builders are loaded, `open` always navigates.
+ *
+ * The builders are requested when `isReady`.
+ */
+export function useBuildLinks(isReady: boolean) {
   const navigate = useNavigate();
-  const builders = useQuery(PATH, 0, signal => getJson<{builders: Builder[]}>(PATH, signal));
+  const builders = useQuery(isReady ? PATH : null, 0, signal => getJson<{builders: Builder[]}>(PATH, signal));
   const ids = React.useMemo(
     () => new Map(builders.data?.builders.map(builder => [builder.name, builder.builderid])), [builders.data]);
 

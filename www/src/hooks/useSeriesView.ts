@@ -8,6 +8,8 @@ import {lineLabel, type KnownLine, type Line} from "../lib/lines";
 import {lineStyle} from "../lib/plotOptions";
 import {filtersOf, linesRequest, pointsRequest, selectLines} from "../lib/requests";
 import {splitLines} from "../lib/split";
+import {useAlerts} from "./useAlerts";
+import {usePainted} from "./usePainted";
 import {useQuery} from "./useQuery";
 import type {Theme} from "./useTheme";
 
@@ -67,9 +69,9 @@ function useRanges(state: SeriesState, stamp: unknown) {
 function useKnownLines(series: Series, state: SeriesState, version: number) {
   const {key, request} = linesRequest(series.name);
   const overview = useQuery(key, version, request, true);
-  const {kind, unit, ambiguous} = series;
+  const {name, kind, unit, ambiguous} = series;
   const known = React.useMemo(
-    () => selectLines({kind, unit, ambiguous}, state, overview.data), [kind, unit, ambiguous, state, overview.data]);
+    () => selectLines({name, kind, unit, ambiguous}, state, overview.data), [name, kind, unit, ambiguous, state, overview.data]);
   return {...known, overview};
 }
 
@@ -83,10 +85,19 @@ function useDrawnLines(all: readonly KnownLine[], shown: readonly KnownLine[]) {
   }, [all, shown]);
 }
 
-/** The data of the page of one series, for a state of its URL. */
-export function useSeriesView(
-  series: Series, state: SeriesState, theme: Theme, version: number, alerts: readonly Alert[] = NO_ALERTS,
-) {
+/** The alerts of a series in the state of its page. */
+function useSeriesAlerts(series: Series, state: SeriesState, version: number, isReady: boolean) {
+  const {alerts, error} = useAlerts(isReady ? {series: series.name, branch: state.branch} : null, version);
+  const {kind, unit} = series;
+  const {builders, tags} = state;
+  const shown = React.useMemo(() => alerts?.filter(alert => alert.kind === kind && alert.unit === unit
+    && (!builders.length || builders.includes(alert.builder ?? ""))
+    && Object.entries(tags).every(([key, value]) => alert.tags[key] === value)) ?? NO_ALERTS, [alerts, kind, unit, builders, tags]);
+  return {alerts: shown, error};
+}
+
+/** The data of the page of one series, for a state of its URL; what the first chart does not need is requested after it. */
+export function useSeriesView(series: Series, state: SeriesState, theme: Theme, version: number) {
   const [attempt, setAttempt] = React.useState(0);
   const [focus, setFocus] = React.useState<string | null>(null);
   const {versus, versusRange} = state;
@@ -101,7 +112,9 @@ export function useSeriesView(
   const versusRequest = pointsRequest(series, state, known, versusRange ?? state, versusFilters, false);
   const main = useQuery(canLoad ? request.key : null, dataVersion, request.request, true);
   const other = useQuery(canLoad && versusRange ? versusRequest.key : null, dataVersion, versusRequest.request, true);
-  const newest = useQuery(main.data?.newest?.key ?? null, dataVersion, signal => main.data!.newest!.request(signal), true);
+  const painted = usePainted(Boolean(ranges.error ?? main.data ?? main.error));
+  const {alerts, error: alertsError} = useSeriesAlerts(series, state, version, painted);
+  const newest = useQuery(painted ? main.data?.newest?.key ?? null : null, dataVersion, signal => main.data!.newest!.request(signal), true);
 
   const drawn = useDrawnLines(known.all, known.shown);
   const first = React.useMemo(() => {
@@ -134,7 +147,7 @@ export function useSeriesView(
     ? comparedGroups(state, first, second, filters, versusFilters)
     : lines.map(line => ({key: line.key, lines: [line], filters: filtersOfLine(line, known.all, filters)}));
   const statistics = useQuery(
-    lines.length ? JSON.stringify(["statistics", request.key, versusRange, groups.map(group => group.key)]) : null,
+    painted && lines.length ? JSON.stringify(["statistics", request.key, versusRange, groups.map(group => group.key)]) : null,
     main.updatedAt + other.updatedAt,
     signal => Promise.all(groups.map(group => loadStatistics(series.name, group, signal))));
 
@@ -146,7 +159,10 @@ export function useSeriesView(
     focus: models.some(({model}) => model.focus !== null) ? focus : null,
     groups: groups.map((group, index) => ({...group, statistics: statistics.data?.[index] ?? null})),
     points,
-    loading: known.overview.loading || main.loading || newest.loading || (versusRange !== null && other.loading),
+    loading: known.overview.loading || main.loading || newest.loading || (!painted && Boolean(main.data?.newest)) || (versusRange !== null && other.loading),
+    alerts,
+    alertsError,
+    painted,
     error: known.overview.error ?? main.error ?? newest.error ?? (versusRange ? other.error : null),
     statisticsError: statistics.error,
     complete: !main.data?.newest && (!versusRange || !other.data?.newest),

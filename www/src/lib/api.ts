@@ -255,7 +255,7 @@ export function markAmbiguous(all: readonly Series[]): Series[] {
 }
 
 /** The filters that select one of several series of the same name. */
-export const meaningOf = ({ambiguous, kind, unit}: Series): {kind?: string; unit?: string} => ambiguous ? {kind, unit} : {};
+export const meaningOf = ({ambiguous, kind, unit}: Pick<Series, "ambiguous" | "kind" | "unit">): {kind?: string; unit?: string} => ambiguous ? {kind, unit} : {};
 
 /** All series, as trusted builds measured them. */
 export const getSeries = (signal?: AbortSignal) => requestSeries("", signal);

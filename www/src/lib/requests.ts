@@ -40,8 +40,18 @@ const matches = (line: KnownLine, builders: readonly string[], {branch, tags}: S
   && (branch === null || line.branch === branch)
   && Object.entries(tags).every(([key, value]) => (line.tags[key] ?? "") === value);
 
+/** What says which series is meant. */
+export type SeriesMeaning = Pick<Series, "name" | "kind" | "unit" | "ambiguous">;
+
+/** The only series in an overview of all series of a name; null if there are several, or none. */
+export function onlySeries({rows, total}: Overview): SeriesMeaning | null {
+  const [first] = rows;
+  return first && total === rows.length && rows.every(({kind, unit}) => kind === first.kind && unit === first.unit)
+    ? {name: first.series, kind: first.kind, unit: first.unit} : null;
+}
+
 /** The lines of a series in an overview of all series of its name. */
-export function selectLines(series: Pick<Series, "kind" | "unit" | "ambiguous">, state: SeriesState, overview: Overview | null): KnownLines {
+export function selectLines(series: SeriesMeaning, state: SeriesState, overview: Overview | null): KnownLines {
   const byMachine = state.split === "machine";
   const rows = overview?.rows ?? [];
   const all = knownLines(rows.filter(({kind, unit}) => !series.ambiguous || kind === series.kind && unit === series.unit), byMachine);
@@ -55,7 +65,7 @@ export function selectLines(series: Pick<Series, "kind" | "unit" | "ambiguous">,
 
 /** The points of the lines in a range; `filters` are those of the series and the range. */
 export function pointsRequest(
-  series: Series, state: SeriesState, known: KnownLines, range: Range, filters: Filters, analyse: boolean,
+  series: SeriesMeaning, state: SeriesState, known: KnownLines, range: Range, filters: Filters, analyse: boolean,
 ): Requested<ChartData> {
   const {tags, branch, proposals} = state;
   const builders = buildersOf(state);
@@ -72,5 +82,5 @@ export function pointsRequest(
 }
 
 /** The filters of a series, its tags and a range in unix seconds. */
-export const filtersOf = (series: Series, {tags}: SeriesState, range: {since: number | null; until: number | null} | null): Filters =>
+export const filtersOf = (series: SeriesMeaning, {tags}: SeriesState, range: {since: number | null; until: number | null} | null): Filters =>
   ({...meaningOf(series), since: range?.since, until: range?.until, tags});

@@ -13,7 +13,7 @@ import type {Theme} from "../hooks/useTheme";
 import {useTitle} from "../hooks/useTitle";
 import {readListState, writeListState, type ListState} from "../lib/urlState";
 import {getLinks, type OverviewRow, type Series} from "../lib/api";
-import {unitName} from "../lib/format";
+import {digits, unitName} from "../lib/format";
 import {listItems, sortItems} from "../lib/seriesList";
 import {timeZone} from "../lib/time";
 
@@ -75,7 +75,7 @@ const AllSeries = ({all, state, version, now, change}: {
       <Filters all={all} rows={rows} state={state} change={change}/>
       <p className="bbm-note bbm-found" aria-live="polite">
         {found.length === all.length ? `${all.length} series` : `${found.length} of ${all.length} series`}
-        {rows.length < total && `, ${rows.length.toLocaleString("en")} of ${total.toLocaleString("en")} lines are loaded`}
+        {rows.length < total && `, ${digits(rows.length)} of ${digits(total)} lines are loaded`}
       </p>
       {overview.error && <Failure error={overview.error} retry={overview.retry}/>}
       {overview.loading && rows.length === 0 && found.length > 0 && <Loading what="values"/>}

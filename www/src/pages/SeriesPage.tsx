@@ -11,7 +11,6 @@ import {CopyLink, CsvLink} from "../components/PageLinks";
 import {PointsTable} from "../components/PointsTable";
 import {SeriesControls} from "../components/SeriesControls";
 import {TextChanges} from "../components/TextChanges";
-import {useAlerts} from "../hooks/useAlerts";
 import {useBuildLinks} from "../hooks/useBuildLinks";
 import {usePins} from "../hooks/usePins";
 import {useQuery} from "../hooks/useQuery";
@@ -20,9 +19,9 @@ import type {Theme} from "../hooks/useTheme";
 import {useTitle} from "../hooks/useTitle";
 import {readSeriesState, shortName, writeSeriesState, type SeriesState} from "../lib/urlState";
 import {alertOfChange} from "../lib/alerts";
-import {csvUrl, EVERY_PROPOSAL, getLinks, type Alert, type Series} from "../lib/api";
+import {csvUrl, EVERY_PROPOSAL, getLinks, type Series} from "../lib/api";
 import {ANALYSED_BUILDS, isPartlyAnalysed, type MarkedChange} from "../lib/chartModel";
-import {isolateDirection, truncate, unitName} from "../lib/format";
+import {digits, isolateDirection, truncate, unitName} from "../lib/format";
 import {MAX_LINE_POINTS, MAX_POINTS} from "../lib/chartData";
 import {lineKey, nameOfPoint} from "../lib/lines";
 import {isCrowded} from "../lib/plotDrawing";
@@ -49,7 +48,7 @@ type View = ReturnType<typeof useSeriesView>;
 const Actions = ({series, state, view}: {series: Series; state: SeriesState; view: View}) => {
   const {pathname, search} = useLocation();
   const {pins, toggle, failed} = usePins();
-  const zone = React.useMemo(() => timeZone(view.now), [view.now]);
+  const zone = React.useMemo(() => view.painted ? timeZone(view.now) : null, [view.painted, view.now]);  // 15 ms at first
   const route = pathname + search;
   const csv = csvUrl(series.name, {
     ...view.filters, builder: state.builders.length === 1 ? state.builders[0] : null, branch: state.branch,
@@ -67,7 +66,7 @@ const Actions = ({series, state, view}: {series: Series; state: SeriesState; vie
         <button type="button" className="bbm-button" aria-pressed={pins.includes(route)} onClick={() => toggle(route)}>Pin</button>
       )}
       {failed && <span className="bbm-more" role="alert">The browser does not store it.</span>}
-      <span className="bbm-more">Times: {zone}</span>
+      <span className="bbm-more">{zone !== null && `Times: ${zone}`}</span>
     </p>
   );
 };
@@ -79,12 +78,12 @@ const Notes = ({state, view}: {state: SeriesState; view: View}) => (
     )}
     {!view.complete && (
       <p className="bbm-note">
-        Lines with {MAX_LINE_POINTS.toLocaleString("en")} points or more are drawn as averages, the shade reaches from
+        Lines with {digits(MAX_LINE_POINTS)} points or more are drawn as averages, the shade reaches from
         minimum to maximum. Zoom in to see each point.
       </p>
     )}
     {view.hasBuckets && state.axis !== "time" && <p className="bbm-note">By {state.axis} each point is needed: zoom in first.</p>}
-    {view.unplaced > 0 && <p className="bbm-note">{view.unplaced.toLocaleString("en")} points have no {state.axis} and are not drawn.</p>}
+    {view.unplaced > 0 && <p className="bbm-note">{digits(view.unplaced)} points have no {state.axis} and are not drawn.</p>}
     {state.band && view.models.some(({model}) => isCrowded(model)) && (
       <p className="bbm-note">With this many lines, usual ranges are drawn only for a line whose name is clicked in the table.</p>
     )}
@@ -97,8 +96,8 @@ const Notes = ({state, view}: {state: SeriesState; view: View}) => (
 );
 
 /** The charts, their legend or comparison, and the details of a chosen change. */
-const Charts = ({series, state, view, alerts, change, onOpen}: {
-  series: Series; state: SeriesState; view: View; alerts: readonly Alert[]; change: (next: Partial<SeriesState>) => void;
+const Charts = ({series, state, view, change, onOpen}: {
+  series: Series; state: SeriesState; view: View; change: (next: Partial<SeriesState>) => void;
   onOpen: React.ComponentProps<typeof Chart>["onOpen"];
 }) => {
   const [marked, setMarked] = React.useState<MarkedChange | null>(null);
@@ -123,7 +122,7 @@ const Charts = ({series, state, view, alerts, change, onOpen}: {
           </div>
         ))}
       </section>
-      {marked && <ChangeDetails marked={marked} alert={alertOfChange(alerts, marked.line, marked.change)} unit={series.unit} kind={series.kind} onClose={() => setMarked(null)}/>}
+      {marked && <ChangeDetails marked={marked} alert={alertOfChange(view.alerts, marked.line, marked.change)} unit={series.unit} kind={series.kind} onClose={() => setMarked(null)}/>}
       <Notes state={state} view={view}/>
       <section aria-labelledby="bbm-statistics-title">
         <h2 id="bbm-statistics-title">{view.compared ? "Comparison" : "Statistics of this range"}</h2>
@@ -148,14 +147,10 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
   const text = query.toString();
   const state = React.useMemo(() => readSeriesState(new URLSearchParams(text)), [text]);
   const change = (next: Partial<SeriesState>) => setQuery(writeSeriesState({...state, ...next}));
-  const found = useAlerts({series: series.name, branch: state.branch}, version);
-  const alerts = React.useMemo(() => found.alerts?.filter(alert => alert.kind === series.kind && alert.unit === series.unit
-    && (!state.builders.length || state.builders.includes(alert.builder ?? ""))
-    && Object.entries(state.tags).every(([key, value]) => alert.tags[key] === value)) ?? [], [found.alerts, series.kind, series.unit, state]);
-  const view = useSeriesView(series, state, theme, version, alerts);
-  const {routeOf, open} = useBuildLinks();
+  const view = useSeriesView(series, state, theme, version);
+  const {routeOf, open} = useBuildLinks(view.painted);
   const linkFilters = {series: series.name, builder: state.builders.length === 1 ? state.builders[0] : null};
-  const links = useQuery(JSON.stringify(["links", linkFilters]), 0, signal => getLinks(linkFilters, signal));
+  const links = useQuery(view.painted ? JSON.stringify(["links", linkFilters]) : null, 0, signal => getLinks(linkFilters, signal));
   useTitle(truncate(series.name, 80));
   useTopbarItems(React.useMemo(() => [
     {caption: "Measurements", route: "/measurements"}, {caption: isolateDirection(truncate(series.name, 40)), route: null},
@@ -172,7 +167,7 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
                       branches={view.branches} change={change}/>
       <Actions series={series} state={state} view={view}/>
       {view.rangeError && <p className="bbm-note bbm-failure" role="alert">{view.rangeError}</p>}
-      {found.error && <Failure error={found.error}/>}
+      {view.alertsError && <Failure error={view.alertsError}/>}
       {view.error && <Failure error={view.error} retry={view.retry}/>}
       {view.loading && !view.lines.length && !view.points.length && <Loading what="points"/>}
       {isEmpty && !view.rangeError && (
@@ -181,8 +176,8 @@ export const SeriesPage = ({series, theme, version}: {series: Series; theme: The
           {isNarrowed && <button type="button" className="bbm-button" onClick={() => change(NOTHING_CHOSEN)}>Show all</button>}
         </Empty>
       )}
-      {view.lines.length > 0 && <Charts series={series} state={state} view={view} alerts={alerts} change={change} onOpen={open}/>}
-      <AlertTable alerts={alerts}/>
+      {view.lines.length > 0 && <Charts series={series} state={state} view={view} change={change} onOpen={open}/>}
+      <AlertTable alerts={view.alerts}/>
       {isText && view.points.length > 0 && (
         <TextChanges points={view.points} kind={series.kind} routeOf={routeOf} complete={view.points.length < MAX_POINTS}/>
       )}
