@@ -95,7 +95,7 @@ class Judge:
         ``pending`` are points that are not stored yet.
         """
         wanted = None if series is None else frozenset(series)
-        request = replace(self._request(build, gates), series=wanted, pending=tuple(pending))
+        request = self._request(build, gates, series=wanted, pending=tuple(pending))
         work = self._judge(request, urgent=True).addCallback(lambda judged: judged.verdicts)
         return self._in_time(self._counted(work, build), build)
 
@@ -107,7 +107,7 @@ class Judge:
         answer: defer.Deferred[BuildVerdicts] = defer.Deferred()
         self._finishing.add(build.buildid)
         self._pipeline.begin()
-        work = self._finish(replace(self._request(build, gates), finish=True))
+        work = self._finish(self._request(build, gates, finish=True))
         self._counted(work, build).addCallback(self._finished, answer)
         return self._in_time(answer, build)
 
@@ -124,8 +124,9 @@ class Judge:
         self._pipeline.end()
         answer.callback(verdicts)
 
-    def _request(self, build: BuildContext, gates: Gates) -> JudgeRequest:
-        return JudgeRequest(replace(build, step=None), gates, float(self._pipeline.clock.seconds()))
+    def _request(self, build: BuildContext, gates: Gates, **fields: Any) -> JudgeRequest:
+        build = build if build.step is None else replace(build, step=None)
+        return JudgeRequest(build, gates, float(self._pipeline.clock.seconds()), **fields)
 
     def _judge(self, request: JudgeRequest, *, urgent: bool = False) -> defer.Deferred[Judged]:
         store = self.store

@@ -1,9 +1,9 @@
 """The program of the process that judges builds.
 
 Standard input has requests, standard output their answers, each as a frame: its length in four bytes, then a pickle.
-Both ends are of one installation and nothing but the master writes to the pipe.  An answer is its verdicts in several
-frames, so that the master decodes it in short pieces, and then the rest of the :class:`.Judged`, or an error.  The
-process ends with its standard input.
+Both ends are of one installation and nothing but the master writes to the pipe.  An answer is a :class:`.Judged`, or an
+error; many verdicts come before it in frames of their own, so that the master decodes it in short pieces.  The process
+ends with its standard input.
 """
 
 from __future__ import annotations
@@ -96,8 +96,11 @@ class Answers:
 
 
 def split(judged: Judged) -> Iterator[Any]:
-    """An answer with its verdicts in messages of their own."""
+    """An answer, with its verdicts in messages of their own if they are many."""
     lines = judged.verdicts.lines
+    if len(lines) <= LINES_PER_FRAME:
+        yield judged
+        return
     for at in range(0, len(lines), LINES_PER_FRAME):
         yield Lines(tuple(lines[at : at + LINES_PER_FRAME]))
     yield replace(judged, verdicts=replace(judged.verdicts, lines=()))
@@ -105,7 +108,7 @@ def split(judged: Judged) -> Iterator[Any]:
 
 def join(lines: list[LineVerdict], judged: Judged) -> Judged:
     """The answer of its messages."""
-    return replace(judged, verdicts=replace(judged.verdicts, lines=tuple(lines)))
+    return replace(judged, verdicts=replace(judged.verdicts, lines=tuple(lines))) if lines else judged
 
 
 def _read(stream: BinaryIO) -> Optional[Request]:
