@@ -35,7 +35,7 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 #: The folder whose modules share a master, and so run in one process.
 _ONE_MASTER = "tests/e2e/api/"
 
-#: The modules that take longest, in this order: each begins before the others of its run, not alone at the end.
+#: The modules that take longest, in this order: each begins before the others of its folder, not alone at the end.
 _LONGEST = (
     "tests/e2e/test_reporters.py",
     "tests/e2e/test_build.py",

@@ -179,11 +179,9 @@ all)
     stage www www
     lint
     stage shellcheck shell_lint
-    folder unit
-    folder steps
-    # In one run: what waits for a server leaves the processors to what waits for a browser.
-    # shellcheck disable=SC2046
-    stage 'servers and browser' run_pytest tests/e2e tests/attacks tests/faults tests/browser $(options tests/e2e)
+    for name in unit steps e2e attacks faults browser; do
+        folder "$name"
+    done
     eight optional
     stage docs docs
     ;;
