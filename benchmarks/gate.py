@@ -3,8 +3,8 @@
 One real master runs pairs of builds, with and without verdicts: of ten measuring steps with a value each, and of one
 step with a hundred values.  The cost is the mean of the pairs' differences in CPU of the master, divided by the number
 of values, with its standard error: the same build takes 0.7 to 1.1 s of CPU, and verdicts about 0.02 s of it.  The
-process that judges is not part of it.  The end of a build is read from the database: a master
-that answers requests meanwhile would use more CPU for a build that lasts longer.
+process that judges is not part of it.  The end of a build is read from the database: a master that answers requests
+meanwhile would use more CPU for a build that lasts longer.
 """
 
 from __future__ import annotations

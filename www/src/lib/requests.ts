@@ -40,7 +40,7 @@ const matches = (line: KnownLine, builders: readonly string[], {branch, tags}: S
   && (branch === null || line.branch === branch)
   && Object.entries(tags).every(([key, value]) => (line.tags[key] ?? "") === value);
 
-/** What says which series is meant. */
+/** The fields that identify one of several series of the same name. */
 export type SeriesMeaning = Pick<Series, "name" | "kind" | "unit" | "ambiguous">;
 
 /** The only series in an overview of all series of a name; null if there are several, or none. */
