@@ -1,8 +1,8 @@
 """Authorization by the master's own ``authz``: a builder's points are shown to a user who may GET its builds.
 
 Points outside builds, and points of builders that the master's database does not have, are shown to a user who may see
-every builder.  ``authz`` is asked for each builder in each request, also where it has no rules: a subclass may decide
-otherwise, and nothing that was allowed before says that it is allowed now.
+every builder.  ``authz`` is asked for each builder in each request, as nothing that was allowed before says that it is
+allowed now; a subclass of Buildbot's Authz also where it has no rules, as it may decide without them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Optional
 
+from buildbot.www.authz.authz import Authz
 from twisted.internet import defer, task
 from twisted.web.error import Error
 
@@ -61,6 +62,8 @@ class Viewer:
         self._master = master
         self._request = request
         self._config, self._authz = master.config, master.www.authz
+        #: Whether every user may see everything: Buildbot's own Authz allows what no rule forbids.
+        self._has_no_rules = type(self._authz) is Authz and not self._authz.allowRules
         self._read_ids = builder_ids.read
         self._builder_ids = builder_ids.last
         self._decisions: dict[int, bool] = {}
@@ -88,6 +91,8 @@ class Viewer:
     @defer.inlineCallbacks
     def may_see(self, builder: str) -> Generator[Any, Any, bool]:
         """Whether the user may see the builder with that name."""
+        if self._has_no_rules:
+            return True
         builder_ids = yield self._ids()
         if builder in builder_ids:
             allowed: bool = yield self.may_see_id(builder_ids[builder])
@@ -109,7 +114,7 @@ class Viewer:
     @defer.inlineCallbacks
     def visible(self) -> Generator[Any, Any, Optional[frozenset[str]]]:
         """The names of the builders that the user may see; None if that is everything."""
-        if not self._has_visible:
+        if not (self._has_visible or self._has_no_rules):
             builder_ids = yield self._ids()
             visible = set()
             for number, (name, builderid) in enumerate(builder_ids.items(), start=1):

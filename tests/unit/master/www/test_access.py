@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from buildbot.www.authz.authz import Authz
 from twisted.internet import defer
 from twisted.web.error import Error
 
@@ -13,10 +16,40 @@ from tests.unit.master.www.fakes import get
 
 
 def test_every_request_asks_about_every_builder(resource, master):
-    """``assertUserAllowed`` decides alone: no attribute of ``authz`` says that there is nothing to ask."""
+    """``assertUserAllowed`` decides alone: nothing that was allowed before is taken as allowed."""
     for _ in range(2):
         assert len(get(resource, "points", series="size").json["points"]) == 9
     assert master.www.checks == [(("builders", str(builder), "builds"), "GET", {}) for builder in (1, 2, 1, 2)]
+
+
+class Rules(Authz):
+    """A subclass without rules, which may decide otherwise."""
+
+
+@pytest.mark.parametrize(
+    ("authz", "asks"), [(Authz(), False), (Authz(allowRules=[SimpleNamespace()]), True), (Rules(), True)]
+)
+def test_only_without_rules_there_is_nothing_to_ask(resource, master, authz, asks):
+    """Buildbot's own Authz allows what no rule forbids: without rules it is not asked, nor are the builders read."""
+    master.www.authz = authz
+    master.builders["c"] = 3
+    if not asks:
+        master.db.pool = None
+    assert len(get(resource, "points", series="size").json["points"]) == 9
+    assert len(get(resource, "points", series="size", builder="a").json["points"]) == 3
+    assert bool(master.www.checks) == asks
+    master.www.reconfigure(2)
+    master.db.pool = master.db
+    assert len(get(resource, "points", series="size").json["points"]) == 3
+
+
+def test_rules_that_are_configured_while_an_answer_is_computed(resource, store, master):
+    """An answer for everybody is computed again when there are rules meanwhile."""
+    master.www.authz = Authz()
+    request = get(resource, "statistics", series="size", builder="b")
+    master.www.reconfigure(2)
+    store.pending.pop().callback({**dict.fromkeys(DEFAULT_STATISTICS), "count": 0.0})
+    assert request.responseCode == 403
 
 
 def test_the_rule_of_a_builder_is_that_of_its_builds(resource, master):
