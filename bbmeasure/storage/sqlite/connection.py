@@ -1,13 +1,36 @@
-"""The connection that writes the journal: transactions and the clock of its rows."""
+"""The connection that writes the journal: transactions, the clock of its rows, and many rows in a statement."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Self = TypeVar("Self", bound="WriteConnection")
+
+#: The number of bound values in a statement (SQLite before 3.32 allows 999).
+_VALUES_PER_STATEMENT = 900
+
+
+def insert_rows(
+    connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[Any]], *, values: str = "", update: str = ""
+) -> None:
+    """Insert rows, many in a statement, which releases the GIL once and not once a row.
+
+    ``insert`` is the statement up to ``VALUES``, ``values`` the placeholders of a row where they are not all that it
+    has, and ``update`` follows the rows.
+    """
+    if not rows:
+        return
+    values = values or f"({', '.join('?' * len(rows[0]))})"
+    most, at = _VALUES_PER_STATEMENT // len(rows[0]), 0
+    for size in (most, most // 10):  # few distinct statements, so that they stay prepared
+        while len(rows) - at >= size:
+            flat = [value for row in rows[at : at + size] for value in row]
+            connection.execute(f"{insert} VALUES {', '.join([values] * size)} {update}", flat)
+            at += size
+    connection.executemany(f"{insert} VALUES {values} {update}", rows[at:])
 
 
 class WriteConnection:

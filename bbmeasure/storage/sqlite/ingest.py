@@ -11,7 +11,7 @@ from bbmeasure.model import Point, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite import outbox, overview, rollup
 from bbmeasure.storage.sqlite.build_rows import BuildRows
-from bbmeasure.storage.sqlite.connection import WriteConnection
+from bbmeasure.storage.sqlite.connection import WriteConnection, insert_rows
 from bbmeasure.storage.sqlite.rollup import CHUNK, FULL_CHUNK, Chunk
 from bbmeasure.storage.sqlite.targets import Target, Targets, insert_series
 from bbmeasure.storage.sqlite.texts import TextIds, text_id
@@ -20,26 +20,8 @@ from bbmeasure.storage.validation import declaring_builder, reconcile, state_ser
 #: Time, value and build of a point, and its details: step, samples, spread, text; None where it has none of them.
 Details = tuple[Optional[int], Optional[int], Optional[float], Optional[str]]
 Row = tuple[int, Optional[float], Optional[int], Optional[Details]]
-#: The number of bound values in a statement (SQLite before 3.32 allows 999).  A statement of many rows releases the
-#: GIL once, not once a row.
-_VALUES_PER_STATEMENT = 900
 _COUNT = "SELECT ifnull(sum(l.count), 0) FROM series s CROSS JOIN lines l ON l.series = s.id WHERE s.name = ?"
 _MARK_LATE = "UPDATE detectors SET late = min(ifnull(late, :time), :time) WHERE line = :line AND time >= :time"
-
-
-def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Insert or replace rows of the table ``into``, many in a statement."""
-    if not rows:
-        return
-    placeholders, per_statement = f"({', '.join('?' * len(rows[0]))})", _VALUES_PER_STATEMENT // len(rows[0])
-    for at in range(0, len(rows), per_statement):
-        batch = rows[at : at + per_statement]
-        if len(batch) < per_statement:
-            # few distinct statements, so that they stay prepared
-            connection.executemany(f"REPLACE INTO {into} VALUES {placeholders}", batch)
-        else:
-            values = [value for row in batch for value in row]
-            connection.execute(f"REPLACE INTO {into} VALUES {', '.join([placeholders] * len(batch))}", values)
 
 
 class Ingest(WriteConnection):
@@ -156,7 +138,7 @@ class Ingest(WriteConnection):
             touched[target].append(row)
             queued.append((target.id, row[0], target.bytes + (len(row[3][3] or "") if row[3] else 0)))
         self._write_rows(touched)
-        insert_rows(self.connection, "strays", strays)
+        insert_rows(self.connection, "REPLACE INTO strays", strays)
         self.mark_late(of_classes)
         self._additions.store(self.connection)
         self.builds.store()
@@ -212,9 +194,9 @@ class Ingest(WriteConnection):
                 target.identity.newest = newest
                 self._additions.add(target, len(times), times[0], newest)
                 chunks += [chunk.row(target.id) for chunk in _extend(target, times, values)]
-        insert_rows(self.connection, "points", fresh)
-        insert_rows(self.connection, "details", details)
-        insert_rows(self.connection, "chunks", chunks)
+        insert_rows(self.connection, "REPLACE INTO points", fresh)
+        insert_rows(self.connection, "REPLACE INTO details", details)
+        insert_rows(self.connection, "REPLACE INTO chunks", chunks)
         return late
 
     def mark_late(self, points: Iterable[tuple[int, int]]) -> None:
@@ -246,9 +228,9 @@ class Ingest(WriteConnection):
             target.chunk = rollup.last_chunk(self.connection, target.id)
 
     def _replace(self, stream: int, row: Row, old: Optional[tuple[Any, ...]]) -> None:
-        insert_rows(self.connection, "points", [(stream, *row[:3])])
+        insert_rows(self.connection, "REPLACE INTO points", [(stream, *row[:3])])
         if row[3] is not None:
-            insert_rows(self.connection, "details", [(stream, row[0], *row[3])])
+            insert_rows(self.connection, "REPLACE INTO details", [(stream, row[0], *row[3])])
         elif old is not None:
             self.connection.execute("DELETE FROM details WHERE stream = ? AND time = ?", (stream, row[0]))
 
@@ -286,7 +268,7 @@ class Ingest(WriteConnection):
         if row[0] < chunk.start:
             self.connection.execute("DELETE FROM chunks WHERE stream = ? AND start = ?", (target.id, chunk.start))
         chunk.add([row[0]], [row[1]])
-        insert_rows(self.connection, "chunks", [chunk.row(target.id)])
+        insert_rows(self.connection, "REPLACE INTO chunks", [chunk.row(target.id)])
         self._additions.add(target, 1, row[0], row[0])
 
 

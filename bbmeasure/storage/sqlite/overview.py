@@ -20,6 +20,7 @@ from bbmeasure.model import EVERY_PROPOSAL, Query, SeriesInfo
 from bbmeasure.records import Direction
 from bbmeasure.storage.overviews import series_of_lines
 from bbmeasure.storage.sqlite import lines
+from bbmeasure.storage.sqlite.connection import insert_rows
 from bbmeasure.storage.sqlite.selection import DIRECTIONS, KINDS
 from bbmeasure.storage.sqlite.texts import text_id
 from bbmeasure.storage.validation import group_series
@@ -161,11 +162,16 @@ def _tags(packed: Optional[str]) -> dict[str, str]:
 
 
 #: Adds a number of points from a first to a last time, the newest of the stream ``newest``.
-_ADD = """count = count + :count, first = min(first, :first), last = max(last, :last),
-    newest = CASE WHEN :last > last OR (:last = last AND :newest > newest) THEN :newest ELSE newest END"""
-_ADD_TO_LINE = f"UPDATE lines SET {_ADD} WHERE id = :id"
-_ADD_TO_MEANING = f"""INSERT INTO totals(meaning, count, first, last, newest)
-    VALUES (:id, :count, :first, :last, :newest) ON CONFLICT(meaning) DO UPDATE SET {_ADD}"""
+_ADD = """DO UPDATE SET count = count + excluded.count, first = min(first, excluded.first),
+    last = max(last, excluded.last), newest = CASE WHEN excluded.last > last
+        OR (excluded.last = last AND excluded.newest > newest) THEN excluded.newest ELSE newest END"""
+_ADD_TO_MEANING = ("INSERT INTO totals(meaning, count, first, last, newest)", "", f"ON CONFLICT(meaning) {_ADD}")
+#: A line exists; SQLite before 3.33 updates many rows by their values only where an insertion conflicts with them.
+_ADD_TO_LINE = (
+    "INSERT INTO lines(id, count, first, last, newest, series, tags, branch, machine, proposed)",
+    "(?, ?, ?, ?, ?, 0, 0, 0, 0, 0)",
+    f"ON CONFLICT(id) {_ADD}",
+)
 
 
 #: The meaning of a line if no trusted build has measured or declared the line's series.
@@ -205,12 +211,9 @@ class Additions:
         """Update the totals."""
         unmeasured = [connection.execute(_UNMEASURED, (line,)).fetchone() for line in self._begun]
         self._begun.clear()
-        for sql, sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
-            rows = [
-                {"id": key, "count": count, "first": first, "last": last, "newest": newest}
-                for key, (count, first, last, newest) in sums.items()
-            ]
-            connection.executemany(sql, rows)
+        for (insert, values, update), sums in ((_ADD_TO_LINE, self._lines), (_ADD_TO_MEANING, self._meanings)):
+            rows = [(key, *added) for key, added in sums.items()]
+            insert_rows(connection, insert, rows, values=values, update=update)
             sums.clear()
         for meaning in {row[0] for row in unmeasured if row is not None}:
             refresh_meaning(connection, meaning)

@@ -18,7 +18,8 @@ from typing import Any, Optional, Union
 
 from bbmeasure.storage.sqlite import alert_rows
 from bbmeasure.storage.sqlite.build_rows import VARIANTS
-from bbmeasure.storage.sqlite.ingest import Ingest, insert_rows
+from bbmeasure.storage.sqlite.connection import insert_rows
+from bbmeasure.storage.sqlite.ingest import Ingest
 from bbmeasure.storage.sqlite.selection import LINE_NAMES, Stream, points_of_build
 from bbmeasure.storage.sqlite.texts import has_names
 from bbmeasure.storage.validation import canonical_tags, state_key
@@ -168,14 +169,14 @@ def keep(ingest: Ingest, changes: VerdictChanges) -> None:
     connection = ingest.connection
     if changes.buildid is not None and changes.lines:
         connection.execute("REPLACE INTO verdicts VALUES (?, ?)", (changes.buildid, changes.lines))
-        insert_rows(connection, "untold", [(changes.buildid, reporter) for reporter in changes.untold])
+        insert_rows(connection, "REPLACE INTO untold", [(changes.buildid, reporter) for reporter in changes.untold])
     if changes.learned:
         connection.executemany(_LEARN, [row[:4] for row in changes.detectors])
     else:
         connection.executemany(_KEEP, changes.detectors)
     insert_rows(
         connection,
-        "remarks",
+        "REPLACE INTO remarks",
         [(one.line, one.buildid, json.dumps(list(one.samples)), int(one.excluded)) for one in changes.remarks],
     )
     for alert in changes.alerts:

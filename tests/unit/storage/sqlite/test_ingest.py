@@ -65,6 +65,17 @@ def test_more_streams_and_builds_than_are_cached(journal: Journal, monkeypatch: 
     assert [point.build for point in journal.points(Query("s7"), 9)] == [in_build(7)] * 5
 
 
+@pytest.mark.parametrize("lines", [1, 17, 18, 200, 431])
+def test_a_write_of_many_lines_updates_the_totals_of_each(journal: Journal, lines: int) -> None:
+    """Count, first, last and value of each line, and of its series, are its own, however many are written together."""
+    for second in (2, 1, 3):  # the second write is late
+        journal.write([Point(f"s{n:03}", at(second * 1000 + n), n + second / 10, {}, in_build()) for n in range(lines)])
+    totals = [(3, at(1000 + n), at(3000 + n), n + 0.3) for n in range(lines)]
+    of_lines = [line for n in range(lines) for line in journal.lines(Query(f"s{n:03}"))]
+    for described in (journal.series(), of_lines):
+        assert [(one.count, one.first, one.last, one.last_value) for one in described] == totals
+
+
 def test_more_variants_of_a_build_than_are_stored(journal: Journal) -> None:
     """Beyond the maximum of variants, points keep builder, number and buildid and have the last variant's revision."""
     count = build_rows.VARIANTS + 50
