@@ -57,6 +57,20 @@ class Moments:
         m2 = _sum((value - mean) * (value - mean) for value in numbers)
         return cls(len(numbers), mean, m2, min(numbers), max(numbers))
 
+    def add(self, value: float) -> Moments:
+        """The moments with one more value, as if merged."""
+        if not self.count:
+            return Moments(1, value, 0.0, value, value)
+        count = self.count + 1
+        delta = value - self.mean
+        return Moments(
+            count,
+            _no_nan(self.mean + delta / count),
+            _no_nan(self.m2 + delta * delta * self.count / count),
+            value if value < self.minimum else self.minimum,
+            value if value > self.maximum else self.maximum,
+        )
+
     def merge(self, other: Moments) -> Moments:
         """The moments of the union of both sets of values."""
         if not self.count or not other.count:

@@ -75,6 +75,15 @@ def test_moments_merge(one, other):
     assert Moments.of(one).merge(Moments()) == Moments().merge(Moments.of(one)) == Moments.of(one)
 
 
+@given(_HUGE)
+def test_a_value_added_to_moments_is_merged(values):
+    """Adding a value equals merging the moments of that value, also where a sum overflows."""
+    added = merged = Moments()
+    for value in values:
+        added, merged = added.add(value), merged.merge(Moments(1, value, 0.0, value, value))
+    assert added == merged
+
+
 @given(_VALUES)
 def test_moments_equal_the_functions(values):
     """Moments and the function of a statistic return the same."""

@@ -63,8 +63,8 @@ class BuildRows:
         self._rows.clear()
         self._changed.clear()
 
-    def find(self, build: BuildContext, time: int) -> tuple[BuildRow, bool]:
-        """The row of a build, and whether its range contains ``time``."""
+    def find(self, build: BuildContext) -> BuildRow:
+        """The row of a build."""
         key = (
             build.buildid,
             build.build,
@@ -83,11 +83,14 @@ class BuildRows:
                 self._store_and_evict()
         else:
             self._rows.move_to_end(key)
-        had_changed = row.changed
-        covers = row.covers(time)
+        return row
+
+    def covers(self, row: BuildRow, time: int) -> bool:
+        """Whether the range of a row contains ``time`` or could be widened to it; false for the time of a stray."""
+        had_changed, covers = row.changed, row.covers(time)
         if row.changed and not had_changed:
             self._changed.append(row)
-        return row, covers
+        return covers
 
     def _store_and_evict(self) -> None:
         self.store()

@@ -118,23 +118,20 @@ class Ingest(WriteConnection):
         queued: list[tuple[int, int, int]] = []
         strays: list[tuple[int, int, int]] = []
         of_classes: list[tuple[int, int]] = []
+        build, found, step = None, None, None
         for point in points:
             target = self.targets.find(point)
-            pending = target.identity.pending
-            if pending is not target:
-                if pending is not None:  # the order of writes to two streams of an identity decides
-                    self._write_rows(touched)
-                target.identity.pending = target
-                touched[target] = []
-            build = None
-            if point.build is not None:
-                found, covered = self.builds.find(point.build, point.time)
-                build = found.id
-                if not covered:
-                    strays.append((build, target.id, point.time))
-                if point.build.machine is not None:  # another worker of the class may have a newer point
+            if target.identity.pending is not target:
+                self._begin(target, touched)
+            if point.build is not build:  # most points of a write have the same
+                build = point.build
+                found, step = (self.builds.find(build), self.texts(build.step)) if build else (None, None)
+            if build is not None and found is not None:
+                if not self.builds.covers(found, point.time):
+                    strays.append((found.id, target.id, point.time))
+                if build.machine is not None:  # another worker of the class may have a newer point
                     of_classes.append((target.line, point.time))
-            row = self._row(point, build, target.step)
+            row = _row(point, found.id if found else None, None if step == target.step else step)
             touched[target].append(row)
             queued.append((target.id, row[0], target.bytes + (len(row[3][3] or "") if row[3] else 0)))
         self._write_rows(touched)
@@ -151,15 +148,12 @@ class Ingest(WriteConnection):
             rows = [(key, float(value)) for key, value in state.items()]
             self.connection.executemany("REPLACE INTO state VALUES (?, ?)", rows)
 
-    def _row(self, point: Point, build: Optional[int], step: int) -> Row:
-        """The row of a point; ``step`` is that of its stream."""
-        own = self.texts(point.build.step) if point.build is not None else step
-        samples = None if point.samples == 1 else point.samples
-        text = point.value if isinstance(point.value, str) else None
-        details = None
-        if own != step or samples is not None or point.spread is not None or text is not None:
-            details = (None if own == step else own, samples, point.spread, text)
-        return (point.time, None if text is not None else float(point.value), build, details)
+    def _begin(self, target: Target, touched: dict[Target, list[Row]]) -> None:
+        """Begin the pending rows of a stream; the order of writes to two streams of an identity decides."""
+        if target.identity.pending is not None:
+            self._write_rows(touched)
+        target.identity.pending = target
+        touched[target] = []
 
     # points and chunks
 
@@ -272,12 +266,25 @@ class Ingest(WriteConnection):
         self._additions.add(target, 1, row[0], row[0])
 
 
-def _extend(target: Target, times: Sequence[int], values: Sequence[Optional[float]]) -> Iterable[Chunk]:
+def _extend(target: Target, times: Sequence[int], values: Sequence[Optional[float]]) -> list[Chunk]:
     """The chunks that points appended to a stream change or add; ``target.chunk`` is the newest afterwards."""
-    room = max(0, CHUNK - target.chunk.size) if target.chunk else 0
-    if room and times and target.chunk:
-        target.chunk.add(times[:room], values[:room])
-        yield target.chunk
-    for chunk in rollup.cut(times[room:], values[room:]):
-        target.chunk = chunk
-        yield chunk
+    chunk, changed = target.chunk, []
+    room = CHUNK - chunk.size if chunk else 0
+    if chunk and room > 0:
+        chunk.add(times[:room], values[:room])
+        changed.append(chunk)
+        times, values = times[room:], values[room:]
+    if times:
+        changed += rollup.cut(times, values)
+        target.chunk = changed[-1]
+    return changed
+
+
+def _row(point: Point, build: Optional[int], step: Optional[int]) -> Row:
+    """The row of a point; ``step`` is None where it is that of its stream."""
+    samples = None if point.samples == 1 else point.samples
+    text = point.value if isinstance(point.value, str) else None
+    details = None
+    if step is not None or samples is not None or point.spread is not None or text is not None:
+        details = (step, samples, point.spread, text)
+    return (point.time, None if text is not None else float(point.value), build, details)

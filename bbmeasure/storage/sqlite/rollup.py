@@ -65,7 +65,7 @@ class Chunk:
         numbers = [value for value in values if value is not None]
         self.texts += len(values) - len(numbers)
         if len(numbers) == 1:
-            self.moments = self.moments.merge(Moments(1, numbers[0], 0.0, numbers[0], numbers[0]))
+            self.moments = self.moments.add(numbers[0])
             self.total += numbers[0]
         elif numbers:
             self.moments = self.moments.merge(Moments.of(numbers))
