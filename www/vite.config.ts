@@ -78,6 +78,7 @@ export default defineConfig({
   },
   test: {
     environment: "jsdom",
+    pool: "vmThreads",  // each file in a context of its own; jsdom is loaded once for each processor, not for each file
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
     alias: {
