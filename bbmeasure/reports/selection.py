@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
+from operator import methodcaller
+from typing import Any, Callable, Optional
 
 from bbmeasure.errors import UnknownSeriesError
 from bbmeasure.model import EVERY_PROPOSAL, LineInfo, Query, SeriesInfo
+from bbmeasure.storage.query_chain import QueryChain
 from bbmeasure.storage.validation import one_meaning
 from bbmeasure.units import excerpt
 
@@ -27,7 +29,7 @@ class Selection:
 
 def without_range(query: Query) -> Query:
     """The query of the lines that :func:`select` takes: a store answers it from totals."""
-    return replace(query, since=None, until=None)
+    return query if query.since is None and query.until is None else replace(query, since=None, until=None)
 
 
 def every_line(query: Query) -> Query:
@@ -47,6 +49,21 @@ def select(query: Query, lines: Sequence[LineInfo]) -> Optional[Selection]:
     branches = {line.branch for line in inside}
     ordered = sorted(branches, key=lambda branch: (branch is None, branch or ""))
     return Selection(_series(lines), len(inside), tuple(ordered))
+
+
+def read_selected(
+    query: Query, read: Callable[[Selection], Optional[Callable[[Any], Any]]]
+) -> QueryChain[Optional[tuple[Selection, Sequence[LineInfo], Any]]]:
+    """The selection of a query, its lines, and the result of the call that ``read`` returns; None where none matches.
+
+    ``read`` may return None for no call.
+    """
+    lines: Sequence[LineInfo] = yield methodcaller("lines", without_range(query))
+    selection = select(query, lines)
+    if selection is None:
+        return None
+    call = read(selection)
+    return selection, lines, None if call is None else (yield call)
 
 
 def select_nothing(query: Query, lines: Sequence[LineInfo]) -> Selection:

@@ -27,6 +27,7 @@ DEFAULT_STATISTICS = (
     "first",
     "last",
 )
+_DEFAULTS = statistics.find_all(DEFAULT_STATISTICS)
 #: The most statistics of one answer.
 MAX_STATISTICS = 32
 
@@ -37,8 +38,7 @@ def read_statistics(text: Optional[str], kind: Kind = Kind.NUMBER) -> tuple[Stat
     QueryError if a statistic is unknown or there are too many.
     """
     if text is None or not text.strip():
-        defaults = (statistics.find(name) for name in DEFAULT_STATISTICS)
-        return tuple(statistic for statistic in defaults if statistic.of_text or kind is not Kind.TEXT)
+        return tuple(statistic for statistic in _DEFAULTS if statistic.of_text or kind is not Kind.TEXT)
     names = [name.strip() for name in text.split(",")]
     if len(names) > MAX_STATISTICS:
         raise QueryError(f"statistics: got {len(names)}, expected at most {MAX_STATISTICS}")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from bbmeasure.statistics import Statistic
+    from bbmeasure.storage.query_chain import QueryChain
 
 Result = TypeVar("Result")
 
@@ -96,6 +97,10 @@ class Storage(Protocol):
 
         They reach from the query's ``since``, or the first point, to its ``until``, or the last point.
         """
+        ...
+
+    def run_chain(self, chain: QueryChain[Result]) -> Deferred[Result]:
+        """The result of a chain of queries; a store that reads in a thread runs all of it at once there."""
         ...
 
     def forget(self, series: str) -> Deferred[int]:

@@ -16,6 +16,7 @@ from bbmeasure.errors import MeasureError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.statistics import Statistic, Value
+from bbmeasure.storage import query_chain
 from bbmeasure.storage.base import HeldLine
 from bbmeasure.storage.memory_streams import Stream, StreamKey
 from bbmeasure.storage.overviews import make_overview, series_of_lines
@@ -351,6 +352,8 @@ class MemoryStorage:
     def buckets(self, query: Query, count: int) -> defer.Deferred[list[Bucket]]:
         """``count`` intervals of equal length, see :meth:`~bbmeasure.storage.base.Storage.buckets`."""
         return _result(lambda: self._buckets(query, check_buckets(count)))
+
+    run_chain = query_chain.run_chain
 
     def _buckets(self, query: Query, count: int) -> list[Bucket]:
         points = self._matching_points(query)

@@ -93,8 +93,8 @@ class Arguments:
             raise QueryError(f"{name}: expected it to be given")
         return text
 
-    def query(self, now: float, builders: Optional[frozenset[str]]) -> Query:
-        """The query for the points of ``builders`` that match the filters; ``now`` in unix seconds."""
+    def query(self, now: float) -> Query:
+        """The query for the points that match the filters; ``now`` in unix seconds."""
         filters: Filters = {
             "since": self.get("since"),
             "until": self.get("until"),
@@ -107,7 +107,8 @@ class Arguments:
             "tags": self.tags,
         }
         query = make_query(self.require("series"), now=now, **filters)
-        return replace(query, builders=builders, machine=self.get("machine"))
+        machine = self.get("machine")
+        return query if machine is None else replace(query, machine=machine)
 
     def overview(self, now: float) -> OverviewQuery:
         """The query for one page of an overview; ``now`` in unix seconds."""

@@ -9,7 +9,8 @@ import json
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Callable, Optional, TypeVar
+from operator import methodcaller
+from typing import Any, Callable, Optional
 
 from buildbot.util import datetime2epoch
 from twisted.internet import defer
@@ -24,7 +25,8 @@ from bbmeasure.master.tracking.suspects import find_commits
 from bbmeasure.master.www.arguments import FILTERS, TAG_PREFIX, Arguments
 from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
-from bbmeasure.master.www.points import PointReader
+from bbmeasure.master.www.parallel import map_parallel
+from bbmeasure.master.www.points import PointReader, make_format
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
 from bbmeasure.model import LineInfo, Overview, OverviewRow, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
@@ -33,7 +35,7 @@ from bbmeasure.reports.getters import select_storage
 from bbmeasure.reports.groups import Group, groups_answer, make_groups, of_workers, read_by
 from bbmeasure.reports.judge import Judge
 from bbmeasure.reports.overview import row_answer
-from bbmeasure.reports.selection import Selection, every_line, select, select_nothing, without_range
+from bbmeasure.reports.selection import Selection, every_line, read_selected, select_nothing
 from bbmeasure.reports.series_statistics import StatisticsRequest, read_statistics
 from bbmeasure.reports.verdict_queries import VerdictQueries
 from bbmeasure.statistics import Statistic
@@ -42,13 +44,8 @@ from bbmeasure.units import excerpt
 
 #: Encoded lists of series that are cached; each thread that reads the journal returns its own list of the same series.
 MAX_CACHED_LISTS = 2
-#: Queries that one request has running at a time.
-MAX_PARALLEL_QUERIES = 8
 #: Seconds before and after a build in a link to a dashboard.
 LINK_MARGIN = 300.0
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Endpoints:
@@ -89,27 +86,34 @@ class Endpoints:
         return select_storage(arguments.get("source"), self.master)
 
     @defer.inlineCallbacks
+    def _visible_query(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Query]:
+        """The query for the points that the user may see."""
+        query = arguments.query(self._now())
+        if query.builder is not None:
+            yield self._check_builder(query.builder, viewer)
+            return query
+        visible = yield viewer.visible()
+        return query if visible is None else replace(query, builders=visible)
+
+    @defer.inlineCallbacks
     def _select(
-        self, storage: Storage, arguments: Arguments, viewer: Viewer
-    ) -> Generator[Any, Any, tuple[Query, Selection]]:
-        """The query for the points that the user may see, and what it selects.
+        self, storage: Storage, query: Query, viewer: Viewer, read: Callable[[Selection], Any]
+    ) -> Generator[Any, Any, tuple[Selection, Sequence[LineInfo], Any]]:
+        """What a query selects, see :func:`~bbmeasure.reports.selection.read_selected`; also where that is nothing.
 
         UnknownSeriesError for a series without points, AccessDeniedError where the user may see none of them.
         """
-        query = arguments.query(self._now(), None)
-        if query.builder is not None:
-            yield self._check_builder(query.builder, viewer)
-        else:
-            query = replace(query, builders=(yield viewer.visible()))
-        selection = select(query, (yield storage.lines(without_range(query))))
-        if selection is None:
+        found = yield storage.run_chain(read_selected(query, read))
+        if found is None:
             visible = yield viewer.visible()
             lines: list[LineInfo] = yield storage.lines(every_line(query))
             shown = [line for line in lines if visible is None or line.builder in visible]
             if lines and not shown:
                 raise AccessDeniedError(f"series {excerpt(query.series)}: you may not see it")
             selection = select_nothing(query, shown)
-        return query, selection
+            call = read(selection)
+            found = selection, [], None if call is None else (yield call(storage))
+        return found  # type: ignore[no-any-return]
 
     @defer.inlineCallbacks
     def _check_builder(self, builder: str, viewer: Viewer) -> Generator[Any, Any, None]:
@@ -136,37 +140,37 @@ class Endpoints:
     def statistics(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """Statistics of one series."""
         storage = self._storage(arguments)
-        query, selection = yield self._select(storage, arguments, viewer)
-        statistics = read_statistics(arguments.get("statistics"), selection.info.kind)
-        by = arguments.get("by")
-        if by is not None:
-            answer = yield self._grouped(storage, query, selection, read_by(by), statistics)
+        query = yield self._visible_query(arguments, viewer)
+        if arguments.get("by") is not None:
+            answer = yield self._grouped(storage, query, arguments, viewer)
             return encode(answer)
-        request = StatisticsRequest(selection, query, statistics)
-        values = yield storage.summarize(request.query, request.statistics)
-        return encode(request.answer(values))
+
+        def request(selection: Selection) -> StatisticsRequest:
+            return StatisticsRequest(selection, query, _statistics(arguments, selection))
+
+        selection, _, values = yield self._select(
+            storage, query, viewer, lambda selection: methodcaller("summarize", query, request(selection).statistics)
+        )
+        return encode(request(selection).answer(values))
 
     @defer.inlineCallbacks
     def _grouped(
-        self,
-        storage: Storage,
-        query: Query,
-        selection: Selection,
-        by: tuple[str, ...],
-        statistics: tuple[Statistic, ...],
+        self, storage: Storage, query: Query, arguments: Arguments, viewer: Viewer
     ) -> Generator[Any, Any, dict[str, Any]]:
         """The statistics for each combination of builder, branch, machine class, worker and tags."""
-        lines: list[LineInfo] = yield storage.lines(without_range(query))
+        selection, lines, _ = yield self._select(storage, query, viewer, lambda _: None)
+        statistics = _statistics(arguments, selection)
+        by = read_by(arguments.require("by"))
         groups = make_groups(query, lines, by, statistics) if lines else []
         if "worker" in by:
-            workers = yield _map_parallel(lambda group: storage.workers(group.request.query), groups)
+            workers = yield map_parallel(lambda group: storage.workers(group.request.query), groups)
             groups = of_workers(groups, workers, by)
 
         def summarize(group: Group) -> defer.Deferred[dict[str, Any]]:
             values = storage.summarize(group.request.query, group.request.statistics)
             return values.addCallback(group.answer)
 
-        answers = yield _map_parallel(summarize, groups)
+        answers = yield map_parallel(summarize, groups)
         return groups_answer(selection, by, answers)
 
     @defer.inlineCallbacks
@@ -206,14 +210,18 @@ class Endpoints:
         """Points of one series, or buckets of them."""
         storage = self._storage(arguments)
         bucket_count = arguments.buckets()
-        query, selection = yield self._select(storage, arguments, viewer)
-        info = selection.info
-        if bucket_count is not None:
-            found = yield storage.buckets(query, bucket_count)
-            items = encode_items(found, serialize.bucket_answer)
-            return encode_with_list(serialize.buckets_answer(info, ()), "buckets", items)
-        answer: Fragments = yield self._points.answer(storage, query, info, arguments)
-        return answer
+        query = yield self._visible_query(arguments, viewer)
+        if bucket_count is None:
+            answer: Optional[Fragments] = yield self._points.answer(storage, query, arguments)
+            if answer is None:
+                selection, lines, _ = yield self._select(storage, query, viewer, lambda _: None)
+                answer = make_format(selection.info, lines, arguments).body(())
+            return answer
+        selection, _, found = yield self._select(
+            storage, query, viewer, lambda _: methodcaller("buckets", query, bucket_count)
+        )
+        items = encode_items(found, serialize.bucket_answer)
+        return encode_with_list(serialize.buckets_answer(selection.info, ()), "buckets", items)
 
     @defer.inlineCallbacks
     def records(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
@@ -284,7 +292,7 @@ class Endpoints:
             query = line_query(point.series, point.tags, point.build)
             return defer.succeed(None) if query is None else storage.last(query, before=buildid)
 
-        return dict(zip(lines, (yield _map_parallel(last, list(lines.values())))))
+        return dict(zip(lines, (yield map_parallel(last, list(lines.values())))))
 
     @defer.inlineCallbacks
     def commits(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
@@ -336,13 +344,17 @@ class Endpoints:
     def badge(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
         """The newest value of a series with its verdict, as an image."""
         storage = self._storage(arguments)
-        query, selection = yield self._select(storage, arguments, viewer)
-        point: Optional[Point] = yield storage.last(query)
+        query = yield self._visible_query(arguments, viewer)
+        selection, _, point = yield self._select(storage, query, viewer, lambda _: methodcaller("last", query))
         verdict = None
         if point is not None and point.build is not None:
             verdicts = yield self._verdicts.of_build(point.build.buildid)
             verdict = verdicts.get(line_key(point.series, point.tags))
         return iter([badge(query.series, badge_text(selection.info, point), verdict and verdict.verdict.state)])
+
+
+def _statistics(arguments: Arguments, selection: Selection) -> tuple[Statistic, ...]:
+    return read_statistics(arguments.get("statistics"), selection.info.kind)
 
 
 def _encode_series(infos: Sequence[SeriesInfo], *, total: Optional[int] = None) -> Fragments:
@@ -374,19 +386,3 @@ def _range_around(build: Any) -> tuple[Optional[float], Optional[float]]:
     """Unix seconds before the start and after the end of a build; None for the end of a running build."""
     started, completed = (build[name] and datetime2epoch(build[name]) for name in ("started_at", "complete_at"))
     return started and started - LINK_MARGIN, completed and completed + LINK_MARGIN
-
-
-@defer.inlineCallbacks
-def _map_parallel(
-    function: Callable[[Item], defer.Deferred[Result]], items: Sequence[Item]
-) -> Generator[Any, Any, list[Result]]:
-    """The results for ``items`` in their order, MAX_PARALLEL_QUERIES at a time; the first error is raised."""
-    results: list[Result] = []
-    for start in range(0, len(items), MAX_PARALLEL_QUERIES):
-        batch = [function(item) for item in items[start : start + MAX_PARALLEL_QUERIES]]
-        try:
-            results += yield defer.gatherResults(batch, consumeErrors=True)
-        except defer.FirstError as error:
-            cause: Any = error.subFailure.value
-            raise cause from None
-    return results

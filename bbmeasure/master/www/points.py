@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import Any
+from operator import methodcaller
+from typing import Any, Optional
 from weakref import WeakKeyDictionary
 
 from twisted.internet import defer
@@ -16,7 +17,7 @@ from bbmeasure.master.www.point_formats import ColumnsFormat, CsvFormat, Objects
 from bbmeasure.master.www.streaming import Fragments, JsonWriter, check_size
 from bbmeasure.model import LineInfo, Query, SeriesInfo
 from bbmeasure.reports.look_back import look_back
-from bbmeasure.reports.selection import without_range
+from bbmeasure.reports.selection import read_selected
 from bbmeasure.storage.base import Storage
 
 #: Points of one query to the journal.  With two objects a point, a page stays below the 700 new objects at which Python
@@ -35,39 +36,41 @@ class PointReader:
         self._page_locks: WeakKeyDictionary[Storage, defer.DeferredLock] = WeakKeyDictionary()
 
     @defer.inlineCallbacks
-    def answer(
-        self, storage: Storage, query: Query, info: SeriesInfo, arguments: Arguments
-    ) -> Generator[Any, Any, Fragments]:
-        """The answer with the newest points in the format of the request, oldest first."""
-        name = read_format(arguments.get("format"))
-        analyse = arguments.flag("analysis")
-        if analyse and name != "columns":
-            raise QueryError("analysis 1: expected it with format=columns")
-        if name == "csv":
-            lines: list[LineInfo] = yield storage.lines(without_range(query))
-            point_format: PointFormat = CsvFormat(info, {key for line in lines for key in line.tags})
-        else:
-            point_format = ColumnsFormat(info, analyse=analyse) if name == "columns" else ObjectsFormat(info)
-        pages = yield self._pages(storage, query, arguments.limit(), point_format)
-        if isinstance(point_format, ColumnsFormat) and analyse:
+    def answer(self, storage: Storage, query: Query, arguments: Arguments) -> Generator[Any, Any, Optional[Fragments]]:
+        """The answer with the newest points in the format of the request, oldest first; None if no line matches."""
+        check_format(arguments)
+        point_format, pages = yield self._pages(storage, query, arguments)
+        if point_format is None:
+            return None
+        if isinstance(point_format, ColumnsFormat) and arguments.flag("analysis"):
             histories = list(point_format.histories.values())
             point_format.look_backs = yield self._pipeline.stores[0].compute(look_back, histories)
-        return point_format.body(pages)
+        body: Fragments = point_format.body(pages)
+        return body
 
     @defer.inlineCallbacks
     def _pages(
-        self, storage: Storage, query: Query, limit: int, point_format: PointFormat
-    ) -> Generator[Any, Any, list[list[bytes]]]:
-        """The encoded pages of the newest points, oldest first."""
+        self, storage: Storage, query: Query, arguments: Arguments
+    ) -> Generator[Any, Any, tuple[Optional[PointFormat], list[list[bytes]]]]:
+        """The format, None if no line matches, and the encoded pages of the newest points, oldest first."""
         lock = self._page_locks.setdefault(storage, defer.DeferredLock())
         page_size = PAGE_SIZE if storage in self._pipeline.stores else SERVER_PAGE_SIZE
+        limit = arguments.limit()
+        point_format: Optional[PointFormat] = None
         pages: list[list[bytes]] = []
         size = 0
         while limit > 0:
             requested = min(limit, page_size)
             yield lock.acquire()
             try:
-                points = yield storage.points(query, requested)
+                if point_format is None:
+                    found = yield _first_page(storage, query, requested)
+                    if found is None:
+                        return None, []
+                    selection, lines, points = found
+                    point_format = make_format(selection.info, lines, arguments)
+                else:
+                    points = yield storage.points(query, requested)
                 if len(points) < requested:
                     limit = 0
                 elif limit > requested:  # the next page starts with all points at the oldest time of this one
@@ -81,4 +84,23 @@ class PointReader:
             pages.append(page.fragments)
             size += page.size
             check_size(size)
-        return pages[::-1]
+        return point_format, pages[::-1]
+
+
+def _first_page(storage: Storage, query: Query, limit: int) -> defer.Deferred[Any]:
+    return storage.run_chain(read_selected(query, lambda _: methodcaller("points", query, limit)))
+
+
+def make_format(info: SeriesInfo, lines: Sequence[LineInfo], arguments: Arguments) -> PointFormat:
+    """The format of a request for the points of some lines."""
+    name = read_format(arguments.get("format"))
+    if name == "csv":
+        return CsvFormat(info, {key for line in lines for key in line.tags})
+    return ColumnsFormat(info, analyse=arguments.flag("analysis")) if name == "columns" else ObjectsFormat(info)
+
+
+def check_format(arguments: Arguments) -> None:
+    """QueryError for an unknown format, and for one that has no analysis."""
+    if arguments.flag("analysis") and read_format(arguments.get("format")) != "columns":
+        raise QueryError("analysis 1: expected it with format=columns")
+    read_format(arguments.get("format"))

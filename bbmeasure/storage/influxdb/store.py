@@ -22,6 +22,7 @@ from bbmeasure.errors import MeasureError, StorageError
 from bbmeasure.model import EVERY_PROPOSAL, Bucket, Health, LineInfo, Point, Query, SeriesInfo
 from bbmeasure.records import Kind, canonical_series
 from bbmeasure.statistics import Statistic, Value
+from bbmeasure.storage import query_chain
 from bbmeasure.storage.influxdb import influxql
 from bbmeasure.storage.influxdb.client import InfluxClient
 from bbmeasure.storage.influxdb.line_protocol import (
@@ -362,6 +363,8 @@ class InfluxStorage:
         (result,) = yield self._query(influxql.summarize(query, statistics, **scope))
         row = result[0]["values"][0][1:] if result else []
         return read_statistics(row, statistics)
+
+    run_chain = query_chain.run_chain
 
     @_checks_response
     @defer.inlineCallbacks

@@ -12,6 +12,7 @@ from bbmeasure.errors import MeasureError, StorageFullError, StorageUnavailableE
 from bbmeasure.model import Bucket, LineInfo, Overview, OverviewQuery, Point, Query, SeriesInfo
 from bbmeasure.statistics import Statistic, Value
 from bbmeasure.storage.base import HeldLine
+from bbmeasure.storage.query_chain import QueryChain, run_blocking
 from bbmeasure.storage.sqlite import alert_rows, backup, outbox, schema, troubles, verdicts
 from bbmeasure.storage.sqlite.changes import Write, declaring
 from bbmeasure.storage.sqlite.ingest import Ingest
@@ -203,6 +204,10 @@ class SQLiteStorage(JournalThreads):
     def buckets(self, query: Query, count: int) -> defer.Deferred[list[Bucket]]:
         """``count`` intervals of equal length, see :meth:`~bbmeasure.storage.base.Storage.buckets`."""
         return self._read(JournalReader.buckets, query, count)
+
+    def run_chain(self, chain: QueryChain[Result]) -> defer.Deferred[Result]:
+        """The result of a chain of queries, which is one request of the pool."""
+        return self._read(run_blocking, chain)
 
     # exporters, see bbmeasure.storage.sqlite.outbox
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -14,6 +16,20 @@ from tests.unit.storage.examples import at, fill, in_build, summarize, values_of
 
 class QueryContract:
     """Filters, ranges, limits, the last point and the points of a build."""
+
+    @inlineCallbacks
+    def test_a_chain_of_queries(self, storage: Any) -> Any:
+        """Each query is made from the results of those before, and the error of a query is that of the chain."""
+        yield fill(storage, range(10), build=in_build())
+
+        def chain(limit: int) -> Generator[Any, Any, Any]:
+            (line,) = yield methodcaller("lines", Query("size"))
+            points = yield methodcaller("points", Query("size", since=line.first, until=line.last), limit)
+            return line.count, values_of(points)
+
+        assert (yield storage.run_chain(chain(3))) == (10, [6.0, 7.0, 8.0])
+        with pytest.raises(QueryError):
+            yield storage.run_chain(chain(0))
 
     @inlineCallbacks
     def test_a_range_is_since_to_before_until(self, storage: Any) -> Any:

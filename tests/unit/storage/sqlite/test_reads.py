@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -149,3 +150,20 @@ def test_an_exception_in_a_reader_thread(open_storage: Any) -> Any:
             yield storage._read(lambda _: 1 / 0)
     assert (yield storage.last(Query("size"))).value == 1.0
     assert storage.health().counters["failed_reads"] == 4
+
+
+@inlineCallbacks
+def test_a_chain_of_queries_is_one_request(open_storage: Any) -> Any:
+    """All of a chain runs in one thread of the pool, without the reactor."""
+    storage = open_storage()
+    yield fill(storage, [1.0])
+
+    def chain() -> Generator[Any, Any, set[int]]:
+        threads = {threading.get_ident()}
+        for _ in range(2):
+            threads.add((yield lambda _: threading.get_ident()))
+        return threads
+
+    threads = yield storage.run_chain(chain())
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
