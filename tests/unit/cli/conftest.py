@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from bbmeasure.cli import config
 from bbmeasure.cli.main import main
 from bbmeasure.model import SeriesInfo
 from bbmeasure.records import Direction, Kind
 from bbmeasure.storage.sqlite.journal import Journal
 from tests.servers import Influxd
+from tests.unit.cli.forked_readers import ForkedReaders
 from tests.unit.cli.masters import SECRET, TAC, Result, Run, point, points
 
 
@@ -28,6 +30,20 @@ def influxd() -> Iterator[Influxd]:
             server.query(f"GRANT {right} ON t TO {user}")
         server.query("CREATE RETENTION POLICY month ON t DURATION 30d REPLICATION 1")
         yield server
+
+
+@pytest.fixture(scope="session")
+def _readers() -> Iterator[ForkedReaders]:
+    """The process whose forks read configurations."""
+    readers = ForkedReaders()
+    yield readers
+    readers.close()
+
+
+@pytest.fixture
+def forked_readers(_readers: ForkedReaders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read configurations in forks of a process, not each in a process of its own."""
+    monkeypatch.setattr(config, "subprocess", _readers)
 
 
 @pytest.fixture

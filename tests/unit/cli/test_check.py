@@ -257,6 +257,7 @@ def test_check_and_drain_read_the_configuration(master: Path, influxd: Influxd, 
     assert {"tagKey": "build"} in influxd.rows("SHOW TAG KEYS FROM size", "t")
 
 
+@pytest.mark.usefixtures("forked_readers")
 def test_a_relative_ca_file(master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """It is relative to the master's folder, whatever the working directory."""
     both, certificate = make_certificate(tmp_path)

@@ -14,6 +14,7 @@ from tests.unit.cli.masters import Run, point
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_readers")
 class TestCheck:
     """``bbmeasure check`` reads a master's configuration."""
 

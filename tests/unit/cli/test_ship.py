@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import sys
 import time
@@ -126,6 +125,7 @@ def test_a_missing_database_is_created(master: Path, influxd: Influxd, ships_to:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_readers")
 def test_detach_drops_the_queue(master: Path, capsys: Any) -> None:
     """The queue of a sink that is not configured is dropped, and its points are counted."""
     configure(master, "SQLiteInstance()")
@@ -138,13 +138,13 @@ def test_detach_drops_the_queue(master: Path, capsys: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_readers")
 @pytest.mark.parametrize("argument", ["--master", "--journal"])
 def test_a_configured_sink_is_detached_after_a_confirmation(
     master: Path, argument: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Without --yes or an answer of yes nothing is dropped; --json never asks."""
     configure(master, 'InfluxDBInstance(url="http://127.0.0.1:1", database="t")')
-    monkeypatch.setattr(config, "read_exporters", functools.cache(config.read_exporters))  # starts a process
     detach = ["ship", argument, str(master if argument == "--master" else master / "bbmeasure.sqlite"), "--detach"]
     status, error = run_json(capsys, *detach)
     assert (status, error["message"][:50]) == (2, "drop 10 waiting points of InfluxDBInstance (it is ")
@@ -160,6 +160,7 @@ def test_a_configured_sink_is_detached_after_a_confirmation(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_readers")
 def test_without_a_configuration_detach_asks(master: Path, capsys: Any) -> None:
     """Whether the sink is configured is unknown then: only --yes drops its points."""
     status, error = run_json(capsys, "ship", "--master", master, "--detach")
