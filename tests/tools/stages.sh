@@ -5,7 +5,8 @@
 #
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
-# Tests run in $JOBS processes, by default one for each processor; those that wait for servers in twice as many.
+# Tests run in $JOBS processes, by default one for each processor; those that start programs in half as many again, and
+# those that wait for servers in twice as many.
 set -u
 
 # Without bytecode each process of pytest rewrites every test module, and each master compiles bbmeasure.
@@ -14,11 +15,14 @@ unset PYTHONDONTWRITEBYTECODE
 VENV=${VENV:-.venv}
 BIN=$VENV/bin
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
+STARTING_JOBS=$((JOBS + JOBS / 2))
 WAITING_JOBS=$((JOBS * 2))
 report=''
+checking=''
 begun=$(date +%s)
 
 finish() {
+    [ -z "$checking" ] || kill "$checking" 2>/dev/null
     printf '\n%sin all %d s\n' "$report" $(($(date +%s) - begun))
     exit "$1"
 }
@@ -53,12 +57,12 @@ run_pytest() {
 # Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
 options() {
     case $1 in
-    tests/steps*) echo "-n ${2:-$JOBS} -p no:twisted --dist=loadfile" ;;
+    tests/steps*) echo "-n ${2:-$STARTING_JOBS} -p no:twisted --dist=loadfile" ;;
     tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
         # in the order of tests/conftest.py
         echo "-n ${2:-$WAITING_JOBS} --dist=loadfile --no-loadscope-reorder"
         ;;
-    *) echo "-n ${2:-$JOBS} --dist=loadgroup" ;;
+    *) echo "-n ${2:-$STARTING_JOBS} --dist=loadgroup" ;;
     esac
 }
 
@@ -129,6 +133,25 @@ lint() {
     stage import-linter "$BIN/lint-imports"
 }
 
+# What uses one processor, or waits for downloads, begins in the background, as the page's tests alone use more.
+begin_checks() {
+    checks=$(mktemp)
+    sh "$0" checks >"$checks" 2>&1 &
+    checking=$!
+}
+
+# Print the output of these checks when they have ended, and add their stages to the report.
+end_checks() {
+    wait "$checking"
+    status=$?
+    checking=''
+    cat "$checks"
+    report="$report$(grep -E '^.{24} (passed|FAILED) +[0-9]+ s' "$checks")
+"
+    rm -f "$checks"
+    [ "$status" = 0 ] || finish "$status"
+}
+
 # Name the Python of Buildbot Eight's environment, which is made if it is missing, for tests/eight.
 eight_python() {
     stage 'Buildbot Eight' sh tests/tools/eight.sh environment
@@ -176,14 +199,19 @@ all)
     # ones.
     export CI=1
     packages all
+    begin_checks
     stage www www
-    lint
-    stage shellcheck shell_lint
+    end_checks
     for name in unit steps e2e attacks faults browser; do
         folder "$name"
     done
     eight optional
+    ;;
+checks)
+    lint
+    stage shellcheck shell_lint
     stage docs docs
+    ! sh tests/tools/eight.sh find >/dev/null 2>&1 || stage 'environment of Eight' sh tests/tools/eight.sh environment
     ;;
 unit)
     packages unit

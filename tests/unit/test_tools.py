@@ -140,6 +140,21 @@ def test_the_first_failed_stage_ends_the_run(commands, tmp_path):
     assert "lint-imports" not in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.parametrize(("mypy", "status"), [("", 0), ("echo wrong; exit 3", 3)])
+def test_the_checks_of_a_whole_run_are_stages_of_it(commands, mypy, status):
+    """The checks in the background of `make test` are in its output and its report; tests run only if all pass."""
+    there = {name.replace("-", "_"): "" for name in packages() if "/" not in name}
+    environment = _environment(commands, **{**there, "node": "exit 1", "shellcheck": "", "mypy": mypy})
+    search = f"{Path(environment) / 'bin'}:{os.environ['PATH']}"
+    done = run("stages.sh", "all", VENV=environment, PATH=search, PYTHON27="/nowhere")
+    assert done.returncode == status, done.stderr
+    stages = dict(re.findall(r"^(.{24}) (passed|FAILED) +\d+ s", done.stdout.rpartition("====")[2], re.MULTILINE))
+    found = {name.rstrip(): outcome for name, outcome in stages.items()}
+    assert found["mypy"] == ("FAILED" if status else "passed")
+    assert ("tests/unit" in found) == ("docs" in found) == (not status)
+    assert ("wrong\n" in done.stdout) == bool(status)
+
+
 def test_a_folder_without_a_test_fails(commands):
     """pytest's exit status 5, no tests, fails the run."""
     done = run("stages.sh", "check", VENV=_environment(commands, python="exit 5"))
@@ -180,9 +195,9 @@ def test_a_target_requires_only_its_own_packages(commands, group, needed, not_ne
 @pytest.mark.parametrize(
     ("path", "options"),
     [
-        ("tests/unit", "-n 3 --dist=loadgroup"),
+        ("tests/unit", "-n 4 --dist=loadgroup"),
         ("tests/unit/test_units.py", "-n 0 --dist=loadgroup"),
-        ("tests/steps", "-n 3 -p no:twisted --dist=loadfile"),
+        ("tests/steps", "-n 4 -p no:twisted --dist=loadfile"),
         ("tests/steps/test_shell.py::TestShell::test_it[a b]", "-n 0 -p no:twisted --dist=loadfile"),
     ],
 )
