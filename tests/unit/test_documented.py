@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
+import io
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 
 import bbmeasure
 import bbmeasure_steps
+from bbmeasure.cli import main
 from bbmeasure_scripts import bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,17 +25,20 @@ def is_named(name: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", PAGES) is not None
 
 
-def help_of(*command: str) -> str:
-    """What ``bbmeasure COMMAND --help`` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bbmeasure", *command, "--help"], capture_output=True, text=True, check=True
-    )
-    return done.stdout
+def print_help(*command: str) -> None:
+    """Print the help of ``bbmeasure COMMAND``, which may be printed by another process."""
+    try:
+        status: object = main.main([*command, "--help"])
+    except SystemExit as error:
+        status = error.code or 0
+    assert status == 0
 
 
 def commands() -> list[str]:
     """The commands of ``bbmeasure``, as its help lists them."""
-    listed = help_of().partition("commands:")[2]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        print_help()
+    listed = printed.getvalue().partition("commands:")[2]
     found = re.findall(r"^    ([a-z][\w-]*)(?: |$)", listed, re.MULTILINE)
     assert found
     return found
@@ -51,10 +55,12 @@ def entry_points() -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
-def test_every_command_is_documented_with_its_options(command: str) -> None:
+def test_every_command_is_documented_with_its_options(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The pages name each command of ``bbmeasure`` and each of its options."""
     assert is_named(f"bbmeasure {command}")
-    options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_of(command))) - {"--help"}
+    print_help(command)
+    options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", capfd.readouterr().out)) - {"--help"}
+    assert options
     assert {option for option in options if not is_named(option)} == set()
 
 

@@ -175,14 +175,14 @@ def test_cloc_leaves_out_what_is_excluded(project):
 @pytest.mark.parametrize("tool", ["cloc", "pytokei"])
 def test_a_pattern_means_the_same_to_every_tool_that_takes_it(tool, pattern, project):
     """A tool excludes the same files as the bundled counter, or refuses the pattern."""
-    expected = run("--tool=builtin", f"--exclude={pattern}", ".", folder=project)
+    expected = sloc.count([str(project)], [pattern], "builtin").lines
     done = run(f"--tool={tool}", f"--exclude={pattern}", ".", folder=project)
     if done.status == 2:
         assert tool == "pytokei"
         assert set(pattern) & set("/{!")
         assert "does not support it" in done.stderr
     else:
-        assert {name.replace("Bourne ", "") for name in languages(done)} == set(languages(expected)), done.stderr
+        assert {name.replace("Bourne ", "") for name in languages(done)} == set(expected), done.stderr
 
 
 def test_auto_takes_a_tool_that_can_exclude(project):
