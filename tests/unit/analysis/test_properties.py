@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -151,17 +153,40 @@ def test_sliding_medians(values, width):
     assert list(robust.sliding_medians(values, width)) == (expected if len(values) >= width else [])
 
 
+SHAPES = {
+    "noise": lambda index: float((index * 7_919) % 1_009),
+    "alternating": lambda index: (-1.0) ** index * 1e308,
+    "ramp": float,
+    "constant": lambda _: 5e-324,
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["noise", "alternating", "ramp", "constant"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_many_points(shape):
-    """Fifty thousand points are judged one by one and looked back over, of any shape."""
-    count = 50_000
-    line = {
-        "noise": lambda index: float((index * 7_919) % 1_009),
-        "alternating": lambda index: (-1.0) ** index * 1e308,
-        "ramp": float,
-        "constant": lambda _: 5e-324,
-    }[shape]
-    values = [line(index) for index in range(count)]
+    """Twenty thousand points are judged one by one and looked back over, of any shape."""
+    count = 20_000
+    values = [SHAPES[shape](index) for index in range(count)]
     assert len(verdicts(values)) == count
     assert len(change_points(values)) <= count // 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("judge", [verdicts, change_points])
+def test_work_is_linear(judge, shape):
+    """Twice as many points take twice as many function calls."""
+    values = [SHAPES[shape](index) for index in range(1_000)]
+    assert calls(judge, values) < 2.2 * calls(judge, values[:500])
+
+
+def calls(function, values):
+    """The number of calls and returns, of Python's functions too, while ``function`` runs."""
+    events = itertools.count()
+    before = sys.getprofile()
+    sys.setprofile(lambda *_: next(events))
+    try:
+        function(values)
+    finally:
+        sys.setprofile(before)
+    return next(events)
