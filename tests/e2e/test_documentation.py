@@ -128,4 +128,4 @@ def test_points_can_be_selected_by_the_documented_tags(site: Site) -> None:
 def test_a_summary_shows_the_value_and_its_change(site: Site, builds: list[Any]) -> None:
     """The summary of the second build's step has the value and its change."""
     step = site.steps(builds[1])["build_size"]
-    assert re.fullmatch(r"build_size: [\d.]+ \w+ \(\S*0 %\)", step["state_string"])
+    assert re.fullmatch(r"build_size: [\d.]+ \w+ \(\+0 %\)", step["state_string"])
