@@ -1,6 +1,7 @@
 """Processes in namespaces of their own, as in a container, and a Docker and a Kubernetes that start workers in them.
 
-A container has a read-only root, one folder that can be written to, no home, and its command as process 1.
+A container has a read-only root, one folder that can be written to, no home, and its command as process 1.  It executes
+the commands of this project.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Optional
 
+ROOT = Path(__file__).resolve().parents[1]
 _ENTER = """
 mount --bind "$1" "$1"
 mount -o remount,bind,ro /
 for folder in /tmp /var/tmp /dev/shm; do
-    case $1/ in
-    $folder/*) if mountpoint -q $folder; then mount -o remount,bind,ro $folder; fi ;;
+    case ":$1/:$2/" in
+    *:$folder/*) if mountpoint -q $folder; then mount -o remount,bind,ro $folder; fi ;;
     *) mount -t tmpfs -o ro none $folder ;;
     esac
 done
-[ "$2" != hidden ] || mount -t tmpfs none /proc
+[ "$3" != hidden ] || mount -t tmpfs none /proc
 cd "$1"
-shift 2
+shift 3
 exec env -i PATH="$PATH" "$@"
 """
 #: What a container's procfs may be: its own, that of the system around it, or none.
@@ -37,7 +39,7 @@ def enter(folder: Path, procfs: str, environment: Mapping[str, str]) -> list[str
     mounted = ["--mount-proc"] if procfs == "own" else []
     namespaces = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", *mounted]
     variables = [f"{name}={value}" for name, value in environment.items()]
-    return [*namespaces, "sh", "-euc", _ENTER, "sh", str(folder), procfs, *variables]
+    return [*namespaces, "sh", "-euc", _ENTER, "sh", str(folder), str(ROOT), procfs, *variables]
 
 
 class Containers:
