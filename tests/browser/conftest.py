@@ -1,7 +1,8 @@
-"""Fixtures of the browser tests: a master with two weeks of builds and a Chromium, started once a session."""
+"""Fixtures of the browser tests: a master with two weeks of builds and a Chromium, started once a process."""
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bbmeasure.testing.site import Site
 from tests.browser.config import config, seed
+from tests.e2e.masters import stop_cleanly
 
 FLAGS = (
     "--no-sandbox",
@@ -41,10 +43,28 @@ def built() -> None:
 
 
 @pytest.fixture(scope="session")
-def site(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def seeded(built: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a stopped master with two weeks of builds, made by the first process that needs it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "seeded"
+    ready = folder / "ready"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            with Site(folder, config(), workers=()) as running:
+                seed(running)
+                stop_cleanly(running)
+            ready.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A master with two weeks of builds."""
-    with Site(tmp_path_factory.mktemp("site"), config(), workers=()) as running:
-        seed(running)
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(seeded / "master", folder / "master")
+    with Site(folder, config(), workers=()) as running:
         yield running
 
 
