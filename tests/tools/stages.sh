@@ -6,7 +6,8 @@
 #
 # The first stage that fails ends the run; the summary lists each stage that ran, with its seconds.
 # Tests run in $JOBS processes, by default one for each processor; those that start programs in half as many again, and
-# those that wait for servers in twice as many.
+# those that wait for servers in twice as many.  Their files are in memory unless TMPDIR names a folder or there is too
+# little of it: on a disk, tests wait at each commit of a journal and of Buildbot's database.
 set -u
 
 # Without bytecode each process of pytest rewrites every test module, and each master compiles bbmeasure.
@@ -20,14 +21,32 @@ WAITING_JOBS=$((JOBS * 2))
 report=''
 checking=''
 begun=$(date +%s)
+memory=''
+# Megabytes that must be free for the files of tests: seven times what they take.
+MEMORY_MB=2048
 
+# A failed test's files stay, as pytest names them.
 finish() {
     [ -z "$checking" ] || kill "$checking" 2>/dev/null
     printf '\n%sin all %d s\n' "$report" $(($(date +%s) - begun))
+    if [ "$1" = 0 ]; then
+        rm -rf "$memory"
+    elif [ -n "$memory" ]; then
+        printf 'the files of the tests: %s\n' "$memory"
+    fi
     exit "$1"
 }
 
 trap 'finish 130' INT TERM
+
+# Servers of databases run as users of their own, who search the folder and do not list it.
+use_memory() {
+    free=$(df --output=avail --block-size=M /dev/shm 2>/dev/null | tr -dc '0-9')
+    if [ -z "${TMPDIR:-}" ] && [ "${free:-0}" -ge "$MEMORY_MB" ] && memory=$(mktemp -d /dev/shm/bbm.XXXX); then
+        chmod 711 "$memory"
+        export TMPDIR="$memory"
+    fi
+}
 
 stage() {
     name=$1
@@ -188,6 +207,7 @@ release() {
     ls -l dist
 }
 
+[ "$1" = soak ] || use_memory
 case $1 in
 check)
     packages check

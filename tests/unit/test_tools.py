@@ -140,6 +140,30 @@ def test_the_first_failed_stage_ends_the_run(commands, tmp_path):
     assert "lint-imports" not in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.parametrize(
+    ("free", "python", "given", "used", "stays"),
+    [
+        ("4096M", "", "", "memory", False),
+        ("4096M", "exit 1", "", "memory", True),
+        ("64M", "", "", "", False),
+        ("4096M", "", "given", "given", True),
+    ],
+)
+def test_the_files_of_tests_are_in_memory(commands, tmp_path, free, python, given, used, stays):
+    """A folder in memory is TMPDIR where there is room and none is set; it is removed unless a test fails."""
+    folder = tmp_path / "memory"
+    python = f'echo "in <$TMPDIR>"; {python}'
+    environment = _environment(
+        commands, python=python, df=f"echo Avail; echo {free}", mktemp=f"mkdir {folder}; echo {folder}"
+    )
+    search = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    (tmp_path / "given").mkdir()
+    done = run("stages.sh", "steps", VENV=environment, PATH=search, TMPDIR=str(tmp_path / given) if given else "")
+    assert f"in <{tmp_path / used if used else ''}>" in done.stdout
+    assert (bool(used) and (tmp_path / used).exists()) == stays
+    assert (f"the files of the tests: {folder}" in done.stdout) == (done.returncode == 1)
+
+
 @pytest.mark.parametrize(("mypy", "status"), [("", 0), ("echo wrong; exit 3", 3)])
 def test_the_checks_of_a_whole_run_are_stages_of_it(commands, mypy, status):
     """The checks in the background of `make test` are in its output and its report; tests run only if all pass."""
