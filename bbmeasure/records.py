@@ -115,7 +115,9 @@ def check_text(what: str, text: Any, longest: int) -> str:
         raise RecordError(f"{what} {units.excerpt(str(text))}: expected a non-empty string")
     if len(text) > longest:
         raise RecordError(f"{what} {units.excerpt(text)}: expected at most {longest} characters")
-    if not text.isprintable() and any(char < " " or "\ud800" <= char <= "\udfff" for char in text):
+    if text.isascii() and text.isprintable():
+        return text
+    if any(char < " " or "\ud800" <= char <= "\udfff" for char in text):
         raise RecordError(f"{what} {units.excerpt(text)}: expected no control characters")
     return without_hidden(text)
 

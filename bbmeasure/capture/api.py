@@ -45,9 +45,9 @@ class _Call:
             return pipeline.suppress_errors(defer.fail(), what, str(name))
 
     def _value(self, pipeline: Pipeline) -> Value:
-        tags = _builder_tags(self.build)
-        if self.record["tags"]:
-            tags = {**tags, **self.record["tags"]}
+        tags, of_builder = self.record["tags"] or {}, _builder_tags(self.build)
+        if of_builder:
+            tags = {**of_builder, **tags}
         time = None if self.time is None else pipeline.at(check_number(self.time, "time"))
         record = Record(**{**self.record, "tags": tags}, signed=self.accumulate)  # a step of a total may be negative
         return Value(record, pipeline.context_of(self.build), time, limited=True)

@@ -136,9 +136,10 @@ class LineBudgets:
             return
         is_proposed = bool(point.build and point.build.proposal)
         used = lines.proposed if is_proposed else lines.trusted
-        line, series = _line(point.series, point.tags), hash(point.series)
+        line = _line(point.series, point.tags)
         if line in used.lines:
             return
+        series = hash(point.series)
         if line not in lines.trusted.lines and line not in lines.proposed.lines:
             is_new = not named and series not in lines.trusted.series and series not in lines.proposed.series
             total = self._totals.get(is_proposed, 0)
@@ -170,4 +171,5 @@ _COUNTED = (
 
 
 def _line(series: str, tags: Mapping[str, str]) -> int:
-    return hash((series, frozenset((key, value) for key, value in tags.items() if value)))
+    kept = tags if all(tags.values()) else {key: value for key, value in tags.items() if value}
+    return hash((series, frozenset(kept.items())))

@@ -52,12 +52,12 @@ class SeriesDeclarations:
         if not 0 <= now - self._known_since < CACHED_FOR:
             self._known.clear()
             self._known_since = now
-        record = value.record
-        proposed = _is_proposed(value)
+        record, proposed = value.record, _is_proposed(value)
         held = self._known.get((record.name, _builder_of(value), proposed))
         if held is None or record.unit != held.unit:
             return False
-        if not proposed and self._better_of(value) not in (Direction.NONE, held.better):
+        has_better = value.fixed_better or record.better is not Direction.NONE
+        if has_better and not proposed and self._better_of(value) not in (Direction.NONE, held.better):
             return False
         plain = record.kind is Kind.NUMBER and held.kind is not Kind.TEXT and not value.fixed_kind
         return record.kind is held.kind or plain
