@@ -74,11 +74,11 @@ run_pytest() {
 #
 # A module of the folders that start masters and servers runs in one process, which shares those among its tests.
 # Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
+# Without a reorder modules run in the order of their conftest.py, the longest first.
 options() {
     case $1 in
-    tests/steps*) echo "-n ${2:-$STARTING_JOBS} -p no:twisted --dist=loadfile" ;;
+    tests/steps*) echo "-n ${2:-$STARTING_JOBS} -p no:twisted --dist=loadfile --no-loadscope-reorder" ;;
     tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
-        # in the order of tests/conftest.py
         echo "-n ${2:-$WAITING_JOBS} --dist=loadfile --no-loadscope-reorder"
         ;;
     *) echo "-n ${2:-$STARTING_JOBS} --dist=loadgroup" ;;

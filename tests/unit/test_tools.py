@@ -221,8 +221,11 @@ def test_a_target_requires_only_its_own_packages(commands, group, needed, not_ne
     [
         ("tests/unit", "-n 4 --dist=loadgroup"),
         ("tests/unit/test_units.py", "-n 0 --dist=loadgroup"),
-        ("tests/steps", "-n 4 -p no:twisted --dist=loadfile"),
-        ("tests/steps/test_shell.py::TestShell::test_it[a b]", "-n 0 -p no:twisted --dist=loadfile"),
+        ("tests/steps", "-n 4 -p no:twisted --dist=loadfile --no-loadscope-reorder"),
+        (
+            "tests/steps/test_shell.py::TestShell::test_it[a b]",
+            "-n 0 -p no:twisted --dist=loadfile --no-loadscope-reorder",
+        ),
     ],
 )
 def test_one_path_runs_in_its_runner(commands, tmp_path, path, options):
