@@ -72,7 +72,7 @@ run_pytest() {
 
 # The options of pytest for a folder, or for what lies in it, in $2 processes where that is given.
 #
-# A module of the folders that start masters and servers runs in one process, which shares those among its tests.
+# A module runs in one process, which shares masters, servers and archives among its tests.
 # Buildbot's test kit and pytest-twisted each want the reactor for themselves: never both in one process.
 # Without a reorder modules run in the order of their conftest.py, the longest first.
 options() {
@@ -81,7 +81,7 @@ options() {
     tests/e2e* | tests/attacks* | tests/faults* | tests/browser* | tests/eight*)
         echo "-n ${2:-$WAITING_JOBS} --dist=loadfile --no-loadscope-reorder"
         ;;
-    *) echo "-n ${2:-$STARTING_JOBS} --dist=loadgroup" ;;
+    *) echo "-n ${2:-$STARTING_JOBS} --dist=loadfile --no-loadscope-reorder" ;;
     esac
 }
 

@@ -20,8 +20,6 @@ import pytest
 import bbmeasure
 from tests.archives import ROOT, Built, archives
 
-pytestmark = pytest.mark.xdist_group("packaging")  # one process builds and installs the archives
-
 SOURCES = {
     "bbmeasure": ROOT / "bbmeasure",
     "bbmeasure_steps": ROOT / "steps" / "bbmeasure_steps",

@@ -219,8 +219,8 @@ def test_a_target_requires_only_its_own_packages(commands, group, needed, not_ne
 @pytest.mark.parametrize(
     ("path", "options"),
     [
-        ("tests/unit", "-n 4 --dist=loadgroup"),
-        ("tests/unit/test_units.py", "-n 0 --dist=loadgroup"),
+        ("tests/unit", "-n 4 --dist=loadfile --no-loadscope-reorder"),
+        ("tests/unit/test_units.py", "-n 0 --dist=loadfile --no-loadscope-reorder"),
         ("tests/steps", "-n 4 -p no:twisted --dist=loadfile --no-loadscope-reorder"),
         (
             "tests/steps/test_shell.py::TestShell::test_it[a b]",

@@ -17,8 +17,6 @@ from bbmeasure.grafana.dashboards import MASTER
 from tests.grafana_model import panels_of
 from tests.unit.grafana.examples import dashboards_of
 
-pytestmark = pytest.mark.xdist_group("grafana")  # one process makes the cache
-
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("@grafana/schema@13.2.3", "ts-json-schema-generator@2.4.0")
 CACHE = ROOT / ".cache" / "-".join(("grafana", *PACKAGES)).replace("/", "-")
