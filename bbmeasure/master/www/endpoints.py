@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from operator import methodcaller
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from buildbot.util import datetime2epoch
 from twisted.internet import defer
@@ -27,7 +27,7 @@ from bbmeasure.master.www.authorization import AccessDeniedError, Viewer
 from bbmeasure.master.www.badge import BADGE, badge, badge_text
 from bbmeasure.master.www.parallel import map_parallel
 from bbmeasure.master.www.points import PointReader, make_format
-from bbmeasure.master.www.streaming import Fragments, JsonWriter, encode, encode_items, encode_with_list
+from bbmeasure.master.www.streaming import Body, Fragments, JsonWriter, encode, encode_items, encode_with_list
 from bbmeasure.model import LineInfo, Overview, OverviewRow, Point, Query, SeriesInfo, line_query
 from bbmeasure.reports import serialize
 from bbmeasure.reports.alert_answers import alert_answer, alert_query, verdict_answer
@@ -74,7 +74,7 @@ class Endpoints:
         self._json_writer = json_writer
         self._points = PointReader(state.pipeline, json_writer)
         self._verdicts = VerdictQueries(state.component(Judge))
-        self._encoded_lists: deque[tuple[list[SeriesInfo], list[bytes]]] = deque(maxlen=MAX_CACHED_LISTS)
+        self._encoded_lists: deque[tuple[list[SeriesInfo], Body]] = deque(maxlen=MAX_CACHED_LISTS)
 
     def _now(self) -> float:
         return float(self.master.reactor.seconds())
@@ -121,7 +121,7 @@ class Endpoints:
             raise AccessDeniedError(f"builder {excerpt(builder)}: you may not see its builds")
 
     @defer.inlineCallbacks
-    def series(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:
+    def series(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Union[Fragments, Body]]:
         """All series or one page of them, with counts and times of the visible builders only."""
         storage = self._storage(arguments)
         page = arguments.page()
@@ -129,12 +129,12 @@ class Endpoints:
         infos = yield storage.series(visible, **arguments.series_filter())
         if page is not None:
             return _encode_series(infos[page], total=len(infos))
-        for cached, fragments in self._encoded_lists:
+        for cached, body in self._encoded_lists:
             if cached is infos:  # a store returns the same list until something is written
-                return iter(fragments)
-        body = yield self._json_writer.write(_encode_series(infos))
-        self._encoded_lists.append((infos, body.fragments))
-        return iter(body.fragments)
+                return body
+        encoded: Body = yield self._json_writer.write(_encode_series(infos))
+        self._encoded_lists.append((infos, encoded))
+        return encoded
 
     @defer.inlineCallbacks
     def statistics(self, arguments: Arguments, viewer: Viewer) -> Generator[Any, Any, Fragments]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from typing import Any, Callable
+from typing import Any, Callable, Union
 
 from buildbot.www.resource import Resource
 from twisted.internet import defer
@@ -150,7 +150,7 @@ class ApiResource(Resource):
 
         It is computed again if the configuration or the builders changed: the user may see less now, or more.
         """
-        endpoint: Callable[[Arguments, Viewer], defer.Deferred[Fragments]] = getattr(
+        endpoint: Callable[[Arguments, Viewer], defer.Deferred[Union[Fragments, Body]]] = getattr(
             self._endpoints, name.partition(".")[0]
         )
         slots = self._lanes[_LANES[name]]

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from twisted.internet import defer, interfaces, task
 from zope.interface import implementer
@@ -85,8 +85,10 @@ class JsonWriter:
         self._reactor = reactor
         self._lock = defer.DeferredLock()
 
-    def write(self, fragments: Fragments) -> defer.Deferred[Body]:
-        """The body of all fragments; fails with a QueryError if it is too large."""
+    def write(self, fragments: Union[Fragments, Body]) -> defer.Deferred[Body]:
+        """The body of all fragments, or a body itself; fails with a QueryError if it is too large."""
+        if isinstance(fragments, Body):
+            return defer.succeed(fragments)
         encoding = _Encoding(fragments)
         return defer.maybeDeferred(self._write_slice, encoding).addCallback(self._continue, encoding)
 
