@@ -120,9 +120,10 @@ class History:
         self, builderid: Optional[int], since: Optional[float], after: int, chunk: int
     ) -> Iterator[list[PastBuild]]:
         """Finished builds in the order of their ids, ``chunk`` at a time."""
+        every = self._select()
         while True:
             with self._database.transaction() as run:
-                rows = run(self._selected(self._select(), builderid, since, after).limit(chunk))
+                rows = run(self._selected(every, builderid, since, after).limit(chunk))
                 ids = [row.id for row in rows]
                 steps, properties = (self._steps(run, ids), self._properties(run, ids)) if ids else ({}, {})
                 stamps = sources.read_sources(run, self.tables, sorted({row.buildsetid for row in rows} - {None}))

@@ -94,7 +94,8 @@ class Backfill:
         done = 0
         running = self.history.first_running(time.time() - MAX_BUILD_DURATION)
         for builds in self.history.builds(self._builderid, self.selection.since, after, CHUNK):
-            points = [point for build in builds for point in self._points(build)]
+            known = self.journal.known_builds(builds[0].buildid, builds[-1].buildid)
+            points = [point for build in builds for point in self._points(build, build.buildid in known)]
             key = self.selection.key
             last = min(builds[-1].buildid, running - 1) if running is not None else builds[-1].buildid
             self.journal.write(points, {key: last, f"{key} since": self.selection.since or 0.0})
@@ -102,9 +103,9 @@ class Backfill:
             yield done
         self.counters["builds"] = done
 
-    def _points(self, build: PastBuild) -> Iterator[Point]:
+    def _points(self, build: PastBuild, is_known: bool) -> Iterator[Point]:
         """The points to write: those that the journal does not have, and those whose branch it has otherwise."""
-        known = self.journal.records(build.buildid)
+        known = self.journal.records(build.buildid) if is_known else ()
         context = build.finished.context
         for point in known:
             if point.build is not None and point.build.builder == context.builder:
@@ -118,14 +119,13 @@ class Backfill:
 
     def _new_points(self, build: PastBuild, known: Sequence[Point]) -> Iterator[Point]:
         """The points of a build that are not ``known``."""
-        identities = {(point.series, point.time, tuple(sorted(point.tags.items()))) for point in known}
+        identities = set(map(_identity, known))
         by_step = {(point.series, point.build.step if point.build else None) for point in known}
         values = [(value, point_of(value, value.time)) for value in self._values(build) if value.time is not None]
         missing = Counter(map(_measurement, (point for _, point in values)))
         missing.subtract(map(_measurement, known))
         for value, point in values:
-            identity = (point.series, point.time, tuple(sorted(point.tags.items())))
-            if identity in identities or missing[_measurement(point)] <= 0:  # perhaps with other tags
+            if known and (_identity(point) in identities or missing[_measurement(point)] <= 0):  # perhaps other tags
                 self.counters["known"] += 1
             elif self._fits(value, point):
                 missing[_measurement(point)] -= 1
@@ -200,6 +200,10 @@ class Backfill:
         self.counters["refused"] += 1
         if len(self.refusals) < 100:
             self.refusals.setdefault(name, why)
+
+
+def _identity(point: Point) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+    return point.series, point.time, tuple(sorted(point.tags.items()))
 
 
 def _measurement(point: Point) -> tuple[str, Optional[str], int]:

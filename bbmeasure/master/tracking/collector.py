@@ -136,7 +136,7 @@ def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
         for what, seconds in durations:
             if seconds is not None:
                 tags = {"result": build.result}
-                collector.add(f"{what}_duration", seconds, unit="s", better="lower", master_tags=tags)
+                collector.add(f"{what}_duration", seconds, unit="s", better=Direction.LOWER, master_tags=tags)
     for step in build.steps:
         if step.duration is None or step.result == "skip" or step.name in BOOKKEEPING:
             continue
@@ -146,7 +146,7 @@ def collect_times(collector: Collector, plan: Plan, switches: Switches) -> None:
                 collector.add(step.name, step.duration, track.overrides, unit="s", step=step, master_tags=tags)
         if switches.step_times:
             tags = {"step": step.name, "result": step.result}
-            collector.add("step_duration", step.duration, unit="s", better="lower", step=step, master_tags=tags)
+            collector.add("step_duration", step.duration, unit="s", better=Direction.LOWER, step=step, master_tags=tags)
 
 
 def collect_statistics(collector: Collector, plan: Plan, switches: Switches) -> None:

@@ -185,6 +185,7 @@ class JournalReader:
     overview = _query(overview_rows.overview)
     last = _query(queries.last)
     records = _query(queries.records)
+    known_builds = _query(queries.known_builds)
     builds_of_proposal = _query(queries.builds_of_proposal)
     summarize = _query(queries.summarize)
     points = _query(queries.points)

@@ -131,6 +131,13 @@ def records(connection: sqlite3.Connection, buildid: int) -> list[Point]:
     return [point for _, point in points_of_build(connection, buildid)]
 
 
+def known_builds(connection: sqlite3.Connection, first: int, last: int) -> set[int]:
+    """The ids, from ``first`` to ``last``, of the builds that may have points."""
+    between = (first * VARIANTS, last * VARIANTS + VARIANTS - 1)
+    rows = connection.execute("SELECT DISTINCT id / ? FROM builds WHERE id BETWEEN ? AND ?", (VARIANTS, *between))
+    return {buildid for (buildid,) in rows}
+
+
 def builds_of_proposal(connection: sqlite3.Connection, proposal: str, limit: int) -> list[int]:
     """The ids of the newest builds of a proposal, newest first."""
     rows = connection.execute(

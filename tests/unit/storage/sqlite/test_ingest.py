@@ -88,6 +88,14 @@ def test_more_variants_of_a_build_than_are_stored(journal: Journal) -> None:
     assert journal.last(Query("size"), before=101) is None
 
 
+def test_known_builds(journal: Journal) -> None:
+    """The builds with points between two ids, both included, each once."""
+    for revision in ("a", "b"):
+        journal.write([Point("size", START, 1.0, {}, in_build(n, revision=revision)) for n in (1, 2, 4, 7)])
+    assert journal.known_builds(102, 107) == {102, 104, 107}
+    assert journal.known_builds(105, 106) == set()
+
+
 def test_a_point_may_be_replaced_with_the_same_value(journal: Journal) -> None:
     """Samples, spread and revision of the later point are stored; the count does not change."""
     journal.write([replace(GOOD, samples=3)])
