@@ -19,10 +19,11 @@ def _without(text: bytes, comments: Iterator[Tuple[int, int]]) -> bytes:
     start = 0
     for begin, end in comments:
         pieces.append(text[start:begin])
-        pieces.append(b"\n" if text.find(b"\n", begin, end) >= 0 else b" ")
+        if text.find(b"\n", begin, end) >= 0:
+            pieces.append(b"\n")
         start = end
     pieces.append(text[start:])
-    return b"".join(pieces)
+    return b" ".join(pieces)
 
 
 def _section_pieces(text: bytes, syntax: Syntax, sections: Sections) -> Iterator[bytes]:

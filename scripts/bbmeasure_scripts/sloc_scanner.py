@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
-#: The most nested interpolations, and the most here documents without an end, in one file.
-_MAX_NESTED = 100
+#: The most here documents without an end in one file.
 _MAX_UNCLOSED = 20
 _OPERATORS = frozenset(b"([{,;=:!&|?+-*%~^<>}")
 _OPERAND_WORDS = rb"return|typeof|case|in|of|do|else|void|delete|throw|new|instanceof|yield|await"
@@ -87,6 +86,7 @@ class Long(Rule):
     def __init__(self, opens: bytes, closes: bytes, escapes: bytes = b"") -> None:
         super().__init__(opens)
         self._closes = closes
+        self._escapes = escapes
         escaped = re.escape(escapes)
         last = re.escape(closes[:1])
         self._body: Optional[Pattern[bytes]] = None
@@ -101,7 +101,10 @@ class Long(Rule):
         if self in scan.dead:
             return NOTHING
         if self._body is not None:
-            body = self._body.match(text, opened)
+            end = text.find(self._closes, opened)
+            if end >= 0 and text[end - 1 : end] != self._escapes:
+                return Token(end + len(self._closes))
+            body = self._body.match(text, opened) if end >= 0 else None
             if body is not None and body.group(1):
                 return Token(body.end())
         else:
@@ -117,87 +120,6 @@ class Long(Rule):
                 return NOTHING
         scan.dead.add(self)
         return NOTHING
-
-
-class Interpolated(Rule):
-    """A string that contains code in brackets: ``opens`` and ``closes`` of a string, the openers of code within it.
-
-    ``inner`` are openers such as ``${``, whose last byte is a bracket.  A string ``within_line`` ends with the line.
-    """
-
-    _CLOSING = {b"{": b"}", b"(": b")"}
-
-    def __init__(self, opens: bytes, closes: bytes, inner: Sequence[bytes], *, within_line: bool = False) -> None:
-        super().__init__(opens)
-        openers = b"|".join(re.escape(opener) for opener in inner)
-        close = re.escape(closes) + (rb"|\n" if within_line else b"")
-        self.inside = re.compile(rb"(?P<inner>" + openers + rb")|(?P<escape>\\.)|(?P<close>" + close + rb")", re.DOTALL)
-
-    def token(self, scan: Scan, text: bytes, _at: int, opened: int) -> Token:
-        """The string up to its closer, with the strings in the code within it."""
-        if self in scan.dead:
-            return NOTHING
-        end = _Nested(scan, text).end(self, opened)
-        if not end:
-            scan.dead.add(self)
-        return Token(end)
-
-
-class _Nested:
-    """The walk through an interpolated string, with a stack of strings and of code within them."""
-
-    def __init__(self, scan: Scan, text: bytes) -> None:
-        self._scan = scan
-        self._text = text
-        self._comments: List[Tuple[int, int]] = []
-        #: Each string, or for code its brackets and their depth.
-        self._strings: List[Interpolated] = []
-        self._code: List[Tuple[bytes, bytes, int]] = []
-
-    def end(self, rule: Interpolated, position: int) -> int:
-        """The end of a string whose body starts at ``position``; 0 where it is unclosed."""
-        self._strings.append(rule)
-        while self._strings:
-            position = self._in_code(position) if len(self._code) == len(self._strings) else self._in_string(position)
-            if position < 0 or len(self._strings) > _MAX_NESTED:
-                return 0
-        self._scan.nested_comments.extend(self._comments)
-        return position
-
-    def _in_string(self, position: int) -> int:
-        found = self._strings[-1].inside.search(self._text, position)
-        if found is None:
-            return -1
-        if found.lastgroup == "close":
-            self._strings.pop()
-            self._scan.passed(found.end(), b'"')
-        elif found.lastgroup == "inner":
-            bracket = found.group()[-1:]
-            self._code.append((bracket, Interpolated._CLOSING[bracket], 1))
-            self._scan.passed(found.end(), bracket)
-        return found.end()
-
-    def _in_code(self, position: int) -> int:
-        found = self._scan.syntax.nested.search(self._text, position)
-        if found is None:
-            return -1
-        rule = self._scan.syntax.by_group.get(found.lastindex or 0)
-        if rule is None:
-            opens, closes, depth = self._code.pop()
-            depth += (found.group() == opens) - (found.group() == closes)
-            if depth:
-                self._code.append((opens, closes, depth))
-            return found.end()
-        if isinstance(rule, Interpolated):
-            self._strings.append(rule)
-            return found.end()
-        token = rule.token(self._scan, self._text, found.start(), found.end())
-        if not token.end:
-            return found.start() + 1
-        if token.is_comment:
-            self._comments.append((found.start(), token.end))
-        self._scan.passed(token.end, b"" if token.is_comment else b'"')
-        return token.end
 
 
 class Slash(Rule):
@@ -278,11 +200,14 @@ class HereDocument(Rule):
 class Syntax:
     """The tokens of a language, in the order in which they are tried at one position."""
 
-    def __init__(self, *rules: Rule, docstrings: bool = False, sections: Optional[Sections] = None) -> None:
+    def __init__(self, *rules: Rule, docstrings: Sequence[Rule] = (), sections: Optional[Sections] = None) -> None:
         self.rules = rules
-        self.docstrings = docstrings
+        #: The rules of strings that are docstrings where they are statements.
+        self.docstrings = frozenset(docstrings)
+        #: The rules of strings within a line that are none.
+        self.plain = frozenset(r for r in rules if type(r) is Rule and not r.is_comment and r not in self.docstrings)
         #: Whether the code before a token matters.
-        self.looks_back = docstrings or any(isinstance(rule, Slash) for rule in rules)
+        self.looks_back = bool(docstrings) or any(isinstance(rule, Slash) for rule in rules)
         self.sections = sections
         #: The rule of each alternative of the patterns, by the number of the empty group at its end.
         self.by_group: Dict[int, Rule] = {}
@@ -347,14 +272,18 @@ class Scan:
     def comments(self) -> Iterator[Tuple[int, int]]:
         """The start and end of each comment, and of each docstring."""
         text, syntax = self._text, self.syntax
-        search, by_group = syntax.openers.search, syntax.by_group
+        search, by_group, plain = syntax.openers.search, syntax.by_group, syntax.plain
         position = 0
         while True:
             found = search(text, position)
             if found is None:
                 return
-            at, end = found.span()
             rule = by_group[found.lastindex or 0]
+            if rule in plain:
+                self._position = position = found.end()
+                self._before = b'"'
+                continue
+            at, end = found.span()
             is_comment = rule.is_comment
             if type(rule) is not Rule:  # its regex matches the opener only
                 end, is_comment = rule.token(self, text, at, end)
@@ -369,7 +298,7 @@ class Scan:
                     self._before = self.code_before(at)
                 yield at, end
             else:
-                start = self._docstring(at, end) if syntax.docstrings else -1
+                start = self._docstring(at, end) if rule in syntax.docstrings else -1
                 if start >= 0:
                     yield start, end
                 self._before = b"\n" if start >= 0 else b'"'
