@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -74,6 +75,7 @@ def keys_of(value: Any) -> Iterator[str]:
             yield from keys_of(inner)
 
 
+@cache
 def documents(name: str) -> list[Any]:
     """The recorded outputs of an adapter that are JSON."""
     found = []
@@ -85,6 +87,7 @@ def documents(name: str) -> list[Any]:
     return found
 
 
+@cache
 def json_like(name: str) -> st.SearchStrategy[Any]:
     """JSON of any structure with the keys of the recorded outputs."""
     keys = sorted({key for document in documents(name) for key in keys_of(document)}) or ["key"]

@@ -313,11 +313,11 @@ def test_a_name_that_is_not_plain_is_reported(tree):
     assert done.stdout == "gr\u00f6\u00dfe: 3 bytes (3 bytes) in 1 file\n"
 
 
-def test_the_start_imports_little():
+def test_the_start_imports_little(tree):
     """Paths are measured without the modules that only other command lines need."""
     code = "import sys; from bbmeasure_scripts import size; size.main(['.']); print(*sys.modules)"
     command = [programs.PYTHON, "-S", "-c", code]
-    done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=tree, env=programs.environment(), capture_output=True, text=True, check=True)
     heavy = {"argparse", "dataclasses", "json", "bbmeasure.records"}
     assert not heavy & set(done.stdout.splitlines()[-1].split())
 
