@@ -222,9 +222,13 @@ all)
     begin_checks
     stage www www
     end_checks
-    for name in unit steps e2e attacks faults browser; do
+    for name in unit steps e2e; do
         folder "$name"
     done
+    # together, as each has modules for a few processes only
+    # shellcheck disable=SC2046
+    stage 'attacks and faults' run_pytest tests/attacks tests/faults $(options tests/attacks)
+    folder browser
     eight optional
     ;;
 checks)
