@@ -225,6 +225,7 @@ def test_an_ipv6_address() -> None:
     assert connect(Server("http://[::1]:8087/a", "t"))._baseurl == "http://[::1]:8087/a"
 
 
+@pytest.mark.usefixtures("forked_readers")
 def test_check_and_drain_read_the_configuration(master: Path, influxd: Influxd, capsys: Any) -> None:
     """The secrets of the configured servers are rendered and not printed; a missing secret is a problem."""
 
