@@ -283,12 +283,12 @@ def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
 
     A meaning without series is deleted.
     """
-    before = connection.execute("SELECT builders FROM meanings WHERE id = ?", (meaning,)).fetchone() or (0,)
+    (before,) = connection.execute("SELECT builders FROM meanings WHERE id = ?", (meaning,)).fetchone() or (0,)
     rows = connection.execute(_SERIES_OF, (meaning,)).fetchall()
     if not rows:
         connection.execute("DELETE FROM meanings WHERE id = ?", (meaning,))
         connection.execute("DELETE FROM totals WHERE meaning = ?", (meaning,))
-        connection.execute(_DELETE_SET, before * 2)
+        connection.execute(_DELETE_SET, (before, before))
         return
     trusted = [row for row in rows if row[3]]
     directions = {better for _, _, better, _ in trusted} - {Direction.NONE.value}
@@ -298,8 +298,8 @@ def refresh_meaning(connection: sqlite3.Connection, meaning: int) -> None:
         "UPDATE meanings SET better = ?, builders = ?, listed = ? WHERE id = ?",
         (better, builders, bool(trusted), meaning),
     )
-    if builders != before[0]:
-        connection.execute(_DELETE_SET, before * 2)
+    if before and before != builders:
+        connection.execute(_DELETE_SET, (before, before))
 
 
 #: The series of a meaning, and whether a trusted build has declared or measured each.
