@@ -50,8 +50,13 @@ _OF_BUILD = f"""SELECT {POINT}, {_STREAM} FROM builds x CROSS JOIN series s ON s
     CROSS JOIN lines l ON l.series = s.id AND l.branch = x.branch
         AND l.machine = CASE WHEN x.machine THEN x.machine ELSE x.worker END AND l.proposed = (x.proposal != '')
     CROSS JOIN streams m ON m.line = l.id AND m.worker = x.worker
-    CROSS JOIN points p ON p.stream = m.id AND p.time BETWEEN x.first AND x.last AND p.build = x.id
+    CROSS JOIN points p ON p.stream = m.id AND {{times}} AND p.build = x.id
     {_DETAILS} {_NAMES} WHERE x.id BETWEEN ? AND ?"""
+#: The times of all points of the row of a build in a stream, or that of its last number, of its last text without one.
+_ALL_TIMES = "p.time BETWEEN x.first AND x.last"
+_LAST_TIME = """(SELECT q.time FROM points q WHERE q.stream = m.id AND q.time BETWEEN x.first AND x.last
+    AND q.build = x.id AND q.value IS {} ORDER BY q.time DESC LIMIT 1)"""
+_LAST_ONLY = f"p.time = ifnull({_LAST_TIME.format('NOT NULL')}, {_LAST_TIME.format('NULL')})"
 _STRAYS = f"""SELECT {POINT}, {_STREAM} FROM strays y CROSS JOIN builds x ON x.id = y.build
     CROSS JOIN points p ON p.stream = y.stream AND p.time = y.time AND p.build = y.build
     CROSS JOIN streams m ON m.id = p.stream CROSS JOIN lines l ON l.id = m.line CROSS JOIN series s ON s.id = l.series
@@ -180,13 +185,17 @@ def points_of_proposal(connection: sqlite3.Connection, found: Range) -> list[Poi
     return [streams[row[-1]].point(row[:-1]) for row in rows]
 
 
-def points_of_build(connection: sqlite3.Connection, buildid: int) -> list[tuple[Stream, Point]]:
-    """The points of a build with their streams, ordered by time."""
+def points_of_build(connection: sqlite3.Connection, buildid: int, *, last: bool = False) -> list[tuple[Stream, Point]]:
+    """The points of a build with their streams, ordered by time.
+
+    With ``last`` those that a later number of their stream replaces may be left out, as may texts beside numbers.
+    """
     if abs(buildid) >= 2**54:
         return []
     keys = (buildid * VARIANTS, buildid * VARIANTS + VARIANTS - 1)
+    of_build = _OF_BUILD.format(times=_LAST_ONLY if last else _ALL_TIMES)
     rows = {
-        (row[0], row[_WIDTH]): row for statement in (_OF_BUILD, _STRAYS) for row in connection.execute(statement, keys)
+        (row[0], row[_WIDTH]): row for statement in (of_build, _STRAYS) for row in connection.execute(statement, keys)
     }
     streams: dict[int, Stream] = {}
     found = []

@@ -59,7 +59,7 @@ def build_values(connection: sqlite3.Connection, buildid: int) -> BuildValues:
     values: dict[int, tuple[Line, LineValue]] = {}
     texts: dict[str, str] = {}
     worker = ""
-    for stream, point in points_of_build(connection, buildid):
+    for stream, point in points_of_build(connection, buildid, last=True):
         worker = stream.worker
         if isinstance(point.value, str):
             texts[stream.series] = point.value

@@ -105,6 +105,22 @@ def test_the_list_of_series_is_two_statements_over_meanings(journal: Journal) ->
     assert again == executed
 
 
+def test_the_values_of_a_build_that_are_judged_are_the_last_of_each_line(journal: Journal) -> None:
+    """They are found without reading the values before them, also where another build writes at the same time."""
+    builds = [in_build(number, "builder 1", branch="main") for number in (7_000, 7_001)]
+    points = [Point(f"size {n % 3}", at(90_000 + n), float(n), {}, builds[n // 3 % 2]) for n in range(600)]
+    journal.write([*points, *(Point("compiler", at(90_000 + n), f"gcc {n}", {}, builds[0]) for n in range(9))])
+    with statements(journal.connection) as executed:
+        found = journal.build_values(builds[0].buildid)
+    assert sorted((line.series, value.value) for line, value in found.values) == [
+        ("size 0", 594.0),
+        ("size 1", 595.0),
+        ("size 2", 596.0),
+    ]
+    assert (found.texts, found.worker) == ({"compiler": "gcc 8"}, "bot1")
+    assert set(reads_of_points(journal.connection, executed)) == {OF_TIME}
+
+
 def test_the_list_of_series_is_read_once_until_something_is_written(journal: Journal) -> None:
     """It is read again after a write of the same connection or of another one, and for other builders."""
 
