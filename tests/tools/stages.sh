@@ -27,11 +27,14 @@ MEMORY_MB=2048
 
 # A failed test's files stay, as pytest names them.
 finish() {
-    [ -z "$checking" ] || kill "$checking" 2>/dev/null
+    if [ -n "$checking" ]; then
+        kill "$checking" 2>/dev/null
+        rm -f "$checks"
+    fi
     printf '\n%sin all %d s\n' "$report" $(($(date +%s) - begun))
     if [ "$1" = 0 ]; then
         rm -rf "$memory"
-    elif [ -n "$memory" ]; then
+    elif [ -n "$memory" ] && ! rmdir "$memory" 2>/dev/null; then
         printf 'the files of the tests: %s\n' "$memory"
     fi
     exit "$1"
@@ -44,6 +47,7 @@ use_memory() {
     free=$(df --output=avail --block-size=M /dev/shm 2>/dev/null | tr -dc '0-9')
     if [ -z "${TMPDIR:-}" ] && [ "${free:-0}" -ge "$MEMORY_MB" ] && memory=$(mktemp -d /dev/shm/bbm.XXXX); then
         chmod 711 "$memory"
+        trap 'rmdir "$memory" 2>/dev/null' EXIT
         export TMPDIR="$memory"
     fi
 }

@@ -144,7 +144,7 @@ def test_the_first_failed_stage_ends_the_run(commands, tmp_path):
     ("free", "python", "given", "used", "stays"),
     [
         ("4096M", "", "", "memory", False),
-        ("4096M", "exit 1", "", "memory", True),
+        ("4096M", 'echo >"$TMPDIR/file"; exit 1', "", "memory", True),
         ("64M", "", "", "", False),
         ("4096M", "", "given", "given", True),
     ],
