@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from bbmeasure.testing.site import Site
 from tests.browser.config import config, seed
 from tests.e2e.masters import stop_cleanly
 
+#: Chromium without the windows of a desktop, whose toolbars, pages too, take more of a processor than the tested page.
+CHROMIUM = "chromium-headless-shell"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -71,13 +73,18 @@ def site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Headless Chromium."""
-    program = shutil.which("chromium")
-    assert program, "there is no program chromium: install Debian's package of that name"
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = launch(playwright)
         yield browser
         browser.close()
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start a Chromium."""
+    program = shutil.which(CHROMIUM)
+    assert program, f"there is no program {CHROMIUM}: install Debian's package of that name"
+    return playwright.chromium.launch(executable_path=program, args=list(FLAGS))
 
 
 class Visit:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -19,7 +18,7 @@ from playwright.sync_api import expect, sync_playwright
 from bbmeasure.grafana.dashboards import SERIES
 from bbmeasure.grafana.provisioning import write_provisioning
 from bbmeasure.testing.site import Site
-from tests.browser.conftest import FLAGS, TIMEOUT_MS
+from tests.browser.conftest import TIMEOUT_MS, launch
 from tests.e2e.masters import BASE_CONFIG, run_command
 from tests.eight.site import EightSite
 from tests.grafana_model import Board
@@ -122,10 +121,8 @@ def test_one_dashboard_shows_both(both, tmp_path):
 
 def test_one_page_shows_both(both):
     """The page of the series names both builders below its chart."""
-    program = shutil.which("chromium")
-    assert program, "there is no program chromium: install Debian's package of that name"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = launch(playwright)
         page = browser.new_page()
         page.set_default_timeout(TIMEOUT_MS)
         page.goto(f"{both.new.url}#/measurements/build_size")

@@ -20,8 +20,7 @@ gcc                      gcc                    check
 influxd                  influxdb               unit
 influx                   influxdb-client        unit
 victoria-metrics         victoria-metrics       unit
-chromium                 chromium               all
-chromedriver             chromium-driver        all
+chromium-headless-shell  chromium-headless-shell  all
 nginx                    nginx                  all
 apache2                  apache2                all
 postgres                 postgresql             all

@@ -203,9 +203,9 @@ def test_an_unknown_group_of_packages_is_an_error():
 @pytest.mark.parametrize(
     ("group", "needed", "not_needed"),
     [
-        ("check", {"cloc"}, {"influxdb", "victoria-metrics", "chromium", "postgresql", "nginx"}),
-        ("unit", {"cloc", "influxdb", "victoria-metrics"}, {"chromium", "postgresql", "nginx"}),
-        ("all", {"cloc", "influxdb", "chromium", "chromium-driver"}, set()),
+        ("check", {"cloc"}, {"influxdb", "victoria-metrics", "chromium-headless-shell", "postgresql", "nginx"}),
+        ("unit", {"cloc", "influxdb", "victoria-metrics"}, {"chromium-headless-shell", "postgresql", "nginx"}),
+        ("all", {"cloc", "influxdb", "chromium-headless-shell"}, set()),
     ],
 )
 def test_a_target_requires_only_its_own_packages(commands, group, needed, not_needed):
