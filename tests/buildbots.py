@@ -181,7 +181,7 @@ def floors() -> list[str]:
 
 
 def _install(python: Path, *wanted: str) -> None:
-    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile", *wanted]
     page = {**os.environ, "BBMEASURE_PAGE": "skip"}
     with _locked("install"):  # each editable installation writes bbmeasure.egg-info
         done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=page)
