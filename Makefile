@@ -35,7 +35,7 @@ $(READY): $(READY)-test,docs
 demo: $(READY)-test,docs
 	@exec $(BIN)/bbmeasure demo $(ARGS)
 
-## make test                 every test and check (about seventeen minutes on two processors)
+## make test                 every test and check (about fifteen minutes on two processors)
 ## make test T=PATH          one file, folder or test: make test T=tests/unit/test_units.py
 test: $(READY)-test,docs
 	@exec $(STAGES) $(if $(T),only,all)
