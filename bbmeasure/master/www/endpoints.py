@@ -99,7 +99,9 @@ class Endpoints:
     def _select(
         self, storage: Storage, query: Query, viewer: Viewer, read: Callable[[Selection], Any]
     ) -> Generator[Any, Any, tuple[Selection, Sequence[LineInfo], Any]]:
-        """What a query selects, see :func:`~bbmeasure.reports.selection.read_selected`; also where that is nothing.
+        """The selection of a query, its lines and the result of ``read``'s call, also where no line matches.
+
+        See :func:`~bbmeasure.reports.selection.read_selected`.
 
         UnknownSeriesError for a series without points, AccessDeniedError where the user may see none of them.
         """

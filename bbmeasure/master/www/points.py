@@ -101,6 +101,6 @@ def make_format(info: SeriesInfo, lines: Sequence[LineInfo], arguments: Argument
 
 def check_format(arguments: Arguments) -> None:
     """QueryError for an unknown format, and for one that has no analysis."""
-    if arguments.flag("analysis") and read_format(arguments.get("format")) != "columns":
+    name = read_format(arguments.get("format"))
+    if arguments.flag("analysis") and name != "columns":
         raise QueryError("analysis 1: expected it with format=columns")
-    read_format(arguments.get("format"))
