@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 from typing import Dict, Optional, Sequence
 
-from bbmeasure_scripts import file_walk, sloc_code, sloc_languages
-from bbmeasure_scripts.sloc_scanner import Syntax
+from bbmeasure_scripts import file_walk, sloc_languages
 
 #: The largest file that is counted, in bytes: larger ones are not written by people.
 LARGEST_FILE = 16 * 1024 * 1024
@@ -72,7 +71,7 @@ def _count_file(path: str, language: Optional[str], count: Count, notes: file_wa
     if text.startswith(b"<?xml"):
         notes.add("XML", path)
         return
-    count.add(language, count_lines(text, sloc_languages.SYNTAXES[language]))
+    count.add(language, sloc_languages.SYNTAXES[language].count_lines(text))
 
 
 def normalize(text: bytes) -> bytes:
@@ -82,8 +81,3 @@ def normalize(text: bytes) -> bytes:
     elif text.startswith(b"\xef\xbb\xbf"):
         text = text[3:]
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
-
-
-def count_lines(text: bytes, syntax: Syntax) -> int:
-    """The number of lines of ``text`` that contain code: neither blank nor only comments and docstrings."""
-    return sum(map(bool, map(bytes.strip, sloc_code.code_of(text, syntax).split(b"\n"))))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import List, Sequence, Tuple
+from typing import List, Pattern, Sequence, Tuple
 
-from bbmeasure_scripts.sloc_scanner import NOTHING, Rule, Scan, Token
+from bbmeasure_scripts.sloc_scanner import NOTHING, Rule, Scan, Token, compiled
 
 #: The most nested strings.
 _MAX_NESTED = 100
@@ -23,7 +23,12 @@ class Interpolated(Rule):
         super().__init__(opens)
         openers = b"|".join(re.escape(opener) for opener in inner)
         close = re.escape(closes) + (rb"|\n" if within_line else b"")
-        self.inside = re.compile(rb"(?P<inner>" + openers + rb")|(?P<escape>\\.)|(?P<close>" + close + rb")", re.DOTALL)
+        self._inside = rb"(?P<inner>" + openers + rb")|(?P<escape>\\.)|(?P<close>" + close + rb")"
+
+    @property
+    def inside(self) -> Pattern[bytes]:
+        """A regex of what ends a part of the string."""
+        return compiled(self._inside)
 
     def token(self, scan: Scan, text: bytes, _at: int, opened: int) -> Token:
         """The string up to its closer, with the strings in the code within it."""
@@ -73,7 +78,7 @@ class _Nested:
         found = self._scan.syntax.nested.search(self._text, position)
         if found is None:
             return -1
-        rule = self._scan.syntax.by_group.get(found.lastindex or 0)
+        rule = self._scan.syntax.by_group.get(found.lastgroup)
         if rule is None:
             opens, closes, depth = self._code.pop()
             depth += (found.group() == opens) - (found.group() == closes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Tuple
 
-from bbmeasure_scripts import sloc_syntaxes
+from bbmeasure_scripts import sloc_python, sloc_syntaxes
 from bbmeasure_scripts.sloc_scanner import Syntax
 
 #: Language, its syntax, its extensions (with a dot) and whole file names, in lower case.
@@ -65,7 +65,7 @@ _TABLE: List[Tuple[str, Syntax, str]] = [
     ("Protocol Buffers", sloc_syntaxes.C, ".proto"),
     (
         "Python",
-        sloc_syntaxes.PYTHON,
+        sloc_python.PYTHON,
         ".py .pyw .pyi .pyx .pxd .pxi .bzl .star sconstruct wscript snakefile build.bazel",
     ),
     ("QML", sloc_syntaxes.SCRIPT, ".qml"),

@@ -7,6 +7,7 @@ is not a comment and not a string: a program that has it would not run, so the o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
 #: The most here documents without an end in one file.
@@ -15,6 +16,12 @@ _OPERATORS = frozenset(b"([{,;=:!&|?+-*%~^<>}")
 _OPERAND_WORDS = rb"return|typeof|case|in|of|do|else|void|delete|throw|new|instanceof|yield|await"
 _CONDITION = re.compile(rb"\b(?:if|while|for)\s*\((?:[^()\n]|\([^()\n]*\))*\)\s*\Z")
 _REGEX = re.compile(rb"/(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,500}\]){1,2000}/")
+
+
+@lru_cache(maxsize=1000)
+def compiled(regex: bytes, flags: int = re.DOTALL) -> Pattern[bytes]:
+    """A regex of a syntax, compiled at its first use: most trees have few of the languages."""
+    return re.compile(regex, flags)
 
 
 class Token(NamedTuple):
@@ -33,7 +40,6 @@ class Rule:
     def __init__(self, regex: bytes, is_comment: bool = False) -> None:
         self.regex = regex
         self.is_comment = is_comment
-        self.compiled: Pattern[bytes] = re.compile(regex, re.DOTALL)
 
     def token(self, _scan: Scan, _text: bytes, _at: int, opened: int) -> Token:
         """The token whose opener is from ``_at`` to ``opened``."""
@@ -51,7 +57,7 @@ class Block(Rule):
 
     def token(self, scan: Scan, text: bytes, at: int, opened: int) -> Token:
         """The comment up to its closer."""
-        match = self.compiled.match(text, at)
+        match = compiled(self.regex).match(text, at)
         closes = self._closes
         if match is not None and match.lastindex:
             closes = closes.replace(b"\\1", match.group(1))
@@ -89,26 +95,26 @@ class Long(Rule):
         self._escapes = escapes
         escaped = re.escape(escapes)
         last = re.escape(closes[:1])
-        self._body: Optional[Pattern[bytes]] = None
+        self._body = b""
         if escapes:
             body = (
                 rb"(?:[^" + escaped + last + rb"]+|" + escaped + rb".|(?!" + re.escape(closes) + rb")" + last + rb")*"
             )
-            self._body = re.compile(body + rb"(" + re.escape(closes) + rb")?", re.DOTALL)
+            self._body = body + rb"(" + re.escape(closes) + rb")?"
 
     def token(self, scan: Scan, text: bytes, at: int, opened: int) -> Token:
         """The string up to its closer."""
         if self in scan.dead:
             return NOTHING
-        if self._body is not None:
+        if self._body:
             end = text.find(self._closes, opened)
             if end >= 0 and text[end - 1 : end] != self._escapes:
                 return Token(end + len(self._closes))
-            body = self._body.match(text, opened) if end >= 0 else None
+            body = compiled(self._body).match(text, opened) if end >= 0 else None
             if body is not None and body.group(1):
                 return Token(body.end())
         else:
-            match = self.compiled.match(text, at)
+            match = compiled(self.regex).match(text, at)
             closes = self._closes
             if match is not None and match.lastindex:
                 closes = closes.replace(b"\\1", match.group(1))
@@ -127,13 +133,16 @@ class Slash(Rule):
 
     def __init__(self, words: bytes = b"") -> None:
         super().__init__(rb"/(?![/*>])")
-        self._words = re.compile(rb"(?:\A|[^\w$.])(?:" + _OPERAND_WORDS + words + rb")\Z")
+        self._words = rb"(?:\A|[^\w$.])(?:" + _OPERAND_WORDS + words + rb")\Z"
 
     def token(self, scan: Scan, text: bytes, at: int, _opened: int) -> Token:
         """The literal up to its second slash."""
         before = scan.code_before(at)
         if text[at - 1 : at] == b"<" or not (
-            not before or before[-1] in _OPERATORS or self._words.search(before) or self._is_after_condition(text, at)
+            not before
+            or before[-1] in _OPERATORS
+            or compiled(self._words).search(before)
+            or self._is_after_condition(text, at)
         ):
             return NOTHING
         literal = _REGEX.match(text, at)
@@ -151,11 +160,11 @@ class Outside(Rule):
 
     def __init__(self, regex: bytes, opens: bytes) -> None:
         super().__init__(regex)
-        self._opens = re.compile(opens, re.IGNORECASE)
+        self._opens = opens
 
     def token(self, scan: Scan, text: bytes, _at: int, opened: int) -> Token:
         """The text up to the next code."""
-        inner = self._opens.search(text, opened)
+        inner = compiled(self._opens, re.IGNORECASE).search(text, opened)
         end = inner.start() if inner else len(text)
         scan.nested_comments.extend(match.span() for match in _MARKUP.finditer(text, opened, end))
         return Token(end)
@@ -177,7 +186,7 @@ class HereDocument(Rule):
         if line_end < 0 or len(scan.unclosed) >= _MAX_UNCLOSED:
             return NOTHING
         end = 0
-        for match in self.compiled.finditer(text, at, line_end + 1):
+        for match in compiled(self.regex).finditer(text, at, line_end + 1):
             end = self._body_end(scan, text, match, end or line_end + 1)
             if not end:
                 return NOTHING
@@ -200,51 +209,80 @@ class HereDocument(Rule):
 class Syntax:
     """The tokens of a language, in the order in which they are tried at one position."""
 
-    def __init__(self, *rules: Rule, docstrings: Sequence[Rule] = (), sections: Optional[Sections] = None) -> None:
+    def __init__(self, *rules: Rule, sections: Optional[Sections] = None) -> None:
         self.rules = rules
-        #: The rules of strings that are docstrings where they are statements.
-        self.docstrings = frozenset(docstrings)
-        #: The rules of strings within a line that are none.
-        self.plain = frozenset(r for r in rules if type(r) is Rule and not r.is_comment and r not in self.docstrings)
+        #: The rules of strings within a line.
+        self.plain = frozenset(rule for rule in rules if type(rule) is Rule and not rule.is_comment)
         #: Whether the code before a token matters.
-        self.looks_back = bool(docstrings) or any(isinstance(rule, Slash) for rule in rules)
+        self.looks_back = any(isinstance(rule, Slash) for rule in rules)
         self.sections = sections
-        #: The rule of each alternative of the patterns, by the number of the empty group at its end.
-        self.by_group: Dict[int, Rule] = {}
-        group = 0
-        for rule in rules:
-            group += rule.compiled.groups + 1
-            self.by_group[group] = rule
-        self._compiled: Dict[Tuple[bytes, ...], Pattern[bytes]] = {}
-
-    def _pattern(self, *more: bytes) -> Pattern[bytes]:
-        """The rules as alternatives without a group around: re finds such by their first bytes, five times as fast."""
-        if more not in self._compiled:
-            alternatives = [b"(?:%s)()" % rule.regex for rule in self.rules]
-            self._compiled[more] = re.compile(b"|".join([*alternatives, *more]) or b"(?!)", re.DOTALL)
-        return self._compiled[more]
+        #: The rule of each alternative of the patterns, by the name of the empty group at its end.
+        self.by_group: Dict[Optional[str], Rule] = {f"rule_{number}": rule for number, rule in enumerate(rules)}
+        # Without a group around each alternative re finds them by their first bytes, five times as fast.
+        alternatives = [b"(?:%b)(?P<rule_%d>)" % (rule.regex, number) for number, rule in enumerate(rules)]
+        self._openers = b"|".join(alternatives) or b"(?!)"
+        self._nested = b"|".join([*alternatives, rb"([(){}])"])
 
     @property
     def openers(self) -> Pattern[bytes]:
-        """A regex of the openers of all rules; compiled on first use."""
-        return self._pattern()
+        """A regex of the openers of all rules."""
+        return compiled(self._openers)
 
     @property
     def nested(self) -> Pattern[bytes]:
         """The same with brackets, for code within a string."""
-        return self._pattern(rb"([(){}])")
+        return compiled(self._nested)
+
+    def count_lines(self, text: bytes) -> int:
+        """The number of lines of ``text`` that contain code: neither blank nor only comments."""
+        return sum(map(bool, map(bytes.strip, self.code_of(text).split(b"\n"))))
+
+    def code_of(self, text: bytes) -> bytes:
+        """``text`` without comments; one of several lines leaves a line break."""
+        if self.sections is not None:
+            return b"".join(self.sections.code_of(text, self))
+        pieces: List[bytes] = []
+        start = 0
+        for begin, end in Scan(text, self).comments():
+            pieces.append(text[start:begin])
+            if text.find(b"\n", begin, end) >= 0:
+                pieces.append(b"\n")
+            start = end
+        pieces.append(text[start:])
+        return b" ".join(pieces)
 
 
 class Sections:
     """Elements of a file in another language: the regex of their start tag, whose group is the name, and the syntax."""
 
     def __init__(self, opens: bytes, syntaxes: Sequence[Tuple[bytes, Syntax]]) -> None:
-        self.opens = re.compile(opens, re.IGNORECASE)
-        self.syntaxes = [(re.compile(pattern, re.IGNORECASE), syntax) for pattern, syntax in syntaxes]
+        self._opens = opens
+        self._syntaxes = syntaxes
 
-    def syntax_of(self, opener: bytes) -> Optional[Syntax]:
+    def code_of(self, text: bytes, syntax: Syntax) -> Iterator[bytes]:
+        """The code between the elements in ``syntax``, that of the file, and in each element in its own."""
+        outer = Syntax(*syntax.rules)
+        position = start = 0
+        lower = text.lower()
+        while True:
+            opened = compiled(self._opens, re.IGNORECASE).search(text, position)
+            comment = outer.openers.search(text, position)
+            if opened is None:
+                break
+            if comment is not None and comment.start() < opened.start():
+                end = text.find(b"-->", comment.end())
+                position = end + 3 if end >= 0 else comment.end()
+                continue
+            end = lower.find(b"</" + opened.group(1).lower(), opened.end())
+            end = len(text) if end < 0 else end
+            yield outer.code_of(text[start : opened.end()])
+            yield (self._syntax_of(opened.group()) or outer).code_of(text[opened.end() : end])
+            start = position = end
+        yield outer.code_of(text[start:])
+
+    def _syntax_of(self, opener: bytes) -> Optional[Syntax]:
         """The syntax of the element that ``opener`` starts; None where it is that of the file."""
-        return next((syntax for pattern, syntax in self.syntaxes if pattern.search(opener)), None)
+        return next((found for regex, found in self._syntaxes if compiled(regex, re.IGNORECASE).search(opener)), None)
 
 
 class Scan:
@@ -270,7 +308,7 @@ class Scan:
         return self._text[max(self._position, at - 400) : at].rstrip()[-16:] or self._before
 
     def comments(self) -> Iterator[Tuple[int, int]]:
-        """The start and end of each comment, and of each docstring."""
+        """The start and end of each comment."""
         text, syntax = self._text, self.syntax
         search, by_group, plain = syntax.openers.search, syntax.by_group, syntax.plain
         position = 0
@@ -278,7 +316,7 @@ class Scan:
             found = search(text, position)
             if found is None:
                 return
-            rule = by_group[found.lastindex or 0]
+            rule = by_group[found.lastgroup]
             if rule in plain:
                 self._position = position = found.end()
                 self._before = b'"'
@@ -298,31 +336,5 @@ class Scan:
                     self._before = self.code_before(at)
                 yield at, end
             else:
-                start = self._docstring(at, end) if rule in syntax.docstrings else -1
-                if start >= 0:
-                    yield start, end
-                self._before = b"\n" if start >= 0 else b'"'
+                self._before = b'"'
             self._position = position = end
-
-    def _docstring(self, at: int, end: int) -> int:
-        """The start of a Python string with its prefix, if it is a statement; -1 if it is none.
-
-        The lines of a statement contain nothing else, and the line before is complete.
-        """
-        text = self._text
-        line = text.rfind(b"\n", self._position, at) + 1
-        opened = _PREFIX.fullmatch(text, line, at) if line or not self._position else None
-        if opened is None:
-            return -1
-        before = self.code_before(opened.start(1))
-        if before and before[-1] in _CONTINUATIONS:
-            return -1
-        after = text.find(b"\n", end)
-        rest = text[end : after if after >= 0 else len(text)].strip()
-        return -1 if rest and not rest.startswith(b"#") else opened.start(1)
-
-
-#: What precedes a string that begins a line.
-_PREFIX = re.compile(rb"\s*([rRuUbBfFtT]{0,2})")
-#: The last bytes of a line whose expression continues in the next: a string there is not a statement.
-_CONTINUATIONS = frozenset(b"([{,=+-*/%&|<>.\\\"'@")

@@ -15,9 +15,9 @@ from bbmeasure_scripts.sloc_scanner import (
 )
 
 
-def _line(*words: bytes, more: bytes = b"") -> Rule:
+def _line(*words: bytes) -> Rule:
     """A comment that begins with one of some words, and ends with the line."""
-    return Rule(b"(?:" + b"|".join(words) + rb")[^\n]*" + more, True)
+    return Rule(b"(?:" + b"|".join(words) + rb")[^\n]*", True)
 
 
 def _at_start(words: bytes) -> Rule:
@@ -49,26 +49,6 @@ _LONG_DOUBLE = Long(rb'"', b'"', b"\\")
 _LONG_SINGLE = Long(rb"'", b"'", b"\\")
 _QUOTED = rb"(?:'([^'\n]+)'|\"([^\"\n]+)\"|"
 
-
-def _after_code(quote: bytes) -> Rule:
-    """A string of Python with code before it in its line, as most have: it is no docstring, which need not be checked.
-
-    The text before the opener tells most of them: a bracket or an operator, or a blank after any code, and a prefix.
-    """
-    before = rb"(?:(?<=[([{,=:+%]Q)|(?<=\S Q)|(?<=[([{,=:][rRbBuUfF]Q)|(?<=\S [rRbBuUfF]Q))"
-    return Rule((rb"Q" + before + rb"(?!QQ)[^Q\\\n]*(?:\\.[^Q\\\n]*)*Q?").replace(b"Q", quote))
-
-
-PYTHON = Syntax(
-    _line(rb"\#", more=rb"(?:\s*\#[^\n]*){0,1000}"),  # the comments of successive lines at once
-    _after_code(b'"'),
-    _after_code(b"'"),
-    _TRIPLE,
-    _TRIPLE_SINGLE,
-    _DOUBLE,
-    _SINGLE,
-    docstrings=[_TRIPLE, _TRIPLE_SINGLE, _DOUBLE, _SINGLE],
-)
 HASH = Syntax(_at_start(rb"\#"))
 C = Syntax(_C_SLASHES, _BLOCK, _DOUBLE, _C_SINGLE)
 CPP = Syntax(_C_SLASHES, _BLOCK, Long(rb'R"([^()\\\s]{0,16})\(', b')\\1"'), _DOUBLE, _C_SINGLE)

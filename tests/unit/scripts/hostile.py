@@ -281,7 +281,7 @@ def check_sloc_count(content: bytes) -> None:
     """A text has at most as many source lines as lines; the first byte selects the language."""
     language, text = content[:1], content[1:]
     if language:
-        lines = sloc_counter.count_lines(sloc_counter.normalize(text), SYNTAXES[language[0] % len(SYNTAXES)])
+        lines = SYNTAXES[language[0] % len(SYNTAXES)].count_lines(sloc_counter.normalize(text))
         assert 0 <= lines <= text.count(b"\n") + text.count(b"\r") + 1
 
 

@@ -18,7 +18,7 @@ from bbmeasure_scripts import file_walk, sloc_counter, sloc_languages
 def lines(language, text):
     """The source lines of a text."""
     content = text if isinstance(text, bytes) else text.encode()
-    return sloc_counter.count_lines(sloc_counter.normalize(content), sloc_languages.SYNTAXES[language])
+    return sloc_languages.SYNTAXES[language].count_lines(sloc_counter.normalize(content))
 
 
 CASES = [
@@ -99,6 +99,12 @@ CASES = [
     ("Python", 1, "x = '''a''' '''b'''\n"),
     ("Python", 2, "x = '''a''' '''b\n'''\n"),
     ("Python", 1, "x = 1 \f\n\f\n"),
+    ("Python", 1, "x = 1\n'doc \\\n  # text \\\n  of x'  # y\n"),
+    ("Python", 4, "x = f(  # y\n    # z\n    'a'\n    # z\n    'b'  # (\n)\n"),
+    ("Python", 0, "r'Doc.'  # y,\n# z\n'''More.'''\n"),
+    ("Python", 3, "x = 1 + \\\n    2\n'Doc.'\ny = '\"\"\"'\n"),
+    ("Python", 3, "x = ('\"\"\"')  # (\n'Doc.'\ny = '\"\"\"'\n# \\\nz\n"),
+    ("Python", 4, "x = ('''a\n''', '\\\n# b')\n'Doc.'\ny\n"),
     ("Go", 2, "x := `never\nclosed\n"),
     # regex literals and division
     ("JavaScript", 2, "const a = b.replace(/[/*]+/g, '');\nlet c;\n// */\n"),
@@ -300,6 +306,22 @@ HOSTILE = [
 def test_long_lines_need_no_quadratic_time(text, language):
     """Long runs of quotes, openers and escapes do not need quadratic time."""
     assert lines(language, text) in (0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"\\\n" * 300_000, 300_000),
+        (b"'\\\n" * 200_000, 200_000),
+        (b'"""\n#' * 100_000, 0),
+        (b'#"\n"\n' * 100_000, 0),
+    ],
+)
+def test_many_lines_of_python_need_no_quadratic_time(text, expected):
+    """Many continued lines, strings and docstrings do not need quadratic time."""
+    assert lines("Python", text) == expected
+
 
 
 def count(folder):
