@@ -122,13 +122,16 @@ class Backfill:
         identities = set(map(_identity, known))
         by_step = {(point.series, point.build.step if point.build else None) for point in known}
         values = [(value, point_of(value, value.time)) for value in self._values(build) if value.time is not None]
-        missing = Counter(map(_measurement, (point for _, point in values)))
-        missing.subtract(map(_measurement, known))
+        missing: Counter[Any] = Counter()
+        if known:
+            missing.update(_measurement(point) for _, point in values)
+            missing.subtract(map(_measurement, known))
         for value, point in values:
             if known and (_identity(point) in identities or missing[_measurement(point)] <= 0):  # perhaps other tags
                 self.counters["known"] += 1
             elif self._fits(value, point):
-                missing[_measurement(point)] -= 1
+                if known:
+                    missing[_measurement(point)] -= 1
                 yield point
         for value in self._from_logs(build):
             step = value.context.step if value.context else None
