@@ -49,6 +49,10 @@ class BuildContext:
         return self.worker if self.machine is None else self.machine
 
 
+#: Step, revision, branch, proposal, machine class and project of a build, and whether the step is a tag of the point.
+BuildNames = tuple[Optional[str], Optional[str], Optional[str], str, Optional[str], Optional[str], bool]
+
+
 @dataclass(frozen=True)
 class Point:
     """A stored value of a series, in the series' base unit, with its time (nanoseconds) and its build.

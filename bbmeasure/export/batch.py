@@ -150,10 +150,14 @@ def _serialize_rows(writer: LineWriter, items: Any, heads: _Heads) -> Iterator[t
         for position, (stream, build, step, value, time) in islice(raw_rows, SLICE):
             key = (stream, build) if writer.tag_build_number else stream
             head, shared = heads.get(key, _NO_TEMPLATE)
-            tail = tails.get((build, step, shared))
-            if value is not None and head and tail is not None:
-                lines.append(f"{head}{value!r}{tail}{time}")
-                continue
+            if value is not None and head:
+                tail = tails.get((build, step, shared))
+                if tail is None:
+                    fields = "" if build is None else writer.build_fields(*items.build_of(stream, build, step))
+                    tail = tails[build, step, shared] = "" if "\n" in fields else f"{fields} "
+                if tail:
+                    lines.append(f"{head}{value!r}{tail}{time}")
+                    continue
             _, point = items[position]
             try:
                 if value is None:
@@ -166,7 +170,6 @@ def _serialize_rows(writer: LineWriter, items: Any, heads: _Heads) -> Iterator[t
                 if not head or "\n" in tail or not isfinite(value):
                     lines.append(writer.line(point))
                     continue
-                tails[build, step, shared] = tail
                 lines.append(f"{head}{value!r}{tail}{time}")
             except ValueError as error:
                 invalid.append(InvalidPoint(position, point, error))

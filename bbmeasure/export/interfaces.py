@@ -9,7 +9,7 @@ from typing import Any, Optional, Protocol, Union, overload, runtime_checkable
 
 from twisted.internet import defer
 
-from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.model import BuildNames, Point, SeriesInfo
 from bbmeasure.storage.influxdb.server import Server
 
 #: A point with its sequence number in the outbox.
@@ -78,6 +78,10 @@ class RowItems(Protocol):
         A stream is a key that stays valid when more items are read.  Its points share series, builder, worker, tags,
         branch, machine class, and whether they are of proposals; those of a stream and a build share the proposal too.
         """
+        ...
+
+    def build_of(self, stream: Any, build: int, step: Optional[int]) -> tuple[int, int, BuildNames]:
+        """Return number, buildid and names of the build of a row."""
         ...
 
 

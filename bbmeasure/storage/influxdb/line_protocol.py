@@ -20,7 +20,7 @@ from math import isfinite
 from typing import NamedTuple, Optional
 
 from bbmeasure.errors import StorageError
-from bbmeasure.model import BuildContext, Point, SeriesInfo
+from bbmeasure.model import BuildContext, BuildNames, Point, SeriesInfo
 from bbmeasure.records import canonical_series, canonical_tag, reserved_tag_error
 from bbmeasure.storage.validation import check_point, check_stream, declaring_builder
 from bbmeasure.units import excerpt
@@ -56,9 +56,6 @@ MAX_KEY_BYTES = 65_535
 EARLIEST, LATEST = -9_223_372_036_854_775_806, 9_223_372_036_854_775_806
 #: Points that are serialized per turn of the reactor.
 SLICE = 100
-
-#: Step, revision, branch, proposal, machine class, project, and whether the step is a tag.
-_BuildKey = tuple[Optional[str], Optional[str], Optional[str], str, Optional[str], Optional[str], bool]
 
 #: Version 0.1 allowed tags named proposal and machine: points with these are still stored.
 _RESERVED_TAGS = frozenset([*FIELDS, "builder", "worker", "time", PROPOSED]) - {"step", "proposal", "machine"}
@@ -150,7 +147,7 @@ class LineWriter:
         self.tag_build_number = tag_build_number
         self.numbers_only = numbers_only
         self._keys: dict[tuple[object, ...], str] = {}
-        self._builds: dict[_BuildKey, str] = {}
+        self._builds: dict[BuildNames, str] = {}
 
     def line(self, point: Point) -> str:
         """Return the line of a point, without a newline; raises LineError if there is none."""
@@ -196,22 +193,17 @@ class LineWriter:
         return self._keys.get(cache_key) or self._add_key(cache_key, point), more
 
     def _build_fields(self, build: BuildContext, step_is_tag: bool) -> str:
-        """Return the fields of a build, each after a comma."""
-        cache_key = (
-            build.step,
-            build.revision,
-            build.branch,
-            build.proposal,
-            build.machine,
-            build.project,
-            step_is_tag,
-        )
-        strings = self._builds.get(cache_key)
+        names = (build.step, build.revision, build.branch, build.proposal, build.machine, build.project, step_is_tag)
+        return self.build_fields(build.build, build.buildid, names)
+
+    def build_fields(self, number: int, buildid: int, names: BuildNames) -> str:
+        """Return the fields of a build, each after a comma, as they follow the value in a line."""
+        strings = self._builds.get(names)
         if strings is None:
-            strings = self._add_build(cache_key)
-        number = "" if self.tag_build_number else f",build={build.build}i"
-        buildid = f",buildid={build.buildid}i" if build.buildid > 0 else ""  # imported builds have none
-        return f"{number}{buildid}{strings}"
+            strings = self._add_build(names)
+        numbered = "" if self.tag_build_number else f",build={number}i"
+        identified = f",buildid={buildid}i" if buildid > 0 else ""  # imported builds have none
+        return f"{numbered}{identified}{strings}"
 
     def _add_key(self, cache_key: tuple[object, ...], point: Point) -> str:
         if len(self._keys) >= _CACHE_SIZE:
@@ -234,8 +226,8 @@ class LineWriter:
                 all_tags["build"] = str(build.build)
         return series_key(measurement(series), clean_tags(all_tags))
 
-    def _add_build(self, cache_key: _BuildKey) -> str:
-        step, revision, branch, proposal, machine, project, step_is_tag = cache_key
+    def _add_build(self, names: BuildNames) -> str:
+        step, revision, branch, proposal, machine, project, step_is_tag = names
         fields = {
             "revision": revision,
             "branch": branch,
@@ -249,7 +241,7 @@ class LineWriter:
             strings = ""
         if len(self._builds) >= _CACHE_SIZE:
             self._builds.clear()
-        self._builds[cache_key] = strings
+        self._builds[names] = strings
         return strings
 
 

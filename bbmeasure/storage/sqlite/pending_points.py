@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Optional, Union, overload
 
-from bbmeasure.model import Point, SeriesInfo
+from bbmeasure.model import BuildNames, Point, SeriesInfo
+from bbmeasure.storage.sqlite.build_rows import VARIANTS
 from bbmeasure.storage.sqlite.selection import STREAMS, Stream
 
 #: The streams that are kept between two reads; a backlog of many lines has the same in each.
@@ -61,7 +62,7 @@ class PendingPoints(Sequence[tuple[int, Point]]):
         steps: Mapping[int, str],
         series: frozenset[SeriesInfo],
     ) -> None:
-        """``rows`` are those of ``QUEUED``; ``builds`` are number, revision, project and proposal by id.
+        """``rows`` are those of ``QUEUED``; ``builds`` are id, number, revision, project and proposal by id.
 
         ``series`` are the declarations of all series in ``rows``, without counts and times.
         """
@@ -78,6 +79,14 @@ class PendingPoints(Sequence[tuple[int, Point]]):
         """
         for _, stream, time, value, _, samples, spread, build, step in self._rows:
             yield self._streams[stream], build, step, value if samples is None and spread is None else None, time
+
+    def build_of(self, stream: QueuedStream, build: int, step: Optional[int]) -> tuple[int, int, BuildNames]:
+        """Number, buildid and names of the build of a row."""
+        _, number, revision, project, proposal = self._builds[build]
+        of = stream.stream
+        machine = of.machine if of.named else None
+        name = None if step is None else self._steps[step]
+        return number, build // VARIANTS, (name, revision, of.branch, proposal, machine, project, "step" in of.tags)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -106,9 +115,9 @@ class PendingPoints(Sequence[tuple[int, Point]]):
 
     def _item(self, row: tuple[Any, ...]) -> tuple[int, Point]:
         seq, stream, *point, build, step = row
-        facts = (None, None, None, None) if build is None else self._builds[build]
+        facts = (None,) * 5 if build is None else self._builds[build]
         step_name = None if step is None else self._steps[step]
-        return seq, self._streams[stream].stream.point((*point, step or 0, step_name, build, *facts))
+        return seq, self._streams[stream].stream.point((*point, step or 0, step_name, *facts))
 
 
 def read(connection: sqlite3.Connection, exporter: int, limit: int) -> PendingPoints:
@@ -120,6 +129,5 @@ def read(connection: sqlite3.Connection, exporter: int, limit: int) -> PendingPo
         return {row[0]: row for row in connection.execute(sql, (ids,))}
 
     streams = {id_: _queued_stream(row) for id_, row in by_id(STREAMS, 1).items()}
-    builds = {id_: facts for id_, *facts in by_id(_BUILDS, 7).values()}
-    steps = dict(by_id(_STEPS, 8).values())
-    return PendingPoints(rows, streams, builds, steps, _series(frozenset(streams.values())))
+    series = _series(frozenset(streams.values()))
+    return PendingPoints(rows, streams, by_id(_BUILDS, 7), dict(by_id(_STEPS, 8).values()), series)

@@ -80,7 +80,12 @@ class Rows(list[Any]):
             build = point.build
             line = (build.builder, build.branch, build.machine, bool(build.proposal))
             stream = streams.setdefault(line, len(streams))
+            self.build = build
             yield stream, builds.setdefault(build.buildid, len(builds)), 1, point.value, point.time
+
+    def build_of(self, _stream: Any, _build: int, _step: int) -> Any:
+        of = self.build
+        return of.build, of.buildid, (of.step, of.revision, of.branch, of.proposal, of.machine, of.project, False)
 
 
 def test_rows_of_branches_and_proposals_have_their_own_lines() -> None:
