@@ -32,7 +32,7 @@ class _Python(Syntax):
     """The syntax of Python."""
 
     def count_lines(self, text: bytes) -> int:
-        """The number of lines with code; ``text`` has no carriage returns."""
+        """The number of lines with code; ``text`` has no carriage returns, one marks a string that was replaced."""
         pieces: List[bytes] = []
         count = start = 0
         for begin, end in self._long_strings(text):
