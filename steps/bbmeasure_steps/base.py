@@ -25,11 +25,11 @@ from bbmeasure.records import Direction, Kind, Record
 from bbmeasure.wire import Refusal
 from bbmeasure_steps import output, remotefiles, sidecar
 from bbmeasure_steps.arguments import check_keep, contains_renderable
+from bbmeasure_steps.connection_latency import acknowledging, set_tcp_nodelay
 from bbmeasure_steps.judged_capture import capture_judged
 from bbmeasure_steps.reruns import Measurement
 from bbmeasure_steps.results import CapturedRecord, StepCapture, StepResults, summary_of
 from bbmeasure_steps.stdout import StdoutCollector
-from bbmeasure_steps.tcp_nodelay import set_tcp_nodelay
 
 #: The largest output that :meth:`MeasuringStep.parse` or a callable receives, in characters or bytes.
 MAX_OUTPUT = 16 * 1024 * 1024
@@ -234,7 +234,8 @@ class MeasuringStep(ShellMixin, BuildStep):
         self.env: Any = {**(self.env or {}), wire.FILE_VARIABLE: sidecar_path}
         command = yield self.make_command()
         started = self.pipeline.clock.seconds()
-        yield self.runCommand(command)
+        with acknowledging(self):
+            yield self.runCommand(command)
         seconds = self.pipeline.clock.seconds() - started
         result = self.command_result(command)
         records, errors = yield self.collect(collector, sidecar_path, parse=not self.stopped)

@@ -20,6 +20,7 @@ from twisted.internet.error import ConnectionLost
 from bbmeasure.capture.parser_input import Spool
 from bbmeasure.errors import LimitError, MeasureError
 from bbmeasure.units import excerpt
+from bbmeasure_steps.connection_latency import acknowledging
 
 #: The deadline of a remote command, in seconds.
 TIMEOUT = 60
@@ -93,7 +94,8 @@ def run_script(step: Any, script: str, *arguments: str, workdir: Optional[str] =
         collectStdout=True,
         interruptSignal="KILL",
     )
-    command = yield _run(step, command, "a script that reads a file")
+    with acknowledging(step):
+        command = yield _run(step, command, "a script that reads a file")
     return command
 
 
