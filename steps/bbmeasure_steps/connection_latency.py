@@ -14,8 +14,8 @@ from typing import Any
 
 from twisted.internet import task
 
-#: Seconds between acknowledgements while a short command runs, and seconds in which one ends: later ones do not wait.
-INTERVAL, SHORT = 0.005, 0.1
+#: Seconds between acknowledgements while a command begins, and their number: the output of longer ones does not wait.
+INTERVAL, MOST = 0.005, 20
 #: The option of Linux that acknowledges at once; 0 on other systems.
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
@@ -45,22 +45,21 @@ def set_tcp_quickack(connection: Any) -> None:
 
 @contextmanager
 def acknowledging(step: Any) -> Iterator[None]:
-    """Acknowledge at once what the worker sends in the first SHORT seconds of a command of ``step``."""
-    clock = step.master.reactor
-    end = clock.seconds() + SHORT
+    """Acknowledge at once what the worker sends while a command of ``step`` begins, for INTERVAL times MOST seconds."""
+    times = iter(range(MOST))
 
     def acknowledge() -> None:
-        if clock.seconds() < end:
-            set_tcp_quickack(step.remote)
-        else:
+        if next(times, None) is None:
             call.stop()
+        else:
+            set_tcp_quickack(step.remote)
 
     def count(failure: Any) -> None:
         failure.trap(OSError)
         step.pipeline.count("connection_errors", f"step {step.name}: {failure.getErrorMessage()}")
 
     call = task.LoopingCall(acknowledge)
-    call.clock = clock
+    call.clock = step.master.reactor
     call.start(INTERVAL).addErrback(count)
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 from twisted.internet import reactor, task, tcp
 
-from bbmeasure_steps.connection_latency import INTERVAL, SHORT, acknowledging, set_tcp_nodelay, set_tcp_quickack
+from bbmeasure_steps.connection_latency import INTERVAL, MOST, acknowledging, set_tcp_nodelay, set_tcp_quickack
 
 
 def pb_connection(transport: Any) -> Any:
@@ -77,12 +77,12 @@ def step_of(sock: Socket, clock: task.Clock, counted: Counter[str]) -> Any:
 
 
 def test_messages_are_acknowledged_while_a_short_command_runs() -> None:
-    """From the start to the end of the command, or for SHORT seconds of a longer one."""
-    for seconds, most in ((3.5 * INTERVAL, 4), (10.0, SHORT / INTERVAL)):
+    """From the start to the end of the command, or MOST times in a longer one."""
+    for seconds, expected in ((3.5 * INTERVAL, 4), (10.0, MOST)):
         sock, clock, counted = Socket(), task.Clock(), Counter[str]()
         with acknowledging(step_of(sock, clock, counted)):
             clock.pump([INTERVAL / 2] * int(2 * seconds / INTERVAL))
-        assert most - 1 <= sock.count <= most + 1
+        assert sock.count == expected
         assert not clock.getDelayedCalls()
         assert not counted
 
@@ -91,6 +91,6 @@ def test_a_refused_option_is_counted() -> None:
     """The command runs on."""
     sock, clock, counted = Socket(OSError("bad file descriptor")), task.Clock(), Counter[str]()
     with acknowledging(step_of(sock, clock, counted)):
-        clock.advance(SHORT)
+        clock.advance(1)
     assert counted == {"connection_errors": 1}
     assert sock.count == 1
