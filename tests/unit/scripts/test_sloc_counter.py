@@ -323,7 +323,6 @@ def test_many_lines_of_python_need_no_quadratic_time(text, expected):
     assert lines("Python", text) == expected
 
 
-
 def count(folder):
     """Lines by language, and notes by reason."""
     notes = file_walk.Notes()
