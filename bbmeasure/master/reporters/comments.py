@@ -77,7 +77,7 @@ class Commenter:
         self._comments: OrderedDict[Target, Optional[Comment]] = OrderedDict()
         self._builds: OrderedDict[int, list[ProposedBuild]] = OrderedDict()
         self._backoff = Backoff(random)
-        self._updating: Optional[_Pending] = None
+        self._updating: Optional[tuple[Target, _Pending]] = None
         self._given_up: Optional[tuple[Target, str]] = None
         self._running: Optional[defer.Deferred[None]] = None
         self._judge = state.component(Judge)
@@ -101,12 +101,13 @@ class Commenter:
 
         It is that of a proposal that waits, else that of the one that was given up last, until its comment is written.
         """
-        waiting = [*self._pending.values(), *([] if self._updating is None else [self._updating])]
-        errors = [one.error for one in waiting if one.error is not None]
+        waiting = [*self._pending.items(), *([] if self._updating is None else [self._updating])]
+        errors = [one.error for _, one in waiting if one.error is not None]
         error = errors[-1] if errors else self._given_up and self._given_up[1]
-        oldest = min((one.since for one in waiting), default=None)
+        oldest = min((one.since for _, one in waiting), default=None)
         since = None if oldest is None else int(oldest * NANOSECONDS)
-        return Health(self._name, len(waiting), since, error, dict(self.counters))
+        proposals = len({target for target, _ in waiting})  # one that is updated may wait for the next update, too
+        return Health(self._name, proposals, since, error, dict(self.counters))
 
     # events
 
@@ -180,7 +181,7 @@ class Commenter:
     def _run(self) -> Generator[Any, Any, None]:
         while self._pending and not self._stopped:
             target, pending = self._pending.popitem(last=False)
-            self._updating = pending
+            self._updating = target, pending
             try:
                 yield self._update(pending.build).addTimeout(UPDATE_TIMEOUT, self._state.pipeline.clock)
             except defer.CancelledError:

@@ -74,7 +74,9 @@ class Marker:
 
     def next(self, order: tuple[int, int], worse: bool) -> Marker:
         """Return the marker of the comment that replaces this one."""
-        return Marker(order, worse, self.worse or (self.was_worse and order == self.order))
+        if order != self.order:
+            return Marker(order, worse, self.worse)
+        return Marker(order, worse, self.was_worse or (self.worse and not worse))
 
 
 @dataclass(frozen=True)

@@ -189,12 +189,14 @@ def test_two_builders_that_finish_together(site):
     site.service.hold = True
     site.finish(1, line(), builder="b")
     site.finish(2, line("lint"), builder="c")
+    assert site.health.backlog == 1  # one proposal, that is updated and waits for the next update
     while site.service.held:
         site.service.held.pop(0).callback(None)
     (text,) = site.texts()
     assert "wheel_size" in text
     assert "lint" in text
     assert site.service.most == 1
+    assert [what for what, _ in site.service.log] == ["find", "create"]
 
 
 def test_a_later_build_edits_the_comment(site):

@@ -49,6 +49,16 @@ def test_it_is_well_again():
     assert Marker.read(later) == Marker((7, 8), False, False)
 
 
+def test_the_same_comment_again():
+    """A comment with the same results is the same; one whose builder was built again says that nothing is worse."""
+    results = [result(build(line()), order=(5, 6))]
+    first = compose(ID, results, None)
+    assert compose(ID, results, Marker.read(first)) == first
+    rebuilt = compose(ID, [result(build(normal=2), order=(5, 6))], Marker.read(first))
+    assert "Nothing is worse any more" in rebuilt
+    assert compose(ID, [result(build(normal=2), order=(5, 6))], Marker.read(rebuilt)) == rebuilt
+
+
 def test_an_unknown_target():
     """A proposal without a known target has no baseline, which is said."""
     body = compose(ID, [result(build(line(state=State.NO_BASELINE)), branch=None, revision=None)], None)
