@@ -2,11 +2,13 @@
 
 One real master runs builds of ten steps, sixty of each kind in random order: without tracking, with ten values by
 captureData, with ``trackAll``, and with ten values through ``buildbot.statistics``; all points are exported to a real
-influxd.  The cost of a kind is its CPU above that of builds without tracking, divided by the number of values.
+influxd.  The cost of a kind is its CPU above that of builds without tracking, divided by the number of values, with its
+standard error: the CPU of a build varies by a sixth with the other load of the machine.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import sys
@@ -95,15 +97,23 @@ def main() -> int:
             with JournalReader(site.journal) as reader:
                 captured = sum(info.count for info in reader.series() if "all" in info.builders)
     a_build = captured / (BUILDS + 3)
-    means = {kind: statistics.fmean(values) * 1_000 for kind, values in used.items()}
     for kind in KINDS:
-        print(f"{kind:<6} {means[kind]:8.1f} ms of master CPU a build of ten steps")
-    base = means["none"]
+        print(f"{kind:<6} {statistics.fmean(used[kind]) * 1_000:8.1f} ms of master CPU a build of ten steps")
     figures = Figures()
-    peer = (means["peer"] - base) / 10
-    figures.show("a captured value on a ten-step build", (means["ten"] - base) / 10, "ms", 2, f"peer {peer:.2f} ms")
-    figures.show(f"trackAll, a captured value ({a_build:.1f} a build)", (means["all"] - base) / a_build, "ms", 2)
+    peer, peer_error = _cost(used["peer"], used["none"], 10)
+    value, error = _cost(used["ten"], used["none"], 10)
+    beside = f"standard error {error:.2f}; peer {peer:.2f} ms, {peer_error:.2f}"
+    figures.show("a captured value on a ten-step build", value, "ms", 2, beside)
+    value, error = _cost(used["all"], used["none"], a_build)
+    figures.show(f"trackAll, a captured value ({a_build:.1f} a build)", value, "ms", 2, f"standard error {error:.2f}")
     return figures.status
+
+
+def _cost(tracked: list[float], untracked: list[float], values: float) -> tuple[float, float]:
+    """Milliseconds of CPU for each of the ``values`` of a build, and their standard error."""
+    cost = statistics.fmean(tracked) - statistics.fmean(untracked)
+    error = math.sqrt(statistics.variance(tracked) / len(tracked) + statistics.variance(untracked) / len(untracked))
+    return cost * 1_000 / values, error * 1_000 / values
 
 
 def _make_database(influxd: Influxd, name: str) -> None:

@@ -24,6 +24,8 @@ Item = TypeVar("Item")
 
 #: Seconds between two looks at the alerts, which another process may have decided, and after an error.
 INTERVAL = 20.0
+#: Seconds from the end of a build to the request with its verdicts, which has those of builds that end meanwhile.
+DELAY = 5.0
 #: Alerts that are kept up to date, the newest ones, and lines of one request, to which a build is added as a whole.
 MAX_ALERTS = 1_000
 MAX_BATCH = 2_000
@@ -53,6 +55,7 @@ class VerdictExporter:
         self._sent: OrderedDict[int, Alert] = OrderedDict()
         self._unsubscribe = self._judge.subscribe(self._told)
         self._sending: Any = None
+        self._delayed: Any = None
         self._loop = task.LoopingCall(self._start)
         self._loop.clock = reactor
 
@@ -65,15 +68,22 @@ class VerdictExporter:
         self._unsubscribe()
         if self._loop.running:
             self._loop.stop()
+        self._cancel_delayed()
         if self._sending is not None:
             self._sending.cancel()
 
     def _told(self, verdicts: BuildVerdicts) -> None:
-        """Send the verdicts of a build of no proposal that has ended."""
-        if not self._state.pipeline.branches.is_proposal(verdicts.buildid):
-            self._start()
+        """Send the verdicts of a build of no proposal that has ended, after DELAY."""
+        if self._delayed is None and not self._state.pipeline.branches.is_proposal(verdicts.buildid):
+            self._delayed = self._reactor.callLater(DELAY, self._start)
+
+    def _cancel_delayed(self) -> None:
+        if self._delayed is not None and self._delayed.active():
+            self._delayed.cancel()
+        self._delayed = None
 
     def _start(self) -> None:
+        self._cancel_delayed()
         if self._sending is None:
             self._sending = self._send()
             self._sending.addBoth(self._ended)

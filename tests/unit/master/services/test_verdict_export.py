@@ -10,7 +10,7 @@ from twisted.internet import defer, task
 
 from bbmeasure.analysis import State
 from bbmeasure.master.services import verdict_export
-from bbmeasure.master.services.verdict_export import INTERVAL, VerdictExporter
+from bbmeasure.master.services.verdict_export import DELAY, INTERVAL, VerdictExporter
 from bbmeasure.reports.kept_verdicts import encode
 from bbmeasure.storage.influxdb.server import ErrorKind, ServerError
 from bbmeasure.storage.verdict_store import ACCEPTED, BuildValues, KeptBuild, Line, LineValue
@@ -124,6 +124,7 @@ def test_alerts_of_a_series_that_is_removed(setting, monkeypatch):
 def test_what_is_usual_is_sent_once(setting):
     """Each judged value of a build is sent with its range and its limits; those of proposals are not."""
     setting.tell(line(limits=(1000.0, 1048576.0)), line("lint", State.NO_BASELINE))
+    setting.clock.advance(DELAY)
     (body,) = setting.sent
     wheel, lint = body.splitlines()
     assert wheel.startswith("bbmeasure_usual,builder=b,series=wheel_size ")
@@ -134,13 +135,29 @@ def test_what_is_usual_is_sent_once(setting):
     assert 'verdict="no_baseline"' in lint
     setting.proposals.add(2)
     setting.tell(line(), buildid=2)
+    setting.clock.advance(DELAY)
     assert len(setting.sent) == 1
+
+
+def test_builds_that_end_together(setting):
+    """Builds that end within DELAY are sent in one request."""
+    setting.tell(line())
+    setting.clock.advance(DELAY - 1)
+    setting.tell(line(), buildid=2)
+    assert setting.sent == []
+    setting.clock.advance(1)
+    (body,) = setting.sent
+    assert [text.rsplit(" ", 1)[1] for text in body.splitlines()] == ["1000000000", "2000000000"]
+    setting.tell(line(), buildid=3)
+    setting.clock.advance(DELAY)
+    assert len(setting.sent) == 2
 
 
 def test_a_server_that_is_away(setting):
     """What could not be sent is sent later, in its order; errors are counted."""
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "no answer")]
     setting.tell(line())
+    setting.clock.advance(DELAY)
     assert (setting.sent, setting.counters["verdicts_failed"]) == ([], 1)
     assert setting.problems["verdicts_not_exported"] == 1
     setting.clock.advance(INTERVAL)
@@ -151,7 +168,9 @@ def test_a_server_that_refuses(setting):
     """What the server refuses is counted, and does not hold up what comes after it."""
     setting.errors = [ServerError(ErrorKind.REFUSED, "field type conflict")]
     setting.tell(line())
+    setting.clock.advance(DELAY)
     setting.tell(line("lint"), buildid=2)
+    setting.clock.advance(DELAY)
     assert setting.counters["verdicts_refused"] == 1
     assert len(setting.sent) == 1
 
@@ -160,10 +179,11 @@ def test_memory_is_bounded(setting, monkeypatch):
     """While the server does not answer, what waits is in the journal, of which few builds are read at a time."""
     monkeypatch.setattr(verdict_export, "MAX_BUILDS", 2)
     monkeypatch.setattr(verdict_export, "MAX_BATCH", 1)
-    setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")] * 5
+    setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")]
     for number in range(5):
         setting.tell(line("lint"), line(f"wheel{number}"), buildid=number)
-    assert setting.counters["verdicts_failed"] == 5
+    setting.clock.advance(DELAY)
+    assert setting.counters["verdicts_failed"] == 1
     setting.clock.advance(INTERVAL)
     assert [f"wheel{number}" in body for number, body in enumerate(setting.sent)] == [True] * 5
     assert set(setting.limits[1:]) == {2}
@@ -174,6 +194,7 @@ def test_a_request_that_is_too_large(setting):
     """A request that a server or proxy refuses for its size is sent in parts; a line that is too large is dropped."""
     setting.errors = [ServerError(ErrorKind.TOO_LARGE, "1 MB")] * 3
     setting.tell(line("a"), line("b"), line("c"))
+    setting.clock.advance(DELAY)
     assert [body.count("\n") for body in setting.sent] == [1, 1]
     assert (setting.counters["verdicts_refused"], setting.counters["verdicts_shipped"]) == (1, 2)
     assert setting.untold == []
@@ -183,6 +204,8 @@ def test_a_restart_loses_nothing(setting):
     """Points that were not sent before a restart are sent after it, with their limits."""
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "away")]
     setting.tell(line(limits=(None, 1048576.0)))
+    setting.clock.advance(DELAY)
+    assert setting.errors == []
     setting.exporter.stop()
     setting.keep(line("wheel2", limits=(None, 1048576.0)), buildid=2)  # the master died before it told that
     setting.start()
@@ -192,9 +215,11 @@ def test_a_restart_loses_nothing(setting):
 
 
 def test_a_stop_is_immediate(setting):
-    """A stop ends the timer and cancels the request in flight."""
+    """A stop ends the timers and cancels the request in flight."""
     cancelled = []
     setting.hold = defer.Deferred(cancelled.append)
     setting.tell(line())
+    setting.clock.advance(DELAY)
+    setting.tell(line(), buildid=2)
     setting.exporter.stop()
     assert (len(cancelled), setting.listeners, setting.clock.getDelayedCalls()) == (1, [], [])
