@@ -74,7 +74,11 @@ class VerdictExporter:
 
     def _told(self, verdicts: BuildVerdicts) -> None:
         """Send the verdicts of a build of no proposal that has ended, after DELAY."""
-        if self._delayed is None and not self._state.pipeline.branches.is_proposal(verdicts.buildid):
+        if self._state.pipeline.branches.is_proposal(verdicts.buildid):
+            return
+        # the reactor's clock is the time of day: where it was set back, the timer would fire as much later
+        if self._delayed is None or self._delayed.getTime() > self._reactor.seconds() + DELAY:
+            self._cancel_delayed()
             self._delayed = self._reactor.callLater(DELAY, self._start)
 
     def _cancel_delayed(self) -> None:

@@ -153,6 +153,17 @@ def test_builds_that_end_together(setting):
     assert len(setting.sent) == 2
 
 
+def test_a_clock_that_is_set_back(setting):
+    """The next build that ends is sent after DELAY, with the one that waits for the time of before."""
+    setting.clock.advance(10 * INTERVAL)
+    setting.tell(line())
+    setting.clock.rightNow -= 5 * INTERVAL
+    setting.tell(line(), buildid=2)
+    setting.clock.advance(DELAY)
+    (body,) = setting.sent
+    assert [text.rsplit(" ", 1)[1] for text in body.splitlines()] == ["1000000000", "2000000000"]
+
+
 def test_a_server_that_is_away(setting):
     """What could not be sent is sent later, in its order; errors are counted."""
     setting.errors = [ServerError(ErrorKind.UNREACHABLE, "no answer")]
